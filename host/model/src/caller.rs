@@ -1,0 +1,48 @@
+//! Who calls, as the host authenticated it. A plugin never chooses it.
+
+/// An id with its name.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Named {
+    pub id: String,
+    pub name: String,
+}
+
+/// A project or user within its domain.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Placed {
+    pub id: String,
+    pub name: String,
+    pub domain: Named,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Scope {
+    Unscoped,
+    Project(Placed),
+    Domain(Named),
+    System,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Caller {
+    pub user: Placed,
+    pub scope: Scope,
+    /// In the scope.
+    pub roles: Vec<Named>,
+    /// Whether the policy counts the caller as an operator of the whole cloud.
+    pub admin: bool,
+}
+
+impl Caller {
+    /// The project that the caller acts in, if the token is scoped to one.
+    pub fn project_id(&self) -> Option<&str> {
+        match &self.scope {
+            Scope::Project(project) => Some(&project.id),
+            _ => None,
+        }
+    }
+
+    pub fn has_role(&self, name: &str) -> bool {
+        self.roles.iter().any(|role| role.name == name)
+    }
+}

@@ -1,0 +1,140 @@
+//! What a server is and what is being done to it. The status that people see is derived, never stored.
+
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $($variant,)* }
+
+        impl $name {
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// The word that the store holds.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some($name::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+words! {
+    /// What the server is, apart from what is being done to it.
+    VmState {
+        Building "building",
+        Active "active",
+        Stopped "stopped",
+        Paused "paused",
+        Suspended "suspended",
+        Rescued "rescued",
+        Resized "resized",
+        Shelved "shelved",
+        ShelvedOffloaded "shelved-offloaded",
+        SoftDeleted "soft-deleted",
+        Deleted "deleted",
+        Error "error",
+    }
+}
+
+words! {
+    /// What is being done to the server; written only together with the operation's step log.
+    TaskState {
+        Scheduling "scheduling",
+        Networking "networking",
+        BlockDeviceMapping "block-device-mapping",
+        Spawning "spawning",
+        PoweringOn "powering-on",
+        PoweringOff "powering-off",
+        Rebooting "rebooting",
+        RebootingHard "rebooting-hard",
+        Deleting "deleting",
+    }
+}
+
+words! {
+    /// What the hypervisor last said.
+    PowerState {
+        NoState "no-state",
+        Running "running",
+        Paused "paused",
+        ShutDown "shut-down",
+        Crashed "crashed",
+        Suspended "suspended",
+    }
+}
+
+words! {
+    /// The derived status, in neutral words; each personality has one table from these to its own.
+    ServerStatus {
+        Build "build",
+        Active "active",
+        Stopped "stopped",
+        Reboot "reboot",
+        HardReboot "hard-reboot",
+        Paused "paused",
+        Suspended "suspended",
+        Rescue "rescue",
+        VerifyResize "verify-resize",
+        Shelved "shelved",
+        ShelvedOffloaded "shelved-offloaded",
+        SoftDeleted "soft-deleted",
+        Deleted "deleted",
+        Error "error",
+    }
+}
+
+impl ServerStatus {
+    /// The one table. Total over both enums; the task matters only where people expect another word while it lasts.
+    #[must_use]
+    pub fn derive(vm: VmState, task: Option<TaskState>) -> Self {
+        match (vm, task) {
+            (VmState::Active | VmState::Stopped | VmState::Paused | VmState::Suspended, Some(TaskState::Rebooting)) => {
+                Self::Reboot
+            }
+            (
+                VmState::Active | VmState::Stopped | VmState::Paused | VmState::Suspended | VmState::Error,
+                Some(TaskState::RebootingHard),
+            ) => Self::HardReboot,
+            (VmState::Building, _) => Self::Build,
+            (VmState::Active, _) => Self::Active,
+            (VmState::Stopped, _) => Self::Stopped,
+            (VmState::Paused, _) => Self::Paused,
+            (VmState::Suspended, _) => Self::Suspended,
+            (VmState::Rescued, _) => Self::Rescue,
+            (VmState::Resized, _) => Self::VerifyResize,
+            (VmState::Shelved, _) => Self::Shelved,
+            (VmState::ShelvedOffloaded, _) => Self::ShelvedOffloaded,
+            (VmState::SoftDeleted, _) => Self::SoftDeleted,
+            (VmState::Deleted, _) => Self::Deleted,
+            (VmState::Error, _) => Self::Error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_the_store() {
+        for state in VmState::ALL {
+            assert_eq!(VmState::parse(state.as_str()), Some(*state));
+        }
+        for task in TaskState::ALL {
+            assert_eq!(TaskState::parse(task.as_str()), Some(*task));
+        }
+    }
+
+    #[test]
+    fn a_reboot_shows_while_it_lasts() {
+        assert_eq!(ServerStatus::derive(VmState::Active, Some(TaskState::Rebooting)), ServerStatus::Reboot);
+        assert_eq!(ServerStatus::derive(VmState::Active, None), ServerStatus::Active);
+        assert_eq!(ServerStatus::derive(VmState::Active, Some(TaskState::Deleting)), ServerStatus::Active);
+    }
+}

@@ -1,0 +1,57 @@
+//! The request on whose behalf a guest runs.
+
+use std::sync::{Arc, Mutex};
+
+use skyloom_model::Caller;
+
+/// Made by the host for each request; a guest reaches the core only through it.
+#[derive(Debug)]
+pub struct CallContext {
+    /// None: nobody is authenticated (login, version lists).
+    pub caller: Option<Arc<Caller>>,
+    /// `req-<uuid>`.
+    pub request_id: Arc<str>,
+    /// Id of the personality; owns the attributes' namespace.
+    pub personality: Arc<str>,
+    /// The values behind the request's secret handles.
+    pub secrets: SecretVault,
+    /// Address of the client, for slowing failed logins.
+    pub client: Option<std::net::IpAddr>,
+}
+
+/// Secrets of one request by handle. Values never cross into a guest.
+#[derive(Default)]
+pub struct SecretVault {
+    values: Mutex<Vec<Arc<str>>>,
+    /// Makes handles unguessable across requests.
+    salt: u64,
+}
+
+impl std::fmt::Debug for SecretVault {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SecretVault")
+    }
+}
+
+impl SecretVault {
+    pub fn new() -> Self {
+        Self { values: Mutex::default(), salt: rand::random() }
+    }
+
+    /// Keep a value; gives its handle.
+    pub fn put(&self, value: impl Into<Arc<str>>) -> String {
+        let mut values = self.values.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        values.push(value.into());
+        format!("secret:{:016x}:{}", self.salt, values.len() - 1)
+    }
+
+    /// None: no handle of this request.
+    pub fn get(&self, handle: &str) -> Option<Arc<str>> {
+        let (salt, index) = handle.strip_prefix("secret:")?.split_once(':')?;
+        if salt != format!("{:016x}", self.salt) {
+            return None;
+        }
+        let values = self.values.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        values.get(index.parse::<usize>().ok()?).cloned()
+    }
+}

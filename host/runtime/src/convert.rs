@@ -1,0 +1,69 @@
+//! Between the model's types and the contracts'.
+
+use skyloom_model as model;
+
+use crate::bindings::types::errors as wit;
+
+macro_rules! error_codes {
+    ($($code:ident)*) => {
+        impl From<model::ErrorCode> for wit::ErrorCode {
+            fn from(code: model::ErrorCode) -> Self {
+                match code { $(model::ErrorCode::$code => Self::$code,)* }
+            }
+        }
+
+        impl From<wit::ErrorCode> for model::ErrorCode {
+            /// A code that this host doesn't know is a plugin's defect.
+            fn from(code: wit::ErrorCode) -> Self {
+                match code {
+                    $(wit::ErrorCode::$code => Self::$code,)*
+                    wit::ErrorCode::Other(_) => Self::Internal,
+                }
+            }
+        }
+    };
+}
+
+error_codes! {
+    Invalid NotFound Unauthenticated Forbidden AlreadyExists InUse WrongState Busy Locked QuotaExceeded NoCapacity NoAddress
+    AddressInUse RateLimited TooLarge NotSupported BadContent DriverFailed TimedOut Unavailable Cancelled Internal
+}
+
+impl From<model::Error> for wit::Error {
+    /// Logs what must not cross: the internal half.
+    fn from(error: model::Error) -> Self {
+        if error.internal_text().is_some() {
+            tracing::warn!(error = error.for_log(), "an error is shown to a client without its internal half");
+        }
+        Self {
+            class: match error.class() {
+                model::ErrorClass::Caller => wit::ErrorClass::Caller,
+                model::ErrorClass::Conflict => wit::ErrorClass::Conflict,
+                model::ErrorClass::Capacity => wit::ErrorClass::Capacity,
+                model::ErrorClass::Unavailable => wit::ErrorClass::Unavailable,
+                model::ErrorClass::Bug => wit::ErrorClass::Bug,
+            },
+            retryable: error.retryable(),
+            code: error.code.into(),
+            message: error.message,
+            resource: error.resource,
+            field: error.field,
+        }
+    }
+}
+
+impl From<wit::Error> for model::Error {
+    fn from(error: wit::Error) -> Self {
+        let text = match &error.code {
+            wit::ErrorCode::Other(code) => Some(format!("code {code}")),
+            _ => None,
+        };
+        let mut converted = model::Error::new(error.code.into(), error.message);
+        converted.resource = error.resource;
+        converted.field = error.field;
+        match text {
+            Some(text) => converted.with_internal(text),
+            None => converted,
+        }
+    }
+}

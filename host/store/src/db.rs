@@ -1,0 +1,415 @@
+//! One face for the two databases: connections, transactions, parameters and rows.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use skyloom_model::{Error, ErrorCode, Result};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Postgres, Row as _, Sqlite, Transaction};
+
+/// A parameter of a statement.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    Text(&'a str),
+    Int(i64),
+    OptText(Option<&'a str>),
+    OptInt(Option<i64>),
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(value: &'a String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        Self::OptText(value)
+    }
+}
+
+impl<'a> From<&'a Option<String>> for Value<'a> {
+    fn from(value: &'a Option<String>) -> Self {
+        Self::OptText(value.as_deref())
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<u32> for Value<'_> {
+    fn from(value: u32) -> Self {
+        Self::Int(i64::from(value))
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(value: bool) -> Self {
+        Self::Int(i64::from(value))
+    }
+}
+
+impl From<Option<i64>> for Value<'_> {
+    fn from(value: Option<i64>) -> Self {
+        Self::OptInt(value)
+    }
+}
+
+impl From<skyloom_model::Timestamp> for Value<'_> {
+    fn from(value: skyloom_model::Timestamp) -> Self {
+        Self::Int(value.0)
+    }
+}
+
+impl From<Option<skyloom_model::Timestamp>> for Value<'_> {
+    fn from(value: Option<skyloom_model::Timestamp>) -> Self {
+        Self::OptInt(value.map(|time| time.0))
+    }
+}
+
+/// The parameters of a statement: `args![id, now, &name]`.
+#[macro_export]
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { &[$($crate::Value::from($value)),*] };
+}
+
+/// One row of an answer; columns by position, from 0.
+#[derive(Clone, Copy)]
+pub enum Row<'r> {
+    Sqlite(&'r SqliteRow),
+    Postgres(&'r PgRow),
+}
+
+macro_rules! getter {
+    ($name:ident -> $kind:ty) => {
+        pub fn $name(&self, column: usize) -> Result<$kind> {
+            match self {
+                Row::Sqlite(row) => row.try_get(column),
+                Row::Postgres(row) => row.try_get(column),
+            }
+            .map_err(from_sqlx)
+        }
+    };
+}
+
+impl<'r> Row<'r> {
+    getter!(int -> i64);
+    getter!(opt_int -> Option<i64>);
+    getter!(text -> String);
+    getter!(opt_text -> Option<String>);
+    getter!(text_ref -> &'r str);
+
+    pub fn flag(&self, column: usize) -> Result<bool> {
+        Ok(self.int(column)? != 0)
+    }
+
+    pub fn time(&self, column: usize) -> Result<skyloom_model::Timestamp> {
+        self.int(column).map(skyloom_model::Timestamp)
+    }
+
+    pub fn opt_time(&self, column: usize) -> Result<Option<skyloom_model::Timestamp>> {
+        Ok(self.opt_int(column)?.map(skyloom_model::Timestamp))
+    }
+
+    pub fn u32(&self, column: usize) -> Result<u32> {
+        let value = self.int(column)?;
+        u32::try_from(value).map_err(|_| Error::internal(format!("column {column} holds {value}")))
+    }
+
+    /// JSON text as a value.
+    pub fn json<T: serde::de::DeserializeOwned>(&self, column: usize) -> Result<T> {
+        serde_json::from_str(self.text_ref(column)?)
+            .map_err(|error| Error::internal(format!("column {column}: {error}")))
+    }
+}
+
+/// The database. Clones share it.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// One writer, several readers.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// How the connections are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub readers: u32,
+    pub acquire_timeout: Duration,
+    /// True: an answered write survives power loss, not only the process's death.
+    pub sync_on_commit: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { readers: 4, acquire_timeout: Duration::from_secs(10), sync_on_commit: true }
+    }
+}
+
+impl Db {
+    /// The embedded database in a file; made if it isn't there.
+    pub async fn sqlite(path: &Path, options: Options) -> Result<Self> {
+        let synchronous = if options.sync_on_commit { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
+        let connect = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .foreign_keys(true)
+            .busy_timeout(options.acquire_timeout)
+            .statement_cache_capacity(512)
+            .pragma("cache_size", "-16384")
+            .pragma("mmap_size", "268435456")
+            .pragma("temp_store", "memory");
+        let pool = |connections: u32| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(options.acquire_timeout)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+        };
+        let writer = pool(1).connect_with(connect.clone()).await.map_err(from_sqlx)?;
+        let readers =
+            pool(options.readers).connect_with(connect.pragma("query_only", "on")).await.map_err(from_sqlx)?;
+        Ok(Self::Sqlite { writer, readers })
+    }
+
+    /// A PostgreSQL server by its URL.
+    pub async fn postgres(url: &str, options: Options) -> Result<Self> {
+        let mut connect = sqlx::postgres::PgConnectOptions::from_str(url)
+            .map_err(|error| Error::invalid("url", format!("the database URL is not understood: {error}")))?
+            .statement_cache_capacity(512);
+        if !options.sync_on_commit {
+            connect = connect.options([("synchronous_commit", "off")]);
+        }
+        let pool = PgPoolOptions::new()
+            .max_connections(options.readers * 2)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .connect_with(connect)
+            .await
+            .map_err(from_sqlx)?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// A connection for reading.
+    pub async fn read(&self) -> Result<Conn> {
+        match self {
+            Self::Sqlite { readers, .. } => readers.acquire().await.map(Conn::SqliteRead),
+            Self::Postgres(pool) => pool.acquire().await.map(Conn::PostgresRead),
+        }
+        .map_err(from_sqlx)
+    }
+
+    /// A writing transaction; rolled back when dropped without [`Conn::commit`]. On SQLite it holds the one writer, so keep
+    /// it short and await nothing else within it.
+    pub async fn begin(&self) -> Result<Conn> {
+        match self {
+            Self::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Conn::SqliteTx),
+            Self::Postgres(pool) => pool.begin().await.map(Conn::PostgresTx),
+        }
+        .map_err(from_sqlx)
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A connection, within a transaction or not.
+#[derive(Debug)]
+pub enum Conn {
+    SqliteTx(Transaction<'static, Sqlite>),
+    PostgresTx(Transaction<'static, Postgres>),
+    SqliteRead(PoolConnection<Sqlite>),
+    PostgresRead(PoolConnection<Postgres>),
+}
+
+fn sqlite_arguments(values: &[Value<'_>]) -> Result<SqliteArguments> {
+    let mut arguments = SqliteArguments::default();
+    for value in values {
+        bind(&mut arguments, value)?;
+    }
+    Ok(arguments)
+}
+
+fn postgres_arguments(values: &[Value<'_>]) -> Result<PgArguments> {
+    let mut arguments = PgArguments::default();
+    for value in values {
+        bind(&mut arguments, value)?;
+    }
+    Ok(arguments)
+}
+
+/// Adds one value to the arguments of either database.
+fn bind<'q, A>(arguments: &mut A, value: &Value<'_>) -> Result<()>
+where
+    A: sqlx::Arguments,
+    String: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
+    i64: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
+    Option<String>: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
+    Option<i64>: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
+{
+    match *value {
+        Value::Text(text) => arguments.add(text.to_owned()),
+        Value::Int(int) => arguments.add(int),
+        Value::OptText(text) => arguments.add(text.map(ToOwned::to_owned)),
+        Value::OptInt(int) => arguments.add(int),
+    }
+    .map_err(Error::internal)
+}
+
+impl Conn {
+    /// All rows, each through `map`.
+    pub async fn all<T>(
+        &mut self,
+        sql: impl Into<String>,
+        values: &[Value<'_>],
+        mut map: impl FnMut(Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let sql = AssertSqlSafe(sql.into());
+        if let Some(connection) = self.sqlite() {
+            let rows =
+                sqlx::query_with(sql, sqlite_arguments(values)?).fetch_all(connection).await.map_err(from_sqlx)?;
+            rows.iter().map(|row| map(Row::Sqlite(row))).collect()
+        } else {
+            let connection = self.postgres();
+            let rows =
+                sqlx::query_with(sql, postgres_arguments(values)?).fetch_all(connection).await.map_err(from_sqlx)?;
+            rows.iter().map(|row| map(Row::Postgres(row))).collect()
+        }
+    }
+
+    /// The first row, if there is one.
+    pub async fn optional<T>(
+        &mut self,
+        sql: impl Into<String>,
+        values: &[Value<'_>],
+        map: impl FnOnce(Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let sql = AssertSqlSafe(sql.into());
+        if let Some(connection) = self.sqlite() {
+            let row =
+                sqlx::query_with(sql, sqlite_arguments(values)?).fetch_optional(connection).await.map_err(from_sqlx)?;
+            row.as_ref().map(|row| map(Row::Sqlite(row))).transpose()
+        } else {
+            let connection = self.postgres();
+            let row = sqlx::query_with(sql, postgres_arguments(values)?)
+                .fetch_optional(connection)
+                .await
+                .map_err(from_sqlx)?;
+            row.as_ref().map(|row| map(Row::Postgres(row))).transpose()
+        }
+    }
+
+    /// The first row of an answer that always has one (`count(*)`).
+    pub async fn one<T>(
+        &mut self,
+        sql: impl Into<String>,
+        values: &[Value<'_>],
+        map: impl FnOnce(Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.optional(sql, values, map)
+            .await?
+            .ok_or_else(|| Error::internal("a query that must answer a row gave none"))
+    }
+
+    /// Runs a statement; gives the number of rows that it changed.
+    pub async fn execute(&mut self, sql: impl Into<String>, values: &[Value<'_>]) -> Result<u64> {
+        let sql = AssertSqlSafe(sql.into());
+        if let Some(connection) = self.sqlite() {
+            let done = sqlx::query_with(sql, sqlite_arguments(values)?).execute(connection).await.map_err(from_sqlx)?;
+            Ok(done.rows_affected())
+        } else {
+            let connection = self.postgres();
+            let done =
+                sqlx::query_with(sql, postgres_arguments(values)?).execute(connection).await.map_err(from_sqlx)?;
+            Ok(done.rows_affected())
+        }
+    }
+
+    pub async fn commit(self) -> Result<()> {
+        match self {
+            Self::SqliteTx(transaction) => transaction.commit().await.map_err(from_sqlx),
+            Self::PostgresTx(transaction) => transaction.commit().await.map_err(from_sqlx),
+            Self::SqliteRead(_) | Self::PostgresRead(_) => Ok(()),
+        }
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        matches!(self, Self::PostgresTx(_) | Self::PostgresRead(_))
+    }
+
+    fn sqlite(&mut self) -> Option<&mut sqlx::SqliteConnection> {
+        match self {
+            Self::SqliteTx(transaction) => Some(&mut **transaction),
+            Self::SqliteRead(pooled) => Some(&mut **pooled),
+            Self::PostgresTx(_) | Self::PostgresRead(_) => None,
+        }
+    }
+
+    fn postgres(&mut self) -> &mut sqlx::PgConnection {
+        match self {
+            Self::PostgresTx(transaction) => &mut **transaction,
+            Self::PostgresRead(pooled) => &mut **pooled,
+            Self::SqliteTx(_) | Self::SqliteRead(_) => unreachable!("`sqlite` was asked first"),
+        }
+    }
+}
+
+/// What a database says, in our words: a broken unique key is `already-exists`, a lost or full database `unavailable`.
+pub fn from_sqlx(error: sqlx::Error) -> Error {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => {
+            Error::new(ErrorCode::AlreadyExists, "A record of this name or id exists.").with_internal(&error)
+        }
+        sqlx::Error::Database(database) if database.is_foreign_key_violation() => {
+            Error::new(ErrorCode::InUse, "The record is used by another one, or names one that is gone.")
+                .with_internal(&error)
+        }
+        sqlx::Error::Database(database) if is_passing(database.code().as_deref()) => Error::unavailable(&error),
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            Error::unavailable(&error)
+        }
+        _ => Error::internal(&error),
+    }
+}
+
+/// SQLite: busy (5), locked (6), I/O error (10), full (13), cannot open (14), with their extended codes. PostgreSQL: connection
+/// (08), serialisation and deadlock (40), resources (53), operator's intervention (57), system (58).
+fn is_passing(code: Option<&str>) -> bool {
+    let Some(code) = code else { return false };
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 10 | 13 | 14),
+        _ => ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)),
+    }
+}

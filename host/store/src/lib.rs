@@ -1,0 +1,10 @@
+//! All SQL of Skyloom. One text for SQLite and PostgreSQL, with `$1` parameters; only two kinds of column, TEXT and BIGINT
+//! (flags are 0 or 1, times microseconds, money whole nano-units, maps JSON text).
+//!
+//! One file per resource: a function takes a [`Conn`] (reading or in a transaction) and plain values. The rules of the cloud
+//! live above, in `cloud`, which composes one transaction from several of these functions.
+
+pub mod db;
+pub mod migrate;
+
+pub use db::{Conn, Db, Row, Value};

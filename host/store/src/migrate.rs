@@ -1,0 +1,63 @@
+//! The schema, step by step. One text for both databases; what differs is replaced here, once.
+
+use skyloom_model::{Error, ErrorCode, Result};
+
+use crate::db::Db;
+
+/// In order; a released one is never changed.
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    // (1, "identity", include_str!("../migrations/0001_identity.sql")),
+];
+
+/// What the database holds and what this program knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub applied: i64,
+    pub known: i64,
+}
+
+/// Brings the schema up to what this program knows. A newer one is refused: an older program must not write to it.
+pub async fn migrate(db: &Db) -> Result<Status> {
+    let mut tx = db.begin().await?;
+    if tx.is_postgres() {
+        // Several processes may start at once.
+        tx.execute("SELECT pg_advisory_xact_lock(7263549001)", &[]).await?;
+    }
+    tx.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL)", &[])
+        .await?;
+    let applied = tx.one("SELECT coalesce(max(version), 0) FROM schema_version", &[], |row| row.int(0)).await?;
+    let known = MIGRATIONS.last().map_or(0, |migration| migration.0);
+    if applied > known {
+        return Err(Error::new(
+            ErrorCode::NotSupported,
+            format!(
+                "the database has schema {applied}, this program knows {known}: start a newer skyloom, or restore a backup"
+            ),
+        ));
+    }
+    for (version, name, sql) in MIGRATIONS.iter().filter(|migration| migration.0 > applied) {
+        for statement in statements(sql) {
+            let statement = if tx.is_postgres() { for_postgres(&statement) } else { statement };
+            tx.execute(statement, &[]).await?;
+        }
+        tx.execute("INSERT INTO schema_version (version, name) VALUES ($1, $2)", crate::args![*version, *name]).await?;
+    }
+    tx.commit().await?;
+    Ok(Status { applied: known, known })
+}
+
+/// Order by bytes on both: SQLite does so by itself.
+fn for_postgres(statement: &str) -> String {
+    statement.replace(" TEXT", " TEXT COLLATE \"C\"")
+}
+
+/// Statements end with a semicolon at the end of a line; `--` comments stand on lines of their own.
+fn statements(sql: &str) -> impl Iterator<Item = String> {
+    let lines: Vec<&str> = sql.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+    let text = lines.join("\n");
+    text.split(";\n")
+        .map(|part| part.trim().trim_end_matches(';').to_owned())
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .into_iter()
+}

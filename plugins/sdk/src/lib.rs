@@ -1,0 +1,111 @@
+//! What a plugin's author depends on: the contracts' types, the core behind a trait, and the macros that make a crate a
+//! component. Everything here also builds natively, so that a handler is tested without a sandbox.
+
+// The generated glue is the contract, not our style.
+#[allow(clippy::all, clippy::pedantic, unsafe_code, missing_docs)]
+mod bindings {
+    pub mod personality {
+        wit_bindgen::generate!({
+            path: [
+                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/cloud/0.1.0", "../../wit/personality/0.1.0",
+            ],
+            world: "skyloom:personality/personality",
+            pub_export_macro: true,
+            default_bindings_module: "skyloom_sdk::personality_bindings",
+            additional_derives: [PartialEq, Clone],
+            generate_all,
+        });
+    }
+    pub mod driver {
+        wit_bindgen::generate!({
+            path: [
+                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0",
+            ],
+            world: "skyloom:driver/libvirt-driver",
+            pub_export_macro: true,
+            default_bindings_module: "skyloom_sdk::driver_bindings",
+            additional_derives: [PartialEq, Clone],
+            with: {
+                "skyloom:types/common@0.1.0": crate::bindings::personality::skyloom::types::common,
+                "skyloom:types/errors@0.1.0": crate::bindings::personality::skyloom::types::errors,
+                "skyloom:host/log@0.1.0": crate::bindings::personality::skyloom::host::log,
+                "skyloom:host/clock@0.1.0": crate::bindings::personality::skyloom::host::clock,
+                "skyloom:host/random@0.1.0": crate::bindings::personality::skyloom::host::random,
+                "skyloom:host/config@0.1.0": crate::bindings::personality::skyloom::host::config,
+                "skyloom:host/documents@0.1.0": crate::bindings::personality::skyloom::host::documents,
+            },
+            generate_all,
+        });
+    }
+    pub mod tariff {
+        wit_bindgen::generate!({
+            path: ["../../wit/types/0.1.0", "../../wit/tariff/0.1.0"],
+            world: "skyloom:tariff/tariff",
+            pub_export_macro: true,
+            default_bindings_module: "skyloom_sdk::tariff_bindings",
+            additional_derives: [PartialEq, Clone],
+            with: {
+                "skyloom:types/common@0.1.0": crate::bindings::personality::skyloom::types::common,
+            },
+            generate_all,
+        });
+    }
+}
+
+#[doc(hidden)]
+pub use bindings::{
+    driver as driver_bindings, personality as personality_bindings, tariff as tariff_bindings,
+};
+
+mod cloud_api;
+
+pub use bindings::personality::exports::skyloom::personality::handler::{
+    Body, Caller, Guest as Personality, Request, Response, Upload, Violation,
+};
+pub use bindings::personality::skyloom::cloud;
+pub use bindings::personality::skyloom::host;
+pub use bindings::personality::skyloom::types::common::{PageRequest, Pair, SortKey, Timestamp};
+pub use bindings::personality::skyloom::types::errors::{Error, ErrorClass, ErrorCode};
+pub use cloud_api::{
+    Billing, Cloud, Compute, Flavors, Identity, Images, Imports, Keypairs, Networks, Operations, Quotas, Volumes,
+};
+
+/// Driver side: the traits that a driver implements and the capabilities that it imports.
+pub mod driver {
+    pub use crate::bindings::driver::exports::skyloom::driver::{console, inventory, lifecycle};
+    pub use crate::bindings::driver::skyloom::driver::types;
+    pub use crate::bindings::driver::skyloom::libvirt::libvirt;
+}
+
+/// Tariff side.
+pub mod tariff {
+    pub use crate::bindings::tariff::exports::skyloom::tariff::rating;
+}
+
+/// Makes the crate a personality component: `skyloom_sdk::personality!(MyHandler);`. Natively it exports nothing, so that
+/// several personalities link into one test program.
+#[macro_export]
+macro_rules! personality {
+    ($handler:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        $crate::personality_bindings::export!($handler with_types_in $crate::personality_bindings);
+    };
+}
+
+/// Makes the crate a driver component.
+#[macro_export]
+macro_rules! driver {
+    ($driver:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        $crate::driver_bindings::export!($driver with_types_in $crate::driver_bindings);
+    };
+}
+
+/// Makes the crate a tariff component.
+#[macro_export]
+macro_rules! tariff {
+    ($tariff:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        $crate::tariff_bindings::export!($tariff with_types_in $crate::tariff_bindings);
+    };
+}
