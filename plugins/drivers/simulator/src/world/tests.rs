@@ -1,0 +1,156 @@
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use skyloom_sdk::driver::types::Disk;
+
+use super::*;
+
+#[derive(Default)]
+struct Fake {
+    documents: RefCell<BTreeMap<String, (String, u64)>>,
+    now: Cell<i64>,
+    config: String,
+    /// So many writes lose their race first.
+    races: Cell<u32>,
+}
+
+impl World for &Fake {
+    fn get(&self, id: &str) -> Result<Option<(String, u64)>, Error> {
+        Ok(self.documents.borrow().get(id).cloned())
+    }
+
+    fn put(&self, id: &str, body: &str, version: u64) -> Result<bool, Error> {
+        if self.races.get() > 0 {
+            self.races.set(self.races.get() - 1);
+            return Ok(false);
+        }
+        let mut documents = self.documents.borrow_mut();
+        if documents.get(id).map_or(0, |document| document.1) != version {
+            return Ok(false);
+        }
+        documents.insert(id.to_owned(), (body.to_owned(), version + 1));
+        Ok(true)
+    }
+
+    fn delete(&self, id: &str) -> Result<(), Error> {
+        self.documents.borrow_mut().remove(id);
+        Ok(())
+    }
+
+    fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error> {
+        let documents = self.documents.borrow();
+        let later = documents.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
+        Ok(later.take(limit as usize).map(|(_, document)| document.0.clone()).collect())
+    }
+
+    fn now(&self) -> i64 {
+        self.now.get()
+    }
+
+    fn config(&self) -> String {
+        if self.config.is_empty() { "{}".to_owned() } else { self.config.clone() }
+    }
+}
+
+fn spec(id: &str) -> DomainSpec {
+    let disk = Disk { id: "disk-1".into(), size_gib: 1, image_blob: None, image_format: None, boot_index: 0 };
+    DomainSpec {
+        server_id: id.into(),
+        name: "one".into(),
+        hostname: "one".into(),
+        vcpus: 2,
+        memory_mib: 512,
+        disks: vec![disk],
+        nics: vec![],
+        kernel_blob: None,
+        ramdisk_blob: None,
+        kernel_arguments: None,
+        authorized_keys: vec![],
+        user_data: None,
+        metadata: vec![],
+    }
+}
+
+fn key(step: &str) -> StepKey {
+    StepKey { operation: "operation-1".into(), step: step.into() }
+}
+
+fn made(fake: &Fake) -> Simulator<&Fake> {
+    let simulator = Simulator::new(fake).unwrap();
+    let spec = spec("s");
+    for _ in 0..2 {
+        simulator.create_disks(&key("disks"), &spec).unwrap();
+        simulator.define(&key("define"), &spec).unwrap();
+        simulator.start(&key("start"), "s").unwrap();
+    }
+    simulator
+}
+
+#[test]
+fn every_step_may_be_repeated_without_a_second_effect() {
+    let fake = Fake::default();
+    let simulator = made(&fake);
+    let domain = simulator.inspect("s").unwrap().unwrap();
+    assert_eq!(domain.disks, ["disk-1"]);
+    assert_eq!(domain.power, Power::Running);
+    assert_eq!(domain.operation, "operation-1");
+    assert_eq!(simulator.list(None, 10).unwrap().len(), 1);
+    assert_eq!(simulator.console("s", 10_000).unwrap().matches("boot with 2 vCPU").count(), 1);
+}
+
+#[test]
+fn nothing_is_left_after_the_last_removal_and_removing_again_is_no_error() {
+    let fake = Fake::default();
+    let simulator = made(&fake);
+    for _ in 0..2 {
+        assert!(matches!(simulator.undefine(&key("undefine"), "s").unwrap(), Progress::Done));
+        assert!(matches!(simulator.delete_disks(&key("disks"), "s", &["disk-1".into()]).unwrap(), Progress::Done));
+    }
+    assert!(simulator.inspect("s").unwrap().is_none());
+    assert!(fake.documents.borrow().is_empty());
+}
+
+#[test]
+fn a_delayed_step_is_pending_until_its_time() {
+    let fake = Fake { config: r#"{"delay-ms":{"start":5}}"#.into(), ..Fake::default() };
+    let simulator = made(&fake);
+    simulator.stop(&key("stop"), "s", false).unwrap();
+    let Progress::Pending(token) = simulator.start(&key("start"), "s").unwrap() else { panic!("not pending") };
+    assert!(matches!(simulator.poll(&key("start"), "s", &token).unwrap(), Progress::Pending(_)));
+    fake.now.set(5000);
+    assert!(matches!(simulator.poll(&key("start"), "s", &token).unwrap(), Progress::Done));
+}
+
+#[test]
+fn a_guest_that_ignores_a_soft_stop_obeys_a_hard_one() {
+    let fake = Fake { config: r#"{"ignore-soft-stop":true}"#.into(), ..Fake::default() };
+    let simulator = made(&fake);
+    let Progress::Pending(token) = simulator.stop(&key("stop"), "s", true).unwrap() else { panic!("not pending") };
+    assert!(matches!(simulator.poll(&key("stop"), "s", &token).unwrap(), Progress::Pending(_)));
+    assert!(matches!(simulator.stop(&key("stop"), "s", false).unwrap(), Progress::Done));
+    assert!(matches!(simulator.poll(&key("stop"), "s", &token).unwrap(), Progress::Done));
+}
+
+#[test]
+fn a_domain_is_not_defined_over_missing_disks_and_not_started_undefined() {
+    let fake = Fake::default();
+    let simulator = Simulator::new(&fake).unwrap();
+    assert_eq!(simulator.define(&key("define"), &spec("s")).unwrap_err().code, ErrorCode::DriverFailed);
+    assert_eq!(simulator.start(&key("start"), "s").unwrap_err().code, ErrorCode::NotFound);
+    assert!(fake.documents.borrow().is_empty());
+}
+
+#[test]
+fn a_lost_race_is_tried_again_and_a_storm_is_a_retryable_error() {
+    let fake = Fake { races: Cell::new(3), ..Fake::default() };
+    made(&fake);
+    fake.races.set(RACES);
+    let error = Simulator::new(&fake).unwrap().stop(&key("stop"), "s", false).unwrap_err();
+    assert!(error.retryable);
+}
+
+#[test]
+fn an_unknown_key_of_the_configuration_is_refused() {
+    let fake = Fake { config: r#"{"delays":1}"#.into(), ..Fake::default() };
+    assert!(Simulator::new(&fake).is_err());
+}
