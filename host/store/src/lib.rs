@@ -5,6 +5,9 @@
 //! live above, in `cloud`, which composes one transaction from several of these functions.
 
 pub mod db;
+pub mod dialect;
 pub mod migrate;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use db::{Conn, Db, Row, Value};

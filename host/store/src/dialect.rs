@@ -1,0 +1,99 @@
+//! What the two databases say differently, in one place. Everything else is one text.
+//!
+//! Each function gives a snippet of SQL for the [`Conn`](crate::Conn) that will run it: `dialect::json_agg(conn.is_postgres(), ..)`.
+
+/// The rows of a sub-query as one JSON array of arrays, in the order of the sub-query; `[]` where it has none.
+///
+/// `columns` are columns of `rows`, a sub-query: `json_rows(postgres, &["t.key", "t.value"], "SELECT key, value FROM tags WHERE
+/// owner = s.id ORDER BY key")` where the sub-query gets the alias `t`. TEXT comes as strings, BIGINT as numbers, NULL as null.
+pub fn json_rows(postgres: bool, columns: &[&str], rows: &str) -> String {
+    let columns = columns.join(", ");
+    if postgres {
+        format!("(SELECT coalesce(json_agg(json_build_array({columns})), '[]')::text FROM ({rows}) t)")
+    } else {
+        format!("(SELECT json_group_array(json_array({columns})) FROM ({rows}) t)")
+    }
+}
+
+/// One column of a sub-query as one JSON array, in the order of the sub-query; `[]` where it has no rows. The sub-query has
+/// the alias `t`: `json_list(postgres, "t.name", "SELECT name FROM tags WHERE owner = s.id ORDER BY name")`.
+pub fn json_list(postgres: bool, column: &str, rows: &str) -> String {
+    if postgres {
+        format!("(SELECT coalesce(json_agg({column}), '[]')::text FROM ({rows}) t)")
+    } else {
+        format!("(SELECT json_group_array({column}) FROM ({rows}) t)")
+    }
+}
+
+/// At the end of a SELECT in a transaction: lock its rows until the commit. SQLite has one writer, so a transaction that
+/// [`begin`](crate::Db::begin) made holds everything already.
+pub fn for_update(postgres: bool) -> &'static str {
+    if postgres { " FOR UPDATE" } else { "" }
+}
+
+/// Like [`for_update`], but rows that another transaction holds are left out: for work that is leased.
+pub fn for_update_skip_locked(postgres: bool) -> &'static str {
+    if postgres { " FOR UPDATE SKIP LOCKED" } else { "" }
+}
+
+/// Whether `text` contains `part`, both SQL expressions, letter by letter and with case on both databases.
+pub fn contains(postgres: bool, text: &str, part: &str) -> String {
+    if postgres { format!("(strpos({text}, {part}) > 0)") } else { format!("(instr({text}, {part}) > 0)") }
+}
+
+/// `$first, $first+1, ...`: parameters for an `IN (...)` of `count` values; `NULL` (matches nothing) for none.
+pub fn placeholders(first: usize, count: usize) -> String {
+    if count == 0 {
+        return "NULL".to_owned();
+    }
+    (first..first + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args;
+
+    #[tokio::test]
+    async fn snippets_mean_the_same_on_both() {
+        for database in crate::testing::databases().await {
+            let mut tx = database.db.begin().await.expect("begin");
+            let postgres = tx.is_postgres();
+            tx.execute("CREATE TABLE tag (owner TEXT NOT NULL, name TEXT, size BIGINT)", &[]).await.expect("table");
+            for (owner, name, size) in [("a", "x", 2), ("a", "y%_", 1), ("b", "Z", 3)] {
+                tx.execute(
+                    "INSERT INTO tag (owner, name, size) VALUES ($1, $2, $3)",
+                    args![owner, name, i64::from(size)],
+                )
+                .await
+                .expect("insert");
+            }
+            let rows = "SELECT name, size FROM tag WHERE owner = o.owner ORDER BY size";
+            let sql = format!(
+                "SELECT {}, {} FROM (SELECT 'a' AS owner UNION ALL SELECT 'none') o ORDER BY o.owner",
+                json_rows(postgres, &["t.name", "t.size"], rows),
+                json_list(postgres, "t.name", rows),
+            );
+            let found = tx
+                .all(sql, &[], |row| Ok((row.json::<serde_json::Value>(0)?, row.json::<serde_json::Value>(1)?)))
+                .await
+                .expect("aggregate");
+            assert_eq!(found[0].0, serde_json::json!([["y%_", 1], ["x", 2]]), "{}", database.name);
+            assert_eq!(found[0].1, serde_json::json!(["y%_", "x"]), "{}", database.name);
+            assert_eq!(found[1], (serde_json::json!([]), serde_json::json!([])), "{}", database.name);
+
+            let sql = format!("SELECT count(*) FROM tag WHERE {}", contains(postgres, "name", "$1"));
+            for (part, count) in [("%", 1), ("z", 0), ("Z", 1), ("", 3)] {
+                assert_eq!(tx.one(sql.as_str(), args![part], |row| row.int(0)).await.expect("count"), count, "{part}");
+            }
+            let sql = format!("SELECT name FROM tag WHERE name IN ({}){}", placeholders(1, 2), for_update(postgres));
+            assert_eq!(tx.all(sql, args!["x", "Z"], |row| row.text(0)).await.expect("in").len(), 2);
+            let sql = format!(
+                "SELECT name FROM tag WHERE name IN ({}){}",
+                placeholders(1, 0),
+                for_update_skip_locked(postgres)
+            );
+            assert!(tx.all(sql, &[], |row| row.text(0)).await.expect("in none").is_empty());
+        }
+    }
+}
