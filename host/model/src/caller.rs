@@ -42,6 +42,13 @@ impl Caller {
         }
     }
 
+    /// Like [`Caller::project_id`]; `forbidden` when the token is not scoped to a project.
+    pub fn project(&self) -> crate::Result<&str> {
+        self.project_id().ok_or_else(|| {
+            crate::Error::new(crate::ErrorCode::Forbidden, "This needs a token that is scoped to a project.")
+        })
+    }
+
     pub fn has_role(&self, name: &str) -> bool {
         self.roles.iter().any(|role| role.name == name)
     }

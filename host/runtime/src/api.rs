@@ -168,6 +168,7 @@ interfaces! {
         fn list_projects(filter: identity::IdentityFilter, page: PageRequest) -> Vec<identity::Project>;
         fn list_own_projects() -> Vec<identity::Project>;
         fn list_own_domains() -> Vec<identity::Domain>;
+        fn list_user_projects(user_id: String) -> Vec<identity::Project>;
         fn get_project(id: String) -> identity::Project;
         fn create_project(write: identity::ProjectWrite) -> identity::Project;
         fn update_project(id: String, write: identity::ProjectWrite) -> identity::Project;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use skyloom_model::Caller;
+use skyloom_model::{Caller, Error, ErrorCode};
 
 /// Made by the host for each request; a guest reaches the core only through it.
 #[derive(Debug)]
@@ -17,6 +17,20 @@ pub struct CallContext {
     pub secrets: SecretVault,
     /// Address of the client, for slowing failed logins.
     pub client: Option<std::net::IpAddr>,
+}
+
+impl CallContext {
+    /// Who calls; `unauthenticated` when nobody is known.
+    pub fn caller(&self) -> Result<&Arc<Caller>, Error> {
+        self.caller
+            .as_ref()
+            .ok_or_else(|| Error::new(ErrorCode::Unauthenticated, "This request needs a valid token."))
+    }
+
+    /// The value behind a handle of this request; `invalid` on `field` when it is none (the guest sent a value of its own).
+    pub fn secret(&self, field: &str, handle: &str) -> Result<Arc<str>, Error> {
+        self.secrets.get(handle).ok_or_else(|| Error::invalid(field, "The value of this field is not understood."))
+    }
 }
 
 /// Secrets of one request by handle. Values never cross into a guest.

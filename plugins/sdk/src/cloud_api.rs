@@ -138,6 +138,7 @@ interfaces! {
         fn list_projects(filter: &identity::IdentityFilter, page: &PageRequest) -> Vec<identity::Project>;
         fn list_own_projects() -> Vec<identity::Project>;
         fn list_own_domains() -> Vec<identity::Domain>;
+        fn list_user_projects(user_id: &str) -> Vec<identity::Project>;
         fn get_project(id: &str) -> identity::Project;
         fn create_project(write: &identity::ProjectWrite) -> identity::Project;
         fn update_project(id: &str, write: &identity::ProjectWrite) -> identity::Project;
