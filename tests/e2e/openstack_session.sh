@@ -1,0 +1,224 @@
+#!/usr/bin/env bash
+# A user's session with the unchanged OpenStack client against a Skyloom that this script starts and ends.
+#
+#   openstack_session.sh [laptop|libvirt]
+#
+# laptop: the simulator. libvirt: real QEMU guests under a libvirt of the test's own; what Skyloom says is then held
+# against what the guest and libvirt say. Prints PASS or FAIL with seconds for each step; the first FAIL ends it.
+# Exit codes: 0 all passed, 77 something is missing here ("SKIP reason"), other: failed.
+set -euo pipefail
+
+variant=${1:-laptop}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$root"
+support=$root/tests/support
+target=${CARGO_TARGET_DIR:-$root/target}
+guest=${SKYLOOM_GUEST:-$target/guest}
+openstack=${SKYLOOM_VENV:-$target/venv}/bin/openstack
+name=web-1
+
+skip() { echo "SKIP $*"; exit 77; }
+[ -x "$openstack" ] || skip "python-openstackclient is missing (.ci/install)"
+case $variant in laptop | libvirt) ;; *) echo "no such variant: $variant" >&2; exit 2 ;; esac
+
+work=$(mktemp -d /tmp/skyloom-os.XXXXXX) # short: sockets have short paths
+uri=""
+cleanup() {
+  local status=$?
+  if [ "$status" != 0 ] && [ "$status" != 77 ]; then
+    echo "-- the server's last lines"
+    tail -n 40 "$work/sky/log" || true
+    if [ -n "$uri" ]; then echo "-- the guests' consoles" && find "$work/sky" -name '*console*' -type f -exec tail -n 20 {} +; fi
+  fi
+  "$support/skyloom/stop" "$work/sky" || true
+  if [ -n "$uri" ]; then "$support/libvirt/stop" "$work/lv" || true; fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+now() { date +%s.%N; }
+step() { # NAME COMMAND...: runs it; its output shows only when it fails
+  local what=$1 start status=0
+  shift
+  start=$(now)
+  # In the background and waited for: only so does `set -e` hold inside of it although its status is looked at.
+  "$@" >"$work/out" 2>&1 &
+  wait $! || status=$?
+  printf '%s %s (%.2f s)\n' "$([ $status = 0 ] && echo PASS || echo FAIL)" "$what" "$(echo "$(now) $start" | awk '{ print $1 - $2 }')"
+  if [ $status != 0 ]; then
+    sed 's/^/   /' "$work/out"
+    exit 1
+  fi
+}
+os() { timeout 180 "$openstack" "$@"; }
+same() { # WHAT IS SHOULD
+  [ "$2" = "$3" ] || { echo "$1 is '$2' and not '$3'"; return 1; }
+}
+# The client takes seconds to start; polling asks the API itself.
+server_field() { # FIELD
+  curl -fsS -m 10 -H "X-Auth-Token: $(cat "$work/token")" "$(cat "$work/compute")/servers/$(cat "$work/server")" |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["server"].get(sys.argv[1]))' "$1"
+}
+poll() { # SECONDS PREDICATE...: with a deadline; the last answer is the explanation
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@" >"$work/poll" 2>&1; do
+    if [ "$SECONDS" -ge "$deadline" ]; then
+      echo "not within the deadline: $*" && cat "$work/poll"
+      return 1
+    fi
+    sleep 0.2
+  done
+}
+status_is() { same status "$(server_field status)" "$1"; }
+
+# --- the machine's side ----------------------------------------------------------------------------------------------
+
+if [ "$variant" = libvirt ]; then
+  status=0
+  "$support/guest/build-guest" "$guest" >"$work/reason" 2>&1 || status=$?
+  if [ $status = 77 ]; then skip "$(cat "$work/reason")"; fi
+  [ $status = 0 ] || { cat "$work/reason"; exit 1; }
+  if uri=$("$support/libvirt/start" "$work/lv" 10.77.0.0/24 2>"$work/reason"); then
+    echo "   libvirt at $uri"
+  elif [ $? = 77 ]; then
+    uri=""
+    skip "$(cat "$work/reason")"
+  else
+    cat "$work/reason"
+    exit 1
+  fi
+  # Where the deployment says qemu:///system the test means its own; & would be sed's own sign.
+  edits=("s#qemu:///system#${uri//&/\\&}#g")
+  boot_deadline=120 # seconds; measured 3 on an idle machine without KVM
+else
+  edits=()
+  boot_deadline=30
+fi
+start_server() { "$support/skyloom/start" "examples/deployments/$variant/skyloom.toml" "$work/sky" "${edits[@]}"; }
+export OS_CLIENT_CONFIG_FILE=$work/sky/clouds.yaml OS_CLOUD=skyloom
+
+# --- the session -----------------------------------------------------------------------------------------------------
+
+token_issue() {
+  os token issue -f value -c id >"$work/token"
+  [ -s "$work/token" ]
+  os catalog show compute -f json >"$work/catalog"
+  python3 -c 'import json, sys
+print(next(e["url"] for e in json.load(sys.stdin)["endpoints"] if e["interface"] == "public").rstrip("/"))' \
+    <"$work/catalog" >"$work/compute"
+}
+flavor_list() {
+  os flavor list -f json >"$work/flavors"
+  # The smallest: QEMU without KVM is slow enough.
+  python3 -c 'import json, sys
+all = json.load(sys.stdin)
+assert len(all) >= 1, "no flavor"
+print(min(all, key=lambda f: (f["RAM"], f["VCPUs"], f["Disk"]))["ID"])' <"$work/flavors" >"$work/flavor"
+}
+image_is_active() { # NAME SIZE
+  os image list -f value -c Name -c Status | grep -qx "$1 active" || { os image list; return 1; }
+  same size "$(os image show "$1" -f value -c size)" "$2"
+}
+image_create() {
+  if [ "$variant" = libvirt ]; then
+    os image create --container-format aki --disk-format aki --file "$guest/vmlinuz" kernel
+    os image create --container-format ari --disk-format ari --file "$guest/initramfs.gz" ramdisk
+    os image create --container-format bare --disk-format qcow2 --file "$guest/disk.qcow2" \
+      --property "kernel_id=$(os image show kernel -f value -c id)" \
+      --property "ramdisk_id=$(os image show ramdisk -f value -c id)" guest
+  else
+    head -c 1048576 /dev/urandom >"$work/disk.raw"
+    os image create --container-format bare --disk-format raw --file "$work/disk.raw" guest
+  fi
+}
+image_list() {
+  if [ "$variant" = libvirt ]; then
+    image_is_active kernel "$(stat -c %s "$guest/vmlinuz")"
+    image_is_active guest "$(stat -c %s "$guest/disk.qcow2")"
+  else
+    image_is_active guest 1048576
+    # What comes back is what was sent.
+    os image save --file "$work/back.raw" guest
+    cmp "$work/disk.raw" "$work/back.raw"
+  fi
+}
+network_list() {
+  os network list -f value -c ID | head -n 1 >"$work/network"
+  [ -s "$work/network" ] || { echo "no network"; return 1; }
+}
+keypair_create() {
+  os keypair create --private-key "$work/key" key-1
+  grep -q 'PRIVATE KEY' "$work/key"
+  os keypair list -f value -c Name | grep -qx key-1
+}
+server_create() {
+  os server create --flavor "$(cat "$work/flavor")" --image guest --network "$(cat "$work/network")" \
+    --key-name key-1 --wait -f json "$name" >"$work/created"
+  python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])' <"$work/created" >"$work/server"
+  status_is ACTIVE
+}
+server_list() { same servers "$(os server list -f value -c ID -c Name -c Status)" "$(cat "$work/server") $name ACTIVE"; }
+booted() { # TIMES: the console holds the guest's line so many times
+  os console log show "$name" >"$work/console"
+  [ "$(grep -c "SKYLOOM-GUEST-READY host=$name" "$work/console")" -ge "$1" ] || { tail -n 5 "$work/console"; return 1; }
+}
+console_log() {
+  if [ "$variant" = libvirt ]; then
+    poll "$boot_deadline" booted 1
+    # The address that the API tells is the one that the guest has.
+    local address
+    address=$(os server show "$name" -f json -c addresses | grep -oE '([0-9]+\.){3}[0-9]+' | head -n 1)
+    grep -q "SKYLOOM-GUEST-READY host=$name ip=$address" "$work/console" || { echo "$address?" && grep SKYLOOM "$work/console"; return 1; }
+  else
+    os console log show "$name" >"$work/console"
+    [ -s "$work/console" ] || { echo "the console is empty"; return 1; }
+  fi
+}
+server_stop() {
+  os server stop "$name"
+  poll 90 status_is SHUTOFF
+}
+server_start() {
+  os server start "$name"
+  poll 90 status_is ACTIVE
+  if [ "$variant" = libvirt ]; then poll "$boot_deadline" booted 2; fi
+}
+server_reboot() {
+  os server reboot --wait "$name"
+  status_is ACTIVE
+  if [ "$variant" = libvirt ]; then poll "$boot_deadline" booted 3; fi
+}
+server_delete() {
+  os server delete --wait "$name"
+  same servers "$(os server list -f value -c ID)" ""
+}
+nothing_left() {
+  local id
+  id=$(cat "$work/server")
+  same domains "$(virsh -q -c "$uri" list --all --name | tr -d '\n')" ""
+  virsh -q -c "$uri" net-dumpxml skyloom >"$work/net.xml"
+  if grep '<host ' "$work/net.xml"; then echo "a DHCP entry is left" && return 1; fi
+  # Whatever names the server's files: a disk, a seed, a console.
+  if find "$work/sky" "$work/lv/pool" -name "*$id*" | grep .; then echo "files are left" && return 1; fi
+  if find "$work/lv/pool" -type f | grep .; then echo "volumes are left" && return 1; fi
+}
+
+step "server starts and is ready" start_server
+step "token issue" token_issue
+step "flavor list" flavor_list
+step "image create --file" image_create
+step "image list" image_list
+step "network list" network_list
+step "keypair create" keypair_create
+step "server create --wait" server_create
+step "server list" server_list
+step "console log show" console_log
+step "server stop" server_stop
+step "server start" server_start
+step "server reboot --wait" server_reboot
+step "server delete --wait" server_delete
+if [ "$variant" = libvirt ]; then step "no domain, volume or DHCP entry is left" nothing_left; fi
+step "SIGTERM ends the server with 0" "$support/skyloom/stop" "$work/sky"
