@@ -6,7 +6,9 @@
 
 pub mod db;
 pub mod dialect;
+pub mod listing;
 pub mod migrate;
+pub mod operations;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
