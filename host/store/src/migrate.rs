@@ -7,8 +7,8 @@ use crate::db::Db;
 /// In order; a released one is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "compute", include_str!("../migrations/0004_compute.sql")),
-    (6, "metering", include_str!("../migrations/0006_metering.sql")),
     (5, "operations", include_str!("../migrations/0005_operations.sql")),
+    (6, "metering", include_str!("../migrations/0006_metering.sql")),
 ];
 
 /// What the database holds and what this program knows.
