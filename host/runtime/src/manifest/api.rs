@@ -1,0 +1,238 @@
+//! The part of a manifest that only personalities have: `[api]` and the operations.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skyloom_model::Action;
+
+use super::{ApiVersion, Map};
+
+/// `[api]`: what holds for all operations.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Api {
+    /// Entry in the service catalogue; left out: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<CatalogService>,
+    /// Appended to the mount's public URL in the catalogue; `{project_id}` is filled in.
+    #[serde(default)]
+    pub endpoint_path: String,
+    /// Header that carries the bearer token.
+    #[serde(default = "default_token_header")]
+    pub token_header: String,
+    /// Set on every answer.
+    #[serde(default)]
+    pub request_id_headers: Vec<String>,
+    /// Largest body of an operation that isn't a stream.
+    #[serde(default = "default_max_body_kib")]
+    pub max_body_kib: u32,
+    /// Path parameter that must be the caller's project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_param: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versioning: Option<Versioning>,
+    /// How the host words its own refusals.
+    #[serde(default)]
+    pub errors: ApiErrors,
+}
+
+fn default_token_header() -> String {
+    "X-Auth-Token".to_owned()
+}
+
+fn default_max_body_kib() -> u32 {
+    1024
+}
+
+/// An entry of the service catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CatalogService {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub name: String,
+}
+
+/// `[api.versioning]`: how a client chooses the version of a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Versioning {
+    /// The first one that a request has decides.
+    pub headers: Vec<VersioningHeader>,
+    /// Without a header.
+    pub default: ApiVersion,
+    pub min: ApiVersion,
+    /// `latest` means this one.
+    pub max: ApiVersion,
+    /// The host sets the headers and `Vary` on the answers.
+    #[serde(default)]
+    pub echo: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct VersioningHeader {
+    pub name: String,
+    /// The value is `<prefix> <version>`; a header with another prefix says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+}
+
+/// `[api.errors]`: refusals that the host makes itself. In `body` and in header values `{status}`, `{code}`, `{message}`,
+/// `{request_id}` and `{title}` are filled in, JSON-escaped in the body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ApiErrors {
+    pub content_type: String,
+    pub body: String,
+    /// By error code (`rate-limited`), host refusal (`project-mismatch`, see [`super::HOST_REFUSALS`]) or status (`404`); the
+    /// first two win over the status.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub overrides: Map<RefusalOverride>,
+}
+
+impl Default for ApiErrors {
+    fn default() -> Self {
+        Self {
+            content_type: "application/json".to_owned(),
+            body: r#"{"error":{"code":{status},"message":"{message}","title":"{title}"}}"#.to_owned(),
+            overrides: Map::new(),
+        }
+    }
+}
+
+/// What an override changes; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RefusalOverride {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub headers: Map<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Options,
+}
+
+impl Method {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+        }
+    }
+}
+
+/// What the body of a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BodyKind {
+    /// Not read.
+    None,
+    Json,
+    /// Bytes that the host stores; they never pass through the sandbox.
+    Stream,
+}
+
+/// `[[operation]]`: one thing that the personality serves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Operation {
+    /// Unique in the plugin, e.g. `servers.create`; the guest is told it.
+    pub id: String,
+    pub method: Method,
+    /// Templates below the mount, e.g. `/servers/{server_id}`; a parameter fills a whole segment.
+    pub paths: Vec<String>,
+    /// What the policy decides about; a text of the neutral actions.
+    #[schemars(schema_with = "action_schema")]
+    pub action: String,
+    /// Status codes of success, the usual one first.
+    pub success: Vec<u16>,
+    /// Left out: `none` for GET, HEAD, DELETE and OPTIONS, else `json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyKind>,
+    /// On endpoints that several operations share: the one top-level key of the JSON body that selects this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_key: Option<String>,
+    /// JSON schemas of the body; what they find reaches the guest as violations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<BodySchema>,
+    /// JSON pointers whose string values become handles before the guest sees the body. A segment `*` stands for every
+    /// element or member.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_headers: Vec<String>,
+    /// JSON pointers of the answer where a handle is replaced by its value; `*` as in `secrets`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answer_secrets: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answer_secret_headers: Vec<String>,
+    /// The route exists from this version on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_version: Option<ApiVersion>,
+    /// The route exists up to this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_version: Option<ApiVersion>,
+    /// Ids in the shared catalogue, for the coverage report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub catalog: Vec<String>,
+}
+
+/// A JSON schema and the versions that it holds for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BodySchema {
+    /// Relative to `plugin.toml`.
+    pub file: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<ApiVersion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<ApiVersion>,
+}
+
+impl Operation {
+    /// None only where the manifest wasn't checked.
+    pub fn action(&self) -> Option<Action> {
+        Action::parse(&self.action)
+    }
+
+    pub fn body(&self) -> BodyKind {
+        self.body.unwrap_or(match self.method {
+            Method::Get | Method::Head | Method::Delete | Method::Options => BodyKind::None,
+            Method::Post | Method::Put | Method::Patch => BodyKind::Json,
+        })
+    }
+
+    /// Whether the route exists at this version; always without versioning.
+    pub fn exists_at(&self, version: Option<ApiVersion>) -> bool {
+        version.is_none_or(|version| within(version, self.min_version, self.max_version))
+    }
+}
+
+pub(crate) fn within(version: ApiVersion, min: Option<ApiVersion>, max: Option<ApiVersion>) -> bool {
+    min.is_none_or(|min| version >= min) && max.is_none_or(|max| version <= max)
+}
+
+fn action_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let texts: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+    schemars::json_schema!({ "type": "string", "enum": texts })
+}

@@ -1,0 +1,192 @@
+use super::super::*;
+use super::template;
+
+const GOOD: &str = r#"
+manifest = 1
+id = "face"
+version = "0.1.0"
+kind = "personality"
+contract = "0.1"
+description = "A face."
+license = "Apache-2.0"
+
+[[capability]]
+name = "compute"
+reason = "servers"
+
+[limits]
+memory-mib = 32
+
+[config]
+schema = { type = "object" }
+
+[api]
+service = { type = "compute", name = "compute" }
+request-id-headers = ["X-Request-Id"]
+project-param = "project_id"
+[api.versioning]
+headers = [{ name = "X-Version", prefix = "compute" }]
+default = "2.1"
+min = "2.1"
+max = "2.96"
+echo = true
+[api.errors]
+content-type = "application/json"
+body = '{"error":{"code":{status},"message":"{message}"}}'
+[api.errors.overrides.rate-limited]
+status = 413
+headers = { "Retry-After" = "1" }
+
+[[operation]]
+id = "servers.create"
+method = "POST"
+paths = ["/servers", "/{project_id}/servers"]
+action = "servers:create"
+success = [202]
+schemas = [{ file = "schemas/a.json", max = "2.18" }, { file = "schemas/b.json", min = "2.19" }]
+secrets = ["/server/adminPass"]
+
+[[operation]]
+id = "servers.start"
+method = "POST"
+paths = ["/servers/{server_id}/action"]
+action = "servers:power"
+success = [202]
+body-key = "os-start"
+
+[[operation]]
+id = "servers.stop"
+method = "POST"
+paths = ["/servers/{id}/action"]
+action = "servers:power"
+success = [202]
+body-key = "os-stop"
+"#;
+
+/// The defects of the good manifest after one replacement.
+fn after(from: &str, to: &str) -> Vec<String> {
+    assert!(GOOD.contains(from), "the test replaces what isn't there: {from}");
+    Manifest::parse(&GOOD.replacen(from, to, 1)).err().map_or_else(Vec::new, |defects| defects.0)
+}
+
+#[test]
+fn a_good_manifest_is_read() {
+    let manifest = Manifest::parse(GOOD).unwrap();
+    assert_eq!(manifest.operations.len(), 3);
+    let create = manifest.operation("servers.create").unwrap();
+    assert_eq!(create.body(), BodyKind::Json);
+    assert_eq!(create.action(), Some(skyloom_model::Action::ServersCreate));
+    assert_eq!(manifest.schema_files(), ["schemas/a.json", "schemas/b.json"]);
+    let api = manifest.api.unwrap();
+    assert_eq!(api.token_header, "X-Auth-Token");
+    assert_eq!(api.max_body_kib, 1024);
+}
+
+#[test]
+fn each_defect_has_one_line() {
+    let cases = [
+        ("manifest = 1", "manifest = 2", "manifest = 2 is not served; this host reads 1"),
+        ("id = \"face\"", "id = \"Face\"", "id `Face`"),
+        ("contract = \"0.1\"", "contract = \"7.0\"", "contract `7.0` is not served; this host serves 0.1"),
+        ("license =", "licence =", "unknown field `licence`"),
+        ("kind = \"personality\"", "kind = \"thing\"", "unknown variant `thing`"),
+        ("name = \"compute\"\nreason", "name = \"teleport\"\nreason", "unknown variant `teleport`"),
+        ("reason = \"servers\"", "reason = \" \"", "capability `compute` needs a reason"),
+        ("name = \"compute\"\nreason", "name = \"libvirt\"\nreason", "capability `libvirt` is not for a personality"),
+        ("memory-mib = 32", "memory-mb = 32", "unknown field `memory-mb`"),
+        ("\"X-Request-Id\"", "\"X Request\"", "request-id-headers: `X Request` is no header name"),
+        ("default = \"2.1\"", "default = \"2.0\"", "versioning: min 2.1 <= default 2.0 <= max 2.96 does not hold"),
+        ("max = \"2.96\"", "max = \"latest\"", "`latest` is not a version"),
+        ("{message}", "{mesage}", "errors.body: placeholder {mesage} is unknown"),
+        ("overrides.rate-limited", "overrides.rate", "errors.overrides.rate is neither"),
+        ("status = 413", "status = 200", "errors.overrides.rate-limited: status must be 400 to 599"),
+        ("\"servers:create\"", "\"servers:make\"", "operation `servers.create`: action `servers:make` is unknown"),
+        ("success = [202]", "success = [404]", "operation `servers.create`: success needs status codes"),
+        ("\"/servers\",", "\"servers\",", "operation `servers.create`: path `servers`: must begin with `/`"),
+        ("\"servers.stop\"", "\"servers.start\"", "operation `servers.start` stands twice"),
+        (
+            "body-key = \"os-stop\"",
+            "body-key = \"os-start\"",
+            "operations `servers.start` and `servers.stop` claim POST /servers/{id}/action",
+        ),
+        ("body-key = \"os-stop\"", "", "only one of them has a body-key"),
+        ("method = \"POST\"", "method = \"GET\"", "operation `servers.create`: schemas and secrets need a JSON body"),
+        ("\"/server/adminPass\"", "\"adminPass\"", "operation `servers.create`: `adminPass` is no JSON pointer"),
+        (
+            "min = \"2.19\"",
+            "min = \"2.18\"",
+            "schemas `schemas/a.json` and `schemas/b.json` hold for the same versions",
+        ),
+        ("schemas/a.json", "../a.json", "schema `../a.json` must lie below the manifest's folder"),
+    ];
+    for (from, to, line) in cases {
+        let defects = after(from, to);
+        assert_eq!(defects.len(), 1, "{to}: {defects:?}");
+        assert!(defects[0].contains(line), "{to}: {}", defects[0]);
+        assert!(!defects[0].contains('\n'));
+    }
+}
+
+#[test]
+fn all_defects_come_at_once() {
+    let text = GOOD.replace("\"servers:power\"", "\"power\"").replace("memory-mib = 32", "");
+    assert_eq!(Manifest::parse(&text).unwrap_err().0.len(), 2);
+}
+
+#[test]
+fn one_route_may_change_its_operation_with_the_version() {
+    let split = GOOD
+        .replace("body-key = \"os-start\"", "body-key = \"os-start\"\nmax-version = \"2.50\"")
+        .replace("body-key = \"os-stop\"", "body-key = \"os-start\"\nmin-version = \"2.51\"");
+    Manifest::parse(&split).unwrap();
+    let both = split.replace("2.51", "2.50");
+    assert_eq!(Manifest::parse(&both).unwrap_err().0.len(), 1);
+}
+
+#[test]
+fn drivers_and_tariffs_have_no_api() {
+    let driver =
+        GOOD.replace("\"personality\"", "\"driver\"").replace("name = \"compute\"\nreason", "name = \"log\"\nreason");
+    assert_eq!(
+        Manifest::parse(&driver).unwrap_err().0,
+        ["[api] is for personalities, not for a driver", "[[operation]] is for personalities, not for a driver"]
+    );
+    let small = "manifest = 1\nid = \"t\"\nversion = \"1.0.0\"\nkind = \"tariff\"\ncontract = \"0.1\"\n";
+    Manifest::parse(small).unwrap();
+    let asking = format!("{small}[[capability]]\nname = \"clock\"\nreason = \"time\"\n");
+    assert_eq!(Manifest::parse(&asking).unwrap_err().0, ["capability `clock` is not for a tariff"]);
+}
+
+#[test]
+fn templates_are_normalised() {
+    assert_eq!(template("/a/{b}/c").unwrap(), "/a/{}/c");
+    assert_eq!(template("/").unwrap(), "/");
+    assert_eq!(template("/v2/").unwrap(), "/v2/");
+    for bad in ["", "a", "/a//b", "//", "/a{b}", "/{}", "/{a}/{a}", "/{a-b}"] {
+        assert!(template(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn capabilities_have_one_interface_each() {
+    for capability in Capability::ALL {
+        assert_eq!(Capability::parse(capability.as_str()), Some(*capability));
+        assert_eq!(Capability::of_interface(capability.interface()), Some(*capability));
+        let json = serde_json::to_value(capability).unwrap();
+        assert_eq!(json, capability.as_str());
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_the_types_refuse() {
+    let schema = json_schema();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let good: serde_json::Value = toml::from_str(GOOD).unwrap();
+    assert!(validator.is_valid(&good), "{:?}", validator.iter_errors(&good).map(|e| e.to_string()).collect::<Vec<_>>());
+    let mut bad = good.clone();
+    bad["licence"] = "x".into();
+    assert!(!validator.is_valid(&bad));
+    bad = good;
+    bad["operation"][0]["action"] = "servers:make".into();
+    assert!(!validator.is_valid(&bad));
+}
