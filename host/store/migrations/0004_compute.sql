@@ -119,6 +119,20 @@ CREATE INDEX volumes_by_server ON volumes (server_id, boot_index);
 CREATE INDEX volumes_by_image ON volumes (image_id);
 CREATE INDEX volumes_for_quota ON volumes (project_id, size_gib);
 
+-- Addresses of the outside that a project holds. The address itself is a port's on an external network.
+CREATE TABLE public_addresses (
+  id TEXT PRIMARY KEY,
+  project_id TEXT NOT NULL,
+  port_id TEXT NOT NULL,
+  -- '': bound to none
+  server_id TEXT NOT NULL,
+  bandwidth_mbit BIGINT NOT NULL,
+  delete_on_termination BIGINT NOT NULL,
+  created_at BIGINT NOT NULL
+);
+CREATE INDEX public_addresses_by_project ON public_addresses (project_id, created_at, id);
+CREATE INDEX public_addresses_by_server ON public_addresses (server_id);
+
 CREATE TABLE nodes (
   name TEXT PRIMARY KEY,
   zone TEXT NOT NULL,
@@ -128,10 +142,6 @@ CREATE TABLE nodes (
   vcpus BIGINT NOT NULL,
   memory_mib BIGINT NOT NULL,
   disk_gib BIGINT NOT NULL,
-  -- What servers placed here hold; changed only together with a server's node.
-  vcpus_held BIGINT NOT NULL,
-  memory_mib_held BIGINT NOT NULL,
-  disk_gib_held BIGINT NOT NULL,
   -- 0: takes no new servers
   enabled BIGINT NOT NULL,
   updated_at BIGINT NOT NULL
@@ -144,4 +154,10 @@ CREATE TABLE quotas (
   name TEXT NOT NULL,
   quota_limit BIGINT NOT NULL,
   PRIMARY KEY (project_id, name)
+);
+
+-- What was laid into a fresh database, once: a restart doesn't bring back what an operator removed.
+CREATE TABLE seeded (
+  area TEXT PRIMARY KEY,
+  seeded_at BIGINT NOT NULL
 );

@@ -6,9 +6,17 @@
 
 pub mod db;
 pub mod dialect;
+pub mod flavors;
+pub mod identity;
+pub mod keypairs;
 pub mod listing;
 pub mod migrate;
+pub mod networks;
+pub mod nodes;
 pub mod operations;
+pub mod operations_log;
+pub mod prices;
+pub mod quotas;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -1,0 +1,43 @@
+//! What use costs: price sheets, the rating run, and what each project consumed.
+
+mod money;
+mod settings;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use skyloom_model::Result;
+use skyloom_runtime::tariff::Tariff;
+use skyloom_store::Conn;
+
+use crate::Cloud;
+
+pub use settings::{Seed, SeedPrice, Settings};
+
+/// The area's own state.
+pub(crate) struct Billing {
+    pub(crate) settings: Settings,
+    tariff: RwLock<Option<Arc<dyn Tariff>>>,
+}
+
+impl Billing {
+    pub(crate) fn new(settings: Settings) -> Result<Self> {
+        settings.check()?;
+        Ok(Self { settings, tariff: RwLock::default() })
+    }
+
+    /// The first price sheet.
+    pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed) -> Result<()> {
+        skyloom_store::prices::insert_sheet(tx, &seed.sheet()?).await
+    }
+}
+
+impl Cloud {
+    /// The tariff component that rates from now on.
+    pub fn set_tariff(&self, tariff: Arc<dyn Tariff>) {
+        *self.inner.billing.tariff.write().unwrap_or_else(PoisonError::into_inner) = Some(tariff);
+    }
+
+    pub(crate) fn tariff(&self) -> Option<Arc<dyn Tariff>> {
+        self.inner.billing.tariff.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

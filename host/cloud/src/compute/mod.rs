@@ -1,0 +1,36 @@
+//! Servers and what they are made of: flavors, key pairs, volumes, zones, quotas; and the operations on them.
+
+mod nodes;
+mod settings;
+
+use std::collections::HashMap;
+use std::sync::RwLock;
+
+use skyloom_model::Result;
+use skyloom_store::Conn;
+
+pub use nodes::{Node, NodeSettings};
+pub use settings::{Seed, SeedFlavor, Settings};
+
+/// The area's own state; everything durable stands in the store.
+pub(crate) struct Compute {
+    pub(crate) settings: Settings,
+    /// Compute nodes by name, with their drivers.
+    pub(crate) nodes: RwLock<HashMap<String, Node>>,
+}
+
+impl Compute {
+    pub(crate) fn new(settings: Settings) -> Result<Self> {
+        settings.check()?;
+        Ok(Self { settings, nodes: RwLock::default() })
+    }
+
+    /// The flavors that a fresh cloud offers.
+    pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed) -> Result<()> {
+        let now = skyloom_model::Timestamp::now();
+        for flavor in &seed.flavors {
+            skyloom_store::flavors::insert(tx, &flavor.row(now)).await?;
+        }
+        Ok(())
+    }
+}

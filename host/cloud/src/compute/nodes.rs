@@ -1,0 +1,110 @@
+//! Compute nodes: each a driver with its settings. The wiring attaches them at start.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_runtime::driver::Driver;
+use skyloom_store::nodes as store;
+
+use crate::Cloud;
+
+/// What the deployment says of a node, `[[node]]`.
+#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NodeSettings {
+    pub name: String,
+    /// Id of the driver's plugin.
+    pub driver: String,
+    pub zone: String,
+    /// Instead of what the platform says.
+    #[serde(default)]
+    pub vcpus: Option<u32>,
+    #[serde(default)]
+    pub memory_mib: Option<u64>,
+    #[serde(default)]
+    pub disk_gib: Option<u64>,
+    /// Names of the platform's networks by the name or id of the cloud's network; `*` for every other one.
+    #[serde(default)]
+    pub platform_networks: BTreeMap<String, String>,
+    /// False: takes no new servers.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A node with its driver.
+#[derive(Clone)]
+pub struct Node {
+    pub settings: Arc<NodeSettings>,
+    pub driver: Arc<dyn Driver>,
+}
+
+impl Node {
+    /// The platform's name of a network of the cloud.
+    pub fn platform_network(&self, id: &str, name: &str) -> Option<&str> {
+        let names = &self.settings.platform_networks;
+        names.get(id).or_else(|| names.get(name)).or_else(|| names.get("*")).map(String::as_str)
+    }
+}
+
+impl Cloud {
+    /// Puts a node to use, or gives one that is in use another driver or other settings. Asks the platform for its
+    /// capacity; a platform that doesn't answer makes the node one without room until it is attached again.
+    pub async fn attach_node(&self, settings: NodeSettings, driver: Arc<dyn Driver>) -> Result<()> {
+        let capacity = driver.capacity().await.inspect_err(|error| {
+            tracing::warn!(node = settings.name, error = error.for_log(), "the node's platform doesn't tell its capacity");
+        });
+        let known = capacity.is_ok();
+        let (vcpus, memory_mib, disk_gib, hypervisor, version) = match capacity {
+            Ok(it) => (it.vcpus, it.memory_mib, it.disk_gib, it.hypervisor, it.hypervisor_version),
+            Err(_) => (0, 0, 0, String::new(), 0),
+        };
+        let row = store::Node {
+            name: settings.name.clone(),
+            zone: settings.zone.clone(),
+            driver: settings.driver.clone(),
+            hypervisor,
+            hypervisor_version: clamp(version),
+            vcpus: clamp(u64::from(settings.vcpus.unwrap_or(vcpus))),
+            memory_mib: clamp(settings.memory_mib.unwrap_or(memory_mib)),
+            disk_gib: clamp(settings.disk_gib.unwrap_or(disk_gib)),
+            enabled: settings.enabled && known,
+            updated_at: Timestamp::now(),
+        };
+        let mut tx = self.db().begin().await?;
+        store::put(&mut tx, &row).await?;
+        tx.commit().await?;
+        let node = Node { settings: Arc::new(settings), driver };
+        self.nodes_mut(|nodes| nodes.insert(row.name.clone(), node));
+        Ok(())
+    }
+
+    /// The node of this name. `unavailable` when this process has no driver for it.
+    pub fn node(&self, name: &str) -> Result<Node> {
+        let nodes = self.inner.compute.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        nodes.get(name).cloned().ok_or_else(|| {
+            Error::new(ErrorCode::Unavailable, "The compute node is not available at the moment.")
+                .with_internal(format!("no driver is attached for node {name}"))
+        })
+    }
+
+    /// All nodes that this process has a driver for, by name.
+    pub fn attached_nodes(&self) -> Vec<Node> {
+        let nodes = self.inner.compute.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<Node> = nodes.values().cloned().collect();
+        all.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
+        all
+    }
+
+    fn nodes_mut<T>(&self, change: impl FnOnce(&mut std::collections::HashMap<String, Node>) -> T) -> T {
+        change(&mut self.inner.compute.nodes.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn clamp(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,149 @@
+//! Flavors: sizes of servers.
+
+use std::collections::BTreeMap;
+
+use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+
+use crate::args;
+use crate::db::{Conn, Row};
+use crate::listing::{Key, Listed, Page, Query};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flavor {
+    pub id: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub vcpus: u32,
+    pub memory_mib: u32,
+    pub disk_gib: u32,
+    pub ephemeral_gib: u32,
+    pub swap_mib: u32,
+    pub rxtx_factor_milli: u32,
+    pub is_public: bool,
+    pub disabled: bool,
+    pub extra_specs: BTreeMap<String, String>,
+    pub created_at: Timestamp,
+}
+
+/// All that are set must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub is_public: Option<bool>,
+    pub min_memory_mib: Option<u32>,
+    pub min_disk_gib: Option<u32>,
+    /// Only those that one of these nodes could hold when empty: vcpus, memory, disk each.
+    pub fits: Option<Vec<(i64, i64, i64)>>,
+}
+
+const COLUMNS: &str = "f.id, f.name, f.description, f.vcpus, f.memory_mib, f.disk_gib, f.ephemeral_gib, f.swap_mib, \
+                       f.rxtx_factor_milli, f.is_public, f.disabled, f.extra_specs, f.created_at";
+
+const KEYS: &[Key] = &[
+    Key::text("id", "f.id"),
+    Key::text("name", "f.name"),
+    Key::int("memory-mib", "f.memory_mib"),
+    Key::int("vcpus", "f.vcpus"),
+    Key::int("disk-gib", "f.disk_gib"),
+    Key::int("ephemeral-gib", "f.ephemeral_gib"),
+    Key::int("swap-mib", "f.swap_mib"),
+    Key::int("created-at", "f.created_at"),
+];
+
+fn of_row(row: Row<'_>) -> Result<Flavor> {
+    Ok(Flavor {
+        id: row.text(0)?,
+        name: row.text(1)?,
+        description: row.opt_text(2)?,
+        vcpus: row.u32(3)?,
+        memory_mib: row.u32(4)?,
+        disk_gib: row.u32(5)?,
+        ephemeral_gib: row.u32(6)?,
+        swap_mib: row.u32(7)?,
+        rxtx_factor_milli: row.u32(8)?,
+        is_public: row.flag(9)?,
+        disabled: row.flag(10)?,
+        extra_specs: row.json(11)?,
+        created_at: row.time(12)?,
+    })
+}
+
+/// `already-exists` when the id or the name is taken.
+pub async fn insert(tx: &mut Conn, flavor: &Flavor) -> Result<()> {
+    let specs = serde_json::to_string(&flavor.extra_specs).map_err(Error::internal)?;
+    let done = tx
+        .execute(
+            "INSERT INTO flavors (id, name, description, vcpus, memory_mib, disk_gib, ephemeral_gib, swap_mib, \
+             rxtx_factor_milli, is_public, disabled, extra_specs, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
+            args![
+                &flavor.id,
+                &flavor.name,
+                &flavor.description,
+                flavor.vcpus,
+                flavor.memory_mib,
+                flavor.disk_gib,
+                flavor.ephemeral_gib,
+                flavor.swap_mib,
+                flavor.rxtx_factor_milli,
+                flavor.is_public,
+                flavor.disabled,
+                &specs,
+                flavor.created_at,
+            ],
+        )
+        .await?;
+    if done == 1 {
+        return Ok(());
+    }
+    let id_taken = get(tx, &flavor.id).await?.is_some();
+    let (field, value) = if id_taken { ("id", &flavor.id) } else { ("name", &flavor.name) };
+    Err(Error::new(ErrorCode::AlreadyExists, format!("Flavor with {field} {value} already exists.")).with_field(field))
+}
+
+pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Flavor>> {
+    conn.optional(format!("SELECT {COLUMNS} FROM flavors f WHERE f.id = $1"), args![id], of_row).await
+}
+
+/// Default order: id ascending.
+pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Flavor>> {
+    let mut query = Query::new(COLUMNS, "flavors f", "f.id");
+    query.and_flag("f.is_public", filter.is_public);
+    query.and_int("f.memory_mib", ">=", filter.min_memory_mib.map(i64::from));
+    query.and_int("f.disk_gib", ">=", filter.min_disk_gib.map(i64::from));
+    if let Some(nodes) = &filter.fits {
+        let ways: Vec<String> = nodes
+            .iter()
+            .map(|(vcpus, memory, disk)| {
+                let (vcpus, memory, disk) = (query.int(*vcpus), query.int(*memory), query.int(*disk));
+                format!("(f.vcpus <= {vcpus} AND f.memory_mib <= {memory} AND f.disk_gib <= {disk})")
+            })
+            .collect();
+        query.and(if ways.is_empty() { "1 = 0".to_owned() } else { format!("({})", ways.join(" OR ")) });
+    }
+    query.page(conn, KEYS, &[("id", false)], page, of_row).await
+}
+
+/// Gives false when there is no such flavor.
+pub async fn set_description(tx: &mut Conn, id: &str, description: Option<&str>) -> Result<bool> {
+    let done =
+        tx.execute("UPDATE flavors SET description = $2 WHERE id = $1", args![id, description]).await?;
+    Ok(done == 1)
+}
+
+/// Gives false when there is no such flavor.
+pub async fn set_extra_specs(tx: &mut Conn, id: &str, specs: &BTreeMap<String, String>) -> Result<bool> {
+    let specs = serde_json::to_string(specs).map_err(Error::internal)?;
+    let done = tx.execute("UPDATE flavors SET extra_specs = $2 WHERE id = $1", args![id, &specs]).await?;
+    Ok(done == 1)
+}
+
+/// The extra specs, held until the commit; none: no such flavor.
+pub async fn lock_extra_specs(tx: &mut Conn, id: &str) -> Result<Option<BTreeMap<String, String>>> {
+    let lock = crate::dialect::for_update(tx.is_postgres());
+    tx.optional(format!("SELECT extra_specs FROM flavors WHERE id = $1{lock}"), args![id], |row| row.json(0)).await
+}
+
+/// Gives false when there is no such flavor.
+pub async fn delete(tx: &mut Conn, id: &str) -> Result<bool> {
+    Ok(tx.execute("DELETE FROM flavors WHERE id = $1", args![id]).await? == 1)
+}

@@ -1,0 +1,107 @@
+//! Quotas. What is used is counted from the records themselves each time, never kept in a counter that could drift.
+
+use std::collections::BTreeMap;
+
+use skyloom_model::Result;
+
+use crate::args;
+use crate::db::Conn;
+
+macro_rules! quotas {
+    ($($variant:ident $text:literal $count:expr;)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Quota { $($variant,)* }
+
+        impl Quota {
+            pub const ALL: &'static [Quota] = &[$(Quota::$variant,)*];
+
+            /// The contract's word.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Quota::$variant => $text,)* }
+            }
+
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Quota::$variant),)* _ => None }
+            }
+
+            /// A query for what project `$1` uses; none: it is counted for something smaller than a project.
+            fn count(self) -> Option<&'static str> {
+                match self { $(Quota::$variant => $count,)* }
+            }
+        }
+    };
+}
+
+quotas! {
+    Servers "servers" Some("SELECT count(*) FROM servers WHERE project_id = $1 AND deleted = 0");
+    Vcpus "vcpus" Some("SELECT CAST(coalesce(sum(vcpus), 0) AS BIGINT) FROM servers WHERE project_id = $1 AND deleted = 0");
+    MemoryMib "memory-mib"
+        Some("SELECT CAST(coalesce(sum(memory_mib), 0) AS BIGINT) FROM servers WHERE project_id = $1 AND deleted = 0");
+    // Of a user, not of a project: see `keypairs_of`.
+    Keypairs "keypairs" None;
+    Networks "networks" Some("SELECT count(*) FROM networks WHERE project_id = $1");
+    Subnets "subnets" Some("SELECT count(*) FROM subnets WHERE project_id = $1");
+    Ports "ports" Some("SELECT count(*) FROM ports WHERE project_id = $1");
+    SecurityGroups "security-groups" Some("SELECT count(*) FROM security_groups WHERE project_id = $1");
+    SecurityGroupRules "security-group-rules" Some("SELECT count(*) FROM security_rules WHERE project_id = $1");
+    PublicAddresses "public-addresses" Some("SELECT count(*) FROM public_addresses WHERE project_id = $1");
+    Volumes "volumes" Some("SELECT count(*) FROM volumes WHERE project_id = $1");
+    VolumeGib "volume-gib"
+        Some("SELECT CAST(coalesce(sum(size_gib), 0) AS BIGINT) FROM volumes WHERE project_id = $1");
+    ServerGroups "server-groups" None;
+    ServerGroupMembers "server-group-members" None;
+    MetadataItems "metadata-items" None;
+}
+
+/// Takes the project for this transaction, so that what is counted stays true until the commit. On SQLite the transaction
+/// holds the one writer already.
+pub async fn lock_project(tx: &mut Conn, project_id: &str) -> Result<()> {
+    if tx.is_postgres() {
+        tx.optional("SELECT 1::BIGINT FROM projects WHERE id = $1 FOR UPDATE", args![project_id], |row| row.int(0))
+            .await?;
+    }
+    Ok(())
+}
+
+/// What the project uses of each of these, in one query; those that aren't counted by project are 0.
+pub async fn used(conn: &mut Conn, project_id: &str, quotas: &[Quota]) -> Result<Vec<i64>> {
+    let columns: Vec<String> =
+        quotas.iter().map(|quota| quota.count().map_or_else(|| "0".to_owned(), |count| format!("({count})"))).collect();
+    if columns.is_empty() {
+        return Ok(Vec::new());
+    }
+    // The last column names the parameter, which none of the others may.
+    let sql = format!("SELECT {}, CAST($1 AS TEXT)", columns.join(", "));
+    conn.one(sql, args![project_id], |row| {
+        (0..quotas.len()).map(|column| if quotas[column].count().is_some() { row.int(column) } else { Ok(0) }).collect()
+    })
+    .await
+}
+
+/// The key pairs of a user.
+pub async fn keypairs_of(conn: &mut Conn, user_id: &str) -> Result<i64> {
+    conn.one("SELECT count(*) FROM keypairs WHERE user_id = $1", args![user_id], |row| row.int(0)).await
+}
+
+/// The project's own limits, where it has any.
+pub async fn limits(conn: &mut Conn, project_id: &str) -> Result<BTreeMap<Quota, i64>> {
+    let rows = conn
+        .all("SELECT name, quota_limit FROM quotas WHERE project_id = $1", args![project_id], |row| {
+            Ok((Quota::parse(row.text_ref(0)?), row.int(1)?))
+        })
+        .await?;
+    Ok(rows.into_iter().filter_map(|(quota, limit)| Some((quota?, limit))).collect())
+}
+
+/// Gives the project a limit of its own; -1: none.
+pub async fn set_limit(tx: &mut Conn, project_id: &str, quota: Quota, limit: i64) -> Result<()> {
+    tx.execute(
+        "INSERT INTO quotas (project_id, name, quota_limit) VALUES ($1, $2, $3) \
+         ON CONFLICT (project_id, name) DO UPDATE SET quota_limit = $3",
+        args![project_id, quota.as_str(), limit],
+    )
+    .await?;
+    Ok(())
+}
