@@ -1,0 +1,205 @@
+//! Domains: define, power, look, remove. Each is idempotent as `wit/libvirt` says.
+
+use skyloom_model::{Error, ErrorCode, Result};
+use virt::connect::Connect;
+use virt::domain::Domain;
+use virt::error::ErrorNumber;
+use virt::sys;
+
+use super::connection::Failure;
+use super::{DomainInfo, DomainState, Libvirt, METADATA_NAMESPACE, xml};
+
+impl Libvirt {
+    pub async fn define(&self, text: &str) -> Result<()> {
+        let checked =
+            xml::check(text, &|kind, name| self.storage.resolve(kind, name), &|network| self.permit_network(network))?;
+        self.storage.prepare_console(&checked.uuid)?;
+        self.connections
+            .run(move |connection| {
+                // A domain of somebody else with this UUID must not be replaced.
+                if let Some(domain) = lookup(connection, &checked.uuid)? {
+                    own_metadata(&domain)?.ok_or_else(not_ours)?;
+                }
+                Domain::define_xml(connection, &checked.xml)?;
+                Ok(())
+            })
+            .await
+    }
+
+    pub async fn undefine(&self, uuid: &str) -> Result<()> {
+        self.with_own(uuid, |domain| match domain {
+            Some(domain) => {
+                destroy(&domain)?;
+                let flags = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                    | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                    | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
+                tolerate_absence(domain.undefine_flags(flags))
+            }
+            None => Ok(()),
+        })
+        .await
+    }
+
+    pub async fn start(&self, uuid: &str) -> Result<()> {
+        self.with_existing(uuid, |domain| {
+            if domain.is_active()? {
+                return Ok(());
+            }
+            match domain.create() {
+                Ok(_) => Ok(()),
+                // Another call was quicker.
+                Err(error) if error.code() == ErrorNumber::OperationInvalid && domain.is_active()? => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    pub async fn shutdown(&self, uuid: &str) -> Result<()> {
+        self.with_existing(uuid, |domain| {
+            if !domain.is_active()? {
+                return Ok(());
+            }
+            match domain.shutdown() {
+                Ok(_) => Ok(()),
+                Err(error) if error.code() == ErrorNumber::OperationInvalid => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    pub async fn destroy(&self, uuid: &str) -> Result<()> {
+        self.with_existing(uuid, |domain| destroy(&domain)).await
+    }
+
+    pub async fn inspect(&self, uuid: &str) -> Result<Option<DomainInfo>> {
+        self.with_own(uuid, |domain| domain.map_or(Ok(None), |domain| describe(&domain))).await
+    }
+
+    pub async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<DomainInfo>> {
+        let after = after.map(ToOwned::to_owned);
+        self.connections
+            .run(move |connection| {
+                let mut found = Vec::new();
+                for domain in connection.list_all_domains(0)? {
+                    let uuid = domain.get_uuid_string()?;
+                    if after.as_ref().is_none_or(|after| uuid > *after) {
+                        found.push((uuid, domain));
+                    }
+                }
+                found.sort_by(|one, other| one.0.cmp(&other.0));
+                let mut infos = Vec::new();
+                for (_, domain) in found {
+                    if infos.len() >= limit as usize {
+                        break;
+                    }
+                    // A domain that goes while we look is no error.
+                    infos.extend(describe(&domain)?);
+                }
+                Ok(infos)
+            })
+            .await
+    }
+
+    /// The domain if it exists and is ours; a foreign one is `forbidden`.
+    async fn with_own<T: Send + 'static>(
+        &self,
+        uuid: &str,
+        work: impl FnOnce(Option<Domain>) -> std::result::Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
+        let uuid = valid_uuid(uuid)?;
+        self.connections
+            .run(move |connection| {
+                let Some(domain) = lookup(connection, &uuid)? else { return work(None) };
+                own_metadata(&domain)?.ok_or_else(not_ours)?;
+                work(Some(domain))
+            })
+            .await
+    }
+
+    async fn with_existing<T: Send + 'static>(
+        &self,
+        uuid: &str,
+        work: impl FnOnce(Domain) -> std::result::Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
+        let id = uuid.to_owned();
+        self.with_own(uuid, move |domain| match domain {
+            Some(domain) => work(domain),
+            None => Err(Error::not_found("domain", id).into()),
+        })
+        .await
+    }
+}
+
+fn valid_uuid(text: &str) -> Result<String> {
+    uuid::Uuid::parse_str(text)
+        .map(|uuid| uuid.to_string())
+        .map_err(|_| Error::invalid("uuid", format!("{text:?} is no UUID")))
+}
+
+fn lookup(connection: &Connect, uuid: &str) -> std::result::Result<Option<Domain>, Failure> {
+    match Domain::lookup_by_uuid_string(connection, uuid) {
+        Ok(domain) => Ok(Some(domain)),
+        Err(error) if error.code() == ErrorNumber::NoDomain => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn destroy(domain: &Domain) -> std::result::Result<(), Failure> {
+    match domain.destroy() {
+        Ok(()) => Ok(()),
+        Err(error) if matches!(error.code(), ErrorNumber::OperationInvalid | ErrorNumber::NoDomain) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn tolerate_absence(answer: std::result::Result<(), virt::error::Error>) -> std::result::Result<(), Failure> {
+    match answer {
+        Err(error) if error.code() != ErrorNumber::NoDomain => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Text of our metadata element; none: the domain isn't ours (or just went).
+fn own_metadata(domain: &Domain) -> std::result::Result<Option<String>, Failure> {
+    let kind = i32::try_from(sys::VIR_DOMAIN_METADATA_ELEMENT).unwrap_or(2);
+    match domain.get_metadata(kind, Some(METADATA_NAMESPACE), 0) {
+        Ok(element) => Ok(Some(xml::text_of(&element)?)),
+        Err(error) if matches!(error.code(), ErrorNumber::NoDomainMetadata | ErrorNumber::NoDomain) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn describe(domain: &Domain) -> std::result::Result<Option<DomainInfo>, Failure> {
+    let Some(metadata) = own_metadata(domain)? else { return Ok(None) };
+    let state = match domain.get_state() {
+        Ok((state, _)) => state,
+        Err(error) if error.code() == ErrorNumber::NoDomain => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(DomainInfo {
+        name: domain.get_name()?,
+        uuid: domain.get_uuid_string()?,
+        state: translate_state(state),
+        metadata,
+    }))
+}
+
+fn translate_state(state: sys::virDomainState) -> DomainState {
+    match state {
+        sys::VIR_DOMAIN_NOSTATE => DomainState::NoState,
+        sys::VIR_DOMAIN_RUNNING => DomainState::Running,
+        sys::VIR_DOMAIN_BLOCKED => DomainState::Blocked,
+        sys::VIR_DOMAIN_PAUSED => DomainState::Paused,
+        sys::VIR_DOMAIN_SHUTDOWN => DomainState::ShuttingDown,
+        sys::VIR_DOMAIN_SHUTOFF => DomainState::ShutOff,
+        sys::VIR_DOMAIN_CRASHED => DomainState::Crashed,
+        sys::VIR_DOMAIN_PMSUSPENDED => DomainState::Suspended,
+        _ => DomainState::Other,
+    }
+}
+
+fn not_ours() -> Failure {
+    Failure::Ours(Error::new(ErrorCode::Forbidden, "A domain of this UUID exists that Skyloom did not make."))
+}

@@ -1,0 +1,110 @@
+//! Capability `libvirt`: what a driver may do with the libvirt daemon that the deployment grants. Names come in, paths stay
+//! here; only domains that carry Skyloom's metadata element are seen or touched.
+
+mod connection;
+mod domains;
+mod networks;
+mod storage;
+mod xml;
+
+use std::path::PathBuf;
+
+use skyloom_model::{Error, ErrorCode, Result};
+
+pub use crate::bindings::driver::skyloom::libvirt::libvirt::{DomainInfo, DomainState, HostInfo};
+
+use connection::Connections;
+use storage::Storage;
+
+/// Namespace of the metadata element by which a domain is known as ours.
+const METADATA_NAMESPACE: &str = "urn:skyloom:server";
+
+/// What the deployment grants.
+#[derive(Clone, Debug)]
+pub struct LibvirtGrant {
+    /// e.g. `qemu:///system`.
+    pub uri: String,
+    /// Folder of disks and console logs; made if it isn't there.
+    pub storage: PathBuf,
+    /// Folder of the images' blobs; read only.
+    pub blobs: PathBuf,
+    /// libvirt networks that NICs may use; `user` stands for QEMU's own user networking.
+    pub networks: Vec<String>,
+}
+
+/// The capability, shared by all calls of one driver.
+#[derive(Debug)]
+pub struct Libvirt {
+    connections: Connections,
+    storage: Storage,
+    networks: Vec<String>,
+}
+
+impl Libvirt {
+    /// Opens no connection yet: the daemon may come later.
+    pub fn new(grant: LibvirtGrant) -> Result<Self> {
+        Ok(Self {
+            connections: Connections::new(grant.uri),
+            storage: Storage::new(&grant.storage, grant.blobs)?,
+            networks: grant.networks,
+        })
+    }
+
+    pub async fn describe_host(&self) -> Result<HostInfo> {
+        let disk_gib = self.storage.free_gib()?;
+        self.connections
+            .run(move |connection| {
+                let node = connection.get_node_info()?;
+                Ok(HostInfo {
+                    vcpus: node.cpus,
+                    memory_mib: node.memory / 1024,
+                    disk_gib,
+                    hypervisor: connection.get_type()?,
+                    hypervisor_version: u64::from(connection.get_hyp_version()?),
+                })
+            })
+            .await
+    }
+
+    pub async fn create_volume(
+        &self,
+        name: &str,
+        size_gib: u32,
+        image_blob: Option<&str>,
+        image_format: Option<&str>,
+    ) -> Result<()> {
+        self.storage.create_volume(name, size_gib, image_blob, image_format).await
+    }
+
+    pub async fn delete_volume(&self, name: &str) -> Result<()> {
+        self.storage.delete_volume(name)
+    }
+
+    pub async fn list_volumes(&self, prefix: &str) -> Result<Vec<String>> {
+        self.storage.list_volumes(prefix)
+    }
+
+    pub async fn create_seed(&self, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
+        self.storage.create_seed(name, files)
+    }
+
+    pub async fn file_reference(&self, kind: &str, name: &str) -> Result<String> {
+        self.storage.resolve(kind, name)?;
+        Ok(xml::reference(kind, name))
+    }
+
+    pub async fn console_tail(&self, name: &str, max_bytes: u32) -> Result<Vec<u8>> {
+        self.storage.console_tail(name, max_bytes)
+    }
+
+    pub async fn delete_console(&self, name: &str) -> Result<()> {
+        self.storage.delete_console(name)
+    }
+
+    fn permit_network(&self, network: &str) -> Result<()> {
+        if self.networks.iter().any(|granted| granted == network) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorCode::Forbidden, format!("The network {network:?} is not granted to this driver.")))
+    }
+}

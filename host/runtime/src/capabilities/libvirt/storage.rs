@@ -1,0 +1,285 @@
+//! The storage folder: disks, seeds, console logs. All access goes through one opened directory, so that no name leads out of
+//! it; only QEMU itself gets paths.
+
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use skyloom_model::{Error, ErrorCode, Result};
+use tokio::process::Command;
+
+/// `qemu-img` on a large image over slow storage; longer means that it hangs.
+const IMAGE_TOOL_DEADLINE: Duration = Duration::from_secs(120);
+const GIB: u64 = 1024 * 1024 * 1024;
+/// A seed holds at most 64 KiB of user data; FAT needs its tables beside it.
+const SEED_BYTES: usize = 512 * 1024;
+
+#[derive(Debug)]
+pub struct Storage {
+    disks: Dir,
+    consoles: Dir,
+    disks_path: PathBuf,
+    consoles_path: PathBuf,
+    blobs_path: PathBuf,
+}
+
+impl Storage {
+    pub fn new(folder: &Path, blobs_path: PathBuf) -> Result<Self> {
+        let absolute = std::path::absolute(folder).map_err(|error| broken(&error))?;
+        let open = |name: &str| -> Result<(Dir, PathBuf)> {
+            let path = absolute.join(name);
+            std::fs::create_dir_all(&path).map_err(|error| broken(&error))?;
+            Ok((Dir::open_ambient_dir(&path, ambient_authority()).map_err(|error| broken(&error))?, path))
+        };
+        let (disks, disks_path) = open("disks")?;
+        let (consoles, consoles_path) = open("consoles")?;
+        let blobs_path = std::path::absolute(blobs_path).map_err(|error| broken(&error))?;
+        Ok(Self { disks, consoles, disks_path, consoles_path, blobs_path })
+    }
+
+    /// The path behind a kind and a name, for QEMU.
+    pub fn resolve(&self, kind: &str, name: &str) -> Result<PathBuf> {
+        check_name(name)?;
+        match kind {
+            "volume" => Ok(self.disks_path.join(name)),
+            "blob" => Ok(self.blobs_path.join(name)),
+            "console" => Ok(self.consoles_path.join(console_file(name))),
+            _ => Err(Error::invalid("kind", format!("a file of kind {kind:?} is not known"))),
+        }
+    }
+
+    /// A qcow2 overlay over a blob, or an empty disk. It is made under another name and renamed when it is whole.
+    pub async fn create_volume(
+        &self,
+        name: &str,
+        size_gib: u32,
+        blob: Option<&str>,
+        format: Option<&str>,
+    ) -> Result<()> {
+        check_name(name)?;
+        if self.disks.exists(name) {
+            return Ok(());
+        }
+        let part = format!("{name}.part");
+        let path = self.disks_path.join(&part);
+        let size = u64::from(size_gib) * GIB;
+        match blob {
+            Some(blob) => {
+                let backing = self.resolve("blob", blob)?;
+                let format = check_format(format)?;
+                let options = ["create", "-q", "-f", "qcow2", "-F", format, "-b"];
+                run_image_tool(&options, &[backing.as_path(), path.as_path()], None).await?;
+                if size > virtual_size(&path).await? {
+                    run_image_tool(&["resize", "-q"], &[path.as_path()], Some(size)).await?;
+                }
+            }
+            None => {
+                if size == 0 {
+                    return Err(Error::invalid("size-gib", "an empty disk needs a size"));
+                }
+                run_image_tool(&["create", "-q", "-f", "qcow2"], &[path.as_path()], Some(size)).await?;
+            }
+        }
+        self.disks.rename(&part, &self.disks, name).map_err(|error| broken(&error))
+    }
+
+    pub fn delete_volume(&self, name: &str) -> Result<()> {
+        check_name(name)?;
+        remove(&self.disks, &format!("{name}.part"))?;
+        remove(&self.disks, name)
+    }
+
+    pub fn list_volumes(&self, prefix: &str) -> Result<Vec<String>> {
+        check_name(prefix)?;
+        let mut names = Vec::new();
+        for entry in self.disks.entries().map_err(|error| broken(&error))? {
+            let name = entry.map_err(|error| broken(&error))?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            // What a dead process left half made counts: it must be deleted too.
+            let name = name.strip_suffix(".part").unwrap_or(name);
+            if name.starts_with(prefix) && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    pub fn create_seed(&self, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
+        check_name(name)?;
+        let bytes = seed_image(files).map_err(|error| broken(&error))?;
+        let part = format!("{name}.part");
+        self.disks.write(&part, bytes).map_err(|error| broken(&error))?;
+        self.disks.rename(&part, &self.disks, name).map_err(|error| broken(&error))
+    }
+
+    /// An empty log, so that it is there and ours before QEMU writes to it.
+    pub fn prepare_console(&self, name: &str) -> Result<()> {
+        check_name(name)?;
+        let mut options = cap_std::fs::OpenOptions::new();
+        options.create(true).append(true);
+        self.consoles.open_with(console_file(name), &options).map(|_| ()).map_err(|error| broken(&error))
+    }
+
+    pub fn console_tail(&self, name: &str, max_bytes: u32) -> Result<Vec<u8>> {
+        check_name(name)?;
+        let mut file = match self.consoles.open(console_file(name)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(broken(&error)),
+        };
+        let length = file.metadata().map_err(|error| broken(&error))?.len();
+        let from = length.saturating_sub(u64::from(max_bytes));
+        file.seek(SeekFrom::Start(from)).map_err(|error| broken(&error))?;
+        let mut bytes = Vec::new();
+        file.take(u64::from(max_bytes)).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
+        Ok(bytes)
+    }
+
+    pub fn delete_console(&self, name: &str) -> Result<()> {
+        check_name(name)?;
+        remove(&self.consoles, &console_file(name))
+    }
+
+    pub fn free_gib(&self) -> Result<u64> {
+        let stat = rustix::fs::statvfs(&self.disks_path).map_err(|error| broken(&error.into()))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize) / GIB)
+    }
+}
+
+fn console_file(name: &str) -> String {
+    format!("{name}.log")
+}
+
+/// Letters, digits, `.`, `-`, `_`; no dot first. So no name is a path, hidden, or an option.
+fn check_name(name: &str) -> Result<()> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
+    if name.is_empty() || name.len() > 160 || name.starts_with(['.', '-']) || !name.chars().all(allowed) {
+        return Err(Error::invalid("name", format!("{name:?} cannot name a file")));
+    }
+    Ok(())
+}
+
+fn check_format(format: Option<&str>) -> Result<&'static str> {
+    match format {
+        Some("raw") => Ok("raw"),
+        Some("qcow2") => Ok("qcow2"),
+        _ => Err(Error::invalid("image-format", "a disk can begin as a raw or a qcow2 image")),
+    }
+}
+
+fn remove(folder: &Dir, name: &str) -> Result<()> {
+    match folder.remove_file(name) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(broken(&error)),
+        _ => Ok(()),
+    }
+}
+
+async fn image_tool(command: &mut Command) -> Result<Vec<u8>> {
+    let output = tokio::time::timeout(IMAGE_TOOL_DEADLINE, command.kill_on_drop(true).output())
+        .await
+        .map_err(|_| Error::new(ErrorCode::TimedOut, "Making the disk took too long."))?
+        .map_err(|error| Error::unavailable(format!("qemu-img cannot be started: {error}")))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Error::new(ErrorCode::DriverFailed, "The disk could not be made.").with_internal(format!("qemu-img: {text}")))
+}
+
+async fn run_image_tool(options: &[&str], paths: &[&Path], size: Option<u64>) -> Result<()> {
+    let mut command = Command::new("qemu-img");
+    command.args(options).args(paths).args(size.map(|size| size.to_string()));
+    image_tool(&mut command).await.map(|_| ())
+}
+
+async fn virtual_size(path: &Path) -> Result<u64> {
+    let output = image_tool(Command::new("qemu-img").args(["info", "--output=json"]).arg(path)).await?;
+    let info: serde_json::Value = serde_json::from_slice(&output).map_err(Error::internal)?;
+    info["virtual-size"].as_u64().ok_or_else(|| Error::internal("qemu-img tells no virtual size"))
+}
+
+/// A FAT file system labelled `CIDATA`, in memory.
+fn seed_image(files: &[(String, Vec<u8>)]) -> std::io::Result<Vec<u8>> {
+    let mut image = Cursor::new(vec![0; SEED_BYTES]);
+    let options = fatfs::FormatVolumeOptions::new().volume_label(*b"CIDATA     ");
+    fatfs::format_volume(&mut image, options)?;
+    {
+        let system = fatfs::FileSystem::new(&mut image, fatfs::FsOptions::new())?;
+        for (name, bytes) in files {
+            let mut file = system.root_dir().create_file(name)?;
+            file.truncate()?;
+            file.write_all(bytes)?;
+        }
+        system.unmount()?;
+    }
+    Ok(image.into_inner())
+}
+
+fn broken(error: &std::io::Error) -> Error {
+    Error::unavailable(format!("storage of the libvirt capability: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn storage() -> (tempfile::TempDir, Storage) {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::new(folder.path(), folder.path().join("blobs")).unwrap();
+        (folder, storage)
+    }
+
+    #[test]
+    fn a_name_is_never_a_path() {
+        let (_folder, storage) = storage();
+        for name in ["", "../x", "/etc/passwd", ".hidden", "-o", "a/b", "a b", "a\0b"] {
+            assert_eq!(storage.resolve("volume", name).unwrap_err().code, ErrorCode::Invalid, "{name:?}");
+            assert!(storage.delete_volume(name).is_err(), "{name:?}");
+        }
+        assert!(storage.resolve("device", "sda").is_err());
+        assert!(storage.resolve("volume", "server.disk-1").unwrap().ends_with("disks/server.disk-1"));
+    }
+
+    #[test]
+    fn a_seed_is_a_labelled_file_system_with_its_files() {
+        let (folder, storage) = storage();
+        let files = [("meta-data".to_owned(), b"one".to_vec()), ("user-data".to_owned(), vec![0xff; 65_535])];
+        storage.create_seed("s.seed", &files).unwrap();
+        storage.create_seed("s.seed", &files).unwrap();
+        let image = std::fs::read(folder.path().join("disks/s.seed")).unwrap();
+        let system = fatfs::FileSystem::new(Cursor::new(image), fatfs::FsOptions::new()).unwrap();
+        assert_eq!(system.volume_label(), "CIDATA");
+        let mut read = Vec::new();
+        system.root_dir().open_file("user-data").unwrap().read_to_end(&mut read).unwrap();
+        assert_eq!(read.len(), 65_535);
+        assert_eq!(storage.list_volumes("s.").unwrap(), ["s.seed"]);
+        storage.delete_volume("s.seed").unwrap();
+        storage.delete_volume("s.seed").unwrap();
+        assert!(storage.list_volumes("s.").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_half_made_volume_is_listed_and_deleted() {
+        let (folder, storage) = storage();
+        std::fs::write(folder.path().join("disks/s.disk.part"), b"half").unwrap();
+        assert_eq!(storage.list_volumes("s.").unwrap(), ["s.disk"]);
+        storage.delete_volume("s.disk").unwrap();
+        assert!(storage.list_volumes("s.").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_console_shows_its_end_and_its_absence() {
+        let (folder, storage) = storage();
+        assert!(storage.console_tail("s", 10).unwrap().is_empty());
+        storage.prepare_console("s").unwrap();
+        std::fs::write(folder.path().join("consoles/s.log"), b"0123456789abc").unwrap();
+        storage.prepare_console("s").unwrap();
+        assert_eq!(storage.console_tail("s", 3).unwrap(), b"abc");
+        assert_eq!(storage.console_tail("s", 100).unwrap().len(), 13);
+        storage.delete_console("s").unwrap();
+        storage.delete_console("s").unwrap();
+    }
+}

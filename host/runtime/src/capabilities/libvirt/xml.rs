@@ -1,0 +1,331 @@
+//! The gate of `define`: a domain's XML passes only through a short list of elements and attributes, and every file or network
+//! that it names is one that the grant holds. What isn't on the list is refused, whatever libvirt would make of it.
+
+use std::path::PathBuf;
+
+use quick_xml::events::attributes::Attribute;
+use quick_xml::events::{BytesStart, BytesText, Event};
+use quick_xml::{Reader, Writer};
+use skyloom_model::{Error, ErrorCode, Result};
+
+/// Larger than any domain that a driver writes.
+const MAX_BYTES: usize = 256 * 1024;
+const PLACEHOLDER: &str = "skyloom-file/";
+
+/// What an attribute may say.
+#[derive(Clone, Copy)]
+enum Check {
+    Any,
+    OneOf(&'static [&'static str]),
+    /// A placeholder of this kind.
+    File(&'static str),
+    Network,
+}
+
+use Check::{Any, File, Network, OneOf};
+
+/// Every element that is taken, by its path, with its attributes.
+const ELEMENTS: &[(&str, &[(&str, Check)])] = &[
+    ("domain", &[("type", OneOf(&["kvm", "qemu", "test"]))]),
+    ("domain/name", &[]),
+    ("domain/uuid", &[]),
+    ("domain/title", &[]),
+    ("domain/metadata", &[]),
+    ("domain/metadata/skyloom:server", &[("xmlns:skyloom", OneOf(&["urn:skyloom:server"]))]),
+    ("domain/memory", &[("unit", Any)]),
+    ("domain/currentMemory", &[("unit", Any)]),
+    ("domain/vcpu", &[]),
+    ("domain/os", &[]),
+    ("domain/os/type", &[("arch", Any), ("machine", Any)]),
+    ("domain/os/kernel", &[]),
+    ("domain/os/initrd", &[]),
+    ("domain/os/cmdline", &[]),
+    ("domain/os/boot", &[("dev", OneOf(&["hd", "network", "cdrom"]))]),
+    ("domain/features", &[]),
+    ("domain/features/acpi", &[]),
+    ("domain/features/apic", &[]),
+    ("domain/cpu", &[("mode", OneOf(&["host-model", "host-passthrough", "maximum"]))]),
+    ("domain/clock", &[("offset", OneOf(&["utc", "localtime"]))]),
+    ("domain/on_poweroff", &[]),
+    ("domain/on_reboot", &[]),
+    ("domain/on_crash", &[]),
+    ("domain/devices", &[]),
+    ("domain/devices/disk", &[("type", OneOf(&["file"])), ("device", OneOf(&["disk", "cdrom"]))]),
+    (
+        "domain/devices/disk/driver",
+        &[("name", OneOf(&["qemu"])), ("type", OneOf(&["qcow2", "raw"])), ("cache", Any), ("discard", Any)],
+    ),
+    ("domain/devices/disk/source", &[("file", File("volume"))]),
+    ("domain/devices/disk/target", &[("dev", Any), ("bus", Any)]),
+    ("domain/devices/disk/readonly", &[]),
+    ("domain/devices/interface", &[("type", OneOf(&["network", "user"]))]),
+    ("domain/devices/interface/mac", &[("address", Any)]),
+    ("domain/devices/interface/source", &[("network", Network)]),
+    ("domain/devices/interface/model", &[("type", Any)]),
+    ("domain/devices/serial", &[("type", OneOf(&["file"]))]),
+    ("domain/devices/serial/source", &[("path", File("console")), ("append", OneOf(&["on"]))]),
+    ("domain/devices/serial/target", &[("port", Any)]),
+    ("domain/devices/rng", &[("model", OneOf(&["virtio"]))]),
+    ("domain/devices/rng/backend", &[("model", OneOf(&["builtin"]))]),
+];
+
+/// Elements whose text is a placeholder of an image's blob.
+const FILE_TEXT: &[&str] = &["domain/os/kernel", "domain/os/initrd"];
+
+/// XML for libvirt, with real paths.
+#[derive(Debug)]
+pub struct Checked {
+    pub uuid: String,
+    pub xml: String,
+}
+
+/// The text by which a driver's XML names a file.
+pub fn reference(kind: &str, name: &str) -> String {
+    format!("{PLACEHOLDER}{kind}/{name}")
+}
+
+/// Checks a domain's XML and puts paths in the place of placeholders.
+pub fn check(
+    text: &str,
+    resolve: &dyn Fn(&str, &str) -> Result<PathBuf>,
+    permit_network: &dyn Fn(&str) -> Result<()>,
+) -> Result<Checked> {
+    if text.len() > MAX_BYTES || text.contains('\0') {
+        return Err(refused("it is too large or holds a zero byte"));
+    }
+    let mut gate = Gate {
+        resolve,
+        permit_network,
+        path: Vec::new(),
+        uuid: String::new(),
+        marked: false,
+        out: Writer::new(Vec::new()),
+    };
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().check_end_names = true;
+    loop {
+        match reader.read_event().map_err(|error| refused(&format!("it is no XML: {error}")))? {
+            Event::Eof => break,
+            event => gate.pass(event)?,
+        }
+    }
+    gate.finish()
+}
+
+struct Gate<'a> {
+    resolve: &'a dyn Fn(&str, &str) -> Result<PathBuf>,
+    permit_network: &'a dyn Fn(&str) -> Result<()>,
+    path: Vec<String>,
+    uuid: String,
+    marked: bool,
+    out: Writer<Vec<u8>>,
+}
+
+impl Gate<'_> {
+    fn pass(&mut self, event: Event<'_>) -> Result<()> {
+        match event {
+            Event::Start(start) => {
+                let start = self.open(&start)?;
+                self.write(Event::Start(start))
+            }
+            Event::Empty(start) => {
+                let start = self.open(&start)?;
+                self.path.pop();
+                self.write(Event::Empty(start))
+            }
+            Event::End(end) => {
+                self.path.pop();
+                self.write(Event::End(end))
+            }
+            Event::Text(text) => self.text(&text),
+            Event::GeneralRef(reference) => {
+                if FILE_TEXT.contains(&self.path.join("/").as_str()) {
+                    return Err(refused("a file is named with an entity"));
+                }
+                self.write(Event::GeneralRef(reference))
+            }
+            _ => Err(refused("it holds a comment, a declaration or an instruction")),
+        }
+    }
+
+    fn open(&mut self, start: &BytesStart<'_>) -> Result<BytesStart<'static>> {
+        let name = std::str::from_utf8(start.name().as_ref()).map_err(|_| refused("a name is no UTF-8"))?.to_owned();
+        self.path.push(name.clone());
+        let path = self.path.join("/");
+        let Some((_, allowed)) = ELEMENTS.iter().find(|(known, _)| *known == path) else {
+            return Err(refused(&format!("the element {path} is not permitted")));
+        };
+        self.marked |= path == "domain/metadata/skyloom:server";
+        let mut copy = BytesStart::new(name);
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|error| refused(&format!("an attribute of {path}: {error}")))?;
+            let (key, value) = self.attribute(&path, allowed, &attribute)?;
+            copy.push_attribute((key.as_str(), value.as_str()));
+        }
+        Ok(copy)
+    }
+
+    fn attribute(&self, path: &str, allowed: &[(&str, Check)], attribute: &Attribute<'_>) -> Result<(String, String)> {
+        let key = String::from_utf8_lossy(attribute.key.as_ref()).into_owned();
+        let value =
+            attribute.unescape_value().map_err(|error| refused(&format!("{path}@{key}: {error}")))?.into_owned();
+        let Some((_, check)) = allowed.iter().find(|(known, _)| *known == key) else {
+            return Err(refused(&format!("the attribute {path}@{key} is not permitted")));
+        };
+        match check {
+            Any => {}
+            OneOf(values) if values.contains(&value.as_str()) => {}
+            OneOf(_) => return Err(refused(&format!("{path}@{key} may not be {value:?}"))),
+            File(kind) => return Ok((key, self.file(kind, &value)?)),
+            Network => (self.permit_network)(&value)?,
+        }
+        if path == "domain/devices/interface" && value == "user" {
+            (self.permit_network)("user")?;
+        }
+        Ok((key, value))
+    }
+
+    fn text(&mut self, text: &BytesText<'_>) -> Result<()> {
+        let path = self.path.join("/");
+        let plain = text.decode().map_err(|error| refused(&format!("{path}: {error}")))?.into_owned();
+        if FILE_TEXT.contains(&path.as_str()) {
+            let file = self.file("blob", plain.trim())?;
+            return self.write(Event::Text(BytesText::new(&file)));
+        }
+        if path == "domain/uuid" {
+            let uuid = uuid::Uuid::parse_str(plain.trim()).map_err(|_| refused("its UUID is none"))?;
+            self.uuid = uuid.to_string();
+        }
+        self.write(Event::Text(text.clone().into_owned()))
+    }
+
+    fn file(&self, kind: &str, placeholder: &str) -> Result<String> {
+        let name = placeholder
+            .strip_prefix(PLACEHOLDER)
+            .and_then(|rest| rest.strip_prefix(kind))
+            .and_then(|rest| rest.strip_prefix('/'))
+            .ok_or_else(|| refused(&format!("{placeholder:?} is no reference to a {kind}")))?;
+        let path = (self.resolve)(kind, name)?;
+        path.into_os_string().into_string().map_err(|_| Error::internal("a storage path is no UTF-8"))
+    }
+
+    fn write(&mut self, event: Event<'_>) -> Result<()> {
+        self.out.write_event(event).map_err(Error::internal)
+    }
+
+    fn finish(self) -> Result<Checked> {
+        if !self.path.is_empty() || self.uuid.is_empty() || !self.marked {
+            return Err(refused("it lacks its end, its UUID or the metadata by which it is known as ours"));
+        }
+        let xml = String::from_utf8(self.out.into_inner()).map_err(Error::internal)?;
+        Ok(Checked { uuid: self.uuid, xml })
+    }
+}
+
+fn refused(why: &str) -> Error {
+    Error::new(ErrorCode::Forbidden, format!("The domain's XML is refused: {why}."))
+}
+
+/// The text of one element as libvirt gave it.
+pub fn text_of(element: &str) -> Result<String> {
+    let start = element.find('>').ok_or_else(|| Error::internal("metadata is no element"))?;
+    let end = element.rfind("</").unwrap_or(element.len()).max(start + 1);
+    quick_xml::escape::unescape(element.get(start + 1..end).unwrap_or_default())
+        .map(std::borrow::Cow::into_owned)
+        .map_err(Error::internal)
+}
+
+/// For attribute values and texts that we write.
+pub fn escape(text: &str) -> String {
+    quick_xml::escape::escape(text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(xml: &str) -> Result<Checked> {
+        let resolve = |kind: &str, name: &str| {
+            if name.contains("..") {
+                return Err(Error::invalid("name", "no"));
+            }
+            Ok(PathBuf::from(format!("/store/{kind}/{name}")))
+        };
+        let permit = |network: &str| match network {
+            "default" => Ok(()),
+            _ => Err(Error::new(ErrorCode::Forbidden, "no")),
+        };
+        check(xml, &resolve, &permit)
+    }
+
+    fn domain(os: &str, devices: &str) -> String {
+        format!(
+            "<domain type='qemu'><name>a</name><uuid>6f1c9d3e-0000-4000-8000-000000000001</uuid><metadata>\
+             <skyloom:server xmlns:skyloom='urn:skyloom:server'>{{&quot;a&quot;:1}}</skyloom:server></metadata>\
+             <os><type>hvm</type>{os}</os><devices>{devices}</devices></domain>"
+        )
+    }
+
+    #[test]
+    fn placeholders_become_paths_and_the_rest_passes() {
+        let xml = domain(
+            "<kernel>skyloom-file/blob/k</kernel><cmdline>a &lt;b&gt;</cmdline>",
+            "<disk type='file' device='disk'><source file='skyloom-file/volume/s.d'/></disk>\
+             <interface type='network'><source network='default'/></interface>",
+        );
+        let checked = run(&xml).unwrap();
+        assert!(checked.xml.contains("<kernel>/store/blob/k</kernel>"), "{}", checked.xml);
+        assert!(checked.xml.contains("file=\"/store/volume/s.d\""), "{}", checked.xml);
+        assert!(checked.xml.contains("a &lt;b&gt;"), "{}", checked.xml);
+        assert!(checked.xml.contains("{&quot;a&quot;:1}"), "{}", checked.xml);
+        assert_eq!(checked.uuid, "6f1c9d3e-0000-4000-8000-000000000001");
+    }
+
+    #[test]
+    fn what_reaches_outside_is_refused() {
+        let outside = [
+            domain("<kernel>/boot/vmlinuz</kernel>", ""),
+            domain("<kernel>skyloom-file/blob/../x</kernel>", ""),
+            domain("<kernel>skyloom-file/volume/x</kernel>", ""),
+            domain("<loader>/x</loader>", ""),
+            domain("", "<disk type='block' device='disk'><source dev='/dev/sda'/></disk>"),
+            domain("", "<disk type='file' device='disk'><source file='/etc/shadow'/></disk>"),
+            domain("", "<disk type='file' device='disk'><backingStore type='file'/></disk>"),
+            domain("", "<hostdev mode='subsystem' type='pci'/>"),
+            domain("", "<emulator>/bin/sh</emulator>"),
+            domain("", "<filesystem type='mount'><source dir='/'/></filesystem>"),
+            domain("", "<interface type='network'><source network='other'/></interface>"),
+            domain("", "<interface type='user'/>"),
+            domain("", "<interface type='bridge'><source bridge='br0'/></interface>"),
+            domain("", "<serial type='unix'><source path='/run/x'/></serial>"),
+            domain("", "<serial type='file'><source path='/etc/cron.d/x'/></serial>"),
+            domain("", "<rng model='virtio'><backend model='random'>/dev/random</backend></rng>"),
+            domain("<!-- a -->", ""),
+            format!("<!DOCTYPE a [<!ENTITY x SYSTEM '/etc/passwd'>]>{}", domain("", "")),
+            domain("", "").replace("type='qemu'", "type='qemu' xmlns:qemu='urn:q'"),
+            domain("", "").replace("</domain>", "<qemu:commandline/></domain>"),
+        ];
+        for xml in outside {
+            assert!(run(&xml).is_err(), "passed: {xml}");
+        }
+        assert!(run(&domain("", "")).is_ok());
+    }
+
+    #[test]
+    fn a_domain_without_our_mark_or_uuid_is_refused() {
+        assert!(
+            run("<domain type='qemu'><name>a</name><uuid>6f1c9d3e-0000-4000-8000-000000000001</uuid></domain>")
+                .is_err()
+        );
+        assert!(run(&domain("", "").replace("6f1c9d3e-0000-4000-8000-000000000001", "x")).is_err());
+        assert!(run("<domain type='qemu'>").is_err());
+    }
+
+    #[test]
+    fn the_text_of_an_element_is_what_was_written() {
+        let element =
+            "<skyloom:server xmlns:skyloom=\"urn:skyloom:server\">{&quot;a&quot;:&quot;&lt;&quot;}</skyloom:server>";
+        assert_eq!(text_of(element).unwrap(), "{\"a\":\"<\"}");
+        assert_eq!(text_of("<a/>").unwrap(), "");
+    }
+}
