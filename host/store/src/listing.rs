@@ -1,0 +1,354 @@
+//! Lists: conditions that are put together at run time, and pages by keyset. A page costs one query whatever the size of the
+//! table, and one more by primary key where it begins after a marker.
+
+use skyloom_model::{Error, Result};
+
+use crate::dialect;
+use crate::{Conn, Row, Value};
+
+/// A page holds at most this many items; also the page of a caller who doesn't say.
+pub const MAX_PAGE: u32 = 1000;
+
+/// A column that lists can be ordered by.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The contract's word, e.g. `created-at`.
+    pub field: &'static str,
+    /// SQL of a value that is never NULL, e.g. `coalesce(i.name, '')`.
+    pub sql: &'static str,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Int,
+}
+
+impl Key {
+    pub const fn text(field: &'static str, sql: &'static str) -> Self {
+        Self { field, sql, kind: Kind::Text }
+    }
+
+    pub const fn int(field: &'static str, sql: &'static str) -> Self {
+        Self { field, sql, kind: Kind::Int }
+    }
+}
+
+/// Which part of a list, in which order.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// 0: the largest.
+    pub limit: u32,
+    /// Id of the last item of the page before.
+    pub marker: Option<String>,
+    /// Field and whether it descends.
+    pub sort: Vec<(String, bool)>,
+}
+
+/// One page and the marker of the next one.
+#[derive(Clone, Debug)]
+pub struct Listed<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+/// A parameter that the query owns.
+#[derive(Clone, Debug)]
+enum Param {
+    Text(String),
+    Int(i64),
+}
+
+impl Param {
+    fn value(&self) -> Value<'_> {
+        match self {
+            Self::Text(text) => Value::Text(text),
+            Self::Int(int) => Value::Int(*int),
+        }
+    }
+}
+
+/// A query in the making. `from` is a table with its alias; the id must be the first column.
+#[derive(Clone, Debug)]
+pub struct Query {
+    columns: String,
+    from: &'static str,
+    /// SQL of the id.
+    id: &'static str,
+    /// What the caller may see: holds for the marker too.
+    scope: Vec<String>,
+    conditions: Vec<String>,
+    params: Vec<Param>,
+}
+
+impl Query {
+    /// `Query::new("n.id, n.name", "networks n", "n.id")`.
+    pub fn new(columns: impl Into<String>, from: &'static str, id: &'static str) -> Self {
+        Self { columns: columns.into(), from, id, scope: Vec::new(), conditions: Vec::new(), params: Vec::new() }
+    }
+
+    /// The same query with more columns at the end, from a join that has the same first table.
+    #[must_use]
+    pub fn joined(mut self, columns: &str, from: &'static str) -> Self {
+        self.columns = format!("{}, {columns}", self.columns);
+        self.from = from;
+        self
+    }
+
+    /// Adds a parameter; gives its name (`$3`).
+    pub fn text(&mut self, value: impl Into<String>) -> String {
+        self.params.push(Param::Text(value.into()));
+        format!("${}", self.params.len())
+    }
+
+    /// Adds a parameter; gives its name (`$3`).
+    pub fn int(&mut self, value: i64) -> String {
+        self.params.push(Param::Int(value));
+        format!("${}", self.params.len())
+    }
+
+    /// A condition about what the caller may see at all.
+    pub fn scope(&mut self, sql: impl Into<String>) {
+        self.scope.push(sql.into());
+    }
+
+    /// A condition of the caller's.
+    pub fn and(&mut self, sql: impl Into<String>) {
+        self.conditions.push(sql.into());
+    }
+
+    /// `column = value`, where there is a value.
+    pub fn and_text(&mut self, column: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            let param = self.text(value);
+            self.conditions.push(format!("{column} = {param}"));
+        }
+    }
+
+    /// `column <operator> value`, where there is a value.
+    pub fn and_int(&mut self, column: &str, operator: &str, value: Option<i64>) {
+        if let Some(value) = value {
+            let param = self.int(value);
+            self.conditions.push(format!("{column} {operator} {param}"));
+        }
+    }
+
+    pub fn and_flag(&mut self, column: &str, value: Option<bool>) {
+        self.and_int(column, "=", value.map(i64::from));
+    }
+
+    /// `column` is any of the values; none: no condition.
+    pub fn and_any(&mut self, column: &str, values: &[String]) {
+        if !values.is_empty() {
+            let list = self.list(values);
+            self.conditions.push(format!("{column} IN ({list})"));
+        }
+    }
+
+    /// Adds parameters; gives their names for an `IN (...)`.
+    pub fn list(&mut self, values: &[String]) -> String {
+        let first = self.params.len() + 1;
+        self.params.extend(values.iter().cloned().map(Param::Text));
+        dialect::placeholders(first, values.len())
+    }
+
+    /// One page. Without a sort the order is `default`; the id breaks ties.
+    pub async fn page<T>(
+        mut self,
+        conn: &mut Conn,
+        keys: &[Key],
+        default: &[(&str, bool)],
+        page: &Page,
+        mut map: impl FnMut(Row<'_>) -> Result<T>,
+    ) -> Result<Listed<T>> {
+        let order = order(self.id, keys, default, &page.sort)?;
+        if let Some(marker) = &page.marker {
+            self.after(conn, &order, marker).await?;
+        }
+        let limit = if page.limit == 0 { MAX_PAGE } else { page.limit.min(MAX_PAGE) } as usize;
+        let words: Vec<String> = order.iter().map(|(key, down)| format!("{}{}", key.sql, direction(*down))).collect();
+        // One more than asked for tells whether there is a next page.
+        let sql = format!("{} ORDER BY {} LIMIT {}", self.select(), words.join(", "), limit + 1);
+        let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
+        let mut rows = conn.all(sql, &values, |row| Ok((row.text(0)?, map(row)?))).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = if more { rows.last().map(|(id, _)| id.clone()) } else { None };
+        Ok(Listed { items: rows.into_iter().map(|(_, item)| item).collect(), next })
+    }
+
+    /// All rows in the order of the id.
+    pub async fn rows<T>(self, conn: &mut Conn, map: impl FnMut(Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        let sql = format!("{} ORDER BY {}", self.select(), self.id);
+        let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
+        conn.all(sql, &values, map).await
+    }
+
+    fn select(&self) -> String {
+        let conditions: Vec<&str> = self.scope.iter().chain(&self.conditions).map(String::as_str).collect();
+        let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        format!("SELECT {} FROM {}{filter}", self.columns, self.from)
+    }
+
+    /// Adds the condition that rows stand behind the marker's.
+    async fn after(&mut self, conn: &mut Conn, order: &[(Key, bool)], marker: &str) -> Result<()> {
+        let columns: Vec<&str> = order.iter().map(|(key, _)| key.sql).collect();
+        let mut find = self.clone();
+        find.columns = columns.join(", ");
+        find.conditions.clear();
+        let id = find.text(marker);
+        find.conditions.push(format!("{} = {id}", self.id));
+        let sql = find.used(find.select());
+        let values: Vec<Value<'_>> = find.params.iter().map(Param::value).collect();
+        let found = conn
+            .optional(sql, &values, |row| {
+                order
+                    .iter()
+                    .enumerate()
+                    .map(|(column, (key, _))| match key.kind {
+                        Kind::Text => row.text(column).map(Param::Text),
+                        Kind::Int => row.int(column).map(Param::Int),
+                    })
+                    .collect::<Result<Vec<_>>>()
+            })
+            .await?;
+        let found =
+            found.ok_or_else(|| Error::invalid("marker", format!("The marker {marker} could not be found.")))?;
+        let first = self.params.len() + 1;
+        self.params.extend(found);
+        self.conditions.push(behind(order, first));
+        Ok(())
+    }
+
+    /// PostgreSQL wants every parameter used so that it can tell its type: conditions that name the unused ones.
+    fn used(&self, sql: String) -> String {
+        let mut all = sql;
+        for (index, param) in self.params.iter().enumerate() {
+            let name = format!("${}", index + 1);
+            let named = all
+                .match_indices(&name)
+                .any(|(at, _)| !all[at + name.len()..].starts_with(|next: char| next.is_ascii_digit()));
+            if !named {
+                let kind = if matches!(param, Param::Text(_)) { "TEXT" } else { "BIGINT" };
+                all.push_str(&format!(" AND CAST({name} AS {kind}) IS NOT NULL"));
+            }
+        }
+        all
+    }
+}
+
+fn direction(descending: bool) -> &'static str {
+    if descending { " DESC" } else { "" }
+}
+
+fn order(
+    id: &'static str,
+    keys: &[Key],
+    default: &[(&str, bool)],
+    sort: &[(String, bool)],
+) -> Result<Vec<(Key, bool)>> {
+    let default = || default.iter().map(|(field, down)| (*field, *down)).collect::<Vec<_>>();
+    let wanted: Vec<(&str, bool)> =
+        if sort.is_empty() { default() } else { sort.iter().map(|(field, down)| (field.as_str(), *down)).collect() };
+    let mut order: Vec<(Key, bool)> = Vec::with_capacity(wanted.len() + 1);
+    for (field, down) in wanted {
+        let key = keys
+            .iter()
+            .find(|key| key.field == field)
+            .ok_or_else(|| Error::invalid("sort", format!("{field} is not a key to sort by.")))?;
+        if !order.iter().any(|(known, _)| known.field == field) {
+            order.push((*key, down));
+        }
+    }
+    if !order.iter().any(|(key, _)| key.sql == id) {
+        let down = order.last().is_some_and(|(_, down)| *down);
+        order.push((Key::text("id", id), down));
+    }
+    Ok(order)
+}
+
+/// Row values where all keys go one way (an index serves that), else the written-out comparison.
+fn behind(order: &[(Key, bool)], first: usize) -> String {
+    let down = order[0].1;
+    if order.iter().all(|(_, other)| *other == down) {
+        let columns: Vec<&str> = order.iter().map(|(key, _)| key.sql).collect();
+        let sign = if down { "<" } else { ">" };
+        return format!("({}) {sign} ({})", columns.join(", "), dialect::placeholders(first, order.len()));
+    }
+    let mut ways = Vec::with_capacity(order.len());
+    for (length, (key, down)) in order.iter().enumerate() {
+        let mut way: Vec<String> =
+            order[..length].iter().enumerate().map(|(at, (key, _))| format!("{} = ${}", key.sql, first + at)).collect();
+        way.push(format!("{} {} ${}", key.sql, if *down { "<" } else { ">" }, first + length));
+        ways.push(format!("({})", way.join(" AND ")));
+    }
+    format!("({})", ways.join(" OR "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args;
+
+    const KEYS: &[Key] =
+        &[Key::text("id", "t.id"), Key::text("name", "coalesce(t.name, '')"), Key::int("size", "t.size")];
+
+    async fn walk(conn: &mut Conn, sort: &[(&str, bool)], limit: u32) -> Vec<String> {
+        let sort: Vec<(String, bool)> = sort.iter().map(|(field, down)| ((*field).to_owned(), *down)).collect();
+        let (mut marker, mut seen) = (None, Vec::new());
+        loop {
+            let mut query = Query::new("t.id", "thing t", "t.id");
+            let owner = query.text("me");
+            query.and_int("t.size", ">=", Some(0));
+            query.scope(format!("t.owner = {owner}"));
+            let page = Page { limit, marker, sort: sort.clone() };
+            let listed = query.page(conn, KEYS, &[("id", false)], &page, |row| row.text(0)).await.expect("page");
+            seen.extend(listed.items);
+            match listed.next {
+                Some(next) => marker = Some(next),
+                None => return seen,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_join_to_the_whole_list_in_any_order() {
+        for database in crate::testing::databases().await {
+            let mut tx = database.db.begin().await.expect("begin");
+            tx.execute("CREATE TABLE thing (id TEXT PRIMARY KEY, name TEXT, size BIGINT NOT NULL, owner TEXT)", &[])
+                .await
+                .expect("table");
+            for (id, name, size, owner) in
+                [("a", Some("x"), 1, "me"), ("b", None, 1, "me"), ("c", Some("x"), 0, "me"), ("d", None, 2, "you")]
+            {
+                tx.execute(
+                    "INSERT INTO thing (id, name, size, owner) VALUES ($1, $2, $3, $4)",
+                    args![id, name, i64::from(size), owner],
+                )
+                .await
+                .expect("insert");
+            }
+            for limit in [1, 2, 3, 0] {
+                assert_eq!(walk(&mut tx, &[], limit).await, ["a", "b", "c"], "{} {limit}", database.name);
+                assert_eq!(walk(&mut tx, &[("size", true)], limit).await, ["b", "a", "c"], "{} {limit}", database.name);
+                assert_eq!(
+                    walk(&mut tx, &[("size", true), ("name", false), ("id", true)], limit).await,
+                    ["b", "a", "c"]
+                );
+                assert_eq!(walk(&mut tx, &[("name", false), ("size", true)], limit).await, ["b", "a", "c"]);
+            }
+            // A marker that the caller can't see is as one that isn't there.
+            let mut query = Query::new("t.id", "thing t", "t.id");
+            query.scope("t.owner = 'me'");
+            let page = Page { limit: 1, marker: Some("d".to_owned()), sort: vec![] };
+            let error =
+                query.page(&mut tx, KEYS, &[("id", false)], &page, |row| row.text(0)).await.expect_err("marker");
+            assert_eq!(error.field.as_deref(), Some("marker"));
+            let page = Page { sort: vec![("owner".to_owned(), false)], ..Page::default() };
+            let query = Query::new("t.id", "thing t", "t.id");
+            let error = query.page(&mut tx, KEYS, &[("id", false)], &page, |row| row.text(0)).await.expect_err("sort");
+            assert_eq!(error.field.as_deref(), Some("sort"));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Networks, subnets, ports, security groups and routers.
+//!
+//! Functions that write take a transaction and may stand in a larger one: a server's creation allocates its ports together
+//! with everything else, or not at all.
+
+mod addresses;
+mod groups;
+mod network;
+mod ports;
+mod routers;
+mod subnets;
+
+pub use addresses::{Cidr, Range};
+pub use groups::{
+    Group, GroupFilter, NewRule, Rule, RuleFilter, default_group, delete_group, delete_rule, get_group, get_rule,
+    group_in_use, insert_group, insert_rule, list_groups, list_rules, resolve_groups, update_group,
+};
+pub use network::{
+    Network, NetworkFilter, delete_network, get_network, insert_network, list_networks, network_in_use,
+    networks_for_servers, update_network,
+};
+pub use ports::{
+    DevicePort, FixedIp, FixedRequest, NewPort, NicAddress, Port, PortFilter, PortSpec, PortUpdate, allocate_port,
+    bind_port, bind_ports_of_device, delete_port, get_port, insert_port, list_ports, ports_of_device,
+    release_ports_of_device, take_port, update_port,
+};
+pub use routers::{Router, default_router, get_router, list_routers};
+pub use subnets::{
+    Subnet, SubnetFilter, delete_subnet, get_subnet, insert_subnet, list_subnets, subnets_of_network, update_subnet,
+};
+
+use crate::listing::Key;
+
+/// What every list here can be ordered by, given the alias of its table.
+macro_rules! keys {
+    ($alias:literal, $updated:literal) => {
+        &[
+            Key::text("id", concat!($alias, ".id")),
+            Key::text("name", concat!($alias, ".name")),
+            Key::text("project-id", concat!($alias, ".project_id")),
+            Key::int("created-at", concat!($alias, ".created_at")),
+            Key::int("updated-at", concat!($alias, ".", $updated)),
+        ]
+    };
+}
+
+const NETWORK_KEYS: &[Key] = keys!("n", "updated_at");
+const SUBNET_KEYS: &[Key] = keys!("s", "updated_at");
+const PORT_KEYS: &[Key] = keys!("p", "updated_at");
+const GROUP_KEYS: &[Key] = keys!("g", "updated_at");
+const RULE_KEYS: &[Key] = &[
+    Key::text("id", "r.id"),
+    Key::text("project-id", "r.project_id"),
+    Key::int("created-at", "r.created_at"),
+    Key::int("updated-at", "r.created_at"),
+];
+const BY_ID: &[(&str, bool)] = &[("id", false)];
+
+#[cfg(test)]
+mod tests;

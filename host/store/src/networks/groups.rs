@@ -1,0 +1,388 @@
+//! Security groups and their rules.
+
+use serde::Deserialize;
+use skyloom_model::{Error, ErrorCode, Result, Timestamp, new_id};
+
+use super::{BY_ID, GROUP_KEYS, RULE_KEYS};
+use crate::listing::{Listed, Page, Query};
+use crate::{Conn, Row, args, dialect};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub id: String,
+    pub project_id: String,
+    pub name: String,
+    pub description: String,
+    pub stateful: bool,
+    /// The one that a project's ports get when nothing is said.
+    pub is_default: bool,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub revision: i64,
+    /// By id.
+    pub rules: Vec<Rule>,
+}
+
+/// The order of the fields is the order of [`RULE`]: a group brings its rules as JSON arrays.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Rule {
+    pub id: String,
+    pub group_id: String,
+    pub project_id: String,
+    #[serde(deserialize_with = "flag")]
+    pub ingress: bool,
+    /// 4 or 6.
+    pub ip_version: u8,
+    pub protocol: Option<String>,
+    pub port_min: Option<i64>,
+    pub port_max: Option<i64>,
+    pub remote_cidr: Option<String>,
+    pub remote_group_id: Option<String>,
+    pub description: String,
+    #[serde(deserialize_with = "time")]
+    pub created_at: Timestamp,
+    pub revision: i64,
+}
+
+fn flag<'de, D: serde::Deserializer<'de>>(input: D) -> Result<bool, D::Error> {
+    Ok(i64::deserialize(input)? != 0)
+}
+
+fn time<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Timestamp, D::Error> {
+    Ok(Timestamp(i64::deserialize(input)?))
+}
+
+const RULE: [&str; 13] = [
+    "id",
+    "group_id",
+    "project_id",
+    "ingress",
+    "ip_version",
+    "protocol",
+    "port_min",
+    "port_max",
+    "remote_cidr",
+    "remote_group_id",
+    "description",
+    "created_at",
+    "revision",
+];
+
+/// What a new rule says.
+#[derive(Clone, Debug, Default)]
+pub struct NewRule {
+    pub ingress: bool,
+    pub ip_version: u8,
+    pub protocol: Option<String>,
+    pub port_min: Option<i64>,
+    pub port_max: Option<i64>,
+    pub remote_cidr: Option<String>,
+    pub remote_group_id: Option<String>,
+    pub description: String,
+}
+
+/// All that are set must hold; lists mean any of them.
+#[derive(Clone, Debug, Default)]
+pub struct GroupFilter {
+    /// The project that looks. None: all.
+    pub viewer: Option<String>,
+    pub ids: Vec<String>,
+    pub names: Vec<String>,
+    pub project_id: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct RuleFilter {
+    /// The project that looks. None: all.
+    pub viewer: Option<String>,
+    pub ids: Vec<String>,
+    pub group_id: Option<String>,
+    pub project_id: Option<String>,
+    pub ingress: Option<bool>,
+    pub ip_version: Option<u8>,
+    pub protocol: Option<String>,
+    pub remote_cidr: Option<String>,
+    pub remote_group_id: Option<String>,
+}
+
+fn group_query(postgres: bool) -> Query {
+    let columns: Vec<String> = RULE.iter().map(|column| format!("t.{column}")).collect();
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let rules = format!("SELECT {} FROM security_rules r WHERE r.group_id = g.id ORDER BY r.id", RULE.join(", "));
+    Query::new(
+        format!(
+            "g.id, g.project_id, g.name, g.description, g.stateful, g.is_default, g.created_at, g.updated_at, g.revision, {}",
+            dialect::json_rows(postgres, &columns, &rules)
+        ),
+        "security_groups g",
+        "g.id",
+    )
+}
+
+fn group(row: Row<'_>) -> Result<Group> {
+    Ok(Group {
+        id: row.text(0)?,
+        project_id: row.text(1)?,
+        name: row.text(2)?,
+        description: row.text(3)?,
+        stateful: row.flag(4)?,
+        is_default: row.flag(5)?,
+        created_at: row.time(6)?,
+        updated_at: row.time(7)?,
+        revision: row.int(8)?,
+        rules: row.json(9)?,
+    })
+}
+
+fn filtered_groups(conn: &Conn, filter: &GroupFilter) -> Query {
+    let mut query = group_query(conn.is_postgres());
+    if let Some(viewer) = &filter.viewer {
+        let viewer = query.text(viewer);
+        query.scope(format!("g.project_id = {viewer}"));
+    }
+    query.and_any("g.id", &filter.ids);
+    query.and_any("g.name", &filter.names);
+    query.and_text("g.project_id", filter.project_id.as_deref());
+    query
+}
+
+pub async fn list_groups(conn: &mut Conn, filter: &GroupFilter, page: &Page) -> Result<Listed<Group>> {
+    filtered_groups(conn, filter).page(conn, GROUP_KEYS, BY_ID, page, group).await
+}
+
+/// `viewer`: the project that looks; none: any.
+pub async fn get_group(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Group>> {
+    let filter =
+        GroupFilter { viewer: viewer.map(ToOwned::to_owned), ids: vec![id.to_owned()], ..GroupFilter::default() };
+    Ok(filtered_groups(conn, &filter).rows(conn, group).await?.pop())
+}
+
+/// The ids of a project's groups by name or id, in the order asked for and once each. `not-found` names the first one that
+/// isn't there, `invalid` a name that several have.
+pub async fn resolve_groups(conn: &mut Conn, project_id: &str, names_or_ids: &[String]) -> Result<Vec<String>> {
+    let mut query = Query::new("g.id, g.name", "security_groups g", "g.id");
+    query.and_text("g.project_id", Some(project_id));
+    let list = query.list(names_or_ids);
+    query.and(format!("(g.id IN ({list}) OR g.name IN ({list}))"));
+    let known = query.rows(conn, |row| Ok((row.text(0)?, row.text(1)?))).await?;
+    let mut ids: Vec<String> = Vec::new();
+    for wanted in names_or_ids {
+        let by_id = known.iter().filter(|(id, _)| id == wanted);
+        let found: Vec<&String> = match by_id.map(|(id, _)| id).next() {
+            Some(id) => vec![id],
+            None => known.iter().filter(|(_, name)| name == wanted).map(|(id, _)| id).collect(),
+        };
+        match found.as_slice() {
+            [id] if ids.contains(id) => {}
+            [id] => ids.push((*id).clone()),
+            [] => return Err(Error::not_found("security-group", wanted).with_field("security-groups")),
+            _ => {
+                return Err(Error::invalid(
+                    "security-groups",
+                    format!("Multiple security groups found matching '{wanted}'. Use an ID to be more specific."),
+                ));
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// The id of the project's default group, made with its rules when it isn't there: all traffic out, and traffic in from
+/// the same group.
+pub async fn default_group(tx: &mut Conn, project_id: &str, now: Timestamp) -> Result<String> {
+    let id = new_id();
+    let made = tx
+        .execute(
+            "INSERT INTO security_groups (id, project_id, name, description, stateful, is_default, created_at, updated_at, \
+             revision) VALUES ($1, $2, 'default', 'Default security group', 1, 1, $3, $3, 1) ON CONFLICT DO NOTHING",
+            args![&id, project_id, now],
+        )
+        .await?;
+    if made == 0 {
+        return tx
+            .one("SELECT id FROM security_groups WHERE project_id = $1 AND is_default = 1", args![project_id], |row| {
+                row.text(0)
+            })
+            .await;
+    }
+    for ip_version in [4, 6] {
+        for ingress in [false, true] {
+            let remote_group_id = ingress.then(|| id.clone());
+            let rule = NewRule { ingress, ip_version, remote_group_id, ..NewRule::default() };
+            insert_rule(tx, &new_id(), &id, project_id, &rule, now).await?;
+        }
+    }
+    Ok(id)
+}
+
+/// With the rules that every new group has: all traffic out.
+pub async fn insert_group(tx: &mut Conn, group: &Group) -> Result<()> {
+    tx.execute(
+        "INSERT INTO security_groups (id, project_id, name, description, stateful, is_default, created_at, updated_at, \
+         revision) VALUES ($1, $2, $3, $4, $5, 0, $6, $6, 1)",
+        args![&group.id, &group.project_id, &group.name, &group.description, group.stateful, group.created_at],
+    )
+    .await?;
+    for ip_version in [4, 6] {
+        let rule = NewRule { ip_version, ..NewRule::default() };
+        insert_rule(tx, &new_id(), &group.id, &group.project_id, &rule, group.created_at).await?;
+    }
+    Ok(())
+}
+
+/// Name, description and statefulness; the revision grows by one. False: there is no such group.
+pub async fn update_group(tx: &mut Conn, group: &Group) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE security_groups SET name = $2, description = $3, stateful = $4, updated_at = $5, revision = revision + 1 \
+             WHERE id = $1",
+            args![&group.id, &group.name, &group.description, group.stateful, group.updated_at],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Whether a port is in the group.
+pub async fn group_in_use(conn: &mut Conn, id: &str) -> Result<bool> {
+    let found = conn
+        .optional("SELECT port_id FROM port_groups WHERE group_id = $1 LIMIT 1", args![id], |row| row.text(0))
+        .await?;
+    Ok(found.is_some())
+}
+
+/// With its rules and the rules of other groups that name it; a port in it makes that fail (`in-use`).
+pub async fn delete_group(tx: &mut Conn, id: &str) -> Result<bool> {
+    tx.execute("DELETE FROM security_rules WHERE group_id = $1 OR remote_group_id = $1", args![id]).await?;
+    Ok(tx.execute("DELETE FROM security_groups WHERE id = $1", args![id]).await? == 1)
+}
+
+fn rule_query() -> Query {
+    let columns: Vec<String> = RULE.iter().map(|column| format!("r.{column}")).collect();
+    Query::new(columns.join(", "), "security_rules r", "r.id")
+}
+
+fn rule(row: Row<'_>) -> Result<Rule> {
+    Ok(Rule {
+        id: row.text(0)?,
+        group_id: row.text(1)?,
+        project_id: row.text(2)?,
+        ingress: row.flag(3)?,
+        ip_version: u8::try_from(row.int(4)?).map_err(Error::internal)?,
+        protocol: row.opt_text(5)?,
+        port_min: row.opt_int(6)?,
+        port_max: row.opt_int(7)?,
+        remote_cidr: row.opt_text(8)?,
+        remote_group_id: row.opt_text(9)?,
+        description: row.text(10)?,
+        created_at: row.time(11)?,
+        revision: row.int(12)?,
+    })
+}
+
+fn filtered_rules(filter: &RuleFilter) -> Query {
+    let mut query = rule_query();
+    if let Some(viewer) = &filter.viewer {
+        let viewer = query.text(viewer);
+        // A group's owner also sees the rules that an operator put there.
+        query.scope(format!(
+            "(r.project_id = {viewer} OR EXISTS (SELECT 1 FROM security_groups g WHERE g.id = r.group_id AND g.project_id = \
+             {viewer}))"
+        ));
+    }
+    query.and_any("r.id", &filter.ids);
+    query.and_text("r.group_id", filter.group_id.as_deref());
+    query.and_text("r.project_id", filter.project_id.as_deref());
+    query.and_flag("r.ingress", filter.ingress);
+    query.and_int("r.ip_version", "=", filter.ip_version.map(i64::from));
+    query.and_text("r.protocol", filter.protocol.as_deref());
+    query.and_text("r.remote_cidr", filter.remote_cidr.as_deref());
+    query.and_text("r.remote_group_id", filter.remote_group_id.as_deref());
+    query
+}
+
+pub async fn list_rules(conn: &mut Conn, filter: &RuleFilter, page: &Page) -> Result<Listed<Rule>> {
+    filtered_rules(filter).page(conn, RULE_KEYS, BY_ID, page, rule).await
+}
+
+/// `viewer`: the project that looks; none: any.
+pub async fn get_rule(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Rule>> {
+    let filter =
+        RuleFilter { viewer: viewer.map(ToOwned::to_owned), ids: vec![id.to_owned()], ..RuleFilter::default() };
+    Ok(filtered_rules(&filter).rows(conn, rule).await?.pop())
+}
+
+/// `already-exists` where the group has the same rule, whatever its description; the group's row is held meanwhile.
+pub async fn insert_rule(
+    tx: &mut Conn,
+    id: &str,
+    group_id: &str,
+    project_id: &str,
+    new: &NewRule,
+    now: Timestamp,
+) -> Result<()> {
+    let held = tx
+        .execute(
+            "UPDATE security_groups SET revision = revision + 1, updated_at = $2 WHERE id = $1",
+            args![group_id, now],
+        )
+        .await?;
+    if held == 0 {
+        return Err(Error::not_found("security-group", group_id));
+    }
+    let same = tx
+        .optional(
+            "SELECT id FROM security_rules WHERE group_id = $1 AND ingress = $2 AND ip_version = $3 \
+             AND coalesce(protocol, '') = $4 AND coalesce(port_min, -1) = $5 AND coalesce(port_max, -1) = $6 \
+             AND coalesce(remote_cidr, '') = $7 AND coalesce(remote_group_id, '') = $8",
+            args![
+                group_id,
+                new.ingress,
+                i64::from(new.ip_version),
+                new.protocol.as_deref().unwrap_or_default(),
+                new.port_min.unwrap_or(-1),
+                new.port_max.unwrap_or(-1),
+                new.remote_cidr.as_deref().unwrap_or_default(),
+                new.remote_group_id.as_deref().unwrap_or_default(),
+            ],
+            |row| row.text(0),
+        )
+        .await?;
+    if let Some(same) = same {
+        return Err(Error::new(
+            ErrorCode::AlreadyExists,
+            format!("Security group rule already exists. Rule id is {same}."),
+        )
+        .with_resource("security-group-rule", same));
+    }
+    tx.execute(
+        "INSERT INTO security_rules (id, group_id, project_id, ingress, ip_version, protocol, port_min, port_max, remote_cidr, \
+         remote_group_id, description, created_at, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0)",
+        args![
+            id,
+            group_id,
+            project_id,
+            new.ingress,
+            i64::from(new.ip_version),
+            &new.protocol,
+            new.port_min,
+            new.port_max,
+            &new.remote_cidr,
+            &new.remote_group_id,
+            &new.description,
+            now,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// False: there is no such rule.
+pub async fn delete_rule(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
+    tx.execute(
+        "UPDATE security_groups SET revision = revision + 1, updated_at = $2 \
+         WHERE id = (SELECT group_id FROM security_rules WHERE id = $1)",
+        args![id, now],
+    )
+    .await?;
+    Ok(tx.execute("DELETE FROM security_rules WHERE id = $1", args![id]).await? == 1)
+}
