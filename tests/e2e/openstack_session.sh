@@ -156,8 +156,8 @@ keypair_create() {
 }
 server_create() {
   os server create --flavor "$(cat "$work/flavor")" --image guest --network "$(cat "$work/network")" \
-    --key-name key-1 --wait -f json "$name" >"$work/created"
-  python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])' <"$work/created" >"$work/server"
+    --key-name key-1 --wait "$name"
+  os server show "$name" -f value -c id >"$work/server" # --wait's progress is in the way of its own output
   status_is ACTIVE
 }
 server_list() { same servers "$(os server list -f value -c ID -c Name -c Status)" "$(cat "$work/server") $name ACTIVE"; }
