@@ -20,6 +20,42 @@ macro_rules! interfaces {
                 })*
             }
         )*
+
+        /// One fake an interface; see [`crate::testing::FakeCloud`].
+        #[cfg(not(target_arch = "wasm32"))]
+        pub mod fake {
+            use super::*;
+
+            $(
+                /// What a test says its functions do; those that are left out answer `not-supported`.
+                #[derive(Default)]
+                pub struct $name {
+                    $(
+                        #[allow(clippy::type_complexity, missing_docs)]
+                        pub $function: Option<Box<dyn Fn($($kind),*) -> Result<$answer, Error>>>,
+                    )*
+                }
+            )*
+        }
+
+        /// The core as a test makes it up: each function is a closure, and one that nobody set answers `not-supported`.
+        #[cfg(not(target_arch = "wasm32"))]
+        #[derive(Default)]
+        pub struct FakeCloud {
+            $(#[allow(missing_docs)] pub $module: fake::$name,)*
+        }
+
+        $(
+            #[cfg(not(target_arch = "wasm32"))]
+            impl $name for FakeCloud {
+                $(fn $function(&self, $($arg: $kind),*) -> Result<$answer, Error> {
+                    match &self.$module.$function {
+                        Some(function) => function($($arg),*),
+                        None => Err(crate::testing::not_faked(stringify!($function))),
+                    }
+                })*
+            }
+        )*
     };
 }
 
@@ -28,8 +64,14 @@ macro_rules! interfaces {
 pub struct Imports;
 
 /// All of the core. A fake for tests implements the traits that its handler uses.
-pub trait Cloud: Compute + Flavors + Keypairs + Operations + Quotas + Images + Networks + Volumes + Billing + Identity {}
-impl<T: Compute + Flavors + Keypairs + Operations + Quotas + Images + Networks + Volumes + Billing + Identity> Cloud for T {}
+pub trait Cloud:
+    Compute + Flavors + Keypairs + Operations + Quotas + Images + Networks + Volumes + Billing + Identity
+{
+}
+impl<T: Compute + Flavors + Keypairs + Operations + Quotas + Images + Networks + Volumes + Billing + Identity> Cloud
+    for T
+{
+}
 
 interfaces! {
     /// `skyloom:cloud/compute`.

@@ -53,11 +53,17 @@ mod bindings {
 }
 
 #[doc(hidden)]
-pub use bindings::{
-    driver as driver_bindings, personality as personality_bindings, tariff as tariff_bindings,
-};
+pub use bindings::{driver as driver_bindings, personality as personality_bindings, tariff as tariff_bindings};
 
+pub mod bump;
 mod cloud_api;
+pub mod json;
+pub mod paging;
+pub mod query;
+pub mod respond;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+pub mod time;
 
 pub use bindings::personality::exports::skyloom::personality::handler::{
     Body, Caller, Guest as Personality, Request, Response, Upload, Violation,
@@ -82,11 +88,15 @@ pub mod tariff {
     pub use crate::bindings::tariff::exports::skyloom::tariff::rating;
 }
 
-/// Makes the crate a personality component: `skyloom_sdk::personality!(MyHandler);`. Natively it exports nothing, so that
-/// several personalities link into one test program.
+/// Makes the crate a personality component: `skyloom_sdk::personality!(MyHandler);`, with an allocator for guests that live for
+/// one request. Natively it exports nothing, so that several personalities link into one test program.
 #[macro_export]
 macro_rules! personality {
     ($handler:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        #[global_allocator]
+        static ALLOCATOR: $crate::bump::Bump = $crate::bump::Bump::new();
+
         #[cfg(target_arch = "wasm32")]
         $crate::personality_bindings::export!($handler with_types_in $crate::personality_bindings);
     };

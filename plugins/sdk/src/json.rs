@@ -1,0 +1,402 @@
+//! JSON both ways: [`Writer`] appends straight to one buffer (no tree of values in between, which is what costs most in a
+//! fresh sandbox), [`Fields`] reads a parsed body with errors that name the place.
+
+use serde_json::{Map, Value};
+
+/// A member's name, escaped and quoted at compile time by [`key!`](crate::key).
+#[derive(Clone, Copy, Debug)]
+pub struct Key(&'static str);
+
+impl Key {
+    /// For [`key!`](crate::key) only: `fragment` is `,"name":`.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn from_fragment(fragment: &'static str) -> Self {
+        Self(fragment)
+    }
+}
+
+/// A member's name that needs no escaping, e.g. `key!("id")`.
+#[macro_export]
+macro_rules! key {
+    ($name:literal) => {
+        $crate::json::Key::from_fragment(concat!(",\"", $name, "\":"))
+    };
+}
+
+/// Appends JSON to a buffer. Commas come by themselves; the caller keeps objects and arrays balanced.
+#[derive(Debug, Default)]
+pub struct Writer {
+    out: Vec<u8>,
+    /// Whether the next key or element needs a comma before it.
+    comma: bool,
+}
+
+impl Writer {
+    /// `capacity` in bytes: a guess a little too large is better than one growth.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { out: Vec::with_capacity(capacity), comma: false }
+    }
+
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
+        self.out
+    }
+
+    fn separate(&mut self) {
+        if self.comma {
+            self.out.push(b',');
+        }
+        self.comma = true;
+    }
+
+    pub fn begin_object(&mut self) -> &mut Self {
+        self.separate();
+        self.out.push(b'{');
+        self.comma = false;
+        self
+    }
+
+    pub fn end_object(&mut self) -> &mut Self {
+        self.out.push(b'}');
+        self.comma = true;
+        self
+    }
+
+    pub fn begin_array(&mut self) -> &mut Self {
+        self.separate();
+        self.out.push(b'[');
+        self.comma = false;
+        self
+    }
+
+    pub fn end_array(&mut self) -> &mut Self {
+        self.out.push(b']');
+        self.comma = true;
+        self
+    }
+
+    /// The name of the next member.
+    pub fn key(&mut self, key: Key) -> &mut Self {
+        let fragment = key.0.as_bytes();
+        self.out.extend_from_slice(if self.comma { fragment } else { &fragment[1..] });
+        self.comma = false;
+        self
+    }
+
+    /// A member's name that is known only now.
+    pub fn dynamic_key(&mut self, name: &str) -> &mut Self {
+        self.string(name);
+        self.out.push(b':');
+        self.comma = false;
+        self
+    }
+
+    pub fn string(&mut self, text: &str) -> &mut Self {
+        self.separate();
+        self.out.push(b'"');
+        escape(&mut self.out, text);
+        self.out.push(b'"');
+        self
+    }
+
+    /// A string made of parts, e.g. a link; nothing is put together first.
+    pub fn joined(&mut self, parts: &[&str]) -> &mut Self {
+        self.separate();
+        self.out.push(b'"');
+        for part in parts {
+            escape(&mut self.out, part);
+        }
+        self.out.push(b'"');
+        self
+    }
+
+    pub fn optional_string(&mut self, text: Option<&str>) -> &mut Self {
+        match text {
+            Some(text) => self.string(text),
+            None => self.null(),
+        }
+    }
+
+    pub fn integer(&mut self, number: i64) -> &mut Self {
+        self.separate();
+        if number < 0 {
+            self.out.push(b'-');
+        }
+        digits(&mut self.out, number.unsigned_abs());
+        self
+    }
+
+    pub fn unsigned(&mut self, number: u64) -> &mut Self {
+        self.separate();
+        digits(&mut self.out, number);
+        self
+    }
+
+    pub fn boolean(&mut self, value: bool) -> &mut Self {
+        self.raw(if value { "true" } else { "false" })
+    }
+
+    pub fn null(&mut self) -> &mut Self {
+        self.raw("null")
+    }
+
+    /// One value that is JSON already.
+    pub fn raw(&mut self, json: &str) -> &mut Self {
+        self.separate();
+        self.out.extend_from_slice(json.as_bytes());
+        self
+    }
+
+    /// A string written by `write` into the buffer; it must write nothing that needs escaping (dates, ids, numbers).
+    pub fn plain(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
+        self.separate();
+        self.out.push(b'"');
+        write(&mut self.out);
+        self.out.push(b'"');
+        self
+    }
+
+    /// A map of strings.
+    pub fn string_map<'a>(&mut self, pairs: impl IntoIterator<Item = &'a (String, String)>) -> &mut Self {
+        self.begin_object();
+        for (name, value) in pairs {
+            self.dynamic_key(name).string(value);
+        }
+        self.end_object()
+    }
+
+    pub fn strings<'a>(&mut self, items: impl IntoIterator<Item = &'a String>) -> &mut Self {
+        self.begin_array();
+        for item in items {
+            self.string(item);
+        }
+        self.end_array()
+    }
+}
+
+fn digits(out: &mut Vec<u8>, mut number: u64) {
+    let mut buffer = [0_u8; 20];
+    let mut at = buffer.len();
+    loop {
+        at -= 1;
+        buffer[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&buffer[at..]);
+}
+
+/// Bytes that can't stand in a JSON string as they are.
+const ESCAPED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = true;
+        byte += 1;
+    }
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table
+};
+
+/// Appends `text` with what JSON demands escaped; the quotes are the caller's.
+pub fn escape(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if !ESCAPED[usize::from(byte)] {
+            continue;
+        }
+        out.extend_from_slice(&bytes[start..at]);
+        start = at + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                out.extend_from_slice(b"\\u00");
+                out.push(HEX[usize::from(byte >> 4)]);
+                out.push(HEX[usize::from(byte & 15)]);
+            }
+        }
+    }
+    out.extend_from_slice(&bytes[start..]);
+}
+
+/// What is wrong with a body, where. The personality words it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// JSON pointer, e.g. `/server/name`; empty for the whole body.
+    pub pointer: String,
+    pub problem: Problem,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The body is no JSON.
+    Malformed,
+    Missing,
+    /// What it should have been, e.g. `string`.
+    WrongType(&'static str),
+}
+
+/// One object of a request's body. Absent members and `null` are the same to the optional readers.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a> {
+    map: &'a Map<String, Value>,
+    /// How deep: names from the root, for the pointer of an error.
+    path: &'a [&'a str],
+}
+
+/// Parses a body that must be an object.
+pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, FieldError> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err(FieldError { pointer: String::new(), problem: Problem::WrongType("object") }),
+        Err(_) => Err(FieldError { pointer: String::new(), problem: Problem::Malformed }),
+    }
+}
+
+macro_rules! readers {
+    ($($(#[$meta:meta])* $optional:ident, $required:ident -> $kind:ty = $expected:literal, $read:expr;)*) => {
+        $(
+            $(#[$meta])*
+            pub fn $optional(&self, name: &str) -> Result<Option<$kind>, FieldError> {
+                match self.map.get(name) {
+                    None | Some(Value::Null) => Ok(None),
+                    Some(value) => {
+                        let read: fn(&'a Value) -> Option<$kind> = $read;
+                        read(value).map(Some).ok_or_else(|| self.error(name, Problem::WrongType($expected)))
+                    }
+                }
+            }
+
+            pub fn $required(&self, name: &str) -> Result<$kind, FieldError> {
+                self.$optional(name)?.ok_or_else(|| self.error(name, Problem::Missing))
+            }
+        )*
+    };
+}
+
+impl<'a> Fields<'a> {
+    #[must_use]
+    pub fn new(map: &'a Map<String, Value>, path: &'a [&'a str]) -> Self {
+        Self { map, path }
+    }
+
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&'a Value> {
+        self.map.get(name)
+    }
+
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
+    #[must_use]
+    pub fn names(&self) -> serde_json::map::Keys<'a> {
+        self.map.keys()
+    }
+
+    #[must_use]
+    pub fn error(&self, name: &str, problem: Problem) -> FieldError {
+        let mut pointer = String::new();
+        for part in self.path {
+            pointer.push('/');
+            pointer.push_str(part);
+        }
+        pointer.push('/');
+        pointer.push_str(name);
+        FieldError { pointer, problem }
+    }
+
+    readers! {
+        optional_str, str -> &'a str = "string", |value| value.as_str();
+        optional_i64, i64 -> i64 = "integer", |value| value.as_i64();
+        optional_u64, u64 -> u64 = "integer", |value| value.as_u64();
+        optional_bool, bool -> bool = "boolean", |value| value.as_bool();
+        optional_array, array -> &'a [Value] = "array", |value| value.as_array().map(Vec::as_slice);
+        optional_object, object -> &'a Map<String, Value> = "object", |value| value.as_object();
+    }
+
+    /// A map of strings, as metadata is.
+    pub fn optional_pairs(&self, name: &str) -> Result<Option<Vec<(String, String)>>, FieldError> {
+        let Some(map) = self.optional_object(name)? else { return Ok(None) };
+        map.iter()
+            .map(|(key, value)| match value.as_str() {
+                Some(value) => Ok((key.clone(), value.to_owned())),
+                None => Err(self.error(&format!("{name}/{key}"), Problem::WrongType("string"))),
+            })
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let mut writer = Writer::with_capacity(64);
+        writer.begin_object();
+        writer.key(key!("text")).string("a \"quoted\" \\ line\nwith \u{1} and \u{7f} and 云");
+        writer
+            .key(key!("numbers"))
+            .begin_array()
+            .integer(-12)
+            .integer(i64::MIN)
+            .unsigned(u64::MAX)
+            .unsigned(0)
+            .end_array();
+        writer.key(key!("none")).null().key(key!("yes")).boolean(true);
+        writer.key(key!("link")).joined(&["http://host", "/", "x\"y"]);
+        writer.key(key!("map")).string_map(&[("k\"".to_owned(), "v".to_owned()), ("l".to_owned(), String::new())]);
+        writer
+            .key(key!("empty"))
+            .begin_object()
+            .end_object()
+            .key(key!("list"))
+            .strings(&["a".to_owned(), "b".to_owned()]);
+        writer.dynamic_key("late").raw("{\"a\":1}").end_object();
+        let read: Value = serde_json::from_slice(&writer.finish()).unwrap();
+        assert_eq!(
+            read,
+            serde_json::json!({
+                "text": "a \"quoted\" \\ line\nwith \u{1} and \u{7f} and 云",
+                "numbers": [-12, i64::MIN, u64::MAX, 0],
+                "none": null, "yes": true, "link": "http://host/x\"y", "map": {"k\"": "v", "l": ""},
+                "empty": {}, "list": ["a", "b"], "late": {"a": 1},
+            })
+        );
+    }
+
+    #[test]
+    fn every_control_character_survives() {
+        let text: String = (0_u8..=0x7f).map(char::from).collect();
+        let mut writer = Writer::default();
+        writer.string(&text);
+        let read: String = serde_json::from_slice(&writer.finish()).unwrap();
+        assert_eq!(read, text);
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        let map = parse_object(br#"{"name": 1, "none": null, "meta": {"a": 2}}"#).unwrap();
+        let fields = Fields::new(&map, &["server"]);
+        assert_eq!(fields.str("name").unwrap_err().pointer, "/server/name");
+        assert_eq!(fields.str("missing").unwrap_err().problem, Problem::Missing);
+        assert_eq!(fields.optional_str("none").unwrap(), None);
+        assert_eq!(fields.optional_pairs("meta").unwrap_err().pointer, "/server/meta/a");
+        assert_eq!(parse_object(b"[]").unwrap_err().problem, Problem::WrongType("object"));
+        assert_eq!(parse_object(b"{").unwrap_err().problem, Problem::Malformed);
+    }
+}
