@@ -10,6 +10,7 @@ pub mod flavors;
 pub mod identity;
 pub mod keypairs;
 pub mod listing;
+pub mod metering;
 pub mod migrate;
 pub mod networks;
 pub mod nodes;
@@ -17,7 +18,9 @@ pub mod operations;
 pub mod operations_log;
 pub mod prices;
 pub mod quotas;
+pub mod servers;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod volumes;
 
 pub use db::{Conn, Db, Row, Value};

@@ -1,0 +1,120 @@
+use skyloom_model::{Error, Named, Placed, Result};
+
+use crate::listing::Query;
+use crate::{Conn, Row, args};
+
+/// Where a role is granted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    Project(String),
+    Domain(String),
+    System,
+}
+
+impl Target {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Project(_) => "project",
+            Self::Domain(_) => "domain",
+            Self::System => "system",
+        }
+    }
+
+    /// Empty for the system.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Project(id) | Self::Domain(id) => id,
+            Self::System => "",
+        }
+    }
+}
+
+/// A role of a user in a target, with all names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    pub role: Named,
+    pub user: Placed,
+    pub target: Target,
+    pub target_name: String,
+    /// Of a project.
+    pub target_domain: Option<Named>,
+}
+
+/// Conditions of a list; none: no condition.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub user_id: Option<String>,
+    pub role_id: Option<String>,
+    pub target: Option<Target>,
+}
+
+/// Granting what is granted changes nothing.
+pub async fn grant(conn: &mut Conn, user_id: &str, target: &Target, role_id: &str) -> Result<()> {
+    conn.execute(
+        "INSERT INTO assignments (user_id, target_kind, target_id, role_id) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (user_id, target_kind, target_id, role_id) DO NOTHING",
+        args![user_id, target.kind(), target.id(), role_id],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Gives 0 when it wasn't granted.
+pub async fn revoke(conn: &mut Conn, user_id: &str, target: &Target, role_id: &str) -> Result<u64> {
+    conn.execute(
+        "DELETE FROM assignments WHERE user_id = $1 AND target_kind = $2 AND target_id = $3 AND role_id = $4",
+        args![user_id, target.kind(), target.id(), role_id],
+    )
+    .await
+}
+
+pub async fn has(conn: &mut Conn, user_id: &str, target: &Target, role_id: &str) -> Result<bool> {
+    let sql = "SELECT role_id FROM assignments
+               WHERE user_id = $1 AND target_kind = $2 AND target_id = $3 AND role_id = $4";
+    let found = conn.optional(sql, args![user_id, target.kind(), target.id(), role_id], |row| row.text(0)).await?;
+    Ok(found.is_some())
+}
+
+/// Whether the user has any role there.
+pub async fn any(conn: &mut Conn, user_id: &str, target: &Target) -> Result<bool> {
+    let sql = "SELECT role_id FROM assignments WHERE user_id = $1 AND target_kind = $2 AND target_id = $3 LIMIT 1";
+    Ok(conn.optional(sql, args![user_id, target.kind(), target.id()], |row| row.text(0)).await?.is_some())
+}
+
+/// In the order of user, target, role.
+pub async fn list(conn: &mut Conn, filter: &Filter) -> Result<Vec<Assignment>> {
+    let mut query = Query::new(
+        "r.id, r.name, u.id, u.name, ud.id, ud.name, a.target_kind, a.target_id, coalesce(p.name, d.name, 'all'), pd.id, pd.name",
+        "assignments a
+         JOIN roles r ON r.id = a.role_id
+         JOIN users u ON u.id = a.user_id
+         JOIN domains ud ON ud.id = u.domain_id
+         LEFT JOIN projects p ON a.target_kind = 'project' AND p.id = a.target_id
+         LEFT JOIN domains pd ON pd.id = p.domain_id
+         LEFT JOIN domains d ON a.target_kind = 'domain' AND d.id = a.target_id",
+        "a.user_id, a.target_kind, a.target_id, a.role_id",
+    );
+    query.and_text("a.user_id", filter.user_id.as_deref());
+    query.and_text("a.role_id", filter.role_id.as_deref());
+    if let Some(target) = &filter.target {
+        query.and_text("a.target_kind", Some(target.kind()));
+        query.and_text("a.target_id", Some(target.id()));
+    }
+    query.rows(conn, assignment).await
+}
+
+fn assignment(row: Row<'_>) -> Result<Assignment> {
+    let id = row.text(7)?;
+    Ok(Assignment {
+        role: Named { id: row.text(0)?, name: row.text(1)? },
+        user: Placed { id: row.text(2)?, name: row.text(3)?, domain: Named { id: row.text(4)?, name: row.text(5)? } },
+        target: match row.text_ref(6)? {
+            "project" => Target::Project(id),
+            "domain" => Target::Domain(id),
+            "system" => Target::System,
+            other => return Err(Error::internal(format!("an assignment to the target kind {other}"))),
+        },
+        target_name: row.text(8)?,
+        target_domain: row.opt_text(9)?.zip(row.opt_text(10)?).map(|(id, name)| Named { id, name }),
+    })
+}

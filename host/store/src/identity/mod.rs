@@ -1,0 +1,43 @@
+//! Domains, projects, users, roles, assignments and tokens.
+
+pub mod assignments;
+pub mod domains;
+pub mod projects;
+pub mod roles;
+pub mod tokens;
+pub mod users;
+
+#[cfg(test)]
+mod tests;
+
+pub use assignments::{Assignment, Target};
+pub use domains::Domain;
+pub use projects::Project;
+pub use roles::Role;
+pub use tokens::{Issue, Session};
+pub use users::{Login, User};
+
+/// By id, or by name.
+#[derive(Clone, Copy, Debug)]
+pub enum Reference<'a> {
+    Id(&'a str),
+    Name(&'a str),
+}
+
+/// By id, or by name within a domain.
+#[derive(Clone, Copy, Debug)]
+pub enum PlacedReference<'a> {
+    Id(&'a str),
+    Name(&'a str, Reference<'a>),
+}
+
+/// Conditions of a list; none: no condition.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub name: Option<String>,
+    pub domain_id: Option<String>,
+    pub enabled: Option<bool>,
+    pub parent_id: Option<String>,
+    /// Only what this user has a role in.
+    pub user_id: Option<String>,
+}

@@ -1,0 +1,141 @@
+use skyloom_model::{Error, Result, Timestamp};
+
+use super::{Filter, PlacedReference, Reference};
+use crate::listing::{Key, Listed, Page, Query};
+use crate::{Conn, Row, args, dialect};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    pub id: String,
+    pub domain_id: String,
+    pub name: String,
+    pub description: String,
+    pub enabled: bool,
+    /// None: directly below the domain.
+    pub parent_id: Option<String>,
+    pub tags: Vec<String>,
+}
+
+/// What keeps a project alive: what it is called, and a query that counts it for the project `$1`. Each area with rows that
+/// belong to projects adds its own.
+const OWNED: &[(&str, &str)] = &[];
+
+const COLUMNS: &str = "p.id, p.domain_id, p.name, p.description, p.enabled, p.parent_id, p.tags";
+
+fn project(row: Row<'_>) -> Result<Project> {
+    Ok(Project {
+        id: row.text(0)?,
+        domain_id: row.text(1)?,
+        name: row.text(2)?,
+        description: row.text(3)?,
+        enabled: row.flag(4)?,
+        parent_id: row.opt_text(5)?,
+        tags: row.json(6)?,
+    })
+}
+
+fn tags(project: &Project) -> Result<String> {
+    serde_json::to_string(&project.tags).map_err(Error::internal)
+}
+
+pub async fn insert(conn: &mut Conn, project: &Project, now: Timestamp) -> Result<()> {
+    conn.execute(
+        "INSERT INTO projects (id, domain_id, name, description, enabled, parent_id, tags, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        args![
+            &project.id,
+            &project.domain_id,
+            &project.name,
+            &project.description,
+            project.enabled,
+            &project.parent_id,
+            &tags(project)?,
+            now
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Project>> {
+    find(conn, PlacedReference::Id(id)).await
+}
+
+pub async fn find(conn: &mut Conn, reference: PlacedReference<'_>) -> Result<Option<Project>> {
+    let base = format!("SELECT {COLUMNS} FROM projects p JOIN domains d ON d.id = p.domain_id WHERE");
+    match reference {
+        PlacedReference::Id(id) => conn.optional(format!("{base} p.id = $1"), args![id], project).await,
+        PlacedReference::Name(name, Reference::Id(domain)) => {
+            conn.optional(format!("{base} p.name = $1 AND d.id = $2"), args![name, domain], project).await
+        }
+        PlacedReference::Name(name, Reference::Name(domain)) => {
+            conn.optional(format!("{base} p.name = $1 AND d.name = $2"), args![name, domain], project).await
+        }
+    }
+}
+
+/// Holds the project's row until the commit, so that what is counted by project stays true. False: there is none.
+pub async fn lock(conn: &mut Conn, id: &str) -> Result<bool> {
+    let sql = format!("SELECT id FROM projects WHERE id = $1{}", dialect::for_update(conn.is_postgres()));
+    Ok(conn.optional(sql, args![id], |row| row.text(0)).await?.is_some())
+}
+
+/// By name ascending. A `parent_id` that is a domain's means the projects directly below it.
+pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Project>> {
+    let mut query = Query::new(COLUMNS, "projects p", "p.id");
+    query.and_text("p.name", filter.name.as_deref());
+    query.and_text("p.domain_id", filter.domain_id.as_deref());
+    query.and_flag("p.enabled", filter.enabled);
+    if let Some(parent) = &filter.parent_id {
+        let parent = query.text(parent);
+        query.and(format!("(p.parent_id = {parent} OR (p.parent_id IS NULL AND p.domain_id = {parent}))"));
+    }
+    if let Some(user) = &filter.user_id {
+        let user = query.text(user);
+        query.scope(format!(
+            "p.id IN (SELECT a.target_id FROM assignments a WHERE a.user_id = {user} AND a.target_kind = 'project')"
+        ));
+    }
+    query.page(conn, &[Key::text("name", "p.name")], &[("name", false)], page, project).await
+}
+
+pub async fn update(conn: &mut Conn, project: &Project) -> Result<u64> {
+    conn.execute(
+        "UPDATE projects SET name = $2, description = $3, enabled = $4, tags = $5 WHERE id = $1",
+        args![&project.id, &project.name, &project.description, project.enabled, &tags(project)?],
+    )
+    .await
+}
+
+/// How many projects stand directly below this one; `enabled`: only those.
+pub async fn children(conn: &mut Conn, id: &str, enabled: bool) -> Result<i64> {
+    let sql = "SELECT count(*) FROM projects WHERE parent_id = $1 AND enabled >= $2";
+    conn.one(sql, args![id, enabled], |row| row.int(0)).await
+}
+
+/// Of a domain's projects.
+pub async fn ids_of_domain(conn: &mut Conn, domain_id: &str) -> Result<Vec<String>> {
+    conn.all("SELECT id FROM projects WHERE domain_id = $1 ORDER BY id", args![domain_id], |row| row.text(0)).await
+}
+
+/// What the project still has, e.g. `servers`; none: it may go.
+pub async fn in_use(conn: &mut Conn, id: &str) -> Result<Option<&'static str>> {
+    for (what, count) in OWNED {
+        if conn.one(*count, args![id], |row| row.int(0)).await? > 0 {
+            return Ok(Some(what));
+        }
+    }
+    Ok(None)
+}
+
+/// The project, what is granted in it, and the tokens that are scoped to it.
+pub async fn delete(conn: &mut Conn, id: &str) -> Result<u64> {
+    for statement in [
+        "DELETE FROM tokens WHERE scope_kind = 'project' AND scope_id = $1",
+        "DELETE FROM assignments WHERE target_kind = 'project' AND target_id = $1",
+        "UPDATE users SET default_project_id = NULL WHERE default_project_id = $1",
+    ] {
+        conn.execute(statement, args![id]).await?;
+    }
+    conn.execute("DELETE FROM projects WHERE id = $1", args![id]).await
+}

@@ -1,0 +1,304 @@
+use std::time::Duration;
+
+use skyloom_model::{ErrorCode, Scope, Timestamp};
+
+use super::{
+    Assignment, Domain, Filter, Issue, PlacedReference, Project, Reference, Role, Target, User, assignments, domains,
+    projects, roles, tokens, users,
+};
+use crate::listing::Page;
+use crate::testing::databases;
+use crate::{Conn, Db};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+
+fn domain(id: &str) -> Domain {
+    Domain { id: id.into(), name: format!("name-{id}"), description: String::new(), enabled: true }
+}
+
+fn project(id: &str, domain: &str) -> Project {
+    Project {
+        id: id.into(),
+        domain_id: domain.into(),
+        name: format!("name-{id}"),
+        description: "what".into(),
+        enabled: true,
+        parent_id: None,
+        tags: vec!["blue".into(), "a \"b\"".into()],
+    }
+}
+
+fn user(id: &str, domain: &str) -> User {
+    User {
+        id: id.into(),
+        domain_id: domain.into(),
+        name: format!("name-{id}"),
+        enabled: true,
+        default_project_id: None,
+        description: None,
+        email: Some("a@example.org".into()),
+        password_changed_at: None,
+    }
+}
+
+fn role(id: &str) -> Role {
+    Role { id: id.into(), name: format!("name-{id}"), description: None, immutable: false }
+}
+
+/// Domains d1 and d2, each with a project and a user of its number; roles r1 and r2; u1 has r1 and r2 in p1, r1 in d1 and
+/// in the system.
+async fn world(db: &Db) {
+    let mut tx = db.begin().await.expect("begin");
+    for number in ["1", "2"] {
+        let id = format!("d{number}");
+        domains::insert(&mut tx, &domain(&id), NOW).await.expect("domain");
+        projects::insert(&mut tx, &project(&format!("p{number}"), &id), NOW).await.expect("project");
+        users::insert(&mut tx, &user(&format!("u{number}"), &id), NOW).await.expect("user");
+        roles::insert(&mut tx, &role(&format!("r{number}")), NOW).await.expect("role");
+    }
+    let (p1, d1) = (Target::Project("p1".into()), Target::Domain("d1".into()));
+    for (target, role) in [(&p1, "r2"), (&p1, "r1"), (&p1, "r1"), (&d1, "r1"), (&Target::System, "r1")] {
+        assignments::grant(&mut tx, "u1", target, role).await.expect("grant");
+    }
+    tx.commit().await.expect("commit");
+}
+
+fn issue(hash: &str, scope: Option<Target>) -> Issue {
+    Issue {
+        hash: hash.into(),
+        user_id: "u1".into(),
+        scope,
+        methods: vec!["password".into()],
+        audit_id: format!("audit-{hash}"),
+        parent_audit_id: None,
+        issued_at: NOW,
+        expires_at: NOW.plus(Duration::from_secs(60)),
+    }
+}
+
+/// One token of each scope: t-unscoped, t-project, t-domain, t-system.
+async fn issue_all(conn: &mut Conn) {
+    for (hash, scope) in [
+        ("t-unscoped", None),
+        ("t-project", Some(Target::Project("p1".into()))),
+        ("t-domain", Some(Target::Domain("d1".into()))),
+        ("t-system", Some(Target::System)),
+    ] {
+        tokens::insert(conn, &issue(hash, scope)).await.expect("token");
+    }
+}
+
+/// Which of the four tokens are valid.
+async fn alive(conn: &mut Conn) -> Vec<&'static str> {
+    let mut alive = Vec::new();
+    for hash in ["t-unscoped", "t-project", "t-domain", "t-system"] {
+        if tokens::session(conn, hash, NOW).await.expect("session").is_some() {
+            alive.push(hash);
+        }
+    }
+    alive
+}
+
+#[tokio::test]
+async fn what_is_written_is_read() {
+    for database in databases().await {
+        world(&database.db).await;
+        let mut tx = database.db.begin().await.expect("begin");
+        assert_eq!(domains::get(&mut tx, "d1").await.expect("get"), Some(domain("d1")), "{}", database.name);
+        assert_eq!(domains::find(&mut tx, Reference::Name("name-d2")).await.expect("find"), Some(domain("d2")));
+        assert_eq!(projects::get(&mut tx, "p1").await.expect("get"), Some(project("p1", "d1")));
+        for within in [Reference::Id("d2"), Reference::Name("name-d2")] {
+            let found = projects::find(&mut tx, PlacedReference::Name("name-p2", within)).await.expect("find");
+            assert_eq!(found, Some(project("p2", "d2")));
+            assert_eq!(projects::find(&mut tx, PlacedReference::Name("name-p1", within)).await.expect("find"), None);
+            let login = users::login(&mut tx, PlacedReference::Name("name-u2", within)).await.expect("login");
+            assert_eq!(login.expect("user").user.domain.name, "name-d2");
+        }
+        assert_eq!(users::get(&mut tx, "u1").await.expect("get"), Some(user("u1", "d1")));
+        assert_eq!(roles::get(&mut tx, "r1").await.expect("get"), Some(role("r1")));
+        assert!(projects::lock(&mut tx, "p1").await.expect("lock"));
+        assert!(!projects::lock(&mut tx, "none").await.expect("lock"));
+
+        let changed = Project { name: "new".into(), enabled: false, tags: vec![], ..project("p1", "d1") };
+        assert_eq!(projects::update(&mut tx, &changed).await.expect("update"), 1);
+        assert_eq!(projects::get(&mut tx, "p1").await.expect("get"), Some(changed));
+        assert_eq!(users::set_password(&mut tx, "u1", "hash", NOW).await.expect("password"), 1);
+        let changed = User { default_project_id: Some("p1".into()), email: None, ..user("u1", "d1") };
+        assert_eq!(users::update(&mut tx, &changed).await.expect("update"), 1);
+        let found = users::get(&mut tx, "u1").await.expect("get");
+        assert_eq!(found, Some(User { password_changed_at: Some(NOW), ..changed }));
+        let login = users::login(&mut tx, PlacedReference::Id("u1")).await.expect("login").expect("user");
+        assert_eq!((login.password_hash.as_deref(), login.enabled), (Some("hash"), true));
+        let changed = Role { description: Some("what".into()), ..role("r1") };
+        assert_eq!(roles::update(&mut tx, &changed).await.expect("update"), 1);
+        assert_eq!(roles::get(&mut tx, "r1").await.expect("get"), Some(changed));
+    }
+}
+
+#[tokio::test]
+async fn names_are_unique_in_their_place() {
+    for database in databases().await {
+        world(&database.db).await;
+        // Each in a transaction of its own: PostgreSQL goes on with none after an error.
+        let mut tx = database.db.begin().await.expect("begin");
+        let twin = Project { name: "name-p1".into(), ..project("p3", "d1") };
+        let error = projects::insert(&mut tx, &twin, NOW).await.expect_err("a second of the name");
+        assert_eq!(error.code, ErrorCode::AlreadyExists, "{}", database.name);
+        drop(tx);
+        let mut tx = database.db.begin().await.expect("begin");
+        let twin = User { name: "name-u1".into(), ..user("u3", "d1") };
+        assert_eq!(users::insert(&mut tx, &twin, NOW).await.expect_err("twin").code, ErrorCode::AlreadyExists);
+        drop(tx);
+        let mut tx = database.db.begin().await.expect("begin");
+        let elsewhere = Project { name: "name-p1".into(), ..project("p3", "d2") };
+        projects::insert(&mut tx, &elsewhere, NOW).await.expect("the same name in another domain");
+        let other_case = Project { name: "NAME-p1".into(), ..project("p4", "d1") };
+        projects::insert(&mut tx, &other_case, NOW).await.expect("names differ by case");
+    }
+}
+
+#[tokio::test]
+async fn lists_filter_and_page_by_name() {
+    for database in databases().await {
+        world(&database.db).await;
+        let mut tx = database.db.begin().await.expect("begin");
+        let child = Project { parent_id: Some("p1".into()), enabled: false, ..project("p3", "d1") };
+        projects::insert(&mut tx, &child, NOW).await.expect("child");
+        let filter = |change: fn(&mut Filter)| {
+            let mut filter = Filter::default();
+            change(&mut filter);
+            filter
+        };
+        for (filter, expected) in [
+            (filter(|_| {}), vec!["p1", "p2", "p3"]),
+            (filter(|filter| filter.name = Some("name-p2".into())), vec!["p2"]),
+            (filter(|filter| filter.domain_id = Some("d1".into())), vec!["p1", "p3"]),
+            (filter(|filter| filter.enabled = Some(false)), vec!["p3"]),
+            (filter(|filter| filter.parent_id = Some("p1".into())), vec!["p3"]),
+            (filter(|filter| filter.parent_id = Some("d1".into())), vec!["p1"]),
+            (filter(|filter| filter.user_id = Some("u1".into())), vec!["p1"]),
+            (filter(|filter| filter.user_id = Some("u2".into())), vec![]),
+        ] {
+            let found = projects::list(&mut tx, &filter, &Page::default()).await.expect("list").items;
+            let found: Vec<&str> = found.iter().map(|project| project.id.as_str()).collect();
+            assert_eq!(found, expected, "{}: {filter:?}", database.name);
+        }
+        assert_eq!(projects::children(&mut tx, "p1", false).await.expect("children"), 1);
+        assert_eq!(projects::children(&mut tx, "p1", true).await.expect("enabled children"), 0);
+        let page = Page { limit: 1, marker: Some("u1".into()), ..Page::default() };
+        let listed = users::list(&mut tx, &Filter::default(), &page).await.expect("page");
+        assert_eq!((listed.items[0].id.as_str(), listed.next), ("u2", None));
+        let own = Filter { user_id: Some("u1".into()), ..Filter::default() };
+        assert_eq!(domains::list(&mut tx, &own, &Page::default()).await.expect("own").items, [domain("d1")]);
+        assert_eq!(roles::list(&mut tx, Some("name-r2"), &Page::default()).await.expect("roles").items, [role("r2")]);
+    }
+}
+
+#[tokio::test]
+async fn assignments_are_granted_listed_and_revoked() {
+    for database in databases().await {
+        world(&database.db).await;
+        let mut tx = database.db.begin().await.expect("begin");
+        let p1 = Target::Project("p1".into());
+        let all = assignments::list(&mut tx, &assignments::Filter::default()).await.expect("list");
+        let words: Vec<(&str, &str)> =
+            all.iter().map(|Assignment { role, target, .. }| (target.kind(), role.id.as_str())).collect();
+        assert_eq!(
+            words,
+            [("domain", "r1"), ("project", "r1"), ("project", "r2"), ("system", "r1")],
+            "{}",
+            database.name
+        );
+        assert_eq!(all[1].target_domain.as_ref().expect("domain").name, "name-d1");
+        let filter =
+            assignments::Filter { user_id: Some("u1".into()), role_id: Some("r2".into()), target: Some(p1.clone()) };
+        assert_eq!(assignments::list(&mut tx, &filter).await.expect("list").len(), 1);
+        assert!(assignments::has(&mut tx, "u1", &p1, "r2").await.expect("has"));
+        assert!(assignments::any(&mut tx, "u1", &Target::System).await.expect("any"));
+        assert!(!assignments::any(&mut tx, "u2", &p1).await.expect("any"));
+        assert_eq!(assignments::revoke(&mut tx, "u1", &p1, "r2").await.expect("revoke"), 1);
+        assert_eq!(assignments::revoke(&mut tx, "u1", &p1, "r2").await.expect("revoke"), 0);
+        assert_eq!(roles::delete(&mut tx, "r1").await.expect("delete"), 1);
+        let rest = assignments::list(&mut tx, &assignments::Filter::default()).await.expect("list");
+        assert!(rest.is_empty(), "{rest:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_stands_for_what_holds_now() {
+    for database in databases().await {
+        world(&database.db).await;
+        let mut tx = database.db.begin().await.expect("begin");
+        issue_all(&mut tx).await;
+        let session = tokens::session(&mut tx, "t-project", NOW).await.expect("session").expect("valid");
+        let names: Vec<&str> = session.roles.iter().map(|role| role.name.as_str()).collect();
+        assert_eq!(names, ["name-r1", "name-r2"], "{}", database.name);
+        assert!(matches!(&session.scope, Scope::Project(project) if project.domain.name == "name-d1"));
+        assert_eq!(session.audit_ids, ["audit-t-project"]);
+        assert_eq!(alive(&mut tx).await.len(), 4);
+
+        let late = NOW.plus(Duration::from_secs(60));
+        assert!(tokens::session(&mut tx, "t-project", late).await.expect("session").is_none());
+        assert!(tokens::session(&mut tx, "t-none", NOW).await.expect("session").is_none());
+
+        // Without a role in its scope a token is worth nothing.
+        assignments::revoke(&mut tx, "u1", &Target::System, "r1").await.expect("revoke");
+        assert_eq!(alive(&mut tx).await, ["t-unscoped", "t-project", "t-domain"]);
+        projects::update(&mut tx, &Project { enabled: false, ..project("p1", "d1") }).await.expect("disable");
+        assert_eq!(alive(&mut tx).await, ["t-unscoped", "t-domain"]);
+        domains::update(&mut tx, &Domain { enabled: false, ..domain("d1") }).await.expect("disable");
+        assert!(alive(&mut tx).await.is_empty());
+        domains::update(&mut tx, &domain("d1")).await.expect("enable");
+        users::update(&mut tx, &User { enabled: false, ..user("u1", "d1") }).await.expect("disable");
+        assert!(alive(&mut tx).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_revoked_by_what_they_stand_on() {
+    for database in databases().await {
+        world(&database.db).await;
+        let mut tx = database.db.begin().await.expect("begin");
+        issue_all(&mut tx).await;
+        assert_eq!(tokens::revoke(&mut tx, "t-system").await.expect("revoke"), 1);
+        assert_eq!(tokens::revoke(&mut tx, "t-system").await.expect("revoke"), 0);
+        assert_eq!(tokens::revoke_of_project(&mut tx, "p1").await.expect("revoke"), 1);
+        assert_eq!(alive(&mut tx).await, ["t-unscoped", "t-domain"], "{}", database.name);
+        assert_eq!(tokens::revoke_of_user(&mut tx, "u2").await.expect("revoke"), 0);
+        assert_eq!(tokens::revoke_of_user(&mut tx, "u1").await.expect("revoke"), 2);
+        issue_all(&mut tx).await;
+        assert_eq!(tokens::revoke_of_domain(&mut tx, "d2").await.expect("revoke"), 0);
+        assert_eq!(tokens::revoke_of_domain(&mut tx, "d1").await.expect("revoke"), 4);
+        issue_all(&mut tx).await;
+        assert_eq!(tokens::sweep(&mut tx, NOW, 10).await.expect("sweep"), 0);
+        let late = NOW.plus(Duration::from_secs(61));
+        assert_eq!(tokens::sweep(&mut tx, late, 3).await.expect("sweep"), 3);
+        assert_eq!(tokens::sweep(&mut tx, late, 3).await.expect("sweep"), 1);
+    }
+}
+
+#[tokio::test]
+async fn deletion_takes_what_hangs_on_it() {
+    for database in databases().await {
+        world(&database.db).await;
+        let mut tx = database.db.begin().await.expect("begin");
+        issue_all(&mut tx).await;
+        let guest = User { default_project_id: Some("p1".into()), ..user("u3", "d2") };
+        users::insert(&mut tx, &guest, NOW).await.expect("guest");
+        assignments::grant(&mut tx, "u3", &Target::Project("p1".into()), "r1").await.expect("grant");
+        let child = Project { parent_id: Some("p1".into()), ..project("p3", "d1") };
+        projects::insert(&mut tx, &child, NOW).await.expect("child");
+        assert_eq!(projects::in_use(&mut tx, "p1").await.expect("in use"), None);
+        assert_eq!(projects::ids_of_domain(&mut tx, "d1").await.expect("ids"), ["p1", "p3"]);
+
+        assert_eq!(domains::delete(&mut tx, "d1").await.expect("delete"), 1, "{}", database.name);
+        assert!(alive(&mut tx).await.is_empty());
+        assert_eq!(projects::get(&mut tx, "p3").await.expect("get"), None);
+        assert_eq!(users::get(&mut tx, "u1").await.expect("get"), None);
+        assert_eq!(users::get(&mut tx, "u3").await.expect("get").expect("guest").default_project_id, None);
+        assert!(assignments::list(&mut tx, &assignments::Filter::default()).await.expect("list").is_empty());
+        assert_eq!(projects::delete(&mut tx, "p2").await.expect("delete"), 1);
+        assert_eq!(users::delete(&mut tx, "u2").await.expect("delete"), 1);
+        assert_eq!(users::delete(&mut tx, "u2").await.expect("delete"), 0);
+    }
+}
