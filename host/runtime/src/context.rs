@@ -22,9 +22,7 @@ pub struct CallContext {
 impl CallContext {
     /// Who calls; `unauthenticated` when nobody is known.
     pub fn caller(&self) -> Result<&Arc<Caller>, Error> {
-        self.caller
-            .as_ref()
-            .ok_or_else(|| Error::new(ErrorCode::Unauthenticated, "This request needs a valid token."))
+        self.caller.as_ref().ok_or_else(|| Error::new(ErrorCode::Unauthenticated, "This request needs a valid token."))
     }
 
     /// The value behind a handle of this request; `invalid` on `field` when it is none (the guest sent a value of its own).
