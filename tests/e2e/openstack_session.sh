@@ -91,7 +91,7 @@ if [ "$variant" = libvirt ]; then
     exit 1
   fi
   # Where the deployment says qemu:///system the test means its own; & would be sed's own sign.
-  edits=("s#qemu:///system#${uri//&/\\&}#g")
+  edits=("s#qemu:///system#${uri//&/\\&}#g" "s#\"/var/lib/skyloom/#\"$work/sky/#g" 's#"kvm"#"qemu"#g')
   boot_deadline=120 # seconds; measured 3 on an idle machine without KVM
 else
   edits=()
@@ -201,9 +201,9 @@ nothing_left() {
   same domains "$(virsh -q -c "$uri" list --all --name | tr -d '\n')" ""
   virsh -q -c "$uri" net-dumpxml skyloom >"$work/net.xml"
   if grep '<host ' "$work/net.xml"; then echo "a DHCP entry is left" && return 1; fi
-  # Whatever names the server's files: a disk, a seed, a console.
+  # Disks, seeds and consoles are in the servers' folder; anything that names the server may lie elsewhere too.
+  if find "$work/sky/servers" -type f 2>/dev/null | grep .; then echo "files of servers are left" && return 1; fi
   if find "$work/sky" "$work/lv/pool" -name "*$id*" | grep .; then echo "files are left" && return 1; fi
-  if find "$work/lv/pool" -type f | grep .; then echo "volumes are left" && return 1; fi
 }
 
 step "server starts and is ready" start_server
