@@ -41,6 +41,12 @@ pub fn contains(postgres: bool, text: &str, part: &str) -> String {
     if postgres { format!("(strpos({text}, {part}) > 0)") } else { format!("(instr({text}, {part}) > 0)") }
 }
 
+/// The text at `key` of a JSON object of texts, both SQL expressions; NULL where it has no such key. SQLite takes a key that begins
+/// with `$` or `[` for a path: keep those away.
+pub fn json_text(postgres: bool, object: &str, key: &str) -> String {
+    if postgres { format!("({object}::jsonb ->> {key})") } else { format!("({object} ->> {key})") }
+}
+
 /// `$first, $first+1, ...`: parameters for an `IN (...)` of `count` values; `NULL` (matches nothing) for none.
 pub fn placeholders(first: usize, count: usize) -> String {
     if count == 0 {

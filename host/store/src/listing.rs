@@ -178,6 +178,18 @@ impl Query {
         Ok(Listed { items: rows.into_iter().map(|(_, item)| item).collect(), next })
     }
 
+    /// The first row by a column, ascending.
+    pub async fn first_by<T>(
+        self,
+        conn: &mut Conn,
+        column: &str,
+        map: impl FnOnce(Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let sql = format!("{} ORDER BY {column} LIMIT 1", self.select());
+        let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
+        conn.optional(sql, &values, map).await
+    }
+
     /// All rows in the order of the id.
     pub async fn rows<T>(self, conn: &mut Conn, map: impl FnMut(Row<'_>) -> Result<T>) -> Result<Vec<T>> {
         let sql = format!("{} ORDER BY {}", self.select(), self.id);

@@ -1,0 +1,224 @@
+//! Usage spans: how much of what was used from when to when. They are opened and closed in the transaction of the change that
+//! begins or ends the use, so that use and record cannot part.
+
+use skyloom_model::{Error, Result, Timestamp, new_id};
+
+use crate::args;
+use crate::db::{Conn, Row};
+use crate::listing::Query;
+
+/// The end of a span that has none yet.
+pub const OPEN: Timestamp = Timestamp(i64::MAX);
+
+/// What is metered.
+pub mod meter {
+    pub const VCPU: &str = "vcpu";
+    pub const MEMORY_MIB: &str = "memory-mib";
+    pub const VOLUME_GIB: &str = "volume-gib";
+    pub const IMAGE_GIB: &str = "image-gib";
+    pub const PUBLIC_ADDRESS: &str = "public-address";
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub id: String,
+    pub project_id: String,
+    pub resource_kind: String,
+    pub resource_id: String,
+    pub meter: String,
+    /// What it is of, e.g. flavor or volume type; may be empty.
+    pub class: String,
+    pub quantity: i64,
+    pub started_at: Timestamp,
+    /// [`OPEN`] while it lasts.
+    pub ended_at: Timestamp,
+}
+
+/// A use that begins.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSpan<'a> {
+    pub project_id: &'a str,
+    pub resource_kind: &'a str,
+    pub resource_id: &'a str,
+    pub meter: &'a str,
+    pub class: &'a str,
+    pub quantity: i64,
+}
+
+/// Begins a use. One that is open already for the resource and meter stays as it is, so a repeated step opens no second one.
+pub async fn open_span(tx: &mut Conn, span: &NewSpan<'_>, now: Timestamp) -> Result<()> {
+    tx.execute(
+        "INSERT INTO spans (id, project_id, resource_kind, resource_id, meter, class, quantity, started_at, ended_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+        args![
+            &new_id(),
+            span.project_id,
+            span.resource_kind,
+            span.resource_id,
+            span.meter,
+            span.class,
+            span.quantity,
+            now,
+            OPEN,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Ends the resource's open uses of these meters, of every meter where none is named. Gives how many ended; none is no error.
+pub async fn close_spans(tx: &mut Conn, resource_id: &str, meters: &[&str], now: Timestamp) -> Result<u64> {
+    let mut values: Vec<crate::Value<'_>> = vec![resource_id.into(), now.into()];
+    values.extend(meters.iter().map(|meter| crate::Value::from(*meter)));
+    let of = if meters.is_empty() {
+        String::new()
+    } else {
+        format!(" AND meter IN ({})", crate::dialect::placeholders(3, meters.len()))
+    };
+    // A clock that was set back ends nothing before it began.
+    let sql = format!(
+        "UPDATE spans SET ended_at = CASE WHEN started_at > $2 THEN started_at ELSE $2 END \
+         WHERE resource_id = $1 AND ended_at = 9223372036854775807{of}"
+    );
+    tx.execute(sql, &values).await
+}
+
+/// A server that begins to run: its processors and memory.
+pub async fn open_running(
+    tx: &mut Conn,
+    project_id: &str,
+    server_id: &str,
+    flavor_id: &str,
+    vcpus: u32,
+    memory_mib: u32,
+    now: Timestamp,
+) -> Result<()> {
+    for (meter, quantity) in [(meter::VCPU, vcpus), (meter::MEMORY_MIB, memory_mib)] {
+        let span = NewSpan {
+            project_id,
+            resource_kind: "server",
+            resource_id: server_id,
+            meter,
+            class: flavor_id,
+            quantity: i64::from(quantity),
+        };
+        open_span(tx, &span, now).await?;
+    }
+    Ok(())
+}
+
+/// A server that no longer runs.
+pub async fn close_running(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<u64> {
+    close_spans(tx, server_id, &[meter::VCPU, meter::MEMORY_MIB], now).await
+}
+
+/// A disk that begins to exist.
+pub async fn open_volume(
+    tx: &mut Conn,
+    project_id: &str,
+    volume_id: &str,
+    volume_type: &str,
+    size_gib: u32,
+    now: Timestamp,
+) -> Result<()> {
+    let span = NewSpan {
+        project_id,
+        resource_kind: "volume",
+        resource_id: volume_id,
+        meter: meter::VOLUME_GIB,
+        class: volume_type,
+        quantity: i64::from(size_gib),
+    };
+    open_span(tx, &span, now).await
+}
+
+/// Which spans: those that share time with `start..end`.
+#[derive(Clone, Debug)]
+pub struct Select {
+    /// None: of every project.
+    pub project_id: Option<String>,
+    pub resource_id: Option<String>,
+    pub meter: Option<String>,
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+fn select(columns: &'static str, select: &Select) -> Query {
+    let mut query = Query::new(columns, "spans p", "p.id");
+    query.and_text("p.project_id", select.project_id.as_deref());
+    query.and_text("p.resource_id", select.resource_id.as_deref());
+    query.and_text("p.meter", select.meter.as_deref());
+    query.and_int("p.ended_at", ">", Some(select.start.0));
+    query.and_int("p.started_at", "<", Some(select.end.0));
+    // A use of no time costs nothing, and would be an empty span to the tariff.
+    query.and("p.ended_at > p.started_at");
+    query
+}
+
+/// Ids ascending. All at once: a span that is closed meanwhile must not slip between two pages.
+pub async fn span_ids(conn: &mut Conn, wanted: &Select) -> Result<Vec<String>> {
+    select("p.id", wanted).rows(conn, |row| row.text(0)).await
+}
+
+/// The earliest begin among them.
+pub async fn earliest(conn: &mut Conn, wanted: &Select) -> Result<Option<Timestamp>> {
+    select("p.id, p.started_at", wanted)
+        .first_by(conn, "p.started_at", |row| row.time(1))
+        .await
+}
+
+/// Ids ascending.
+pub async fn spans(conn: &mut Conn, ids: &[String]) -> Result<Vec<Span>> {
+    let mut query = Query::new(
+        "p.id, p.project_id, p.resource_kind, p.resource_id, p.meter, p.class, p.quantity, p.started_at, p.ended_at",
+        "spans p",
+        "p.id",
+    );
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    query.and_any("p.id", ids);
+    query.rows(conn, of_row).await
+}
+
+/// Open spans of a resource, for tests and reconciliation.
+pub async fn open_of(conn: &mut Conn, resource_id: &str) -> Result<Vec<Span>> {
+    let mut query = Query::new(
+        "p.id, p.project_id, p.resource_kind, p.resource_id, p.meter, p.class, p.quantity, p.started_at, p.ended_at",
+        "spans p",
+        "p.id",
+    );
+    query.and_text("p.resource_id", Some(resource_id));
+    query.and_int("p.ended_at", "=", Some(OPEN.0));
+    query.rows(conn, of_row).await
+}
+
+fn of_row(row: Row<'_>) -> Result<Span> {
+    Ok(Span {
+        id: row.text(0)?,
+        project_id: row.text(1)?,
+        resource_kind: row.text(2)?,
+        resource_id: row.text(3)?,
+        meter: row.text(4)?,
+        class: row.text(5)?,
+        quantity: row.int(6)?,
+        started_at: row.time(7)?,
+        ended_at: row.time(8)?,
+    })
+}
+
+impl Span {
+    /// The part within `start..end`; none: they share no time.
+    pub fn cut(&self, start: Timestamp, end: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let (from, to) = (self.started_at.max(start), self.ended_at.min(end));
+        (from < to).then_some((from, to))
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.ended_at == OPEN
+    }
+
+    pub fn quantity(&self) -> Result<u64> {
+        u64::try_from(self.quantity).map_err(|_| Error::internal(format!("span {} has a negative quantity", self.id)))
+    }
+}

@@ -1,0 +1,177 @@
+//! Changes of a server's row. Operations' steps write them together with their log.
+
+use std::collections::BTreeMap;
+
+use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
+
+use super::{Fault, task, word};
+use crate::args;
+use crate::db::{Conn, Row};
+use crate::dialect;
+
+/// What decides about a server: its states and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brief {
+    pub id: String,
+    pub project_id: String,
+    pub name: String,
+    pub vm_state: VmState,
+    pub task_state: Option<TaskState>,
+    pub power_state: PowerState,
+    pub locked: bool,
+    pub deleted: bool,
+    pub node: String,
+    pub flavor_id: String,
+    pub vcpus: u32,
+    pub memory_mib: u32,
+    pub metadata: BTreeMap<String, String>,
+    pub attributes: String,
+}
+
+const BRIEF: &str = "s.id, s.project_id, s.name, s.vm_state, s.task_state, s.power_state, s.locked, s.deleted, s.node, \
+                     s.flavor_id, s.vcpus, s.memory_mib, s.metadata, s.attributes";
+
+fn brief(row: Row<'_>) -> Result<Brief> {
+    Ok(Brief {
+        id: row.text(0)?,
+        project_id: row.text(1)?,
+        name: row.text(2)?,
+        vm_state: word(row.text_ref(3)?, VmState::parse)?,
+        task_state: task(row.text_ref(4)?)?,
+        power_state: word(row.text_ref(5)?, PowerState::parse)?,
+        locked: row.flag(6)?,
+        deleted: row.flag(7)?,
+        node: row.text(8)?,
+        flavor_id: row.text(9)?,
+        vcpus: row.u32(10)?,
+        memory_mib: row.u32(11)?,
+        metadata: row.json(12)?,
+        attributes: row.text(13)?,
+    })
+}
+
+/// The server's row, held until the commit.
+pub async fn lock(tx: &mut Conn, id: &str) -> Result<Option<Brief>> {
+    let lock = dialect::for_update(tx.is_postgres());
+    tx.optional(format!("SELECT {BRIEF} FROM servers s WHERE s.id = $1{lock}"), args![id], brief).await
+}
+
+/// Several rows, held until the commit; those that aren't there are left out. By id, so that two calls can't wait for each
+/// other.
+pub async fn lock_many(tx: &mut Conn, ids: &[String]) -> Result<BTreeMap<String, Brief>> {
+    let lock = dialect::for_update(tx.is_postgres());
+    let list = dialect::placeholders(1, ids.len());
+    let values: Vec<crate::Value<'_>> = ids.iter().map(crate::Value::from).collect();
+    let sql = format!("SELECT {BRIEF} FROM servers s WHERE s.id IN ({list}) ORDER BY s.id{lock}");
+    let rows = tx.all(sql, &values, brief).await?;
+    Ok(rows.into_iter().map(|server| (server.id.clone(), server)).collect())
+}
+
+/// What a step changes; none: stays.
+#[derive(Clone, Debug, Default)]
+pub struct Change<'a> {
+    pub vm_state: Option<VmState>,
+    /// `Some(None)`: no task any more.
+    pub task_state: Option<Option<TaskState>>,
+    pub power_state: Option<PowerState>,
+    pub node: Option<&'a str>,
+    pub launched_at: Option<Timestamp>,
+    pub progress: Option<u32>,
+    /// `Some(None)`: the fault is over.
+    pub fault: Option<Option<Fault>>,
+}
+
+/// Writes a change; gives false when the server isn't there.
+pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp) -> Result<bool> {
+    let mut sets = vec!["updated_at = $2".to_owned()];
+    let mut values: Vec<crate::Value<'_>> = vec![id.into(), now.into()];
+    let fault = change.fault.as_ref();
+    let columns: [(&str, Option<crate::Value<'_>>); 9] = [
+        ("vm_state", change.vm_state.map(|state| state.as_str().into())),
+        ("task_state", change.task_state.map(|task| task.map_or("", TaskState::as_str).into())),
+        ("power_state", change.power_state.map(|state| state.as_str().into())),
+        ("node", change.node.map(Into::into)),
+        ("launched_at", change.launched_at.map(Into::into)),
+        ("progress", change.progress.map(Into::into)),
+        ("fault_message", fault.map(|fault| fault.as_ref().map(|fault| fault.message.as_str()).into())),
+        ("fault_code", fault.map(|fault| fault.as_ref().map(|fault| i64::from(fault.code)).into())),
+        ("fault_at", fault.map(|fault| fault.as_ref().map(|fault| fault.created_at).into())),
+    ];
+    for (column, value) in columns {
+        if let Some(value) = value {
+            values.push(value);
+            sets.push(format!("{column} = ${}", values.len()));
+        }
+    }
+    let sql = format!("UPDATE servers SET {} WHERE id = $1 AND deleted = 0", sets.join(", "));
+    Ok(tx.execute(sql, &values).await? == 1)
+}
+
+/// The end of a server's life; the row is kept for operators. Its tags go.
+pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
+    let done = tx
+        .execute(
+            "UPDATE servers SET vm_state = 'deleted', task_state = '', power_state = 'no-state', deleted = 1, \
+             terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
+            args![id, now],
+        )
+        .await?;
+    Ok(done == 1)
+}
+
+/// Takes the row away as if it had never been.
+pub async fn remove(tx: &mut Conn, id: &str) -> Result<bool> {
+    tx.execute("DELETE FROM server_tags WHERE server_id = $1", args![id]).await?;
+    Ok(tx.execute("DELETE FROM servers WHERE id = $1", args![id]).await? == 1)
+}
+
+/// Takes away deleted servers whose time is over, at most `limit`. Gives how many.
+pub async fn remove_deleted(tx: &mut Conn, before: Timestamp, limit: u32) -> Result<usize> {
+    let ids = tx
+        .all(
+            "SELECT id FROM servers WHERE deleted = 1 AND terminated_at < $1 ORDER BY created_at DESC, id DESC LIMIT $2",
+            args![before, limit],
+            |row| row.text(0),
+        )
+        .await?;
+    for id in &ids {
+        remove(tx, id).await?;
+    }
+    Ok(ids.len())
+}
+
+/// What its owner may change at any time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UserFields<'a> {
+    pub name: Option<&'a str>,
+    pub description: Option<Option<&'a str>>,
+    pub hostname: Option<&'a str>,
+    pub access_ipv4: Option<&'a str>,
+    pub access_ipv6: Option<&'a str>,
+    pub metadata: Option<&'a BTreeMap<String, String>>,
+    pub attributes: Option<&'a str>,
+}
+
+/// Writes the owner's fields; gives false when the server isn't there.
+pub async fn put_user_fields(tx: &mut Conn, id: &str, fields: &UserFields<'_>, now: Timestamp) -> Result<bool> {
+    let metadata = fields.metadata.map(serde_json::to_string).transpose().map_err(Error::internal)?;
+    let mut sets = vec!["updated_at = $2".to_owned()];
+    let mut values: Vec<crate::Value<'_>> = vec![id.into(), now.into()];
+    let columns: [(&str, Option<crate::Value<'_>>); 7] = [
+        ("name", fields.name.map(Into::into)),
+        ("description", fields.description.map(Into::into)),
+        ("hostname", fields.hostname.map(Into::into)),
+        ("access_ipv4", fields.access_ipv4.map(Into::into)),
+        ("access_ipv6", fields.access_ipv6.map(Into::into)),
+        ("metadata", metadata.as_deref().map(Into::into)),
+        ("attributes", fields.attributes.map(Into::into)),
+    ];
+    for (column, value) in columns {
+        if let Some(value) = value {
+            values.push(value);
+            sets.push(format!("{column} = ${}", values.len()));
+        }
+    }
+    let sql = format!("UPDATE servers SET {} WHERE id = $1 AND deleted = 0", sets.join(", "));
+    Ok(tx.execute(sql, &values).await? == 1)
+}

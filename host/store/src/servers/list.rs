@@ -1,0 +1,203 @@
+//! Lists of servers: one query a page, served by an index in the default order.
+
+use skyloom_model::{Result, TaskState, Timestamp, VmState};
+
+use super::{Full, columns, of_row};
+use crate::db::Conn;
+use crate::dialect;
+use crate::listing::{Key, Listed, Page, Query};
+
+/// Which servers there are to a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Life {
+    #[default]
+    Living,
+    /// Deleted and still kept.
+    Deleted,
+    Both,
+}
+
+/// All that are set must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// None: of every project.
+    pub project_id: Option<String>,
+    pub life: Life,
+    /// None: any id.
+    pub ids: Option<Vec<String>>,
+    /// Part of the name, with case.
+    pub name: Option<String>,
+    /// Part of the name without ASCII case; lower-case itself.
+    pub name_ignoring_case: Option<String>,
+    pub vm_states: Vec<VmState>,
+    pub task_states: Vec<TaskState>,
+    pub has_task: Option<bool>,
+    pub flavor_id: Option<String>,
+    pub image_id: Option<String>,
+    pub zone: Option<String>,
+    pub node: Option<String>,
+    pub key_name: Option<String>,
+    pub user_id: Option<String>,
+    pub reservation_id: Option<String>,
+    /// Prefix of an address.
+    pub address: Option<String>,
+    /// 4 or 6, of that address.
+    pub address_version: Option<u8>,
+    pub hostname: Option<String>,
+    pub locked: Option<bool>,
+    pub changed_since: Option<Timestamp>,
+    pub changed_before: Option<Timestamp>,
+    pub tags_all: Vec<String>,
+    pub tags_any: Vec<String>,
+    pub not_tags_all: Vec<String>,
+    pub not_tags_any: Vec<String>,
+    pub metadata: Vec<(String, String)>,
+}
+
+const KEYS: &[Key] = &[
+    Key::int("created-at", "s.created_at"),
+    Key::int("updated-at", "s.updated_at"),
+    Key::int("launched-at", "s.launched_at"),
+    Key::text("name", "s.name"),
+    Key::text("id", "s.id"),
+    Key::text("zone", "s.zone"),
+    Key::text("node", "s.node"),
+    Key::text("key-name", "s.key_name"),
+    Key::text("project-id", "s.project_id"),
+    Key::text("user-id", "s.user_id"),
+    Key::text("image-id", "s.image_id"),
+    Key::text("vm-state", "s.vm_state"),
+    Key::text("task-state", "s.task_state"),
+    Key::text("hostname", "s.hostname"),
+];
+
+const DEFAULT: &[(&str, bool)] = &[("created-at", true)];
+
+fn query(postgres: bool, columns: String, filter: &Filter) -> Query {
+    let mut query = Query::new(columns, "servers s", "s.id");
+    if let Some(project) = &filter.project_id {
+        let project = query.text(project);
+        query.scope(format!("s.project_id = {project}"));
+    }
+    // Constants, so that the plan for living ones doesn't depend on a parameter.
+    query.scope(match filter.life {
+        Life::Living => "s.deleted = 0",
+        Life::Deleted => "s.deleted = 1",
+        Life::Both => "s.deleted IN (0, 1)",
+    });
+    if let Some(ids) = &filter.ids {
+        let list = query.list(ids);
+        query.and(format!("s.id IN ({list})"));
+    }
+    if let Some(part) = &filter.name {
+        let part = query.text(part);
+        query.and(dialect::contains(postgres, "s.name", &part));
+    }
+    if let Some(part) = &filter.name_ignoring_case {
+        let part = query.text(part);
+        query.and(dialect::contains(postgres, "lower(s.name)", &part));
+    }
+    states(&mut query, filter);
+    for (column, value) in [
+        ("s.flavor_id", &filter.flavor_id),
+        ("s.image_id", &filter.image_id),
+        ("s.zone", &filter.zone),
+        ("s.node", &filter.node),
+        ("s.key_name", &filter.key_name),
+        ("s.user_id", &filter.user_id),
+        ("s.reservation_id", &filter.reservation_id),
+        ("s.hostname", &filter.hostname),
+    ] {
+        query.and_text(column, value.as_deref());
+    }
+    query.and_flag("s.locked", filter.locked);
+    query.and_int("s.updated_at", ">=", filter.changed_since.map(|time| time.0));
+    query.and_int("s.updated_at", "<=", filter.changed_before.map(|time| time.0));
+    address(&mut query, filter);
+    tags(&mut query, filter);
+    for (key, value) in &filter.metadata {
+        if key.starts_with(['$', '[']) {
+            // No server's metadata has such a key.
+            query.and("1 = 0");
+            continue;
+        }
+        let (key, value) = (query.text(key), query.text(value));
+        query.and(format!("{} = {value}", dialect::json_text(postgres, "s.metadata", &key)));
+    }
+    query
+}
+
+fn states(query: &mut Query, filter: &Filter) {
+    let words: Vec<String> = filter.vm_states.iter().map(|state| state.as_str().to_owned()).collect();
+    query.and_any("s.vm_state", &words);
+    let words: Vec<String> = filter.task_states.iter().map(|state| state.as_str().to_owned()).collect();
+    query.and_any("s.task_state", &words);
+    match filter.has_task {
+        Some(true) => query.and("s.task_state <> ''"),
+        Some(false) => query.and("s.task_state = ''"),
+        None => {}
+    }
+}
+
+fn address(query: &mut Query, filter: &Filter) {
+    if filter.address.is_none() && filter.address_version.is_none() {
+        return;
+    }
+    let mut conditions = Vec::new();
+    if let Some(prefix) = &filter.address {
+        let prefix = query.text(prefix);
+        conditions.push(format!("substr(a.address, 1, length({prefix})) = {prefix}"));
+    }
+    // Every textual form of a version 6 address has a colon, none of version 4 has.
+    match filter.address_version {
+        Some(6) => conditions.push("a.address LIKE '%:%'".to_owned()),
+        Some(_) => conditions.push("a.address NOT LIKE '%:%'".to_owned()),
+        None => {}
+    }
+    let conditions = conditions.join(" AND ");
+    query.and(format!(
+        "(EXISTS (SELECT 1 FROM ports p JOIN port_addresses a ON a.port_id = p.id WHERE p.device_id = s.id AND {conditions}) \
+         OR EXISTS (SELECT 1 FROM public_addresses b JOIN port_addresses a ON a.port_id = b.port_id \
+         WHERE b.server_id = s.id AND {conditions}))"
+    ));
+}
+
+fn tags(query: &mut Query, filter: &Filter) {
+    let count = |query: &mut Query, tags: &[String]| {
+        let list = query.list(tags);
+        format!("(SELECT count(*) FROM server_tags g WHERE g.server_id = s.id AND g.tag IN ({list}))")
+    };
+    let unique = |tags: &[String]| {
+        let mut tags = tags.to_vec();
+        tags.sort();
+        tags.dedup();
+        tags
+    };
+    for (tags, negated) in [(&filter.tags_all, false), (&filter.not_tags_all, true)] {
+        if !tags.is_empty() {
+            let tags = unique(tags);
+            let found = count(query, &tags);
+            let sign = if negated { "<" } else { "=" };
+            query.and(format!("{found} {sign} {}", tags.len()));
+        }
+    }
+    for (tags, negated) in [(&filter.tags_any, false), (&filter.not_tags_any, true)] {
+        if !tags.is_empty() {
+            let found = count(query, tags);
+            query.and(format!("{found} {} 0", if negated { "=" } else { ">" }));
+        }
+    }
+}
+
+/// Newest first unless sorted otherwise.
+pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Full>> {
+    let postgres = conn.is_postgres();
+    query(postgres, columns(postgres, false), filter).page(conn, KEYS, DEFAULT, page, of_row).await
+}
+
+/// Ids and names only, in the same order: for conditions that no database knows.
+pub async fn names(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<(String, String)>> {
+    let postgres = conn.is_postgres();
+    let names = query(postgres, "s.id, s.name".to_owned(), filter);
+    names.page(conn, KEYS, DEFAULT, page, |row| Ok((row.text(0)?, row.text(1)?))).await
+}

@@ -1,0 +1,299 @@
+//! Servers. The status that people see is derived from the states that stand here.
+
+mod change;
+mod list;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
+
+use crate::args;
+use crate::db::{Conn, Row};
+use crate::dialect;
+
+pub use change::{Brief, Change, UserFields, change, lock, lock_many, mark_deleted, put_user_fields, remove, remove_deleted};
+pub use list::{Filter, Life, list, names};
+
+/// The flavor as it was when the server was made.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FlavorCopy {
+    pub name: String,
+    pub disk_gib: u32,
+    pub ephemeral_gib: u32,
+    pub swap_mib: u32,
+    #[serde(default)]
+    pub extra_specs: BTreeMap<String, String>,
+}
+
+/// What stands in the server's own row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub id: String,
+    pub project_id: String,
+    pub user_id: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub vm_state: VmState,
+    pub task_state: Option<TaskState>,
+    pub power_state: PowerState,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub launched_at: Option<Timestamp>,
+    pub terminated_at: Option<Timestamp>,
+    pub deleted: bool,
+    pub flavor_id: String,
+    pub vcpus: u32,
+    pub memory_mib: u32,
+    pub flavor: FlavorCopy,
+    pub image_id: Option<String>,
+    pub key_name: Option<String>,
+    /// Empty: none.
+    pub public_key: String,
+    pub zone: String,
+    /// Empty before placement.
+    pub node: String,
+    pub hostname: String,
+    pub locked: bool,
+    pub progress: u32,
+    pub access_ipv4: String,
+    pub access_ipv6: String,
+    pub config_drive: bool,
+    pub reservation_id: String,
+    pub launch_index: u32,
+    pub fault: Option<Fault>,
+    pub metadata: BTreeMap<String, String>,
+    /// JSON object of personality to its own JSON object, as text.
+    pub attributes: String,
+    /// Base64; only where one server is read.
+    pub user_data: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub message: String,
+    /// 400, 404 or 500 as in HTTP.
+    pub code: u32,
+    pub created_at: Timestamp,
+}
+
+/// An address of a card; a card without one has an empty address.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Nic {
+    pub port_id: String,
+    pub network_id: String,
+    pub network_name: String,
+    pub mac: String,
+    pub address: Option<String>,
+}
+
+/// A volume of a server.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Attached {
+    pub id: String,
+    pub boot_index: u32,
+    pub device: String,
+    /// 0 or 1.
+    pub delete_on_termination: u8,
+}
+
+/// A server with what belongs to it, read in one query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Full {
+    pub server: Server,
+    /// A line for each card and address, in the order of the cards.
+    pub nics: Vec<Nic>,
+    pub public_addresses: Vec<String>,
+    /// Names.
+    pub security_groups: Vec<String>,
+    pub volumes: Vec<Attached>,
+    pub tags: Vec<String>,
+}
+
+/// Columns of a server's own row but the user data, in the order of [`of_row`].
+const OWN: &[&str] = &[
+    "id", "project_id", "user_id", "name", "description", "vm_state", "task_state", "power_state", "created_at",
+    "updated_at", "launched_at", "terminated_at", "deleted", "flavor_id", "vcpus", "memory_mib", "flavor", "image_id",
+    "key_name", "public_key", "zone", "node", "hostname", "locked", "progress", "access_ipv4", "access_ipv6",
+    "config_drive", "reservation_id", "launch_index", "fault_message", "fault_code", "fault_at", "metadata",
+    "attributes",
+];
+
+/// Columns of [`Full`], of `servers s`. The user data is NULL unless it is asked for: it may be long.
+fn columns(postgres: bool, user_data: bool) -> String {
+    let mut columns: Vec<String> = OWN.iter().map(|column| format!("s.{column}")).collect();
+    columns.push(if user_data { "s.user_data".to_owned() } else { "CAST(NULL AS TEXT)".to_owned() });
+    columns.push(dialect::json_rows(
+        postgres,
+        &["t.id", "t.network_id", "t.name", "t.mac", "t.address"],
+        "SELECT p.id, p.network_id, n.name, p.mac, a.address FROM ports p JOIN networks n ON n.id = p.network_id \
+         LEFT JOIN port_addresses a ON a.port_id = p.id WHERE p.device_id = s.id ORDER BY p.position, p.id, a.number",
+    ));
+    columns.push(dialect::json_list(
+        postgres,
+        "t.address",
+        "SELECT a.address FROM public_addresses b JOIN port_addresses a ON a.port_id = b.port_id \
+         WHERE b.server_id = s.id ORDER BY a.number",
+    ));
+    columns.push(dialect::json_list(
+        postgres,
+        "t.name",
+        "SELECT DISTINCT g.name FROM ports p JOIN port_groups m ON m.port_id = p.id \
+         JOIN security_groups g ON g.id = m.group_id WHERE p.device_id = s.id ORDER BY g.name",
+    ));
+    columns.push(dialect::json_rows(
+        postgres,
+        &["t.id", "t.boot_index", "t.device", "t.delete_on_termination"],
+        "SELECT v.id, v.boot_index, v.device, v.delete_on_termination FROM volumes v WHERE v.server_id = s.id \
+         ORDER BY v.boot_index, v.id",
+    ));
+    columns.push(dialect::json_list(
+        postgres,
+        "t.tag",
+        "SELECT g.tag FROM server_tags g WHERE g.server_id = s.id ORDER BY g.tag",
+    ));
+    columns.join(", ")
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn some_time(time: Timestamp) -> Option<Timestamp> {
+    (time.0 != 0).then_some(time)
+}
+
+fn word<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
+    parse(text).ok_or_else(|| Error::internal(format!("a server's state is {text}")))
+}
+
+fn task(text: &str) -> Result<Option<TaskState>> {
+    if text.is_empty() { Ok(None) } else { word(text, TaskState::parse).map(Some) }
+}
+
+fn own(row: &Row<'_>) -> Result<Server> {
+    let fault = match row.opt_text(30)? {
+        Some(message) => Some(Fault { message, code: row.u32(31)?, created_at: row.time(32)? }),
+        None => None,
+    };
+    Ok(Server {
+        id: row.text(0)?,
+        project_id: row.text(1)?,
+        user_id: row.text(2)?,
+        name: row.text(3)?,
+        description: row.opt_text(4)?,
+        vm_state: word(row.text_ref(5)?, VmState::parse)?,
+        task_state: task(row.text_ref(6)?)?,
+        power_state: word(row.text_ref(7)?, PowerState::parse)?,
+        created_at: row.time(8)?,
+        updated_at: row.time(9)?,
+        launched_at: some_time(row.time(10)?),
+        terminated_at: some_time(row.time(11)?),
+        deleted: row.flag(12)?,
+        flavor_id: row.text(13)?,
+        vcpus: row.u32(14)?,
+        memory_mib: row.u32(15)?,
+        flavor: row.json(16)?,
+        image_id: some(row.text(17)?),
+        key_name: some(row.text(18)?),
+        public_key: row.text(19)?,
+        zone: row.text(20)?,
+        node: row.text(21)?,
+        hostname: row.text(22)?,
+        locked: row.flag(23)?,
+        progress: row.u32(24)?,
+        access_ipv4: row.text(25)?,
+        access_ipv6: row.text(26)?,
+        config_drive: row.flag(27)?,
+        reservation_id: row.text(28)?,
+        launch_index: row.u32(29)?,
+        fault,
+        metadata: row.json(33)?,
+        attributes: row.text(34)?,
+        user_data: row.opt_text(35)?,
+    })
+}
+
+fn of_row(row: Row<'_>) -> Result<Full> {
+    let first = OWN.len() + 1;
+    Ok(Full {
+        server: own(&row)?,
+        nics: row.json(first)?,
+        public_addresses: row.json(first + 1)?,
+        security_groups: row.json(first + 2)?,
+        volumes: row.json(first + 3)?,
+        tags: row.json(first + 4)?,
+    })
+}
+
+/// A server with all of its own, the user data too. `project_id` none: of any project.
+pub async fn get(conn: &mut Conn, id: &str, project_id: Option<&str>) -> Result<Option<Full>> {
+    let sql = format!("SELECT {} FROM servers s WHERE s.id = $1", columns(conn.is_postgres(), true));
+    let found = conn.optional(sql, args![id], of_row).await?;
+    Ok(found.filter(|full| project_id.is_none_or(|project| full.server.project_id == project)))
+}
+
+/// Writes a new server.
+pub async fn insert(tx: &mut Conn, server: &Server) -> Result<()> {
+    let sql = format!(
+        "INSERT INTO servers ({}, user_data) VALUES ({})",
+        OWN.join(", "),
+        dialect::placeholders(1, OWN.len() + 1)
+    );
+    let flavor = serde_json::to_string(&server.flavor).map_err(Error::internal)?;
+    let metadata = serde_json::to_string(&server.metadata).map_err(Error::internal)?;
+    let fault = server.fault.as_ref();
+    tx.execute(
+        sql,
+        args![
+            &server.id,
+            &server.project_id,
+            &server.user_id,
+            &server.name,
+            &server.description,
+            server.vm_state.as_str(),
+            server.task_state.map_or("", TaskState::as_str),
+            server.power_state.as_str(),
+            server.created_at,
+            server.updated_at,
+            server.launched_at.unwrap_or_default(),
+            server.terminated_at.unwrap_or_default(),
+            server.deleted,
+            &server.flavor_id,
+            server.vcpus,
+            server.memory_mib,
+            &flavor,
+            server.image_id.as_deref().unwrap_or_default(),
+            server.key_name.as_deref().unwrap_or_default(),
+            &server.public_key,
+            &server.zone,
+            &server.node,
+            &server.hostname,
+            server.locked,
+            server.progress,
+            &server.access_ipv4,
+            &server.access_ipv6,
+            server.config_drive,
+            &server.reservation_id,
+            server.launch_index,
+            fault.map(|fault| fault.message.as_str()),
+            fault.map(|fault| i64::from(fault.code)),
+            fault.map(|fault| fault.created_at),
+            &metadata,
+            &server.attributes,
+            &server.user_data,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn insert_tag(tx: &mut Conn, server_id: &str, tag: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO server_tags (server_id, tag) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        args![server_id, tag],
+    )
+    .await?;
+    Ok(())
+}
