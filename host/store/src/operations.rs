@@ -124,7 +124,7 @@ pub struct Step {
     pub ended_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "o.id, o.kind, o.state, o.project_id, o.user_id, o.request_id, o.personality, o.resource_kind, \
+pub(crate) const COLUMNS: &str = "o.id, o.kind, o.state, o.project_id, o.user_id, o.request_id, o.personality, o.resource_kind, \
     o.resource_id, o.parent_id, o.position, o.params, o.on_failure, o.step, o.phase, o.attempt, o.runnable, o.next_run_at, \
     o.waits_for, o.lease_owner, o.lease_until, o.fence, o.cancel, o.progress, o.error, o.created_at, o.started_at, \
     o.ended_at, o.updated_at";

@@ -1,0 +1,220 @@
+//! Points at which an operation may be made to fail, for tests: always compiled in, armed by the deployment's table `[faults]`,
+//! which only a deployment that listens on loopback addresses may have.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use serde::Deserialize;
+use skyloom_model::{Error, Result};
+use tokio::sync::Notify;
+
+/// The table `[faults]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Failures of driver calls.
+    pub driver: Vec<DriverFault>,
+    /// Where the process kills itself.
+    pub crash: Vec<Crash>,
+}
+
+/// What happens to a driver's call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// It fails and has no effect.
+    FailBefore,
+    /// It has its effect and fails.
+    FailAfter,
+    /// It has its effect, and the reply never comes.
+    LoseReply,
+    /// It is made twice, and the second reply counts.
+    Repeat,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DriverFault {
+    /// Kind of the operation, e.g. `server.create`; none: any.
+    #[serde(default)]
+    pub operation: Option<String>,
+    /// The step; its undo is `<step>/undo`.
+    pub step: String,
+    pub failure: Failure,
+    /// So many calls; none: every one.
+    #[serde(default = "once")]
+    pub times: Option<u32>,
+}
+
+fn once() -> Option<u32> {
+    Some(1)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    Before,
+    After,
+}
+
+/// One death, before or after a write of the step log.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Crash {
+    /// Kind of the operation whose write it is.
+    pub operation: String,
+    /// Number of the write: 0 is the lease, 1 the first step's end.
+    pub write: u32,
+    pub moment: Moment,
+}
+
+/// The armed faults of one process.
+pub struct Faults {
+    settings: Settings,
+    /// Calls left, by fault.
+    left: Vec<AtomicU32>,
+    crashed: Vec<AtomicBool>,
+    in_process: bool,
+    dead: AtomicBool,
+    died: Notify,
+}
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Faults").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self::new(Settings::default())
+    }
+}
+
+impl Faults {
+    /// A crash point kills the process with SIGKILL.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            left: settings.driver.iter().map(|fault| AtomicU32::new(fault.times.unwrap_or(u32::MAX))).collect(),
+            crashed: settings.crash.iter().map(|_| AtomicBool::new(false)).collect(),
+            settings,
+            in_process: false,
+            dead: AtomicBool::new(false),
+            died: Notify::new(),
+        }
+    }
+
+    /// A crash point stops the engine: it writes nothing more and calls no driver any more, as if the process had died.
+    #[must_use]
+    pub fn in_process(settings: Settings) -> Self {
+        Self { in_process: true, ..Self::new(settings) }
+    }
+
+    /// Refuses armed faults where somebody from outside could meet them. `loopback`: all listeners are loopback addresses.
+    pub fn validate(settings: &Settings, loopback: bool) -> Result<()> {
+        if loopback || (settings.driver.is_empty() && settings.crash.is_empty()) {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "faults",
+            "faults are for tests: the table [faults] is allowed only where every listener is a loopback address",
+        ))
+    }
+
+    /// What must happen to this call of a driver.
+    pub fn of_call(&self, operation_kind: &str, step: &str) -> Option<Failure> {
+        for (fault, left) in self.settings.driver.iter().zip(&self.left) {
+            if fault.step != step || fault.operation.as_deref().is_some_and(|kind| kind != operation_kind) {
+                continue;
+            }
+            let unlimited = fault.times.is_none();
+            let taken =
+                unlimited || left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+            if taken {
+                tracing::warn!(operation_kind, step, failure = ?fault.failure, "an armed fault strikes");
+                return Some(fault.failure);
+            }
+        }
+        None
+    }
+
+    /// Dies here if that is armed. True: the engine is dead (in-process only, else this doesn't return).
+    pub(crate) fn crash(&self, operation_kind: &str, write: u32, moment: Moment) -> bool {
+        for (crash, done) in self.settings.crash.iter().zip(&self.crashed) {
+            let here = crash.operation == operation_kind && crash.write == write && crash.moment == moment;
+            if here && !done.swap(true, Ordering::SeqCst) {
+                tracing::warn!(operation_kind, write, ?moment, "an armed fault kills the engine");
+                self.kill();
+            }
+        }
+        self.is_dead()
+    }
+
+    fn kill(&self) {
+        if !self.in_process {
+            // SIGKILL, not abort: no handler, no flush, as when the machine's operator or its memory guard kills us.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+        self.dead.store(true, Ordering::SeqCst);
+        self.died.notify_waiters();
+    }
+
+    /// Whether an in-process crash has struck.
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
+    /// Returns once an in-process crash has struck.
+    pub async fn death(&self) {
+        loop {
+            let died = self.died.notified();
+            if self.is_dead() {
+                return;
+            }
+            died.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            driver: vec![DriverFault {
+                operation: Some("server.create".to_owned()),
+                step: "define".to_owned(),
+                failure: Failure::FailAfter,
+                times: Some(2),
+            }],
+            crash: vec![Crash { operation: "server.stop".to_owned(), write: 1, moment: Moment::After }],
+        }
+    }
+
+    #[test]
+    fn only_loopback_deployments_may_have_faults() {
+        assert!(Faults::validate(&settings(), true).is_ok());
+        assert!(Faults::validate(&settings(), false).is_err());
+        assert!(Faults::validate(&Settings::default(), false).is_ok());
+    }
+
+    #[test]
+    fn a_fault_strikes_as_often_as_told() {
+        let faults = Faults::in_process(settings());
+        assert_eq!(faults.of_call("server.delete", "define"), None);
+        assert_eq!(faults.of_call("server.create", "start"), None);
+        assert_eq!(faults.of_call("server.create", "define"), Some(Failure::FailAfter));
+        assert_eq!(faults.of_call("server.create", "define"), Some(Failure::FailAfter));
+        assert_eq!(faults.of_call("server.create", "define"), None);
+    }
+
+    #[test]
+    fn a_crash_strikes_once_and_at_its_point_only() {
+        let faults = Faults::in_process(settings());
+        assert!(!faults.crash("server.stop", 1, Moment::Before));
+        assert!(!faults.crash("server.stop", 2, Moment::After));
+        assert!(faults.crash("server.stop", 1, Moment::After));
+        assert!(faults.is_dead());
+    }
+}

@@ -1,0 +1,286 @@
+//! The step log's writer: one task that puts the writes of many operations into one transaction.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use skyloom_model::{Error, ErrorClass, Result, Timestamp};
+use skyloom_store::operations::{self as store, Phase, State, StepState};
+use skyloom_store::operations_log::{self as log, Ending, Lease, Position};
+use skyloom_store::{Conn, Db};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::faults::{Faults, Moment};
+use crate::metrics::Metrics;
+use crate::saga::{Event, Run, Saga};
+
+/// One write about one operation.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// A step is done; the next one has begun, or, after the last, the operation has succeeded.
+    Done { step: usize },
+    /// An attempt failed; the next one is made at `at`.
+    PutOff { step: usize, attempt: i64, error: Error, at: Timestamp },
+    /// The steps up to this one are undone from here on. No error: cancelled.
+    Unwind { step: usize, error: Option<Error> },
+    /// A step is undone; the one before it is next, or, before the first, the operation has ended.
+    Undone { step: usize, error: Option<Error> },
+    /// The operator must help.
+    Stick { error: Error },
+    /// The process stops: another one goes on.
+    GiveBack { attempt: i64 },
+}
+
+/// What a write came to.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It is stored, and the operation is asked to unwind or not.
+    Stored { cancel: bool },
+    /// The saga's own part of it failed; nothing is stored.
+    Refused(Error),
+    /// The lease is another worker's, or it isn't known what is stored: nothing more may be written.
+    Lost(String),
+}
+
+pub(crate) struct Write {
+    pub run: Arc<Run>,
+    pub saga: Arc<dyn Saga>,
+    pub change: Change,
+    pub answer: oneshot::Sender<Answer>,
+}
+
+pub(crate) struct Writer {
+    pub db: Db,
+    pub faults: Arc<Faults>,
+    pub metrics: Arc<Metrics>,
+    pub batch: usize,
+}
+
+impl Writer {
+    /// Writes until every sender is gone, or the engine is dead.
+    pub async fn run(self, mut writes: mpsc::Receiver<Write>) {
+        let mut batch = Vec::new();
+        while writes.recv_many(&mut batch, self.batch).await > 0 {
+            self.write(std::mem::take(&mut batch)).await;
+            if self.faults.is_dead() {
+                return;
+            }
+        }
+    }
+
+    async fn write(&self, batch: Vec<Write>) {
+        if self.crash_at(&batch, Moment::Before) {
+            return;
+        }
+        let answers = match self.commit(&batch).await {
+            Ok(answers) => answers,
+            // One deadlock or one bad write must not take its neighbours along.
+            Err(error) if batch.len() > 1 => {
+                tracing::debug!(error = error.for_log(), "log writes are made one by one");
+                let mut answers = Vec::new();
+                for write in &batch {
+                    answers.push(self.alone(write).await);
+                }
+                answers
+            }
+            Err(error) => vec![Answer::Lost(error.for_log())],
+        };
+        if self.crash_at(&batch, Moment::After) {
+            return;
+        }
+        for (write, answer) in batch.into_iter().zip(answers) {
+            write.run.writes.fetch_add(1, Ordering::SeqCst);
+            // Nobody listens when the worker was stopped: what is stored stays true.
+            let _ = write.answer.send(answer);
+        }
+    }
+
+    async fn alone(&self, write: &Write) -> Answer {
+        match self.commit(std::slice::from_ref(write)).await {
+            Ok(mut answers) => answers.pop().unwrap_or(Answer::Lost("no answer".to_owned())),
+            Err(error) => Answer::Lost(error.for_log()),
+        }
+    }
+
+    fn crash_at(&self, batch: &[Write], moment: Moment) -> bool {
+        batch
+            .iter()
+            .any(|write| self.faults.crash(&write.run.operation.kind, write.run.writes.load(Ordering::SeqCst), moment))
+    }
+
+    async fn commit(&self, batch: &[Write]) -> Result<Vec<Answer>> {
+        let mut tx = self.db.begin().await?;
+        let now = Timestamp::now();
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut parents = BTreeSet::new();
+        let several = batch.len() > 1;
+        for write in batch {
+            if several {
+                tx.execute("SAVEPOINT write_of_one", &[]).await?;
+            }
+            let answer = match self.apply(&mut tx, write, now).await {
+                Ok(Some(cancel)) => Answer::Stored { cancel },
+                Ok(None) => Answer::Lost("the lease is another worker's".to_owned()),
+                Err(error) if error.class() == ErrorClass::Unavailable => return Err(error),
+                Err(error) => Answer::Refused(error),
+            };
+            let stored = matches!(answer, Answer::Stored { .. });
+            if several {
+                let end = if stored { "RELEASE SAVEPOINT write_of_one" } else { "ROLLBACK TO SAVEPOINT write_of_one" };
+                tx.execute(end, &[]).await?;
+            } else if !stored {
+                return Ok(vec![answer]);
+            }
+            if stored && let Some(parent) = &write.run.operation.parent_id {
+                parents.insert(parent.clone());
+            }
+            answers.push(answer);
+        }
+        for parent in parents {
+            store::settle_parent(&mut tx, &parent, now).await?;
+        }
+        tx.commit().await?;
+        Metrics::add(&self.metrics.commits, 1);
+        Metrics::add(&self.metrics.writes, batch.len());
+        for (write, answer) in batch.iter().zip(&answers) {
+            if matches!(answer, Answer::Stored { .. }) {
+                self.count(write);
+            }
+        }
+        Ok(answers)
+    }
+
+    fn count(&self, write: &Write) {
+        let metrics = &*self.metrics;
+        let counters: &[&AtomicU64] = match &write.change {
+            Change::Done { step } if step + 1 == write.saga.steps().len() => &[&metrics.steps_done, &metrics.succeeded],
+            Change::Done { .. } => &[&metrics.steps_done],
+            Change::PutOff { .. } => &[&metrics.retries],
+            Change::Undone { step: 0, error: Some(_) } => &[&metrics.steps_undone, &metrics.failed],
+            Change::Undone { step: 0, error: None } => &[&metrics.steps_undone, &metrics.cancelled],
+            Change::Undone { .. } => &[&metrics.steps_undone],
+            Change::Stick { .. } => &[&metrics.stuck],
+            Change::Unwind { .. } | Change::GiveBack { .. } => &[],
+        };
+        for counter in counters {
+            Metrics::add(counter, 1);
+        }
+    }
+
+    /// None: the lease is lost.
+    async fn apply(&self, tx: &mut Conn, write: &Write, now: Timestamp) -> Result<Option<bool>> {
+        let (run, saga) = (&*write.run, &*write.saga);
+        let lease = Lease { id: &run.operation.id, fence: run.operation.fence };
+        match &write.change {
+            Change::Done { step } => self.done(tx, run, saga, *step, now).await,
+            Change::PutOff { step, attempt, error, at } => {
+                let number = *step as i64;
+                log::note_error(tx, lease.id, number, error).await?;
+                Ok(log::pause(tx, lease, *attempt, *at, now).await?.then_some(false))
+            }
+            Change::Unwind { step, error } => {
+                let number = *step as i64;
+                let position = Position {
+                    state: State::Unwinding,
+                    phase: Phase::Undo,
+                    step: number,
+                    attempt: 0,
+                    progress: progress(saga, *step),
+                    error: error.as_ref(),
+                };
+                let Some(cancel) = log::advance(tx, lease, position, now).await? else { return Ok(None) };
+                if let Some(error) = error {
+                    let ending = Ending { state: StepState::Failed, error: Some(error), digest: None };
+                    log::end_step(tx, lease.id, number, ending, now).await?;
+                }
+                saga.record(tx, run, Event::Unwinding(*step, error.as_ref()), now).await?;
+                Ok(Some(cancel))
+            }
+            Change::Undone { step, error } => self.undone(tx, run, saga, *step, error.as_ref(), now).await,
+            Change::Stick { error } => {
+                if !log::stick(tx, lease, error, now).await? {
+                    return Ok(None);
+                }
+                saga.record(tx, run, Event::Stuck(error), now).await?;
+                Ok(Some(false))
+            }
+            Change::GiveBack { attempt } => Ok(log::pause(tx, lease, *attempt, now, now).await?.then_some(false)),
+        }
+    }
+
+    async fn done(
+        &self,
+        tx: &mut Conn,
+        run: &Run,
+        saga: &dyn Saga,
+        step: usize,
+        now: Timestamp,
+    ) -> Result<Option<bool>> {
+        let lease = Lease { id: &run.operation.id, fence: run.operation.fence };
+        let next = saga.steps().get(step + 1);
+        let cancel = if next.is_some() {
+            let position = Position {
+                state: State::Running,
+                phase: Phase::Do,
+                step: step as i64 + 1,
+                attempt: 0,
+                progress: progress(saga, step + 1),
+                error: None,
+            };
+            log::advance(tx, lease, position, now).await?
+        } else {
+            log::end(tx, lease, State::Succeeded, None, now).await?
+        };
+        let Some(cancel) = cancel else { return Ok(None) };
+        let digest = saga.digest(run);
+        let ending = Ending { state: StepState::Done, error: None, digest: digest.as_deref() };
+        log::end_step(tx, lease.id, step as i64, ending, now).await?;
+        saga.record(tx, run, Event::Done(step), now).await?;
+        if let Some(next) = next {
+            log::begin_step(tx, lease.id, step as i64 + 1, next.name, now).await?;
+            saga.record(tx, run, Event::Begun(step + 1), now).await?;
+        } else {
+            saga.record(tx, run, Event::Succeeded, now).await?;
+        }
+        Ok(Some(cancel))
+    }
+
+    async fn undone(
+        &self,
+        tx: &mut Conn,
+        run: &Run,
+        saga: &dyn Saga,
+        step: usize,
+        error: Option<&Error>,
+        now: Timestamp,
+    ) -> Result<Option<bool>> {
+        let lease = Lease { id: &run.operation.id, fence: run.operation.fence };
+        let moved = if step > 0 {
+            let position = Position {
+                state: State::Unwinding,
+                phase: Phase::Undo,
+                step: step as i64 - 1,
+                attempt: 0,
+                progress: progress(saga, step),
+                error,
+            };
+            log::advance(tx, lease, position, now).await?
+        } else {
+            let state = if error.is_some() { State::Failed } else { State::Cancelled };
+            log::end(tx, lease, state, error, now).await?
+        };
+        let Some(cancel) = moved else { return Ok(None) };
+        let ending = Ending { state: StepState::Undone, error: None, digest: None };
+        log::end_step(tx, lease.id, step as i64, ending, now).await?;
+        saga.record(tx, run, Event::Undone(step), now).await?;
+        if step == 0 {
+            let event = error.map_or(Event::Cancelled, Event::Failed);
+            saga.record(tx, run, event, now).await?;
+        }
+        Ok(Some(cancel))
+    }
+}
+
+fn progress(saga: &dyn Saga, done: usize) -> i64 {
+    (done * 100 / saga.steps().len().max(1)) as i64
+}
