@@ -1,1 +1,59 @@
-fn main() {}
+//! The `skyloom` program: command line, configuration, wiring.
+
+mod cli;
+mod commands;
+mod config;
+mod failure;
+mod state;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command, Format, LogFormat};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match start_log(&cli).and_then(|()| run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Plugin(command) => commands::plugin::run(command),
+        Command::Version { json } => {
+            commands::version(json);
+            Ok(())
+        }
+        Command::Schema { format } => {
+            commands::print_json(&match format {
+                Format::Manifest => skyloom_runtime::manifest::json_schema(),
+                Format::Deployment => config::json_schema(),
+            });
+            Ok(())
+        }
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "skyloom", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Serve(_) | Command::Check { .. } | Command::Operation(_) | Command::Db(_) => {
+            Err(Failure::new("not wired yet"))
+        }
+    }
+}
+
+/// To standard error: standard output is for what a command answers.
+fn start_log(cli: &Cli) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&cli.log)
+        .map_err(|error| Failure::config(vec![format!("--log {}: {error}", cli.log)]))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match cli.log_format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! What the gateway needs of the core, and the plugins that it calls.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use skyloom_model::{Action, Caller, Result};
+use skyloom_runtime::bindings::personality::exports::skyloom::personality::handler;
+use skyloom_runtime::context::CallContext;
+
+pub use handler::{Body, Request, Response, Upload, Violation};
+
+/// Credentials, policy and stored bytes. `skyloom_cloud::Cloud` is one.
+#[async_trait]
+pub trait Core: Send + Sync + 'static {
+    /// `unauthenticated` for a token that isn't valid, `unavailable` when it cannot be known.
+    async fn caller_of_token(&self, token: &str) -> Result<Arc<Caller>>;
+
+    /// The one policy table; asked again by each function of the core.
+    fn permit(&self, caller: Option<&Caller>, action: Action) -> Result<()>;
+
+    /// A place for the bytes of an upload; dropped unfinished, nothing stays.
+    async fn create_blob(&self) -> Result<Box<dyn BlobSink>>;
+
+    /// Stored bytes and their number. `not-found` for a name that isn't there.
+    async fn open_blob(&self, name: &str) -> Result<(tokio::fs::File, u64)>;
+
+    /// An accepted upload of this request came to nothing.
+    async fn abort_upload(&self, context: &Arc<CallContext>);
+
+    /// Whether requests can be served now (the database answers).
+    async fn ready(&self) -> Result<()>;
+}
+
+/// Where the bytes of an upload go.
+#[async_trait]
+pub trait BlobSink: Send {
+    async fn write(&mut self, bytes: Bytes) -> Result<()>;
+
+    /// Durable from here on: its name and size in bytes.
+    async fn finish(self: Box<Self>) -> Result<(String, u64)>;
+}
+
+/// What answers the requests of a mount: a sandboxed personality, or in the benchmark the same code linked natively.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    async fn handle(&self, context: Arc<CallContext>, request: Request) -> Result<Response, CallError>;
+}
+
+/// Why a call gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// The plugin is broken: trap, too much memory or output, rubbish.
+    Failed,
+    /// It ran or waited too long.
+    TimedOut,
+    /// Too many calls at once.
+    Busy,
+}

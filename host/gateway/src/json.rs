@@ -1,0 +1,201 @@
+//! JSON bodies, read strictly: what two readers could understand in two ways is refused.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// The whole value, or one sentence about what is wrong. A key twice in an object and nesting below `max_depth` are wrong.
+pub fn parse(bytes: &[u8], max_depth: u32) -> Result<Value, String> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict { left: max_depth }.deserialize(&mut reader).map_err(|error| error.to_string())?;
+    reader.end().map_err(|error| error.to_string())?;
+    Ok(value)
+}
+
+#[derive(Clone, Copy)]
+struct Strict {
+    left: u32,
+}
+
+impl Strict {
+    fn deeper<E: Error>(self) -> Result<Self, E> {
+        let left = self.left.checked_sub(1).ok_or_else(|| E::custom("the body is nested too deeply"))?;
+        Ok(Self { left })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(inner)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut object = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let value = entries.next_value_seed(inner)?;
+            if object.contains_key(&key) {
+                return Err(A::Error::custom("a key stands twice in one object"));
+            }
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+/// A JSON pointer in which `*` stands for every element or member.
+#[derive(Debug)]
+pub struct Pointer {
+    segments: Vec<String>,
+}
+
+impl Pointer {
+    /// Err: a line about what is wrong.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        let Some(rest) = text.strip_prefix('/') else { return Err(format!("`{text}` is no JSON pointer")) };
+        Ok(Self { segments: rest.split('/').map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect() })
+    }
+
+    /// Every string that it points at. Gives whether there was one.
+    pub fn each(&self, value: &mut Value, visit: &mut dyn FnMut(&mut String)) -> bool {
+        walk(value, &self.segments, visit)
+    }
+
+    /// Whether an error at `path` could quote what this points at.
+    pub fn touches(&self, path: &str) -> bool {
+        let mut mine = self.segments.iter();
+        path.split('/').skip(1).all(|segment| match mine.next() {
+            Some(own) => own == "*" || *own == segment,
+            None => true,
+        })
+    }
+}
+
+fn walk(value: &mut Value, segments: &[String], visit: &mut dyn FnMut(&mut String)) -> bool {
+    let Some((first, rest)) = segments.split_first() else {
+        return match value {
+            Value::String(text) => {
+                visit(text);
+                true
+            }
+            _ => false,
+        };
+    };
+    match value {
+        Value::Object(object) if first == "*" => {
+            object.values_mut().fold(false, |found, item| walk(item, rest, visit) | found)
+        }
+        Value::Array(list) if first == "*" => list.iter_mut().fold(false, |found, item| walk(item, rest, visit) | found),
+        Value::Object(object) => object.get_mut(first).is_some_and(|item| walk(item, rest, visit)),
+        Value::Array(list) => first
+            .parse::<usize>()
+            .ok()
+            .and_then(|index| list.get_mut(index))
+            .is_some_and(|item| walk(item, rest, visit)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn plain_json_is_read_as_it_is() {
+        let text = br#"{"a":[1,-2,3.5,true,null,"x\u00e9"],"b":{}}"#;
+        assert_eq!(parse(text, 4).unwrap(), serde_json::from_slice::<Value>(text).unwrap());
+    }
+
+    #[test]
+    fn the_ambiguous_and_the_broken_are_refused() {
+        for text in [
+            &br#"{"a":1,"a":2}"#[..],
+            br#"{"x":{"a":1,"b":2,"a":1}}"#,
+            br#"{"a":1"#,
+            br#"{"a":1} x"#,
+            b"",
+            b"{'a':1}",
+            b"[1e999]",
+            b"{\"a\":\"\xff\"}",
+            b"\xef\xbb\xbf{}",
+            b"[[[[[1]]]]]",
+            b"NaN",
+        ] {
+            assert!(parse(text, 4).is_err(), "{}", String::from_utf8_lossy(text));
+        }
+        assert!(parse(b"[[[[1]]]]", 4).is_ok());
+    }
+
+    #[test]
+    fn pointers_reach_every_item_of_a_star() {
+        let mut value = json!({"a": [{"p": "1"}, {"p": 2}, {"q": "3"}, {"p": "4"}], "b": {"p": "5"}});
+        let mut seen = Vec::new();
+        let pointer = Pointer::compile("/a/*/p").unwrap();
+        assert!(pointer.each(&mut value, &mut |text| seen.push(std::mem::replace(text, "hidden".to_owned()))));
+        assert_eq!(seen, ["1", "4"]);
+        assert_eq!(value["a"][3]["p"], "hidden");
+        assert_eq!(value["b"]["p"], "5");
+        assert!(!Pointer::compile("/c").unwrap().each(&mut value, &mut |_| {}));
+    }
+
+    #[test]
+    fn errors_above_below_and_at_a_secret_touch_it() {
+        let pointer = Pointer::compile("/server/*/pass").unwrap();
+        for path in ["", "/server", "/server/0", "/server/0/pass", "/server/0/pass/x"] {
+            assert!(pointer.touches(path), "{path}");
+        }
+        for path in ["/other", "/server/0/name"] {
+            assert!(!pointer.touches(path), "{path}");
+        }
+    }
+}

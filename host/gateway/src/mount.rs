@@ -1,0 +1,185 @@
+//! A personality at a prefix of a listener: its manifest, compiled for the way of a request.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderName, Method};
+use jsonschema::Validator;
+use skyloom_model::{Action, Least};
+use skyloom_runtime::manifest::{self, ApiVersion, BodyKind, Manifest};
+
+use crate::core::Handler;
+use crate::json::Pointer;
+use crate::refusal::Templates;
+use crate::versioning::Versioning;
+
+/// What is mounted where.
+pub struct MountSpec<'a> {
+    pub manifest: &'a Manifest,
+    /// The text of a schema file that the manifest names.
+    pub schema: &'a dyn Fn(&str) -> Option<String>,
+    pub handler: Arc<dyn Handler>,
+    /// `/compute/v2.1`, or empty for the root.
+    pub prefix: String,
+    /// Public URL of the prefix without a trailing slash.
+    pub base_url: String,
+}
+
+pub struct Mount {
+    pub plugin: Arc<str>,
+    /// Segments.
+    pub prefix: Vec<Box<str>>,
+    pub base_url: String,
+    pub handler: Arc<dyn Handler>,
+    pub token_header: HeaderName,
+    pub request_id_headers: Vec<HeaderName>,
+    /// Bytes.
+    pub max_body: usize,
+    pub project_param: Option<String>,
+    pub versioning: Option<Versioning>,
+    pub templates: Templates,
+    pub operations: Vec<Arc<Operation>>,
+}
+
+impl fmt::Debug for Mount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Mount").field("plugin", &self.plugin).field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// One operation of a manifest.
+#[derive(Debug)]
+pub struct Operation {
+    pub id: Arc<str>,
+    pub method: Method,
+    pub paths: Vec<String>,
+    pub action: Action,
+    pub body: BodyKind,
+    pub body_key: Option<String>,
+    pub schemas: Vec<Schema>,
+    pub secrets: Vec<Pointer>,
+    pub secret_headers: Vec<HeaderName>,
+    pub answer_secrets: Vec<Pointer>,
+    pub answer_secret_headers: Vec<HeaderName>,
+    pub content_types: Vec<String>,
+    min_version: Option<ApiVersion>,
+    max_version: Option<ApiVersion>,
+}
+
+/// A compiled JSON schema and the versions that it holds for.
+#[derive(Debug)]
+pub struct Schema {
+    pub validator: Validator,
+    min: Option<ApiVersion>,
+    max: Option<ApiVersion>,
+}
+
+impl Schema {
+    pub fn holds_at(&self, version: Option<ApiVersion>) -> bool {
+        within(version, self.min, self.max)
+    }
+}
+
+impl Operation {
+    /// Whether anybody may call it without a credential.
+    pub fn is_open(&self) -> bool {
+        self.action.least() == Least::Anyone
+    }
+
+    pub fn exists_at(&self, version: Option<ApiVersion>) -> bool {
+        within(version, self.min_version, self.max_version)
+    }
+
+    /// Whether a request on one route could mean both.
+    pub fn same_selector(&self, other: &Self) -> bool {
+        let below = |max: Option<ApiVersion>, min: Option<ApiVersion>| matches!((max, min), (Some(max), Some(min)) if max < min);
+        self.body_key == other.body_key
+            && !below(self.max_version, other.min_version)
+            && !below(other.max_version, self.min_version)
+    }
+}
+
+/// Without versioning everything holds.
+fn within(version: Option<ApiVersion>, min: Option<ApiVersion>, max: Option<ApiVersion>) -> bool {
+    version.is_none_or(|version| min.is_none_or(|min| version >= min) && max.is_none_or(|max| version <= max))
+}
+
+impl Mount {
+    /// Err: every defect, a line each.
+    pub fn compile(spec: &MountSpec<'_>) -> Result<Arc<Self>, Vec<String>> {
+        let manifest = spec.manifest;
+        let named = |defect: String| vec![format!("plugin `{}`: {defect}", manifest.id)];
+        let api = manifest.api.as_ref().ok_or_else(|| named("a personality needs an [api] table".to_owned()))?;
+        let mut defects = Vec::new();
+        let mut operations = Vec::new();
+        for operation in &manifest.operations {
+            match compile_operation(operation, spec.schema) {
+                Ok(operation) => operations.push(Arc::new(operation)),
+                Err(defect) => {
+                    defects.push(format!("plugin `{}`, operation `{}`: {defect}", manifest.id, operation.id));
+                }
+            }
+        }
+        if !defects.is_empty() {
+            return Err(defects);
+        }
+        let versioning = api.versioning.as_ref().map(Versioning::compile).transpose().map_err(named)?;
+        Ok(Arc::new(Self {
+            plugin: manifest.id.as_str().into(),
+            prefix: spec.prefix.split('/').filter(|segment| !segment.is_empty()).map(Box::from).collect(),
+            base_url: spec.base_url.clone(),
+            handler: spec.handler.clone(),
+            token_header: header(&api.token_header).map_err(named)?,
+            request_id_headers: headers(&api.request_id_headers).map_err(named)?,
+            max_body: api.max_body_kib as usize * 1024,
+            project_param: api.project_param.clone(),
+            versioning,
+            templates: Templates::compile(&api.errors).map_err(named)?,
+            operations,
+        }))
+    }
+}
+
+fn compile_operation(
+    operation: &manifest::Operation,
+    schema: &dyn Fn(&str) -> Option<String>,
+) -> Result<Operation, String> {
+    Ok(Operation {
+        id: operation.id.as_str().into(),
+        method: Method::from_bytes(operation.method.as_str().as_bytes()).map_err(|error| error.to_string())?,
+        paths: operation.paths.clone(),
+        action: operation.action().ok_or_else(|| format!("unknown action `{}`", operation.action))?,
+        body: operation.body(),
+        body_key: operation.body_key.clone(),
+        schemas: operation.schemas.iter().map(|entry| compile_schema(entry, schema)).collect::<Result<_, _>>()?,
+        secrets: pointers(&operation.secrets)?,
+        secret_headers: headers(&operation.secret_headers)?,
+        answer_secrets: pointers(&operation.answer_secrets)?,
+        answer_secret_headers: headers(&operation.answer_secret_headers)?,
+        content_types: operation.content_types.iter().map(|text| text.to_ascii_lowercase()).collect(),
+        min_version: operation.min_version,
+        max_version: operation.max_version,
+    })
+}
+
+fn compile_schema(entry: &manifest::BodySchema, text_of: &dyn Fn(&str) -> Option<String>) -> Result<Schema, String> {
+    let text = text_of(&entry.file).ok_or_else(|| format!("schema {} is not in the component", entry.file))?;
+    let schema = serde_json::from_str(&text).map_err(|error| format!("schema {}: {error}", entry.file))?;
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .map_err(|error| format!("schema {}: {error}", entry.file))?;
+    Ok(Schema { validator, min: entry.min, max: entry.max })
+}
+
+fn header(name: &str) -> Result<HeaderName, String> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header name"))
+}
+
+fn headers(names: &[String]) -> Result<Vec<HeaderName>, String> {
+    names.iter().map(|name| header(name)).collect()
+}
+
+fn pointers(texts: &[String]) -> Result<Vec<Pointer>, String> {
+    texts.iter().map(|text| Pointer::compile(text)).collect()
+}

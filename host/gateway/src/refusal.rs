@@ -1,0 +1,316 @@
+//! Answers that the host makes itself, in the words of the mount's manifest.
+
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use skyloom_model::ErrorCode;
+use skyloom_runtime::manifest::{ApiErrors, RefusalOverride};
+
+use crate::body::Answer;
+
+macro_rules! refusals {
+    ($($(#[$meta:meta])* $variant:ident $text:literal $status:literal $message:literal;)*) => {
+        /// Why the host refuses a request by itself. The text is the key of the manifest's overrides.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Refusal { $($(#[$meta])* $variant,)* }
+
+        impl Refusal {
+            pub const ALL: &'static [Refusal] = &[$(Refusal::$variant,)*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            fn message(self) -> &'static str {
+                match self { $(Self::$variant => $message,)* }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// A path or query that is not what RFC 3986 allows.
+    MalformedRequest "invalid" 400 "The request is malformed.";
+    /// Not JSON, not UTF-8, a key twice, too deep, or empty where a schema stands.
+    MalformedBody "malformed-body" 400 "The request body is not valid JSON.";
+    /// No or two keys that select an operation.
+    BodyKey "body-key" 400 "The request body must have exactly one action.";
+    VersionMalformed "version-malformed" 400 "The API version of the request is malformed.";
+    ProjectMismatch "project-mismatch" 400 "The project of the URL is not the project of the token.";
+    Unauthenticated "unauthenticated" 401 "The request you have made requires authentication.";
+    Forbidden "forbidden" 403 "The policy does not allow this to be performed.";
+    NotFound "not-found" 404 "The resource could not be found.";
+    MethodNotAllowed "method-not-allowed" 405 "The method is not allowed for this resource.";
+    VersionUnsupported "version-unsupported" 406 "The API version of the request is not supported.";
+    TooLarge "too-large" 413 "The request body is too large.";
+    UnsupportedMediaType "unsupported-media-type" 415 "The content type of the request is not supported.";
+    RateLimited "rate-limited" 429 "Too many requests; try again later.";
+    /// The plugin trapped or answered rubbish.
+    Internal "internal" 500 "An unexpected error prevented the server from fulfilling your request.";
+    /// Busy, draining, or a part is away.
+    Unavailable "unavailable" 503 "The service is not available at the moment; try again later.";
+    TimedOut "timed-out" 504 "The request took too long.";
+    BodyTimeout "body-timeout" 408 "The request body did not arrive in time.";
+}
+
+impl From<&skyloom_model::Error> for Refusal {
+    /// Of errors that the core gives to the gateway itself.
+    fn from(error: &skyloom_model::Error) -> Self {
+        match error.code {
+            ErrorCode::Unauthenticated => Self::Unauthenticated,
+            ErrorCode::Forbidden => Self::Forbidden,
+            ErrorCode::NotFound => Self::NotFound,
+            ErrorCode::TooLarge => Self::TooLarge,
+            ErrorCode::RateLimited => Self::RateLimited,
+            ErrorCode::TimedOut => Self::TimedOut,
+            ErrorCode::Invalid => Self::MalformedRequest,
+            ErrorCode::Unavailable | ErrorCode::Busy => Self::Unavailable,
+            _ => Self::Internal,
+        }
+    }
+}
+
+/// What fills the placeholders.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Details<'a> {
+    pub request_id: &'a str,
+    /// Instead of the refusal's own sentence.
+    pub message: Option<&'a str>,
+    /// For 405.
+    pub allow: Option<&'a str>,
+    pub base_url: &'a str,
+    pub min_version: &'a str,
+    pub max_version: &'a str,
+    pub retry_after_seconds: Option<u64>,
+}
+
+/// The templates of one manifest, cut into pieces at load.
+#[derive(Debug)]
+pub struct Templates {
+    by_refusal: Vec<Compiled>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    refusal: Refusal,
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: Template,
+    headers: Vec<(HeaderName, Template)>,
+}
+
+impl Templates {
+    /// Err: a line about what is wrong.
+    pub fn compile(errors: &ApiErrors) -> Result<Self, String> {
+        let by_refusal = Refusal::ALL.iter().map(|refusal| compile(*refusal, errors)).collect::<Result<_, _>>()?;
+        Ok(Self { by_refusal })
+    }
+
+    /// The whole answer.
+    pub fn answer(&self, refusal: Refusal, details: &Details<'_>) -> Answer {
+        let compiled = &self.by_refusal[refusal as usize];
+        debug_assert_eq!(compiled.refusal, refusal);
+        let values = Values { status: compiled.status, refusal, details };
+        let mut answer = Answer::bytes(compiled.body.fill(&values, true));
+        *answer.status_mut() = compiled.status;
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, compiled.content_type.clone());
+        insert_protocol_headers(headers, details);
+        for (name, value) in &compiled.headers {
+            if let Ok(value) = HeaderValue::from_bytes(&value.fill(&values, false)) {
+                headers.insert(name.clone(), value);
+            }
+        }
+        answer
+    }
+}
+
+/// What HTTP itself asks for, whatever the vendor's words.
+fn insert_protocol_headers(headers: &mut HeaderMap, details: &Details<'_>) {
+    if let Some(allow) = details.allow.and_then(|allow| HeaderValue::from_str(allow).ok()) {
+        headers.insert(ALLOW, allow);
+    }
+    if let Some(seconds) = details.retry_after_seconds {
+        headers.insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
+fn compile(refusal: Refusal, errors: &ApiErrors) -> Result<Compiled, String> {
+    let by_code = errors.overrides.get(refusal.as_str());
+    let usual = by_code.and_then(|changed| changed.status).unwrap_or_else(|| refusal.status());
+    let by_status = errors.overrides.get(&refusal.status().to_string());
+    let pick = |of: fn(&RefusalOverride) -> Option<&String>| by_code.and_then(of).or_else(|| by_status.and_then(of));
+    let status = match (by_code.and_then(|changed| changed.status), by_status.and_then(|changed| changed.status)) {
+        (None, Some(status)) => status,
+        _ => usual,
+    };
+    let content_type = pick(|changed| changed.content_type.as_ref()).unwrap_or(&errors.content_type);
+    let mut headers: Vec<(HeaderName, Template)> = Vec::new();
+    for changed in [by_status, by_code].into_iter().flatten() {
+        for (name, value) in &changed.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header name"))?;
+            headers.retain(|(other, _)| *other != name);
+            headers.push((name, Template::compile(value)));
+        }
+    }
+    Ok(Compiled {
+        refusal,
+        status: StatusCode::from_u16(status).map_err(|_| format!("{status} is no HTTP status"))?,
+        content_type: HeaderValue::from_str(content_type).map_err(|_| format!("content type `{content_type}`"))?,
+        body: Template::compile(pick(|changed| changed.body.as_ref()).unwrap_or(&errors.body)),
+        headers,
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placeholder {
+    Status,
+    Code,
+    Message,
+    RequestId,
+    Title,
+    BaseUrl,
+    MinVersion,
+    MaxVersion,
+}
+
+const PLACEHOLDERS: &[(&str, Placeholder)] = &[
+    ("{status}", Placeholder::Status),
+    ("{code}", Placeholder::Code),
+    ("{message}", Placeholder::Message),
+    ("{request_id}", Placeholder::RequestId),
+    ("{title}", Placeholder::Title),
+    ("{base_url}", Placeholder::BaseUrl),
+    ("{min_version}", Placeholder::MinVersion),
+    ("{max_version}", Placeholder::MaxVersion),
+];
+
+#[derive(Debug)]
+enum Piece {
+    Text(String),
+    Hole(Placeholder),
+}
+
+#[derive(Debug)]
+struct Template {
+    pieces: Vec<Piece>,
+}
+
+struct Values<'a> {
+    status: StatusCode,
+    refusal: Refusal,
+    details: &'a Details<'a>,
+}
+
+impl Template {
+    /// Braces that are no placeholder are text: JSON is full of them.
+    fn compile(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            if let Some((word, hole)) = PLACEHOLDERS.iter().find(|(word, _)| rest.starts_with(word)) {
+                if !plain.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                }
+                pieces.push(Piece::Hole(*hole));
+                rest = &rest[word.len()..];
+            } else {
+                plain.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain));
+        }
+        Self { pieces }
+    }
+
+    fn fill(&self, values: &Values<'_>, json: bool) -> Vec<u8> {
+        let mut text = Vec::with_capacity(256);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(plain) => text.extend_from_slice(plain.as_bytes()),
+                Piece::Hole(Placeholder::Status) => text.extend_from_slice(values.status.as_str().as_bytes()),
+                Piece::Hole(hole) => push(&mut text, values.word(*hole), json),
+            }
+        }
+        text
+    }
+}
+
+impl Values<'_> {
+    fn word(&self, hole: Placeholder) -> &str {
+        match hole {
+            Placeholder::Status => self.status.as_str(),
+            Placeholder::Code => self.refusal.as_str(),
+            Placeholder::Message => self.details.message.unwrap_or_else(|| self.refusal.message()),
+            Placeholder::RequestId => self.details.request_id,
+            Placeholder::Title => self.status.canonical_reason().unwrap_or("Error"),
+            Placeholder::BaseUrl => self.details.base_url,
+            Placeholder::MinVersion => self.details.min_version,
+            Placeholder::MaxVersion => self.details.max_version,
+        }
+    }
+}
+
+/// In JSON, escaped as the inside of a string; in a header, without what would end the line.
+fn push(target: &mut Vec<u8>, text: &str, json: bool) {
+    if json {
+        let start = target.len();
+        if serde_json::to_writer(&mut *target, text).is_ok() {
+            target.pop();
+            target.remove(start);
+        }
+    } else {
+        target.extend(text.bytes().filter(|byte| (0x20..0x7f).contains(byte)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(answer: Answer) -> String {
+        String::from_utf8(answer.into_body().into_bytes().unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn placeholders_are_filled_and_escaped() {
+        let errors = ApiErrors {
+            content_type: "application/json".to_owned(),
+            body: r#"{"e":{"code":{status},"m":"{message}","id":"{request_id}","t":"{title}"}}"#.to_owned(),
+            overrides: Default::default(),
+        };
+        let templates = Templates::compile(&errors).unwrap();
+        let details = Details { request_id: "req-1", message: Some("a \"quote\"\n"), ..Details::default() };
+        let answer = templates.answer(Refusal::NotFound, &details);
+        assert_eq!(answer.status(), 404);
+        assert_eq!(body(answer), r#"{"e":{"code":404,"m":"a \"quote\"\n","id":"req-1","t":"Not Found"}}"#);
+    }
+
+    #[test]
+    fn an_override_by_code_wins_over_one_by_status() {
+        let mut errors = ApiErrors::default();
+        errors.overrides.insert(
+            "429".to_owned(),
+            RefusalOverride { body: Some("by status".to_owned()), status: Some(400), ..Default::default() },
+        );
+        errors.overrides.insert(
+            "rate-limited".to_owned(),
+            RefusalOverride {
+                status: Some(413),
+                headers: [("X-Id".to_owned(), "{request_id}".to_owned())].into(),
+                ..Default::default()
+            },
+        );
+        let templates = Templates::compile(&errors).unwrap();
+        let answer = templates.answer(Refusal::RateLimited, &Details { request_id: "req-7", ..Details::default() });
+        assert_eq!(answer.status(), 413);
+        assert_eq!(answer.headers()["x-id"], "req-7");
+        assert_eq!(body(answer), "by status");
+    }
+}

@@ -1,0 +1,186 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A cloud control plane whose APIs, hypervisors and tariffs are WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "skyloom", version, propagate_version = false, disable_version_flag = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 the command line or a configuration file is wrong.")]
+pub struct Cli {
+    /// What is logged, e.g. `info` or `warn,skyloom_gateway=debug`
+    #[arg(long, global = true, env = "SKYLOOM_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// How log lines look
+    #[arg(long, global = true, env = "SKYLOOM_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a deployment until SIGTERM or Ctrl-C
+    Serve(DeploymentArgs),
+    /// Check a deployment file, its plugins, grants and routes; start nothing
+    Check {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+    /// Print the version and what is built in
+    Version {
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+    /// Look at plugins and pack them
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Look at operations (work that takes time) and retry stuck ones
+    #[command(subcommand)]
+    Operation(OperationCommand),
+    /// The database
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Print the JSON schema of a file format
+    Schema {
+        /// Which format
+        format: Format,
+    },
+    /// Print a completion script for a shell
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DeploymentArgs {
+    /// The deployment file
+    #[arg(long, short, default_value = "skyloom.toml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Where the state lives, instead of the deployment's `[state] dir`
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// The plugins of a deployment: kind, version, mounts, digest
+    List {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+    /// What a plugin asks for, is granted and is refused, and what it serves
+    Explain {
+        /// A plugin id of the deployment, or a packed component's file
+        plugin: String,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+        #[arg(long, conflicts_with = "json")]
+        /// Print the OpenAPI document of the operations that it serves
+        openapi: bool,
+    },
+    /// Check packed components: format, manifest, contract, imports
+    Check {
+        /// Packed components
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+    /// Put a manifest and its schemas into a component; a core module becomes a component first
+    Pack {
+        #[arg(long, value_name = "FILE", default_value = "plugin.toml")]
+        /// The manifest
+        manifest: PathBuf,
+        #[arg(long, value_name = "FILE")]
+        /// The core module or component
+        component: PathBuf,
+        #[arg(long, value_name = "FILE")]
+        /// The packed component
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OperationCommand {
+    /// The newest operations first
+    List {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Only those in this state: queued, running, unwinding, succeeded, failed, cancelled, stuck
+        #[arg(long)]
+        state: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+    /// One operation with its steps
+    Show {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+    /// Let a stuck operation go on from the step where it stands
+    Retry {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Bring the schema up to what this program knows (`serve` does it by itself)
+    Migrate {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// plugin.toml
+    Manifest,
+    /// skyloom.toml
+    Deployment,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,158 @@
+//! What the types alone cannot say about a deployment file.
+
+use std::collections::HashSet;
+
+use super::{ClientFile, Deployment, Listener, Mount};
+
+/// Every defect, a line each.
+pub fn defects(deployment: &Deployment) -> Vec<String> {
+    let mut found = Vec::new();
+    unique(&mut found, "listener", deployment.listeners.iter().map(|listener| listener.name.as_str()));
+    unique(&mut found, "plugin", deployment.plugins.iter().map(|plugin| plugin.id.as_str()));
+    unique(&mut found, "node", deployment.nodes.iter().map(|node| node.name.as_str()));
+    unique(&mut found, "client-file", deployment.client_files.iter().map(|file| file.name.as_str()));
+    addresses(&mut found, deployment);
+    for listener in &deployment.listeners {
+        check_listener(&mut found, listener);
+    }
+    for mount in &deployment.mounts {
+        check_mount(&mut found, deployment, mount);
+    }
+    for node in &deployment.nodes {
+        known_plugin(&mut found, deployment, &format!("node `{}`", node.name), &node.driver);
+    }
+    if let Some(tariff) = &deployment.tariff {
+        known_plugin(&mut found, deployment, "the tariff", &tariff.plugin);
+    }
+    for plugin in &deployment.plugins {
+        unique(&mut found, &format!("grant of plugin `{}`", plugin.id), plugin.grants.iter().map(super::Grant::name));
+    }
+    for file in &deployment.client_files {
+        check_client_file(&mut found, deployment, file);
+    }
+    if deployment.faults.is_some() && !deployment.listeners.iter().all(|listener| listener.address.ip().is_loopback()) {
+        found.push("[faults] is for tests: every listener must be on a loopback address".to_owned());
+    }
+    if deployment.database.url != "sqlite"
+        && !deployment.database.url.starts_with("postgres://")
+        && !deployment.database.url.starts_with("postgresql://")
+    {
+        found.push("[database] url: `sqlite` or `postgres://...`".to_owned());
+    }
+    found
+}
+
+fn unique<'a>(found: &mut Vec<String>, kind: &str, names: impl Iterator<Item = &'a str>) {
+    let mut seen = HashSet::new();
+    for name in names {
+        if name.is_empty() {
+            found.push(format!("a {kind} has an empty name"));
+        }
+        if !seen.insert(name) {
+            found.push(format!("two entries {kind} `{name}`"));
+        }
+    }
+}
+
+/// Port 0 (any free one) may stand more than once.
+fn addresses(found: &mut Vec<String>, deployment: &Deployment) {
+    let mut seen = HashSet::new();
+    let all = deployment.listeners.iter().map(|listener| listener.address);
+    for address in all.chain(deployment.operator.iter().map(|operator| operator.address)) {
+        if address.port() != 0 && !seen.insert(address) {
+            found.push(format!("two listeners on {address}"));
+        }
+    }
+}
+
+fn check_listener(found: &mut Vec<String>, listener: &Listener) {
+    let Some(url) = &listener.public_url else { return };
+    if !(url.starts_with("http://") || url.starts_with("https://")) || url.contains(['?', '#', ' ']) {
+        found.push(format!("listener `{}`: public-url is not an http(s) URL: {url}", listener.name));
+    }
+}
+
+fn check_mount(found: &mut Vec<String>, deployment: &Deployment, mount: &Mount) {
+    let place = format!("mount `{}` of plugin `{}`", mount.prefix, mount.plugin);
+    known_plugin(found, deployment, &place, &mount.plugin);
+    if !deployment.listeners.iter().any(|listener| listener.name == mount.listener) {
+        found.push(format!("{place}: there is no listener `{}`", mount.listener));
+    }
+    let plain = |segment: &str| {
+        !segment.is_empty()
+            && segment != "."
+            && segment != ".."
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    if !mount.prefix.starts_with('/')
+        || !(mount.prefix == "/" || mount.prefix().split('/').skip(1).all(plain))
+    {
+        found.push(format!("{place}: a prefix is `/` or `/segment/...` of letters, digits and -._~"));
+    }
+}
+
+fn known_plugin(found: &mut Vec<String>, deployment: &Deployment, place: &str, id: &str) {
+    if !deployment.plugins.iter().any(|plugin| plugin.id == id) {
+        found.push(format!("{place}: there is no plugin `{id}`"));
+    }
+}
+
+fn check_client_file(found: &mut Vec<String>, deployment: &Deployment, file: &ClientFile) {
+    if file.name.contains(['/', '\\']) || file.name.starts_with('.') {
+        found.push(format!("client-file `{}`: a plain file name", file.name));
+    }
+    for (_, rest) in file.text.match_indices("{url:").map(|(at, found)| (at, &file.text[at + found.len()..])) {
+        let id = rest.split('}').next().unwrap_or_default();
+        if !deployment.mounts.iter().any(|mount| mount.plugin == id) {
+            found.push(format!("client-file `{}`: plugin `{id}` of {{url:{id}}} is not mounted", file.name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Deployment;
+
+    const BASE: &str = "
+        [[listener]]
+        name = \"main\"
+        address = \"127.0.0.1:7000\"
+        [[plugin]]
+        id = \"one\"
+        file = \"one.wasm\"
+    ";
+
+    fn defects(more: &str) -> Vec<String> {
+        Deployment::parse(&format!("{BASE}{more}")).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_sound_file_has_no_defect() {
+        assert_eq!(defects("[[mount]]\nplugin = \"one\"\nlistener = \"main\"\nprefix = \"/a/v1.0\"\n"), Vec::<String>::new());
+        assert_eq!(defects("[[mount]]\nplugin = \"one\"\nlistener = \"main\"\nprefix = \"/\"\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_their_line() {
+        let found = Deployment::parse("[state]\ndir = \"x\"\ncolour = \"red\"\n").unwrap_err();
+        assert!(found[0].starts_with("line 3:") && found[0].contains("colour"), "{found:?}");
+    }
+
+    #[test]
+    fn every_defect_is_told_at_once() {
+        let found = defects(
+            "[[mount]]\nplugin = \"two\"\nlistener = \"side\"\nprefix = \"a//b\"\n[tariff]\nplugin = \"three\"\n",
+        );
+        for part in ["no plugin `two`", "no listener `side`", "a prefix is", "no plugin `three`"] {
+            assert!(found.iter().any(|line| line.contains(part)), "{part} in {found:?}");
+        }
+    }
+
+    #[test]
+    fn faults_stay_on_loopback() {
+        let text = BASE.replace("127.0.0.1", "0.0.0.0");
+        let found = Deployment::parse(&format!("{text}[faults]\n")).unwrap_err();
+        assert!(found[0].contains("loopback"), "{found:?}");
+        assert_eq!(defects("[faults]\n"), Vec::<String>::new());
+    }
+}

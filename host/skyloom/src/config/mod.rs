@@ -1,0 +1,326 @@
+//! The deployment file (`skyloom.toml`): what runs, where it listens, and what each plugin may do. Unknown keys are refused.
+
+mod check;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skyloom_runtime::manifest::{CatalogService, LimitsTable};
+
+/// A whole `skyloom.toml`. Paths are relative to the file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(title = "Skyloom deployment")]
+pub struct Deployment {
+    #[serde(default)]
+    pub state: State,
+    #[serde(default)]
+    pub database: Database,
+    /// Where APIs are served.
+    #[serde(default, rename = "listener")]
+    pub listeners: Vec<Listener>,
+    /// Health and metrics; left out: none.
+    pub operator: Option<Operator>,
+    #[serde(default, rename = "plugin")]
+    pub plugins: Vec<PluginEntry>,
+    #[serde(default, rename = "mount")]
+    pub mounts: Vec<Mount>,
+    /// Compute nodes.
+    #[serde(default, rename = "node")]
+    pub nodes: Vec<Node>,
+    /// Left out: nothing is rated.
+    pub tariff: Option<Tariff>,
+    /// Files for clients, written into the state folder at start.
+    #[serde(default, rename = "client-file")]
+    pub client_files: Vec<ClientFile>,
+    /// Limits of the HTTP side.
+    #[serde(default)]
+    pub limits: skyloom_gateway::Settings,
+    #[serde(default)]
+    pub sandbox: Sandbox,
+    /// Settings of the areas of the cloud; each area knows its own keys.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub identity: toml::Table,
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub images: toml::Table,
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub networks: toml::Table,
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub compute: toml::Table,
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub billing: toml::Table,
+    /// Workers of the operations.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub jobs: toml::Table,
+    /// What a fresh database is filled with.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub seed: toml::Table,
+    /// Failures on purpose, for tests; refused unless every listener is on loopback.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub faults: Option<toml::Table>,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct State {
+    /// Database, images, compiled plugins, the admin's password. One process at a time owns it. `--state-dir` wins.
+    #[serde(default = "default_state_dir")]
+    pub dir: PathBuf,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { dir: default_state_dir() }
+    }
+}
+
+fn default_state_dir() -> PathBuf {
+    PathBuf::from("state")
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite` (a file in the state folder) or `postgres://user@host/name`.
+    #[serde(default = "default_url")]
+    pub url: String,
+    /// Wait for the disk at each commit, so that a power cut loses nothing. A killed process never loses anything.
+    #[serde(default = "yes")]
+    pub sync_on_commit: bool,
+    /// Connections that read at once.
+    #[serde(default = "default_readers")]
+    pub readers: u32,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: default_url(), sync_on_commit: true, readers: default_readers() }
+    }
+}
+
+fn default_url() -> String {
+    "sqlite".to_owned()
+}
+
+fn default_readers() -> u32 {
+    8
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Listener {
+    pub name: String,
+    pub address: SocketAddr,
+    /// Base of the links and the catalogue; left out: the address.
+    pub public_url: Option<String>,
+    pub tls: Option<Tls>,
+}
+
+impl Listener {
+    /// Without a trailing slash.
+    pub fn public_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address),
+        }
+    }
+}
+
+/// PEM files.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Operator {
+    /// Not for the public: nobody is asked who they are.
+    pub address: SocketAddr,
+}
+
+/// A packed component and what it may do.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PluginEntry {
+    /// As its manifest has it.
+    pub id: String,
+    pub file: PathBuf,
+    /// What it gets of what it asks for.
+    #[serde(default)]
+    pub grants: Vec<Grant>,
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub config: toml::Table,
+    #[serde(default)]
+    pub limits: LimitsTable,
+}
+
+/// A capability by name, or with parameters as a table with `name`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Grant {
+    Name(String),
+    Table {
+        name: String,
+        #[serde(flatten)]
+        parameters: BTreeMap<String, serde_json::Value>,
+    },
+}
+
+impl Grant {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) | Self::Table { name, .. } => name,
+        }
+    }
+}
+
+/// Where a personality is served.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Mount {
+    pub plugin: String,
+    pub listener: String,
+    /// `/` or `/compute/v2.1`; several mounts may share one as long as their routes differ.
+    pub prefix: String,
+    /// Laid over the plugin's own.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub config: toml::Table,
+    /// Entry of the service catalogue: left out as in the manifest, `false` for none.
+    #[serde(default)]
+    pub service: ServiceChoice,
+    #[serde(default = "default_region")]
+    pub region: String,
+}
+
+impl Mount {
+    /// Without slashes at the end: empty for the root.
+    pub fn prefix(&self) -> &str {
+        self.prefix.trim_end_matches('/')
+    }
+}
+
+fn default_region() -> String {
+    "RegionOne".to_owned()
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ServiceChoice {
+    Entry(CatalogService),
+    /// `false`: none; `true`: as in the manifest.
+    Listed(bool),
+    #[default]
+    #[serde(skip)]
+    AsManifest,
+}
+
+/// A compute node: a driver and its settings.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Node {
+    pub name: String,
+    /// Id of a driver plugin.
+    pub driver: String,
+    pub zone: String,
+    /// Instead of what the platform says.
+    pub vcpus: Option<u32>,
+    pub memory_mib: Option<u64>,
+    pub disk_gib: Option<u64>,
+    /// Our network's name to the platform's.
+    #[serde(default)]
+    pub platform_networks: BTreeMap<String, String>,
+    /// The driver's config for this node, laid over the plugin's own.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub config: toml::Table,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tariff {
+    pub plugin: String,
+}
+
+/// A text with the endpoints and the login filled in, readable by the owner only.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClientFile {
+    /// Name in the state folder.
+    pub name: String,
+    /// What it is for; printed beside its path.
+    #[serde(default)]
+    pub purpose: String,
+    /// `{url:<plugin>}` is the public base of the plugin's first mount; `{user}`, `{password}`, `{project}` and `{domain}` are
+    /// the administrator's, `{region}` that of the first mount.
+    pub text: String,
+}
+
+/// Limits of the process that runs the sandboxes.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Sandbox {
+    /// Sandboxes at once; left out: the runtime's default.
+    pub instances: Option<u32>,
+}
+
+/// A deployment file that was read and checked.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub deployment: Deployment,
+    /// The folder of the file; paths are relative to it.
+    pub base: PathBuf,
+    pub state_dir: PathBuf,
+}
+
+impl Loaded {
+    /// Reads and checks a file. Every defect is told, a line each.
+    pub fn read(path: &Path, state_dir: Option<&Path>) -> Result<Self, Vec<String>> {
+        let text = std::fs::read_to_string(path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
+        let deployment = Deployment::parse(&text)
+            .map_err(|defects| defects.into_iter().map(|defect| format!("{}: {defect}", path.display())).collect::<Vec<_>>())?;
+        let base = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+        let state_dir = state_dir.map_or_else(|| base.join(&deployment.state.dir), Path::to_path_buf);
+        Ok(Self { deployment, base, state_dir })
+    }
+
+    pub fn path(&self, relative: &Path) -> PathBuf {
+        self.base.join(relative)
+    }
+}
+
+impl Deployment {
+    /// From the text of a file.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let deployment: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let message = error.message().replace('\n', " ");
+            vec![line.map_or_else(|| message.clone(), |line| format!("line {line}: {message}"))]
+        })?;
+        let defects = check::defects(&deployment);
+        if defects.is_empty() { Ok(deployment) } else { Err(defects) }
+    }
+}
+
+/// JSON Schema of `skyloom.toml`, made from the types.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Deployment).to_value()
+}

@@ -1,0 +1,146 @@
+//! The state folder: owned by one process at a time, private to its user.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rand::Rng;
+
+use crate::failure::Failure;
+
+/// Held as long as the process owns the folder; the kernel lets go when the process dies, however it dies.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl StateDir {
+    /// Makes the folder where it is missing and locks it.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let wrong = |error: std::io::Error| Failure::new(format!("state folder {}: {error}", path.display()));
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(wrong)?;
+        let path = path.canonicalize().map_err(wrong)?;
+        let lock = lock(&path)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The administrator's password: from `SKYLOOM_ADMIN_PASSWORD`, else from the file of an earlier start, else a new one,
+    /// which is kept for its owner's eyes only.
+    pub fn admin_password(&self) -> Result<AdminPassword, Failure> {
+        let file = self.path.join("admin-password");
+        if let Ok(value) = std::env::var("SKYLOOM_ADMIN_PASSWORD") {
+            if value.is_empty() {
+                return Err(Failure::config(vec!["SKYLOOM_ADMIN_PASSWORD is empty".to_owned()]));
+            }
+            return Ok(AdminPassword { value, source: PasswordSource::Environment });
+        }
+        match std::fs::read_to_string(&file) {
+            Ok(value) => Ok(AdminPassword { value: value.trim_end().to_owned(), source: PasswordSource::Kept(file) }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let value = generate();
+                write_private(&file, &format!("{value}\n"))?;
+                Ok(AdminPassword { value, source: PasswordSource::Generated(file) })
+            }
+            Err(error) => Err(Failure::new(format!("{}: {error}", file.display()))),
+        }
+    }
+
+    /// A file that only the owner reads, replaced at once.
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
+        let file = self.path.join(name);
+        write_private(&file, text)?;
+        Ok(file)
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, Failure> {
+    let path = folder.join("lock");
+    let wrong = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()));
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(wrong)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            return Err(Failure::new(format!(
+                "another skyloom ({}) owns the state folder {}; stop it first, or choose another folder with --state-dir",
+                holder.lines().next().filter(|line| !line.is_empty()).unwrap_or("process unknown"),
+                folder.display()
+            )));
+        }
+        Err(TryLockError::Error(error)) => return Err(wrong(error)),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).map_err(wrong)?;
+    // The boot id tells a holder of this boot from a line that an earlier boot left.
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    writeln!(file, "process {}\nboot {}", std::process::id(), boot.trim()).map_err(wrong)?;
+    Ok(file)
+}
+
+#[derive(Debug)]
+pub struct AdminPassword {
+    pub value: String,
+    pub source: PasswordSource,
+}
+
+#[derive(Debug)]
+pub enum PasswordSource {
+    Environment,
+    Generated(PathBuf),
+    Kept(PathBuf),
+}
+
+/// 24 characters that need no quoting anywhere: 142 bits.
+fn generate() -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789";
+    let mut random = rand::rng();
+    (0..24).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect()
+}
+
+fn write_private(file: &Path, text: &str) -> Result<(), Failure> {
+    let wrong = |error: std::io::Error| Failure::new(format!("{}: {error}", file.display()));
+    let temporary = file.with_extension("new");
+    let mut target =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(wrong)?;
+    target.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
+    target.write_all(text.as_bytes()).and_then(|()| target.sync_all()).map_err(wrong)?;
+    std::fs::rename(&temporary, file).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_owner_is_refused_until_the_first_lets_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = StateDir::open(folder.path()).unwrap();
+        let refused = format!("{:?}", StateDir::open(folder.path()).unwrap_err());
+        assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+        drop(first);
+        StateDir::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_generated_password_is_kept_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::open(folder.path()).unwrap();
+        let file = state.path().join("admin-password");
+        let first = generate();
+        write_private(&file, &format!("{first}\n")).unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        // The variable is another way in; this test is about the file.
+        if std::env::var_os("SKYLOOM_ADMIN_PASSWORD").is_none() {
+            assert_eq!(state.admin_password().unwrap().value, first);
+        }
+        assert_eq!(first.len(), 24);
+        assert_ne!(first, generate());
+    }
+}
