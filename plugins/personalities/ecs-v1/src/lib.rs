@@ -1,1 +1,63 @@
+//! ECS v1: servers made, removed and powered as jobs.
+//!
+//! Ids of jobs cross the wire as 32 hexadecimal digits, as the vendor's do; the core's are dashed.
 
+mod batch;
+mod create;
+mod create_body;
+mod errors;
+mod flavors;
+mod jobs;
+mod limits;
+
+use skyloom_sdk::{Cloud, Imports, Personality, Request, Response, respond};
+
+use errors::Failure;
+
+/// The component.
+pub struct Component;
+
+impl Personality for Component {
+    fn handle(request: Request) -> Response {
+        handle(&Imports, &request)
+    }
+}
+
+skyloom_sdk::personality!(Component);
+
+/// Answers one request.
+pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
+    if let Some(violation) = request.violations.first() {
+        return errors::of_violation(violation).response();
+    }
+    let answer = match request.operation.as_str() {
+        "servers.create" => create::create(cloud, request),
+        "servers.delete" => batch::delete(cloud, request),
+        "servers.start" => batch::start(cloud, request),
+        "servers.stop" => batch::stop(cloud, request),
+        "servers.reboot" => batch::reboot(cloud, request),
+        "jobs.get" => return jobs::get(cloud, respond::param(request, "job_id")),
+        "flavors.list" => flavors::list(cloud, request),
+        "limits.get" => limits::get(cloud),
+        other => Err(Failure::new(500, "Common.0001", format!("The operation {other} has no handler."))),
+    };
+    answer.unwrap_or_else(|failure| failure.response())
+}
+
+/// The body as a type; its shape was checked by the schema, so what still fails is a defect of the request.
+fn body<'a, T: serde::Deserialize<'a>>(request: &'a Request) -> Result<T, Failure> {
+    if request.body.is_empty() {
+        return Err(Failure::new(400, "Common.0002", "The request body cannot be left blank."));
+    }
+    serde_json::from_slice(&request.body).map_err(|_| Failure::invalid("request body is illegal."))
+}
+
+/// `{"job_id": ...}` for an accepted operation.
+fn job_answer(operation_id: &str) -> Response {
+    let mut out = skyloom_sdk::json::Writer::with_capacity(64);
+    out.begin_object().key(skyloom_sdk::key!("job_id")).string(&jobs::wire_id(operation_id)).end_object();
+    respond::json(200, out.finish())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! The vendor's envelope and codes. One table from the core's codes, narrowed by what the operation was about.
+
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::{Error, ErrorCode, Response, Violation, key, respond};
+
+/// What a call failed with, ready for the envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub status: u16,
+    pub code: &'static str,
+    pub message: String,
+    /// A finer code and text, as the document's example for an address outside its subnet has.
+    pub detail: Option<(&'static str, String)>,
+}
+
+impl Failure {
+    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), detail: None }
+    }
+
+    /// A parameter of the request is wrong.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(400, "Ecs.0005", message)
+    }
+
+    /// A field whose capability this platform doesn't have.
+    pub fn unsupported(field: &str) -> Self {
+        Self::invalid(format!("The parameter {field} is not supported by this platform."))
+    }
+
+    pub fn no_server(id: &str) -> Self {
+        Self::new(404, "Ecs.0114", format!("The ECS {id} does not exist."))
+    }
+
+    pub fn response(&self) -> Response {
+        let mut out = Writer::with_capacity(256);
+        out.begin_object().key(key!("error")).begin_object();
+        out.key(key!("message")).string(&self.message);
+        out.key(key!("code")).string(self.code);
+        if let Some((code, message)) = &self.detail {
+            out.key(key!("details")).begin_array().begin_object();
+            out.key(key!("code")).string(code).key(key!("message")).string(message);
+            out.end_object().end_array();
+        }
+        out.end_object().end_object();
+        respond::json(self.status, out.finish())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (status, code) = code_of(&error);
+        Self::new(status, code, error.message)
+    }
+}
+
+/// HTTP status and vendor's code of a core error. Total over the core's codes.
+fn code_of(error: &Error) -> (u16, &'static str) {
+    let kind = error.resource.as_ref().map_or("", |(kind, _)| kind.as_str());
+    match &error.code {
+        ErrorCode::Invalid => (400, code_of_field(error)),
+        ErrorCode::NotFound => code_of_missing(kind, error.field.as_deref()),
+        ErrorCode::Unauthenticated => (401, "Common.0013"),
+        ErrorCode::Forbidden => (403, "Pdp.0001"),
+        ErrorCode::AlreadyExists | ErrorCode::WrongState | ErrorCode::InUse => (400, "Ecs.0100"),
+        ErrorCode::Busy => (501, "Ecs.0603"),
+        ErrorCode::Locked => (400, "Ecs.0605"),
+        ErrorCode::QuotaExceeded => (400, code_of_quota(error)),
+        ErrorCode::NoCapacity => (400, "Ecs.0319"),
+        ErrorCode::NoAddress => (400, "Ecs.0012"),
+        ErrorCode::AddressInUse => (400, "Ecs.0010"),
+        ErrorCode::RateLimited => (429, "Common.1503"),
+        ErrorCode::TooLarge | ErrorCode::BadContent | ErrorCode::NotSupported => (400, "Ecs.0005"),
+        ErrorCode::DriverFailed | ErrorCode::Cancelled => (400, "Ecs.1001"),
+        ErrorCode::TimedOut => (504, "Ecs.1002"),
+        ErrorCode::Unavailable => (503, "Ecs.1002"),
+        ErrorCode::Internal | ErrorCode::Other(_) => (500, "Common.0001"),
+    }
+}
+
+fn code_of_missing(kind: &str, field: Option<&str>) -> (u16, &'static str) {
+    match (kind, field) {
+        ("server", _) => (404, "Ecs.0114"),
+        ("flavor", _) => (400, "Ecs.0029"),
+        ("image", _) => (400, "Ecs.0031"),
+        ("keypair" | "key-pair", _) => (400, "Ecs.0314"),
+        ("network" | "subnet", _) => (400, "Ecs.0038"),
+        ("router" | "security-group" | "port", _) => (400, "Ecs.0014"),
+        ("volume-type", _) => (400, "Ecs.0043"),
+        ("operation", _) => (400, "Common.0011"),
+        _ => (400, "Ecs.0005"),
+    }
+}
+
+fn code_of_field(error: &Error) -> &'static str {
+    match error.field.as_deref().unwrap_or_default() {
+        "image-state" => "Ecs.0032",
+        "address" => "Ecs.0039",
+        "security-groups" | "networks" => "Ecs.0014",
+        "volume-type" => "Ecs.0043",
+        _ => "Ecs.0005",
+    }
+}
+
+fn code_of_quota(error: &Error) -> &'static str {
+    match error.field.as_deref().unwrap_or_default() {
+        "public-addresses" => "Ecs.0013",
+        "volumes" | "volume-gib" => "Ecs.0021",
+        "server-groups" | "server-group-members" => "Ecs.0022",
+        _ => "Ecs.0001",
+    }
+}
+
+/// The vendor's code of a failed job, by what the job did.
+pub fn code_of_job(kind: &str, error: &Error) -> &'static str {
+    let (_, code) = code_of(error);
+    if code != "Ecs.1001" && code != "Ecs.0005" && code != "Common.0001" {
+        return code;
+    }
+    match kind.rsplit('.').next().unwrap_or_default() {
+        "create" => "Ecs.0204",
+        "delete" => "Ecs.0501",
+        "start" => "Ecs.0226",
+        "reboot" => "Ecs.0227",
+        _ => "Ecs.1001",
+    }
+}
+
+/// What the schema found wrong, in the vendor's words. The value itself is never repeated: it may be a password.
+pub fn of_violation(violation: &Violation) -> Failure {
+    let pointer = violation.pointer.as_str();
+    let keyword = violation.keyword.as_str();
+    let field = pointer.trim_start_matches('/').replace('/', ".");
+    if pointer.is_empty() && keyword == "type" {
+        return Failure::invalid("request body is illegal.");
+    }
+    match (pointer, keyword) {
+        ("/server/name", "maxLength") => too_long_name(),
+        ("/server/name", "pattern") => {
+            Failure::new(400, "Ecs.0915", "The name of the ECS has characters that are not allowed.")
+        }
+        ("/server/description", _) => Failure::new(400, "Ecs.0041", "Invalid description field."),
+        ("/server/count", "maximum") => {
+            Failure::new(400, "Ecs.0913", "The number of ECSs to be created exceeds the maximum allowed limit.")
+        }
+        ("/server/data_volumes", "maxItems") => {
+            Failure::new(400, "Ecs.0042", "The number of attached data disks exceeds the maximum allowed limit.")
+        }
+        ("/server/nics", "maxItems") => {
+            Failure::new(400, "Ecs.0050", "The number of NICs attached to the ECS exceeds the quota.")
+        }
+        ("/server/adminPass" | "/server/metadata/admin_pass", _) => {
+            Failure::new(400, "Ecs.0011", "Ensure the password meets the password complexity requirements.")
+        }
+        ("/server/publicip/eip/bandwidth/size", "maximum") => {
+            Failure::new(400, "Ecs.0045", "The bandwidth exceeds the maximum allowed limit.")
+        }
+        (_, "enum") if pointer.ends_with("/volumetype") => {
+            Failure::new(400, "Ecs.0043", "The disk type does not exist.")
+        }
+        (_, "maxItems") if pointer.ends_with("/servers") => {
+            Failure::new(400, "Ecs.0118", "The number of ECSs exceeds the maximum allowed limit.")
+        }
+        (_, "required") => {
+            Failure::invalid(format!("A required parameter is missing: {}", required(&field, &violation.message)))
+        }
+        _ => Failure::invalid(format!("The value of the parameter {field} is not valid.")),
+    }
+}
+
+/// Name of the missing member, which stands in quotes in the validator's message.
+fn required(field: &str, message: &str) -> String {
+    let name = message.split('"').nth(1).unwrap_or("a member");
+    if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") }
+}
+
+pub fn too_long_name() -> Failure {
+    Failure::new(400, "Ecs.0914", "The length of the ECS name exceeds the maximum allowed limit.")
+}

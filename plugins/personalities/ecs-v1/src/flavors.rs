@@ -1,0 +1,127 @@
+//! Flavors with their sale status by zone, which stands in two of their extra specs.
+
+use skyloom_sdk::cloud::flavors::{Flavor, FlavorFilter};
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::query::Query;
+use skyloom_sdk::{Cloud, Error, PageRequest, Request, Response, key, respond};
+
+use crate::errors::Failure;
+
+const REGION_STATUS: &str = "cond:operation:status";
+const ZONE_STATUS: &str = "cond:operation:az";
+
+pub fn list<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure> {
+    let zone = Query(&request.query).last("availability_zone").filter(|zone| !zone.is_empty());
+    let filter = FlavorFilter {
+        is_public: None,
+        all: false,
+        min_memory_mib: None,
+        min_disk_gib: None,
+        zone: zone.map(ToOwned::to_owned),
+    };
+    let flavors = all_pages(cloud, &filter)?;
+    let shown: Vec<&Flavor> = flavors.iter().filter(|flavor| is_shown(flavor, zone)).collect();
+    let mut out = Writer::with_capacity(64 + shown.len() * 768);
+    out.begin_object().key(key!("flavors")).begin_array();
+    for flavor in shown {
+        write(&mut out, flavor, request);
+    }
+    out.end_array().end_object();
+    Ok(respond::json(200, out.finish()))
+}
+
+/// The vendor's list is not paged.
+fn all_pages<C: Cloud>(cloud: &C, filter: &FlavorFilter) -> Result<Vec<Flavor>, Failure> {
+    let fetch = |page: &PageRequest| -> Result<(Vec<Flavor>, Option<String>), Error> {
+        let page = cloud.list_flavors(filter, page)?;
+        Ok((page.flavors, page.next))
+    };
+    let mut flavors = Vec::new();
+    let mut marker = None;
+    loop {
+        let (mut page, next) = fetch(&PageRequest { limit: 1000, marker, sort: Vec::new() })?;
+        flavors.append(&mut page);
+        match next {
+            Some(next) => marker = Some(next),
+            None => return Ok(flavors),
+        }
+    }
+}
+
+/// Without a zone all but withdrawn ones; with a zone those that can be used there.
+fn is_shown(flavor: &Flavor, zone: Option<&str>) -> bool {
+    let status = status_in(flavor, zone);
+    match zone {
+        None => status != "abandon",
+        Some(_) => matches!(status, "normal" | "promotion" | "obt" | "obt_sellout_soon"),
+    }
+}
+
+/// The zone's own status, else the region's, else normal. A zone with empty parentheses counts as not named.
+fn status_in<'a>(flavor: &'a Flavor, zone: Option<&str>) -> &'a str {
+    let spec = |name: &str| flavor.extra_specs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let of_zone = zone.and_then(|zone| spec(ZONE_STATUS).and_then(|text| zone_status(text, zone)));
+    of_zone.or_else(|| spec(REGION_STATUS)).unwrap_or("normal")
+}
+
+/// Reads `az0(normal), az1(sellout)`.
+fn zone_status<'a>(text: &'a str, zone: &str) -> Option<&'a str> {
+    text.split(',').find_map(|part| {
+        let (name, status) = part.trim().strip_suffix(')')?.split_once('(')?;
+        (name.trim() == zone && !status.trim().is_empty()).then(|| status.trim())
+    })
+}
+
+/// The types are the vendor's: numbers of vCPUs and disk as strings, memory as a number.
+fn write(out: &mut Writer, flavor: &Flavor, request: &Request) {
+    let base = request.base_url.as_str();
+    let project = respond::param(request, "project_id");
+    out.begin_object();
+    out.key(key!("id")).string(&flavor.id);
+    out.key(key!("name")).string(&flavor.name);
+    out.key(key!("vcpus")).string(&flavor.vcpus.to_string());
+    out.key(key!("ram")).unsigned(u64::from(flavor.memory_mib));
+    out.key(key!("disk")).string(&flavor.disk_gib.to_string());
+    out.key(key!("swap")).string(&if flavor.swap_mib == 0 { String::new() } else { flavor.swap_mib.to_string() });
+    out.key(key!("OS-FLV-EXT-DATA:ephemeral")).unsigned(u64::from(flavor.ephemeral_gib));
+    out.key(key!("OS-FLV-DISABLED:disabled")).boolean(flavor.disabled);
+    out.key(key!("rxtx_factor")).raw(&factor(flavor.rxtx_factor_milli));
+    out.key(key!("rxtx_quota")).null().key(key!("rxtx_cap")).null();
+    out.key(key!("os-flavor-access:is_public")).boolean(flavor.is_public);
+    out.key(key!("links")).begin_array();
+    for (rel, path) in [("self", "/v1.0/"), ("bookmark", "/")] {
+        out.begin_object().key(key!("rel")).string(rel);
+        out.key(key!("href")).joined(&[base, path, project, "/flavors/", &flavor.id]);
+        out.key(key!("type")).null().end_object();
+    }
+    out.end_array();
+    out.key(key!("os_extra_specs")).string_map(&flavor.extra_specs);
+    out.end_object();
+}
+
+/// Thousandths as a JSON number: `1`, `1.5`.
+fn factor(milli: u32) -> String {
+    let text = format!("{}.{:03}", milli / 1000, milli % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_zone_says_its_own_status() {
+        let text = "az0(normal), az1(sellout),az2()";
+        assert_eq!(zone_status(text, "az1"), Some("sellout"));
+        assert_eq!(zone_status(text, "az2"), None);
+        assert_eq!(zone_status(text, "az9"), None);
+        assert_eq!(zone_status("garbage", "az0"), None);
+    }
+
+    #[test]
+    fn a_factor_is_a_plain_number() {
+        assert_eq!(factor(1000), "1");
+        assert_eq!(factor(1500), "1.5");
+        assert_eq!(factor(125), "0.125");
+    }
+}

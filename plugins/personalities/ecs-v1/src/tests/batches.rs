@@ -1,0 +1,147 @@
+use serde_json::json;
+use skyloom_sdk::cloud::compute::{
+    DeleteOptions, PowerChange, PowerState, Server, ServerFilter, ServerFlavor, ServerPage, VmState,
+};
+use skyloom_sdk::testing::{FakeCloud, Seen, json_of};
+use skyloom_sdk::{Response, rule};
+
+use super::{JOB, JOB_ON_THE_WIRE, code_of, post};
+
+fn server(id: &str) -> Server {
+    Server {
+        id: id.into(),
+        name: "a".into(),
+        description: None,
+        project_id: "project-1".into(),
+        user_id: "user-1".into(),
+        vm_state: VmState::Active,
+        task_state: None,
+        power_state: PowerState::Running,
+        created_at: 0,
+        updated_at: 0,
+        launched_at: None,
+        terminated_at: None,
+        flavor: ServerFlavor {
+            id: "1".into(),
+            name: "m1.tiny".into(),
+            vcpus: 1,
+            memory_mib: 512,
+            disk_gib: 1,
+            ephemeral_gib: 0,
+            swap_mib: 0,
+            extra_specs: vec![],
+        },
+        image_id: None,
+        key_name: None,
+        zone: "az".into(),
+        node: String::new(),
+        host_id: String::new(),
+        hostname: "a".into(),
+        locked: false,
+        progress: 100,
+        access_ipv4: String::new(),
+        access_ipv6: String::new(),
+        config_drive: false,
+        reservation_id: "r".into(),
+        launch_index: 0,
+        user_data: None,
+        metadata: vec![],
+        tags: vec![],
+        nics: vec![],
+        security_groups: vec![],
+        volumes: vec![],
+        fault: None,
+        attributes: "{}".into(),
+    }
+}
+
+/// Servers `a` and `b` exist.
+fn cloud(changes: &Seen<(Vec<String>, PowerChange)>, deletions: &Seen<(Vec<String>, DeleteOptions)>) -> FakeCloud {
+    let mut cloud = FakeCloud::default();
+    cloud.compute.list_servers = Some(Box::new(|filter: &ServerFilter, _| {
+        let there = filter.ids.iter().filter(|id| ["a", "b"].contains(&id.as_str()));
+        Ok(ServerPage { servers: there.map(|id| server(id)).collect(), next: None })
+    }));
+    let (changes, deletions) = (changes.clone(), deletions.clone());
+    cloud.compute.change_power = Some(Box::new(move |ids, change, as_batch, _| {
+        assert!(as_batch);
+        changes.push((ids.to_vec(), change));
+        Ok(JOB.to_owned())
+    }));
+    cloud.compute.delete_servers = Some(Box::new(move |ids, options, as_batch, _| {
+        assert!(as_batch);
+        deletions.push((ids.to_vec(), options));
+        Ok(JOB.to_owned())
+    }));
+    cloud
+}
+
+fn change(operation: &str, body: &serde_json::Value) -> (Response, Seen<(Vec<String>, PowerChange)>) {
+    let seen = Seen::default();
+    let request = post(operation, "/v1/project-1/cloudservers/action", body).build();
+    (crate::handle(&cloud(&seen, &Seen::default()), &request), seen)
+}
+
+#[test]
+fn start_stop_and_reboot_are_one_job_for_all_servers() {
+    let ids = json!([{ "id": "a" }, { "id": "b" }, { "id": "a" }]);
+    let cases = [
+        ("servers.start", json!({ "os-start": { "servers": ids } }), PowerChange::Start),
+        ("servers.stop", json!({ "os-stop": { "servers": ids } }), PowerChange::Stop(false)),
+        ("servers.stop", json!({ "os-stop": { "type": "HARD", "servers": ids } }), PowerChange::Stop(true)),
+        ("servers.reboot", json!({ "reboot": { "type": "SOFT", "servers": ids } }), PowerChange::Reboot(false)),
+        ("servers.reboot", json!({ "reboot": { "type": "HARD", "servers": ids } }), PowerChange::Reboot(true)),
+    ];
+    for (operation, body, expected) in cases {
+        let (response, seen) = change(operation, &body);
+        assert_eq!(json_of(&response), json!({ "job_id": JOB_ON_THE_WIRE }), "{operation}");
+        assert_eq!(seen.only(), (vec!["a".to_owned(), "b".to_owned()], expected), "{operation}");
+    }
+    rule!("ecs.servers.batch_start", "58c5bb1e");
+    rule!("ecs.servers.batch_stop", "9f616a9e");
+    rule!("ecs.servers.batch_stop", "73d5c4c5");
+    rule!("ecs.servers.batch_reboot", "815d252a");
+    rule!("ecs.servers.batch_reboot", "26e17f1f");
+}
+
+#[test]
+fn one_unknown_server_fails_the_whole_request_before_anything_is_begun() {
+    let (response, seen) =
+        change("servers.start", &json!({ "os-start": { "servers": [{ "id": "a" }, { "id": "c" }] } }));
+    assert_eq!(code_of(&response), (404, "Ecs.0114".to_owned()));
+    assert!(seen.all().is_empty());
+}
+
+fn delete(body: &serde_json::Value) -> (Response, Seen<(Vec<String>, DeleteOptions)>) {
+    let seen = Seen::default();
+    let request = post("servers.delete", "/v1/project-1/cloudservers/delete", body).build();
+    (crate::handle(&cloud(&Seen::default(), &seen), &request), seen)
+}
+
+#[test]
+fn a_deletion_says_what_becomes_of_disks_and_addresses() {
+    let cases = [
+        (json!({ "servers": [{ "id": "a" }] }), false, None),
+        (json!({ "servers": [{ "id": "a" }], "delete_publicip": true, "delete_volume": true }), true, Some(true)),
+        (json!({ "servers": [{ "id": "a" }], "delete_publicip": false, "delete_volume": false }), false, Some(false)),
+    ];
+    for (body, volumes, addresses) in cases {
+        let (response, seen) = delete(&body);
+        assert_eq!(json_of(&response), json!({ "job_id": JOB_ON_THE_WIRE }));
+        let (ids, options) = seen.only();
+        assert_eq!(ids, ["a"]);
+        assert_eq!((options.delete_volumes, options.delete_public_addresses), (volumes, addresses));
+    }
+    rule!("ecs.servers.delete", "34b70686");
+    rule!("ecs.servers.delete", "26762270");
+    rule!("ecs.servers.delete", "93527fb5");
+}
+
+#[test]
+fn a_malformed_deletion_is_told_in_the_documents_words() {
+    let (response, seen) = delete(&json!({ "servers": 1 }));
+    assert_eq!(json_of(&response), json!({ "error": { "message": "request body is illegal.", "code": "Ecs.0005" } }));
+    assert_eq!(response.status, 400);
+    assert!(seen.all().is_empty());
+    rule!("ecs.servers.delete", "52546109");
+}
