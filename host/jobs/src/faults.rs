@@ -8,7 +8,7 @@ use skyloom_model::{Error, Result};
 use tokio::sync::Notify;
 
 /// The table `[faults]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
     /// Failures of driver calls.
@@ -18,7 +18,7 @@ pub struct Settings {
 }
 
 /// What happens to a driver's call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failure {
     /// It fails and has no effect.
@@ -31,7 +31,7 @@ pub enum Failure {
     Repeat,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DriverFault {
     /// Kind of the operation, e.g. `server.create`; none: any.
@@ -49,7 +49,7 @@ fn once() -> Option<u32> {
     Some(1)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
     Before,
@@ -57,7 +57,7 @@ pub enum Moment {
 }
 
 /// One death, before or after a write of the step log.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Crash {
     /// Kind of the operation whose write it is.

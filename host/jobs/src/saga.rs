@@ -64,7 +64,7 @@ pub trait Saga: Send + Sync {
     /// Kind of the operations that it runs, e.g. `server.create`.
     fn kind(&self) -> &'static str;
 
-    fn steps(&self) -> &'static [Step];
+    fn steps(&self) -> &[Step];
 
     /// Does the step, or with a token looks at how it stands. Repeated after a crash or a failure.
     async fn act(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome>;

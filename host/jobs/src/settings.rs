@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 /// Every value with its default; the comments say why it is what it is. Durations are milliseconds in the file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
     /// False: this process takes requests only; another one, on the same database, does the work.
@@ -18,23 +18,29 @@ pub struct Settings {
     pub claim_batch: u32,
     /// How long a burst of requests is gathered before it is leased in one write.
     #[serde(rename = "gather-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub gather: Duration,
     /// How often the database is asked for work that nobody in this process has announced (another process, a retry).
     #[serde(rename = "poll-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub poll: Duration,
     /// Life of a lease where several processes share a database: the longest time that work lies after a process died.
     #[serde(rename = "lease-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub lease: Duration,
     /// Log writes in one transaction at most.
     pub write_batch: usize,
     /// One driver call; a reply that takes longer counts as lost.
     #[serde(rename = "call-timeout-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub call_timeout: Duration,
     /// First pause before a pending step is looked at again: most simulated and many real steps are done by then.
     #[serde(rename = "pending-first-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub pending_first: Duration,
     /// The pauses grow by half up to this: a person waiting for a server sees no difference below it.
     #[serde(rename = "pending-max-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub pending_max: Duration,
     /// Attempts of a step whose failure may pass by itself.
     pub attempts: u32,
@@ -44,11 +50,14 @@ pub struct Settings {
     /// Pause after the first failure; it doubles with each further one, give or take a quarter, so that many operations that
     /// failed together don't come back together.
     #[serde(rename = "retry-first-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub retry_first: Duration,
     #[serde(rename = "retry-max-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub retry_max: Duration,
     /// How long a stopping process waits for the driver calls that it has begun.
     #[serde(rename = "drain-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
     pub drain: Duration,
 }
 

@@ -16,6 +16,7 @@ pub mod networks;
 pub mod nodes;
 pub mod operations;
 pub mod operations_log;
+pub mod operations_nodes;
 pub mod prices;
 pub mod quotas;
 pub mod servers;

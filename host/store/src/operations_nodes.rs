@@ -1,0 +1,137 @@
+//! What servers hold of their compute nodes, from placement to removal.
+
+use skyloom_model::Result;
+
+use crate::args;
+use crate::db::{Conn, Row};
+
+/// An amount of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    pub vcpus: i64,
+    pub memory_mib: i64,
+    pub disk_gib: i64,
+}
+
+/// A node that takes new servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    pub name: String,
+    /// What the platform has.
+    pub capacity: Amount,
+    /// What servers hold of it.
+    pub used: Amount,
+}
+
+fn amount(row: Row<'_>, from: usize) -> Result<Amount> {
+    Ok(Amount { vcpus: row.int(from)?, memory_mib: row.int(from + 1)?, disk_gib: row.int(from + 2)? })
+}
+
+/// What the server needs, with its zone: its flavor's processors and memory, and its volumes. None: there is no such server.
+pub async fn need(conn: &mut Conn, server_id: &str) -> Result<Option<(String, Amount)>> {
+    conn.optional(
+        "SELECT s.zone, s.vcpus, s.memory_mib, CAST((SELECT coalesce(sum(v.size_gib), 0) FROM volumes v \
+         WHERE v.server_id = s.id) AS BIGINT) FROM servers s WHERE s.id = $1 AND s.deleted = 0",
+        args![server_id],
+        |row| Ok((row.text(0)?, amount(row, 1)?)),
+    )
+    .await
+}
+
+/// The nodes of a zone that take new servers, by name.
+pub async fn candidates(conn: &mut Conn, zone: &str) -> Result<Vec<Candidate>> {
+    conn.all(
+        "SELECT n.name, n.vcpus, n.memory_mib, n.disk_gib, coalesce(u.vcpus, 0), coalesce(u.memory_mib, 0), \
+         coalesce(u.disk_gib, 0) FROM nodes n LEFT JOIN node_usage u ON u.node = n.name \
+         WHERE n.zone = $1 AND n.enabled = 1 ORDER BY n.name",
+        args![zone],
+        |row| Ok(Candidate { name: row.text(0)?, capacity: amount(row, 1)?, used: amount(row, 4)? }),
+    )
+    .await
+}
+
+/// The node on which the server has its place.
+pub async fn place_of(conn: &mut Conn, server_id: &str) -> Result<Option<String>> {
+    conn.optional("SELECT node FROM node_reservations WHERE server_id = $1", args![server_id], |row| row.text(0)).await
+}
+
+/// Reserves the server's need on the node, where it fits below `limit`. False: the node has become too full.
+pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, limit: Amount) -> Result<bool> {
+    tx.execute(
+        "INSERT INTO node_usage (node, vcpus, memory_mib, disk_gib) VALUES ($1, 0, 0, 0) ON CONFLICT (node) DO NOTHING",
+        args![node],
+    )
+    .await?;
+    let fits = tx
+        .execute(
+            "UPDATE node_usage SET vcpus = vcpus + $2, memory_mib = memory_mib + $3, disk_gib = disk_gib + $4 \
+             WHERE node = $1 AND vcpus + $2 <= $5 AND memory_mib + $3 <= $6 AND disk_gib + $4 <= $7",
+            args![
+                node,
+                need.vcpus,
+                need.memory_mib,
+                need.disk_gib,
+                limit.vcpus,
+                limit.memory_mib,
+                limit.disk_gib
+            ],
+        )
+        .await?;
+    if fits == 0 {
+        return Ok(false);
+    }
+    tx.execute(
+        "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) VALUES ($1, $2, $3, $4, $5)",
+        args![server_id, node, need.vcpus, need.memory_mib, need.disk_gib],
+    )
+    .await?;
+    Ok(true)
+}
+
+/// Frees what the server holds; nothing is no error.
+pub async fn release(tx: &mut Conn, server_id: &str) -> Result<()> {
+    let held = tx
+        .optional(
+            "SELECT node, vcpus, memory_mib, disk_gib FROM node_reservations WHERE server_id = $1",
+            args![server_id],
+            |row| Ok((row.text(0)?, amount(row, 1)?)),
+        )
+        .await?;
+    let Some((node, held)) = held else { return Ok(()) };
+    let gone = tx.execute("DELETE FROM node_reservations WHERE server_id = $1", args![server_id]).await?;
+    if gone == 1 {
+        tx.execute(
+            "UPDATE node_usage SET vcpus = vcpus - $2, memory_mib = memory_mib - $3, disk_gib = disk_gib - $4 \
+             WHERE node = $1",
+            args![&node, held.vcpus, held.memory_mib, held.disk_gib],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Nodes whose sum is not what their reservations come to: node, sum, reservations. For the reconciler and the tests.
+pub async fn differences(conn: &mut Conn) -> Result<Vec<(String, Amount, Amount)>> {
+    let rows = conn
+        .all(
+            "SELECT u.node, u.vcpus, u.memory_mib, u.disk_gib, CAST(coalesce(sum(r.vcpus), 0) AS BIGINT), \
+             CAST(coalesce(sum(r.memory_mib), 0) AS BIGINT), CAST(coalesce(sum(r.disk_gib), 0) AS BIGINT) \
+             FROM node_usage u LEFT JOIN node_reservations r ON r.node = u.node \
+             GROUP BY u.node, u.vcpus, u.memory_mib, u.disk_gib ORDER BY u.node",
+            &[],
+            |row| Ok((row.text(0)?, amount(row, 1)?, amount(row, 4)?)),
+        )
+        .await?;
+    Ok(rows.into_iter().filter(|(_, sum, reserved)| sum != reserved).collect())
+}
+
+/// Reservations whose server is gone. For the reconciler and the tests.
+pub async fn orphans(conn: &mut Conn) -> Result<Vec<String>> {
+    conn.all(
+        "SELECT r.server_id FROM node_reservations r LEFT JOIN servers s ON s.id = r.server_id AND s.deleted = 0 \
+         WHERE s.id IS NULL ORDER BY r.server_id",
+        &[],
+        |row| row.text(0),
+    )
+    .await
+}
