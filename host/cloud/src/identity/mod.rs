@@ -1,22 +1,119 @@
-#[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Settings {}
+//! Domains, projects, users, roles, tokens; who may do what.
 
-#[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Seed {}
+mod api;
+mod assignments;
+mod catalog;
+mod convert;
+mod domains;
+mod login;
+mod passwords;
+mod policy;
+mod projects;
+mod roles;
+mod seed;
+mod sessions;
+mod settings;
+mod throttle;
+mod users;
 
+#[cfg(test)]
+mod tests;
+
+pub use policy::{ADMIN, MEMBER, READER};
+pub use seed::Seed;
+pub use sessions::REVOCATION_BOUND;
+pub use settings::{Settings, Slowdown};
+
+use skyloom_model::{Error, ErrorCode, Result};
+use skyloom_store::Conn;
+use skyloom_store::listing::Page;
+
+use crate::Cloud;
+
+/// Caches and rules of this area.
 pub(crate) struct Identity {
-    #[allow(dead_code)]
     settings: Settings,
+    policy: policy::Policy,
+    passwords: passwords::Passwords,
+    throttle: throttle::Throttle,
+    sessions: sessions::Cache,
+    catalog: catalog::Catalog,
 }
 
 impl Identity {
-    pub(crate) fn new(settings: Settings) -> skyloom_model::Result<Self> {
-        Ok(Self { settings })
+    pub(crate) fn new(settings: Settings) -> Result<Self> {
+        settings.check()?;
+        Ok(Self {
+            policy: policy::Policy::new(&settings.operator_roles, &settings.policy)?,
+            passwords: passwords::Passwords::new(&settings)?,
+            throttle: throttle::Throttle::new(settings.slowdown.clone()),
+            sessions: sessions::Cache::new(),
+            catalog: catalog::Catalog::default(),
+            settings,
+        })
     }
 
-    pub(crate) async fn seed(&self, _tx: &mut skyloom_store::Conn, _seed: &Seed) -> skyloom_model::Result<()> {
-        Ok(())
+    pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed) -> Result<()> {
+        seed::seed(self, tx, seed).await
+    }
+}
+
+impl Cloud {
+    fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+}
+
+/// Ids of this area are 32 hex digits, so that they are one and the same on every face.
+fn new_id() -> String {
+    skyloom_model::new_id().replace('-', "")
+}
+
+/// A name: something other than blanks, at most `max` characters.
+fn check_name(field: &str, name: &str, max: usize) -> Result<()> {
+    if name.trim().is_empty() {
+        return Err(Error::invalid(field, format!("The {field} must not be empty.")));
+    }
+    check_length(field, name, max)
+}
+
+fn check_length(field: &str, text: &str, max: usize) -> Result<()> {
+    if text.chars().count() > max {
+        return Err(Error::invalid(field, format!("The {field} must have at most {max} characters.")));
+    }
+    // PostgreSQL has no such text.
+    if text.contains('\0') {
+        return Err(Error::invalid(field, format!("The {field} must not hold a NUL character.")));
+    }
+    Ok(())
+}
+
+/// Longest description, in characters.
+const MAX_DESCRIPTION: usize = 65_535;
+/// Longest name of a domain or project, in characters.
+const MAX_PLACE_NAME: usize = 64;
+/// Longest name of a user or role, in characters.
+const MAX_NAME: usize = 255;
+
+/// A kind and a name that is taken, as the caller knows it.
+fn taken(kind: &str, name: &str) -> impl Fn(Error) -> Error {
+    let text = format!("A {kind} named {name} exists already.");
+    let kind = kind.to_owned();
+    let name = name.to_owned();
+    move |error| {
+        if error.code == ErrorCode::AlreadyExists {
+            Error::new(ErrorCode::AlreadyExists, text.clone()).with_resource(kind.clone(), name.clone())
+        } else {
+            error
+        }
+    }
+}
+
+/// A page by name ascending, the only order that there is.
+fn page(request: skyloom_runtime::bindings::types::common::PageRequest) -> Page {
+    Page {
+        limit: request.limit,
+        marker: request.marker,
+        sort: request.sort.into_iter().map(|key| (key.field, key.descending)).collect(),
     }
 }

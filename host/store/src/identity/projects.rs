@@ -2,7 +2,7 @@ use skyloom_model::{Error, Result, Timestamp};
 
 use super::{Filter, PlacedReference, Reference};
 use crate::listing::{Key, Listed, Page, Query};
-use crate::{Conn, Row, args, dialect};
+use crate::{Conn, Row, args};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Project {
@@ -76,8 +76,7 @@ pub async fn find(conn: &mut Conn, reference: PlacedReference<'_>) -> Result<Opt
 
 /// Holds the project's row until the commit, so that what is counted by project stays true. False: there is none.
 pub async fn lock(conn: &mut Conn, id: &str) -> Result<bool> {
-    let sql = format!("SELECT id FROM projects WHERE id = $1{}", dialect::for_update(conn.is_postgres()));
-    Ok(conn.optional(sql, args![id], |row| row.text(0)).await?.is_some())
+    super::lock(conn, "projects", id).await
 }
 
 /// By name ascending. A `parent_id` that is a domain's means the projects directly below it.

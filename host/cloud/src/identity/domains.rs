@@ -1,0 +1,114 @@
+use skyloom_model::{Action, Error, ErrorCode, Result, Scope, Timestamp};
+use skyloom_runtime::bindings::cloud::identity as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::Conn;
+use skyloom_store::identity::{Domain, Filter, domains, lock, projects, tokens};
+
+use super::{MAX_DESCRIPTION, MAX_PLACE_NAME, check_length, check_name, new_id, page, taken};
+use crate::Cloud;
+
+pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Domain> {
+    domains::get(conn, id).await?.ok_or_else(|| Error::not_found("domain", id))
+}
+
+fn apply(domain: &mut Domain, write: wit::DomainWrite) -> Result<()> {
+    if let Some(name) = write.name {
+        check_name("name", &name, MAX_PLACE_NAME)?;
+        domain.name = name;
+    }
+    if let Some(description) = write.description {
+        check_length("description", &description, MAX_DESCRIPTION)?;
+        domain.description = description;
+    }
+    domain.enabled = write.enabled.unwrap_or(domain.enabled);
+    Ok(())
+}
+
+impl Cloud {
+    pub(super) async fn domain_list(
+        &self,
+        context: &CallContext,
+        filter: Filter,
+        request: PageRequest,
+    ) -> Result<Vec<Domain>> {
+        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        let mut conn = self.db().read().await?;
+        Ok(domains::list(&mut conn, &filter, &page(request)).await?.items)
+    }
+
+    /// Enabled ones in which the caller has a role.
+    pub(super) async fn domain_list_own(&self, context: &CallContext) -> Result<Vec<Domain>> {
+        self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
+        let filter =
+            Filter { user_id: Some(context.caller()?.user.id.clone()), enabled: Some(true), ..Filter::default() };
+        let mut conn = self.db().read().await?;
+        Ok(domains::list(&mut conn, &filter, &skyloom_store::listing::Page::default()).await?.items)
+    }
+
+    /// Everybody sees the domain of the own token.
+    pub(super) async fn domain_get(&self, context: &CallContext, id: &str) -> Result<Domain> {
+        self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
+        let own = match &context.caller()?.scope {
+            Scope::Domain(domain) => domain.id == id,
+            Scope::Project(project) => project.domain.id == id,
+            Scope::Unscoped | Scope::System => false,
+        };
+        if !own {
+            self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        }
+        found(&mut self.db().read().await?, id).await
+    }
+
+    pub(super) async fn domain_create(&self, context: &CallContext, write: wit::DomainWrite) -> Result<Domain> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        if write.name.is_none() {
+            return Err(Error::invalid("name", "The name is missing."));
+        }
+        let mut domain = Domain { id: new_id(), name: String::new(), description: String::new(), enabled: true };
+        apply(&mut domain, write)?;
+        let mut tx = self.db().begin().await?;
+        domains::insert(&mut tx, &domain, Timestamp::now()).await.map_err(taken("domain", &domain.name))?;
+        tx.commit().await?;
+        Ok(domain)
+    }
+
+    /// Disabling it revokes the tokens of its users and those that are scoped to it or its projects.
+    pub(super) async fn domain_update(
+        &self,
+        context: &CallContext,
+        id: &str,
+        write: wit::DomainWrite,
+    ) -> Result<Domain> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let mut tx = self.db().begin().await?;
+        lock(&mut tx, "domains", id).await?;
+        let mut domain = found(&mut tx, id).await?;
+        apply(&mut domain, write)?;
+        domains::update(&mut tx, &domain).await.map_err(taken("domain", &domain.name))?;
+        if !domain.enabled {
+            tokens::revoke_of_domain(&mut tx, id).await?;
+        }
+        tx.commit().await?;
+        self.identity().sessions.forget_all();
+        Ok(domain)
+    }
+
+    pub(super) async fn domain_delete(&self, context: &CallContext, id: &str) -> Result<()> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let mut tx = self.db().begin().await?;
+        lock(&mut tx, "domains", id).await?;
+        if found(&mut tx, id).await?.enabled {
+            let text = "A domain that is enabled cannot be deleted; disable it first.";
+            return Err(Error::new(ErrorCode::WrongState, text).with_resource("domain", id));
+        }
+        for project in projects::ids_of_domain(&mut tx, id).await? {
+            projects::lock(&mut tx, &project).await?;
+            super::projects::check_unused(&mut tx, &project).await?;
+        }
+        domains::delete(&mut tx, id).await?;
+        tx.commit().await?;
+        self.identity().sessions.forget_all();
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Passwords: argon2id, few at a time, off the threads that serve requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::rand_core::OsRng;
+use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use skyloom_model::{Error, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Settings;
+
+/// Longest password, in bytes.
+const MAX_PASSWORD: usize = 1024;
+/// Longest wait for a turn.
+const TURN: Duration = Duration::from_secs(15);
+
+pub(super) struct Passwords {
+    turns: Arc<Semaphore>,
+    hasher: Argon2<'static>,
+    /// What a login is compared with where there is no hash, so that it takes the same time.
+    dummy: Arc<str>,
+}
+
+/// The right to hash one password.
+pub(super) struct Turn(OwnedSemaphorePermit);
+
+impl Passwords {
+    pub(super) fn new(settings: &Settings) -> Result<Self> {
+        // 19 MiB, two passes, one lane: the least that OWASP's cheat sheet asks of argon2id.
+        let (memory, passes) = if settings.insecure_test_password_cost { (8, 1) } else { (19 * 1024, 2) };
+        let params = Params::new(memory, passes, 1, Some(32)).map_err(Error::internal)?;
+        // No password is known to give these bytes.
+        let dummy = format!("$argon2id$v=19$m={memory},t={passes},p=1$c2t5bG9vbWR1bW15c2FsdA${}", "A".repeat(43));
+        PasswordHash::new(&dummy).map_err(Error::internal)?;
+        Ok(Self {
+            turns: Arc::new(Semaphore::new(settings.password_hashing as usize)),
+            hasher: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            dummy: dummy.into(),
+        })
+    }
+
+    /// Waits for a turn; `unavailable` when too many others wait.
+    pub(super) async fn turn(&self) -> Result<Turn> {
+        match tokio::time::timeout(TURN, self.turns.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Turn(permit)),
+            Ok(Err(error)) => Err(Error::internal(error)),
+            Err(_) => Err(Error::unavailable("too many passwords to hash")),
+        }
+    }
+
+    /// A new hash, as a PHC string.
+    pub(super) async fn hash(&self, password: Arc<str>) -> Result<String> {
+        let turn = self.turn().await?;
+        let hasher = self.hasher.clone();
+        blocking(turn, move || {
+            let salt = SaltString::generate(&mut OsRng);
+            hasher.hash_password(password.as_bytes(), &salt).map(|hash| hash.to_string()).map_err(Error::internal)
+        })
+        .await?
+    }
+
+    /// Whether the password is right. Without a hash it isn't, in the same time.
+    pub(super) async fn verify(&self, turn: Turn, password: Arc<str>, hash: Option<String>) -> Result<bool> {
+        let hasher = self.hasher.clone();
+        let known = hash.is_some();
+        let hash = hash.map_or_else(|| self.dummy.clone(), Arc::from);
+        let matches = blocking(turn, move || {
+            let parsed = PasswordHash::new(&hash).map_err(Error::internal)?;
+            Ok::<_, Error>(hasher.verify_password(password.as_bytes(), &parsed).is_ok())
+        })
+        .await??;
+        Ok(matches && known)
+    }
+}
+
+/// The turn lasts as long as the work, even when nobody waits for it any more.
+async fn blocking<T: Send + 'static>(turn: Turn, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(turn.0);
+        done
+    })
+    .await
+    .map_err(Error::internal)
+}
+
+/// What a password must be.
+pub(super) fn check(field: &str, password: &str) -> Result<()> {
+    if password.is_empty() {
+        return Err(Error::invalid(field, "The password must not be empty."));
+    }
+    if password.len() > MAX_PASSWORD {
+        return Err(Error::invalid(field, format!("The password must have at most {MAX_PASSWORD} bytes.")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_fits_its_own_hash_only() {
+        let settings = Settings { insecure_test_password_cost: true, ..Settings::default() };
+        let passwords = Passwords::new(&settings).expect("passwords");
+        let hash = passwords.hash("right".into()).await.expect("hash");
+        assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hash}");
+        assert_ne!(hash, passwords.hash("right".into()).await.expect("hash"), "each hash has its own salt");
+        for (password, hash, expected) in
+            [("right", Some(hash.clone()), true), ("wrong", Some(hash), false), ("right", None, false)]
+        {
+            let turn = passwords.turn().await.expect("turn");
+            assert_eq!(passwords.verify(turn, password.into(), hash).await.expect("verify"), expected, "{password}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_default_cost_is_the_real_one_and_the_dummy_costs_the_same() {
+        let passwords = Passwords::new(&Settings::default()).expect("passwords");
+        let hash = passwords.hash("x".into()).await.expect("hash");
+        let cost = "$argon2id$v=19$m=19456,t=2,p=1$";
+        assert!(hash.starts_with(cost) && passwords.dummy.starts_with(cost));
+        assert_eq!(
+            hash.len() - hash.rfind('$').expect("$"),
+            passwords.dummy.len() - passwords.dummy.rfind('$').expect("$")
+        );
+    }
+
+    #[tokio::test]
+    async fn only_so_many_at_once() {
+        let passwords = Passwords::new(&Settings { password_hashing: 1, ..Settings::default() }).expect("passwords");
+        let turn = passwords.turn().await.expect("turn");
+        assert_eq!(passwords.turns.available_permits(), 0);
+        drop(turn);
+        assert_eq!(passwords.turns.available_permits(), 1);
+    }
+}

@@ -1,0 +1,233 @@
+use skyloom_model::{Action, Caller, Error, ErrorCode, Result, Scope, Timestamp};
+use skyloom_runtime::bindings::cloud::identity as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::Conn;
+use skyloom_store::identity::{Filter, Project, projects, tokens};
+use skyloom_store::listing::{MAX_PAGE, Page};
+
+use super::{MAX_DESCRIPTION, MAX_NAME, MAX_PLACE_NAME, check_length, check_name, domains, new_id, page, taken, users};
+use crate::Cloud;
+
+/// How many projects may stand in a line below a domain.
+const MAX_DEPTH: usize = 5;
+/// How many tags a project may have.
+const MAX_TAGS: usize = 80;
+
+pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Project> {
+    projects::get(conn, id).await?.ok_or_else(|| Error::not_found("project", id))
+}
+
+pub(super) async fn check_unused(conn: &mut Conn, id: &str) -> Result<()> {
+    match projects::in_use(conn, id).await? {
+        None => Ok(()),
+        Some(what) => {
+            let text = format!("The project {id} cannot be deleted: it still has {what}.");
+            Err(Error::new(ErrorCode::InUse, text).with_resource("project", id))
+        }
+    }
+}
+
+fn wrong_state(id: &str, text: impl Into<String>) -> Error {
+    Error::new(ErrorCode::WrongState, text).with_resource("project", id)
+}
+
+/// The domain of somebody who doesn't name one: that of the token's scope, else the user's.
+pub(super) fn domain_of(caller: &Caller) -> &str {
+    match &caller.scope {
+        Scope::Domain(domain) => &domain.id,
+        Scope::Project(project) => &project.domain.id,
+        Scope::Unscoped | Scope::System => &caller.user.domain.id,
+    }
+}
+
+fn check_tags(tags: &[String]) -> Result<()> {
+    if tags.len() > MAX_TAGS {
+        return Err(Error::invalid("tags", format!("A project has at most {MAX_TAGS} tags.")));
+    }
+    for (index, tag) in tags.iter().enumerate() {
+        check_name("tags", tag, MAX_NAME)?;
+        if tag.contains([',', '/']) {
+            return Err(Error::invalid("tags", "A tag must hold neither a comma nor a slash."));
+        }
+        if tags[..index].contains(tag) {
+            return Err(Error::invalid("tags", format!("The tag {tag} is there twice.")));
+        }
+    }
+    Ok(())
+}
+
+/// What an update may change.
+fn apply(project: &mut Project, write: wit::ProjectWrite) -> Result<()> {
+    if let Some(name) = write.name {
+        check_name("name", &name, MAX_PLACE_NAME)?;
+        project.name = name;
+    }
+    if let Some(description) = write.description {
+        check_length("description", &description, MAX_DESCRIPTION)?;
+        project.description = description;
+    }
+    if let Some(tags) = write.tags {
+        check_tags(&tags)?;
+        project.tags = tags;
+    }
+    project.enabled = write.enabled.unwrap_or(project.enabled);
+    Ok(())
+}
+
+/// A parent that is the domain means none.
+async fn check_parent(conn: &mut Conn, project: &Project) -> Result<()> {
+    let Some(parent_id) = &project.parent_id else { return Ok(()) };
+    let mut above = found(conn, parent_id).await?;
+    if above.domain_id != project.domain_id {
+        return Err(Error::invalid("parent-id", "The parent is in another domain."));
+    }
+    if project.enabled && !above.enabled {
+        return Err(wrong_state(&above.id, "The parent project is disabled."));
+    }
+    for _ in 0..MAX_DEPTH - 1 {
+        let Some(next) = &above.parent_id else { return Ok(()) };
+        above = found(conn, next).await?;
+    }
+    let text = format!("Projects stand at most {MAX_DEPTH} deep below their domain.");
+    Err(wrong_state(parent_id, text))
+}
+
+impl Cloud {
+    pub(super) async fn project_list(
+        &self,
+        context: &CallContext,
+        filter: Filter,
+        request: PageRequest,
+    ) -> Result<Vec<Project>> {
+        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        let mut conn = self.db().read().await?;
+        Ok(projects::list(&mut conn, &filter, &page(request)).await?.items)
+    }
+
+    /// Enabled ones in which the caller has a role.
+    pub(super) async fn project_list_own(&self, context: &CallContext) -> Result<Vec<Project>> {
+        self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
+        let user_id = Some(context.caller()?.user.id.clone());
+        self.projects_of(Filter { user_id, enabled: Some(true), ..Filter::default() }).await
+    }
+
+    pub(super) async fn project_list_of_user(&self, context: &CallContext, user_id: &str) -> Result<Vec<Project>> {
+        self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
+        if context.caller()?.user.id != user_id {
+            self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        }
+        users::found(&mut self.db().read().await?, user_id).await?;
+        self.projects_of(Filter { user_id: Some(user_id.to_owned()), ..Filter::default() }).await
+    }
+
+    /// All of them, a page a query.
+    async fn projects_of(&self, filter: Filter) -> Result<Vec<Project>> {
+        let mut conn = self.db().read().await?;
+        let mut all = Vec::new();
+        let mut marker = None;
+        loop {
+            let listed = projects::list(&mut conn, &filter, &Page { limit: MAX_PAGE, marker, sort: vec![] }).await?;
+            all.extend(listed.items);
+            marker = listed.next;
+            if marker.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Everybody sees the project of the own token.
+    pub(super) async fn project_get(&self, context: &CallContext, id: &str) -> Result<Project> {
+        self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
+        if context.caller()?.project_id() != Some(id) {
+            self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        }
+        found(&mut self.db().read().await?, id).await
+    }
+
+    pub(super) async fn project_create(&self, context: &CallContext, mut write: wit::ProjectWrite) -> Result<Project> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        if write.name.is_none() {
+            return Err(Error::invalid("name", "The name is missing."));
+        }
+        let mut tx = self.db().begin().await?;
+        let domain_id = match (write.domain_id.take(), &write.parent_id) {
+            (Some(domain), _) => domain,
+            // A parent tells the domain, be it a project or the domain itself.
+            (None, Some(parent)) => {
+                projects::get(&mut tx, parent).await?.map_or(parent.clone(), |found| found.domain_id)
+            }
+            (None, None) => domain_of(context.caller()?).to_owned(),
+        };
+        domains::found(&mut tx, &domain_id).await?;
+        let parent_id = write.parent_id.take().filter(|parent| *parent != domain_id);
+        let mut project = Project {
+            id: new_id(),
+            domain_id,
+            name: String::new(),
+            description: String::new(),
+            enabled: true,
+            parent_id,
+            tags: Vec::new(),
+        };
+        apply(&mut project, write)?;
+        check_parent(&mut tx, &project).await?;
+        projects::insert(&mut tx, &project, Timestamp::now()).await.map_err(taken("project", &project.name))?;
+        tx.commit().await?;
+        Ok(project)
+    }
+
+    /// Neither domain nor parent can change. Disabling it revokes the tokens that are scoped to it.
+    pub(super) async fn project_update(
+        &self,
+        context: &CallContext,
+        id: &str,
+        write: wit::ProjectWrite,
+    ) -> Result<Project> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let mut tx = self.db().begin().await?;
+        projects::lock(&mut tx, id).await?;
+        let mut project = found(&mut tx, id).await?;
+        if write.domain_id.as_ref().is_some_and(|domain| *domain != project.domain_id) {
+            return Err(Error::invalid("domain-id", "The domain of a project cannot be changed."));
+        }
+        let parent = project.parent_id.as_ref().unwrap_or(&project.domain_id);
+        if write.parent_id.as_ref().is_some_and(|wanted| wanted != parent) {
+            return Err(Error::invalid("parent-id", "The parent of a project cannot be changed."));
+        }
+        let was_enabled = project.enabled;
+        apply(&mut project, write)?;
+        if !project.enabled && projects::children(&mut tx, id, true).await? > 0 {
+            return Err(wrong_state(
+                id,
+                format!("The project {id} has enabled projects below it; disable them first."),
+            ));
+        }
+        if project.enabled && !was_enabled {
+            check_parent(&mut tx, &project).await?;
+        }
+        projects::update(&mut tx, &project).await.map_err(taken("project", &project.name))?;
+        if !project.enabled {
+            tokens::revoke_of_project(&mut tx, id).await?;
+        }
+        tx.commit().await?;
+        self.identity().sessions.forget_all();
+        Ok(project)
+    }
+
+    pub(super) async fn project_delete(&self, context: &CallContext, id: &str) -> Result<()> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let mut tx = self.db().begin().await?;
+        if !projects::lock(&mut tx, id).await? {
+            return Err(Error::not_found("project", id));
+        }
+        if projects::children(&mut tx, id, false).await? > 0 {
+            return Err(wrong_state(id, format!("The project {id} has projects below it.")));
+        }
+        check_unused(&mut tx, id).await?;
+        projects::delete(&mut tx, id).await?;
+        tx.commit().await?;
+        self.identity().sessions.forget_all();
+        Ok(())
+    }
+}

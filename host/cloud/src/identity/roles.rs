@@ -1,0 +1,94 @@
+use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
+use skyloom_runtime::bindings::cloud::identity as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::Conn;
+use skyloom_store::identity::{Role, lock, roles};
+
+use super::{MAX_DESCRIPTION, MAX_NAME, check_length, check_name, new_id, page, taken};
+use crate::Cloud;
+
+pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Role> {
+    roles::get(conn, id).await?.ok_or_else(|| Error::not_found("role", id))
+}
+
+fn apply(role: &mut Role, write: wit::RoleWrite) -> Result<()> {
+    if let Some(name) = write.name {
+        check_name("name", &name, MAX_NAME)?;
+        role.name = name;
+    }
+    if let Some(description) = write.description {
+        check_length("description", &description, MAX_DESCRIPTION)?;
+        role.description = Some(description);
+    }
+    Ok(())
+}
+
+/// A role that may be changed.
+async fn changeable(conn: &mut Conn, id: &str) -> Result<Role> {
+    lock(conn, "roles", id).await?;
+    let role = found(conn, id).await?;
+    if role.immutable {
+        let text = format!("The role {} is immutable: the policy names it.", role.name);
+        return Err(Error::new(ErrorCode::WrongState, text).with_resource("role", id));
+    }
+    Ok(role)
+}
+
+impl Cloud {
+    /// Roles belong to no domain: with one, the list is empty.
+    pub(super) async fn role_list(
+        &self,
+        context: &CallContext,
+        name: Option<String>,
+        domain_id: Option<String>,
+        request: PageRequest,
+    ) -> Result<Vec<Role>> {
+        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        if domain_id.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut conn = self.db().read().await?;
+        Ok(roles::list(&mut conn, name.as_deref(), &page(request)).await?.items)
+    }
+
+    pub(super) async fn role_get(&self, context: &CallContext, id: &str) -> Result<Role> {
+        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        found(&mut self.db().read().await?, id).await
+    }
+
+    pub(super) async fn role_create(&self, context: &CallContext, write: wit::RoleWrite) -> Result<Role> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        if write.name.is_none() {
+            return Err(Error::invalid("name", "The name is missing."));
+        }
+        let mut role = Role { id: new_id(), name: String::new(), description: None, immutable: false };
+        apply(&mut role, write)?;
+        let mut tx = self.db().begin().await?;
+        roles::insert(&mut tx, &role, Timestamp::now()).await.map_err(taken("role", &role.name))?;
+        tx.commit().await?;
+        Ok(role)
+    }
+
+    pub(super) async fn role_update(&self, context: &CallContext, id: &str, write: wit::RoleWrite) -> Result<Role> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let mut tx = self.db().begin().await?;
+        let mut role = changeable(&mut tx, id).await?;
+        apply(&mut role, write)?;
+        roles::update(&mut tx, &role).await.map_err(taken("role", &role.name))?;
+        tx.commit().await?;
+        self.identity().sessions.forget_all();
+        Ok(role)
+    }
+
+    /// With every grant of it.
+    pub(super) async fn role_delete(&self, context: &CallContext, id: &str) -> Result<()> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let mut tx = self.db().begin().await?;
+        changeable(&mut tx, id).await?;
+        roles::delete(&mut tx, id).await?;
+        tx.commit().await?;
+        self.identity().sessions.forget_all();
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! What a fresh cloud begins with.
+
+use std::sync::Arc;
+
+use skyloom_model::{Result, Timestamp};
+use skyloom_store::Conn;
+use skyloom_store::identity::{Domain, Project, Role, Target, User, assignments, domains, projects, roles, users};
+
+use super::{ADMIN, Identity, MEMBER, READER, new_id, passwords};
+
+/// The `[seed.identity]` table: the first domain, its projects, the three roles, and the first operator.
+#[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Seed {
+    pub domain_id: String,
+    pub domain_name: String,
+    pub admin_user: String,
+    /// Without it nobody can log in until a password is set in another way.
+    pub admin_password: Option<String>,
+    /// The project in which the first operator is one.
+    pub admin_project: String,
+    /// More projects; the first operator gets the same role in each.
+    pub projects: Vec<String>,
+}
+
+impl std::fmt::Debug for Seed {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Seed").field("admin_user", &self.admin_user).finish_non_exhaustive()
+    }
+}
+
+impl Default for Seed {
+    fn default() -> Self {
+        Self {
+            domain_id: "default".to_owned(),
+            domain_name: "Default".to_owned(),
+            admin_user: "admin".to_owned(),
+            admin_password: None,
+            admin_project: "admin".to_owned(),
+            projects: vec!["demo".to_owned()],
+        }
+    }
+}
+
+pub(super) async fn seed(identity: &Identity, tx: &mut Conn, seed: &Seed) -> Result<()> {
+    let now = Timestamp::now();
+    let domain = Domain {
+        id: seed.domain_id.clone(),
+        name: seed.domain_name.clone(),
+        description: "The default domain".to_owned(),
+        enabled: true,
+    };
+    domains::insert(tx, &domain, now).await?;
+    let mut admin_role = String::new();
+    for name in [ADMIN, MEMBER, READER] {
+        let role = Role { id: new_id(), name: name.to_owned(), description: None, immutable: true };
+        roles::insert(tx, &role, now).await?;
+        if name == ADMIN {
+            admin_role = role.id;
+        }
+    }
+    let admin = admin(identity, tx, seed, now).await?;
+    for name in std::iter::once(&seed.admin_project).chain(&seed.projects) {
+        let project = Project {
+            id: new_id(),
+            domain_id: seed.domain_id.clone(),
+            name: name.clone(),
+            description: String::new(),
+            enabled: true,
+            parent_id: None,
+            tags: Vec::new(),
+        };
+        projects::insert(tx, &project, now).await?;
+        assignments::grant(tx, &admin, &Target::Project(project.id), &admin_role).await?;
+    }
+    assignments::grant(tx, &admin, &Target::System, &admin_role).await
+}
+
+/// Gives the id of the first operator.
+async fn admin(identity: &Identity, tx: &mut Conn, seed: &Seed, now: Timestamp) -> Result<String> {
+    let user = User {
+        id: new_id(),
+        domain_id: seed.domain_id.clone(),
+        name: seed.admin_user.clone(),
+        enabled: true,
+        default_project_id: None,
+        description: None,
+        email: None,
+        password_changed_at: None,
+    };
+    users::insert(tx, &user, now).await?;
+    match &seed.admin_password {
+        Some(password) => {
+            passwords::check("admin-password", password)?;
+            let hash = identity.passwords.hash(Arc::from(password.as_str())).await?;
+            users::set_password(tx, &user.id, &hash, now).await?;
+        }
+        None => tracing::warn!(user = seed.admin_user, "the first operator has no password"),
+    }
+    Ok(user.id)
+}

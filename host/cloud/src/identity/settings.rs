@@ -1,0 +1,78 @@
+//! The `[identity]` table of the deployment file.
+
+use std::collections::BTreeMap;
+
+use skyloom_model::{Error, Result};
+
+#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// How long a token is valid.
+    pub token_lifetime_seconds: u32,
+    /// Roles that make their holder an operator of the whole cloud.
+    pub operator_roles: Vec<String>,
+    /// By action (e.g. `flavors:write`): the roles that may do it, instead of the default. Operators always may.
+    pub policy: BTreeMap<String, Vec<String>>,
+    /// How many passwords are hashed at once. Each takes 19 MiB while it lasts.
+    pub password_hashing: u32,
+    /// FOR TESTS ONLY: hash passwords so cheaply that they can be guessed.
+    pub insecure_test_password_cost: bool,
+    /// How failed logins are slowed.
+    pub slowdown: Slowdown,
+}
+
+/// Failed logins of one user from one address: the first ones are free, then each has to wait longer than the one before.
+#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Slowdown {
+    pub free_failures: u32,
+    /// Between the first two that are not free; doubles with each failure.
+    pub first_delay_ms: u32,
+    /// What the delay grows to, and the longest that a login is held before it is refused as one too many.
+    pub longest_delay_ms: u32,
+    /// How many logins may be held at once.
+    pub held: u32,
+    /// How many pairs of user and address are remembered; beyond it the least used are forgotten.
+    pub remembered: u32,
+    /// After this time without a login a pair is forgotten.
+    pub forget_seconds: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            token_lifetime_seconds: 24 * 3600,
+            operator_roles: vec![super::ADMIN.to_owned()],
+            policy: BTreeMap::new(),
+            password_hashing: 2,
+            insecure_test_password_cost: false,
+            slowdown: Slowdown::default(),
+        }
+    }
+}
+
+impl Default for Slowdown {
+    fn default() -> Self {
+        Self {
+            free_failures: 5,
+            first_delay_ms: 500,
+            longest_delay_ms: 8000,
+            held: 64,
+            remembered: 10_000,
+            forget_seconds: 900,
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn check(&self) -> Result<()> {
+        if self.token_lifetime_seconds == 0 || self.password_hashing == 0 {
+            let text = "[identity] token-lifetime-seconds and password-hashing are at least 1";
+            return Err(Error::invalid("identity", text));
+        }
+        if self.operator_roles.is_empty() {
+            return Err(Error::invalid("identity", "[identity] operator-roles names at least one role"));
+        }
+        Ok(())
+    }
+}

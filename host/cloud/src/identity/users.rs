@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
+use skyloom_runtime::bindings::cloud::identity as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::Conn;
+use skyloom_store::identity::{Filter, PlacedReference, User, lock, tokens, users};
+
+use super::{MAX_DESCRIPTION, MAX_NAME, check_length, check_name, domains, new_id, page, passwords, projects, taken};
+use crate::Cloud;
+
+pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<User> {
+    users::get(conn, id).await?.ok_or_else(|| Error::not_found("user", id))
+}
+
+/// All but domain and password.
+fn apply(user: &mut User, write: wit::UserWrite) -> Result<()> {
+    if let Some(name) = write.name {
+        check_name("name", &name, MAX_NAME)?;
+        user.name = name;
+    }
+    if let Some(description) = write.description {
+        check_length("description", &description, MAX_DESCRIPTION)?;
+        user.description = Some(description);
+    }
+    if let Some(email) = write.email {
+        check_length("email", &email, MAX_NAME)?;
+        user.email = Some(email);
+    }
+    // Whether the project is there and open to the user is asked at each login: one that isn't counts as none.
+    if let Some(project) = write.default_project_id {
+        check_length("default-project-id", &project, MAX_NAME)?;
+        user.default_project_id = Some(project).filter(|id| !id.is_empty());
+    }
+    user.enabled = write.enabled.unwrap_or(user.enabled);
+    Ok(())
+}
+
+impl Cloud {
+    pub(super) async fn user_list(
+        &self,
+        context: &CallContext,
+        filter: Filter,
+        request: PageRequest,
+    ) -> Result<Vec<User>> {
+        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        let mut conn = self.db().read().await?;
+        Ok(users::list(&mut conn, &filter, &page(request)).await?.items)
+    }
+
+    /// Everybody sees the own user.
+    pub(super) async fn user_get(&self, context: &CallContext, id: &str) -> Result<User> {
+        self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
+        if context.caller()?.user.id != id {
+            self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        }
+        found(&mut self.db().read().await?, id).await
+    }
+
+    /// The hash of a password that the write brings. Made before the transaction: it takes long.
+    async fn hash_of(&self, context: &CallContext, write: &wit::UserWrite) -> Result<Option<String>> {
+        let Some(handle) = &write.password else { return Ok(None) };
+        let password = context.secret("password", handle)?;
+        passwords::check("password", &password)?;
+        self.identity().passwords.hash(password).await.map(Some)
+    }
+
+    pub(super) async fn user_create(&self, context: &CallContext, mut write: wit::UserWrite) -> Result<User> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        if write.name.is_none() {
+            return Err(Error::invalid("name", "The name is missing."));
+        }
+        let caller = context.caller()?;
+        let domain_id = write.domain_id.take().unwrap_or_else(|| projects::domain_of(caller).to_owned());
+        let hash = self.hash_of(context, &write).await?;
+        let mut user = User {
+            id: new_id(),
+            domain_id,
+            name: String::new(),
+            enabled: true,
+            default_project_id: None,
+            description: None,
+            email: None,
+            password_changed_at: None,
+        };
+        apply(&mut user, write)?;
+        let now = Timestamp::now();
+        let mut tx = self.db().begin().await?;
+        domains::found(&mut tx, &user.domain_id).await?;
+        users::insert(&mut tx, &user, now).await.map_err(taken("user", &user.name))?;
+        if let Some(hash) = hash {
+            users::set_password(&mut tx, &user.id, &hash, now).await?;
+            user.password_changed_at = Some(now);
+        }
+        tx.commit().await?;
+        Ok(user)
+    }
+
+    /// The domain cannot change. Disabling the user or setting a password revokes the user's tokens.
+    pub(super) async fn user_update(&self, context: &CallContext, id: &str, write: wit::UserWrite) -> Result<User> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let hash = self.hash_of(context, &write).await?;
+        let mut tx = self.db().begin().await?;
+        lock(&mut tx, "users", id).await?;
+        let mut user = found(&mut tx, id).await?;
+        if write.domain_id.as_ref().is_some_and(|domain| *domain != user.domain_id) {
+            return Err(Error::invalid("domain-id", "The domain of a user cannot be changed."));
+        }
+        apply(&mut user, write)?;
+        users::update(&mut tx, &user).await.map_err(taken("user", &user.name))?;
+        if let Some(hash) = &hash {
+            let now = Timestamp::now();
+            users::set_password(&mut tx, id, hash, now).await?;
+            user.password_changed_at = Some(now);
+        }
+        if hash.is_some() || !user.enabled {
+            tokens::revoke_of_user(&mut tx, id).await?;
+        }
+        tx.commit().await?;
+        self.identity().sessions.forget_all();
+        Ok(user)
+    }
+
+    pub(super) async fn user_delete(&self, context: &CallContext, id: &str) -> Result<()> {
+        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let mut tx = self.db().begin().await?;
+        if users::delete(&mut tx, id).await? == 0 {
+            return Err(Error::not_found("user", id));
+        }
+        tx.commit().await?;
+        self.identity().sessions.forget_all();
+        Ok(())
+    }
+
+    /// By the user: needs the old one. A wrong one is slowed as at a login.
+    pub(super) async fn password_change(
+        &self,
+        context: &CallContext,
+        user_id: &str,
+        original: &str,
+        password: &str,
+    ) -> Result<()> {
+        self.permit(context.caller.as_deref(), Action::PasswordChange)?;
+        if context.caller()?.user.id != user_id {
+            let text = "The password of another user cannot be changed in this way.";
+            return Err(Error::new(ErrorCode::Forbidden, text));
+        }
+        let original = context.secret("original", original)?;
+        let password: Arc<str> = context.secret("password", password)?;
+        passwords::check("password", &password)?;
+        if original == password {
+            return Err(Error::invalid("password", "The new password must differ from the old one."));
+        }
+        self.check_password(context, PlacedReference::Id(user_id), original).await?;
+        let hash = self.identity().passwords.hash(password).await?;
+        let mut tx = self.db().begin().await?;
+        if users::set_password(&mut tx, user_id, &hash, Timestamp::now()).await? == 0 {
+            return Err(Error::not_found("user", user_id));
+        }
+        tokens::revoke_of_user(&mut tx, user_id).await?;
+        tx.commit().await?;
+        self.identity().sessions.forget_all();
+        Ok(())
+    }
+}
