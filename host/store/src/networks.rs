@@ -16,12 +16,12 @@ pub use groups::{
     group_in_use, insert_group, insert_rule, list_groups, list_rules, resolve_groups, update_group,
 };
 pub use network::{
-    Network, NetworkFilter, delete_network, get_network, insert_network, list_networks, network_in_use,
-    networks_for_servers, update_network,
+    Network, NetworkFilter, delete_network, external_network, get_network, insert_network, list_networks,
+    network_in_use, networks_for_servers, touch_network, update_network,
 };
 pub use ports::{
-    DevicePort, FixedIp, FixedRequest, NewPort, NicAddress, Port, PortFilter, PortSpec, PortUpdate, allocate_port,
-    bind_port, bind_ports_of_device, delete_port, get_port, insert_port, list_ports, ports_of_device,
+    DevicePort, FixedIp, FixedRequest, NewPort, NicAddress, Port, PortFilter, PortSpec, PortUpdate, address_taken,
+    allocate_port, bind_port, bind_ports_of_device, delete_port, get_port, insert_port, list_ports, ports_of_device,
     release_ports_of_device, take_port, update_port,
 };
 pub use routers::{Router, default_router, get_router, list_routers};

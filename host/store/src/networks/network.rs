@@ -172,6 +172,26 @@ pub async fn update_network(tx: &mut Conn, network: &Network) -> Result<bool> {
     Ok(changed == 1)
 }
 
+/// Holds the network's row until the commit, so that its subnets stay what they are; its revision grows. False: there is no
+/// such network.
+pub async fn touch_network(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute("UPDATE networks SET updated_at = $2, revision = revision + 1 WHERE id = $1", args![id, now])
+        .await?;
+    Ok(changed == 1)
+}
+
+/// The network that public addresses come from: the oldest enabled external one with a subnet.
+pub async fn external_network(conn: &mut Conn) -> Result<Option<Network>> {
+    let mut query = query(conn.is_postgres());
+    query.and("n.external = 1");
+    query.and("n.enabled = 1");
+    query.and("EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = n.id)");
+    let mut found = query.rows(conn, network).await?;
+    found.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+    Ok(found.into_iter().next())
+}
+
 /// Whether a port is on it, or one of another project than `project_id` where that is given.
 pub async fn network_in_use(conn: &mut Conn, id: &str, by_others_than: Option<&str>) -> Result<bool> {
     let sql = match by_others_than {

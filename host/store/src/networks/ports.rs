@@ -163,12 +163,14 @@ fn query(postgres: bool) -> Query {
         "t.group_id",
         "SELECT m.group_id FROM port_groups m WHERE m.port_id = p.id ORDER BY m.group_id",
     );
-    Query::new(format!("{COLUMNS}, {addresses}, {groups}"), "ports p", "p.id")
+    // The truth about a port's activity is its server's power.
+    let active = "CASE WHEN p.node <> '' AND EXISTS (SELECT 1 FROM servers v WHERE v.id = p.device_id AND v.power_state = \
+                  'running') THEN 1 ELSE 0 END";
+    Query::new(format!("{COLUMNS}, {addresses}, {groups}, CAST({active} AS BIGINT)"), "ports p", "p.id")
 }
 
 fn port(row: Row<'_>) -> Result<Port> {
     let addresses: Vec<(String, String)> = row.json(15)?;
-    let node = row.text(11)?;
     Ok(Port {
         id: row.text(0)?,
         network_id: row.text(1)?,
@@ -181,8 +183,8 @@ fn port(row: Row<'_>) -> Result<Port> {
         device_id: row.text(8)?,
         device_owner: row.text(9)?,
         with_device: row.flag(10)?,
-        active: !node.is_empty(),
-        node,
+        node: row.text(11)?,
+        active: row.flag(17)?,
         created_at: row.time(12)?,
         updated_at: row.time(13)?,
         revision: row.int(14)?,
@@ -439,6 +441,27 @@ async fn set_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<(
     Ok(())
 }
 
+/// Whether a port has this address in the subnet; none: any address of it.
+pub async fn address_taken(conn: &mut Conn, subnet_id: &str, address: Option<IpAddr>) -> Result<bool> {
+    let found = match address {
+        Some(address) => {
+            conn.optional(
+                "SELECT port_id FROM port_addresses WHERE subnet_id = $1 AND address = $2",
+                args![subnet_id, &address.to_string()],
+                |row| row.text(0),
+            )
+            .await?
+        }
+        None => {
+            conn.optional("SELECT port_id FROM port_addresses WHERE subnet_id = $1 LIMIT 1", args![subnet_id], |row| {
+                row.text(0)
+            })
+            .await?
+        }
+    };
+    Ok(found.is_some())
+}
+
 /// Changes what is set.
 pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result<Port> {
     let old = existing(tx, id).await?;
@@ -569,7 +592,7 @@ pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<Dev
     let device = query.text(device_id);
     query.and(format!("p.device_id = {device}"));
     let networks = query.joined("n.name, n.mtu, p.position", "ports p JOIN networks n ON n.id = p.network_id");
-    let mut found = networks.rows(conn, |row| Ok((row.int(19)?, port(row)?, row.text(17)?, row.u32(18)?))).await?;
+    let mut found = networks.rows(conn, |row| Ok((row.int(20)?, port(row)?, row.text(18)?, row.u32(19)?))).await?;
     found.sort_by(|one, other| (one.0, &one.1.id).cmp(&(other.0, &other.1.id)));
     Ok(found
         .into_iter()

@@ -74,6 +74,50 @@ fn spec(network: &Network, device: &str) -> PortSpec {
     }
 }
 
+async fn running_server(tx: &mut Conn, id: &str) {
+    let texts = [
+        "project_id",
+        "user_id",
+        "name",
+        "vm_state",
+        "task_state",
+        "flavor_id",
+        "flavor",
+        "image_id",
+        "key_name",
+        "public_key",
+        "zone",
+        "node",
+        "hostname",
+        "access_ipv4",
+        "access_ipv6",
+        "reservation_id",
+        "metadata",
+        "attributes",
+    ];
+    let numbers = [
+        "created_at",
+        "updated_at",
+        "launched_at",
+        "terminated_at",
+        "deleted",
+        "vcpus",
+        "memory_mib",
+        "locked",
+        "progress",
+        "config_drive",
+        "launch_index",
+    ];
+    let sql = format!(
+        "INSERT INTO servers (id, power_state, {}, {}) VALUES ($1, 'running', {}, {})",
+        texts.join(", "),
+        numbers.join(", "),
+        vec!["''"; texts.len()].join(", "),
+        vec!["0"; numbers.len()].join(", "),
+    );
+    tx.execute(sql, crate::args![id]).await.expect("a server");
+}
+
 async fn tx(database: &TestDatabase) -> Conn {
     database.db.begin().await.expect("begin")
 }
@@ -188,6 +232,9 @@ async fn a_device_sees_its_ports_and_leaves_those_it_took() {
         assert_eq!(second.code, ErrorCode::InUse);
         assert_eq!(bind_ports_of_device(&mut tx, "server", "node-1").await.expect("bind"), 2);
 
+        // A bound port is active while its server runs.
+        assert!(!get_port(&mut tx, &mine.id, None).await.expect("get").expect("there").active);
+        running_server(&mut tx, "server").await;
         let ports = ports_of_device(&mut tx, "server").await.expect("ports");
         let ids: Vec<&str> = ports.iter().map(|port| port.port.id.as_str()).collect();
         assert_eq!(ids, [&own.id, &mine.id], "{}", database.name);
