@@ -66,15 +66,7 @@ pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, l
         .execute(
             "UPDATE node_usage SET vcpus = vcpus + $2, memory_mib = memory_mib + $3, disk_gib = disk_gib + $4 \
              WHERE node = $1 AND vcpus + $2 <= $5 AND memory_mib + $3 <= $6 AND disk_gib + $4 <= $7",
-            args![
-                node,
-                need.vcpus,
-                need.memory_mib,
-                need.disk_gib,
-                limit.vcpus,
-                limit.memory_mib,
-                limit.disk_gib
-            ],
+            args![node, need.vcpus, need.memory_mib, need.disk_gib, limit.vcpus, limit.memory_mib, limit.disk_gib],
         )
         .await?;
     if fits == 0 {

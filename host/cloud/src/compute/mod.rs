@@ -1,6 +1,7 @@
 //! Servers and what they are made of: flavors, key pairs, volumes, zones, quotas; and the operations on them.
 
 mod nodes;
+pub mod sagas;
 mod settings;
 
 use std::collections::HashMap;

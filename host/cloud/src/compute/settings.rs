@@ -26,6 +26,8 @@ pub struct Settings {
     pub vcpus_per_core: u32,
     /// Days for which operators can still see a deleted server.
     pub keep_deleted_days: u32,
+    /// Deadlines of the steps of server operations.
+    pub times: super::sagas::Times,
 }
 
 impl Default for Settings {
@@ -39,6 +41,7 @@ impl Default for Settings {
             console_kib: 1024,
             vcpus_per_core: 16,
             keep_deleted_days: 30,
+            times: super::sagas::Times::default(),
         }
     }
 }

