@@ -9,6 +9,7 @@ pub mod dialect;
 pub mod flavors;
 pub mod identity;
 pub mod keypairs;
+pub mod images;
 pub mod listing;
 pub mod metering;
 pub mod migrate;

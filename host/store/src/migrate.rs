@@ -7,6 +7,7 @@ use crate::db::Db;
 /// In order; a released one is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "identity", include_str!("../migrations/0001_identity.sql")),
+    (2, "images", include_str!("../migrations/0002_images.sql")),
     (3, "networks", include_str!("../migrations/0003_networks.sql")),
     (4, "compute", include_str!("../migrations/0004_compute.sql")),
     (5, "operations", include_str!("../migrations/0005_operations.sql")),

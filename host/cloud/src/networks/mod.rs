@@ -1,22 +1,127 @@
-#[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Settings {}
+//! Networks: the rules of what may be made, changed and removed, over `store::networks`, which gives the addresses.
 
-#[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Seed {}
+mod api;
+mod convert;
+mod groups;
+mod network;
+mod ports;
+mod rules;
+mod seed;
+mod subnets;
+#[cfg(test)]
+mod tests;
 
+use std::sync::Arc;
+
+use skyloom_model::{Action, Caller, Error, Result};
+use skyloom_runtime::context::CallContext;
+
+use crate::Cloud;
+
+pub(crate) use convert::page;
+pub use seed::{Seed, SeedNetwork};
+
+/// The `[networks]` table of the deployment file.
+#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Largest packet of networks that say none, in bytes.
+    pub mtu: u32,
+    /// What a network may ask for at most.
+    pub max_mtu: u32,
+    /// Addresses that one port may have.
+    pub max_addresses_per_port: usize,
+    /// Name servers that a subnet may have.
+    pub max_dns_servers: usize,
+    /// Routes that a subnet may give its machines.
+    pub max_host_routes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { mtu: 1500, max_mtu: 9000, max_addresses_per_port: 16, max_dns_servers: 5, max_host_routes: 20 }
+    }
+}
+
+/// The least that IPv4 asks of a link.
+const MIN_MTU: u32 = 68;
+/// Of names and descriptions, in characters.
+const MAX_TEXT: usize = 255;
+
+/// The area's own state; everything durable stands in the store.
 pub(crate) struct Networks {
-    #[allow(dead_code)]
     settings: Settings,
 }
 
 impl Networks {
-    pub(crate) fn new(settings: Settings) -> skyloom_model::Result<Self> {
+    pub(crate) fn new(settings: Settings) -> Result<Self> {
+        if settings.mtu < MIN_MTU || settings.mtu > settings.max_mtu {
+            return Err(Error::invalid(
+                "networks.mtu",
+                format!("[networks] mtu = {}: give {MIN_MTU} to max-mtu ({})", settings.mtu, settings.max_mtu),
+            ));
+        }
         Ok(Self { settings })
     }
+}
 
-    pub(crate) async fn seed(&self, _tx: &mut skyloom_store::Conn, _seed: &Seed) -> skyloom_model::Result<()> {
-        Ok(())
+/// Who asks, and in which project.
+struct Asking<'a> {
+    caller: &'a Caller,
+    project: &'a str,
+}
+
+impl Asking<'_> {
+    /// The project whose eyes lists and look-ups have; none: an operator's, who sees all.
+    fn viewer(&self) -> Option<&str> {
+        (!self.caller.admin).then_some(self.project)
     }
+
+    fn viewer_owned(&self) -> Option<String> {
+        self.viewer().map(ToOwned::to_owned)
+    }
+}
+
+impl Cloud {
+    /// Checks the policy; gives who asks.
+    fn asking<'a>(&self, context: &'a Arc<CallContext>, action: Action) -> Result<Asking<'a>> {
+        self.permit(context.caller.as_deref(), action)?;
+        let caller: &Caller = context.caller()?;
+        Ok(Asking { project: caller.project()?, caller })
+    }
+
+    /// The project that something is made for: the caller's, or for operators the one that they name.
+    fn project_for(&self, asking: &Asking<'_>, wanted: Option<String>) -> Result<String> {
+        match wanted {
+            Some(other) if other != asking.project => {
+                self.permit(Some(asking.caller), Action::NetworksWriteAll)?;
+                Ok(other)
+            }
+            _ => Ok(asking.project.to_owned()),
+        }
+    }
+
+    /// What only the network's owner and operators may say of a port or subnet.
+    fn as_owner(&self, asking: &Asking<'_>, owner: &str) -> Result<()> {
+        if owner == asking.project { Ok(()) } else { self.permit(Some(asking.caller), Action::NetworksWriteAll) }
+    }
+}
+
+/// A name or description as it is stored.
+fn text(field: &str, value: Option<String>) -> Result<Option<String>> {
+    if let Some(value) = &value {
+        if value.chars().count() > MAX_TEXT {
+            return Err(Error::invalid(field, format!("'{value}' exceeds maximum length of {MAX_TEXT}.")));
+        }
+        // PostgreSQL holds no such character.
+        if value.contains('\0') {
+            return Err(Error::invalid(field, "A text must not contain the character NUL."));
+        }
+    }
+    Ok(value)
+}
+
+/// What a list asks for that no row can have, e.g. tags, which nothing has yet.
+fn nothing_has(tags: &[String]) -> bool {
+    !tags.is_empty()
 }

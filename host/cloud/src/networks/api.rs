@@ -1,0 +1,58 @@
+//! `skyloom:cloud/networks`, function by function; the rules stand in the other files.
+
+use std::sync::Arc;
+
+use skyloom_runtime::api::NetworksApi;
+use skyloom_runtime::bindings::cloud::networks::{
+    GroupFilter, GroupPage, GroupWrite, Network, NetworkFilter, NetworkPage, NetworkWrite, Port, PortFilter, PortPage,
+    PortWrite, Router, RuleCreate, RuleFilter, RulePage, SecurityGroup, SecurityGroupRule, Subnet, SubnetFilter,
+    SubnetPage, SubnetWrite,
+};
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::bindings::types::errors::Error;
+use skyloom_runtime::context::CallContext;
+
+use crate::Cloud;
+
+/// `id;` stands for the argument that names the resource.
+macro_rules! forward {
+    ($($function:ident => $rule:ident($($id:ident)?; $($arg:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        #[async_trait::async_trait]
+        impl NetworksApi for Cloud {
+            $(async fn $function(
+                &self, context: &Arc<CallContext>, $($id: String,)? $($arg: $kind),*
+            ) -> Result<$answer, Error> {
+                Ok(self.$rule(context, $(&$id,)? $($arg),*).await?)
+            })*
+        }
+    };
+}
+
+forward! {
+    list_networks => networks_list(; filter: NetworkFilter, page: PageRequest) -> NetworkPage;
+    get_network => networks_get(id;) -> Network;
+    create_network => networks_create(; write: NetworkWrite) -> Network;
+    update_network => networks_update(id; write: NetworkWrite) -> Network;
+    delete_network => networks_delete(id;) -> ();
+    list_subnets => subnets_list(; filter: SubnetFilter, page: PageRequest) -> SubnetPage;
+    get_subnet => subnets_get(id;) -> Subnet;
+    create_subnet => subnets_create(; write: SubnetWrite) -> Subnet;
+    update_subnet => subnets_update(id; write: SubnetWrite) -> Subnet;
+    delete_subnet => subnets_delete(id;) -> ();
+    list_ports => ports_list(; filter: PortFilter, page: PageRequest) -> PortPage;
+    get_port => ports_get(id;) -> Port;
+    create_port => ports_create(; write: PortWrite) -> Port;
+    update_port => ports_update(id; write: PortWrite) -> Port;
+    delete_port => ports_delete(id;) -> ();
+    list_security_groups => groups_list(; filter: GroupFilter, page: PageRequest) -> GroupPage;
+    get_security_group => groups_get(id;) -> SecurityGroup;
+    create_security_group => groups_create(; write: GroupWrite) -> SecurityGroup;
+    update_security_group => groups_update(id; write: GroupWrite) -> SecurityGroup;
+    delete_security_group => groups_delete(id;) -> ();
+    list_security_group_rules => rules_list(; filter: RuleFilter, page: PageRequest) -> RulePage;
+    get_security_group_rule => rules_get(id;) -> SecurityGroupRule;
+    create_security_group_rule => rules_create(; create: RuleCreate) -> SecurityGroupRule;
+    delete_security_group_rule => rules_delete(id;) -> ();
+    list_routers => routers_list(; project_id: Option<String>) -> Vec<Router>;
+    get_router => routers_get(id;) -> Router;
+}

@@ -1,0 +1,143 @@
+//! Between the contract's records and the store's.
+
+use skyloom_runtime::bindings::cloud::networks as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_store::listing::Page;
+use skyloom_store::networks::{Group, Network, Port, Router, Rule, Subnet};
+
+/// Which part of a list, in the store's words.
+pub(crate) fn page(request: PageRequest) -> Page {
+    Page {
+        limit: request.limit,
+        marker: request.marker,
+        sort: request.sort.into_iter().map(|key| (key.field, key.descending)).collect(),
+    }
+}
+
+fn revision(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or_default()
+}
+
+pub(super) fn network(row: Network) -> wit::Network {
+    wit::Network {
+        id: row.id,
+        name: row.name,
+        description: row.description,
+        project_id: row.project_id,
+        shared: row.shared,
+        external: row.external,
+        enabled: row.enabled,
+        mtu: row.mtu,
+        zone: row.zone,
+        is_default: row.is_default,
+        port_security: row.port_security,
+        subnet_ids: row.subnet_ids,
+        tags: Vec::new(),
+        created_at: row.created_at.0,
+        updated_at: row.updated_at.0,
+        revision: revision(row.revision),
+    }
+}
+
+pub(super) fn subnet(row: Subnet) -> wit::Subnet {
+    wit::Subnet {
+        id: row.id,
+        name: row.name,
+        description: row.description,
+        network_id: row.network_id,
+        project_id: row.project_id,
+        ip_version: row.cidr.ip_version(),
+        cidr: row.cidr.to_string(),
+        gateway: row.gateway.map(|gateway| gateway.to_string()),
+        dhcp: row.dhcp,
+        dns: row.dns,
+        pools: row
+            .pools
+            .iter()
+            .map(|pool| wit::AddressRange { start: pool.start.to_string(), end: pool.end.to_string() })
+            .collect(),
+        host_routes: row
+            .host_routes
+            .into_iter()
+            .map(|(destination, next_hop)| wit::HostRoute { destination, next_hop })
+            .collect(),
+        tags: Vec::new(),
+        created_at: row.created_at.0,
+        updated_at: row.updated_at.0,
+        revision: revision(row.revision),
+    }
+}
+
+pub(super) fn port(row: Port) -> wit::Port {
+    wit::Port {
+        id: row.id,
+        name: row.name,
+        description: row.description,
+        network_id: row.network_id,
+        project_id: row.project_id,
+        mac: row.mac,
+        enabled: row.enabled,
+        active: row.active,
+        fixed_ips: row
+            .fixed_ips
+            .into_iter()
+            .map(|fixed| wit::FixedIp { subnet_id: fixed.subnet_id, address: fixed.address })
+            .collect(),
+        security_group_ids: row.security_group_ids,
+        device_id: row.device_id,
+        device_owner: row.device_owner,
+        node: row.node,
+        port_security: row.port_security,
+        tags: Vec::new(),
+        created_at: row.created_at.0,
+        updated_at: row.updated_at.0,
+        revision: revision(row.revision),
+    }
+}
+
+pub(super) fn rule(row: Rule) -> wit::SecurityGroupRule {
+    // The store's ports are checked before they are written; another value cannot stand there.
+    let port = |value: Option<i64>| value.and_then(|value| i32::try_from(value).ok());
+    wit::SecurityGroupRule {
+        id: row.id,
+        group_id: row.group_id,
+        project_id: row.project_id,
+        ingress: row.ingress,
+        ip_version: row.ip_version,
+        protocol: row.protocol,
+        port_min: port(row.port_min),
+        port_max: port(row.port_max),
+        remote_cidr: row.remote_cidr,
+        remote_group_id: row.remote_group_id,
+        description: row.description,
+        created_at: row.created_at.0,
+        revision: revision(row.revision),
+    }
+}
+
+pub(super) fn group(row: Group) -> wit::SecurityGroup {
+    wit::SecurityGroup {
+        id: row.id,
+        name: row.name,
+        description: row.description,
+        project_id: row.project_id,
+        stateful: row.stateful,
+        rules: row.rules.into_iter().map(rule).collect(),
+        tags: Vec::new(),
+        created_at: row.created_at.0,
+        updated_at: row.updated_at.0,
+        revision: revision(row.revision),
+    }
+}
+
+pub(super) fn router(row: Router) -> wit::Router {
+    wit::Router {
+        id: row.id,
+        name: row.name,
+        description: row.description,
+        project_id: row.project_id,
+        enabled: row.enabled,
+        created_at: row.created_at.0,
+        updated_at: row.updated_at.0,
+    }
+}

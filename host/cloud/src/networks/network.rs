@@ -1,0 +1,203 @@
+//! Networks and routers.
+
+use std::sync::Arc;
+
+use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_runtime::bindings::cloud::networks as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::Conn;
+use skyloom_store::networks::{self as store, Network, NetworkFilter};
+use skyloom_store::quotas::Quota;
+
+use super::{Asking, MIN_MTU, convert, nothing_has, text};
+use crate::Cloud;
+
+impl Cloud {
+    pub(super) async fn networks_list(
+        &self,
+        context: &Arc<CallContext>,
+        filter: wit::NetworkFilter,
+        request: PageRequest,
+    ) -> Result<wit::NetworkPage> {
+        let asking = self.asking(context, Action::NetworksRead)?;
+        if nothing_has(&filter.tags) {
+            return Ok(wit::NetworkPage { networks: Vec::new(), next: None });
+        }
+        let filter = NetworkFilter {
+            viewer: asking.viewer_owned(),
+            ids: filter.ids,
+            names: filter.names,
+            project_id: filter.project_id,
+            shared: filter.shared,
+            external: filter.external,
+            enabled: filter.enabled,
+            is_default: filter.is_default,
+        };
+        let mut conn = self.db().read().await?;
+        let listed = store::list_networks(&mut conn, &filter, &convert::page(request)).await?;
+        Ok(wit::NetworkPage { networks: listed.items.into_iter().map(convert::network).collect(), next: listed.next })
+    }
+
+    pub(super) async fn networks_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Network> {
+        let asking = self.asking(context, Action::NetworksRead)?;
+        let mut conn = self.db().read().await?;
+        Ok(convert::network(seen(&mut conn, id, &asking).await?))
+    }
+
+    pub(super) async fn networks_create(
+        &self,
+        context: &Arc<CallContext>,
+        write: wit::NetworkWrite,
+    ) -> Result<wit::Network> {
+        let asking = self.asking(context, Action::NetworksWrite)?;
+        let project_id = self.project_for(&asking, write.project_id.clone())?;
+        let now = Timestamp::now();
+        let mut network = Network {
+            id: new_id(),
+            project_id,
+            name: String::new(),
+            description: String::new(),
+            shared: false,
+            external: false,
+            enabled: true,
+            is_default: false,
+            port_security: true,
+            mtu: self.inner.networks.settings.mtu,
+            zone: None,
+            created_at: now,
+            updated_at: now,
+            revision: 1,
+            subnet_ids: Vec::new(),
+        };
+        self.write_network(&asking, &mut network, write)?;
+        let mut tx = self.db().begin().await?;
+        self.check_quota(&mut tx, &network.project_id, &[(Quota::Networks, 1)]).await?;
+        store::insert_network(&mut tx, &network).await?;
+        tx.commit().await?;
+        Ok(convert::network(network))
+    }
+
+    pub(super) async fn networks_update(
+        &self,
+        context: &Arc<CallContext>,
+        id: &str,
+        write: wit::NetworkWrite,
+    ) -> Result<wit::Network> {
+        let asking = self.asking(context, Action::NetworksWrite)?;
+        let mut tx = self.db().begin().await?;
+        let now = Timestamp::now();
+        store::touch_network(&mut tx, id, now).await?;
+        let mut network = self.owned_network(&mut tx, id, &asking).await?;
+        if write.project_id.as_ref().is_some_and(|project| *project != network.project_id) {
+            return Err(Error::invalid("project-id", "A network stays in its project."));
+        }
+        let was_shared = network.shared;
+        self.write_network(&asking, &mut network, write)?;
+        if was_shared && !network.shared && store::network_in_use(&mut tx, id, Some(&network.project_id)).await? {
+            let message =
+                format!("Unable to reconfigure sharing settings for network {id}. Multiple tenants are using it.");
+            return Err(Error::new(ErrorCode::InUse, message).with_resource("network", id));
+        }
+        network.updated_at = now;
+        store::update_network(&mut tx, &network).await?;
+        let network = seen(&mut tx, id, &asking).await?;
+        tx.commit().await?;
+        Ok(convert::network(network))
+    }
+
+    /// Applies what is set, as far as the caller may.
+    fn write_network(&self, asking: &Asking<'_>, network: &mut Network, write: wit::NetworkWrite) -> Result<()> {
+        let settings = &self.inner.networks.settings;
+        let for_operators = [
+            (write.shared, network.shared),
+            (write.external, network.external),
+            (write.is_default, network.is_default),
+        ];
+        if for_operators.iter().any(|(new, old)| new.is_some_and(|new| new != *old)) {
+            self.permit(Some(asking.caller), Action::NetworksShare)?;
+        }
+        if let Some(mtu) = write.mtu {
+            if mtu < MIN_MTU || mtu > settings.max_mtu {
+                let message = format!("The MTU {mtu} is out of range; it is {MIN_MTU} to {}.", settings.max_mtu);
+                return Err(Error::invalid("mtu", message));
+            }
+            network.mtu = mtu;
+        }
+        if let Some(name) = text("name", write.name)? {
+            network.name = name;
+        }
+        if let Some(description) = text("description", write.description)? {
+            network.description = description;
+        }
+        network.shared = write.shared.unwrap_or(network.shared);
+        network.external = write.external.unwrap_or(network.external);
+        network.enabled = write.enabled.unwrap_or(network.enabled);
+        network.is_default = write.is_default.unwrap_or(network.is_default);
+        network.port_security = write.port_security.unwrap_or(network.port_security);
+        Ok(())
+    }
+
+    pub(super) async fn networks_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
+        let asking = self.asking(context, Action::NetworksWrite)?;
+        let mut tx = self.db().begin().await?;
+        store::touch_network(&mut tx, id, Timestamp::now()).await?;
+        self.owned_network(&mut tx, id, &asking).await?;
+        if store::network_in_use(&mut tx, id, None).await? {
+            let message = format!(
+                "Unable to complete operation on network {id}. There are one or more ports still in use on the network."
+            );
+            return Err(Error::new(ErrorCode::InUse, message).with_resource("network", id));
+        }
+        store::delete_network(&mut tx, id).await?;
+        tx.commit().await
+    }
+
+    /// A network that the caller may change: seen but another project's is forbidden.
+    pub(super) async fn owned_network(&self, conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Network> {
+        let network = seen(conn, id, asking).await?;
+        self.as_owner(asking, &network.project_id)?;
+        Ok(network)
+    }
+
+    pub(super) async fn routers_list(
+        &self,
+        context: &Arc<CallContext>,
+        project_id: Option<String>,
+    ) -> Result<Vec<wit::Router>> {
+        let asking = self.asking(context, Action::NetworksRead)?;
+        let own = project_id.as_deref().is_none_or(|project| project == asking.project);
+        let wanted = match &project_id {
+            Some(project) => Some(project.as_str()),
+            None => asking.viewer(),
+        };
+        if !asking.caller.admin && !own {
+            return Ok(Vec::new());
+        }
+        let mut conn = self.db().read().await?;
+        let mut routers = store::list_routers(&mut conn, wanted).await?;
+        drop(conn);
+        if own && !routers.iter().any(|router| router.project_id == asking.project) {
+            let mut tx = self.db().begin().await?;
+            store::default_router(&mut tx, asking.project, Timestamp::now()).await?;
+            routers = store::list_routers(&mut tx, wanted).await?;
+            tx.commit().await?;
+        }
+        Ok(routers.into_iter().map(convert::router).collect())
+    }
+
+    pub(super) async fn routers_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Router> {
+        let asking = self.asking(context, Action::NetworksRead)?;
+        let mut conn = self.db().read().await?;
+        let router = store::get_router(&mut conn, id).await?;
+        router
+            .filter(|router| asking.viewer().is_none_or(|viewer| viewer == router.project_id))
+            .map(convert::router)
+            .ok_or_else(|| Error::not_found("router", id))
+    }
+}
+
+/// A network that the caller sees.
+pub(super) async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Network> {
+    store::get_network(conn, id, asking.viewer()).await?.ok_or_else(|| Error::not_found("network", id))
+}

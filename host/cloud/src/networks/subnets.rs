@@ -1,0 +1,205 @@
+//! Subnets.
+
+use std::sync::Arc;
+
+use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_runtime::bindings::cloud::networks as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::Conn;
+use skyloom_store::networks::{self as store, Range, Subnet, SubnetFilter};
+use skyloom_store::quotas::Quota;
+
+use super::{Asking, convert, nothing_has, rules, text};
+use crate::Cloud;
+
+impl Cloud {
+    pub(super) async fn subnets_list(
+        &self,
+        context: &Arc<CallContext>,
+        filter: wit::SubnetFilter,
+        request: PageRequest,
+    ) -> Result<wit::SubnetPage> {
+        let asking = self.asking(context, Action::NetworksRead)?;
+        if nothing_has(&filter.tags) {
+            return Ok(wit::SubnetPage { subnets: Vec::new(), next: None });
+        }
+        let filter = SubnetFilter {
+            viewer: asking.viewer_owned(),
+            ids: filter.ids,
+            names: filter.names,
+            project_id: filter.project_id,
+            network_ids: filter.network_ids,
+            cidr: filter.cidr,
+            ip_version: filter.ip_version,
+            gateway: filter.gateway,
+            dhcp: filter.dhcp,
+        };
+        let mut conn = self.db().read().await?;
+        let listed = store::list_subnets(&mut conn, &filter, &convert::page(request)).await?;
+        Ok(wit::SubnetPage { subnets: listed.items.into_iter().map(convert::subnet).collect(), next: listed.next })
+    }
+
+    pub(super) async fn subnets_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Subnet> {
+        let asking = self.asking(context, Action::NetworksRead)?;
+        let mut conn = self.db().read().await?;
+        Ok(convert::subnet(seen(&mut conn, id, &asking).await?))
+    }
+
+    pub(super) async fn subnets_create(
+        &self,
+        context: &Arc<CallContext>,
+        write: wit::SubnetWrite,
+    ) -> Result<wit::Subnet> {
+        let asking = self.asking(context, Action::NetworksWrite)?;
+        let network_id =
+            write.network_id.clone().ok_or_else(|| Error::invalid("network-id", "A subnet needs a network."))?;
+        let cidr = rules::cidr(write.cidr.as_deref().unwrap_or_default())?;
+        if write.ip_version.is_some_and(|version| version != cidr.ip_version()) {
+            return Err(Error::invalid(
+                "ip-version",
+                format!("The cidr {cidr} is of IP version {}.", cidr.ip_version()),
+            ));
+        }
+        let gateway = match &write.gateway {
+            Some(gateway) => gateway.as_deref().map(|text| rules::address("gateway", text)).transpose()?,
+            None => rules::first_gateway(&cidr),
+        };
+        let now = Timestamp::now();
+        let mut tx = self.db().begin().await?;
+        // Holds the network, so that no overlapping subnet comes meanwhile.
+        store::touch_network(&mut tx, &network_id, now).await?;
+        let network = self.owned_network(&mut tx, &network_id, &asking).await?;
+        let project_id = match write.project_id.clone() {
+            None => network.project_id,
+            wanted => self.project_for(&asking, wanted)?,
+        };
+        let mut subnet = Subnet {
+            id: new_id(),
+            network_id,
+            project_id,
+            name: String::new(),
+            description: String::new(),
+            cidr,
+            gateway,
+            dhcp: true,
+            dns: Vec::new(),
+            pools: cidr.default_pools(gateway),
+            host_routes: Vec::new(),
+            created_at: now,
+            updated_at: now,
+            revision: 0,
+        };
+        apply(&mut subnet, write)?;
+        rules::check_subnet(&self.inner.networks.settings, &subnet)?;
+        let others = store::subnets_of_network(&mut tx, &subnet.network_id).await?;
+        if let Some(other) = others.iter().find(|other| other.cidr.overlaps(&cidr)) {
+            let message = format!(
+                "Requested subnet with cidr: {cidr} for network: {} overlaps with another subnet: {}.",
+                subnet.network_id, other.id
+            );
+            return Err(Error::invalid("cidr", message));
+        }
+        self.check_quota(&mut tx, &subnet.project_id, &[(Quota::Subnets, 1)]).await?;
+        store::insert_subnet(&mut tx, &subnet).await?;
+        tx.commit().await?;
+        Ok(convert::subnet(subnet))
+    }
+
+    pub(super) async fn subnets_update(
+        &self,
+        context: &Arc<CallContext>,
+        id: &str,
+        write: wit::SubnetWrite,
+    ) -> Result<wit::Subnet> {
+        let asking = self.asking(context, Action::NetworksWrite)?;
+        let mut tx = self.db().begin().await?;
+        let old = self.owned_subnet(&mut tx, id, &asking).await?;
+        // Held before it is read for the change.
+        store::touch_network(&mut tx, &old.network_id, Timestamp::now()).await?;
+        let mut subnet = self.owned_subnet(&mut tx, id, &asking).await?;
+        for (field, other) in [
+            ("network-id", write.network_id.as_ref().is_some_and(|network| *network != subnet.network_id)),
+            ("cidr", write.cidr.as_ref().is_some_and(|cidr| *cidr != subnet.cidr.to_string())),
+            ("ip-version", write.ip_version.is_some_and(|version| version != subnet.cidr.ip_version())),
+            ("project-id", write.project_id.as_ref().is_some_and(|project| *project != subnet.project_id)),
+        ] {
+            if other {
+                return Err(Error::invalid(field, format!("Cannot update read-only attribute {field}")));
+            }
+        }
+        let gateway = subnet.gateway;
+        apply(&mut subnet, write)?;
+        rules::check_subnet(&self.inner.networks.settings, &subnet)?;
+        if let Some(new) = subnet.gateway.filter(|new| gateway != Some(*new)) {
+            if store::address_taken(&mut tx, id, Some(new)).await? {
+                let message = format!("Gateway IP {new} of subnet {id} is in use by a port; it cannot be the gateway.");
+                return Err(Error::new(ErrorCode::InUse, message).with_resource("subnet", id).with_field("gateway"));
+            }
+        }
+        subnet.updated_at = Timestamp::now();
+        store::update_subnet(&mut tx, &subnet).await?;
+        subnet.revision += 1;
+        tx.commit().await?;
+        Ok(convert::subnet(subnet))
+    }
+
+    pub(super) async fn subnets_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
+        let asking = self.asking(context, Action::NetworksWrite)?;
+        let mut tx = self.db().begin().await?;
+        let subnet = self.owned_subnet(&mut tx, id, &asking).await?;
+        if store::address_taken(&mut tx, id, None).await? {
+            let message = format!(
+                "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet."
+            );
+            return Err(Error::new(ErrorCode::InUse, message).with_resource("subnet", id));
+        }
+        store::touch_network(&mut tx, &subnet.network_id, Timestamp::now()).await?;
+        store::delete_subnet(&mut tx, id).await?;
+        tx.commit().await
+    }
+
+    /// A subnet that the caller may change: its own, or one of its networks.
+    async fn owned_subnet(&self, conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Subnet> {
+        let subnet = seen(conn, id, asking).await?;
+        if subnet.project_id != asking.project {
+            let network = store::get_network(conn, &subnet.network_id, None).await?;
+            let owner = network.map_or_else(String::new, |network| network.project_id);
+            self.as_owner(asking, &owner)?;
+        }
+        Ok(subnet)
+    }
+}
+
+/// A subnet that the caller sees.
+async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Subnet> {
+    store::get_subnet(conn, id, asking.viewer()).await?.ok_or_else(|| Error::not_found("subnet", id))
+}
+
+/// Takes over what is set.
+fn apply(subnet: &mut Subnet, write: wit::SubnetWrite) -> Result<()> {
+    if let Some(name) = text("name", write.name)? {
+        subnet.name = name;
+    }
+    if let Some(description) = text("description", write.description)? {
+        subnet.description = description;
+    }
+    if let Some(gateway) = write.gateway {
+        subnet.gateway = gateway.as_deref().map(|text| rules::address("gateway", text)).transpose()?;
+    }
+    subnet.dhcp = write.dhcp.unwrap_or(subnet.dhcp);
+    if let Some(servers) = write.dns {
+        let parse = |text: &String| Ok(rules::address("dns", text)?.to_string());
+        subnet.dns = servers.iter().map(parse).collect::<Result<_>>()?;
+    }
+    if let Some(pools) = write.pools {
+        let parse = |range: &wit::AddressRange| {
+            Ok(Range { start: rules::address("pools", &range.start)?, end: rules::address("pools", &range.end)? })
+        };
+        subnet.pools = pools.iter().map(parse).collect::<Result<_>>()?;
+    }
+    if let Some(routes) = write.host_routes {
+        subnet.host_routes = routes.into_iter().map(|route| (route.destination, route.next_hop)).collect();
+    }
+    Ok(())
+}

@@ -1,0 +1,323 @@
+//! Images: what they are and what their bytes are called. The bytes stand in files.
+
+mod list;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+
+use crate::{Conn, args, dialect};
+
+pub use list::{ImageFilter, get_image, list_images};
+
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// The word that the store holds.
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some($name::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+words! {
+    ImageState {
+        /// No bytes yet.
+        Queued "queued",
+        /// Bytes are coming.
+        Saving "saving",
+        Active "active",
+        /// The bytes are there, but nobody may have them.
+        Deactivated "deactivated",
+    }
+}
+
+words! {
+    /// Who sees it beside its owner.
+    Visibility {
+        /// Everybody.
+        Public "public",
+        Private "private",
+        /// Those whom the owner named.
+        Shared "shared",
+        /// Everybody who asks for it.
+        Community "community",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    pub id: String,
+    /// A project.
+    pub owner: String,
+    pub name: Option<String>,
+    pub state: ImageState,
+    pub visibility: Visibility,
+    /// Cannot be deleted.
+    pub protected: bool,
+    /// Left out of lists.
+    pub hidden: bool,
+    pub disk_format: Option<String>,
+    pub container_format: Option<String>,
+    pub min_disk_gib: u32,
+    pub min_memory_mib: u32,
+    /// The bytes.
+    pub content: Option<Content>,
+    pub created_at: Timestamp,
+    /// Another one after each change.
+    pub updated_at: Timestamp,
+    /// Sorted.
+    pub tags: Vec<String>,
+    /// Sorted by name.
+    pub properties: Vec<(String, String)>,
+}
+
+/// What is known of an image's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Names the file.
+    pub blob: String,
+    /// Of the file, in bytes.
+    pub size: u64,
+    /// Of the disk that it holds, in bytes.
+    pub virtual_size: u64,
+    /// Hex.
+    pub md5: String,
+    /// Hex.
+    pub sha512: String,
+}
+
+/// `already-exists` when the id is taken.
+pub async fn insert_image(tx: &mut Conn, image: &Image) -> Result<()> {
+    let made = tx
+        .execute(
+            "INSERT INTO images (id, owner, name, state, visibility, protected, hidden, disk_format, container_format, \
+             min_disk_gib, min_memory_mib, upload, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', $12, $13) ON CONFLICT DO NOTHING",
+            args![
+                &image.id,
+                &image.owner,
+                &image.name,
+                ImageState::Queued.as_str(),
+                image.visibility.as_str(),
+                image.protected,
+                image.hidden,
+                &image.disk_format,
+                &image.container_format,
+                image.min_disk_gib,
+                image.min_memory_mib,
+                image.created_at,
+                image.updated_at,
+            ],
+        )
+        .await?;
+    if made == 0 {
+        return Err(Error::new(ErrorCode::AlreadyExists, format!("Image ID {} already exists!", image.id))
+            .with_resource("image", &image.id)
+            .with_field("id"));
+    }
+    write_tags(tx, image).await?;
+    write_properties(tx, image).await
+}
+
+/// Writes all that an owner may change, if the image is still as it was at `read_at`. `image.updated_at` becomes its new
+/// time. False: it changed meanwhile, or is gone.
+pub async fn update_image(tx: &mut Conn, image: &Image, read_at: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE images SET owner = $3, name = $4, visibility = $5, protected = $6, hidden = $7, disk_format = $8, \
+             container_format = $9, min_disk_gib = $10, min_memory_mib = $11, updated_at = $12 \
+             WHERE id = $1 AND updated_at = $2",
+            args![
+                &image.id,
+                read_at,
+                &image.owner,
+                &image.name,
+                image.visibility.as_str(),
+                image.protected,
+                image.hidden,
+                &image.disk_format,
+                &image.container_format,
+                image.min_disk_gib,
+                image.min_memory_mib,
+                image.updated_at,
+            ],
+        )
+        .await?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    tx.execute("DELETE FROM image_tags WHERE image_id = $1", args![&image.id]).await?;
+    tx.execute("DELETE FROM image_properties WHERE image_id = $1", args![&image.id]).await?;
+    write_tags(tx, image).await?;
+    write_properties(tx, image).await?;
+    Ok(true)
+}
+
+async fn write_tags(tx: &mut Conn, image: &Image) -> Result<()> {
+    for tag in &image.tags {
+        tx.execute(
+            "INSERT INTO image_tags (image_id, tag) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            args![&image.id, tag],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn write_properties(tx: &mut Conn, image: &Image) -> Result<()> {
+    for (name, value) in &image.properties {
+        tx.execute(
+            "INSERT INTO image_properties (image_id, name, value) VALUES ($1, $2, $3)",
+            args![&image.id, name, value],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Time of a change that is later than the one before, whatever the clock says.
+const LATER: &str = "CASE WHEN updated_at >= $2 THEN updated_at + 1 ELSE $2 END";
+
+/// Marks a change of what stands in other tables. False: there is no such image.
+pub async fn touch_image(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
+    let sql = format!("UPDATE images SET updated_at = {LATER} WHERE id = $1");
+    Ok(tx.execute(sql, args![id, now]).await? == 1)
+}
+
+/// Gives whether the image didn't have it before.
+pub async fn add_tag(tx: &mut Conn, id: &str, tag: &str) -> Result<bool> {
+    let sql = "INSERT INTO image_tags (image_id, tag) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    Ok(tx.execute(sql, args![id, tag]).await? == 1)
+}
+
+/// Gives whether the image had it.
+pub async fn remove_tag(tx: &mut Conn, id: &str, tag: &str) -> Result<bool> {
+    Ok(tx.execute("DELETE FROM image_tags WHERE image_id = $1 AND tag = $2", args![id, tag]).await? == 1)
+}
+
+/// From queued to saving, on behalf of a request. False: it is not queued.
+pub async fn begin_upload(tx: &mut Conn, id: &str, request: &str, now: Timestamp) -> Result<bool> {
+    let sql = format!(
+        "UPDATE images SET state = 'saving', upload = $3, updated_at = {LATER} WHERE id = $1 AND state = 'queued'"
+    );
+    Ok(tx.execute(sql, args![id, now, request]).await? == 1)
+}
+
+/// From saving to active, with its bytes. False: the upload of this request is no longer open.
+pub async fn finish_upload(tx: &mut Conn, id: &str, request: &str, content: &Content, now: Timestamp) -> Result<bool> {
+    let sql = format!(
+        "UPDATE images SET state = 'active', upload = '', size = $4, virtual_size = $5, checksum = $6, \
+         hash_algorithm = 'sha512', hash_value = $7, blob = $8, updated_at = {LATER} \
+         WHERE id = $1 AND state = 'saving' AND upload = $3"
+    );
+    let values = args![
+        id,
+        now,
+        request,
+        i64::try_from(content.size).map_err(Error::internal)?,
+        i64::try_from(content.virtual_size).map_err(Error::internal)?,
+        &content.md5,
+        &content.sha512,
+        &content.blob,
+    ];
+    Ok(tx.execute(sql, values).await? == 1)
+}
+
+/// What a request left in saving is queued again. Gives how many there were.
+pub async fn abort_uploads(tx: &mut Conn, request: &str, now: Timestamp) -> Result<u64> {
+    let sql = format!(
+        "UPDATE images SET state = 'queued', upload = '', updated_at = {LATER} WHERE upload = $1 AND state = 'saving'"
+    );
+    tx.execute(sql, args![request, now]).await
+}
+
+/// What no process can be uploading any more is queued again: all that began before `before`.
+pub async fn abort_stale_uploads(tx: &mut Conn, before: Timestamp, now: Timestamp) -> Result<u64> {
+    let sql = format!(
+        "UPDATE images SET state = 'queued', upload = '', updated_at = {LATER} WHERE state = 'saving' AND updated_at < $1"
+    );
+    tx.execute(sql, args![before, now]).await
+}
+
+/// Between active and deactivated. False: it is in none of the two.
+pub async fn set_active(tx: &mut Conn, id: &str, active: bool, now: Timestamp) -> Result<bool> {
+    let state = if active { ImageState::Active } else { ImageState::Deactivated };
+    let sql = format!(
+        "UPDATE images SET state = $3, updated_at = {LATER} WHERE id = $1 AND state IN ('active', 'deactivated')"
+    );
+    Ok(tx.execute(sql, args![id, now, state.as_str()]).await? == 1)
+}
+
+/// Holds the image until the commit, so that it isn't deleted while a disk is made of it. None: there is no such image.
+pub async fn hold_image(tx: &mut Conn, id: &str) -> Result<Option<Image>> {
+    let sql = format!("SELECT id FROM images WHERE id = $1{}", dialect::for_update(tx.is_postgres()));
+    if tx.optional(sql, args![id], |row| row.text(0)).await?.is_none() {
+        return Ok(None);
+    }
+    get_image(tx, id).await
+}
+
+/// Whether a disk stands on it, or on an image that boots with it as kernel or ramdisk.
+pub async fn image_in_use(conn: &mut Conn, id: &str) -> Result<bool> {
+    let found = conn
+        .optional(
+            "SELECT v.id FROM volumes v WHERE v.image_id = $1 \
+             UNION ALL SELECT v.id FROM volumes v JOIN image_properties p ON p.image_id = v.image_id \
+             WHERE p.name IN ('kernel_id', 'ramdisk_id') AND p.value = $1 LIMIT 1",
+            args![id],
+            |row| row.text(0),
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
+/// False: there is no such image.
+pub async fn delete_image(tx: &mut Conn, id: &str) -> Result<bool> {
+    tx.execute("DELETE FROM image_tags WHERE image_id = $1", args![id]).await?;
+    tx.execute("DELETE FROM image_properties WHERE image_id = $1", args![id]).await?;
+    Ok(tx.execute("DELETE FROM images WHERE id = $1", args![id]).await? == 1)
+}
+
+/// How many images a project has, and their bytes.
+pub async fn usage(conn: &mut Conn, owner: &str) -> Result<(u64, u64)> {
+    conn.one(
+        "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM images WHERE owner = $1",
+        args![owner],
+        |row| {
+            let number = |column| u64::try_from(row.int(column)?).map_err(Error::internal);
+            Ok((number(0)?, number(1)?))
+        },
+    )
+    .await
+}
+
+/// The names of all files that an image has.
+pub async fn blobs(conn: &mut Conn) -> Result<Vec<String>> {
+    conn.all("SELECT blob FROM images WHERE blob IS NOT NULL", &[], |row| row.text(0)).await
+}
+
+/// The images with their files, of these ids: what a machine is made of (disk, kernel, ramdisk). Those without are left out.
+pub async fn contents(conn: &mut Conn, ids: &[String]) -> Result<BTreeMap<String, (String, Option<String>)>> {
+    let list = dialect::placeholders(1, ids.len());
+    let values: Vec<crate::Value<'_>> = ids.iter().map(crate::Value::from).collect();
+    let rows = conn
+        .all(
+            format!("SELECT id, blob, disk_format FROM images WHERE id IN ({list}) AND blob IS NOT NULL"),
+            &values,
+            |row| Ok((row.text(0)?, (row.text(1)?, row.opt_text(2)?))),
+        )
+        .await?;
+    Ok(rows.into_iter().collect())
+}

@@ -1,0 +1,153 @@
+//! Images by id and in lists.
+
+use skyloom_model::{Error, Result, Timestamp};
+
+use super::{Content, Image, ImageState, Visibility};
+use crate::listing::{Key, Listed, Page, Query};
+use crate::{Conn, Row, dialect};
+
+/// All that are set must hold; lists mean any of them, tags and properties all.
+#[derive(Clone, Debug, Default)]
+pub struct ImageFilter {
+    /// The project that looks: its own and public ones, and community ones where the filter asks for these. None: all.
+    pub viewer: Option<String>,
+    pub ids: Vec<String>,
+    pub names: Vec<String>,
+    pub states: Vec<ImageState>,
+    pub visibility: Option<Visibility>,
+    pub owner: Option<String>,
+    pub protected: Option<bool>,
+    pub hidden: Option<bool>,
+    pub disk_formats: Vec<String>,
+    pub container_formats: Vec<String>,
+    pub min_size: Option<i64>,
+    pub max_size: Option<i64>,
+    pub min_disk_gib: Option<u32>,
+    pub min_memory_mib: Option<u32>,
+    /// From this time on.
+    pub created_since: Option<Timestamp>,
+    /// Earlier than this.
+    pub created_before: Option<Timestamp>,
+    pub updated_since: Option<Timestamp>,
+    pub updated_before: Option<Timestamp>,
+    pub tags: Vec<String>,
+    pub checksum: Option<String>,
+    pub hash_value: Option<String>,
+    pub properties: Vec<(String, String)>,
+}
+
+const KEYS: &[Key] = &[
+    Key::text("id", "i.id"),
+    Key::text("name", "coalesce(i.name, '')"),
+    Key::text("state", "i.state"),
+    Key::text("container-format", "coalesce(i.container_format, '')"),
+    Key::text("disk-format", "coalesce(i.disk_format, '')"),
+    Key::int("size", "coalesce(i.size, -1)"),
+    Key::int("created-at", "i.created_at"),
+    Key::int("updated-at", "i.updated_at"),
+    Key::int("min-disk-gib", "i.min_disk_gib"),
+    Key::int("min-memory-mib", "i.min_memory_mib"),
+    Key::text("owner", "i.owner"),
+    Key::text("visibility", "i.visibility"),
+];
+
+fn query(postgres: bool) -> Query {
+    let tags =
+        dialect::json_list(postgres, "t.tag", "SELECT a.tag FROM image_tags a WHERE a.image_id = i.id ORDER BY a.tag");
+    let properties = dialect::json_rows(
+        postgres,
+        &["t.name", "t.value"],
+        "SELECT p.name, p.value FROM image_properties p WHERE p.image_id = i.id ORDER BY p.name",
+    );
+    Query::new(
+        format!(
+            "i.id, i.owner, i.name, i.state, i.visibility, i.protected, i.hidden, i.disk_format, i.container_format, \
+             i.min_disk_gib, i.min_memory_mib, i.size, i.virtual_size, i.checksum, i.hash_value, i.blob, i.created_at, \
+             i.updated_at, {tags}, {properties}"
+        ),
+        "images i",
+        "i.id",
+    )
+}
+
+fn image(row: Row<'_>) -> Result<Image> {
+    let word = |column: usize| row.text_ref(column);
+    let unknown = |text: &str| Error::internal(format!("the store holds the word {text:?} for an image"));
+    let content = match row.opt_text(15)? {
+        Some(blob) => Some(Content {
+            blob,
+            size: u64::try_from(row.int(11)?).map_err(Error::internal)?,
+            virtual_size: u64::try_from(row.int(12)?).map_err(Error::internal)?,
+            md5: row.text(13)?,
+            sha512: row.text(14)?,
+        }),
+        None => None,
+    };
+    Ok(Image {
+        id: row.text(0)?,
+        owner: row.text(1)?,
+        name: row.opt_text(2)?,
+        state: ImageState::parse(word(3)?).ok_or_else(|| unknown(word(3).unwrap_or_default()))?,
+        visibility: Visibility::parse(word(4)?).ok_or_else(|| unknown(word(4).unwrap_or_default()))?,
+        protected: row.flag(5)?,
+        hidden: row.flag(6)?,
+        disk_format: row.opt_text(7)?,
+        container_format: row.opt_text(8)?,
+        min_disk_gib: row.u32(9)?,
+        min_memory_mib: row.u32(10)?,
+        content,
+        created_at: row.time(16)?,
+        updated_at: row.time(17)?,
+        tags: row.json(18)?,
+        properties: row.json(19)?,
+    })
+}
+
+/// Who may see it is for the caller to decide.
+pub async fn get_image(conn: &mut Conn, id: &str) -> Result<Option<Image>> {
+    let mut query = query(conn.is_postgres());
+    query.and_text("i.id", Some(id));
+    Ok(query.rows(conn, image).await?.pop())
+}
+
+/// By default the youngest first.
+pub async fn list_images(conn: &mut Conn, filter: &ImageFilter, page: &Page) -> Result<Listed<Image>> {
+    let mut query = query(conn.is_postgres());
+    if let Some(viewer) = &filter.viewer {
+        let viewer = query.text(viewer);
+        let community =
+            if filter.visibility == Some(Visibility::Community) { " OR i.visibility = 'community'" } else { "" };
+        query.scope(format!("(i.owner = {viewer} OR i.visibility = 'public'{community})"));
+    }
+    query.and_any("i.id", &filter.ids);
+    query.and_any("i.name", &filter.names);
+    let states: Vec<String> = filter.states.iter().map(|state| state.as_str().to_owned()).collect();
+    query.and_any("i.state", &states);
+    query.and_text("i.visibility", filter.visibility.map(Visibility::as_str));
+    query.and_text("i.owner", filter.owner.as_deref());
+    query.and_flag("i.protected", filter.protected);
+    query.and_flag("i.hidden", filter.hidden);
+    query.and_any("i.disk_format", &filter.disk_formats);
+    query.and_any("i.container_format", &filter.container_formats);
+    query.and_int("i.size", ">=", filter.min_size);
+    query.and_int("i.size", "<=", filter.max_size);
+    query.and_int("i.min_disk_gib", "=", filter.min_disk_gib.map(i64::from));
+    query.and_int("i.min_memory_mib", "=", filter.min_memory_mib.map(i64::from));
+    query.and_int("i.created_at", ">=", filter.created_since.map(|time| time.0));
+    query.and_int("i.created_at", "<", filter.created_before.map(|time| time.0));
+    query.and_int("i.updated_at", ">=", filter.updated_since.map(|time| time.0));
+    query.and_int("i.updated_at", "<", filter.updated_before.map(|time| time.0));
+    query.and_text("i.checksum", filter.checksum.as_deref());
+    query.and_text("i.hash_value", filter.hash_value.as_deref());
+    for tag in &filter.tags {
+        let tag = query.text(tag);
+        query.and(format!("EXISTS (SELECT 1 FROM image_tags a WHERE a.image_id = i.id AND a.tag = {tag})"));
+    }
+    for (name, value) in &filter.properties {
+        let (name, value) = (query.text(name), query.text(value));
+        query.and(format!(
+            "EXISTS (SELECT 1 FROM image_properties p WHERE p.image_id = i.id AND p.name = {name} AND p.value = {value})"
+        ));
+    }
+    query.page(conn, KEYS, &[("created-at", true), ("id", true)], page, image).await
+}
