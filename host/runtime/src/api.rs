@@ -26,7 +26,9 @@ macro_rules! interfaces {
             impl $module::Host for GuestState {
                 $(async fn $function(&mut self, $($arg: $kind),*) -> wasmtime::Result<Result<$answer, Error>> {
                     let (cloud, context) = self.cloud(Capability::$capability)?;
-                    Ok(cloud.$function(&context, $($arg),*).await)
+                    let answer = cloud.$function(context, $($arg),*).await;
+                    self.resume();
+                    Ok(answer)
                 })*
             }
         )*

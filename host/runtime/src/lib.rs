@@ -1,8 +1,44 @@
+//! The sandbox: loads plugins, gives them what they are granted and no more, and calls them. The only crate that names
+//! wasmtime.
+
 pub mod api;
 pub mod bindings;
+mod cache;
+pub mod capabilities;
+mod component_driver;
+mod component_tariff;
 pub mod context;
 mod convert;
+mod counters;
+pub mod documents;
 pub mod driver;
+mod engine;
+mod error;
+mod explain;
+pub mod grants;
 pub mod guest;
+mod host_calls;
+#[cfg(feature = "libvirt")]
+mod libvirt_calls;
+pub mod limits;
 pub mod manifest;
+pub mod package;
+pub mod personality;
+mod plugin;
+mod schemas;
 pub mod tariff;
+
+pub use component_driver::WasmDriver;
+pub use component_tariff::WasmTariff;
+pub use counters::CountersSnapshot;
+pub use documents::{Document, Documents};
+pub use engine::{Options, Runtime, TICK};
+pub use error::{LoadError, RunError};
+pub use explain::{CapabilityLine, Explanation, LimitLine};
+pub use grants::{Grant, LibvirtParameters};
+pub use limits::Limits;
+pub use manifest::Manifest;
+pub use package::{Package, Packed, pack};
+pub use personality::Personality;
+pub use plugin::{LoadOptions, Plugin};
+pub use schemas::{BodySchemas, SchemaSet};

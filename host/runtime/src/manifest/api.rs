@@ -77,14 +77,14 @@ pub struct VersioningHeader {
     pub prefix: Option<String>,
 }
 
-/// `[api.errors]`: refusals that the host makes itself. In `body` and in header values `{status}`, `{code}`, `{message}`,
-/// `{request_id}` and `{title}` are filled in, JSON-escaped in the body.
+/// `[api.errors]`: refusals that the host makes itself. In `body` (JSON-escaped) and in header values
+/// [`super::PLACEHOLDERS`] are filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ApiErrors {
     pub content_type: String,
     pub body: String,
-    /// By error code (`rate-limited`), host refusal (`project-mismatch`, see [`super::HOST_REFUSALS`]) or status (`404`); the
+    /// By error code (`rate-limited`), host refusal (see [`super::HOST_REFUSALS`]) or status (`404`); the
     /// first two win over the status.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub overrides: Map<RefusalOverride>,
@@ -159,7 +159,8 @@ pub struct Operation {
     /// Unique in the plugin, e.g. `servers.create`; the guest is told it.
     pub id: String,
     pub method: Method,
-    /// Templates below the mount, e.g. `/servers/{server_id}`; a parameter fills a whole segment.
+    /// Templates below the mount, e.g. `/servers/{server_id}`; a parameter fills a whole segment. `/..` is the mount's
+    /// parent, for version documents.
     pub paths: Vec<String>,
     /// What the policy decides about; a text of the neutral actions.
     #[schemars(schema_with = "action_schema")]
@@ -169,6 +170,10 @@ pub struct Operation {
     /// Left out: `none` for GET, HEAD, DELETE and OPTIONS, else `json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<BodyKind>,
+    /// Media types of the body, without parameters; empty: `application/json` for JSON, any for a stream. Another one is
+    /// refused with 415.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content_types: Vec<String>,
     /// On endpoints that several operations share: the one top-level key of the JSON body that selects this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_key: Option<String>,

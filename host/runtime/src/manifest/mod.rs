@@ -17,6 +17,7 @@ pub use api::{
     VersioningHeader,
 };
 pub use capability::{Asked, Capability};
+pub(crate) use validate::is_header_name;
 pub use validate::{HOST_REFUSALS, PLACEHOLDERS};
 pub use version::ApiVersion;
 

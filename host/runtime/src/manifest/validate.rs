@@ -9,19 +9,18 @@ use super::{ApiVersion, BodyKind, CONTRACTS, Kind, Manifest, Method, Operation};
 
 /// Refusals of the host that are no error of the core; keys of `[api.errors.overrides]` beside error codes and statuses.
 pub const HOST_REFUSALS: &[&str] = &[
-    "route-not-found",
-    "method-not-allowed",
-    "project-mismatch",
-    "bad-json",
-    "bad-body-key",
-    "unsupported-media-type",
+    "malformed-body",
+    "body-key",
     "version-malformed",
-    "version-not-served",
-    "draining",
+    "version-unsupported",
+    "project-mismatch",
+    "method-not-allowed",
+    "unsupported-media-type",
 ];
 
 /// What a refusal's template may hold.
-pub const PLACEHOLDERS: &[&str] = &["status", "code", "message", "request_id", "title"];
+pub const PLACEHOLDERS: &[&str] =
+    &["status", "code", "message", "request_id", "title", "min_version", "max_version", "base_url"];
 
 pub(super) fn defects(manifest: &Manifest) -> Vec<String> {
     let mut defects = Vec::new();
@@ -205,6 +204,9 @@ fn one_operation(operation: &Operation, api: &Api, defects: &mut Vec<String>) {
     if operation.body() != BodyKind::Json && !(operation.schemas.is_empty() && operation.secrets.is_empty()) {
         defects.push(format!("operation `{id}`: schemas and secrets need a JSON body"));
     }
+    if operation.body() == BodyKind::None && !operation.content_types.is_empty() {
+        defects.push(format!("operation `{id}`: content-types need a body"));
+    }
     for pointer in operation.secrets.iter().chain(&operation.answer_secrets) {
         if !pointer.starts_with('/') {
             defects.push(format!("operation `{id}`: `{}` is no JSON pointer", pointer.escape_debug()));
@@ -261,6 +263,8 @@ pub(crate) fn template(path: &str) -> Result<String, &'static str> {
     if !path.starts_with('/') {
         return Err("must begin with `/`");
     }
+    // The router ignores a trailing slash.
+    let path = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
     if path == "/" {
         return Ok(path.to_owned());
     }
@@ -277,10 +281,7 @@ pub(crate) fn template(path: &str) -> Result<String, &'static str> {
             }
             normal.push_str("{}");
         } else if segment.is_empty() {
-            // A trailing slash is a route of its own (version documents); a double one is a slip.
-            if !path.ends_with('/') || path.contains("//") {
-                return Err("has an empty segment");
-            }
+            return Err("has an empty segment");
         } else if segment.contains(['{', '}']) {
             return Err("a parameter fills a whole segment");
         } else {

@@ -1,0 +1,4 @@
+//! Capabilities that reach outside, one folder each.
+
+#[cfg(feature = "libvirt")]
+pub mod libvirt;

@@ -1,0 +1,131 @@
+//! A driver that is a component.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use skyloom_model::{Error, ErrorCode, Result};
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
+use crate::bindings::driver::exports::skyloom::driver::{console, inventory, lifecycle};
+use crate::bindings::types::errors::Error as WitError;
+use crate::driver::{Domain, DomainSpec, Driver, NodeCapacity, Progress, StepKey, StopMode};
+use crate::error::{LoadError, RunError};
+use crate::guest::{self, GuestState, Sandbox};
+use crate::manifest::Kind;
+use crate::plugin::Plugin;
+
+/// One node's use of a driver plugin. Each call has a fresh sandbox.
+pub struct WasmDriver {
+    plugin: Plugin,
+    lifecycle: lifecycle::GuestIndices,
+    inventory: inventory::GuestIndices,
+    /// None: the driver doesn't export it.
+    console: Option<console::GuestIndices>,
+    sandbox: Arc<Sandbox>,
+    digest: Arc<str>,
+}
+
+impl Plugin {
+    /// The driver of one compute node; `config` is the node's own, over the plugin's. Its documents belong to this node.
+    pub fn driver(&self, node: &str, config: &Map<String, Value>) -> Result<Arc<dyn Driver>, LoadError> {
+        self.expect(Kind::Driver)?;
+        let failed = |error: wasmtime::Error| LoadError::Link(format!("{error:#}"));
+        let pre = self.pre();
+        Ok(Arc::new(WasmDriver {
+            plugin: self.clone(),
+            lifecycle: lifecycle::GuestIndices::new(pre).map_err(failed)?,
+            inventory: inventory::GuestIndices::new(pre).map_err(failed)?,
+            console: console::GuestIndices::new(pre).ok(),
+            sandbox: self.sandbox(None, format!("{}/{node}", self.id()).into(), config)?,
+            digest: self.digest_shared(),
+        }))
+    }
+}
+
+impl WasmDriver {
+    /// What went wrong in the sandbox is the driver's failure; what the driver itself says is passed on.
+    async fn call<T>(
+        &self,
+        request_id: &str,
+        call: impl AsyncFnOnce(&mut Store<GuestState>, Instance) -> wasmtime::Result<Result<T, WitError>>,
+    ) -> Result<T> {
+        match guest::run(self.plugin.pre(), &self.sandbox, self.plugin.context(request_id), call).await {
+            Ok(answer) => answer.map_err(Into::into),
+            Err(error @ (RunError::TimedOut(_) | RunError::CpuExhausted(_) | RunError::Busy(_))) => Err(error.into()),
+            Err(error) => {
+                Err(Error::new(ErrorCode::DriverFailed, "The hypervisor driver failed.").with_internal(error))
+            }
+        }
+    }
+}
+
+/// `request_id` of the log lines: the operation, or what is asked about.
+macro_rules! call {
+    ($self:ident, $request_id:expr, $interface:ident.$function:ident($($arg:expr),*)) => {
+        $self
+            .call($request_id, async |store: &mut Store<GuestState>, instance: Instance| {
+                let guest = $self.$interface.load(&mut *store, &instance)?;
+                guest.$function(&mut *store, $($arg),*).await
+            })
+            .await
+    };
+}
+
+#[async_trait]
+impl Driver for WasmDriver {
+    async fn create_disks(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress> {
+        call!(self, &key.operation, lifecycle.call_create_disks(key, spec))
+    }
+
+    async fn delete_disks(&self, key: &StepKey, server_id: &str, disks: &[String]) -> Result<Progress> {
+        call!(self, &key.operation, lifecycle.call_delete_disks(key, server_id, disks))
+    }
+
+    async fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress> {
+        call!(self, &key.operation, lifecycle.call_define(key, spec))
+    }
+
+    async fn undefine(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
+        call!(self, &key.operation, lifecycle.call_undefine(key, server_id))
+    }
+
+    async fn start(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
+        call!(self, &key.operation, lifecycle.call_start(key, server_id))
+    }
+
+    async fn stop(&self, key: &StepKey, server_id: &str, mode: StopMode) -> Result<Progress> {
+        call!(self, &key.operation, lifecycle.call_stop(key, server_id, mode))
+    }
+
+    async fn poll(&self, key: &StepKey, server_id: &str, token: &str) -> Result<Progress> {
+        call!(self, &key.operation, lifecycle.call_poll(key, server_id, token))
+    }
+
+    async fn inspect(&self, server_id: &str) -> Result<Option<Domain>> {
+        call!(self, server_id, lifecycle.call_inspect(server_id))
+    }
+
+    async fn capacity(&self) -> Result<NodeCapacity> {
+        call!(self, "capacity", inventory.call_capacity())
+    }
+
+    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>> {
+        call!(self, "inventory", inventory.call_list(after, limit))
+    }
+
+    async fn console_output(&self, server_id: &str, max_bytes: u32) -> Result<String> {
+        let Some(console) = &self.console else {
+            return Err(Error::new(ErrorCode::NotSupported, "This platform keeps no console log."));
+        };
+        self.call(server_id, async |store: &mut Store<GuestState>, instance: Instance| {
+            console.load(&mut *store, &instance)?.call_output(&mut *store, server_id, max_bytes).await
+        })
+        .await
+    }
+
+    fn digest(&self) -> &str {
+        &self.digest
+    }
+}

@@ -1,0 +1,139 @@
+//! What a plugin asks for, what it is granted, and why it is refused the rest: for people, before and after loading.
+
+use serde::Serialize;
+
+use crate::error::LoadError;
+use crate::grants::{self, Grant};
+use crate::limits::{self, Bound, Limits};
+use crate::manifest::{Capability, Kind};
+use crate::package::Package;
+use crate::schemas::SchemaSet;
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Explanation {
+    pub id: String,
+    pub version: String,
+    pub kind: Kind,
+    pub contract: String,
+    pub digest: String,
+    pub description: String,
+    pub license: String,
+    pub capabilities: Vec<CapabilityLine>,
+    pub limits: Vec<LimitLine>,
+    /// Why it would not be loaded; none: it would.
+    pub refused: Option<String>,
+}
+
+/// One capability that is asked for, granted or imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CapabilityLine {
+    pub name: Capability,
+    pub asked: bool,
+    pub granted: bool,
+    /// Whether the component's code uses it.
+    pub imported: bool,
+    /// Asked and granted.
+    pub effective: bool,
+    /// The plugin's own words.
+    pub reason: Option<String>,
+    /// Why it is as it is.
+    pub why: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LimitLine {
+    pub name: &'static str,
+    pub asked: Option<u32>,
+    pub deployment: Option<u32>,
+    pub default: u32,
+    pub ceiling: u32,
+    pub effective: u32,
+}
+
+/// Looks at the file only; nothing of it is compiled or run.
+pub fn explain(package: &Package, options: &super::LoadOptions) -> Explanation {
+    let manifest = &package.manifest;
+    let imported: Vec<Capability> = package
+        .surface
+        .imports
+        .iter()
+        .filter_map(|name| Capability::of_interface(name.split('@').next().unwrap_or_default()))
+        .collect();
+    Explanation {
+        id: manifest.id.clone(),
+        version: manifest.version.to_string(),
+        kind: manifest.kind,
+        contract: manifest.contract.clone(),
+        digest: package.digest.clone(),
+        description: manifest.description.clone(),
+        license: manifest.license.clone(),
+        capabilities: Capability::ALL
+            .iter()
+            .filter_map(|name| capability(*name, package, &imported, &options.grants))
+            .collect(),
+        limits: limit_lines(package, options),
+        refused: check(package, options).err().map(|error| error.to_string()),
+    }
+}
+
+/// Everything that loading checks without compiling.
+pub(crate) fn check(package: &Package, options: &super::LoadOptions) -> Result<(), LoadError> {
+    let imported = grants::check_surface(&package.manifest, &package.surface)?;
+    grants::resolve(&package.manifest, &imported, &options.grants)?;
+    Limits::effective(&package.manifest.limits, &options.limits).map_err(LoadError::Limit)?;
+    let schema = package.manifest.config.as_ref().map(|config| &config.schema);
+    crate::schemas::check_config(schema, &options.config.clone().into())?;
+    SchemaSet::compile(&package.manifest, &package.schemas)?;
+    Ok(())
+}
+
+fn capability(
+    name: Capability,
+    package: &Package,
+    imported: &[Capability],
+    grants: &[Grant],
+) -> Option<CapabilityLine> {
+    let asked = package.manifest.asks_for(name);
+    let granted = grants.iter().any(|grant| grant.capability == name);
+    let imported = imported.contains(&name);
+    let why = match (asked.is_some(), granted, imported) {
+        (true, true, true) => "asked for, granted and used",
+        (true, true, false) => "asked for and granted; the code doesn't use it",
+        (true, false, true) => "refused: the deployment doesn't grant it, and the code needs it",
+        (true, false, false) => "refused: the deployment doesn't grant it; the code doesn't need it",
+        (false, true, false) => "granted without being asked for: no effect",
+        (false, _, true) => "refused: the code uses it, but plugin.toml doesn't ask for it",
+        (false, false, false) => return None,
+    };
+    Some(CapabilityLine {
+        name,
+        asked: asked.is_some(),
+        granted,
+        imported,
+        effective: asked.is_some() && granted,
+        reason: asked.map(|asked| asked.reason.clone()),
+        why,
+    })
+}
+
+fn limit_lines(package: &Package, options: &super::LoadOptions) -> Vec<LimitLine> {
+    let (asked, given) = (&package.manifest.limits, &options.limits);
+    let line = |bound: Bound, asked: Option<u32>, deployment: Option<u32>| LimitLine {
+        name: bound.name,
+        asked,
+        deployment,
+        default: bound.default,
+        ceiling: bound.ceiling,
+        effective: deployment.or(asked).unwrap_or(bound.default),
+    };
+    vec![
+        line(limits::MEMORY_MIB, asked.memory_mib, given.memory_mib),
+        line(limits::CPU_MS, asked.cpu_ms, given.cpu_ms),
+        line(limits::WAIT_MS, asked.wait_ms, given.wait_ms),
+        line(limits::OUTPUT_KIB, asked.output_kib, given.output_kib),
+        line(limits::LOG_LINES_PER_SECOND, asked.log_lines_per_second, given.log_lines_per_second),
+    ]
+}

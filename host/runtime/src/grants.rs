@@ -1,0 +1,259 @@
+//! What a plugin may reach: effective = asked AND granted, decided once at load.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::LoadError;
+use crate::manifest::{CONTRACTS, Capability, Kind, Manifest};
+use crate::package::Surface;
+
+/// A grant of the deployment file: `"compute"`, or `{ name = "libvirt", uri = "...", ... }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    pub capability: Capability,
+    pub parameters: serde_json::Map<String, serde_json::Value>,
+}
+
+impl From<Capability> for Grant {
+    fn from(capability: Capability) -> Self {
+        Self { capability, parameters: serde_json::Map::new() }
+    }
+}
+
+impl Serialize for Grant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.parameters.is_empty() {
+            return self.capability.serialize(serializer);
+        }
+        let mut table = self.parameters.clone();
+        table.insert("name".to_owned(), self.capability.as_str().into());
+        table.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Grant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let (name, parameters) = match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(name) => (name, serde_json::Map::new()),
+            serde_json::Value::Object(mut table) => match table.remove("name") {
+                Some(serde_json::Value::String(name)) => (name, table),
+                _ => return Err(D::Error::custom("a grant's table needs `name`")),
+            },
+            _ => return Err(D::Error::custom("a grant is the name of a capability, or a table with `name`")),
+        };
+        let capability = Capability::parse(&name).ok_or_else(|| {
+            let known: Vec<&str> = Capability::ALL.iter().map(|capability| capability.as_str()).collect();
+            D::Error::custom(format!("grant `{name}` is unknown; known are {}", known.join(", ")))
+        })?;
+        Ok(Self { capability, parameters })
+    }
+}
+
+impl JsonSchema for Grant {
+    fn schema_name() -> Cow<'static, str> {
+        "Grant".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let name = generator.subschema_for::<Capability>();
+        json_schema!({
+            "anyOf": [
+                name,
+                { "type": "object", "properties": { "name": name }, "required": ["name"] },
+            ]
+        })
+    }
+}
+
+/// Parameters of a grant of `libvirt`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LibvirtParameters {
+    /// e.g. `qemu:///system`.
+    pub uri: String,
+    /// Folder of disks and console logs; made if it isn't there.
+    pub storage: PathBuf,
+    /// libvirt networks that NICs may use; `user` stands for QEMU's own user networking.
+    #[serde(default)]
+    pub networks: Vec<String>,
+}
+
+/// The set of capabilities that calls may use. Made at load, never changed: the one value that every host function asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Permits(u32);
+
+impl Permits {
+    pub fn with(self, capability: Capability) -> Self {
+        Self(self.0 | 1 << capability as u32)
+    }
+
+    #[must_use]
+    pub fn has(self, capability: Capability) -> bool {
+        self.0 & (1 << capability as u32) != 0
+    }
+}
+
+/// Asked and granted, with the parameters that have been understood.
+#[derive(Clone, Debug, Default)]
+pub struct Granted {
+    pub permits: Permits,
+    pub libvirt: Option<LibvirtParameters>,
+}
+
+/// Interfaces without functions, which need no grant.
+const TYPES_ONLY: &[&str] = &["skyloom:types/common", "skyloom:types/errors", "skyloom:driver/types"];
+/// Versions of the WIT packages behind [`CONTRACTS`].
+const PACKAGE_VERSIONS: &[&str] = &["0.1.0"];
+
+/// What a kind must export.
+fn required_exports(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Personality => &["skyloom:personality/handler"],
+        Kind::Driver => &["skyloom:driver/lifecycle", "skyloom:driver/inventory"],
+        Kind::Tariff => &["skyloom:tariff/rating"],
+    }
+}
+
+/// The interface without its version, once that is one that the host serves.
+fn served(name: &str) -> Result<&str, LoadError> {
+    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+    if interface.starts_with("skyloom:") && !PACKAGE_VERSIONS.contains(&version) {
+        return Err(LoadError::Contract {
+            interface: interface.to_owned(),
+            version: version.to_owned(),
+            served: CONTRACTS,
+        });
+    }
+    Ok(interface)
+}
+
+/// The capabilities that the component imports; refuses what no deployment could mend.
+pub fn check_surface(manifest: &Manifest, surface: &Surface) -> Result<Vec<Capability>, LoadError> {
+    let exports = surface.exports.iter().map(|name| served(name)).collect::<Result<Vec<_>, _>>()?;
+    for missing in required_exports(manifest.kind) {
+        if !exports.contains(missing) {
+            return Err(LoadError::MissingExport { kind: manifest.kind, missing });
+        }
+    }
+    let mut imported = Vec::new();
+    for name in &surface.imports {
+        let interface = served(name)?;
+        if TYPES_ONLY.contains(&interface) {
+            continue;
+        }
+        let capability = Capability::of_interface(interface)
+            .filter(|capability| capability.allowed_for(manifest.kind))
+            .ok_or_else(|| LoadError::ForeignImport(name.clone()))?;
+        if manifest.asks_for(capability).is_none() {
+            return Err(LoadError::NotAsked { import: name.clone(), capability });
+        }
+        imported.push(capability);
+    }
+    Ok(imported)
+}
+
+/// Asked AND granted; an import outside of that is refused.
+pub fn resolve(manifest: &Manifest, imported: &[Capability], grants: &[Grant]) -> Result<Granted, LoadError> {
+    let mut given = BTreeMap::new();
+    for grant in grants {
+        let refuse = |reason: &str| LoadError::Grant { capability: grant.capability, reason: reason.to_owned() };
+        if given.insert(grant.capability, grant).is_some() {
+            return Err(refuse("stands twice"));
+        }
+        if grant.capability != Capability::Libvirt && !grant.parameters.is_empty() {
+            return Err(refuse("has no parameters"));
+        }
+    }
+    let mut granted = Granted::default();
+    for asked in &manifest.capabilities {
+        let Some(grant) = given.get(&asked.name) else {
+            if imported.contains(&asked.name) {
+                return Err(LoadError::NotGranted {
+                    id: manifest.id.clone(),
+                    capability: asked.name,
+                    reason: asked.reason.clone(),
+                });
+            }
+            continue;
+        };
+        granted.permits = granted.permits.with(asked.name);
+        if asked.name == Capability::Libvirt {
+            let parameters = serde_json::from_value(grant.parameters.clone().into())
+                .map_err(|error| LoadError::Grant { capability: asked.name, reason: error.to_string() })?;
+            granted.libvirt = Some(parameters);
+        }
+    }
+    Ok(granted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(text: &str) -> Result<Vec<Grant>, String> {
+        #[derive(Deserialize)]
+        struct File {
+            grants: Vec<Grant>,
+        }
+        toml::from_str::<File>(text).map(|file| file.grants).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn grants_are_names_or_tables() {
+        let read =
+            grants(r#"grants = ["log", { name = "libvirt", uri = "qemu:///system", storage = "/srv" }]"#).unwrap();
+        assert_eq!(read[0], Capability::Log.into());
+        assert_eq!(read[1].parameters["uri"], "qemu:///system");
+        assert!(
+            grants(r#"grants = ["teleport"]"#).unwrap_err().starts_with("grant `teleport` is unknown; known are log")
+        );
+        assert!(grants("grants = [7]").is_err());
+        assert!(grants(r#"grants = [{ uri = "x" }]"#).is_err());
+    }
+
+    fn driver(capabilities: &[&str]) -> Manifest {
+        let mut text =
+            "manifest = 1\nid = \"d\"\nversion = \"1.0.0\"\nkind = \"driver\"\ncontract = \"0.1\"\n".to_owned();
+        for capability in capabilities {
+            text += &format!("[[capability]]\nname = \"{capability}\"\nreason = \"a test\"\n");
+        }
+        Manifest::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn effective_is_asked_and_granted() {
+        let manifest = driver(&["log", "clock"]);
+        let given = [Capability::Log.into(), Capability::Random.into()];
+        let granted = resolve(&manifest, &[Capability::Log], &given).unwrap();
+        let effective: Vec<_> = Capability::ALL.iter().filter(|one| granted.permits.has(**one)).collect();
+        assert_eq!(effective, [&Capability::Log]);
+        let error = resolve(&manifest, &[Capability::Clock], &given).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "plugin `d` needs the capability `clock` (a test), which the deployment doesn't grant: add \"clock\" to its grants"
+        );
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        let manifest = driver(&["libvirt", "log"]);
+        let with = |text: &str| resolve(&manifest, &[], &grants(text).unwrap());
+        let good =
+            with(r#"grants = [{ name = "libvirt", uri = "u", storage = "/s", networks = ["default"] }]"#).unwrap();
+        assert_eq!(good.libvirt.unwrap().networks, ["default"]);
+        let missing = with(r#"grants = [{ name = "libvirt", uri = "u" }]"#).unwrap_err().to_string();
+        assert_eq!(missing, "grant `libvirt`: missing field `storage`");
+        let unknown = with(r#"grants = [{ name = "libvirt", uri = "u", storage = "/s", pool = "x" }]"#);
+        assert!(unknown.unwrap_err().to_string().contains("unknown field `pool`"));
+        assert_eq!(
+            with(r#"grants = [{ name = "log", x = 1 }]"#).unwrap_err().to_string(),
+            "grant `log`: has no parameters"
+        );
+        assert_eq!(with(r#"grants = ["log", "log"]"#).unwrap_err().to_string(), "grant `log`: stands twice");
+    }
+}

@@ -1,0 +1,127 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use skyloom_model::Result;
+
+use super::*;
+use crate::bindings::host::{clock, documents as wit_documents, log, random};
+use crate::context::SecretVault;
+use crate::documents::Document;
+
+/// Counts what reaches it.
+#[derive(Default)]
+struct Seen(AtomicUsize);
+
+#[async_trait]
+impl Documents for Seen {
+    async fn get(&self, owner: &str, _: &str, _: &str) -> Result<Option<Document>> {
+        assert_eq!(owner, "owner");
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(None)
+    }
+    async fn list(&self, _: &str, _: &str, _: Option<&str>, _: u32) -> Result<Vec<Document>> {
+        Ok(Vec::new())
+    }
+    async fn put(&self, _: &str, _: &str, _: &str, _: &str, _: Option<u64>) -> Result<u64> {
+        Ok(1)
+    }
+    async fn delete(&self, _: &str, _: &str, _: &str) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+fn state(permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestState {
+    let sandbox = Sandbox {
+        plugin: "p".into(),
+        permits,
+        limits,
+        counters: Arc::default(),
+        config: "{}".into(),
+        cloud: None,
+        documents: Some(documents),
+        owner: "owner".into(),
+        #[cfg(feature = "libvirt")]
+        libvirt: None,
+        host_slots: Arc::new(Semaphore::new(1)),
+        plugin_slots: Arc::new(Semaphore::new(1)),
+    };
+    let context = CallContext {
+        caller: None,
+        request_id: "req-1".into(),
+        personality: "p".into(),
+        secrets: SecretVault::new(),
+        client: None,
+    };
+    GuestState::new(Arc::new(sandbox), Arc::new(context))
+}
+
+#[tokio::test]
+async fn a_call_without_a_permit_reaches_nothing() {
+    let seen = Arc::new(Seen::default());
+    let all_but = Capability::ALL
+        .iter()
+        .filter(|one| **one != Capability::Documents)
+        .fold(Permits::default(), |permits, one| permits.with(*one));
+    let mut refused = state(all_but, Limits::default(), seen.clone());
+    assert!(wit_documents::Host::get(&mut refused, "c".into(), "i".into()).await.is_err());
+    assert_eq!(refused.used.stopped, Some(RunError::Denied(Capability::Documents)));
+    assert_eq!(seen.0.load(Ordering::Relaxed), 0);
+
+    let mut allowed = state(Permits::default().with(Capability::Documents), Limits::default(), seen.clone());
+    assert!(wit_documents::Host::get(&mut allowed, "c".into(), "i".into()).await.unwrap().unwrap().is_none());
+    assert_eq!(seen.0.load(Ordering::Relaxed), 1);
+    assert!(clock::Host::now(&mut allowed).await.is_err(), "another capability");
+}
+
+#[tokio::test]
+async fn every_interface_asks_for_its_own_permit() {
+    for capability in Capability::ALL {
+        let mut state = state(Permits::default(), Limits::default(), Arc::default());
+        assert!(state.permit(*capability).is_err());
+        let mut state = super::tests::state(Permits::default().with(*capability), Limits::default(), Arc::default());
+        assert!(state.permit(*capability).is_ok());
+        for other in Capability::ALL.iter().filter(|other| *other != capability) {
+            assert!(state.permit(*other).is_err(), "{capability} opens {other}");
+        }
+    }
+}
+
+#[test]
+fn memory_is_counted_over_all_memories() {
+    let limits = Limits { memory: 100, ..Limits::default() };
+    let mut state = state(Permits::default(), limits, Arc::default());
+    assert!(state.memory_growing(0, 60, None).unwrap());
+    assert!(state.memory_growing(0, 40, None).unwrap());
+    assert!(!state.memory_growing(40, 41, None).unwrap());
+    assert_eq!(state.used.stopped, Some(RunError::OutOfMemory(100)));
+}
+
+#[test]
+fn tables_are_counted_together() {
+    let mut state = state(Permits::default(), Limits::default(), Arc::default());
+    assert!(state.table_growing(0, limits::TABLE_ELEMENTS, None).unwrap());
+    assert!(!state.table_growing(0, 1, None).unwrap());
+}
+
+#[tokio::test]
+async fn log_lines_over_the_rate_are_dropped_and_counted() {
+    let limits = Limits { log_lines_per_second: 3, ..Limits::default() };
+    let mut state = state(Permits::default().with(Capability::Log), limits, Arc::default());
+    let begun = Instant::now();
+    for _ in 0..100 {
+        log::Host::write(&mut state, log::Level::Info, "line".into()).await.unwrap();
+    }
+    // Each second that passed meanwhile lets three more through.
+    let allowed = 3 * (begun.elapsed().as_secs() + 2);
+    let dropped = state.sandbox.counters.snapshot().dropped_log_lines;
+    assert!((100 - allowed..=97).contains(&dropped), "{dropped}");
+}
+
+#[tokio::test]
+async fn random_bytes_have_a_bound() {
+    let mut state = state(Permits::default().with(Capability::Random), Limits::default(), Arc::default());
+    let one = random::Host::bytes(&mut state, 4096).await.unwrap();
+    assert_eq!(one.len(), 4096);
+    assert_ne!(one, random::Host::bytes(&mut state, 4096).await.unwrap());
+    assert!(random::Host::bytes(&mut state, 4097).await.is_err());
+}
