@@ -208,7 +208,7 @@ impl Drive {
             "an operation is stuck: mend the cause, then `skyloom operation retry`"
         );
         // A refusal of the saga's own record must not keep the alarm from being stored.
-        self.write(Change::Stick { error }).await?.map_err(|error| Lost(error.for_log()))?;
+        self.write(Change::Stick { step: at.step, error }).await?.map_err(|error| Lost(error.for_log()))?;
         Ok(Next::Rest)
     }
 

@@ -320,7 +320,7 @@ async fn stick_unknown(tx: &mut skyloom_store::Conn, operation: &Operation, now:
     );
     let error = Error::internal(format!("no saga of kind {}", operation.kind));
     let lease = log::Lease { id: &operation.id, fence: operation.fence };
-    log::stick(tx, lease, &error, now).await?;
+    log::stick(tx, lease, operation.step, &error, now).await?;
     Ok(())
 }
 

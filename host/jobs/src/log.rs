@@ -26,7 +26,7 @@ pub(crate) enum Change {
     /// A step is undone; the one before it is next, or, before the first, the operation has ended.
     Undone { step: usize, error: Option<Error> },
     /// The operator must help.
-    Stick { error: Error },
+    Stick { step: usize, error: Error },
     /// The process stops: another one goes on.
     GiveBack { attempt: i64 },
 }
@@ -197,8 +197,8 @@ impl Writer {
                 Ok(Some(cancel))
             }
             Change::Undone { step, error } => self.undone(tx, run, saga, *step, error.as_ref(), now).await,
-            Change::Stick { error } => {
-                if !log::stick(tx, lease, error, now).await? {
+            Change::Stick { step, error } => {
+                if !log::stick(tx, lease, *step as i64, error, now).await? {
                     return Ok(None);
                 }
                 saga.record(tx, run, Event::Stuck(error), now).await?;

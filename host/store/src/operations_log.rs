@@ -142,13 +142,15 @@ pub async fn pause(tx: &mut Conn, lease: Lease<'_>, attempt: i64, at: Timestamp,
     Ok(changed == 1)
 }
 
-/// Takes the operation out of the workers' hands: it needs the operator. Its locks stay.
-pub async fn stick(tx: &mut Conn, lease: Lease<'_>, error: &Error, now: Timestamp) -> Result<bool> {
+/// Takes the operation out of the workers' hands: it needs the operator. Its locks stay. The error stands in its step; what
+/// made it unwind, if it was unwinding, is kept.
+pub async fn stick(tx: &mut Conn, lease: Lease<'_>, step: i64, error: &Error, now: Timestamp) -> Result<bool> {
+    note_error(tx, lease.id, step, error).await?;
     let error = error_text(Some(error))?;
     let changed = tx
         .execute(
-            "UPDATE operations SET state = 'stuck', runnable = 0, lease_owner = '', lease_until = 0, error = $3, \
-             updated_at = $4 WHERE id = $1 AND fence = $2 AND runnable = 1",
+            "UPDATE operations SET state = 'stuck', runnable = 0, lease_owner = '', lease_until = 0, \
+             error = CASE WHEN phase = 'do' THEN $3 ELSE error END, updated_at = $4 WHERE id = $1 AND fence = $2 AND runnable = 1",
             args![lease.id, lease.fence, &error, now],
         )
         .await?;
@@ -160,7 +162,8 @@ pub async fn retry(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
             "UPDATE operations SET state = CASE WHEN phase = 'undo' THEN 'unwinding' ELSE 'running' END, runnable = 1, \
-             attempt = 0, next_run_at = $2, updated_at = $2 WHERE id = $1 AND state = 'stuck'",
+             attempt = 0, error = CASE WHEN phase = 'undo' THEN error END, next_run_at = $2, updated_at = $2 \
+             WHERE id = $1 AND state = 'stuck'",
             args![id, now],
         )
         .await?;

@@ -1,0 +1,421 @@
+//! The engine over a toy saga: three steps that leave marks in a world of the test's own.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use skyloom_jobs::faults::{self, Crash, Moment};
+use skyloom_jobs::{
+    Engine, Event, Faults, Filter, NewOperation, Outcome, Retry, Run, Saga, Settings, State, Step, Superseded, enqueue,
+    enqueue_failed, enqueue_superseding, lock_resource, settle_parent,
+};
+use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_store::testing::{TestDatabase, databases};
+use skyloom_store::{Conn, Db, args, operations};
+
+/// What the steps did and how they are to go; survives the engines.
+#[derive(Default)]
+struct World {
+    marks: Mutex<BTreeSet<String>>,
+    failing: Mutex<Vec<(String, ErrorCode)>>,
+    calls: Mutex<Vec<String>>,
+    pending: Mutex<BTreeSet<String>>,
+}
+
+impl World {
+    fn call(&self, name: &str) -> Result<Outcome> {
+        self.calls.lock().unwrap().push(name.to_owned());
+        let mut failing = self.failing.lock().unwrap();
+        if let Some(index) = failing.iter().position(|(step, _)| step == name) {
+            let (step, code) = failing.remove(index);
+            return Err(Error::new(code, format!("{step} fails as told")));
+        }
+        if self.pending.lock().unwrap().contains(name) {
+            return Ok(Outcome::Pending(String::new()));
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn fail(&self, step: &str, code: ErrorCode, times: usize) {
+        self.failing.lock().unwrap().extend((0..times).map(|_| (step.to_owned(), code)));
+    }
+
+    fn calls_of(&self, name: &str) -> usize {
+        self.calls.lock().unwrap().iter().filter(|call| *call == name).count()
+    }
+
+    fn marks(&self) -> Vec<String> {
+        self.marks.lock().unwrap().iter().cloned().collect()
+    }
+}
+
+struct Toy {
+    kind: &'static str,
+    world: Arc<World>,
+    steps: Vec<Step>,
+}
+
+impl Toy {
+    fn saga(kind: &'static str, world: &Arc<World>, no_return: bool) -> Arc<dyn Saga> {
+        let step = |name, no_return| Step { name, retry: Retry::Passing, deadline: Duration::from_secs(20), no_return };
+        let steps = vec![step("one", false), step("two", no_return), step("three", false)];
+        Arc::new(Self { kind, world: world.clone(), steps })
+    }
+
+    fn mark(&self, run: &Run, step: usize) -> String {
+        format!("{}/{}", run.operation.resource_id, self.steps[step].name)
+    }
+}
+
+#[async_trait]
+impl Saga for Toy {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    async fn act(&self, run: &Run, step: usize, _token: Option<&str>) -> Result<Outcome> {
+        let done = self.world.call(self.steps[step].name)?;
+        self.world.marks.lock().unwrap().insert(self.mark(run, step));
+        Ok(done)
+    }
+
+    async fn undo(&self, run: &Run, step: usize, _token: Option<&str>) -> Result<Outcome> {
+        let done = self.world.call(&format!("{}/undo", self.steps[step].name))?;
+        self.world.marks.lock().unwrap().remove(&self.mark(run, step));
+        Ok(done)
+    }
+
+    async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, _now: Timestamp) -> Result<()> {
+        // The resource's record: which event was last, in the same transaction as the log.
+        let word = match event {
+            Event::Succeeded => "succeeded",
+            Event::Failed(_) => "failed",
+            Event::Cancelled => "cancelled",
+            Event::Done(2) if run.operation.resource_id == "refused" => {
+                return Err(Error::new(ErrorCode::NoCapacity, "the record refuses"));
+            }
+            _ => return Ok(()),
+        };
+        let id = format!("{}:{}", run.operation.resource_id, run.operation.kind);
+        tx.execute("DELETE FROM seeded WHERE area = $1", args![&id]).await?;
+        tx.execute("INSERT INTO seeded (area, seeded_at) VALUES ($1, 0)", args![&id]).await?;
+        let id = format!("{id}:{word}");
+        tx.execute("INSERT INTO seeded (area, seeded_at) VALUES ($1, 0)", args![&id]).await?;
+        Ok(())
+    }
+}
+
+async fn start(db: &Db, world: &Arc<World>, faults: faults::Settings) -> Engine {
+    let engine = Engine::new(db.clone(), Settings::quick(), Arc::new(Faults::in_process(faults)));
+    engine
+        .start(vec![Toy::saga("toy.make", world, false), Toy::saga("toy.drop", world, true)])
+        .await
+        .expect("the engine starts");
+    engine
+}
+
+async fn make(db: &Db, engine: &Engine, resource: &str) -> String {
+    let mut tx = db.begin().await.unwrap();
+    let operation = NewOperation::new("toy.make", "toy", resource);
+    lock_resource(&mut tx, "toy", resource, &operation.id).await.unwrap();
+    let id = enqueue(&mut tx, operation).await.unwrap();
+    tx.commit().await.unwrap();
+    engine.wake();
+    id
+}
+
+async fn supersede(db: &Db, engine: &Engine, resource: &str) -> Superseded {
+    let mut tx = db.begin().await.unwrap();
+    let done = enqueue_superseding(&mut tx, NewOperation::new("toy.drop", "toy", resource)).await.unwrap();
+    tx.commit().await.unwrap();
+    engine.wake();
+    done
+}
+
+/// Waits until the operation stands in one of the states.
+async fn wait(db: &Db, id: &str, states: &[State]) -> operations::Operation {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let operation = operations::get(&mut db.read().await.unwrap(), id).await.unwrap().expect("the operation");
+        if states.contains(&operation.state) {
+            return operation;
+        }
+        assert!(Instant::now() < end, "operation stays {:?}, wanted {states:?}", operation.state);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn locks(db: &Db) -> i64 {
+    let mut conn = db.read().await.unwrap();
+    conn.one("SELECT count(*) FROM operation_locks", &[], |row| row.int(0)).await.unwrap()
+}
+
+async fn recorded(db: &Db, what: &str) -> bool {
+    let mut conn = db.read().await.unwrap();
+    let found = conn.one("SELECT count(*) FROM seeded WHERE area = $1", args![what], |row| row.int(0)).await.unwrap();
+    found == 1
+}
+
+#[tokio::test]
+async fn steps_are_done_in_order_and_logged() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        let id = make(db, &engine, "a").await;
+        let done = wait(db, &id, &[State::Succeeded]).await;
+        assert_eq!((done.progress, done.error, done.runnable), (100, None, false), "{name}");
+        assert_eq!(world.marks(), ["a/one", "a/three", "a/two"], "{name}");
+        let steps = operations::steps(&mut db.read().await.unwrap(), &id).await.unwrap();
+        let told: Vec<_> = steps.iter().map(|step| (step.name.as_str(), step.state.as_str())).collect();
+        assert_eq!(told, [("one", "done"), ("two", "done"), ("three", "done")], "{name}");
+        assert!(recorded(db, "a:toy.make:succeeded").await, "{name}");
+        assert_eq!(locks(db).await, 0, "{name}");
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_passing_failure_is_tried_again_and_another_one_unwinds() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        world.fail("two", ErrorCode::DriverFailed, 2);
+        let id = make(db, &engine, "a").await;
+        wait(db, &id, &[State::Succeeded]).await;
+        assert_eq!(world.calls_of("two"), 3, "{name}");
+        world.fail("three", ErrorCode::NoCapacity, 1);
+        world.fail("two/undo", ErrorCode::DriverFailed, 2);
+        let id = make(db, &engine, "b").await;
+        let failed = wait(db, &id, &[State::Failed]).await;
+        assert_eq!(failed.error.map(|error| error.code), Some(ErrorCode::NoCapacity), "{name}");
+        assert_eq!(world.marks(), ["a/one", "a/three", "a/two"], "{name}");
+        assert_eq!(world.calls_of("two/undo"), 3, "{name}");
+        assert!(recorded(db, "b:toy.make:failed").await, "{name}");
+        assert_eq!(locks(db).await, 0, "{name}");
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_refuses_makes_its_step_fail() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        let good = make(db, &engine, "good").await;
+        let id = make(db, &engine, "refused").await;
+        let failed = wait(db, &id, &[State::Failed]).await;
+        assert_eq!(failed.error.map(|error| error.code), Some(ErrorCode::NoCapacity), "{name}");
+        wait(db, &good, &[State::Succeeded]).await;
+        assert_eq!(world.marks(), ["good/one", "good/three", "good/two"], "{name}");
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_undone_is_stuck_until_the_operator_says_so() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        world.fail("two", ErrorCode::Invalid, 1);
+        world.fail("one/undo", ErrorCode::DriverFailed, 6);
+        let id = make(db, &engine, "a").await;
+        let stuck = wait(db, &id, &[State::Stuck]).await;
+        assert!(!stuck.runnable, "{name}");
+        assert_eq!(locks(db).await, 1, "{name}: a stuck operation keeps its resource");
+        let counted = engine.metrics().snapshot().into_iter().find(|counter| counter.0 == "stuck").unwrap();
+        assert_eq!(counted.2, 1, "{name}");
+        let listed = engine.list(&Filter { states: vec![State::Stuck], ..Filter::default() }, None, 10).await.unwrap();
+        assert_eq!(listed.len(), 1, "{name}");
+        engine.retry(&id).await.unwrap();
+        let failed = wait(db, &id, &[State::Failed]).await;
+        assert_eq!(failed.error.map(|error| error.code), Some(ErrorCode::Invalid), "{name}: why it unwound is kept");
+        assert_eq!(world.marks(), [""; 0], "{name}");
+        let refused = engine.retry(&id).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::WrongState, "{name}");
+        assert_eq!(engine.retry("nobody").await.unwrap_err().code, ErrorCode::NotFound, "{name}");
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn after_the_point_of_no_return_it_only_goes_forward() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        world.fail("three", ErrorCode::Invalid, 5);
+        let id = supersede(db, &engine, "a").await.id().to_owned();
+        wait(db, &id, &[State::Succeeded]).await;
+        assert_eq!(world.calls_of("three"), 6, "{name}");
+        world.fail("two", ErrorCode::Invalid, 6);
+        let id = supersede(db, &engine, "b").await.id().to_owned();
+        wait(db, &id, &[State::Stuck]).await;
+        assert_eq!(world.calls_of("one/undo"), 0, "{name}");
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_superseding_operation_goes_after_the_unwinding() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        world.pending.lock().unwrap().insert("two".to_owned());
+        let id = make(db, &engine, "a").await;
+        let end = Instant::now() + Duration::from_secs(10);
+        while world.calls_of("two") < 2 {
+            assert!(Instant::now() < end);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut tx = db.begin().await.unwrap();
+        let busy = lock_resource(&mut tx, "toy", "a", "another").await.unwrap_err();
+        assert_eq!(busy.code, ErrorCode::Busy, "{name}");
+        drop(tx);
+        let waiting = supersede(db, &engine, "a").await;
+        assert!(matches!(waiting, Superseded::Waiting(_)), "{name}: {waiting:?}");
+        let joined = supersede(db, &engine, "a").await;
+        assert_eq!(joined, Superseded::Joined(waiting.id().to_owned()), "{name}");
+        wait(db, &id, &[State::Cancelled]).await;
+        // The toy's drop has a step of the same name: let it end.
+        world.pending.lock().unwrap().clear();
+        wait(db, waiting.id(), &[State::Succeeded]).await;
+        assert!(recorded(db, "a:toy.make:cancelled").await, "{name}");
+        assert_eq!(locks(db).await, 0, "{name}");
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_parent_ends_with_its_children() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        let parent = NewOperation::parent("batch.toy.make", "toy");
+        let parent_id = parent.id.clone();
+        let child = |resource: &str, position| NewOperation {
+            parent_id: Some(parent_id.clone()),
+            position,
+            ..NewOperation::new("toy.make", "toy", resource)
+        };
+        let mut tx = db.begin().await.unwrap();
+        enqueue(&mut tx, parent.clone()).await.unwrap();
+        enqueue_failed(&mut tx, child("c0", 0), Error::not_found("toy", "c0")).await.unwrap();
+        for position in 1..30 {
+            enqueue(&mut tx, child(&format!("c{position}"), position)).await.unwrap();
+        }
+        settle_parent(&mut tx, &parent_id).await.unwrap();
+        tx.commit().await.unwrap();
+        engine.wake();
+        let ended = wait(db, &parent_id, &[State::Failed, State::Succeeded]).await;
+        assert_eq!((ended.state, ended.progress), (State::Failed, 100), "{name}");
+        assert_eq!(ended.error.map(|error| error.code), Some(ErrorCode::NotFound), "{name}");
+        let children = operations::children(&mut db.read().await.unwrap(), &parent_id).await.unwrap();
+        assert_eq!(children.iter().filter(|child| child.state == State::Succeeded).count(), 29, "{name}");
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_crash_at_any_write_the_next_engine_goes_on() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        for write in 0..=3 {
+            for moment in [Moment::Before, Moment::After] {
+                let world = Arc::<World>::default();
+                let crash = Crash { operation: "toy.make".to_owned(), write, moment };
+                let faults = faults::Settings { crash: vec![crash], ..faults::Settings::default() };
+                let engine = start(db, &world, faults).await;
+                let id = make(db, &engine, &format!("{write}{moment:?}")).await;
+                let end = Instant::now() + Duration::from_secs(10);
+                while !engine.faults().is_dead() {
+                    assert!(Instant::now() < end, "{name}: the crash at write {write} {moment:?} never came");
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                engine.abort();
+                let engine = start(db, &world, faults::Settings::default()).await;
+                wait(db, &id, &[State::Succeeded]).await;
+                assert_eq!(world.marks().len(), 3, "{name}");
+                assert_eq!(locks(db).await, 0, "{name}");
+                engine.drain().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_write_of_a_lost_lease_changes_nothing() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        world.pending.lock().unwrap().insert("two".to_owned());
+        let id = make(db, &engine, "a").await;
+        let end = Instant::now() + Duration::from_secs(10);
+        while world.calls_of("two") < 1 {
+            assert!(Instant::now() < end);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Another process has leased it.
+        let mut tx = db.begin().await.unwrap();
+        let sql = "UPDATE operations SET fence = fence + 1, lease_owner = 'another', next_run_at = $2 WHERE id = $1";
+        tx.execute(sql, args![&id, i64::MAX]).await.unwrap();
+        tx.commit().await.unwrap();
+        world.pending.lock().unwrap().clear();
+        let end = Instant::now() + Duration::from_secs(10);
+        while engine.in_hand() > 0 {
+            assert!(Instant::now() < end);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let left = operations::get(&mut db.read().await.unwrap(), &id).await.unwrap().unwrap();
+        assert_eq!((left.step, left.lease_owner.as_str()), (1, "another"), "{name}");
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn ended_operations_are_swept() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        let id = make(db, &engine, "a").await;
+        wait(db, &id, &[State::Succeeded]).await;
+        assert_eq!(engine.sweep(Timestamp::now().minus(Duration::from_secs(60))).await.unwrap(), 0, "{name}");
+        assert_eq!(engine.sweep(Timestamp::now().plus(Duration::from_secs(1))).await.unwrap(), 1, "{name}");
+        assert!(operations::get(&mut db.read().await.unwrap(), &id).await.unwrap().is_none(), "{name}");
+        assert!(operations::steps(&mut db.read().await.unwrap(), &id).await.unwrap().is_empty(), "{name}");
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn two_engines_share_one_postgresql() {
+    for TestDatabase { db, name, .. } in databases().await.iter().filter(|database| database.db.is_postgres()) {
+        let world = Arc::<World>::default();
+        let one = start(db, &world, faults::Settings::default()).await;
+        let two = start(db, &world, faults::Settings::default()).await;
+        let mut ids = Vec::new();
+        for number in 0..40 {
+            ids.push(make(db, if number % 2 == 0 { &one } else { &two }, &format!("r{number}")).await);
+        }
+        for id in &ids {
+            wait(db, id, &[State::Succeeded]).await;
+        }
+        assert_eq!(world.calls_of("two"), 40, "{name}: no step was done by both");
+        // One dies with an operation in hand; the other one takes it when the lease is over.
+        world.pending.lock().unwrap().insert("three".to_owned());
+        let id = make(db, &one, "orphan").await;
+        let end = Instant::now() + Duration::from_secs(10);
+        while world.calls_of("three") < 41 {
+            assert!(Instant::now() < end);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let dead = if one.in_hand() == 1 { &one } else { &two };
+        dead.abort();
+        world.pending.lock().unwrap().clear();
+        wait(db, &id, &[State::Succeeded]).await;
+        one.abort();
+        two.abort();
+    }
+}
