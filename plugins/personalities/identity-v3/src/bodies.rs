@@ -1,0 +1,86 @@
+//! Bodies. The host has looked at them with the operation's schema already; here nothing is taken for granted all the same.
+
+use serde_json::{Map, Value};
+use skyloom_sdk::Request;
+use skyloom_sdk::json::{FieldError, Fields, Problem, parse_object};
+
+use crate::Fault;
+
+impl From<FieldError> for Fault {
+    fn from(error: FieldError) -> Self {
+        let field = error.pointer.trim_start_matches('/');
+        let field = field.split_once('/').map_or(field, |(_, rest)| rest);
+        match error.problem {
+            Problem::Malformed => Self::bad_request("The request body is not valid JSON."),
+            Problem::Missing => Self::bad_request(format!("'{field}' is a required property")),
+            Problem::WrongType(expected) if field.is_empty() => {
+                Self::bad_request(format!("The request body is not of type '{expected}'"))
+            }
+            Problem::WrongType(expected) => {
+                Self::bad_request(format!("Invalid input for field '{field}': is not of type '{expected}'"))
+            }
+        }
+    }
+}
+
+/// A body's one member of interest.
+pub struct Body {
+    map: Map<String, Value>,
+    path: [&'static str; 1],
+}
+
+impl Body {
+    /// `{"<key>": {...}}`.
+    pub fn read(request: &Request, key: &'static str) -> Result<Self, Fault> {
+        match parse_object(&request.body)?.remove(key) {
+            Some(Value::Object(map)) => Ok(Self { map, path: [key] }),
+            Some(_) => Err(Fault::bad_request(format!("Invalid input for field '{key}': is not of type 'object'"))),
+            None => Err(Fault::missing(key, "request body")),
+        }
+    }
+
+    pub fn fields(&self) -> Fields<'_> {
+        Fields::new(&self.map, &self.path)
+    }
+
+    pub fn text(&self, name: &str) -> Result<Option<String>, Fault> {
+        Ok(self.fields().optional_str(name)?.map(str::to_owned))
+    }
+
+    /// `null` clears, where absence leaves.
+    pub fn clearable(&self, name: &str) -> Result<Option<String>, Fault> {
+        match self.map.get(name) {
+            Some(Value::Null) => Ok(Some(String::new())),
+            _ => self.text(name),
+        }
+    }
+
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
+        Ok(self.fields().optional_bool(name)?)
+    }
+
+    pub fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Fault> {
+        let Some(items) = self.fields().optional_array(name)? else { return Ok(None) };
+        items.iter().map(text_of).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Options of a resource: none is known here.
+    pub fn no_options(&self) -> Result<(), Fault> {
+        match self.fields().optional_object("options")? {
+            Some(options) if !options.is_empty() => Err(Fault::not_implemented()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn text_of(value: &Value) -> Result<String, Fault> {
+    value.as_str().map(str::to_owned).ok_or_else(|| Fault::bad_request("A list holds something else than strings."))
+}
+
+/// `{"<key>": ["...", ...]}`.
+pub fn texts(request: &Request, key: &'static str) -> Result<Vec<String>, Fault> {
+    match parse_object(&request.body)?.get(key) {
+        Some(Value::Array(items)) => items.iter().map(text_of).collect(),
+        _ => Err(Fault::missing(key, "request body")),
+    }
+}

@@ -1,0 +1,120 @@
+//! Keystone's envelope, and its status for every code of the core.
+
+use serde_json::json;
+use skyloom_sdk::{Error, ErrorCode, Request, Response, respond};
+
+/// A refusal on its way to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub status: u16,
+    pub message: String,
+}
+
+const UNAUTHENTICATED: &str = "The request you have made requires authentication.";
+
+impl Fault {
+    pub fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, message)
+    }
+
+    /// What the body lacks.
+    pub fn missing(attribute: &str, target: &str) -> Self {
+        Self::bad_request(format!(
+            "Expecting to find {attribute} in {target}. The server could not comply with the request since it is either \
+             malformed or otherwise incorrect. The client is assumed to be in error."
+        ))
+    }
+
+    pub fn not_found(kind: &str, id: &str) -> Self {
+        Self::new(404, format!("Could not find {kind}: {id}."))
+    }
+
+    pub fn not_implemented() -> Self {
+        Self::new(501, "The action you have requested has not been implemented.")
+    }
+
+    pub fn response(&self, request: &Request) -> Response {
+        let body = json!({"error": {"code": self.status, "message": self.message, "title": title(self.status)}});
+        let response = crate::json(self.status, &body);
+        if self.status != 401 {
+            return response;
+        }
+        respond::with_header(response, "WWW-Authenticate", format!("Keystone uri=\"{}/v3\"", request.base_url))
+    }
+}
+
+/// The reason phrase of a status.
+pub fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        409 => "Conflict",
+        413 => "Request Entity Too Large",
+        429 => "Too Many Requests",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Internal Server Error",
+    }
+}
+
+fn status_of(code: &ErrorCode) -> u16 {
+    match code {
+        ErrorCode::Invalid | ErrorCode::BadContent => 400,
+        ErrorCode::Unauthenticated => 401,
+        // What the state of a resource does not allow is forbidden here: a domain that is enabled cannot be deleted.
+        ErrorCode::Forbidden | ErrorCode::WrongState | ErrorCode::Locked | ErrorCode::QuotaExceeded => 403,
+        ErrorCode::NotFound => 404,
+        ErrorCode::AlreadyExists
+        | ErrorCode::InUse
+        | ErrorCode::Busy
+        | ErrorCode::NoCapacity
+        | ErrorCode::NoAddress
+        | ErrorCode::AddressInUse
+        | ErrorCode::Cancelled => 409,
+        ErrorCode::TooLarge => 413,
+        ErrorCode::RateLimited => 429,
+        ErrorCode::NotSupported => 501,
+        ErrorCode::Unavailable => 503,
+        ErrorCode::TimedOut => 504,
+        ErrorCode::DriverFailed | ErrorCode::Internal | ErrorCode::Other(_) => 500,
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let status = status_of(&error.code);
+        let message = match (&error.code, error.resource) {
+            (ErrorCode::Unauthenticated, _) => UNAUTHENTICATED.to_owned(),
+            (ErrorCode::NotFound, Some((kind, id)))
+                if kind != "role" || error.message.contains("could not be found") =>
+            {
+                return Self::not_found(&kind, &id);
+            }
+            (ErrorCode::AlreadyExists, Some((kind, name))) => {
+                format!("Conflict occurred attempting to store {kind} - Duplicate entry found with name {name}.")
+            }
+            _ => error.message,
+        };
+        Self { status, message }
+    }
+}
+
+/// What the operation's schema found wrong first.
+pub fn violation(request: &Request) -> Option<Fault> {
+    let violation = request.violations.first()?;
+    // The schema is of the whole body; upstream names fields below its one member.
+    let path = violation.pointer.trim_start_matches('/');
+    let field = path.split_once('/').map_or("", |(_, rest)| rest);
+    Some(Fault::bad_request(if field.is_empty() {
+        violation.message.clone()
+    } else {
+        format!("Invalid input for field '{field}': {}", violation.message)
+    }))
+}

@@ -1,0 +1,188 @@
+use serde_json::{Value, json};
+use skyloom_sdk::cloud::identity::{Domain, Project, ProjectWrite};
+use skyloom_sdk::respond::{empty, param, with_header};
+use skyloom_sdk::{Identity, Request};
+
+use crate::bodies::{self, Body};
+use crate::{Answer, Fault, lists};
+
+fn view(request: &Request, project: &Project) -> Value {
+    json!({
+        "id": project.id,
+        "name": project.name,
+        "domain_id": project.domain_id,
+        "description": project.description,
+        "enabled": project.enabled,
+        // Upstream's words for "directly below the domain".
+        "parent_id": project.parent_id.as_ref().unwrap_or(&project.domain_id),
+        "is_domain": project.is_domain,
+        "tags": project.tags,
+        "options": {},
+        "links": {"self": format!("{}/v3/projects/{}", request.base_url, project.id)},
+    })
+}
+
+/// A domain is a project of its own kind to upstream.
+fn domain_view(request: &Request, domain: &Domain) -> Value {
+    let mut view = crate::domains::view(request, domain);
+    view["is_domain"] = json!(true);
+    view["domain_id"] = Value::Null;
+    view["parent_id"] = Value::Null;
+    view["links"] = json!({"self": format!("{}/v3/projects/{}", request.base_url, domain.id)});
+    view
+}
+
+fn write(request: &Request) -> Result<ProjectWrite, Fault> {
+    let body = Body::read(request, "project")?;
+    body.no_options()?;
+    if body.flag("is_domain")? == Some(true) {
+        return Err(Fault::not_implemented());
+    }
+    Ok(ProjectWrite {
+        name: body.text("name")?,
+        domain_id: body.text("domain_id")?,
+        description: body.clearable("description")?,
+        enabled: body.flag("enabled")?,
+        parent_id: body.text("parent_id")?,
+        tags: body.texts("tags")?,
+    })
+}
+
+/// The filters by tags, each a list with commas: all of them, any of them, not all of them, none of them.
+fn tags_match(request: &Request, tags: &[String]) -> bool {
+    let query = lists::query(request);
+    let mut wanted = ["tags", "tags-any", "not-tags", "not-tags-any"].into_iter();
+    wanted.all(|name| {
+        let Some(list) = query.last(name) else { return true };
+        let has = |tag: &str| tags.iter().any(|own| own == tag);
+        match name {
+            "tags" => list.split(',').all(has),
+            "tags-any" => list.split(',').any(has),
+            "not-tags" => !list.split(',').all(has),
+            _ => !list.split(',').any(has),
+        }
+    })
+}
+
+pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let filter = lists::filter(request);
+    if lists::asks(request, "is_domain") {
+        let page = lists::fetch(
+            request,
+            |domain: &Domain| &domain.id,
+            |domain| lists::name_matches(request, &domain.name),
+            |page| cloud.list_domains(&filter, page),
+        )?;
+        let views = page.items.iter().map(|domain| domain_view(request, domain)).collect();
+        return Ok(lists::answer(request, "projects", views, page.next.as_deref()));
+    }
+    let page = lists::fetch(
+        request,
+        |project: &Project| &project.id,
+        |project| lists::name_matches(request, &project.name) && tags_match(request, &project.tags),
+        |page| cloud.list_projects(&filter, page),
+    )?;
+    let views = page.items.iter().map(|project| view(request, project)).collect();
+    Ok(lists::answer(request, "projects", views, page.next.as_deref()))
+}
+
+pub fn own<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let views = cloud.list_own_projects()?.iter().map(|project| view(request, project)).collect();
+    Ok(lists::answer(request, "projects", views, None))
+}
+
+pub fn of_user<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let filter = lists::filter(request);
+    let projects = cloud.list_user_projects(param(request, "user_id"))?;
+    let views = projects
+        .iter()
+        .filter(|project| {
+            filter.name.as_ref().is_none_or(|name| *name == project.name)
+                && filter.domain_id.as_ref().is_none_or(|id| *id == project.domain_id)
+                && filter.enabled.is_none_or(|enabled| enabled == project.enabled)
+                && lists::name_matches(request, &project.name)
+        })
+        .map(|project| view(request, project))
+        .collect();
+    Ok(lists::answer(request, "projects", views, None))
+}
+
+pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    Ok(lists::one(201, "project", &view(request, &cloud.create_project(&write(request)?)?)))
+}
+
+pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    Ok(lists::one(200, "project", &view(request, &cloud.get_project(param(request, "project_id"))?)))
+}
+
+pub fn update<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let project = cloud.update_project(param(request, "project_id"), &write(request)?)?;
+    Ok(lists::one(200, "project", &view(request, &project)))
+}
+
+pub fn delete<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    cloud.delete_project(param(request, "project_id"))?;
+    Ok(empty(204))
+}
+
+fn set_tags<C: Identity>(cloud: &C, request: &Request, tags: Vec<String>) -> Result<Project, Fault> {
+    let write = ProjectWrite {
+        name: None,
+        domain_id: None,
+        description: None,
+        enabled: None,
+        parent_id: None,
+        tags: Some(tags),
+    };
+    Ok(cloud.update_project(param(request, "project_id"), &write)?)
+}
+
+fn tags_answer(request: &Request, tags: &[String]) -> Answer {
+    let own = format!("{}{}", request.base_url, request.path);
+    Ok(crate::json(200, &json!({"tags": tags, "links": {"self": own, "previous": null, "next": null}})))
+}
+
+pub fn tags<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    tags_answer(request, &cloud.get_project(param(request, "project_id"))?.tags)
+}
+
+pub fn replace_tags<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    tags_answer(request, &set_tags(cloud, request, bodies::texts(request, "tags")?)?.tags)
+}
+
+pub fn clear_tags<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    set_tags(cloud, request, Vec::new())?;
+    Ok(empty(204))
+}
+
+/// The project's tags, and where among them the one of the path stands.
+fn tag_of<C: Identity>(cloud: &C, request: &Request) -> Result<(Vec<String>, Option<usize>), Fault> {
+    let tags = cloud.get_project(param(request, "project_id"))?.tags;
+    let at = tags.iter().position(|tag| tag == param(request, "tag"));
+    Ok((tags, at))
+}
+
+fn no_such_tag(request: &Request) -> Fault {
+    Fault::not_found("project tag", param(request, "tag"))
+}
+
+pub fn check_tag<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let (_, at) = tag_of(cloud, request)?;
+    at.map(|_| empty(204)).ok_or_else(|| no_such_tag(request))
+}
+
+pub fn add_tag<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let (mut tags, at) = tag_of(cloud, request)?;
+    if at.is_none() {
+        tags.push(param(request, "tag").to_owned());
+        set_tags(cloud, request, tags)?;
+    }
+    Ok(with_header(empty(201), "Location", format!("{}{}", request.base_url, request.path)))
+}
+
+pub fn remove_tag<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let (mut tags, at) = tag_of(cloud, request)?;
+    tags.remove(at.ok_or_else(|| no_such_tag(request))?);
+    set_tags(cloud, request, tags)?;
+    Ok(empty(204))
+}

@@ -1,0 +1,58 @@
+use serde_json::{Value, json};
+use skyloom_sdk::cloud::identity::{Role, RoleWrite};
+use skyloom_sdk::respond::{empty, param};
+use skyloom_sdk::{Identity, Request};
+
+use crate::bodies::Body;
+use crate::{Answer, Fault, lists};
+
+pub fn view(request: &Request, role: &Role) -> Value {
+    json!({
+        "id": role.id,
+        "name": role.name,
+        "domain_id": role.domain_id,
+        "description": role.description,
+        "options": if role.immutable { json!({"immutable": true}) } else { json!({}) },
+        "links": {"self": format!("{}/v3/roles/{}", request.base_url, role.id)},
+    })
+}
+
+fn write(request: &Request) -> Result<RoleWrite, Fault> {
+    let body = Body::read(request, "role")?;
+    body.no_options()?;
+    if body.text("domain_id")?.is_some() {
+        // Roles of one domain: not here.
+        return Err(Fault::not_implemented());
+    }
+    Ok(RoleWrite { name: body.text("name")?, description: body.clearable("description")? })
+}
+
+pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let query = lists::query(request);
+    let page = lists::fetch(
+        request,
+        |role: &Role| &role.id,
+        |role| lists::name_matches(request, &role.name),
+        |page| cloud.list_roles(query.last("name"), query.last("domain_id"), page),
+    )?;
+    let views = page.items.iter().map(|role| view(request, role)).collect();
+    Ok(lists::answer(request, "roles", views, page.next.as_deref()))
+}
+
+pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    Ok(lists::one(201, "role", &view(request, &cloud.create_role(&write(request)?)?)))
+}
+
+pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    Ok(lists::one(200, "role", &view(request, &cloud.get_role(param(request, "role_id"))?)))
+}
+
+pub fn update<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let role = cloud.update_role(param(request, "role_id"), &write(request)?)?;
+    Ok(lists::one(200, "role", &view(request, &role)))
+}
+
+pub fn delete<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    cloud.delete_role(param(request, "role_id"))?;
+    Ok(empty(204))
+}

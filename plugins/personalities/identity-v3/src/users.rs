@@ -1,0 +1,83 @@
+use serde_json::{Value, json};
+use skyloom_sdk::cloud::identity::{User, UserWrite};
+use skyloom_sdk::respond::{empty, param};
+use skyloom_sdk::{Identity, Request};
+
+use crate::bodies::Body;
+use crate::{Answer, Fault, lists};
+
+fn view(request: &Request, user: &User) -> Value {
+    let mut view = json!({
+        "id": user.id,
+        "name": user.name,
+        "domain_id": user.domain_id,
+        "enabled": user.enabled,
+        // Passwords don't expire here.
+        "password_expires_at": null,
+        "options": {},
+        "links": {"self": format!("{}/v3/users/{}", request.base_url, user.id)},
+    });
+    let more =
+        [("default_project_id", &user.default_project_id), ("description", &user.description), ("email", &user.email)];
+    for (name, value) in more {
+        if let Some(value) = value {
+            view[name] = json!(value);
+        }
+    }
+    view
+}
+
+fn write(request: &Request) -> Result<UserWrite, Fault> {
+    let body = Body::read(request, "user")?;
+    body.no_options()?;
+    Ok(UserWrite {
+        name: body.text("name")?,
+        domain_id: body.text("domain_id")?,
+        enabled: body.flag("enabled")?,
+        password: body.text("password")?,
+        default_project_id: body.clearable("default_project_id")?,
+        description: body.clearable("description")?,
+        email: body.clearable("email")?,
+    })
+}
+
+/// Filters that no user here can match: nobody comes from elsewhere, no password expires.
+const NEVER: &[&str] = &["idp_id", "protocol_id", "unique_id", "password_expires_at"];
+
+pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let filter = lists::filter(request);
+    let never = NEVER.iter().any(|name| lists::query(request).has(name));
+    let page = lists::fetch(
+        request,
+        |user: &User| &user.id,
+        |user| !never && lists::name_matches(request, &user.name),
+        |page| cloud.list_users(&filter, page),
+    )?;
+    let views = page.items.iter().map(|user| view(request, user)).collect();
+    Ok(lists::answer(request, "users", views, page.next.as_deref()))
+}
+
+pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    Ok(lists::one(201, "user", &view(request, &cloud.create_user(&write(request)?)?)))
+}
+
+pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    Ok(lists::one(200, "user", &view(request, &cloud.get_user(param(request, "user_id"))?)))
+}
+
+pub fn update<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let user = cloud.update_user(param(request, "user_id"), &write(request)?)?;
+    Ok(lists::one(200, "user", &view(request, &user)))
+}
+
+pub fn delete<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    cloud.delete_user(param(request, "user_id"))?;
+    Ok(empty(204))
+}
+
+pub fn password<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    let body = Body::read(request, "user")?;
+    let (original, password) = (body.fields().str("original_password")?, body.fields().str("password")?);
+    cloud.change_password(param(request, "user_id"), original, password)?;
+    Ok(empty(204))
+}
