@@ -269,6 +269,13 @@ pub async fn hold_image(tx: &mut Conn, id: &str) -> Result<Option<Image>> {
     get_image(tx, id).await
 }
 
+/// The state of an image that is not deleted or changed until the commit; any number of transactions may keep one at once.
+pub async fn keep_image(tx: &mut Conn, id: &str) -> Result<Option<ImageState>> {
+    let share = if tx.is_postgres() { " FOR SHARE" } else { "" };
+    let state = tx.optional(format!("SELECT state FROM images WHERE id = $1{share}"), args![id], |row| row.text(0)).await?;
+    Ok(state.and_then(|state| ImageState::parse(&state)))
+}
+
 /// Whether a disk stands on it, or on an image that boots with it as kernel or ramdisk.
 pub async fn image_in_use(conn: &mut Conn, id: &str) -> Result<bool> {
     let found = conn
@@ -308,16 +315,21 @@ pub async fn blobs(conn: &mut Conn) -> Result<Vec<String>> {
     conn.all("SELECT blob FROM images WHERE blob IS NOT NULL", &[], |row| row.text(0)).await
 }
 
-/// The images with their files, of these ids: what a machine is made of (disk, kernel, ramdisk). Those without are left out.
-pub async fn contents(conn: &mut Conn, ids: &[String]) -> Result<BTreeMap<String, (String, Option<String>)>> {
-    let list = dialect::placeholders(1, ids.len());
-    let values: Vec<crate::Value<'_>> = ids.iter().map(crate::Value::from).collect();
-    let rows = conn
-        .all(
-            format!("SELECT id, blob, disk_format FROM images WHERE id IN ({list}) AND blob IS NOT NULL"),
-            &values,
-            |row| Ok((row.text(0)?, (row.text(1)?, row.opt_text(2)?))),
-        )
-        .await?;
-    Ok(rows.into_iter().collect())
+/// What a machine needs to know of an image to start from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Boot {
+    /// Name of the file; none: no bytes yet.
+    pub blob: Option<String>,
+    pub disk_format: Option<String>,
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Of any project. None: there is no such image.
+pub async fn boot(conn: &mut Conn, id: &str) -> Result<Option<Boot>> {
+    let image = get_image(conn, id).await?;
+    Ok(image.map(|image| Boot {
+        blob: image.content.map(|content| content.blob),
+        disk_format: image.disk_format,
+        properties: image.properties.into_iter().collect(),
+    }))
 }

@@ -8,7 +8,7 @@ use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
 use skyloom_runtime::driver::DomainSpec;
 use skyloom_store::servers::{self, Brief, Change};
 use skyloom_store::volumes::{self, Volume, VolumeState};
-use skyloom_store::{Conn, metering, networks};
+use skyloom_store::{Conn, metering, networks, public_addresses};
 use tokio::sync::OnceCell;
 
 use super::context::{Context, Platform, key, outcome};
@@ -120,10 +120,16 @@ impl Create {
         settle::spans(tx, &server, true, now).await
     }
 
+    async fn release(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
+        let id = &run.operation.resource_id;
+        public_addresses::mark_made_for(tx, id, run.operation.created_at).await?;
+        release::all_of_server(tx, id, release::Volumes::All, None, now).await
+    }
+
     /// Everything outside is undone: frees what the records hold. The server stays, in error, or goes.
     async fn failed(&self, tx: &mut Conn, run: &Run, error: &Error, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
-        release::all_of_server(tx, id, release::Volumes::All, Some(true), now).await?;
+        self.release(tx, run, now).await?;
         if run.operation.on_failure == OnFailure::Remove {
             servers::remove(tx, id).await?;
             return Ok(());
@@ -143,7 +149,7 @@ impl Create {
     /// A delete waits: it finds the server as one that was never placed.
     async fn cancelled(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
-        release::all_of_server(tx, id, release::Volumes::All, Some(true), now).await?;
+        self.release(tx, run, now).await?;
         let change = Change {
             task_state: Some(Some(TaskState::Deleting)),
             power_state: Some(PowerState::NoState),

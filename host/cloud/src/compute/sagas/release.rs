@@ -1,7 +1,7 @@
 //! Frees what the records hold for a server: volumes, ports, addresses, its place, its spans. Nothing to free is no error.
 
 use skyloom_model::{Result, Timestamp};
-use skyloom_store::{Conn, metering, networks, operations_nodes, volumes};
+use skyloom_store::{Conn, metering, networks, operations_nodes, public_addresses, volumes};
 
 /// Which of a server's volumes go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) async fn all_of_server(
     tx: &mut Conn,
     server_id: &str,
     wanted: Volumes,
-    _addresses: Option<bool>,
+    addresses: Option<bool>,
     now: Timestamp,
 ) -> Result<()> {
     for volume in volumes::of_server(tx, server_id).await? {
@@ -34,6 +34,7 @@ pub(super) async fn all_of_server(
         }
     }
 
+    public_addresses::release_of_server(tx, server_id, addresses, now).await?;
     networks::release_ports_of_device(tx, server_id).await?;
     metering::close_spans(tx, server_id, &[], now).await?;
     operations_nodes::release(tx, server_id).await

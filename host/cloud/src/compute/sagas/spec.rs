@@ -1,13 +1,12 @@
 //! What a platform is told to make: built from the server's records.
 
-use std::collections::BTreeMap;
-
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_runtime::driver::{Disk, DomainSpec, Nic};
+use skyloom_store::images::Boot;
 use skyloom_store::networks::DevicePort;
 use skyloom_store::servers::Server;
 use skyloom_store::volumes::Volume;
-use skyloom_store::{Conn, networks, servers};
+use skyloom_store::{Conn, images, networks, servers};
 
 use crate::compute::Node;
 
@@ -15,14 +14,6 @@ use crate::compute::Node;
 const KERNEL: &str = "kernel_id";
 const RAMDISK: &str = "ramdisk_id";
 const KERNEL_ARGUMENTS: &str = "os_command_line";
-
-/// An image as a disk or kernel begins from it.
-#[derive(Clone, Debug, Default)]
-struct Boot {
-    blob: Option<String>,
-    format: Option<String>,
-    properties: BTreeMap<String, String>,
-}
 
 /// The specification of a server on its node. `not-supported` where the node has no way into one of its networks.
 pub(super) async fn build(conn: &mut Conn, server_id: &str, node: &Node, volumes: &[Volume]) -> Result<DomainSpec> {
@@ -66,7 +57,7 @@ async fn disk(conn: &mut Conn, volume: &Volume, server: &Server, image: &Boot) -
         boot(conn, &volume.image_id).await?
     };
     // A machine image is the bytes of a disk.
-    let format = from.format.map(|format| if format == "ami" { "raw".to_owned() } else { format });
+    let format = from.disk_format.map(|format| if format == "ami" { "raw".to_owned() } else { format });
     Ok(Disk {
         id: volume.id.clone(),
         size_gib: volume.size_gib,
@@ -108,6 +99,7 @@ async fn blob_of(conn: &mut Conn, image_id: Option<&String>) -> Result<Option<St
         .ok_or_else(|| Error::invalid("image-id", format!("Image {id}, which the image boots with, has no data.")))
 }
 
-async fn boot(_conn: &mut Conn, image_id: &str) -> Result<Boot> {
-    Err(Error::unavailable(format!("image {image_id}: the images' store is not there yet")))
+async fn boot(conn: &mut Conn, image_id: &str) -> Result<Boot> {
+    let found = images::boot(conn, image_id).await?;
+    found.ok_or_else(|| Error::invalid("image-id", format!("Image {image_id} is gone.")))
 }
