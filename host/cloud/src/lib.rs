@@ -5,6 +5,7 @@
 
 pub mod billing;
 pub mod compute;
+pub mod documents;
 pub mod identity;
 pub mod images;
 pub mod networks;

@@ -6,6 +6,7 @@
 
 pub mod db;
 pub mod dialect;
+pub mod documents;
 pub mod flavors;
 pub mod identity;
 pub mod keypairs;
@@ -19,6 +20,7 @@ pub mod operations;
 pub mod operations_log;
 pub mod operations_nodes;
 pub mod prices;
+pub mod public_addresses;
 pub mod quotas;
 pub mod servers;
 #[cfg(any(test, feature = "testing"))]
