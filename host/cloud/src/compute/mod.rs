@@ -1,8 +1,24 @@
 //! Servers and what they are made of: flavors, key pairs, volumes, zones, quotas; and the operations on them.
 
+mod api;
+mod common;
+mod console;
+mod create;
+mod flavors;
+mod image;
+mod keypairs;
+mod list;
 mod nodes;
+mod operations;
+mod power;
+mod quotas;
+mod rules;
 pub mod sagas;
 mod settings;
+mod update;
+mod view;
+mod volumes;
+mod zones;
 
 use std::collections::HashMap;
 use std::sync::RwLock;

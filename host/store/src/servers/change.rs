@@ -31,7 +31,7 @@ pub struct Brief {
 const BRIEF: &str = "s.id, s.project_id, s.name, s.vm_state, s.task_state, s.power_state, s.locked, s.deleted, s.node, \
                      s.flavor_id, s.vcpus, s.memory_mib, s.metadata, s.attributes";
 
-fn brief(row: Row<'_>) -> Result<Brief> {
+fn of_row(row: Row<'_>) -> Result<Brief> {
     Ok(Brief {
         id: row.text(0)?,
         project_id: row.text(1)?,
@@ -50,10 +50,16 @@ fn brief(row: Row<'_>) -> Result<Brief> {
     })
 }
 
+/// The server's row. `project_id` none: of any project.
+pub async fn brief(conn: &mut Conn, id: &str, project_id: Option<&str>) -> Result<Option<Brief>> {
+    let found = conn.optional(format!("SELECT {BRIEF} FROM servers s WHERE s.id = $1"), args![id], of_row).await?;
+    Ok(found.filter(|server| project_id.is_none_or(|project| server.project_id == project)))
+}
+
 /// The server's row, held until the commit.
 pub async fn lock(tx: &mut Conn, id: &str) -> Result<Option<Brief>> {
     let lock = dialect::for_update(tx.is_postgres());
-    tx.optional(format!("SELECT {BRIEF} FROM servers s WHERE s.id = $1{lock}"), args![id], brief).await
+    tx.optional(format!("SELECT {BRIEF} FROM servers s WHERE s.id = $1{lock}"), args![id], of_row).await
 }
 
 /// Several rows, held until the commit; those that aren't there are left out. By id, so that two calls can't wait for each
@@ -63,7 +69,7 @@ pub async fn lock_many(tx: &mut Conn, ids: &[String]) -> Result<BTreeMap<String,
     let list = dialect::placeholders(1, ids.len());
     let values: Vec<crate::Value<'_>> = ids.iter().map(crate::Value::from).collect();
     let sql = format!("SELECT {BRIEF} FROM servers s WHERE s.id IN ({list}) ORDER BY s.id{lock}");
-    let rows = tx.all(sql, &values, brief).await?;
+    let rows = tx.all(sql, &values, of_row).await?;
     Ok(rows.into_iter().map(|server| (server.id.clone(), server)).collect())
 }
 

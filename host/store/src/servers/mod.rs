@@ -13,7 +13,7 @@ use crate::args;
 use crate::db::{Conn, Row};
 use crate::dialect;
 
-pub use change::{Brief, Change, UserFields, change, lock, lock_many, mark_deleted, put_user_fields, remove, remove_deleted};
+pub use change::{Brief, Change, UserFields, brief, change, lock, lock_many, mark_deleted, put_user_fields, remove, remove_deleted};
 pub use list::{Filter, Life, list, names};
 
 /// The flavor as it was when the server was made.

@@ -1,0 +1,86 @@
+//! What personalities call: `skyloom:cloud/compute`. Each function stands in the file of its subject.
+
+use std::sync::Arc;
+
+use skyloom_runtime::api::ComputeApi;
+use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::bindings::types::common::{PageRequest, Pair};
+use skyloom_runtime::bindings::types::errors::Error;
+use skyloom_runtime::context::CallContext;
+
+use crate::Cloud;
+
+type Context = Arc<CallContext>;
+
+#[async_trait::async_trait]
+impl ComputeApi for Cloud {
+    async fn list_servers(
+        &self,
+        context: &Context,
+        filter: wit::ServerFilter,
+        page: PageRequest,
+    ) -> Result<wit::ServerPage, Error> {
+        Ok(self.server_page(context, filter, page).await?)
+    }
+
+    async fn get_server(&self, context: &Context, id: String) -> Result<wit::Server, Error> {
+        Ok(self.show_server(context, &id).await?)
+    }
+
+    async fn create_servers(&self, context: &Context, create: wit::ServerCreate) -> Result<wit::ServerCreated, Error> {
+        Ok(self.make_servers(context, create).await?)
+    }
+
+    async fn update_server(
+        &self,
+        context: &Context,
+        id: String,
+        update: wit::ServerUpdate,
+    ) -> Result<wit::Server, Error> {
+        Ok(self.change_server(context, &id, update).await?)
+    }
+
+    async fn change_power(
+        &self,
+        context: &Context,
+        ids: Vec<String>,
+        change: wit::PowerChange,
+        as_batch: bool,
+        strict: bool,
+    ) -> Result<String, Error> {
+        Ok(self.change_power_of(context, ids, change, as_batch, strict).await?)
+    }
+
+    async fn delete_servers(
+        &self,
+        context: &Context,
+        ids: Vec<String>,
+        options: wit::DeleteOptions,
+        as_batch: bool,
+        strict: bool,
+    ) -> Result<String, Error> {
+        Ok(self.delete_servers_of(context, ids, options, as_batch, strict).await?)
+    }
+
+    async fn console_output(&self, context: &Context, id: String, lines: Option<u32>) -> Result<String, Error> {
+        Ok(self.read_console(context, &id, lines).await?)
+    }
+
+    async fn set_metadata(
+        &self,
+        context: &Context,
+        id: String,
+        items: Vec<Pair>,
+        mode: wit::MetadataMode,
+    ) -> Result<Vec<Pair>, Error> {
+        Ok(self.put_metadata(context, &id, items, mode).await?)
+    }
+
+    async fn delete_metadata(&self, context: &Context, id: String, key: String) -> Result<(), Error> {
+        Ok(self.remove_metadata(context, &id, &key).await?)
+    }
+
+    async fn list_zones(&self, context: &Context) -> Result<Vec<wit::Zone>, Error> {
+        Ok(self.zones(context).await?)
+    }
+}

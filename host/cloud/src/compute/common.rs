@@ -1,0 +1,82 @@
+//! What the area's calls share: pages, names, small maps.
+
+use std::collections::BTreeMap;
+
+use skyloom_model::{Caller, Error, Result};
+use skyloom_runtime::bindings::types::common::Pair;
+use skyloom_runtime::context::CallContext;
+
+pub(super) use crate::networks::page;
+
+/// The longest name, key or value, in characters.
+pub(super) const MAX_TEXT: usize = 255;
+
+/// The project whose resources the caller reaches; none: every one, because the policy makes the caller an operator.
+pub(super) fn reach(caller: &Caller) -> Result<Option<&str>> {
+    if caller.admin { Ok(None) } else { caller.project().map(Some) }
+}
+
+/// A name for people: 1 to 255 characters, none of them a control character, not only spaces.
+pub(super) fn check_name(field: &str, name: &str) -> Result<()> {
+    if name.trim().is_empty() {
+        return Err(Error::invalid(field, format!("The {field} must not be empty.")));
+    }
+    check_text(field, name)
+}
+
+/// At most 255 characters, none of them a control character.
+pub(super) fn check_text(field: &str, text: &str) -> Result<()> {
+    if text.chars().count() > MAX_TEXT {
+        return Err(Error::invalid(field, format!("The {field} is longer than {MAX_TEXT} characters.")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Error::invalid(field, format!("The {field} has a character that is not allowed.")));
+    }
+    Ok(())
+}
+
+pub(super) fn pairs(map: &BTreeMap<String, String>) -> Vec<Pair> {
+    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Items of a map: keys of 1 to 255 characters, each once; values of at most 255.
+pub(super) fn items(field: &str, items: Vec<Pair>) -> Result<BTreeMap<String, String>> {
+    let mut map = BTreeMap::new();
+    for (key, value) in items {
+        let long = key.chars().count() > MAX_TEXT || value.chars().count() > MAX_TEXT;
+        if key.is_empty() || long || key.chars().chain(value.chars()).any(|letter| letter == '\0') {
+            let message = format!("{field}: keys are 1 to {MAX_TEXT} characters long, values at most {MAX_TEXT}.");
+            return Err(Error::invalid(field, message));
+        }
+        if map.insert(key, value).is_some() {
+            return Err(Error::invalid(field, format!("{field}: a key stands twice.")));
+        }
+    }
+    Ok(map)
+}
+
+/// The calling personality's part of the attributes, as JSON text.
+pub(super) fn own_attributes(context: &CallContext, all: &str) -> Result<String> {
+    if all == "{}" {
+        return Ok(all.to_owned());
+    }
+    let mut all: BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(all).map_err(Error::internal)?;
+    Ok(all.remove(&*context.personality).map_or_else(|| "{}".to_owned(), |own| own.get().to_owned()))
+}
+
+/// The attributes with the calling personality's part replaced; the others' stay as they are.
+pub(super) fn with_attributes(context: &CallContext, all: &str, own: &str) -> Result<String> {
+    const MAX_BYTES: usize = 64 * 1024;
+    let wrong = || Error::invalid("attributes", "The attributes are no JSON object of at most 64 KiB.");
+    if own.len() > MAX_BYTES {
+        return Err(wrong());
+    }
+    let own: serde_json::Map<String, serde_json::Value> = serde_json::from_str(own).map_err(|_| wrong())?;
+    let mut all: serde_json::Map<String, serde_json::Value> = serde_json::from_str(all).map_err(Error::internal)?;
+    if own.is_empty() {
+        all.remove(&*context.personality);
+    } else {
+        all.insert(context.personality.to_string(), own.into());
+    }
+    serde_json::to_string(&all).map_err(Error::internal)
+}

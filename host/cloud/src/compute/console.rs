@@ -1,0 +1,59 @@
+//! The serial console's log, from the platform through the node's driver.
+
+use skyloom_model::{Action, Error, ErrorCode, Result};
+use skyloom_runtime::context::CallContext;
+use skyloom_store::servers as store;
+
+use super::common::reach;
+use super::rules::{self, Verb};
+use crate::Cloud;
+
+impl Cloud {
+    pub(super) async fn read_console(&self, context: &CallContext, id: &str, lines: Option<u32>) -> Result<String> {
+        self.permit(context.caller.as_deref(), Action::ServersConsole)?;
+        let caller = context.caller()?;
+        let mut conn = self.db().read().await?;
+        let server = store::brief(&mut conn, id, reach(caller)?).await?;
+        drop(conn);
+        let server = server.filter(|server| !server.deleted).ok_or_else(|| Error::not_found("server", id))?;
+        rules::check(Verb::Console, &server, caller)?;
+        if server.node.is_empty() {
+            let message = format!("Server {id} has no console yet.");
+            return Err(Error::new(ErrorCode::WrongState, message).with_resource("server", id));
+        }
+        let most = self.inner.compute.settings.console_kib.saturating_mul(1024);
+        let log = self.node(&server.node)?.driver.console_output(id, most).await?;
+        Ok(match lines {
+            Some(lines) => last_lines(&log, lines as usize).to_owned(),
+            None => log,
+        })
+    }
+}
+
+/// A line break at the very end belongs to the last line.
+fn last_lines(log: &str, lines: usize) -> &str {
+    if lines == 0 {
+        return "";
+    }
+    let body = log.strip_suffix('\n').unwrap_or(log);
+    match body.rmatch_indices('\n').nth(lines - 1) {
+        Some((at, _)) => &log[at + 1..],
+        None => log,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_whole() {
+        let log = "one\ntwo\nthree\n";
+        assert_eq!(last_lines(log, 1), "three\n");
+        assert_eq!(last_lines(log, 2), "two\nthree\n");
+        assert_eq!(last_lines(log, 9), log);
+        assert_eq!(last_lines(log, 0), "");
+        assert_eq!(last_lines("", 3), "");
+        assert_eq!(last_lines("one\ntwo", 1), "two");
+    }
+}

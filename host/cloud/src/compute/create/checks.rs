@@ -1,0 +1,200 @@
+//! What a request for servers says of itself: sizes, texts, shapes. Nothing here reads the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use skyloom_model::{Error, Result};
+use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::context::CallContext;
+
+use crate::compute::Settings;
+use crate::compute::common::{check_name, check_text, items, with_attributes};
+use crate::compute::update::{check_access, check_hostname};
+
+/// The most servers of one call.
+const MAX_SERVERS: usize = 500;
+/// The most disks of one server, the system disk among them.
+const MAX_DISKS: usize = 26;
+/// The largest disk.
+const MAX_DISK_GIB: u32 = 65_536;
+const MAX_TAGS: usize = 50;
+const MAX_TAG: usize = 60;
+/// Of the user data as it is sent, in base64.
+const MAX_USER_DATA: usize = 65_535;
+
+/// What stands firm after the request was looked at.
+pub(super) struct Checked {
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) tags: BTreeSet<String>,
+    /// With the calling personality's part in its place.
+    pub(super) attributes: String,
+}
+
+pub(super) fn check(context: &CallContext, settings: &Settings, create: &wit::ServerCreate) -> Result<Checked> {
+    check_names(create)?;
+    if let Some(description) = &create.description {
+        check_text("description", description)?;
+    }
+    if let Some(hostname) = &create.hostname {
+        check_hostname(hostname)?;
+    }
+    check_access(&create.access_ipv4, &create.access_ipv6)?;
+    check_volumes(settings, create)?;
+    if let Some(data) = &create.user_data {
+        check_user_data(data)?;
+    }
+    check_single(create)?;
+    Ok(Checked {
+        metadata: items("metadata", create.metadata.clone())?,
+        tags: check_tags(&create.tags)?,
+        attributes: with_attributes(context, "{}", &create.attributes)?,
+    })
+}
+
+fn check_names(create: &wit::ServerCreate) -> Result<()> {
+    let count = create.names.len();
+    if count == 0 || count > MAX_SERVERS {
+        return Err(Error::invalid("names", format!("Between 1 and {MAX_SERVERS} servers are made at once.")));
+    }
+    for name in &create.names {
+        check_name("name", name)?;
+    }
+    let least = create.min_count as usize;
+    if least == 0 || least > count {
+        return Err(Error::invalid("min-count", "The least count is between 1 and the count."));
+    }
+    Ok(())
+}
+
+fn check_volumes(settings: &Settings, create: &wit::ServerCreate) -> Result<()> {
+    for (field, volume) in create
+        .root_volume
+        .iter()
+        .map(|volume| ("root-volume", volume))
+        .chain(create.data_volumes.iter().map(|volume| ("data-volumes", volume)))
+    {
+        if volume.size_gib == 0 || volume.size_gib > MAX_DISK_GIB {
+            return Err(Error::invalid(field, format!("A volume has between 1 and {MAX_DISK_GIB} GiB.")));
+        }
+        if let Some(kind) = &volume.volume_type
+            && !settings.volume_types.contains(kind)
+        {
+            return Err(Error::invalid(field, format!("Volume type {kind} could not be found.")));
+        }
+    }
+    // The flavor may add two disks of its own.
+    if create.data_volumes.len() + 3 > MAX_DISKS {
+        return Err(Error::invalid("data-volumes", format!("A server has at most {MAX_DISKS} disks.")));
+    }
+    Ok(())
+}
+
+fn check_user_data(data: &str) -> Result<()> {
+    if data.len() > MAX_USER_DATA {
+        let message = format!("User data too large. User data must be no larger than {MAX_USER_DATA} bytes.");
+        return Err(Error::invalid("user-data", message));
+    }
+    // Line breaks within base64 are usual in what people send.
+    let compact: String = data.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+    match STANDARD.decode(compact) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::invalid("user-data", "User data needs to be valid base 64.")),
+    }
+}
+
+/// What only one server can have.
+fn check_single(create: &wit::ServerCreate) -> Result<()> {
+    if create.names.len() == 1 {
+        return Ok(());
+    }
+    if let wit::NetworkChoice::Nics(nics) = &create.networks
+        && nics.iter().any(|nic| nic.port_id.is_some() || nic.address.is_some())
+    {
+        return Err(Error::invalid("networks", "A port or an address can't be given to several servers."));
+    }
+    if create.public_address.as_ref().is_some_and(|address| address.id.is_some()) {
+        return Err(Error::invalid("public-address", "A public address can't be given to several servers."));
+    }
+    Ok(())
+}
+
+fn check_tags(tags: &[String]) -> Result<BTreeSet<String>> {
+    let unique: BTreeSet<String> = tags.iter().cloned().collect();
+    let bad = |tag: &String| tag.is_empty() || tag.chars().count() > MAX_TAG || tag.contains(['/', ',']);
+    if unique.len() > MAX_TAGS || unique.iter().any(bad) {
+        let message = format!("A server has at most {MAX_TAGS} tags of 1 to {MAX_TAG} characters, without '/' and ','.");
+        return Err(Error::invalid("tags", message));
+    }
+    Ok(unique)
+}
+
+/// The name of the machine within, made of the server's name where none is given.
+pub(super) fn hostname(create: &wit::ServerCreate, index: usize, name: &str, id: &str) -> String {
+    if let Some(given) = &create.hostname {
+        return if create.names.len() == 1 { given.clone() } else { format!("{given}-{}", index + 1) };
+    }
+    let mut made = String::new();
+    for letter in name.chars() {
+        match letter {
+            'a'..='z' | '0'..='9' | '-' | '.' => made.push(letter),
+            'A'..='Z' => made.push(letter.to_ascii_lowercase()),
+            ' ' | '_' => made.push('-'),
+            _ => {}
+        }
+    }
+    made.truncate(63);
+    let made = made.trim_matches(['-', '.']).to_owned();
+    if check_hostname(&made).is_ok() { made } else { format!("server-{id}") }
+}
+
+/// `r-` and eight letters or digits.
+pub(super) fn reservation_id() -> String {
+    const LETTERS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let letters = (0..8).map(|_| LETTERS[rand::random_range(0..LETTERS.len())] as char);
+    format!("r-{}", letters.collect::<String>())
+}
+
+/// For people: sixteen letters and digits without those that look alike, of each kind at least one.
+pub(super) fn password() -> String {
+    const KINDS: [&[u8]; 3] = [b"abcdefghijkmnpqrstuvwxyz", b"ABCDEFGHJKLMNPQRSTUVWXYZ", b"23456789"];
+    let pick = |kind: &[u8]| kind[rand::random_range(0..kind.len())] as char;
+    let mut letters: Vec<char> = KINDS.iter().map(|kind| pick(kind)).collect();
+    let all = KINDS.concat();
+    letters.extend((letters.len()..16).map(|_| pick(&all)));
+    for index in (1..letters.len()).rev() {
+        letters.swap(index, rand::random_range(0..=index));
+    }
+    letters.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_data_is_base64_of_a_bounded_length() {
+        check_user_data("I2Nsb3VkLWNvbmZpZwo=").expect("base64");
+        check_user_data("I2Nsb3Vk\nLWNvbmZpZwo=\n").expect("base64 in lines");
+        check_user_data("#cloud-config").expect_err("text");
+        check_user_data(&"A".repeat(MAX_USER_DATA + 1)).expect_err("too long");
+    }
+
+    #[test]
+    fn tags_are_bounded() {
+        assert_eq!(check_tags(&["b".into(), "a".into(), "b".into()]).expect("tags").len(), 2);
+        for bad in ["", "a/b", "a,b", &"x".repeat(61)] {
+            check_tags(&[bad.to_owned()]).expect_err(bad);
+        }
+    }
+
+    #[test]
+    fn passwords_have_every_kind_and_differ() {
+        let (one, other) = (password(), password());
+        assert_eq!(one.len(), 16);
+        assert_ne!(one, other);
+        for kind in [char::is_uppercase, char::is_lowercase, char::is_numeric] {
+            assert!(one.chars().any(kind), "{one}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Making servers. The request is checked and what it names is read first; then one short transaction counts the quota and
+//! writes everything that is meant: servers, disks, ports, operations. Sagas do the rest.
+
+mod checks;
+mod references;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use skyloom_model::{Action, Result, Timestamp};
+use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::quotas::Quota;
+
+use self::checks::Checked;
+use self::references::References;
+use crate::Cloud;
+
+/// A request that is understood, with all that it names.
+struct Plan<'a> {
+    context: &'a CallContext,
+    create: wit::ServerCreate,
+    project_id: String,
+    user_id: String,
+    checked: Checked,
+    references: References,
+    reservation_id: String,
+    now: Timestamp,
+}
+
+impl Plan<'_> {
+    /// What each server takes of the project's quotas.
+    fn needs(&self) -> Vec<(Quota, u64)> {
+        let flavor = &self.references.flavor;
+        let disks = &self.references.disks;
+        let new_ports = self.references.nics.iter().filter(|nic| nic.port_id.is_none()).count();
+        let new_address = self.create.public_address.as_ref().is_some_and(|address| address.id.is_none());
+        vec![
+            (Quota::Servers, 1),
+            (Quota::Vcpus, u64::from(flavor.vcpus)),
+            (Quota::MemoryMib, u64::from(flavor.memory_mib)),
+            (Quota::Volumes, disks.len() as u64),
+            (Quota::VolumeGib, disks.iter().map(|disk| u64::from(disk.size_gib)).sum()),
+            // A public address is carried by a port of its own.
+            (Quota::Ports, new_ports as u64 + u64::from(new_address)),
+            (Quota::PublicAddresses, u64::from(new_address)),
+        ]
+    }
+}
+
+impl Cloud {
+    pub(super) async fn make_servers(
+        &self,
+        context: &CallContext,
+        create: wit::ServerCreate,
+    ) -> Result<wit::ServerCreated> {
+        self.permit(context.caller.as_deref(), Action::ServersCreate)?;
+        if create.node.is_some() {
+            self.permit(context.caller.as_deref(), Action::ServersCreateOnNode)?;
+        }
+        let admin_password = match &create.admin_password {
+            Some(handle) => {
+                context.secret("admin-password", handle)?;
+                handle.clone()
+            }
+            None => context.secrets.put(checks::password()),
+        };
+        let plan = self.plan(context, create).await?;
+        let made = self.write(&plan).await?;
+        Ok(wit::ServerCreated {
+            server_ids: made.server_ids,
+            operation_id: made.operation_id,
+            reservation_id: plan.reservation_id,
+            admin_password,
+        })
+    }
+
+    /// Everything that can be known before the transaction.
+    async fn plan<'a>(&self, context: &'a CallContext, create: wit::ServerCreate) -> Result<Plan<'a>> {
+        let caller = context.caller()?;
+        let project_id = caller.project()?.to_owned();
+        let checked = checks::check(context, &self.inner.compute.settings, &create)?;
+        let mut conn = self.db().read().await?;
+        if !checked.metadata.is_empty() {
+            self.check_metadata_count(&mut conn, &project_id, checked.metadata.len()).await?;
+        }
+        let references = self.references(&mut conn, caller, &project_id, &create).await?;
+        Ok(Plan {
+            context,
+            user_id: caller.user.id.clone(),
+            project_id,
+            checked,
+            references,
+            reservation_id: checks::reservation_id(),
+            now: Timestamp::now(),
+            create,
+        })
+    }
+
+    /// One transaction; nothing of it stays of a dry run.
+    async fn write(&self, plan: &Plan<'_>) -> Result<write::Made> {
+        let create = &plan.create;
+        let mut tx = self.db().begin().await?;
+        let most = u32::try_from(create.names.len()).unwrap_or(u32::MAX);
+        let count = self.fitting(&mut tx, &plan.project_id, &plan.needs(), create.min_count, most).await?;
+        let made = write::servers(&mut tx, plan, count as usize).await?;
+        if create.dry_run {
+            return Ok(write::Made { server_ids: Vec::new(), operation_id: String::new() });
+        }
+        tx.commit().await?;
+        self.wake();
+        Ok(made)
+    }
+}

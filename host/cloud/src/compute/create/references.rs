@@ -1,0 +1,280 @@
+//! What a request for servers names: flavor, image, key pair, zone, networks, groups. Each is looked up as the caller sees it;
+//! what isn't there, or isn't the caller's, is `invalid` on its field where the request may be mended, `not-found` else.
+
+use std::net::IpAddr;
+
+use skyloom_model::{Caller, Error, ErrorCode, Result};
+use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_store::Conn;
+use skyloom_store::flavors::Flavor;
+use skyloom_store::{keypairs, networks, nodes, public_addresses};
+
+use super::super::image::{BootImage, GIB};
+use crate::Cloud;
+
+/// All that a request names.
+pub(super) struct References {
+    pub(super) flavor: Flavor,
+    pub(super) image: Option<BootImage>,
+    /// Empty: none.
+    pub(super) public_key: String,
+    pub(super) zone: String,
+    pub(super) nics: Vec<PlannedNic>,
+    pub(super) groups: Groups,
+    /// The system disk first.
+    pub(super) disks: Vec<PlannedDisk>,
+    /// The network that new public addresses come from, where one is asked for.
+    pub(super) outside: Option<String>,
+}
+
+/// Security groups of the server's new cards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Groups {
+    /// The project's default one, which may not exist yet.
+    pub(super) default: bool,
+    pub(super) ids: Vec<String>,
+}
+
+pub(super) struct PlannedNic {
+    /// Some: an existing port.
+    pub(super) port_id: Option<String>,
+    pub(super) network_id: String,
+    pub(super) subnet_id: Option<String>,
+    pub(super) address: Option<IpAddr>,
+    /// None: those of the server.
+    pub(super) groups: Option<Groups>,
+}
+
+pub(super) struct PlannedDisk {
+    pub(super) size_gib: u32,
+    pub(super) volume_type: String,
+    pub(super) delete_on_termination: bool,
+    pub(super) from_image: bool,
+}
+
+impl Cloud {
+    pub(super) async fn references(
+        &self,
+        conn: &mut Conn,
+        caller: &Caller,
+        project_id: &str,
+        create: &wit::ServerCreate,
+    ) -> Result<References> {
+        let flavor = self.usable_flavor(conn, caller, &create.flavor_id).await?;
+        if flavor.disabled {
+            return Err(Error::invalid("flavor-id", format!("Flavor {} is not offered any more.", flavor.id)));
+        }
+        let image = match &create.image_id {
+            Some(id) => Some(self.boot_image(conn, caller, id).await?),
+            None => None,
+        };
+        let disks = self.disks(create, &flavor, image.as_ref())?;
+        Ok(References {
+            public_key: public_key(conn, &caller.user.id, create.key_name.as_deref()).await?,
+            zone: self.zone_of(conn, create).await?,
+            nics: planned_nics(conn, caller, project_id, &create.networks).await?,
+            groups: groups(conn, project_id, &create.security_groups).await?,
+            outside: outside(conn, project_id, create.public_address.as_ref()).await?,
+            flavor,
+            image,
+            disks,
+        })
+    }
+
+    async fn zone_of(&self, conn: &mut Conn, create: &wit::ServerCreate) -> Result<String> {
+        let nodes = nodes::all(conn).await?;
+        let zone = match (&create.node, &create.zone) {
+            (Some(name), zone) => {
+                let node = nodes.iter().find(|node| node.name == *name);
+                let node = node.ok_or_else(|| Error::invalid("node", format!("Compute node {name} could not be found.")))?;
+                if zone.as_ref().is_some_and(|zone| *zone != node.zone) {
+                    return Err(Error::invalid("zone", format!("Compute node {name} is not in that zone.")));
+                }
+                node.zone.clone()
+            }
+            (None, Some(zone)) => zone.clone(),
+            (None, None) => self.inner.compute.settings.default_zone.clone(),
+        };
+        if nodes.iter().any(|node| node.zone == zone) {
+            return Ok(zone);
+        }
+        Err(Error::invalid("zone", "The requested availability zone is not available."))
+    }
+
+    /// The system disk, the disks asked for, then those that the flavor brings.
+    fn disks(
+        &self,
+        create: &wit::ServerCreate,
+        flavor: &Flavor,
+        image: Option<&BootImage>,
+    ) -> Result<Vec<PlannedDisk>> {
+        let default_type = &self.inner.compute.settings.default_volume_type;
+        let disk = |volume: &wit::VolumeRequest, from_image| PlannedDisk {
+            size_gib: volume.size_gib,
+            volume_type: volume.volume_type.clone().unwrap_or_else(|| default_type.clone()),
+            delete_on_termination: volume.delete_on_termination,
+            from_image,
+        };
+        let own = |size_gib, from_image| PlannedDisk {
+            size_gib,
+            volume_type: default_type.clone(),
+            delete_on_termination: true,
+            from_image,
+        };
+        if let Some(image) = image
+            && image.min_memory_mib > flavor.memory_mib
+        {
+            return Err(Error::invalid("flavor-id", "Flavor's memory is too small for requested image."));
+        }
+        let root = match (&create.root_volume, image) {
+            (Some(volume), _) => disk(volume, image.is_some()),
+            (None, Some(image)) => own(if flavor.disk_gib == 0 { image.least_gib() } else { flavor.disk_gib }, true),
+            (None, None) => {
+                return Err(Error::invalid("image-id", "A server needs an image, or a system disk of its own."));
+            }
+        };
+        if let Some(image) = image
+            && root.size_gib < image.least_gib()
+        {
+            let (field, what) = match create.root_volume {
+                Some(_) => ("root-volume", "The system disk"),
+                None => ("flavor-id", "Flavor's disk"),
+            };
+            let bytes = u64::from(image.least_gib()) * GIB;
+            let message = format!("{what} is too small for requested image: it needs {bytes} bytes.");
+            return Err(Error::invalid(field, message));
+        }
+        let mut disks = vec![root];
+        disks.extend(create.data_volumes.iter().map(|volume| disk(volume, false)));
+        let of_flavor = [flavor.ephemeral_gib, flavor.swap_mib.div_ceil(1024)];
+        disks.extend(of_flavor.into_iter().filter(|size| *size > 0).map(|size| own(size, false)));
+        Ok(disks)
+    }
+}
+
+/// Copied, so that the key pair may go before the server is built.
+async fn public_key(conn: &mut Conn, user_id: &str, name: Option<&str>) -> Result<String> {
+    let Some(name) = name else { return Ok(String::new()) };
+    let keypair = keypairs::get(conn, user_id, name).await?;
+    keypair
+        .map(|keypair| keypair.public_key)
+        .ok_or_else(|| Error::invalid("key-name", "Invalid key_name provided."))
+}
+
+async fn groups(conn: &mut Conn, project_id: &str, named: &[String]) -> Result<Groups> {
+    let others: Vec<String> = named.iter().filter(|name| *name != "default").cloned().collect();
+    let default = named.is_empty() || others.len() < named.len();
+    let ids = if others.is_empty() {
+        Vec::new()
+    } else {
+        networks::resolve_groups(conn, project_id, &others).await.map_err(|error| error.with_field("security-groups"))?
+    };
+    Ok(Groups { default, ids })
+}
+
+async fn planned_nics(
+    conn: &mut Conn,
+    caller: &Caller,
+    project_id: &str,
+    choice: &wit::NetworkChoice,
+) -> Result<Vec<PlannedNic>> {
+    match choice {
+        wit::NetworkChoice::None => Ok(Vec::new()),
+        wit::NetworkChoice::Automatic => {
+            let mut found = networks::networks_for_servers(conn, project_id).await?;
+            let message = match found.len() {
+                1 => return Ok(found.pop().map(|network| on_network(network.id)).into_iter().collect()),
+                0 => "No network is available to the project; name one.",
+                _ => "Multiple possible networks found, use a Network ID to be more specific.",
+            };
+            Err(Error::invalid("networks", message))
+        }
+        wit::NetworkChoice::Nics(requests) => {
+            let mut nics = Vec::with_capacity(requests.len());
+            for request in requests {
+                nics.push(planned_nic(conn, caller, project_id, request).await?);
+            }
+            let mut ports: Vec<&String> = nics.iter().filter_map(|nic: &PlannedNic| nic.port_id.as_ref()).collect();
+            let all = ports.len();
+            ports.sort();
+            ports.dedup();
+            if ports.len() < all {
+                return Err(Error::invalid("networks", "A port stands twice."));
+            }
+            Ok(nics)
+        }
+    }
+}
+
+fn on_network(network_id: String) -> PlannedNic {
+    PlannedNic { port_id: None, network_id, subnet_id: None, address: None, groups: None }
+}
+
+async fn planned_nic(
+    conn: &mut Conn,
+    caller: &Caller,
+    project_id: &str,
+    request: &wit::NicRequest,
+) -> Result<PlannedNic> {
+    if let Some(port_id) = &request.port_id {
+        return planned_port(conn, project_id, port_id).await;
+    }
+    let network_id = match (&request.network_id, &request.subnet_id) {
+        (Some(network_id), _) => network_id.clone(),
+        (None, Some(subnet_id)) => {
+            let subnet = networks::get_subnet(conn, subnet_id, Some(project_id)).await?;
+            subnet.ok_or_else(|| Error::not_found("subnet", subnet_id))?.network_id
+        }
+        (None, None) => return Err(Error::invalid("networks", "A card names a port, a network or a subnet.")),
+    };
+    let network = networks::get_network(conn, &network_id, Some(project_id)).await?;
+    let network = network.ok_or_else(|| Error::not_found("network", &network_id))?;
+    if network.external && !caller.admin {
+        let message = format!("It is not allowed to create an interface on external network {network_id}.");
+        return Err(Error::new(ErrorCode::Forbidden, message).with_resource("network", &network_id));
+    }
+    let address = match &request.address {
+        Some(text) => Some(text.parse::<IpAddr>().map_err(|_| {
+            Error::invalid("address", format!("{text} is not a valid IP address."))
+        })?),
+        None => None,
+    };
+    let groups = match &request.security_groups {
+        Some(named) => Some(groups(conn, project_id, named).await?),
+        None => None,
+    };
+    Ok(PlannedNic { port_id: None, network_id, subnet_id: request.subnet_id.clone(), address, groups })
+}
+
+async fn planned_port(conn: &mut Conn, project_id: &str, id: &str) -> Result<PlannedNic> {
+    let port = networks::get_port(conn, id, Some(project_id)).await?;
+    let port = port.ok_or_else(|| Error::not_found("port", id))?;
+    if !port.device_id.is_empty() {
+        return Err(Error::new(ErrorCode::InUse, format!("Port {id} is still in use.")).with_resource("port", id));
+    }
+    Ok(PlannedNic { port_id: Some(port.id), ..on_network(port.network_id) })
+}
+
+/// The network of new public addresses; of an existing one only that it is the project's and free.
+async fn outside(
+    conn: &mut Conn,
+    project_id: &str,
+    wanted: Option<&wit::PublicAddressRequest>,
+) -> Result<Option<String>> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    let Some(id) = &wanted.id else {
+        let network = networks::external_network(conn).await?;
+        let message = "There is no network that public addresses come from.";
+        return match network {
+            Some(network) => Ok(Some(network.id)),
+            None => Err(Error::new(ErrorCode::NotSupported, message).with_field("public-address")),
+        };
+    };
+    let address = public_addresses::get(conn, id).await?.filter(|address| address.project_id == project_id);
+    let address = address.ok_or_else(|| Error::not_found("public-address", id))?;
+    if !address.server_id.is_empty() {
+        let message = format!("Public address {id} is bound already.");
+        return Err(Error::new(ErrorCode::InUse, message).with_resource("public-address", id));
+    }
+    Ok(None)
+}

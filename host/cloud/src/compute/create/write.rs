@@ -1,0 +1,244 @@
+//! The transaction that makes servers: all rows, or none.
+
+use serde_json::json;
+use skyloom_jobs::{NewOperation, OnFailure};
+use skyloom_model::{Error, ErrorCode, PowerState, Result, TaskState, VmState, new_id};
+use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_store::networks::{self, PortSpec};
+use skyloom_store::public_addresses::{self, PublicAddress};
+use skyloom_store::servers::{self, FlavorCopy, Server};
+use skyloom_store::volumes::{self, Volume, VolumeState};
+use skyloom_store::Conn;
+
+use super::references::Groups;
+use super::{Plan, checks};
+use crate::compute::image;
+use crate::compute::power::new_operation;
+
+pub(super) struct Made {
+    pub(super) server_ids: Vec<String>,
+    pub(super) operation_id: String,
+}
+
+/// The groups of new cards, once the default one is there.
+struct GroupIds {
+    default: Option<String>,
+}
+
+impl GroupIds {
+    fn of(&self, groups: &Groups) -> Vec<String> {
+        let default = self.default.iter().filter(|_| groups.default);
+        let mut ids: Vec<String> = default.chain(&groups.ids).cloned().collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+}
+
+pub(super) async fn servers(tx: &mut Conn, plan: &Plan<'_>, count: usize) -> Result<Made> {
+    if let Some(image) = &plan.references.image {
+        image::still_active(tx, &image.id).await?;
+    }
+    let groups = default_group(tx, plan).await?;
+    let batch = plan.create.as_batch || count > 1;
+    let parent = if batch { Some(parent(tx, plan).await?) } else { None };
+    let mut server_ids = Vec::with_capacity(count);
+    let mut last = String::new();
+    for (index, name) in plan.create.names.iter().take(count).enumerate() {
+        let id = new_id();
+        servers::insert(tx, &server(plan, index, name, &id)).await?;
+        for tag in &plan.checked.tags {
+            servers::insert_tag(tx, &id, tag).await?;
+        }
+        disks(tx, plan, name, &id).await?;
+        cards(tx, plan, &groups, &id).await?;
+        public_address(tx, plan, &id).await?;
+        last = operation(tx, plan, index, &id, parent.as_deref()).await?;
+        server_ids.push(id);
+    }
+    if let Some(parent) = &parent {
+        skyloom_jobs::settle_parent(tx, parent).await?;
+    }
+    Ok(Made { server_ids, operation_id: parent.unwrap_or(last) })
+}
+
+/// Made on a project's first use.
+async fn default_group(tx: &mut Conn, plan: &Plan<'_>) -> Result<GroupIds> {
+    let references = &plan.references;
+    let mut of_cards = references.nics.iter().filter(|nic| nic.port_id.is_none());
+    let wanted = of_cards.any(|nic| nic.groups.as_ref().unwrap_or(&references.groups).default);
+    let default =
+        if wanted { Some(networks::default_group(tx, &plan.project_id, plan.now).await?) } else { None };
+    Ok(GroupIds { default })
+}
+
+fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
+    let (create, references) = (&plan.create, &plan.references);
+    let flavor = &references.flavor;
+    Server {
+        id: id.to_owned(),
+        project_id: plan.project_id.clone(),
+        user_id: plan.user_id.clone(),
+        name: name.to_owned(),
+        description: create.description.clone(),
+        vm_state: VmState::Building,
+        task_state: Some(TaskState::Scheduling),
+        power_state: PowerState::NoState,
+        created_at: plan.now,
+        updated_at: plan.now,
+        launched_at: None,
+        terminated_at: None,
+        deleted: false,
+        flavor_id: flavor.id.clone(),
+        vcpus: flavor.vcpus,
+        memory_mib: flavor.memory_mib,
+        flavor: FlavorCopy {
+            name: flavor.name.clone(),
+            disk_gib: flavor.disk_gib,
+            ephemeral_gib: flavor.ephemeral_gib,
+            swap_mib: flavor.swap_mib,
+            extra_specs: flavor.extra_specs.clone(),
+        },
+        image_id: references.image.as_ref().map(|image| image.id.clone()),
+        key_name: create.key_name.clone(),
+        public_key: references.public_key.clone(),
+        zone: references.zone.clone(),
+        node: String::new(),
+        hostname: checks::hostname(create, index, name, id),
+        locked: false,
+        progress: 0,
+        access_ipv4: create.access_ipv4.clone(),
+        access_ipv6: create.access_ipv6.clone(),
+        config_drive: create.config_drive,
+        reservation_id: plan.reservation_id.clone(),
+        launch_index: u32::try_from(index).unwrap_or(u32::MAX),
+        fault: None,
+        metadata: plan.checked.metadata.clone(),
+        attributes: plan.checked.attributes.clone(),
+        user_data: create.user_data.clone(),
+    }
+}
+
+async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> Result<()> {
+    let image_id = plan.references.image.as_ref().map(|image| image.id.as_str());
+    for (index, disk) in plan.references.disks.iter().enumerate() {
+        let volume = Volume {
+            id: new_id(),
+            project_id: plan.project_id.clone(),
+            user_id: plan.user_id.clone(),
+            name: if index == 0 { name.to_owned() } else { format!("{name}-{index}") },
+            size_gib: disk.size_gib,
+            volume_type: disk.volume_type.clone(),
+            bootable: index == 0,
+            state: VolumeState::Creating,
+            server_id: server_id.to_owned(),
+            boot_index: u32::try_from(index).unwrap_or(u32::MAX),
+            device: device(index),
+            delete_on_termination: disk.delete_on_termination,
+            image_id: image_id.filter(|_| disk.from_image).unwrap_or_default().to_owned(),
+            created_at: plan.now,
+            updated_at: plan.now,
+        };
+        volumes::insert(tx, &volume).await?;
+    }
+    Ok(())
+}
+
+/// `/dev/vda`, `/dev/vdb`, ...; the request's check keeps the count below 27.
+fn device(index: usize) -> String {
+    let letter = u8::try_from(index).ok().and_then(|index| b'a'.checked_add(index)).unwrap_or(b'z');
+    format!("/dev/vd{}", letter as char)
+}
+
+async fn cards(tx: &mut Conn, plan: &Plan<'_>, groups: &GroupIds, server_id: &str) -> Result<()> {
+    let owner = format!("compute:{}", plan.references.zone);
+    for (position, nic) in plan.references.nics.iter().enumerate() {
+        let position = u32::try_from(position).unwrap_or(u32::MAX);
+        if let Some(port_id) = &nic.port_id {
+            networks::take_port(tx, port_id, &plan.project_id, server_id, &owner, position).await?;
+            continue;
+        }
+        let spec = PortSpec {
+            id: new_id(),
+            project_id: plan.project_id.clone(),
+            network_id: nic.network_id.clone(),
+            subnet_id: nic.subnet_id.clone(),
+            address: nic.address,
+            security_groups: groups.of(nic.groups.as_ref().unwrap_or(&plan.references.groups)),
+            device_id: server_id.to_owned(),
+            device_owner: owner.clone(),
+            mac: None,
+            position,
+        };
+        networks::allocate_port(tx, spec).await?;
+    }
+    Ok(())
+}
+
+async fn public_address(tx: &mut Conn, plan: &Plan<'_>, server_id: &str) -> Result<()> {
+    let Some(wanted) = &plan.create.public_address else { return Ok(()) };
+    if let Some(id) = &wanted.id {
+        if public_addresses::bind(tx, id, server_id, wanted.delete_on_termination).await? {
+            return Ok(());
+        }
+        let message = format!("Public address {id} is bound already.");
+        return Err(Error::new(ErrorCode::InUse, message).with_resource("public-address", id));
+    }
+    let Some(network_id) = &plan.references.outside else { return Ok(()) };
+    let id = new_id();
+    let spec = PortSpec {
+        id: new_id(),
+        project_id: plan.project_id.clone(),
+        network_id: network_id.clone(),
+        device_id: id.clone(),
+        device_owner: public_addresses::DEVICE_OWNER.to_owned(),
+        ..PortSpec::default()
+    };
+    let port = networks::allocate_port(tx, spec).await?;
+    let address = PublicAddress {
+        id,
+        project_id: plan.project_id.clone(),
+        port_id: port.id,
+        server_id: server_id.to_owned(),
+        bandwidth_mbit: wanted.bandwidth_mbit,
+        delete_on_termination: wanted.delete_on_termination,
+        created_at: plan.now,
+    };
+    public_addresses::insert(tx, &address).await
+}
+
+fn on_failure(create: &wit::ServerCreate) -> OnFailure {
+    match create.on_failure {
+        wit::OnFailure::Keep => OnFailure::Keep,
+        wit::OnFailure::Remove => OnFailure::Remove,
+    }
+}
+
+async fn parent(tx: &mut Conn, plan: &Plan<'_>) -> Result<String> {
+    let parent = NewOperation::parent("batch.server.create", "server");
+    let parent = new_operation(plan.context, parent, &plan.project_id, plan.now)?;
+    skyloom_jobs::enqueue(tx, NewOperation { on_failure: on_failure(&plan.create), ..parent }).await
+}
+
+async fn operation(
+    tx: &mut Conn,
+    plan: &Plan<'_>,
+    index: usize,
+    server_id: &str,
+    parent: Option<&str>,
+) -> Result<String> {
+    let operation = NewOperation::new("server.create", "server", server_id);
+    let params = match &plan.create.node {
+        Some(node) => json!({ "node": node }),
+        None => json!({}),
+    };
+    let operation = NewOperation {
+        params,
+        on_failure: on_failure(&plan.create),
+        parent_id: parent.map(ToOwned::to_owned),
+        position: u32::try_from(index).unwrap_or(u32::MAX),
+        ..new_operation(plan.context, operation, &plan.project_id, plan.now)?
+    };
+    skyloom_jobs::lock_resource(tx, "server", server_id, &operation.id).await?;
+    skyloom_jobs::enqueue(tx, operation).await
+}

@@ -1,0 +1,243 @@
+//! Flavors. Private ones are for operators only.
+
+use std::sync::Arc;
+
+use skyloom_model::{Action, Caller, Error, Result, Timestamp, new_id};
+use skyloom_runtime::api::FlavorsApi;
+use skyloom_runtime::bindings::cloud::flavors as wit;
+use skyloom_runtime::bindings::types::common::{PageRequest, Pair};
+use skyloom_runtime::bindings::types::errors::Error as WitError;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::{Conn, flavors as store, nodes};
+
+use super::common::{check_name, check_text, items, page, pairs};
+use crate::Cloud;
+
+fn view(flavor: store::Flavor) -> wit::Flavor {
+    wit::Flavor {
+        extra_specs: pairs(&flavor.extra_specs),
+        id: flavor.id,
+        name: flavor.name,
+        description: flavor.description,
+        vcpus: flavor.vcpus,
+        memory_mib: flavor.memory_mib,
+        disk_gib: flavor.disk_gib,
+        ephemeral_gib: flavor.ephemeral_gib,
+        swap_mib: flavor.swap_mib,
+        rxtx_factor_milli: flavor.rxtx_factor_milli,
+        is_public: flavor.is_public,
+        disabled: flavor.disabled,
+        created_at: flavor.created_at.0,
+    }
+}
+
+/// Sizes above this are refused: they would not fit the sums of a quota.
+const MAX_SIZE: u32 = i32::MAX as u32;
+
+fn checked(create: wit::FlavorCreate) -> Result<store::Flavor> {
+    check_name("name", &create.name)?;
+    let id = create.id.unwrap_or_else(new_id);
+    check_name("id", &id)?;
+    if let Some(description) = &create.description {
+        check_description(description)?;
+    }
+    for (field, value, least) in [
+        ("vcpus", create.vcpus, 1),
+        ("memory-mib", create.memory_mib, 1),
+        ("disk-gib", create.disk_gib, 0),
+        ("ephemeral-gib", create.ephemeral_gib, 0),
+        ("swap-mib", create.swap_mib, 0),
+        ("rxtx-factor-milli", create.rxtx_factor_milli, 1),
+    ] {
+        if !(least..=MAX_SIZE).contains(&value) {
+            return Err(Error::invalid(field, format!("{field} is not between {least} and {MAX_SIZE}.")));
+        }
+    }
+    Ok(store::Flavor {
+        id,
+        name: create.name,
+        description: create.description,
+        vcpus: create.vcpus,
+        memory_mib: create.memory_mib,
+        disk_gib: create.disk_gib,
+        ephemeral_gib: create.ephemeral_gib,
+        swap_mib: create.swap_mib,
+        rxtx_factor_milli: create.rxtx_factor_milli,
+        is_public: create.is_public,
+        disabled: false,
+        extra_specs: std::collections::BTreeMap::new(),
+        created_at: Timestamp::now(),
+    })
+}
+
+fn check_description(description: &str) -> Result<()> {
+    // People write line breaks into descriptions.
+    if description.chars().count() > 65_535 || description.contains('\0') {
+        return Err(Error::invalid("description", "The description is longer than 65535 characters."));
+    }
+    Ok(())
+}
+
+fn missing(id: &str) -> Error {
+    Error::not_found("flavor", id)
+}
+
+impl Cloud {
+    /// A flavor that the caller may use.
+    pub(super) async fn usable_flavor(&self, conn: &mut Conn, caller: &Caller, id: &str) -> Result<store::Flavor> {
+        let flavor = store::get(conn, id).await?;
+        flavor.filter(|flavor| flavor.is_public || caller.admin).ok_or_else(|| missing(id))
+    }
+
+    async fn flavor_page(
+        &self,
+        context: &CallContext,
+        filter: wit::FlavorFilter,
+        request: PageRequest,
+    ) -> Result<wit::FlavorPage> {
+        self.permit(context.caller.as_deref(), Action::FlavorsRead)?;
+        let caller = context.caller()?;
+        let is_public = match (caller.admin, filter.all, filter.is_public) {
+            (true, true, _) => None,
+            (true, false, Some(wanted)) => Some(wanted),
+            _ => Some(true),
+        };
+        let mut conn = self.db().read().await?;
+        let fits = match &filter.zone {
+            Some(zone) => Some(self.room_of_zone(&mut conn, zone).await?),
+            None => None,
+        };
+        let filter = store::Filter {
+            is_public,
+            min_memory_mib: filter.min_memory_mib,
+            min_disk_gib: filter.min_disk_gib,
+            fits,
+        };
+        let listed = store::list(&mut conn, &filter, &page(request)).await?;
+        Ok(wit::FlavorPage { flavors: listed.items.into_iter().map(view).collect(), next: listed.next })
+    }
+
+    /// Processors that may be given out, memory and disk of each node of the zone that takes servers.
+    async fn room_of_zone(&self, conn: &mut Conn, zone: &str) -> Result<Vec<(i64, i64, i64)>> {
+        let per_core = i64::from(self.inner.compute.settings.vcpus_per_core);
+        let nodes = nodes::all(conn).await?;
+        let fitting = nodes.into_iter().filter(|node| node.enabled && node.zone == zone);
+        Ok(fitting.map(|node| (node.vcpus.saturating_mul(per_core), node.memory_mib, node.disk_gib)).collect())
+    }
+
+    async fn show_flavor(&self, context: &CallContext, id: &str) -> Result<wit::Flavor> {
+        self.permit(context.caller.as_deref(), Action::FlavorsRead)?;
+        let mut conn = self.db().read().await?;
+        self.usable_flavor(&mut conn, context.caller()?, id).await.map(view)
+    }
+
+    async fn add_flavor(&self, context: &CallContext, create: wit::FlavorCreate) -> Result<wit::Flavor> {
+        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        let flavor = checked(create)?;
+        let mut tx = self.db().begin().await?;
+        store::insert(&mut tx, &flavor).await?;
+        tx.commit().await?;
+        Ok(view(flavor))
+    }
+
+    async fn describe_flavor(&self, context: &CallContext, id: &str, text: Option<String>) -> Result<wit::Flavor> {
+        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        if let Some(text) = &text {
+            check_description(text)?;
+        }
+        let mut tx = self.db().begin().await?;
+        if !store::set_description(&mut tx, id, text.as_deref()).await? {
+            return Err(missing(id));
+        }
+        let flavor = store::get(&mut tx, id).await?.ok_or_else(|| missing(id))?;
+        tx.commit().await?;
+        Ok(view(flavor))
+    }
+
+    async fn remove_flavor(&self, context: &CallContext, id: &str) -> Result<()> {
+        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        let mut tx = self.db().begin().await?;
+        if !store::delete(&mut tx, id).await? {
+            return Err(missing(id));
+        }
+        tx.commit().await
+    }
+
+    async fn put_extra_specs(&self, context: &CallContext, id: &str, new: Vec<Pair>) -> Result<Vec<Pair>> {
+        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        let new = items("extra-specs", new)?;
+        for key in new.keys() {
+            check_text("extra-specs", key)?;
+        }
+        let mut tx = self.db().begin().await?;
+        let mut specs = store::lock_extra_specs(&mut tx, id).await?.ok_or_else(|| missing(id))?;
+        specs.extend(new);
+        store::set_extra_specs(&mut tx, id, &specs).await?;
+        tx.commit().await?;
+        Ok(pairs(&specs))
+    }
+
+    async fn remove_extra_spec(&self, context: &CallContext, id: &str, key: &str) -> Result<()> {
+        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        let mut tx = self.db().begin().await?;
+        let mut specs = store::lock_extra_specs(&mut tx, id).await?.ok_or_else(|| missing(id))?;
+        if specs.remove(key).is_none() {
+            let message = format!("Flavor {id} has no extra specs with key {key}.");
+            return Err(Error::new(skyloom_model::ErrorCode::NotFound, message)
+                .with_resource("flavor", id)
+                .with_field("key"));
+        }
+        store::set_extra_specs(&mut tx, id, &specs).await?;
+        tx.commit().await
+    }
+}
+
+#[async_trait::async_trait]
+impl FlavorsApi for Cloud {
+    async fn list_flavors(
+        &self,
+        context: &Arc<CallContext>,
+        filter: wit::FlavorFilter,
+        page: PageRequest,
+    ) -> Result<wit::FlavorPage, WitError> {
+        Ok(self.flavor_page(context, filter, page).await?)
+    }
+
+    async fn get_flavor(&self, context: &Arc<CallContext>, id: String) -> Result<wit::Flavor, WitError> {
+        Ok(self.show_flavor(context, &id).await?)
+    }
+
+    async fn create_flavor(
+        &self,
+        context: &Arc<CallContext>,
+        create: wit::FlavorCreate,
+    ) -> Result<wit::Flavor, WitError> {
+        Ok(self.add_flavor(context, create).await?)
+    }
+
+    async fn update_flavor(
+        &self,
+        context: &Arc<CallContext>,
+        id: String,
+        description: Option<String>,
+    ) -> Result<wit::Flavor, WitError> {
+        Ok(self.describe_flavor(context, &id, description).await?)
+    }
+
+    async fn delete_flavor(&self, context: &Arc<CallContext>, id: String) -> Result<(), WitError> {
+        Ok(self.remove_flavor(context, &id).await?)
+    }
+
+    async fn set_extra_specs(
+        &self,
+        context: &Arc<CallContext>,
+        id: String,
+        items: Vec<Pair>,
+    ) -> Result<Vec<Pair>, WitError> {
+        Ok(self.put_extra_specs(context, &id, items).await?)
+    }
+
+    async fn delete_extra_spec(&self, context: &Arc<CallContext>, id: String, key: String) -> Result<(), WitError> {
+        Ok(self.remove_extra_spec(context, &id, &key).await?)
+    }
+}

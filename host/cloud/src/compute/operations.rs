@@ -1,0 +1,139 @@
+//! Operations as people follow them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use skyloom_jobs as jobs;
+use skyloom_model::{Action, Error, Result, Timestamp};
+use skyloom_runtime::api::OperationsApi;
+use skyloom_runtime::bindings::cloud::operations as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::bindings::types::errors::Error as WitError;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::listing::MAX_PAGE;
+use skyloom_store::operations as store;
+
+use super::common::reach;
+use crate::Cloud;
+
+fn state(state: jobs::State) -> wit::OperationState {
+    match state {
+        jobs::State::Queued => wit::OperationState::Queued,
+        jobs::State::Running => wit::OperationState::Running,
+        jobs::State::Unwinding => wit::OperationState::Unwinding,
+        jobs::State::Succeeded => wit::OperationState::Succeeded,
+        jobs::State::Failed => wit::OperationState::Failed,
+        jobs::State::Cancelled => wit::OperationState::Cancelled,
+        jobs::State::Stuck => wit::OperationState::Stuck,
+    }
+}
+
+fn view(operation: jobs::Operation, steps: Vec<store::Step>) -> wit::Operation {
+    wit::Operation {
+        state: state(operation.state),
+        progress: u8::try_from(operation.progress.clamp(0, 100)).unwrap_or(0),
+        id: operation.id,
+        kind: operation.kind,
+        resource_kind: operation.resource_kind,
+        resource_id: operation.resource_id,
+        project_id: operation.project_id,
+        user_id: operation.user_id,
+        request_id: operation.request_id,
+        parent_id: operation.parent_id,
+        created_at: operation.created_at.0,
+        started_at: operation.started_at.map(|time| time.0),
+        ended_at: operation.ended_at.map(|time| time.0),
+        error: operation.error.map(Into::into),
+        steps: steps.into_iter().map(step).collect(),
+    }
+}
+
+fn step(step: store::Step) -> wit::Step {
+    wit::Step {
+        name: step.name,
+        started_at: step.started_at.0,
+        ended_at: step.ended_at.map(|time| time.0),
+        error: step.error.map(Into::into),
+    }
+}
+
+impl Cloud {
+    async fn show_operation(&self, context: &CallContext, id: &str) -> Result<wit::OperationTree> {
+        self.permit(context.caller.as_deref(), Action::OperationsRead)?;
+        let project = reach(context.caller()?)?;
+        let mut conn = self.db().read().await?;
+        let found = store::get(&mut conn, id).await?;
+        let operation = found
+            .filter(|operation| project.is_none_or(|project| operation.project_id == project))
+            .ok_or_else(|| Error::not_found("operation", id))?;
+        let steps = store::steps(&mut conn, id).await?;
+        // Only a parent has children.
+        let children = if operation.resource_id.is_empty() { store::children(&mut conn, id).await? } else { Vec::new() };
+        let mut steps_of: HashMap<String, Vec<store::Step>> = HashMap::new();
+        if !children.is_empty() {
+            for step in store::steps_of_children(&mut conn, id).await? {
+                steps_of.entry(step.operation_id.clone()).or_default().push(step);
+            }
+        }
+        let child = |child: jobs::Operation| {
+            let steps = steps_of.remove(&child.id).unwrap_or_default();
+            view(child, steps)
+        };
+        Ok(wit::OperationTree { operation: view(operation, steps), children: children.into_iter().map(child).collect() })
+    }
+
+    async fn operation_page(
+        &self,
+        context: &CallContext,
+        filter: wit::OperationFilter,
+        page: PageRequest,
+    ) -> Result<wit::OperationPage> {
+        self.permit(context.caller.as_deref(), Action::OperationsRead)?;
+        if !page.sort.is_empty() {
+            return Err(Error::invalid("sort", "Operations are listed newest first only."));
+        }
+        let with_steps = filter.request_id.is_some();
+        let wanted = store::Filter {
+            project_id: reach(context.caller()?)?.map(ToOwned::to_owned),
+            resource_id: filter.resource_id,
+            request_id: filter.request_id,
+            parent_id: filter.parent_id,
+            kinds: filter.kinds,
+            states: Vec::new(),
+            changed_since: filter.changed_since.map(Timestamp),
+            changed_before: filter.changed_before.map(Timestamp),
+        };
+        let limit = if page.limit == 0 { MAX_PAGE } else { page.limit.min(MAX_PAGE) };
+        let mut conn = self.db().read().await?;
+        let mut found = store::list(&mut conn, &wanted, page.marker.as_deref(), limit + 1).await?;
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let next = if more { found.last().map(|operation| operation.id.clone()) } else { None };
+        let mut operations = Vec::with_capacity(found.len());
+        let single = found.len() == 1;
+        for operation in found {
+            let steps = match &operation.id {
+                id if with_steps && single => store::steps(&mut conn, id).await?,
+                _ => Vec::new(),
+            };
+            operations.push(view(operation, steps));
+        }
+        Ok(wit::OperationPage { operations, next })
+    }
+}
+
+#[async_trait::async_trait]
+impl OperationsApi for Cloud {
+    async fn get_operation(&self, context: &Arc<CallContext>, id: String) -> Result<wit::OperationTree, WitError> {
+        Ok(self.show_operation(context, &id).await?)
+    }
+
+    async fn list_operations(
+        &self,
+        context: &Arc<CallContext>,
+        filter: wit::OperationFilter,
+        page: PageRequest,
+    ) -> Result<wit::OperationPage, WitError> {
+        Ok(self.operation_page(context, filter, page).await?)
+    }
+}

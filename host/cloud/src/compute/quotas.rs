@@ -1,0 +1,136 @@
+//! Quotas: limits of a project, checked against what its records say at that moment.
+
+use std::sync::Arc;
+
+use skyloom_model::{Action, Error, ErrorCode, Result};
+use skyloom_runtime::api::QuotasApi;
+use skyloom_runtime::bindings::cloud::quotas as wit;
+use skyloom_runtime::bindings::types::errors::Error as WitError;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::Conn;
+use skyloom_store::quotas::{self as store, Quota};
+
+use crate::Cloud;
+
+/// How a project stands with one quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) quota: Quota,
+    /// -1: no limit.
+    pub(crate) limit: i64,
+    pub(crate) used: i64,
+}
+
+impl Standing {
+    /// How many more there may be.
+    fn room(self) -> u64 {
+        if self.limit < 0 { u64::MAX } else { u64::try_from(self.limit - self.used).unwrap_or(0) }
+    }
+
+    fn exceeded(self, wanted: u64) -> Error {
+        let (name, limit, used) = (self.quota.as_str(), self.limit, self.used);
+        let message = format!("Quota exceeded for {name}: requested {wanted}, but already used {used} of {limit} {name}.");
+        Error::new(ErrorCode::QuotaExceeded, message).with_field(name)
+    }
+}
+
+impl Cloud {
+    /// Refuses with `quota-exceeded` what would take the project above one of its limits; the field names the quota. Holds the
+    /// project's row until the commit, so that what was counted stays true: insert in the same transaction.
+    pub(crate) async fn check_quota(&self, tx: &mut Conn, project_id: &str, wanted: &[(Quota, u64)]) -> Result<()> {
+        self.fitting(tx, project_id, wanted, 1, 1).await.map(|_| ())
+    }
+
+    /// How many of `most` things that need this much each fit in; fewer than `least` is `quota-exceeded`.
+    pub(crate) async fn fitting(
+        &self,
+        tx: &mut Conn,
+        project_id: &str,
+        each: &[(Quota, u64)],
+        least: u32,
+        most: u32,
+    ) -> Result<u32> {
+        store::lock_project(tx, project_id).await?;
+        let limits = self.limits(tx, project_id).await?;
+        // What has no limit isn't counted.
+        let bounded: Vec<(Quota, u64, i64)> = each
+            .iter()
+            .filter(|(_, need)| *need > 0)
+            .map(|(quota, need)| (*quota, *need, limits(*quota)))
+            .filter(|(_, _, limit)| *limit >= 0)
+            .collect();
+        let quotas: Vec<Quota> = bounded.iter().map(|(quota, ..)| *quota).collect();
+        let used = store::used(tx, project_id, &quotas).await?;
+        let mut fit = most;
+        for ((quota, need, limit), used) in bounded.into_iter().zip(used) {
+            let standing = Standing { quota, limit, used };
+            let room = u32::try_from(standing.room() / need).unwrap_or(u32::MAX);
+            if room < least {
+                return Err(standing.exceeded(need.saturating_mul(u64::from(least))));
+            }
+            fit = fit.min(room);
+        }
+        Ok(fit)
+    }
+
+    async fn limits<'c>(&'c self, conn: &mut Conn, project_id: &str) -> Result<impl Fn(Quota) -> i64 + use<'c>> {
+        let own = store::limits(conn, project_id).await?;
+        let settings = &self.inner.compute.settings;
+        Ok(move |quota: Quota| own.get(&quota).copied().unwrap_or_else(|| settings.default_limit(quota)))
+    }
+
+    async fn standings(&self, project_id: &str, user_id: Option<&str>) -> Result<Vec<Standing>> {
+        let mut conn = self.db().read().await?;
+        let limits = self.limits(&mut conn, project_id).await?;
+        let used = store::used(&mut conn, project_id, Quota::ALL).await?;
+        let keypairs = match user_id {
+            Some(user) => store::keypairs_of(&mut conn, user).await?,
+            None => 0,
+        };
+        let standing = |(quota, used): (&Quota, i64)| {
+            let used = if *quota == Quota::Keypairs { keypairs } else { used };
+            Standing { quota: *quota, limit: limits(*quota), used }
+        };
+        Ok(Quota::ALL.iter().zip(used).map(standing).collect())
+    }
+
+    async fn quotas_of(&self, context: &CallContext, project_id: Option<String>) -> Result<Vec<wit::Quota>> {
+        self.permit(context.caller.as_deref(), Action::QuotasRead)?;
+        let caller = context.caller()?;
+        let standings = match project_id {
+            Some(other) if caller.project_id() != Some(&other) => {
+                self.permit(context.caller.as_deref(), Action::QuotasReadAll)?;
+                self.standings(&other, None).await?
+            }
+            _ => self.standings(caller.project()?, Some(&caller.user.id)).await?,
+        };
+        let quota = |standing: Standing| wit::Quota {
+            name: standing.quota.as_str().to_owned(),
+            limit: standing.limit,
+            used: u64::try_from(standing.used).unwrap_or(0),
+        };
+        Ok(standings.into_iter().map(quota).collect())
+    }
+}
+
+#[async_trait::async_trait]
+impl QuotasApi for Cloud {
+    async fn get_quotas(
+        &self,
+        context: &Arc<CallContext>,
+        project_id: Option<String>,
+    ) -> Result<Vec<wit::Quota>, WitError> {
+        Ok(self.quotas_of(context, project_id).await?)
+    }
+
+    async fn default_quotas(&self, context: &Arc<CallContext>) -> Result<Vec<wit::Quota>, WitError> {
+        self.permit(context.caller.as_deref(), Action::QuotasRead)?;
+        let settings = &self.inner.compute.settings;
+        let quota = |quota: &Quota| wit::Quota {
+            name: quota.as_str().to_owned(),
+            limit: settings.default_limit(*quota),
+            used: 0,
+        };
+        Ok(Quota::ALL.iter().map(quota).collect())
+    }
+}

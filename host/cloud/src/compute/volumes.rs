@@ -1,0 +1,66 @@
+//! Volumes, as far as servers have them.
+
+use std::sync::Arc;
+
+use skyloom_model::{Action, Error, Result};
+use skyloom_runtime::api::VolumesApi;
+use skyloom_runtime::bindings::cloud::volumes as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::bindings::types::errors::Error as WitError;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::volumes as store;
+
+use super::common::{page, reach};
+use crate::Cloud;
+
+fn view(volume: store::Volume) -> wit::Volume {
+    wit::Volume {
+        id: volume.id,
+        name: volume.name,
+        project_id: volume.project_id,
+        size_gib: volume.size_gib,
+        volume_type: volume.volume_type,
+        bootable: volume.bootable,
+        state: volume.state.as_str().to_owned(),
+        server_id: (!volume.server_id.is_empty()).then_some(volume.server_id),
+        created_at: volume.created_at.0,
+    }
+}
+
+impl Cloud {
+    async fn volume_page(
+        &self,
+        context: &CallContext,
+        server_id: Option<&str>,
+        request: PageRequest,
+    ) -> Result<wit::VolumePage> {
+        self.permit(context.caller.as_deref(), Action::VolumesRead)?;
+        let project = context.caller()?.project()?;
+        let mut conn = self.db().read().await?;
+        let listed = store::list(&mut conn, project, server_id, &page(request)).await?;
+        Ok(wit::VolumePage { volumes: listed.items.into_iter().map(view).collect(), next: listed.next })
+    }
+
+    async fn show_volume(&self, context: &CallContext, id: &str) -> Result<wit::Volume> {
+        self.permit(context.caller.as_deref(), Action::VolumesRead)?;
+        let mut conn = self.db().read().await?;
+        let volume = store::get(&mut conn, id, reach(context.caller()?)?).await?;
+        volume.map(view).ok_or_else(|| Error::not_found("volume", id))
+    }
+}
+
+#[async_trait::async_trait]
+impl VolumesApi for Cloud {
+    async fn list_volumes(
+        &self,
+        context: &Arc<CallContext>,
+        server_id: Option<String>,
+        page: PageRequest,
+    ) -> Result<wit::VolumePage, WitError> {
+        Ok(self.volume_page(context, server_id.as_deref(), page).await?)
+    }
+
+    async fn get_volume(&self, context: &Arc<CallContext>, id: String) -> Result<wit::Volume, WitError> {
+        Ok(self.show_volume(context, &id).await?)
+    }
+}
