@@ -1,22 +1,90 @@
-#[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Settings {}
+//! Images: who sees them, what may change, and their bytes.
 
-#[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Seed {}
+mod api;
+mod blobs;
+mod convert;
+mod format;
+mod qcow2;
+mod rules;
+mod seed;
+#[cfg(test)]
+mod tests;
+mod transfer;
 
+use std::path::{Path, PathBuf};
+
+use skyloom_model::{Error, Result};
+
+use crate::Cloud;
+
+pub use blobs::{BlobInfo, BlobWriter, Blobs};
+pub use seed::{Seed, SeedImage};
+
+/// The `[images]` table of the deployment file.
+#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Where the bytes are kept; the hypervisors must be able to read there. Relative to the state folder.
+    pub folder: PathBuf,
+    /// The largest upload, in GiB.
+    pub max_image_gib: u32,
+    /// Images that a project may have.
+    pub max_images_per_project: u32,
+    /// What a project's images may take together, in GiB.
+    pub max_gib_per_project: u32,
+    /// Properties that an image may have.
+    pub max_properties: usize,
+    /// Tags that an image may have.
+    pub max_tags: usize,
+    /// With several processes on one database: an upload that is older than this belongs to a process that died.
+    pub upload_deadline_hours: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("images"),
+            max_image_gib: 512,
+            max_images_per_project: 1000,
+            max_gib_per_project: 4096,
+            max_properties: 128,
+            max_tags: 128,
+            upload_deadline_hours: 24,
+        }
+    }
+}
+
+pub(crate) const GIB: u64 = 1 << 30;
+
+/// The area's own state; everything durable stands in the store and in the folder.
 pub(crate) struct Images {
-    #[allow(dead_code)]
     settings: Settings,
+    blobs: Blobs,
 }
 
 impl Images {
-    pub(crate) fn new(settings: Settings) -> skyloom_model::Result<Self> {
-        Ok(Self { settings })
+    pub(crate) fn new(settings: Settings) -> Result<Self> {
+        if settings.max_image_gib == 0 || settings.upload_deadline_hours == 0 {
+            let message = "[images] max-image-gib and upload-deadline-hours must be at least 1";
+            return Err(Error::invalid("images.max-image-gib", message));
+        }
+        Ok(Self { blobs: Blobs::new(settings.folder.clone()), settings })
+    }
+}
+
+impl Cloud {
+    /// Where the bytes of images are, for drivers.
+    pub fn blob_folder(&self) -> &Path {
+        self.inner.images.blobs.folder()
     }
 
-    pub(crate) async fn seed(&self, _tx: &mut skyloom_store::Conn, _seed: &Seed) -> skyloom_model::Result<()> {
-        Ok(())
+    /// A file for bytes that a client sends.
+    pub async fn create_blob(&self) -> Result<BlobWriter> {
+        self.inner.images.blobs.create().await
+    }
+
+    /// The bytes that a plugin named in its answer, with their length.
+    pub async fn open_blob(&self, name: &str) -> Result<(tokio::fs::File, u64)> {
+        self.inner.images.blobs.open(name).await
     }
 }

@@ -81,9 +81,9 @@ async fn an_upload_belongs_to_its_request() {
         assert_eq!((image.state, image.content), (ImageState::Active, Some(content("blob", 7))), "{}", database.name);
         assert_eq!(usage(&mut tx, "p").await.expect("usage"), (1, 7));
         assert_eq!(blobs(&mut tx).await.expect("blobs"), ["blob"]);
-        let known = contents(&mut tx, &["one".to_owned(), "none".to_owned()]).await.expect("contents");
-        assert_eq!(known.get("one"), Some(&("blob".to_owned(), Some("raw".to_owned()))));
-        assert_eq!(known.len(), 1);
+        let start = boot(&mut tx, "one").await.expect("boot").expect("there");
+        assert_eq!((start.blob.as_deref(), start.disk_format.as_deref()), (Some("blob"), Some("raw")));
+        assert_eq!(start.properties.get("os").map(String::as_str), Some("os one"));
         assert!(set_active(&mut tx, "one", false, now).await.expect("deactivate"));
         assert_eq!(hold_image(&mut tx, "one").await.expect("hold").expect("there").state, ImageState::Deactivated);
 

@@ -1,0 +1,140 @@
+//! The bytes of images: from a client, to a client, and what a crash left of them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
+use skyloom_runtime::bindings::cloud::images as wit;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::images::{self as store, Content, Image, ImageState};
+
+use super::blobs::BlobInfo;
+use super::rules::{open_span, owned, seen};
+use super::{GIB, format};
+use crate::Cloud;
+
+impl Cloud {
+    pub(super) async fn images_begin_upload(&self, context: &Arc<CallContext>, id: &str) -> Result<u64> {
+        let asking = self.image_asking(context, Action::ImagesWrite)?;
+        let mut tx = self.db().begin().await?;
+        let image = owned(&mut tx, id, &asking).await?;
+        if image.disk_format.is_none() || image.container_format.is_none() {
+            let message = "Properties disk_format, container_format must be set prior to saving data.";
+            return Err(Error::invalid("disk-format", message));
+        }
+        let images = &self.inner.images;
+        images.check_quota(&mut tx, &image.owner, 0, 1).await?;
+        let (_, used) = store::usage(&mut tx, &image.owner).await?;
+        let left = (u64::from(images.settings.max_gib_per_project) * GIB).saturating_sub(used);
+        if !store::begin_upload(&mut tx, id, &context.request_id, Timestamp::now()).await? {
+            let state = image.state.as_str();
+            let message = format!("Image status transition from {state} to saving is not allowed");
+            return Err(Error::new(ErrorCode::WrongState, message).with_resource("image", id));
+        }
+        tx.commit().await?;
+        Ok((u64::from(images.settings.max_image_gib) * GIB).min(left))
+    }
+
+    pub(super) async fn images_finish_upload(&self, context: &Arc<CallContext>, id: &str, blob: String) -> Result<()> {
+        let asking = self.image_asking(context, Action::ImagesWrite)?;
+        let info = self.inner.images.blobs.claim(&blob);
+        let info = info.ok_or_else(|| Error::invalid("blob", "No bytes are stored under this name."))?;
+        let result = async {
+            let mut conn = self.db().read().await?;
+            let image = owned(&mut conn, id, &asking).await?;
+            drop(conn);
+            let virtual_size = self.checked(&image, &info).await?;
+            self.activate(context, &image, &info, virtual_size).await
+        }
+        .await;
+        if result.is_err() {
+            self.inner.images.blobs.remove(&info.name);
+            self.abort_upload(context).await;
+        }
+        result
+    }
+
+    /// Whether the bytes are what the image says; gives the size of the disk that they hold.
+    async fn checked(&self, image: &Image, info: &BlobInfo) -> Result<u64> {
+        let path = self.inner.images.blobs.path(&info.name).ok_or_else(|| Error::internal("a blob without a path"))?;
+        let declared = image.disk_format.clone().unwrap_or_default();
+        tokio::task::spawn_blocking(move || format::check(&path, &declared)).await.map_err(Error::internal)?
+    }
+
+    async fn activate(&self, context: &CallContext, image: &Image, info: &BlobInfo, virtual_size: u64) -> Result<()> {
+        let content = Content {
+            blob: info.name.clone(),
+            size: info.size,
+            virtual_size,
+            md5: info.md5.clone(),
+            sha512: info.sha512.clone(),
+        };
+        let now = Timestamp::now();
+        let mut tx = self.db().begin().await?;
+        self.inner.images.check_quota(&mut tx, &image.owner, 0, info.size).await?;
+        if !store::finish_upload(&mut tx, &image.id, &context.request_id, &content, now).await? {
+            let message = format!("The upload of image {} is no longer open.", image.id);
+            return Err(Error::new(ErrorCode::WrongState, message).with_resource("image", &image.id));
+        }
+        open_span(&mut tx, image, info.size, now).await?;
+        tx.commit().await
+    }
+
+    /// Whatever this request was uploading is queued again; none is no error. For the gateway, whenever an accepted upload
+    /// came to nothing.
+    pub async fn abort_upload(&self, context: &Arc<CallContext>) {
+        let aborted = async {
+            let mut tx = self.db().begin().await?;
+            store::abort_uploads(&mut tx, &context.request_id, Timestamp::now()).await?;
+            tx.commit().await
+        };
+        if let Err(error) = aborted.await {
+            tracing::error!(
+                request_id = &*context.request_id,
+                error = error.for_log(),
+                "an image stays in `saving` until the next start"
+            );
+        }
+    }
+
+    pub(super) async fn images_open_download(
+        &self,
+        context: &Arc<CallContext>,
+        id: &str,
+    ) -> Result<Option<wit::Download>> {
+        let asking = self.image_asking(context, Action::ImagesRead)?;
+        let mut conn = self.db().read().await?;
+        let image = seen(&mut conn, id, &asking).await?;
+        if image.state == ImageState::Deactivated && !asking.caller.admin {
+            let message = "The requested image has been deactivated. Image data download is forbidden.";
+            return Err(Error::new(ErrorCode::Forbidden, message).with_resource("image", id));
+        }
+        Ok(image.content.map(|content| wit::Download { blob: content.blob, size: content.size, checksum: content.md5 }))
+    }
+
+    /// Clears what a crash left: uploads that nobody continues, files that no image names. At start, before requests come.
+    /// `sole_owner`: no other process works on this database and folder; else only what is old enough counts as left.
+    pub async fn sweep_images(&self, sole_owner: bool) -> Result<()> {
+        let images = &self.inner.images;
+        let age = if sole_owner {
+            Duration::ZERO
+        } else {
+            Duration::from_secs(u64::from(images.settings.upload_deadline_hours) * 3600)
+        };
+        let now = Timestamp::now();
+        let mut tx = self.db().begin().await?;
+        // The clock may have been set back since the upload began.
+        let before = if sole_owner { Timestamp(i64::MAX) } else { now.minus(age) };
+        let queued = store::abort_stale_uploads(&mut tx, before, now).await?;
+        let known: HashSet<String> = store::blobs(&mut tx).await?.into_iter().collect();
+        tx.commit().await?;
+        let blobs = images.blobs.clone();
+        let removed =
+            tokio::task::spawn_blocking(move || blobs.sweep(&known, age)).await.map_err(Error::internal)??;
+        if queued + removed > 0 {
+            tracing::info!(uploads = queued, files = removed, "unfinished uploads of images were cleared");
+        }
+        Ok(())
+    }
+}
