@@ -1,0 +1,84 @@
+//! Load figures, each as a ratio within one run where it can be one. See README.md.
+
+mod boundary;
+mod canned;
+mod client;
+mod deployment;
+mod native;
+mod process;
+mod scale;
+mod seed;
+mod serve;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Load figures of Skyloom: what a sandbox costs, and what size does")]
+struct Arguments {
+    /// Folder of the packed plugins.
+    #[arg(long, default_value = "target/plugins", global = true)]
+    plugins: PathBuf,
+    /// Seconds a figure is measured for.
+    #[arg(long, default_value_t = 5.0, global = true)]
+    seconds: f64,
+    /// Connections that send at once.
+    #[arg(long, default_value_t = 8, global = true)]
+    connections: usize,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The component in a fresh sandbox beside the same handler linked natively, with and without the store.
+    Boundary {
+        /// Rounds in turn, A B A B; the medians are shown.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// The whole server at several sizes: reads, creations accepted and finished, memory.
+    Scale {
+        /// Built server.
+        #[arg(long, default_value = "target/release/skyloom")]
+        binary: PathBuf,
+        /// Numbers of servers.
+        #[arg(long, value_delimiter = ',', default_values_t = [1000, 100_000])]
+        sizes: Vec<u32>,
+        /// URL of a PostgreSQL server whose user may make databases; without it only SQLite is measured.
+        #[arg(long, env = "SKYLOOM_TEST_POSTGRES")]
+        postgres: Option<String>,
+        /// Servers to create for the creation figures.
+        #[arg(long, default_value_t = 2000)]
+        creations: u32,
+    },
+    /// One server in this process, for `boundary`; prints its address and runs until stdin closes.
+    #[command(hide = true)]
+    Serve {
+        #[arg(long)]
+        native: bool,
+        /// Database file; none: canned answers.
+        #[arg(long)]
+        database: Option<PathBuf>,
+        #[arg(long)]
+        project: Option<String>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let load = client::Plan { seconds: arguments.seconds, connections: arguments.connections };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    match arguments.command {
+        Command::Boundary { rounds } => runtime.block_on(boundary::run(&arguments.plugins, load, rounds)),
+        Command::Scale { binary, sizes, postgres, creations } => {
+            let run = scale::Run { binary, plugins: arguments.plugins, sizes, postgres, creations, load };
+            runtime.block_on(scale::run(&run))
+        }
+        Command::Serve { native, database, project } => {
+            runtime.block_on(serve::run(&arguments.plugins, native, database.as_deref(), project))
+        }
+    }
+}
