@@ -1,1 +1,105 @@
+//! Nova's API, version 2.1 with its microversions, over the neutral core. One mount serves the list of versions, `/v2.1` and
+//! `/v2`. The mount's setting `dialect` chooses between upstream's rules and those of a vendor's document (`ecs`).
 
+mod attributes;
+mod context;
+pub mod dialect;
+mod errors;
+mod flavors;
+mod keypairs;
+mod lenient;
+pub mod microversions;
+mod queries;
+mod servers;
+mod settings;
+pub mod status;
+pub mod unsupported;
+mod versions;
+mod views;
+mod violations;
+mod zones;
+
+pub use settings::Settings;
+
+use context::{Answer, Context};
+use errors::Fault;
+use skyloom_sdk::{Cloud, Personality, Request, Response};
+
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
+struct ComputeV2;
+
+impl Personality for ComputeV2 {
+    fn handle(request: Request) -> Response {
+        handle(&skyloom_sdk::Imports, request)
+    }
+}
+
+skyloom_sdk::personality!(ComputeV2);
+
+/// Answers a request with the settings of the mount (in a sandbox) or the default ones (natively).
+pub fn handle<C: Cloud>(cloud: &C, request: Request) -> Response {
+    match Settings::of_the_mount() {
+        Ok(settings) => handle_with(cloud, settings, &request),
+        Err(fault) => fault.response(),
+    }
+}
+
+/// Answers a request.
+pub fn handle_with<C: Cloud>(cloud: &C, settings: Settings, request: &Request) -> Response {
+    let context = Context::new(cloud, settings, request);
+    dispatch(&context).unwrap_or_else(|fault| fault.response())
+}
+
+fn dispatch<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    queries::check(context)?;
+    violations::check(context)?;
+    match context.request.operation.as_str() {
+        "versions.list" => versions::list(context),
+        "versions.show" => versions::show(context),
+        "servers.create" => servers::create::create(context),
+        "servers.list" => servers::list::index(context),
+        "servers.list_detail" => servers::list::detail(context),
+        "servers.show" => servers::show(context),
+        "servers.update" => servers::update(context),
+        "servers.delete" => servers::delete(context),
+        "servers.start" => servers::actions::start(context),
+        "servers.stop" => servers::actions::stop(context),
+        "servers.reboot" => servers::actions::reboot(context),
+        "servers.get_console_output" => servers::actions::console_output(context),
+        "server_metadata.list" => servers::metadata::list(context),
+        "server_metadata.update" => servers::metadata::update(context),
+        "server_metadata.replace" => servers::metadata::replace(context),
+        "server_metadata.show_item" => servers::metadata::show_item(context),
+        "server_metadata.update_item" => servers::metadata::update_item(context),
+        "server_metadata.delete_item" => servers::metadata::delete_item(context),
+        "server_ips.list" => servers::parts::ips(context),
+        "server_ips.show" => servers::parts::ips_of_network(context),
+        "server_interfaces.list" => servers::parts::interfaces(context),
+        "server_interfaces.show" => servers::parts::interface(context),
+        "server_volumes.list" => servers::parts::volumes(context),
+        "server_volumes.show" => servers::parts::volume(context),
+        "server_security_groups.list" => servers::groups::list(context),
+        "instance_actions.list" => servers::history::list(context),
+        "instance_actions.show" => servers::history::show(context),
+        "flavors.list" => flavors::list::index(context),
+        "flavors.list_detail" => flavors::list::detail(context),
+        "flavors.show" => flavors::show(context),
+        "flavors.create" => flavors::create(context),
+        "flavors.update" => flavors::update(context),
+        "flavors.delete" => flavors::delete(context),
+        "flavors.list_extra_specs" => flavors::extra_specs::list(context),
+        "flavors.create_extra_specs" => flavors::extra_specs::create(context),
+        "flavors.show_extra_spec" => flavors::extra_specs::show_item(context),
+        "flavors.update_extra_spec" => flavors::extra_specs::update_item(context),
+        "flavors.delete_extra_spec" => flavors::extra_specs::delete_item(context),
+        "flavors.list_access" | "flavors.add_access" | "flavors.remove_access" => flavors::access(context),
+        "keypairs.list" => keypairs::list(context),
+        "keypairs.show" => keypairs::show(context),
+        "keypairs.create" => keypairs::create(context),
+        "keypairs.delete" => keypairs::delete(context),
+        "limits.show" => zones::limits(context),
+        "availability_zones.list" => zones::list(context),
+        "availability_zones.list_detail" => zones::list_detail(context),
+        other => Err(Fault::new(404, format!("There is no operation {other}."))),
+    }
+}

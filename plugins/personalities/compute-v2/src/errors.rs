@@ -1,0 +1,128 @@
+//! Nova's envelope: one member whose name goes with the status.
+
+use skyloom_sdk::json::{FieldError, Problem, Writer};
+use skyloom_sdk::{Error, ErrorCode, Response, key, respond};
+
+/// A refusal on its way to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub status: u16,
+    pub message: String,
+}
+
+impl Fault {
+    pub fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, message)
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(404, message)
+    }
+
+    pub fn invalid_type(name: &str, expected: &str) -> Self {
+        Self::bad_request(format!("Invalid input for field/attribute {name}. It is not of type '{expected}'"))
+    }
+
+    pub fn response(&self) -> Response {
+        let mut writer = Writer::with_capacity(64 + self.message.len());
+        writer.begin_object().dynamic_key(envelope(self.status)).begin_object();
+        writer.key(key!("code")).unsigned(u64::from(self.status));
+        writer.key(key!("message")).string(&self.message).end_object().end_object();
+        respond::json(self.status, writer.finish())
+    }
+}
+
+/// The name that goes with a status.
+pub fn envelope(status: u16) -> &'static str {
+    match status {
+        400 => "badRequest",
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "itemNotFound",
+        405 => "badMethod",
+        409 => "conflictingRequest",
+        413 | 429 => "overLimit",
+        415 => "badMediaType",
+        501 => "notImplemented",
+        503 => "serviceUnavailable",
+        _ => "computeFault",
+    }
+}
+
+/// The status that a code has where an operation knows nothing better.
+fn status_of(code: &ErrorCode) -> u16 {
+    match code {
+        ErrorCode::Invalid
+        | ErrorCode::NotSupported
+        | ErrorCode::BadContent
+        | ErrorCode::NoCapacity
+        | ErrorCode::NoAddress
+        | ErrorCode::AddressInUse => 400,
+        ErrorCode::Unauthenticated => 401,
+        ErrorCode::Forbidden | ErrorCode::QuotaExceeded => 403,
+        ErrorCode::NotFound => 404,
+        ErrorCode::AlreadyExists
+        | ErrorCode::InUse
+        | ErrorCode::WrongState
+        | ErrorCode::Busy
+        | ErrorCode::Locked
+        | ErrorCode::Cancelled => 409,
+        ErrorCode::TooLarge => 413,
+        ErrorCode::RateLimited => 429,
+        ErrorCode::Unavailable | ErrorCode::TimedOut => 503,
+        ErrorCode::DriverFailed | ErrorCode::Internal | ErrorCode::Other(_) => 500,
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self { status: status_of(&error.code), message: error.message }
+    }
+}
+
+impl From<FieldError> for Fault {
+    fn from(error: FieldError) -> Self {
+        let name = error.pointer.rsplit('/').next().unwrap_or_default();
+        match error.problem {
+            Problem::Malformed => Self::bad_request("Malformed request body"),
+            Problem::Missing => Self::bad_request(format!("'{name}' is a required property")),
+            Problem::WrongType(expected) => Self::invalid_type(name, expected),
+        }
+    }
+}
+
+/// `not-found` of a server in Nova's words; everything else as it is.
+pub fn of_server(id: &str) -> impl Fn(Error) -> Fault {
+    move |error| match error.code {
+        ErrorCode::NotFound => Fault::not_found(format!("Instance {id} could not be found.")),
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyloom_sdk::respond::every_code;
+    use skyloom_sdk::testing::{error, json_of};
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_envelope() {
+        for code in every_code() {
+            let fault = Fault::from(error(code.clone(), "what happened"));
+            let response = fault.response();
+            let body = json_of(&response);
+            let (name, content) = body.as_object().unwrap().iter().next().unwrap();
+            assert_eq!(body.as_object().unwrap().len(), 1, "{code:?}");
+            assert_eq!(content["code"], response.status, "{code:?}");
+            assert_eq!(content["message"], "what happened", "{code:?}");
+            assert_eq!(name, envelope(response.status), "{code:?}");
+            let fails = matches!(code, ErrorCode::DriverFailed | ErrorCode::Internal | ErrorCode::Other(_));
+            assert_eq!(name == "computeFault", fails, "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Lists of flavors.
+
+use skyloom_sdk::cloud::flavors::{FlavorFilter, FlavorPage};
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::paging::Paging;
+use skyloom_sdk::{Cloud, ErrorCode, Response, SortKey, key, respond};
+
+use crate::context::{Answer, Context};
+use crate::errors::Fault;
+use crate::lenient::boolean_text;
+use crate::unsupported::refuse;
+use crate::views::flavor::{write, write_short};
+
+const MOST: u32 = 1000;
+
+pub fn index<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let page = fetch(context)?;
+    let mut writer = Writer::with_capacity(256 + page.flavors.len() * 400);
+    writer.begin_object().key(key!("flavors")).begin_array();
+    for flavor in &page.flavors {
+        write_short(&mut writer, flavor, &context.links, context.minor);
+    }
+    Ok(finish(context, writer, &page, "/flavors"))
+}
+
+pub fn detail<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let page = fetch(context)?;
+    let mut writer = Writer::with_capacity(256 + page.flavors.len() * 800);
+    writer.begin_object().key(key!("flavors")).begin_array();
+    for flavor in &page.flavors {
+        write(&mut writer, flavor, &context.links, context.minor);
+    }
+    Ok(finish(context, writer, &page, "/flavors/detail"))
+}
+
+fn finish<C>(context: &Context<'_, C>, mut writer: Writer, page: &FlavorPage, collection: &str) -> Response {
+    writer.end_array();
+    if let Some(next) = &page.next {
+        writer.key(key!("flavors_links"));
+        context.links.write_next(&mut writer, collection, &context.request.query, next);
+    }
+    writer.end_object();
+    respond::json(200, writer.finish())
+}
+
+fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<FlavorPage, Fault> {
+    let paging = Paging::from_query(&context.query())
+        .map_err(|bad| Fault::bad_request(format!("limit '{}' is no number", bad.0)))?;
+    if paging.limit == Some(0) {
+        return Ok(FlavorPage { flavors: Vec::new(), next: None });
+    }
+    let marker = paging.marker.clone().unwrap_or_default();
+    let page = paging.request(MOST, MOST, vec![sort(context)?]);
+    context.cloud.list_flavors(&filter(context)?, &page).map_err(|error| match (&error.code, error.field.as_deref()) {
+        (ErrorCode::Invalid | ErrorCode::NotFound, Some("marker")) => {
+            Fault::bad_request(format!("Marker {marker} could not be found."))
+        }
+        _ => error.into(),
+    })
+}
+
+fn filter<C>(context: &Context<'_, C>) -> Result<FlavorFilter, Fault> {
+    let query = context.query();
+    let number = |name: &str| match query.last(name) {
+        None => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| Fault::bad_request(format!("Invalid {name} filter [{text}]"))),
+    };
+    let mut filter = FlavorFilter {
+        is_public: None,
+        all: false,
+        min_memory_mib: number("minRam")?,
+        min_disk_gib: number("minDisk")?,
+        zone: None,
+    };
+    // Only operators may look beyond what they can use; from others it is overlooked.
+    match query.last("is_public") {
+        Some(word) if word.eq_ignore_ascii_case("none") => filter.all = context.admin(),
+        Some(word) => {
+            let public =
+                boolean_text(word).ok_or_else(|| Fault::bad_request(format!("Invalid is_public filter [{word}]")))?;
+            filter.is_public = context.admin().then_some(public);
+        }
+        None => filter.is_public = context.admin().then_some(true),
+    }
+    Ok(filter)
+}
+
+/// By the flavor's id ascending, unless the query says otherwise.
+fn sort<C>(context: &Context<'_, C>) -> Result<SortKey, Fault> {
+    let query = context.query();
+    let field = match query.last("sort_key").unwrap_or("flavorid") {
+        "flavorid" => "id",
+        "name" => "name",
+        "memory_mb" => "memory-mib",
+        "vcpus" => "vcpus",
+        "root_gb" => "disk-gib",
+        "ephemeral_gb" => "ephemeral-gib",
+        "swap" => "swap-mib",
+        // Nova's own number rises with time.
+        "created_at" | "id" => "created-at",
+        "updated_at" | "disabled" | "is_public" | "rxtx_factor" | "vcpu_weight" | "description" => {
+            return Err(refuse("flavors.list", "sort_key"));
+        }
+        other => {
+            return Err(Fault::bad_request(format!(
+                "Invalid input for query parameters sort_key. Value: {other}. '{other}' is not a sort key"
+            )));
+        }
+    };
+    let descending = match query.last("sort_dir").unwrap_or("asc") {
+        "asc" => false,
+        "desc" => true,
+        other => {
+            return Err(Fault::bad_request(format!("Unknown sort direction '{other}', must be one of: asc, desc")));
+        }
+    };
+    Ok(SortKey { field: field.to_owned(), descending })
+}

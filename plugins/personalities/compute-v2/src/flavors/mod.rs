@@ -1,0 +1,153 @@
+//! Flavors: sizes of servers.
+
+pub mod extra_specs;
+pub mod list;
+
+use serde_json::{Map, Value};
+use skyloom_sdk::cloud::flavors::{Flavor, FlavorCreate};
+use skyloom_sdk::json::{Fields, Writer};
+use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
+
+use crate::context::{Answer, Context};
+use crate::errors::Fault;
+use crate::lenient::{boolean, count};
+use crate::unsupported::refuse;
+use crate::views::flavor::write;
+
+pub(crate) fn refusal(id: &str) -> impl Fn(Error) -> Fault {
+    move |error| match (&error.code, error.field.as_deref()) {
+        (ErrorCode::NotFound, None) => Fault::not_found(format!("Flavor {id} could not be found.")),
+        _ => error.into(),
+    }
+}
+
+pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let id = context.param("flavor_id");
+    answer(context, &context.cloud.get_flavor(id).map_err(refusal(id))?)
+}
+
+fn answer<C>(context: &Context<'_, C>, flavor: &Flavor) -> Answer {
+    let mut writer = Writer::with_capacity(1024);
+    writer.begin_object().key(key!("flavor"));
+    write(&mut writer, flavor, &context.links, context.minor);
+    writer.end_object();
+    Ok(respond::json(200, writer.finish()))
+}
+
+pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let body = context.body_member("flavor")?;
+    let create = read(context, &body)?;
+    let flavor = context.cloud.create_flavor(&create).map_err(|error| match (&error.code, &create.id) {
+        (ErrorCode::AlreadyExists, Some(id)) if error.field.as_deref() == Some("id") => {
+            Fault::new(409, format!("Flavor with ID {id} already exists."))
+        }
+        (ErrorCode::AlreadyExists, _) => Fault::new(409, format!("Flavor with name {} already exists.", create.name)),
+        _ => error.into(),
+    })?;
+    answer(context, &flavor)
+}
+
+fn read<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<FlavorCreate, Fault> {
+    let fields = Fields::new(body, &["flavor"]);
+    let number = |name: &str, least: u32, default: Option<u32>| match fields.value(name) {
+        None | Some(Value::Null) => default.ok_or_else(|| {
+            Fault::bad_request(format!("Invalid input for field/attribute flavor. '{name}' is a required property"))
+        }),
+        Some(Value::String(text)) if text.is_empty() && default.is_some() => Ok(default.unwrap_or_default()),
+        Some(value) => count(value).filter(|number| *number >= least && *number <= i32::MAX as u32).ok_or_else(|| {
+            Fault::bad_request(format!(
+                "Invalid input for field/attribute {name}. It is not a number of {least} or more"
+            ))
+        }),
+    };
+    let name = fields.str("name")?.trim();
+    if name.is_empty() || name.chars().count() > 255 || name.chars().any(char::is_control) {
+        return Err(Fault::bad_request("Invalid input for field/attribute name. It has 1 to 255 printable characters"));
+    }
+    if fields.has("description") && !context.since(55) && !context.legacy {
+        return Err(Fault::bad_request("Additional properties are not allowed ('description' was unexpected)"));
+    }
+    Ok(FlavorCreate {
+        id: flavor_id(fields.value("id").or(fields.value("flavorid")))?,
+        name: name.to_owned(),
+        description: if context.since(55) { fields.optional_str("description")?.map(str::to_owned) } else { None },
+        vcpus: number("vcpus", 1, None)?,
+        memory_mib: number("ram", 1, None)?,
+        disk_gib: number("disk", 0, None)?,
+        ephemeral_gib: number("OS-FLV-EXT-DATA:ephemeral", 0, Some(0))?,
+        swap_mib: number("swap", 0, Some(0))?,
+        rxtx_factor_milli: factor(fields.value("rxtx_factor"))?,
+        is_public: match fields.value("os-flavor-access:is_public") {
+            None | Some(Value::Null) => true,
+            Some(value) => {
+                boolean(value).ok_or_else(|| Fault::invalid_type("os-flavor-access:is_public", "boolean"))?
+            }
+        },
+    })
+}
+
+/// None and `auto`: the core makes one.
+fn flavor_id(value: Option<&Value>) -> Result<Option<String>, Fault> {
+    let id = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) if text == "auto" => return Ok(None),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(_) => return Err(Fault::invalid_type("id", "string")),
+    };
+    let inner = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '_' | '-' | ' ');
+    if id.is_empty() || id.chars().count() > 255 || id.trim() != id || !id.chars().all(inner) {
+        return Err(Fault::bad_request(
+            "Invalid input for field/attribute id. It has 1 to 255 letters, digits, '.', '_', '-' and blanks within",
+        ));
+    }
+    Ok(Some(id))
+}
+
+fn factor(value: Option<&Value>) -> Result<u32, Fault> {
+    let number = match value {
+        None | Some(Value::Null) => return Ok(1000),
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(value) => value.as_f64(),
+    };
+    let Some(number) = number.filter(|number: &f64| *number > 0.0 && *number <= 1_000_000.0) else {
+        return Err(Fault::bad_request("Invalid input for field/attribute rxtx_factor. It is no number above 0"));
+    };
+    let milli = (number * 1000.0).round();
+    if (milli / 1000.0 - number).abs() > 1e-9 || milli < 1.0 {
+        return Err(refuse("flavors.create", "rxtx_factor"));
+    }
+    Ok(milli as u32)
+}
+
+pub fn update<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let id = context.param("flavor_id");
+    let body = context.body_member("flavor")?;
+    let fields = Fields::new(&body, &["flavor"]);
+    if !fields.has("description") || body.len() > 1 {
+        return Err(Fault::bad_request(
+            "Invalid input for field/attribute flavor. It holds 'description' and nothing else",
+        ));
+    }
+    let description = fields.optional_str("description")?;
+    if description.is_some_and(|text| text.len() > 65_535) {
+        return Err(Fault::bad_request("Invalid input for field/attribute description. It is too long"));
+    }
+    answer(context, &context.cloud.update_flavor(id, description).map_err(refusal(id))?)
+}
+
+pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let id = context.param("flavor_id");
+    context.cloud.delete_flavor(id).map_err(refusal(id))?;
+    Ok(respond::empty(202))
+}
+
+/// Who may use a private flavor: no capability yet.
+pub fn access<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let id = context.param("flavor_id");
+    let flavor = context.cloud.get_flavor(id).map_err(refusal(id))?;
+    if flavor.is_public && context.request.operation == "flavors.list_access" {
+        return Err(Fault::not_found("Access list not available for public flavors."));
+    }
+    Err(refuse(&context.request.operation, "access to private flavors"))
+}

@@ -1,0 +1,134 @@
+//! Key pairs: a user's own, whatever the project.
+
+use serde_json::Value;
+use skyloom_sdk::cloud::keypairs::{KeyKind, KeypairCreate};
+use skyloom_sdk::json::{Fields, Writer};
+use skyloom_sdk::paging::Paging;
+use skyloom_sdk::{Cloud, Error, ErrorCode, PageRequest, key, respond};
+
+use crate::context::{Answer, Context};
+use crate::errors::Fault;
+use crate::views::keypair::{write, write_common};
+
+const MOST: u32 = 1000;
+
+/// Another user, whom operators may name from 2.10 on.
+fn user<'a, C>(context: &Context<'a, C>) -> Option<&'a str> {
+    if context.since(10) { context.query().last("user_id") } else { None }
+}
+
+fn refusal<'a, C>(context: &'a Context<'_, C>, name: &'a str) -> impl Fn(Error) -> Fault + 'a {
+    move |error| match error.code {
+        ErrorCode::NotFound => {
+            let own = context.request.caller.as_ref().map(|caller| caller.user_id.as_str()).unwrap_or_default();
+            Fault::not_found(format!("Keypair {name} not found for user {}", user(context).unwrap_or(own)))
+        }
+        _ => error.into(),
+    }
+}
+
+pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let mut page = PageRequest { limit: MOST, marker: None, sort: Vec::new() };
+    if context.since(35) {
+        let paging = Paging::from_query(&context.query())
+            .map_err(|bad| Fault::bad_request(format!("limit '{}' is no number", bad.0)))?;
+        if paging.limit == Some(0) {
+            return Ok(respond::json(200, b"{\"keypairs\":[]}".to_vec()));
+        }
+        page = paging.request(MOST, MOST, Vec::new());
+    }
+    let marker = page.marker.clone().unwrap_or_default();
+    let found = context.cloud.list_keypairs(user(context), &page).map_err(|error| match error.field.as_deref() {
+        Some("marker") => Fault::bad_request(format!("Marker {marker} could not be found.")),
+        _ => error.into(),
+    })?;
+    let mut writer = Writer::with_capacity(256 + found.keypairs.len() * 900);
+    writer.begin_object().key(key!("keypairs")).begin_array();
+    for keypair in &found.keypairs {
+        writer.begin_object().key(key!("keypair")).begin_object();
+        write_common(&mut writer, keypair, context.minor);
+        writer.end_object().end_object();
+    }
+    writer.end_array();
+    if let (Some(next), true) = (&found.next, context.since(35)) {
+        writer.key(key!("keypairs_links"));
+        context.links.write_next(&mut writer, "/os-keypairs", &context.request.query, next);
+    }
+    writer.end_object();
+    Ok(respond::json(200, writer.finish()))
+}
+
+pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let name = context.param("keypair_name");
+    let keypair = context.cloud.get_keypair(name, user(context)).map_err(refusal(context, name))?;
+    let mut writer = Writer::with_capacity(1024);
+    writer.begin_object().key(key!("keypair"));
+    write(&mut writer, &keypair, context.minor);
+    writer.end_object();
+    Ok(respond::json(200, writer.finish()))
+}
+
+pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let body = context.body_member("keypair")?;
+    let create = read(context, &Fields::new(&body, &["keypair"]))?;
+    let keypair = context.cloud.create_keypair(&create).map_err(|error| match error.code {
+        ErrorCode::AlreadyExists => Fault::new(409, format!("Key pair '{}' already exists.", create.name)),
+        ErrorCode::QuotaExceeded => Fault::new(403, "Quota exceeded, too many key pairs."),
+        ErrorCode::Invalid if error.field.as_deref() == Some("public-key") => {
+            Fault::bad_request(format!("Keypair data is invalid: {}", error.message))
+        }
+        _ => error.into(),
+    })?;
+    let mut writer = Writer::with_capacity(1024);
+    writer.begin_object().key(key!("keypair")).begin_object();
+    write_common(&mut writer, &keypair, context.minor);
+    writer.key(key!("user_id")).string(&keypair.user_id);
+    if let Some(private_key) = &keypair.private_key {
+        writer.key(key!("private_key")).string(private_key);
+    }
+    writer.end_object().end_object();
+    Ok(respond::json(if context.since(2) { 201 } else { 200 }, writer.finish()))
+}
+
+fn read<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<KeypairCreate, Fault> {
+    let name = fields.str("name")?;
+    let name = if context.legacy { name.trim() } else { name };
+    let special = if context.since(92) { "_- @." } else { "_- " };
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || special.contains(letter);
+    if name.is_empty() || name.len() > 255 || name.trim() != name || !name.chars().all(fits) {
+        return Err(Fault::bad_request(format!(
+            "Invalid input for field/attribute name. Value: {}. It has 1 to 255 letters, digits and '{special}' within",
+            crate::violations::python(&Value::String(name.to_owned()))
+        )));
+    }
+    for (field, since) in [("type", 2), ("user_id", 10)] {
+        if fields.has(field) && !context.since(since) && !context.legacy {
+            return Err(Fault::bad_request(format!(
+                "Additional properties are not allowed ('{field}' was unexpected)"
+            )));
+        }
+    }
+    let kind = match fields.optional_str("type")?.filter(|_| context.since(2)) {
+        None | Some("ssh") => KeyKind::Ssh,
+        Some("x509") => KeyKind::X509,
+        Some(other) => {
+            return Err(Fault::bad_request(format!(
+                "Invalid input for field/attribute type. Value: {other}. '{other}' is not one of ['ssh', 'x509']"
+            )));
+        }
+    };
+    let public_key = fields.optional_str("public_key")?.map(str::to_owned);
+    if public_key.is_none() && context.since(92) {
+        return Err(Fault::bad_request(
+            "Invalid input for field/attribute keypair. 'public_key' is a required property",
+        ));
+    }
+    let user_id = if context.since(10) { fields.optional_str("user_id")?.map(str::to_owned) } else { None };
+    Ok(KeypairCreate { name: name.to_owned(), kind, public_key, user_id })
+}
+
+pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let name = context.param("keypair_name");
+    context.cloud.delete_keypair(name, user(context)).map_err(refusal(context, name))?;
+    Ok(respond::empty(if context.since(2) { 204 } else { 202 }))
+}

@@ -1,0 +1,103 @@
+//! What is done to a server: power, console.
+
+use serde_json::Value;
+use skyloom_sdk::cloud::compute::PowerChange;
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
+
+use crate::context::{Answer, Context};
+use crate::errors::{Fault, of_server};
+use crate::lenient::integer;
+use crate::status::{task_word, vm_word};
+
+pub fn start<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    change(context, PowerChange::Start, "start")
+}
+
+/// The vendor's stop may say how; upstream's overlooks what stands there.
+pub fn stop<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let body = context.body()?;
+    let hard = match body.get("os-stop").and_then(|stop| stop.get("type")) {
+        Some(kind) if context.rules().typed_stop => is_hard(kind)?,
+        _ => false,
+    };
+    change(context, PowerChange::Stop(hard), "stop")
+}
+
+pub fn reboot<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let body = context.body_member("reboot")?;
+    let Some(kind) = body.get("type") else {
+        return Err(Fault::bad_request("Invalid input for field/attribute reboot. 'type' is a required property"));
+    };
+    change(context, PowerChange::Reboot(is_hard(kind)?), "reboot")
+}
+
+fn is_hard(kind: &Value) -> Result<bool, Fault> {
+    match kind.as_str().map(str::to_ascii_uppercase).as_deref() {
+        Some("HARD") => Ok(true),
+        Some("SOFT") => Ok(false),
+        _ => Err(Fault::bad_request("Invalid input for field/attribute type. It is not one of 'SOFT', 'HARD'")),
+    }
+}
+
+fn change<C: Cloud>(context: &Context<'_, C>, change: PowerChange, word: &str) -> Answer {
+    let id = context.param("server_id");
+    context
+        .cloud
+        .change_power(&[id.to_owned()], change, false, true)
+        .map_err(|error| refusal(context, id, word, error))?;
+    Ok(respond::empty(202))
+}
+
+/// A refused action in Nova's words: with the state that is in its way.
+pub(super) fn refusal<C: Cloud>(context: &Context<'_, C>, id: &str, action: &str, error: Error) -> Fault {
+    let server = match error.code {
+        ErrorCode::WrongState | ErrorCode::Busy => context.cloud.get_server(id).ok(),
+        _ => None,
+    };
+    let Some(server) = server else { return of_server(id)(error) };
+    let state = match (&error.code, server.task_state) {
+        (ErrorCode::Busy, Some(task)) => format!("task_state {}", task_word(task)),
+        _ => format!("vm_state {}", vm_word(server.vm_state)),
+    };
+    Fault::new(409, format!("Cannot '{action}' instance {id} while it is in {state}"))
+}
+
+pub fn console_output<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    if context.rules().console_minor.is_some_and(|last| context.minor > last) {
+        return Err(Fault::not_found("The resource could not be found."));
+    }
+    let body = context.body_member("os-getConsoleOutput")?;
+    let lines = match body.get("length") {
+        None | Some(Value::Null) => None,
+        Some(length) => match integer(length) {
+            Some(-1) => None,
+            Some(lines @ 0..) => Some(u32::try_from(lines).unwrap_or(u32::MAX)),
+            _ => {
+                return Err(Fault::bad_request(
+                    "Invalid input for field/attribute length. It is not a number of -1 or more",
+                ));
+            }
+        },
+    };
+    let id = context.param("server_id");
+    let output = if lines == Some(0) {
+        super::fetch(context)?;
+        String::new()
+    } else {
+        context.cloud.console_output(id, lines).map_err(|error| match error.code {
+            ErrorCode::WrongState => Fault::new(409, format!("Instance {id} is not ready")),
+            ErrorCode::NotSupported => Fault::not_found("Unable to get console log, functionality not implemented"),
+            _ => of_server(id)(error),
+        })?
+    };
+    let mut writer = Writer::with_capacity(output.len() + output.len() / 16 + 64);
+    writer.begin_object().key(key!("output")).string(&printable(output)).end_object();
+    Ok(respond::json(200, writer.finish()))
+}
+
+/// Control characters other than tab and line feed are left out, as Nova does.
+fn printable(output: String) -> String {
+    let odd = |letter: char| letter < ' ' && letter != '\t' && letter != '\n';
+    if output.contains(odd) { output.replace(odd, "") } else { output }
+}

@@ -1,0 +1,196 @@
+//! `block_device_mapping_v2` of a new server: a system disk from an image, empty data disks. What existing volumes and snapshots
+//! would need is refused.
+
+use serde_json::{Map, Value};
+use skyloom_sdk::Cloud;
+use skyloom_sdk::cloud::compute::VolumeRequest;
+use skyloom_sdk::json::Fields;
+
+use crate::context::Context;
+use crate::errors::Fault;
+use crate::lenient::{boolean, count, integer, is_uuid};
+use crate::unsupported::refuse;
+
+const CREATE: &str = "servers.create";
+
+#[derive(Debug, Default)]
+pub struct Disks {
+    /// The image of the system disk.
+    pub image_id: Option<String>,
+    /// The system disk as a volume of its own; none: as the flavor has it.
+    pub root: Option<VolumeRequest>,
+    pub data: Vec<VolumeRequest>,
+    /// By boot order, the system disk first.
+    pub tags: Vec<Option<String>>,
+}
+
+pub fn read<C: Cloud>(context: &Context<'_, C>, server: &Map<String, Value>) -> Result<Disks, Fault> {
+    let fields = Fields::new(server, &["server"]);
+    let legacy = fields.optional_array("block_device_mapping")?.unwrap_or_default();
+    let devices = fields.optional_array("block_device_mapping_v2")?.unwrap_or_default();
+    if !legacy.is_empty() && !devices.is_empty() {
+        return Err(Fault::bad_request(
+            "Block Device Mapping is Invalid: Using different block_device_mapping syntaxes is not allowed in the same request.",
+        ));
+    }
+    if !legacy.is_empty() {
+        return Err(refuse(CREATE, "block_device_mapping"));
+    }
+    let mut disks = Disks { image_id: image(context, &fields)?, ..Disks::default() };
+    let mut root_tag = None;
+    let mut root_seen = false;
+    for device in devices {
+        let Value::Object(device) = device else {
+            return Err(Fault::invalid_type("block_device_mapping_v2", "object"));
+        };
+        let device = Device::read(context, device)?;
+        if device.is_root() {
+            if root_seen {
+                return Err(invalid(
+                    "Boot sequence for the instance and image/block device mapping combination is not valid.",
+                ));
+            }
+            root_seen = true;
+            root_tag.clone_from(&device.tag);
+        } else {
+            disks.tags.push(device.tag.clone());
+        }
+        device.apply(&mut disks)?;
+    }
+    disks.tags.insert(0, root_tag);
+    if disks.tags.iter().all(Option::is_none) {
+        disks.tags.clear();
+    }
+    if disks.image_id.is_none() {
+        return Err(Fault::bad_request(
+            "Missing imageRef attribute: without it, a device of block_device_mapping_v2 must boot from an image",
+        ));
+    }
+    Ok(disks)
+}
+
+fn image<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<Option<String>, Fault> {
+    let Some(image) = fields.optional_str("imageRef")?.filter(|image| !image.is_empty()) else { return Ok(None) };
+    // Old clients send the image's address.
+    let id = if context.legacy { image.rsplit('/').next().unwrap_or(image) } else { image };
+    if !is_uuid(id) {
+        return Err(Fault::bad_request(format!(
+            "Invalid input for field/attribute imageRef. Value: '{image}'. '{image}' is not a 'uuid'"
+        )));
+    }
+    Ok(Some(id.to_owned()))
+}
+
+fn invalid(why: &str) -> Fault {
+    Fault::bad_request(format!("Block Device Mapping is Invalid: {why}"))
+}
+
+struct Device {
+    source: String,
+    destination: Option<String>,
+    uuid: Option<String>,
+    boot_index: i64,
+    size: Option<u32>,
+    volume_type: Option<String>,
+    delete_on_termination: bool,
+    tag: Option<String>,
+}
+
+impl Device {
+    fn read<C: Cloud>(context: &Context<'_, C>, device: &Map<String, Value>) -> Result<Self, Fault> {
+        let fields = Fields::new(device, &["server", "block_device_mapping_v2"]);
+        if fields.has("no_device") && device["no_device"] != Value::Null && device["no_device"] != Value::Bool(false) {
+            return Err(refuse(CREATE, "no_device"));
+        }
+        if fields.optional_str("guest_format")?.is_some() && !without_effect(context, "guest_format") {
+            return Err(refuse(CREATE, "guest_format"));
+        }
+        let tag = fields.optional_str("tag")?.map(str::to_owned);
+        if tag.is_some() && !(context.minor == 32 || context.since(42)) {
+            return Err(Fault::bad_request("Additional properties are not allowed ('tag' was unexpected)"));
+        }
+        let volume_type = fields.optional_str("volume_type")?.filter(|kind| !kind.is_empty()).map(str::to_owned);
+        if volume_type.is_some() && !context.since(67) && !context.rules().volume_type_always {
+            return Err(Fault::bad_request("Additional properties are not allowed ('volume_type' was unexpected)"));
+        }
+        let given = |name: &str| fields.value(name).filter(|value| !value.is_null());
+        // The source may be named by the kind of id alone.
+        let by_id = [("volume_id", "volume"), ("snapshot_id", "snapshot"), ("image_id", "image")];
+        let implied = by_id.into_iter().find(|(name, _)| given(name).is_some());
+        let source = match (fields.optional_str("source_type")?, implied) {
+            (Some(source), _) => source.to_owned(),
+            (None, Some((_, source))) => source.to_owned(),
+            (None, None) => return Err(invalid("Invalid source_type field.")),
+        };
+        let uuid = fields.optional_str("uuid")?.or(fields.optional_str("image_id")?).map(str::to_owned);
+        Ok(Self {
+            source,
+            destination: fields.optional_str("destination_type")?.map(str::to_owned),
+            uuid,
+            boot_index: match given("boot_index") {
+                None => -1,
+                Some(index) => integer(index).ok_or_else(|| invalid("Boot index is invalid."))?,
+            },
+            size: match given("volume_size") {
+                None => None,
+                Some(Value::String(text)) if text.is_empty() => None,
+                Some(size) => Some(count(size).ok_or_else(|| invalid("Volume size is invalid."))?),
+            },
+            volume_type,
+            delete_on_termination: match given("delete_on_termination") {
+                None => false,
+                Some(value) => boolean(value).ok_or_else(|| invalid("delete_on_termination is no boolean."))?,
+            },
+            tag,
+        })
+    }
+
+    fn is_root(&self) -> bool {
+        self.boot_index == 0
+    }
+
+    fn volume(&self) -> Result<VolumeRequest, Fault> {
+        let size_gib = self.size.filter(|size| *size > 0).ok_or_else(|| {
+            let sources = if self.source == "image" { "Images" } else { "Blank volumes" };
+            invalid(&format!("{sources} with destination_type 'volume' need to have a non-zero size specified"))
+        })?;
+        Ok(VolumeRequest {
+            size_gib,
+            volume_type: self.volume_type.clone(),
+            delete_on_termination: self.delete_on_termination,
+        })
+    }
+
+    fn apply(self, disks: &mut Disks) -> Result<(), Fault> {
+        match (self.source.as_str(), self.destination.as_deref(), self.is_root()) {
+            ("volume", ..) => Err(refuse(CREATE, "source_type volume")),
+            ("snapshot", ..) => Err(refuse(CREATE, "source_type snapshot")),
+            ("image", destination, true) => {
+                let Some(uuid) = &self.uuid else { return Err(invalid("Image source needs a uuid.")) };
+                if disks.image_id.as_ref().is_some_and(|image| image != uuid) {
+                    return Err(invalid("The image of the boot device differs from imageRef."));
+                }
+                if !is_uuid(uuid) {
+                    return Err(invalid(&format!("failed to get image {uuid}.")));
+                }
+                disks.image_id = Some(uuid.clone());
+                if destination == Some("volume") {
+                    disks.root = Some(self.volume()?);
+                }
+                Ok(())
+            }
+            ("blank", Some("volume"), false) => {
+                disks.data.push(self.volume()?);
+                Ok(())
+            }
+            ("blank", _, true) => Err(invalid("A blank device cannot be the boot device.")),
+            ("blank" | "image", ..) => Err(refuse(CREATE, "destination_type local")),
+            (other, ..) => Err(invalid(&format!("Invalid source_type field: {other}."))),
+        }
+    }
+}
+
+fn without_effect<C>(context: &Context<'_, C>, member: &str) -> bool {
+    let field = format!("block_device_mapping_v2[].{member}");
+    context.rules().without_effect.contains(&field.as_str())
+}

@@ -1,0 +1,363 @@
+//! Lists of servers: which of the query's filters the core is asked for, and the page.
+
+use skyloom_sdk::cloud::compute::{ServerFilter, ServerPage, VmState};
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::paging::Paging;
+use skyloom_sdk::{Cloud, Error, ErrorCode, Response, SortKey, key, respond, time};
+
+use super::{hosts_up, view};
+use crate::context::{Answer, Context};
+use crate::errors::Fault;
+use crate::lenient::boolean_text;
+use crate::status::{Wanted, task_of_word, vm_of_word, wanted};
+use crate::unsupported::{is_listed, refuse};
+use crate::views::server::{size, write, write_short};
+
+const LIST: &str = "servers.list";
+
+pub fn index<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let Some(page) = fetch(context)? else { return Ok(nothing()) };
+    let mut writer = Writer::with_capacity(256 + page.servers.len() * 512);
+    writer.begin_object().key(key!("servers")).begin_array();
+    for server in &page.servers {
+        write_short(&mut writer, server, &context.links);
+    }
+    Ok(finish(context, writer, &page, "/servers"))
+}
+
+pub fn detail<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let Some(page) = fetch(context)? else { return Ok(nothing()) };
+    let hosts = hosts_up(context)?;
+    let view = view(context, hosts.as_deref(), false);
+    let mut writer = Writer::with_capacity(256 + page.servers.iter().map(size).sum::<usize>());
+    writer.begin_object().key(key!("servers")).begin_array();
+    for server in &page.servers {
+        write(&mut writer, server, &view);
+    }
+    Ok(finish(context, writer, &page, "/servers/detail"))
+}
+
+fn finish<C>(context: &Context<'_, C>, mut writer: Writer, page: &ServerPage, collection: &str) -> Response {
+    writer.end_array();
+    if let Some(next) = &page.next {
+        writer.key(key!("servers_links"));
+        context.links.write_next(&mut writer, collection, &context.request.query, next);
+    }
+    writer.end_object();
+    respond::json(200, writer.finish())
+}
+
+fn nothing() -> Response {
+    respond::json(200, b"{\"servers\":[]}".to_vec())
+}
+
+/// The page; none: nothing can be in it.
+fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerPage>, Fault> {
+    let query = context.query();
+    if context.rules().image_filter_is_void && query.has("image") {
+        return Ok(None);
+    }
+    let Some(filter) = filter(context)? else { return Ok(None) };
+    let sort = sort(context)?;
+    let paging =
+        Paging::from_query(&query).map_err(|bad| Fault::bad_request(format!("limit '{}' is no number", bad.0)))?;
+    if paging.limit == Some(0) {
+        return Ok(None);
+    }
+    let marker = paging.marker.clone();
+    let rules = context.rules();
+    let request = paging.request(rules.default_page, rules.max_page, sort);
+    context.cloud.list_servers(&filter, &request).map(Some).map_err(|error| refusal(marker.as_deref(), error))
+}
+
+fn refusal(marker: Option<&str>, error: Error) -> Fault {
+    match (&error.code, error.field.as_deref(), marker) {
+        (ErrorCode::Invalid | ErrorCode::NotFound, Some("marker"), Some(marker)) => {
+            Fault::bad_request(format!("marker [{marker}] not found"))
+        }
+        _ => error.into(),
+    }
+}
+
+/// Whether everybody may filter by this; the other filters are an operator's, and overlooked in another's query.
+fn for_everybody<C>(context: &Context<'_, C>, name: &str) -> bool {
+    match name {
+        "reservation_id" | "name" | "status" | "image" | "flavor" | "ip" | "changes-since" | "all_tenants" => true,
+        "ip6" => context.since(5),
+        // The vendor's document has tags at every version.
+        "tags" | "not-tags" => context.since(26) || context.rules().image_filter_is_void,
+        "tags-any" | "not-tags-any" => context.since(26),
+        "changes-before" => context.since(66),
+        "locked" => context.since(73),
+        "availability_zone" | "config_drive" | "key_name" | "created_at" | "launched_at" | "terminated_at"
+        | "power_state" | "task_state" | "vm_state" | "progress" | "user_id" => context.since(83),
+        _ => false,
+    }
+}
+
+/// Members of Nova's tables that are no filters.
+fn is_internal(name: &str) -> bool {
+    name.starts_with('_')
+        || matches!(
+            name,
+            "block_device_mapping"
+                | "services"
+                | "metadata"
+                | "system_metadata"
+                | "info_cache"
+                | "security_groups"
+                | "pci_devices"
+        )
+}
+
+struct Reader<'c, 'a, C> {
+    context: &'c Context<'a, C>,
+    filter: ServerFilter,
+    deleted: Option<bool>,
+    /// No server can match.
+    void: bool,
+}
+
+fn filter<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerFilter>, Fault> {
+    let mut reader = Reader { context, filter: empty(), deleted: None, void: false };
+    for (name, value) in &context.request.query {
+        if is_internal(name) {
+            return Err(Fault::bad_request(format!("Invalid filter field: {name}.")));
+        }
+        let version_knows = match name.as_str() {
+            "changes-before" => context.since(66),
+            "locked" => context.since(73),
+            _ => true,
+        };
+        if version_knows && (context.admin() || for_everybody(context, name)) {
+            reader.read(name, value)?;
+        }
+    }
+    reader.read_status()?;
+    let Reader { mut filter, deleted, void, .. } = reader;
+    if let (Some(since), Some(before)) = (filter.changed_since, filter.changed_before)
+        && since > before
+    {
+        return Err(Fault::bad_request("The value of changes-since must be less than or equal to changes-before."));
+    }
+    if filter.vm_states == [VmState::Deleted] {
+        if !context.admin() {
+            return Err(Fault::new(403, "Only administrators may list deleted instances"));
+        }
+        filter.deleted = true;
+    } else if let Some(deleted) = deleted {
+        filter.deleted = deleted;
+    }
+    Ok((!void).then_some(filter))
+}
+
+impl<C> Reader<'_, '_, C> {
+    fn read(&mut self, name: &str, value: &str) -> Result<(), Fault> {
+        let text = || Some(value.to_owned());
+        let filter = &mut self.filter;
+        match name {
+            "name" | "display_name" => {
+                filter.name = text();
+                // Upstream takes a regular expression; the vendor a part of the name.
+                filter.name_is_pattern = !self.context.rules().plain_names;
+            }
+            "uuid" => filter.ids.push(value.to_owned()),
+            "flavor" => filter.flavor_id = text(),
+            "image" | "image_ref" => filter.image_id = text(),
+            "availability_zone" => filter.zone = text(),
+            "host" | "node" => filter.node = text(),
+            "key_name" => filter.key_name = text(),
+            "user_id" => filter.user_id = text(),
+            "reservation_id" => filter.reservation_id = text(),
+            "hostname" => filter.hostname = text(),
+            "ip" => self.read_address(value, 4)?,
+            "ip6" => self.read_address(value, 6)?,
+            "locked" => filter.locked = Some(flag(name, value)?),
+            "changes-since" => filter.changed_since = Some(moment(name, value)?),
+            "changes-before" => filter.changed_before = Some(moment(name, value)?),
+            "all_tenants" => filter.all_projects = value.is_empty() || flag(name, value)?,
+            "project_id" | "tenant_id" => filter.project_id = text(),
+            "deleted" => self.deleted = Some(boolean_text(value).unwrap_or(false)),
+            "vm_state" => match vm_of_word(value) {
+                Some(state) => filter.vm_states.push(state),
+                None => self.void = true,
+            },
+            "task_state" => match task_of_word(value) {
+                Some(state) => filter.task_states.push(state),
+                None => self.void = true,
+            },
+            "tags" => filter.tags_all = list(value),
+            "tags-any" => filter.tags_any = list(value),
+            "not-tags" => filter.not_tags_all = list(value),
+            "not-tags-any" => filter.not_tags_any = list(value),
+            // Every filter that Nova knows and the core doesn't.
+            other if is_listed(LIST, other) => return Err(refuse(LIST, other)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Nova searches addresses by a regular expression; the core by their beginning.
+    fn read_address(&mut self, value: &str, version: u8) -> Result<(), Fault> {
+        let plain = value.trim_start_matches('^').replace("\\.", ".");
+        let plain = plain.strip_suffix(".*").unwrap_or(&plain);
+        if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')) {
+            return Err(refuse(LIST, "ip"));
+        }
+        self.filter.address = Some(plain.to_owned());
+        self.filter.address_version = Some(version);
+        Ok(())
+    }
+
+    fn read_status(&mut self) -> Result<(), Fault> {
+        let words: Vec<String> = self.context.query().all("status").map(str::to_uppercase).collect();
+        if words.is_empty() {
+            return Ok(());
+        }
+        let known: Vec<String> =
+            words.into_iter().filter(|word| self.context.rules().statuses.contains(&word.as_str())).collect();
+        if known.is_empty() && self.context.since(38) {
+            return Err(Fault::bad_request("Invalid status value"));
+        }
+        let Wanted { vm_states, task_states } = wanted(&known);
+        if vm_states.is_empty() {
+            self.void = true;
+        }
+        self.filter.vm_states = vm_states;
+        if !task_states.is_empty() {
+            self.filter.task_states = task_states;
+        }
+        Ok(())
+    }
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, Fault> {
+    boolean_text(value)
+        .ok_or_else(|| Fault::bad_request(format!("Invalid value '{value}' for {name}: it is no boolean")))
+}
+
+fn moment(name: &str, value: &str) -> Result<i64, Fault> {
+    time::parse(value).ok_or_else(|| {
+        Fault::bad_request(format!(
+            "Invalid input for query parameters {name}. Value: {value}. '{value}' is not a 'date-time'"
+        ))
+    })
+}
+
+fn list(value: &str) -> Vec<String> {
+    value.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
+}
+
+/// Nova's sort keys, the core's word for each.
+const SORT_KEYS: &[(&str, &str)] = &[
+    ("created_at", "created-at"),
+    ("updated_at", "updated-at"),
+    ("launched_at", "launched-at"),
+    ("display_name", "name"),
+    ("uuid", "id"),
+    ("availability_zone", "zone"),
+    ("host", "node"),
+    ("node", "node"),
+    ("key_name", "key-name"),
+    ("project_id", "project-id"),
+    ("user_id", "user-id"),
+    ("image_ref", "image-id"),
+    ("vm_state", "vm-state"),
+    ("task_state", "task-state"),
+    ("hostname", "hostname"),
+];
+
+/// Keys that Nova knows and overlooks; and those whose value is the same for every server here.
+const OVERLOOKED_SORT_KEYS: &[&str] = &[
+    "architecture",
+    "cell_name",
+    "cleaned",
+    "default_ephemeral_device",
+    "default_swap_device",
+    "deleted",
+    "deleted_at",
+    "disable_terminate",
+    "ephemeral_gb",
+    "ephemeral_key_uuid",
+    "id",
+    "key_data",
+    "launched_on",
+    "memory_mb",
+    "os_type",
+    "reservation_id",
+    "root_gb",
+    "shutdown_terminate",
+    "user_data",
+    "vcpus",
+    "vm_mode",
+    "kernel_id",
+    "ramdisk_id",
+    "root_device_name",
+    "locked_by",
+];
+
+fn sort<C>(context: &Context<'_, C>) -> Result<Vec<SortKey>, Fault> {
+    let query = context.query();
+    let directions: Vec<&str> = query.all("sort_dir").collect();
+    let names: Vec<&str> = query.all("sort_key").collect();
+    if directions.len() > names.len().max(1) {
+        return Err(Fault::bad_request("Sort direction size exceeds sort key size"));
+    }
+    if let Some(bad) = directions.iter().find(|direction| !matches!(**direction, "asc" | "desc")) {
+        return Err(Fault::bad_request(format!("Unknown sort direction '{bad}', must be one of: asc, desc")));
+    }
+    let descending = |at: usize| directions.get(at).or(directions.first()).is_none_or(|direction| *direction == "desc");
+    if names.is_empty() {
+        let ascending = !directions.is_empty() && !descending(0);
+        let key = |field: &str| SortKey { field: field.to_owned(), descending: false };
+        return Ok(if ascending { vec![key("created-at"), key("id")] } else { Vec::new() });
+    }
+    let mut keys = Vec::with_capacity(names.len());
+    for (at, name) in names.into_iter().enumerate() {
+        if matches!(name, "host" | "node") && !context.admin() {
+            return Err(Fault::new(403, format!("Only administrators can sort servers by {name}")));
+        }
+        if let Some((_, field)) = SORT_KEYS.iter().find(|(nova, _)| *nova == name) {
+            keys.push(SortKey { field: (*field).to_owned(), descending: descending(at) });
+        } else if is_listed(LIST, &format!("sort_key {name}")) && (name != "locked" || context.since(73)) {
+            return Err(refuse(LIST, &format!("sort_key {name}")));
+        } else if !OVERLOOKED_SORT_KEYS.contains(&name) && name != "locked" {
+            return Err(Fault::bad_request(format!(
+                "Invalid input for query parameters sort_key. Value: {name}. '{name}' is not a sort key"
+            )));
+        }
+    }
+    Ok(keys)
+}
+
+fn empty() -> ServerFilter {
+    ServerFilter {
+        ids: Vec::new(),
+        name: None,
+        name_is_pattern: false,
+        vm_states: Vec::new(),
+        task_states: Vec::new(),
+        has_task: None,
+        flavor_id: None,
+        image_id: None,
+        zone: None,
+        node: None,
+        key_name: None,
+        user_id: None,
+        reservation_id: None,
+        address: None,
+        address_version: None,
+        hostname: None,
+        locked: None,
+        changed_since: None,
+        changed_before: None,
+        all_projects: false,
+        project_id: None,
+        deleted: false,
+        tags_all: Vec::new(),
+        tags_any: Vec::new(),
+        not_tags_all: Vec::new(),
+        not_tags_any: Vec::new(),
+        metadata: Vec::new(),
+    }
+}

@@ -1,0 +1,121 @@
+//! Servers.
+
+pub mod actions;
+pub mod create;
+mod disks;
+pub mod groups;
+pub mod history;
+pub mod list;
+pub mod metadata;
+mod names;
+mod networks;
+pub mod parts;
+
+use serde_json::{Map, Value};
+use skyloom_sdk::cloud::compute::{DeleteOptions, Server, ServerUpdate};
+use skyloom_sdk::json::{Fields, Writer};
+use skyloom_sdk::{Cloud, key, respond};
+
+use crate::attributes::Attributes;
+use crate::context::{Answer, Context};
+use crate::errors::{Fault, of_server};
+use crate::views::server::{View, size, write};
+
+const UNWRITABLE: &str = "Only the fields of a server that can be changed may be given";
+
+/// The server that the path names.
+pub(crate) fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Server, Fault> {
+    let id = context.param("server_id");
+    context.cloud.get_server(id).map_err(of_server(id))
+}
+
+pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let server = fetch(context)?;
+    answer(context, &server, true)
+}
+
+fn answer<C: Cloud>(context: &Context<'_, C>, server: &Server, whole: bool) -> Answer {
+    let hosts = hosts_up(context)?;
+    let mut writer = Writer::with_capacity(size(server));
+    writer.begin_object().key(key!("server"));
+    write(&mut writer, server, &View { whole, ..view(context, hosts.as_deref(), true) });
+    writer.end_object();
+    Ok(respond::json(200, writer.finish()))
+}
+
+pub(crate) fn view<'a, C>(context: &'a Context<'_, C>, hosts_up: Option<&'a [String]>, single: bool) -> View<'a> {
+    View {
+        links: &context.links,
+        dialect: context.dialect,
+        minor: context.minor,
+        admin: context.admin(),
+        whole: true,
+        single,
+        hosts_up,
+    }
+}
+
+/// Nodes of the zones that are up: operators see them from 2.16 on.
+pub(crate) fn hosts_up<C: Cloud>(context: &Context<'_, C>) -> Result<Option<Vec<String>>, Fault> {
+    if !context.since(16) || !context.admin() {
+        return Ok(None);
+    }
+    let zones = context.cloud.list_zones()?;
+    Ok(Some(zones.into_iter().filter(|zone| zone.available).flat_map(|zone| zone.nodes).collect()))
+}
+
+pub fn update<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let body = context.body_member("server")?;
+    check_updatable(context, &body)?;
+    let fields = Fields::new(&body, &["server"]);
+    let id = context.param("server_id");
+    let mut update = ServerUpdate {
+        name: None,
+        description: None,
+        hostname: fields.optional_str("hostname")?.map(str::to_owned),
+        access_ipv4: fields.optional_str("accessIPv4")?.map(str::to_owned),
+        access_ipv6: fields.optional_str("accessIPv6")?.map(str::to_owned),
+        attributes: None,
+    };
+    if let Some(name) = fields.optional_str("name")? {
+        update.name = Some(names::checked(context, name, context.rules().create_name.max(255))?);
+    }
+    if fields.has("description") {
+        let description = fields.optional_str("description")?;
+        names::check_description(description, 255)?;
+        update.description = Some(description.map(str::to_owned));
+    }
+    if let Some(disk_config) = fields.optional_str("OS-DCF:diskConfig")? {
+        let server = context.cloud.get_server(id).map_err(of_server(id))?;
+        let attributes = Attributes { disk_config: Some(disk_config.into()), ..Attributes::read(&server.attributes) };
+        update.attributes = Some(attributes.write());
+    }
+    let server = context.cloud.update_server(id, &update).map_err(of_server(id))?;
+    answer(context, &server, context.since(75))
+}
+
+/// Which fields may stand in an update at this microversion; `/v2` overlooks the others.
+fn check_updatable<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<(), Fault> {
+    for name in body.keys() {
+        let allowed = match name.as_str() {
+            "description" => context.since(19),
+            "hostname" => context.since(90) && context.rules().updatable.contains(&"hostname"),
+            other => context.rules().updatable.contains(&other),
+        };
+        if !allowed && !context.legacy {
+            return Err(Fault::bad_request(format!("{UNWRITABLE} ('{name}' was unexpected)")));
+        }
+    }
+    Ok(())
+}
+
+pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let id = context.param("server_id");
+    // What goes with the server was said at its creation (delete_on_termination, ports by id stay).
+    let options = DeleteOptions { delete_volumes: false, delete_public_addresses: None };
+    context
+        .cloud
+        .delete_servers(&[id.to_owned()], options, false, true)
+        .map_err(|error| actions::refusal(context, id, "delete", error))?;
+    Ok(respond::empty(204))
+}

@@ -1,0 +1,113 @@
+//! What Nova has and the core has no capability for yet. Nothing of it is silently dropped: each entry is refused with a 400 that
+//! names it. The coverage report prints this table.
+
+use crate::errors::Fault;
+
+#[derive(Debug)]
+pub struct Unsupported {
+    /// The operation, as the manifest has it.
+    pub operation: &'static str,
+    /// The field, filter or value.
+    pub what: &'static str,
+    pub why: &'static str,
+}
+
+const fn entry(operation: &'static str, what: &'static str, why: &'static str) -> Unsupported {
+    Unsupported { operation, what, why }
+}
+
+const NO_VOLUME_SERVICE: &str = "existing volumes and snapshots cannot be attached yet";
+const NO_LOCAL_DISKS: &str = "nodes have no local disks beside the system disk";
+const NO_GROUPS: &str = "there are no server groups yet";
+const NO_PLACEMENT_HINTS: &str = "placement takes no hints yet";
+const NO_SUCH_FILTER: &str = "the core keeps no index for it";
+
+pub static UNSUPPORTED: &[Unsupported] = &[
+    entry("servers.create", "personality", "files are not injected; user_data does it"),
+    entry("servers.create", "trusted_image_certificates", "image signatures are not checked"),
+    entry("servers.create", "block_device_mapping", NO_VOLUME_SERVICE),
+    entry("servers.create", "source_type volume", NO_VOLUME_SERVICE),
+    entry("servers.create", "source_type snapshot", NO_VOLUME_SERVICE),
+    entry("servers.create", "destination_type local", NO_LOCAL_DISKS),
+    entry("servers.create", "guest_format", NO_LOCAL_DISKS),
+    entry("servers.create", "no_device", NO_VOLUME_SERVICE),
+    entry("servers.create", "os:scheduler_hints.group", NO_GROUPS),
+    entry("servers.create", "os:scheduler_hints.different_host", NO_PLACEMENT_HINTS),
+    entry("servers.create", "os:scheduler_hints.same_host", NO_PLACEMENT_HINTS),
+    entry("servers.create", "os:scheduler_hints.query", NO_PLACEMENT_HINTS),
+    entry("servers.create", "os:scheduler_hints.target_cell", NO_PLACEMENT_HINTS),
+    entry("servers.create", "os:scheduler_hints.different_cell", NO_PLACEMENT_HINTS),
+    entry("servers.create", "os:scheduler_hints.build_near_host_ip", NO_PLACEMENT_HINTS),
+    entry("servers.create", "os:scheduler_hints.cidr", NO_PLACEMENT_HINTS),
+    entry("servers.create", "os:scheduler_hints.tenancy dedicated", "there are no dedicated hosts"),
+    entry("servers.create", "os:scheduler_hints.dedicated_host_id", "there are no dedicated hosts"),
+    entry("servers.create", "metadata.admin_pass", "a password does not belong into metadata; adminPass sets it"),
+    entry("servers.list", "sort_key access_ip_v4", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key access_ip_v6", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key auto_disk_config", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key config_drive", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key display_description", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key instance_type_id", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key launch_index", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key locked", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key power_state", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key progress", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key terminated_at", NO_SUCH_FILTER),
+    entry("servers.list", "sort_key host_name", NO_SUCH_FILTER),
+    entry("servers.list", "access_ip_v4", NO_SUCH_FILTER),
+    entry("servers.list", "access_ip_v6", NO_SUCH_FILTER),
+    entry("servers.list", "auto_disk_config", NO_SUCH_FILTER),
+    entry("servers.list", "config_drive", NO_SUCH_FILTER),
+    entry("servers.list", "created_at", NO_SUCH_FILTER),
+    entry("servers.list", "description", NO_SUCH_FILTER),
+    entry("servers.list", "display_description", NO_SUCH_FILTER),
+    entry("servers.list", "kernel_id", NO_SUCH_FILTER),
+    entry("servers.list", "launch_index", NO_SUCH_FILTER),
+    entry("servers.list", "launched_at", NO_SUCH_FILTER),
+    entry("servers.list", "locked_by", NO_SUCH_FILTER),
+    entry("servers.list", "power_state", NO_SUCH_FILTER),
+    entry("servers.list", "progress", NO_SUCH_FILTER),
+    entry("servers.list", "ramdisk_id", NO_SUCH_FILTER),
+    entry("servers.list", "root_device_name", NO_SUCH_FILTER),
+    entry("servers.list", "soft_deleted", "servers are not soft-deleted yet"),
+    entry("servers.list", "terminated_at", NO_SUCH_FILTER),
+    entry("servers.list", "ip", "only the beginning of an address can be searched for"),
+    entry("flavors.list_access", "access to private flavors", "a private flavor is for operators alone"),
+    entry("flavors.add_access", "access to private flavors", "a private flavor is for operators alone"),
+    entry("flavors.remove_access", "access to private flavors", "a private flavor is for operators alone"),
+    entry("flavors.list", "sort_key", NO_SUCH_FILTER),
+    entry("flavors.create", "rxtx_factor", "a factor has at most three digits after the point"),
+];
+
+/// The refusal of an entry of the table; `what` must stand in it.
+pub fn refuse(operation: &str, what: &str) -> Fault {
+    let why = UNSUPPORTED
+        .iter()
+        .find(|entry| entry.operation == operation && entry.what == what)
+        .map_or("", |entry| entry.why);
+    debug_assert!(!why.is_empty(), "{operation} {what} is missing from the table");
+    Fault::bad_request(format!("{what} is not supported by this deployment: {why}."))
+}
+
+/// Whether the table has the entry.
+pub fn is_listed(operation: &str, what: &str) -> bool {
+    UNSUPPORTED.iter().any(|entry| entry.operation == operation && entry.what == what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_distinct_and_of_served_operations() {
+        let manifest = include_str!("../plugin.toml");
+        for (at, entry) in UNSUPPORTED.iter().enumerate() {
+            assert!(manifest.contains(&format!("id = \"{}\"", entry.operation)), "{entry:?}");
+            assert!(
+                !UNSUPPORTED[..at].iter().any(|other| other.operation == entry.operation && other.what == entry.what),
+                "{entry:?}"
+            );
+            println!("UNSUPPORTED compute-v2 {} {}: {}", entry.operation, entry.what, entry.why);
+        }
+    }
+}
