@@ -7,6 +7,7 @@ use bytes::Bytes;
 use skyloom_model::{Action, Caller, Result};
 use skyloom_runtime::bindings::personality::exports::skyloom::personality::handler;
 use skyloom_runtime::context::CallContext;
+use skyloom_runtime::{Personality, RunError};
 
 pub use handler::{Body, Request, Response, Upload, Violation};
 
@@ -44,16 +45,12 @@ pub trait BlobSink: Send {
 /// What answers the requests of a mount: a sandboxed personality, or in the benchmark the same code linked natively.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    async fn handle(&self, context: Arc<CallContext>, request: Request) -> Result<Response, CallError>;
+    async fn handle(&self, context: Arc<CallContext>, request: Request) -> Result<Response, RunError>;
 }
 
-/// Why a call gave no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallError {
-    /// The plugin is broken: trap, too much memory or output, rubbish.
-    Failed,
-    /// It ran or waited too long.
-    TimedOut,
-    /// Too many calls at once.
-    Busy,
+#[async_trait]
+impl Handler for Personality {
+    async fn handle(&self, context: Arc<CallContext>, request: Request) -> Result<Response, RunError> {
+        Personality::handle(self, context, request).await
+    }
 }

@@ -1,5 +1,33 @@
 //! HTTP: from a socket to a plugin and back. Routes come from the manifests of the mounted plugins.
+//!
+//! What a request needs is compiled when the process starts ([`Mount`]): templates, header names, pointers, schemas,
+//! policies. The gateway knows no vendor: its own refusals are worded by the manifest's templates.
 
+mod body;
+mod core;
+mod exchange;
+mod gateway;
+mod incoming;
+mod json;
+mod limiter;
+mod metrics;
+mod mount;
+mod operator;
+mod outgoing;
+mod refusal;
+mod routes;
+mod server;
 mod settings;
+mod stall;
+mod upload;
+mod versioning;
 
+pub use body::AnswerBody;
+pub use core::{BlobSink, Body, Core, Handler, Request, Response, Upload, Violation};
+pub use gateway::{Gateway, Shared};
+pub use metrics::Metrics;
+pub use mount::{Mount, MountSpec};
+pub use operator::Operator;
+pub use refusal::Refusal;
+pub use server::{Server, tls};
 pub use settings::Settings;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderName, Method};
-use jsonschema::Validator;
 use skyloom_model::{Action, Least};
+use skyloom_runtime::BodySchemas;
 use skyloom_runtime::manifest::{self, ApiVersion, BodyKind, Manifest};
 
 use crate::core::Handler;
@@ -16,8 +16,8 @@ use crate::versioning::Versioning;
 /// What is mounted where.
 pub struct MountSpec<'a> {
     pub manifest: &'a Manifest,
-    /// The text of a schema file that the manifest names.
-    pub schema: &'a dyn Fn(&str) -> Option<String>,
+    /// The compiled body schemas of an operation.
+    pub schemas: &'a dyn Fn(&str) -> Option<Arc<BodySchemas>>,
     pub handler: Arc<dyn Handler>,
     /// `/compute/v2.1`, or empty for the root.
     pub prefix: String,
@@ -43,7 +43,11 @@ pub struct Mount {
 
 impl fmt::Debug for Mount {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Mount").field("plugin", &self.plugin).field("prefix", &self.prefix).finish_non_exhaustive()
+        formatter
+            .debug_struct("Mount")
+            .field("plugin", &self.plugin)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }
 
@@ -56,7 +60,8 @@ pub struct Operation {
     pub action: Action,
     pub body: BodyKind,
     pub body_key: Option<String>,
-    pub schemas: Vec<Schema>,
+    /// Of the body; none: it has none.
+    pub schemas: Option<Arc<BodySchemas>>,
     pub secrets: Vec<Pointer>,
     pub secret_headers: Vec<HeaderName>,
     pub answer_secrets: Vec<Pointer>,
@@ -64,20 +69,6 @@ pub struct Operation {
     pub content_types: Vec<String>,
     min_version: Option<ApiVersion>,
     max_version: Option<ApiVersion>,
-}
-
-/// A compiled JSON schema and the versions that it holds for.
-#[derive(Debug)]
-pub struct Schema {
-    pub validator: Validator,
-    min: Option<ApiVersion>,
-    max: Option<ApiVersion>,
-}
-
-impl Schema {
-    pub fn holds_at(&self, version: Option<ApiVersion>) -> bool {
-        within(version, self.min, self.max)
-    }
 }
 
 impl Operation {
@@ -113,7 +104,7 @@ impl Mount {
         let mut defects = Vec::new();
         let mut operations = Vec::new();
         for operation in &manifest.operations {
-            match compile_operation(operation, spec.schema) {
+            match compile_operation(operation, spec.schemas) {
                 Ok(operation) => operations.push(Arc::new(operation)),
                 Err(defect) => {
                     defects.push(format!("plugin `{}`, operation `{}`: {defect}", manifest.id, operation.id));
@@ -142,7 +133,7 @@ impl Mount {
 
 fn compile_operation(
     operation: &manifest::Operation,
-    schema: &dyn Fn(&str) -> Option<String>,
+    schemas: &dyn Fn(&str) -> Option<Arc<BodySchemas>>,
 ) -> Result<Operation, String> {
     Ok(Operation {
         id: operation.id.as_str().into(),
@@ -151,7 +142,7 @@ fn compile_operation(
         action: operation.action().ok_or_else(|| format!("unknown action `{}`", operation.action))?,
         body: operation.body(),
         body_key: operation.body_key.clone(),
-        schemas: operation.schemas.iter().map(|entry| compile_schema(entry, schema)).collect::<Result<_, _>>()?,
+        schemas: schemas(&operation.id),
         secrets: pointers(&operation.secrets)?,
         secret_headers: headers(&operation.secret_headers)?,
         answer_secrets: pointers(&operation.answer_secrets)?,
@@ -160,16 +151,6 @@ fn compile_operation(
         min_version: operation.min_version,
         max_version: operation.max_version,
     })
-}
-
-fn compile_schema(entry: &manifest::BodySchema, text_of: &dyn Fn(&str) -> Option<String>) -> Result<Schema, String> {
-    let text = text_of(&entry.file).ok_or_else(|| format!("schema {} is not in the component", entry.file))?;
-    let schema = serde_json::from_str(&text).map_err(|error| format!("schema {}: {error}", entry.file))?;
-    let validator = jsonschema::options()
-        .should_validate_formats(true)
-        .build(&schema)
-        .map_err(|error| format!("schema {}: {error}", entry.file))?;
-    Ok(Schema { validator, min: entry.min, max: entry.max })
 }
 
 fn header(name: &str) -> Result<HeaderName, String> {

@@ -56,10 +56,10 @@ refusals! {
     BodyTimeout "body-timeout" 408 "The request body did not arrive in time.";
 }
 
-impl From<&skyloom_model::Error> for Refusal {
-    /// Of errors that the core gives to the gateway itself.
-    fn from(error: &skyloom_model::Error) -> Self {
-        match error.code {
+impl From<ErrorCode> for Refusal {
+    /// Of errors that the core or the runtime gives to the gateway itself.
+    fn from(code: ErrorCode) -> Self {
+        match code {
             ErrorCode::Unauthenticated => Self::Unauthenticated,
             ErrorCode::Forbidden => Self::Forbidden,
             ErrorCode::NotFound => Self::NotFound,

@@ -45,11 +45,19 @@ pub struct Choice {
 /// What a path leads to.
 #[derive(Debug)]
 pub enum Found<'r, 'p> {
-    Route { route: &'r Route, captures: Vec<Cow<'p, str>> },
+    Route {
+        route: &'r Route,
+        captures: Vec<Cow<'p, str>>,
+    },
     /// The path exists, with other methods (as an Allow header has them).
-    Method { mount: Arc<Mount>, allow: String },
+    Method {
+        mount: Arc<Mount>,
+        allow: String,
+    },
     /// None: no mount has that prefix.
-    Nothing { mount: Option<Arc<Mount>> },
+    Nothing {
+        mount: Option<Arc<Mount>>,
+    },
 }
 
 /// A path that is not UTF-8 when decoded.

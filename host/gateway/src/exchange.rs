@@ -1,0 +1,305 @@
+//! One request to one route: who calls, may they, what do they send, what does the plugin say.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use serde_json::Value;
+use skyloom_model::Caller;
+use skyloom_runtime::bindings::personality::exports::skyloom::personality::handler as wit;
+use skyloom_runtime::context::{CallContext, SecretVault};
+use skyloom_runtime::manifest::{ApiVersion, BodyKind};
+
+use crate::body::Answer;
+use crate::core::{Body, Request, Response};
+use crate::gateway::{Shared, put_request_id};
+use crate::incoming::{self, ClientBody, Refused};
+use crate::mount::{Mount, Operation};
+use crate::outgoing;
+use crate::refusal::Refusal;
+use crate::routes::{Choice, Route};
+use crate::settings::millis;
+use crate::upload;
+
+pub(crate) struct Exchange<'g> {
+    shared: &'g Shared,
+    route: &'g Route,
+    client: Option<IpAddr>,
+    request_id: Arc<str>,
+    version: Option<ApiVersion>,
+    operation: Option<&'g Arc<Operation>>,
+}
+
+impl<'g> Exchange<'g> {
+    pub fn new(shared: &'g Shared, route: &'g Route, client: Option<IpAddr>, request_id: Arc<str>) -> Self {
+        Self { shared, route, client, request_id, version: None, operation: None }
+    }
+
+    fn mount(&self) -> &'g Mount {
+        &self.route.mount
+    }
+
+    /// None while the body has not chosen yet.
+    pub fn operation_id(&self) -> Option<Arc<str>> {
+        self.operation.map(|operation| operation.id.clone())
+    }
+
+    /// Headers that every answer of the mount has.
+    pub fn dress(&self, mut answer: Answer) -> Answer {
+        put_request_id(self.mount(), &self.request_id, &mut answer);
+        if let (Some(versioning), Some(version)) = (&self.mount().versioning, self.version) {
+            versioning.echo(version, answer.headers_mut());
+        }
+        answer
+    }
+
+    pub async fn run<B: ClientBody>(
+        &mut self,
+        parts: &Parts,
+        path: &[Cow<'_, str>],
+        captures: &[Cow<'_, str>],
+        body: B,
+    ) -> Result<Answer, Refused> {
+        let caller = self.authenticate(&parts.headers).await?;
+        self.limit(caller.as_deref())?;
+        if let Some(versioning) = &self.mount().versioning {
+            self.version = Some(versioning.negotiate(&parts.headers)?);
+        }
+        let live: Vec<&'g Choice> =
+            self.route.choices.iter().filter(|choice| choice.operation.exists_at(self.version)).collect();
+        let Some(first) = live.first() else { return Err(Refusal::NotFound.into()) };
+        let kind = first.operation.body;
+        if let [only] = live.as_slice()
+            && only.operation.body_key.is_none()
+        {
+            // Who may not do it needn't send the body.
+            self.choose(only, caller.as_deref(), captures)?;
+        }
+        let query = incoming::query(parts.uri.query())?;
+        let (bytes, value, body) = match kind {
+            BodyKind::Json => {
+                let (bytes, value) = self.read_json(&parts.headers, body, &live).await?;
+                (bytes, value, None)
+            }
+            BodyKind::None => (Bytes::new(), None, None),
+            BodyKind::Stream => (Bytes::new(), None, Some(body)),
+        };
+        let choice = select(&live, value.as_ref())?;
+        if self.operation.is_none() {
+            self.choose(choice, caller.as_deref(), captures)?;
+        }
+        let operation = &choice.operation;
+        let secrets = SecretVault::new();
+        let (bytes, violations) = self.prepare(operation, bytes, value, &secrets)?;
+        let request = Request {
+            operation: operation.id.to_string(),
+            method: parts.method.as_str().to_owned(),
+            path: path_below(self.mount(), path),
+            params: params(choice, captures),
+            query,
+            headers: incoming::guest_headers(&parts.headers, self.mount(), operation, &secrets),
+            body: bytes,
+            caller: caller.as_deref().map(wit_caller),
+            request_id: self.request_id.to_string(),
+            base_url: self.mount().base_url.clone(),
+            version: self.version.map(Into::into),
+            violations,
+            upload: None,
+        };
+        let context = Arc::new(CallContext {
+            caller,
+            request_id: self.request_id.clone(),
+            personality: self.mount().plugin.clone(),
+            secrets,
+            client: self.client,
+        });
+        let response = self.converse(&context, request, body, &parts.headers).await?;
+        let head = parts.method == Method::HEAD;
+        let answer = outgoing::answer(self.shared.core.as_ref(), operation, &context.secrets, head, response).await?;
+        Ok(answer)
+    }
+
+    /// Nobody where every operation of the route is open to anybody.
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Arc<Caller>>, Refused> {
+        if self.route.choices.iter().all(|choice| choice.operation.is_open()) {
+            return Ok(None);
+        }
+        let token = headers
+            .get(&self.mount().token_header)
+            .and_then(|value| value.to_str().ok())
+            .filter(|token| !token.is_empty())
+            .ok_or(Refusal::Unauthenticated)?;
+        match self.shared.core.caller_of_token(token).await {
+            Ok(caller) => Ok(Some(caller)),
+            Err(error) => {
+                if error.internal_text().is_some() {
+                    tracing::error!(
+                        request_id = &*self.request_id,
+                        error = error.for_log(),
+                        "a token cannot be checked"
+                    );
+                }
+                Err(Refusal::from(error.code).into())
+            }
+        }
+    }
+
+    fn limit(&self, caller: Option<&Caller>) -> Result<(), Refused> {
+        let now = Instant::now();
+        let taken = match (caller, &self.shared.projects, &self.shared.anonymous, self.client) {
+            (Some(caller), Some(limiter), _, _) => limiter.take(caller.project_id().unwrap_or(&caller.user.id), now),
+            (None, _, Some(limiter), Some(client)) => limiter.take(&client, now),
+            _ => Ok(()),
+        };
+        taken.map_err(|wait| Refused { refusal: Refusal::RateLimited, message: None, retry_after: Some(wait) })
+    }
+
+    /// The operation is known: may the caller do it, here?
+    fn choose(
+        &mut self,
+        choice: &'g Choice,
+        caller: Option<&Caller>,
+        captures: &[Cow<'_, str>],
+    ) -> Result<(), Refused> {
+        self.operation = Some(&choice.operation);
+        self.shared.core.permit(caller, choice.operation.action).map_err(|error| Refusal::from(error.code))?;
+        let Some(wanted) = &self.mount().project_param else { return Ok(()) };
+        for (name, value) in choice.params.iter().zip(captures) {
+            if **name == **wanted && caller.is_some_and(|caller| caller.project_id() != Some(value)) {
+                return Err(Refusal::ProjectMismatch.into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_json<B: ClientBody>(
+        &self,
+        headers: &HeaderMap,
+        body: B,
+        live: &[&Choice],
+    ) -> Result<(Bytes, Option<Value>), Refused> {
+        let settings = &self.shared.settings;
+        let bytes = incoming::read(headers, body, self.mount().max_body, millis(settings.body_timeout_ms)).await?;
+        if bytes.is_empty() {
+            return Ok((bytes, None));
+        }
+        incoming::check_content_type(headers, &live[0].operation.content_types)?;
+        let value = incoming::parse(&bytes, settings.max_json_depth)?;
+        Ok((bytes, value))
+    }
+
+    /// What the schemas say, and the body as the guest may see it.
+    fn prepare(
+        &self,
+        operation: &Operation,
+        bytes: Bytes,
+        value: Option<Value>,
+        secrets: &SecretVault,
+    ) -> Result<(Vec<u8>, Vec<wit::Violation>), Refused> {
+        let Some(mut value) = value else {
+            if operation.schemas.is_some() {
+                return Err(Refused::because(Refusal::MalformedBody, "The request needs a JSON body."));
+            }
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let violations =
+            operation.schemas.as_ref().map_or_else(Vec::new, |schemas| schemas.violations(self.version, &value));
+        if incoming::hide_secrets(operation, &mut value, secrets) {
+            let hidden = serde_json::to_vec(&value).map_err(|_| Refusal::Internal)?;
+            return Ok((hidden, violations));
+        }
+        Ok((bytes.into(), violations))
+    }
+
+    /// One call; for an upload two, with the bytes between them.
+    async fn converse<B: ClientBody>(
+        &self,
+        context: &Arc<CallContext>,
+        request: Request,
+        body: Option<B>,
+        headers: &HeaderMap,
+    ) -> Result<Response, Refused> {
+        let Some(body) = body else { return self.call(context, request).await };
+        let second = request.clone();
+        let response = self.call(context, request).await?;
+        let Body::AcceptUpload(limit) = response.body else { return Ok(response) };
+        let upload = upload::Upload { shared: self.shared, context, limit };
+        upload
+            .run(headers, body, |stored| {
+                let request = Request { upload: Some(stored), ..second };
+                self.call(context, request)
+            })
+            .await
+    }
+
+    async fn call(&self, context: &Arc<CallContext>, request: Request) -> Result<Response, Refused> {
+        let turn = self.shared.turn().await?;
+        let result = self.mount().handler.handle(context.clone(), request).await;
+        drop(turn);
+        result.map_err(|error| {
+            let plugin = &*self.mount().plugin;
+            tracing::warn!(request_id = &*self.request_id, plugin, %error, "a plugin gave no answer");
+            Refusal::from(error.code()).into()
+        })
+    }
+}
+
+/// The one that the body's key selects, else the one without a key.
+fn select<'g>(live: &[&'g Choice], value: Option<&Value>) -> Result<&'g Choice, Refused> {
+    let keyless = live.iter().find(|choice| choice.operation.body_key.is_none());
+    if let ([_], Some(only)) = (live, keyless) {
+        return Ok(only);
+    }
+    let known = |key: &str| live.iter().find(|choice| choice.operation.body_key.as_deref() == Some(key));
+    let Some(Value::Object(object)) = value else {
+        return keyless.copied().ok_or_else(|| Refusal::BodyKey.into());
+    };
+    let mut selected = object.keys().filter_map(|key| known(key));
+    match (selected.next(), selected.next()) {
+        (Some(choice), None) => Ok(choice),
+        (None, _) => keyless.copied().ok_or_else(|| match object.keys().next() {
+            Some(key) if object.len() == 1 => {
+                Refused::because(Refusal::BodyKey, format!("There is no such action: {key}."))
+            }
+            _ => Refusal::BodyKey.into(),
+        }),
+        (Some(_), Some(_)) => Err(Refusal::BodyKey.into()),
+    }
+}
+
+fn params(choice: &Choice, captures: &[Cow<'_, str>]) -> Vec<(String, String)> {
+    choice.params.iter().zip(captures).map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+fn path_below(mount: &Mount, path: &[Cow<'_, str>]) -> String {
+    let below = path.get(mount.prefix.len()..).unwrap_or_default();
+    let mut text = String::with_capacity(below.iter().map(|segment| segment.len() + 1).sum::<usize>().max(1));
+    for segment in below {
+        text.push('/');
+        text.push_str(segment);
+    }
+    if text.is_empty() {
+        text.push('/');
+    }
+    text
+}
+
+fn wit_caller(caller: &Caller) -> wit::Caller {
+    let project = match &caller.scope {
+        skyloom_model::Scope::Project(project) => Some(project),
+        _ => None,
+    };
+    wit::Caller {
+        user_id: caller.user.id.clone(),
+        user_name: caller.user.name.clone(),
+        domain_id: caller.user.domain.id.clone(),
+        project_id: project.map(|project| project.id.clone()),
+        project_name: project.map(|project| project.name.clone()),
+        roles: caller.roles.iter().map(|role| role.name.clone()).collect(),
+        admin: caller.admin,
+    }
+}

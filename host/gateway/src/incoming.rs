@@ -1,0 +1,198 @@
+//! Reading a request: query, headers, body.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use percent_encoding::percent_decode;
+use serde_json::Value;
+use skyloom_runtime::context::SecretVault;
+
+use crate::json;
+use crate::mount::{Mount, Operation};
+use crate::refusal::Refusal;
+
+/// What an HTTP body of a client may be; tests use bytes at hand.
+pub trait ClientBody:
+    Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static
+{
+}
+impl<B> ClientBody for B where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static
+{
+}
+
+/// A refusal with its reason in words.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub refusal: Refusal,
+    pub message: Option<String>,
+    pub retry_after: Option<Duration>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, message: None, retry_after: None }
+    }
+}
+
+impl Refused {
+    pub fn because(refusal: Refusal, message: impl Into<String>) -> Self {
+        Self { refusal, message: Some(message.into()), retry_after: None }
+    }
+}
+
+/// Pairs of a query, decoded, in order; `+` is a space.
+pub fn query(text: Option<&str>) -> Result<Vec<(String, String)>, Refusal> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    text.split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            Ok((decode(name)?, decode(value)?))
+        })
+        .collect()
+}
+
+fn decode(text: &str) -> Result<String, Refusal> {
+    let bytes = if text.contains('+') { text.replace('+', " ").into_bytes() } else { text.as_bytes().to_vec() };
+    if !bytes.contains(&b'%') {
+        return String::from_utf8(bytes).map_err(|_| Refusal::MalformedRequest);
+    }
+    String::from_utf8(percent_decode(&bytes).collect()).map_err(|_| Refusal::MalformedRequest)
+}
+
+/// Headers for the guest: no credentials, nothing of the connection, secrets as handles. One that is not UTF-8 is left out.
+pub fn guest_headers(
+    headers: &HeaderMap,
+    mount: &Mount,
+    operation: &Operation,
+    secrets: &SecretVault,
+) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .filter(|(name, _)| **name != mount.token_header && !is_withheld(name))
+        .filter_map(|(name, value)| {
+            let text = std::str::from_utf8(value.as_bytes()).ok()?;
+            let text = if operation.secret_headers.contains(name) { secrets.put(text) } else { text.to_owned() };
+            Some((name.as_str().to_owned(), text))
+        })
+        .collect()
+}
+
+fn is_withheld(name: &HeaderName) -> bool {
+    [
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::COOKIE,
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::EXPECT,
+    ]
+    .contains(name)
+}
+
+/// A whole body of at most `limit` bytes within `time`.
+pub async fn read<B: ClientBody>(
+    headers: &HeaderMap,
+    mut body: B,
+    limit: usize,
+    time: Duration,
+) -> Result<Bytes, Refused> {
+    if declared_length(headers).is_some_and(|length| length > limit as u64) {
+        return Err(Refusal::TooLarge.into());
+    }
+    let collect = async {
+        let mut first: Option<Bytes> = None;
+        let mut rest = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Refusal::MalformedRequest)?;
+            let Ok(data) = frame.into_data() else { continue };
+            if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > limit {
+                return Err(Refusal::TooLarge);
+            }
+            // Nearly every body is one piece: it is taken as it is.
+            if first.is_none() && rest.is_empty() {
+                first = Some(data);
+            } else {
+                if let Some(first) = first.take() {
+                    rest.extend_from_slice(&first);
+                }
+                rest.extend_from_slice(&data);
+            }
+        }
+        Ok(first.unwrap_or_else(|| rest.freeze()))
+    };
+    match tokio::time::timeout(time, collect).await {
+        Ok(result) => result.map_err(Refused::from),
+        Err(_) => Err(Refusal::BodyTimeout.into()),
+    }
+}
+
+pub fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether a JSON operation takes this type. None sent is taken for JSON.
+pub fn check_content_type(headers: &HeaderMap, accepted: &[String]) -> Result<(), Refused> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let refused = || Refused::from(Refusal::UnsupportedMediaType);
+    let text = HeaderValue::to_str(value).map_err(|_| refused())?;
+    let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let kind = parts.next().unwrap_or_default();
+    let known = if accepted.is_empty() { kind == "application/json" } else { accepted.contains(&kind) };
+    let charset = parts.find_map(|part| part.strip_prefix("charset=").map(|set| set.trim_matches('"').to_owned()));
+    let utf8 = charset.is_none_or(|set| matches!(set.as_str(), "utf-8" | "utf8" | "us-ascii"));
+    if known && utf8 { Ok(()) } else { Err(refused()) }
+}
+
+/// A JSON body; None: an empty one.
+pub fn parse(bytes: &Bytes, max_depth: u32) -> Result<Option<Value>, Refused> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    json::parse(bytes, max_depth).map(Some).map_err(|reason| {
+        Refused::because(Refusal::MalformedBody, format!("The request body is not valid JSON: {reason}."))
+    })
+}
+
+/// Puts handles in the place of secrets. Gives whether there were any.
+pub fn hide_secrets(operation: &Operation, value: &mut Value, secrets: &SecretVault) -> bool {
+    operation.secrets.iter().fold(false, |found, pointer| {
+        pointer.each(value, &mut |text| *text = secrets.put(std::mem::take(text))) | found
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_decoded_in_order() {
+        let pairs = query(Some("a=1&b=x%20y+z&a=%C3%A9&flag&&=q")).unwrap();
+        let plain: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(plain, [("a", "1"), ("b", "x y z"), ("a", "é"), ("flag", ""), ("", "q")]);
+        assert_eq!(query(Some("a=%ff")), Err(Refusal::MalformedRequest));
+        assert_eq!(query(None), Ok(vec![]));
+    }
+
+    #[test]
+    fn content_types() {
+        let check = |text: &'static str, accepted: &[String]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(text));
+            check_content_type(&headers, accepted).is_ok()
+        };
+        assert!(check("application/json", &[]));
+        assert!(check("Application/JSON; charset=UTF-8", &[]));
+        assert!(!check("application/json; charset=latin-1", &[]));
+        assert!(!check("text/xml", &[]));
+        assert!(check("application/x-patch", &["application/x-patch".to_owned()]));
+        assert!(check_content_type(&HeaderMap::new(), &[]).is_ok());
+    }
+}

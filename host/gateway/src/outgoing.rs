@@ -1,0 +1,95 @@
+//! From a plugin's answer to HTTP.
+
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use skyloom_runtime::context::SecretVault;
+
+use crate::body::Answer;
+use crate::core::{Body, Core, Response};
+use crate::mount::Operation;
+use crate::refusal::Refusal;
+
+/// The answer of an operation, or why it is none. Uploads are not for here.
+pub async fn answer(
+    core: &dyn Core,
+    operation: &Operation,
+    secrets: &SecretVault,
+    head: bool,
+    response: Response,
+) -> Result<Answer, Refusal> {
+    let rubbish = |what: &str| {
+        tracing::error!(operation = &*operation.id, what, "a plugin's answer makes no sense");
+        Refusal::Internal
+    };
+    let status = StatusCode::from_u16(response.status)
+        .ok()
+        .filter(|status| !status.is_informational())
+        .ok_or_else(|| rubbish("status"))?;
+    let mut answer = match response.body {
+        Body::Empty => Answer::empty(),
+        Body::Bytes(bytes) => Answer::bytes(reveal(operation, secrets, bytes)),
+        Body::Blob(name) => {
+            let (file, len) = core.open_blob(&name).await.map_err(|error| {
+                tracing::error!(error = error.for_log(), "stored bytes cannot be read");
+                Refusal::from(error.code)
+            })?;
+            Answer::file(file, len)
+        }
+        Body::AcceptUpload(_) => return Err(rubbish("an upload that nobody sends")),
+    };
+    if (status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED) && answer.body().len() > 0 {
+        return Err(rubbish("a body that the status forbids"));
+    }
+    *answer.status_mut() = status;
+    put_headers(answer.headers_mut(), operation, secrets, response.headers).map_err(|()| rubbish("headers"))?;
+    Ok(if head { answer.without_body() } else { answer })
+}
+
+fn put_headers(
+    target: &mut HeaderMap,
+    operation: &Operation,
+    secrets: &SecretVault,
+    headers: Vec<(String, String)>,
+) -> Result<(), ()> {
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| ())?;
+        if belongs_to_host(&name) {
+            continue;
+        }
+        let revealed = if operation.answer_secret_headers.contains(&name) { secrets.get(&value) } else { None };
+        let bytes = revealed.as_deref().unwrap_or(&value).as_bytes();
+        target.append(name, HeaderValue::from_bytes(bytes).map_err(|_| ())?);
+    }
+    Ok(())
+}
+
+fn belongs_to_host(name: &HeaderName) -> bool {
+    [
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::DATE,
+    ]
+    .contains(name)
+}
+
+/// Fills the values of handles in where the manifest says that the answer holds one.
+fn reveal(operation: &Operation, secrets: &SecretVault, bytes: Vec<u8>) -> Vec<u8> {
+    if operation.answer_secrets.is_empty() {
+        return bytes;
+    }
+    let Ok(mut value) = serde_json::from_slice(&bytes) else { return bytes };
+    let mut changed = false;
+    for pointer in &operation.answer_secrets {
+        pointer.each(&mut value, &mut |text| {
+            if let Some(revealed) = secrets.get(text) {
+                revealed.as_ref().clone_into(text);
+                changed = true;
+            }
+        });
+    }
+    if changed { serde_json::to_vec(&value).unwrap_or(bytes) } else { bytes }
+}

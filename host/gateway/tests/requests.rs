@@ -1,0 +1,333 @@
+//! The way of a request, with a core and a personality of the test's own.
+
+mod support;
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http_body_util::{Full, StreamBody};
+use hyper::body::Frame;
+use skyloom_gateway::{Body, Response, Settings};
+use skyloom_runtime::RunError;
+use support::{MANIFEST, World, handler, mount, ok, read};
+
+#[tokio::test]
+async fn a_request_reaches_its_operation() {
+    let world = World::new(|_, _| {
+        Ok(Response { status: 202, headers: vec![("X-Own".into(), "1".into())], body: Body::Bytes(b"{}".to_vec()) })
+    });
+    let reply = world.call("GET", "/api/p1/things?name=a%20b&name=c", "").await;
+    assert_eq!((reply.status, reply.body.as_str()), (202, "{}"));
+    assert_eq!(reply.headers["x-own"], "1");
+    assert_eq!(reply.headers["api-version"], "things 2.1");
+    assert_eq!(reply.headers["vary"], "Api-Version");
+    let request = world.last();
+    assert_eq!(request.operation, "things.list");
+    assert_eq!(request.path, "/p1/things");
+    assert_eq!(request.params, [("project_id".to_owned(), "p1".to_owned())]);
+    assert_eq!(request.query, [("name".to_owned(), "a b".to_owned()), ("name".to_owned(), "c".to_owned())]);
+    assert_eq!(request.base_url, "http://cloud.test/api");
+    assert_eq!(request.version, Some((2, 1)));
+    assert_eq!(request.caller.unwrap().roles, ["member"]);
+    assert_eq!(reply.headers["x-request-id"], *request.request_id);
+    assert!(request.request_id.starts_with("req-") && request.request_id.len() == 40);
+    assert!(request.headers.iter().all(|(name, _)| name != "x-token"), "credentials stay in the host");
+}
+
+#[tokio::test]
+async fn a_literal_beats_a_parameter_but_for_its_method() {
+    let world = World::echo();
+    assert_eq!(world.call("GET", "/api/things/detail", "").await.body, "things.detail");
+    assert_eq!(world.call("GET", "/api/things/other", "").await.body, "things.show");
+    assert_eq!(world.call("DELETE", "/api/things/detail", "").await.body, "things.delete");
+    assert_eq!(world.call("GET", "/api//things/a%2Fb/", "").await.body, "things.show");
+    assert_eq!(world.last().params, [("id".to_owned(), "a/b".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_in_the_vendors_words() {
+    let world = World::echo();
+    let reply = world.call("GET", "/api/nothing", "").await;
+    assert_eq!((reply.status, reply.why().as_str()), (404, "not-found"));
+    assert!(reply.headers.contains_key("x-request-id"));
+    let reply = world.call("PATCH", "/api/things/x", "").await;
+    assert_eq!((reply.status, reply.why().as_str()), (405, "method-not-allowed"));
+    assert_eq!(reply.headers["allow"], "DELETE, GET, HEAD");
+    // Outside of every mount: neutral words.
+    let reply = world.call("GET", "/elsewhere", "").await;
+    assert_eq!(reply.status, 404);
+    assert!(reply.body.contains("\"error\""), "{}", reply.body);
+    assert_eq!(world.call("GET", "/api/things/%ff", "").await.status, 400);
+    assert_eq!(world.call("GET", "/api/things?a=%ff", "").await.status, 400);
+    assert_eq!(world.calls(), 0);
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get_and_no_body() {
+    let world = World::new(|_, request| Ok(ok(&format!("was {}", request.method))));
+    let reply = world.call("HEAD", "/api/things/x", "").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, ""));
+    assert_eq!(reply.headers["content-length"], "8");
+}
+
+#[tokio::test]
+async fn callers_are_known_and_allowed_or_refused() {
+    let world = World::echo();
+    let none = http::Request::builder().uri("/api/things").body(Full::new(Bytes::new())).unwrap();
+    let reply = world.send(none).await;
+    assert_eq!((reply.status, reply.why().as_str()), (401, "unauthenticated"));
+    for (token, method, path, status) in [
+        ("", "GET", "/api/things", 401),
+        ("forged", "GET", "/api/things", 401),
+        ("broken", "GET", "/api/things", 503),
+        ("reader", "GET", "/api/things", 200),
+        ("reader", "DELETE", "/api/things/x", 403),
+        ("member", "DELETE", "/api/things/x", 200),
+        ("member", "POST", "/api/wipe", 403),
+        ("admin", "POST", "/api/wipe", 200),
+        ("member@p2", "GET", "/api/p1/things", 400),
+        ("admin@p2", "GET", "/api/p1/things", 400),
+        ("member@p2", "GET", "/api/p2/things", 200),
+    ] {
+        assert_eq!(world.call_as(token, method, path, "").await.status, status, "{token} {method} {path}");
+    }
+    // Nobody is asked who they are where everybody may.
+    let reply = world.call_as("forged", "GET", "/api", "").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "versions"));
+    assert!(world.last().caller.is_none());
+}
+
+#[tokio::test]
+async fn broken_bodies_never_reach_the_guest() {
+    let world = World::echo();
+    let deep = format!("{{\"thing\":{}1{}}}", "[".repeat(40), "]".repeat(40));
+    for body in ["", "{", "{\"thing\":{},\"thing\":{}}", "\u{feff}{}", "{\"thing\":1} trailing", &deep] {
+        let reply = world.call("POST", "/api/things", body).await;
+        assert_eq!((reply.status, reply.why().as_str()), (400, "malformed-body"), "{body}");
+    }
+    let reply = world.call("POST", "/api/things", &format!("\"{}\"", "x".repeat(2000))).await;
+    assert_eq!((reply.status, reply.why().as_str()), (413, "too-large"));
+    let typed = http::Request::builder().method("POST").uri("/api/things").header("x-token", "member");
+    let reply = world.send(typed.header("content-type", "text/xml").body(Full::new("{}".into())).unwrap()).await;
+    assert_eq!((reply.status, reply.why().as_str()), (415, "unsupported-media-type"));
+    assert_eq!(world.calls(), 0);
+}
+
+#[tokio::test]
+async fn what_the_schema_finds_reaches_the_guest_without_secrets() {
+    let world = World::echo();
+    let reply = world.call("POST", "/api/things", r#"{"thing":{"name":"too long","password":"hunter2hunter2"}}"#).await;
+    assert_eq!(reply.status, 200);
+    let violations = world.last().violations;
+    let found: Vec<_> = violations.iter().map(|one| (one.pointer.as_str(), one.keyword.as_str())).collect();
+    assert_eq!(found, [("/thing/name", "maxLength"), ("/thing/password", "maxLength")]);
+    assert!(violations.iter().all(|one| !one.message.contains("hunter2")), "{violations:?}");
+}
+
+#[tokio::test]
+async fn secrets_cross_as_handles_both_ways() {
+    let world = World::new(|context, request| {
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        let handle = body["thing"]["password"].as_str().unwrap();
+        assert!(handle.starts_with("secret:"), "{handle}");
+        assert_eq!(context.secrets.get(handle).as_deref(), Some("hunter2"));
+        let header = &request.headers.iter().find(|(name, _)| name == "x-secret").unwrap().1;
+        assert_eq!(context.secrets.get(header).as_deref(), Some("whisper"));
+        let made = context.secrets.put("made by the host \"quoted\"");
+        let body = serde_json::json!({"thing": {"password": made, "name": handle}});
+        Ok(Response {
+            status: 202,
+            headers: vec![("X-Answer".into(), header.clone()), ("X-Other".into(), handle.to_owned())],
+            body: Body::Bytes(body.to_string().into_bytes()),
+        })
+    });
+    let request = http::Request::builder()
+        .method("POST")
+        .uri("/api/things")
+        .header("x-token", "member")
+        .header("x-secret", "whisper")
+        .body(Full::new(Bytes::from_static(br#"{"thing":{"name":"n","password":"hunter2"}}"#)))
+        .unwrap();
+    let reply = world.send(request).await;
+    assert_eq!(reply.status, 202);
+    assert_eq!(reply.headers["x-answer"], "whisper");
+    let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!(body["thing"]["password"], "made by the host \"quoted\"");
+    // Handles elsewhere stay handles.
+    assert!(body["thing"]["name"].as_str().unwrap().starts_with("secret:"));
+    assert!(reply.headers["x-other"].to_str().unwrap().starts_with("secret:"));
+}
+
+#[tokio::test]
+async fn a_key_of_the_body_selects_the_operation() {
+    let world = World::echo();
+    let path = "/api/things/x/action";
+    assert_eq!(world.call("POST", path, r#"{"start":null}"#).await.body, "things.start");
+    for body in ["{}", "[]", r#"{"nap":{}}"#, ""] {
+        let reply = world.call("POST", path, body).await;
+        assert_eq!((reply.status, reply.why().as_str()), (400, "body-key"), "{body}");
+    }
+    let at = |version: &str, body: &str| {
+        let request = http::Request::builder().method("POST").uri(path).header("x-token", "member");
+        let body = Full::new(Bytes::from(body.to_owned()));
+        request.header("api-version", format!("things {version}")).body(body).unwrap()
+    };
+    // Not yet there at 2.8.
+    assert_eq!(world.send(at("2.8", r#"{"stop":null}"#)).await.status, 400);
+    assert_eq!(world.send(at("2.9", r#"{"stop":null}"#)).await.body, "things.stop");
+    let reply = world.send(at("2.9", r#"{"stop":null,"start":null}"#)).await;
+    assert_eq!((reply.status, reply.why().as_str()), (400, "body-key"));
+    assert_eq!(world.send(at("2.31", r#"{"stop":null}"#)).await.status, 406);
+    assert_eq!(world.send(at("two", r#"{"stop":null}"#)).await.why(), "version-malformed");
+}
+
+#[tokio::test]
+async fn a_plugin_that_fails_harms_its_own_request_only() {
+    let world = World::new(|_, request| match request.params[0].1.as_str() {
+        "trap" => Err(RunError::Trapped("unreachable".to_owned())),
+        "slow" => Err(RunError::TimedOut(std::time::Duration::from_secs(1))),
+        "busy" => Err(RunError::Busy(std::time::Duration::from_secs(1))),
+        "status" => Ok(Response { status: 42, headers: vec![], body: Body::Empty }),
+        "header" => Ok(Response { status: 200, headers: vec![("a b".into(), "c".into())], body: Body::Empty }),
+        "split" => Ok(Response { status: 200, headers: vec![("a".into(), "c\r\nx: y".into())], body: Body::Empty }),
+        "bodied" => Ok(Response { status: 204, headers: vec![], body: Body::Bytes(b"x".to_vec()) }),
+        "upload" => Ok(Response { status: 200, headers: vec![], body: Body::AcceptUpload(5) }),
+        "panic" => panic!("on purpose"),
+        _ => Ok(ok("fine")),
+    });
+    for (id, status) in [
+        ("trap", 500),
+        ("slow", 504),
+        ("busy", 503),
+        ("status", 500),
+        ("header", 500),
+        ("split", 500),
+        ("bodied", 500),
+        ("upload", 500),
+        ("panic", 500),
+        ("other", 200),
+    ] {
+        let reply = world.call("GET", &format!("/api/things/{id}"), "").await;
+        assert_eq!(reply.status, status, "{id}");
+        assert!(!reply.body.contains("unreachable"), "{id}");
+    }
+}
+
+fn accepting(limit: u64) -> World {
+    World::new(move |_, request| match (&request.upload, request.params[0].1.as_str()) {
+        (None, _) => Ok(Response { status: 200, headers: vec![], body: Body::AcceptUpload(limit) }),
+        (Some(_), "trap") => Err(RunError::Trapped("second call".to_owned())),
+        (Some(_), "liar") => Ok(Response { status: 415, headers: vec![], body: Body::Empty }),
+        (Some(_), _) => Ok(Response { status: 204, headers: vec![], body: Body::Empty }),
+    })
+}
+
+#[tokio::test]
+async fn an_upload_is_stored_between_two_calls() {
+    let world = accepting(100);
+    let reply = world.call("PUT", "/api/things/x/file", "some bytes").await;
+    assert_eq!(reply.status, 204);
+    let request = world.last();
+    let upload = request.upload.unwrap();
+    assert_eq!((upload.blob.as_str(), upload.size), ("blob-10", 10));
+    assert!(request.body.is_empty());
+    assert_eq!(world.core.blobs.lock().unwrap()["blob-10"], b"some bytes");
+    assert!(world.core.aborted.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_upload_that_comes_to_nothing_is_told_to_the_core() {
+    let world = accepting(5);
+    let reply = world.call("PUT", "/api/things/x/file", "too many").await;
+    assert_eq!((reply.status, reply.why().as_str()), (413, "too-large"));
+    assert_eq!(world.calls(), 1);
+    assert_eq!(world.call("PUT", "/api/things/trap/file", "abc").await.status, 500);
+    assert_eq!(world.call("PUT", "/api/things/liar/file", "abc").await.status, 415);
+    // The client goes away in the middle.
+    let pieces: Vec<Result<Frame<Bytes>, std::io::Error>> =
+        vec![Ok(Frame::data(Bytes::from_static(b"ab"))), Err(std::io::ErrorKind::ConnectionReset.into())];
+    let body = StreamBody::new(futures_util::stream::iter(pieces));
+    let request = http::Request::builder().method("PUT").uri("/api/things/x/file").header("x-token", "member");
+    let reply = read(world.gateway.serve(None, request.body(body).unwrap()).await).await;
+    assert_eq!(reply.status, 400);
+    assert_eq!(world.core.aborted.lock().unwrap().len(), 4);
+    // Only what the plugin then refused was whole.
+    assert_eq!(world.core.blobs.lock().unwrap().keys().collect::<Vec<_>>(), ["blob-3"]);
+}
+
+#[tokio::test]
+async fn a_stored_file_is_streamed() {
+    let world = World::new(|_, _| Ok(Response { status: 200, headers: vec![], body: Body::Blob("b1".to_owned()) }));
+    let bytes = "0123456789".repeat(100_000);
+    world.core.blobs.lock().unwrap().insert("b1".to_owned(), bytes.clone().into_bytes());
+    let reply = world.call("GET", "/api/things/x/file", "").await;
+    assert_eq!(reply.status, 200);
+    assert!(reply.body == bytes);
+    let reply = world.call("HEAD", "/api/things/x/file", "").await;
+    assert_eq!(reply.headers["content-length"], "1000000");
+    assert_eq!(reply.body, "");
+}
+
+#[tokio::test]
+async fn too_many_requests_of_one_project_are_refused_and_others_go_on() {
+    let world = World::with(Settings { project_rate: 1, project_burst: 2, ..Settings::default() }, |_, _| Ok(ok("{}")));
+    for status in [200, 200, 413] {
+        let reply = world.call_as("member@p1", "GET", "/api/things", "").await;
+        assert_eq!(reply.status, status);
+        if status == 413 {
+            assert_eq!(reply.why(), "rate-limited");
+            assert_eq!(reply.headers["retry-after"], "1");
+        }
+    }
+    assert_eq!(world.call_as("member@p2", "GET", "/api/things", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    let world = World::with(Settings { body_timeout_ms: 20, ..Settings::default() }, |_, _| Ok(ok("{}")));
+    let first = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{")))]);
+    let body = StreamBody::new(first.chain(futures_util::stream::pending()));
+    let request = http::Request::builder().method("POST").uri("/api/things").header("x-token", "member");
+    let reply = read(world.gateway.serve(None, request.body(body).unwrap()).await).await;
+    assert_eq!(reply.status, 408);
+}
+
+#[tokio::test]
+async fn draining_turns_new_requests_away() {
+    let world = World::echo();
+    world.shared.drain();
+    let reply = world.call("GET", "/api/things", "").await;
+    assert_eq!((reply.status, reply.why().as_str()), (503, "unavailable"));
+}
+
+#[tokio::test]
+async fn two_plugins_that_claim_one_route_are_named() {
+    let world = World::echo();
+    let one = mount(MANIFEST, "/api", world.handler.clone()).unwrap();
+    let two = mount(&MANIFEST.replace("things-v1", "others-v1"), "/api", handler(|_, _| Ok(ok("")))).unwrap();
+    let far = mount(&MANIFEST.replace("things-v1", "others-v1"), "/api2", handler(|_, _| Ok(ok("")))).unwrap();
+    let defects = skyloom_gateway::Gateway::new(world.shared.clone(), vec![one.clone(), two]).err().unwrap();
+    assert!(
+        defects.iter().any(|line| line.contains("`things-v1`")
+            && line.contains("`others-v1`")
+            && line.contains("GET /api/things")),
+        "{defects:?}"
+    );
+    assert!(skyloom_gateway::Gateway::new(world.shared.clone(), vec![one, far]).is_ok());
+}
+
+#[tokio::test]
+async fn requests_are_counted() {
+    let world = World::echo();
+    world.call("GET", "/api/things", "").await;
+    world.call("GET", "/api/nothing", "").await;
+    let text = world.shared.metrics.text();
+    for line in [
+        "skyloom_http_requests_total{plugin=\"things-v1\",operation=\"things.list\",status=\"200\"} 1",
+        "skyloom_http_requests_total{plugin=\"things-v1\",operation=\"-\",status=\"404\"} 1",
+        "skyloom_http_request_seconds_count{plugin=\"things-v1\",operation=\"things.list\"} 1",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+}

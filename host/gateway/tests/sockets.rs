@@ -1,0 +1,180 @@
+//! Real sockets: TLS, limits of slow and large clients, drain.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use skyloom_gateway::{Body, Operator, Response, Server, Settings};
+use support::{World, ok};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+struct Running {
+    api: SocketAddr,
+    operator: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    done: JoinHandle<bool>,
+    world: Arc<World>,
+}
+
+async fn serve(world: World) -> Running {
+    let server = Server::new(world.shared.clone());
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = socket.local_addr().unwrap();
+    server.listen(socket, None, world.gateway.clone());
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let operator = socket.local_addr().unwrap();
+    server.listen_operator(socket, Operator::new(world.shared.clone()));
+    let (stop, stopped) = oneshot::channel();
+    let done = tokio::spawn(server.run(async move { drop(stopped.await) }));
+    Running { api, operator, stop: Some(stop), done, world: Arc::new(world) }
+}
+
+/// Sends bytes, reads to the end.
+async fn talk(address: SocketAddr, text: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-Token: member\r\nConnection: close\r\n\r\n")
+}
+
+async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let limit = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < limit, "it never came true");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_over_a_socket() {
+    let running = serve(World::echo()).await;
+    let answer = talk(running.api, &get("/api/things")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nthings.list"), "{answer}");
+    let answer = talk(running.api, &get("/api/things").replace("GET", "HEAD")).await;
+    assert!(answer.contains("content-length: 11\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large_or_too_slow_are_cut_off() {
+    let settings = Settings { max_head_kib: 8, max_headers: 10, head_timeout_ms: 100, ..Settings::default() };
+    let running = serve(World::with(settings, |_, _| Ok(ok("{}")))).await;
+    let large = get(&format!("/api/things?x={}", "y".repeat(20_000)));
+    let answer = talk(running.api, &large).await;
+    assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let many = get("/api/things").replace("Host: x", &"A: b\r\n".repeat(20));
+    assert!(!talk(running.api, &many).await.starts_with("HTTP/1.1 200"));
+    // A head that never ends: the connection does.
+    talk(running.api, "GET /api/things HTTP/1.1\r\nHost:").await;
+    assert_eq!(running.world.calls(), 0);
+    assert!(talk(running.api, &get("/api/things")).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_change_goes_on_when_its_client_hangs_up() {
+    let world = World::new(|_, request| match &request.upload {
+        None => Ok(Response { status: 200, headers: vec![], body: Body::AcceptUpload(1000) }),
+        Some(_) => Ok(Response { status: 204, headers: vec![], body: Body::Empty }),
+    });
+    let running = serve(world).await;
+    let mut stream = TcpStream::connect(running.api).await.unwrap();
+    let head = "PUT /api/things/x/file HTTP/1.1\r\nHost: x\r\nX-Token: member\r\nContent-Length: 100\r\n\r\nhalf";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let world = running.world.clone();
+    until(async || world.calls() == 1).await;
+    drop(stream);
+    until(async || world.core.aborted.lock().unwrap().len() == 1).await;
+    assert!(world.core.blobs.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_drain_lets_requests_end_and_takes_no_new_ones() {
+    let (entered, go) = (Arc::new(Notify::new()), Arc::new(std::sync::Barrier::new(2)));
+    let (inside, gate) = (entered.clone(), go.clone());
+    let world = World::new(move |_, _| {
+        inside.notify_one();
+        tokio::task::block_in_place(|| gate.wait());
+        Ok(ok("late"))
+    });
+    let (done, answer) = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let mut running = serve(world).await;
+            let api = running.api;
+            let request = tokio::spawn(async move { talk(api, &get("/api/things")).await });
+            entered.notified().await;
+            assert!(talk(running.operator, &get("/readyz")).await.starts_with("HTTP/1.1 200"));
+            running.stop.take().unwrap().send(()).unwrap();
+            let operator = running.operator;
+            until(async || talk(operator, &get("/readyz")).await.starts_with("HTTP/1.1 503")).await;
+            until(async || TcpStream::connect(api).await.is_err()).await;
+            assert!(talk(operator, &get("/healthz")).await.starts_with("HTTP/1.1 200"));
+            tokio::task::spawn_blocking(move || go.wait()).await.unwrap();
+            (running.done.await.unwrap(), request.await.unwrap())
+        })
+    })
+    .await
+    .unwrap();
+    assert!(done, "everything in flight ended");
+    assert!(answer.ends_with("late"), "{answer}");
+}
+
+#[tokio::test]
+async fn readiness_follows_the_core() {
+    let running = serve(World::echo()).await;
+    assert!(talk(running.operator, &get("/readyz")).await.starts_with("HTTP/1.1 200"));
+    running.world.core.down.store(true, Ordering::Relaxed);
+    assert!(talk(running.operator, &get("/readyz")).await.starts_with("HTTP/1.1 503"));
+    assert!(talk(running.operator, &get("/healthz")).await.starts_with("HTTP/1.1 200"));
+    let metrics = talk(running.operator, &get("/metrics")).await;
+    assert!(metrics.contains("skyloom_http_connections"), "{metrics}");
+}
+
+#[tokio::test]
+async fn tls_is_spoken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output();
+    let Ok(made) = made else {
+        println!("SKIPPED: openssl");
+        return;
+    };
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let world = World::echo();
+    let server = Server::new(world.shared.clone());
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    server.listen(socket, Some(skyloom_gateway::tls(&certificate, &key).unwrap()), world.gateway.clone());
+    let curl = tokio::process::Command::new("curl")
+        .args(["-sS", "--max-time", "10", "-H", "X-Token: member", "--resolve"])
+        .arg(format!("localhost:{}:127.0.0.1", address.port()))
+        .arg("--cacert")
+        .arg(&certificate)
+        .arg(format!("https://localhost:{}/api/things", address.port()))
+        .output()
+        .await;
+    let Ok(curl) = curl else {
+        println!("SKIPPED: curl");
+        return;
+    };
+    assert_eq!(String::from_utf8_lossy(&curl.stdout), "things.list", "{}", String::from_utf8_lossy(&curl.stderr));
+    assert!(skyloom_gateway::tls(&certificate, &certificate).is_err(), "a certificate is no key");
+}
