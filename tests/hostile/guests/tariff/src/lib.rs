@@ -1,0 +1,20 @@
+//! A tariff that misbehaves as the sheet's currency says.
+
+use skyloom_sdk::tariff::rating::{Charge, Guest, Sheet, Span};
+
+struct Tariff;
+
+impl Guest for Tariff {
+    fn rate(_: Vec<Span>, sheet: Sheet) -> Result<Vec<Charge>, String> {
+        match sheet.currency.as_str() {
+            "loop" => loop {
+                std::hint::black_box(&sheet);
+            },
+            "trap" => std::process::abort(),
+            "refuse" => Err("no such currency".to_owned()),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+skyloom_sdk::tariff!(Tariff);
