@@ -190,6 +190,13 @@ impl Query {
         conn.optional(sql, &values, map).await
     }
 
+    /// One row a group, in the order of the id.
+    pub async fn groups<T>(self, conn: &mut Conn, by: &str, map: impl FnMut(Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        let sql = format!("{} GROUP BY {by} ORDER BY {}", self.select(), self.id);
+        let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
+        conn.all(sql, &values, map).await
+    }
+
     /// All rows in the order of the id.
     pub async fn rows<T>(self, conn: &mut Conn, map: impl FnMut(Row<'_>) -> Result<T>) -> Result<Vec<T>> {
         let sql = format!("{} ORDER BY {}", self.select(), self.id);

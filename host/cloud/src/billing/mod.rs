@@ -1,7 +1,12 @@
 //! What use costs: price sheets, the rating run, and what each project consumed.
 
+mod consumption;
 mod money;
+mod rating;
+mod run;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -11,6 +16,7 @@ use skyloom_store::Conn;
 
 use crate::Cloud;
 
+pub use rating::RatingReport;
 pub use settings::{Seed, SeedPrice, Settings};
 
 /// The area's own state.

@@ -31,9 +31,11 @@ impl Settings {
         Ok(())
     }
 
-    /// Length of a period in microseconds.
-    pub(crate) fn period(&self) -> i64 {
-        i64::from(self.period_minutes) * 60_000_000
+    /// The period that a time lies in. Half open.
+    pub(crate) fn period_of(&self, time: Timestamp) -> (Timestamp, Timestamp) {
+        let length = i64::from(self.period_minutes) * 60_000_000;
+        let start = time.0.div_euclid(length) * length;
+        (Timestamp(start), Timestamp(start.saturating_add(length)))
     }
 }
 

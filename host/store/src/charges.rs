@@ -1,0 +1,241 @@
+//! The ledger: which periods are rated, and what each span cost in each. Money is whole nano-units.
+
+use skyloom_model::{Error, Result, Timestamp};
+
+use crate::args;
+use crate::db::{Conn, Row};
+use crate::listing::Query;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeriodState {
+    /// Being rated, or was when its process ended.
+    Rating,
+    Rated,
+    /// The tariff failed; it waits for the operator or for another tariff.
+    Parked,
+}
+
+impl PeriodState {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rating => "rating",
+            Self::Rated => "rated",
+            Self::Parked => "parked",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        [Self::Rating, Self::Rated, Self::Parked]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| Error::internal(format!("a rating period's state is {text}")))
+    }
+}
+
+/// A stretch of time that is rated at once. Half open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Period {
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+    pub sheet_id: String,
+    pub state: PeriodState,
+    /// Grows with each attempt; a write of an older one changes nothing.
+    pub attempts: i64,
+    /// Of the tariff that rated it, or failed at it.
+    pub rule_digest: String,
+    /// Why it is parked; empty: it isn't.
+    pub error: String,
+    pub updated_at: Timestamp,
+}
+
+const PERIOD: &str = "started_at, ended_at, sheet_id, state, attempts, rule_digest, error, updated_at";
+
+fn period(row: Row<'_>) -> Result<Period> {
+    Ok(Period {
+        started_at: row.time(0)?,
+        ended_at: row.time(1)?,
+        sheet_id: row.text(2)?,
+        state: PeriodState::parse(row.text_ref(3)?)?,
+        attempts: row.int(4)?,
+        rule_digest: row.text(5)?,
+        error: row.text(6)?,
+        updated_at: row.time(7)?,
+    })
+}
+
+/// Those that share time with `start..end`, in order.
+pub async fn periods(conn: &mut Conn, start: Timestamp, end: Timestamp) -> Result<Vec<Period>> {
+    let sql = format!("SELECT {PERIOD} FROM rating_periods WHERE started_at < $2 AND ended_at > $1 ORDER BY started_at");
+    conn.all(sql, args![start, end], period).await
+}
+
+/// Those that are not rated, in order.
+pub async fn unrated(conn: &mut Conn) -> Result<Vec<Period>> {
+    let sql = format!("SELECT {PERIOD} FROM rating_periods WHERE state <> 'rated' ORDER BY started_at");
+    conn.all(sql, &[], period).await
+}
+
+/// The end of the last one.
+pub async fn last_end(conn: &mut Conn) -> Result<Option<Timestamp>> {
+    conn.optional("SELECT ended_at FROM rating_periods ORDER BY started_at DESC LIMIT 1", &[], |row| row.time(0)).await
+}
+
+/// A new period, to be rated. Another process may have written it already.
+pub async fn insert_period(
+    tx: &mut Conn,
+    start: Timestamp,
+    end: Timestamp,
+    sheet_id: &str,
+) -> Result<()> {
+    // Nobody has it in hand: as if its last touch lay far back.
+    tx.execute(
+        "INSERT INTO rating_periods (started_at, ended_at, sheet_id, state, attempts, rule_digest, error, updated_at) \
+         VALUES ($1, $2, $3, 'rating', 0, '', '', $4) ON CONFLICT (started_at) DO NOTHING",
+        args![start, end, sheet_id, Timestamp(0)],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes an unrated period that nobody touched since `stale`, and takes back what an attempt before wrote. Gives it with its
+/// new count of attempts; none: it is rated, or in another's hand.
+pub async fn claim(tx: &mut Conn, start: Timestamp, stale: Timestamp, now: Timestamp) -> Result<Option<Period>> {
+    let taken = tx
+        .execute(
+            "UPDATE rating_periods SET state = 'rating', attempts = attempts + 1, error = '', updated_at = $3 \
+             WHERE started_at = $1 AND (state = 'parked' OR (state = 'rating' AND updated_at < $2))",
+            args![start, stale, now],
+        )
+        .await?;
+    if taken == 0 {
+        return Ok(None);
+    }
+    tx.execute("DELETE FROM charges WHERE period_start = $1", args![start]).await?;
+    tx.optional(format!("SELECT {PERIOD} FROM rating_periods WHERE started_at = $1"), args![start], period).await
+}
+
+/// The period as it then is; gives false when another attempt has taken it meanwhile.
+pub async fn touch(tx: &mut Conn, period: &Period, now: Timestamp) -> Result<bool> {
+    let done = tx
+        .execute(
+            "UPDATE rating_periods SET state = $3, rule_digest = $4, error = $5, updated_at = $6 \
+             WHERE started_at = $1 AND attempts = $2",
+            args![
+                period.started_at,
+                period.attempts,
+                period.state.as_str(),
+                &period.rule_digest,
+                &period.error,
+                now,
+            ],
+        )
+        .await?;
+    Ok(done == 1)
+}
+
+/// What a span cost in a period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    pub span_id: String,
+    pub period_start: Timestamp,
+    pub sheet_id: String,
+    pub project_id: String,
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+    pub seconds: i64,
+    pub nano_unit_price: i64,
+    pub nano_amount: i64,
+    pub rule_digest: String,
+    pub created_at: Timestamp,
+}
+
+/// A span is charged once for a period and sheet: a second charge changes nothing.
+pub async fn insert(tx: &mut Conn, charge: &Charge) -> Result<()> {
+    tx.execute(
+        "INSERT INTO charges (span_id, period_start, sheet_id, project_id, started_at, ended_at, seconds, nano_unit_price, \
+         nano_amount, rule_digest, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         ON CONFLICT (span_id, period_start, sheet_id) DO NOTHING",
+        args![
+            &charge.span_id,
+            charge.period_start,
+            &charge.sheet_id,
+            &charge.project_id,
+            charge.started_at,
+            charge.ended_at,
+            charge.seconds,
+            charge.nano_unit_price,
+            charge.nano_amount,
+            &charge.rule_digest,
+            charge.created_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What one span cost over several periods at one price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub span_id: String,
+    pub project_id: String,
+    pub resource_kind: String,
+    pub resource_id: String,
+    pub meter: String,
+    pub class: String,
+    pub quantity: i64,
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+    pub seconds: i64,
+    pub nano_unit_price: i64,
+    pub nano_amount: i64,
+    /// Whether the span is still open.
+    pub open: bool,
+}
+
+/// Which charges: of the periods that begin in `start..end`.
+#[derive(Clone, Debug)]
+pub struct Select {
+    /// None: of every project.
+    pub project_id: Option<String>,
+    pub resource_id: Option<String>,
+    pub meter: Option<String>,
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+/// By span.
+pub async fn lines(conn: &mut Conn, select: &Select) -> Result<Vec<Line>> {
+    let mut query = Query::new(
+        "c.span_id, p.project_id, p.resource_kind, p.resource_id, p.meter, p.class, p.quantity, min(c.started_at), \
+         max(c.ended_at), CAST(sum(c.seconds) AS BIGINT), c.nano_unit_price, CAST(sum(c.nano_amount) AS BIGINT), p.ended_at",
+        "charges c JOIN spans p ON p.id = c.span_id",
+        "c.span_id",
+    );
+    query.and_text("c.project_id", select.project_id.as_deref());
+    query.and_text("p.resource_id", select.resource_id.as_deref());
+    query.and_text("p.meter", select.meter.as_deref());
+    query.and_int("c.period_start", ">=", Some(select.start.0));
+    query.and_int("c.period_start", "<", Some(select.end.0));
+    let group = "c.span_id, p.project_id, p.resource_kind, p.resource_id, p.meter, p.class, p.quantity, p.ended_at, \
+                 c.nano_unit_price";
+    query
+        .groups(conn, group, |row| {
+            Ok(Line {
+                span_id: row.text(0)?,
+                project_id: row.text(1)?,
+                resource_kind: row.text(2)?,
+                resource_id: row.text(3)?,
+                meter: row.text(4)?,
+                class: row.text(5)?,
+                quantity: row.int(6)?,
+                started_at: row.time(7)?,
+                ended_at: row.time(8)?,
+                seconds: row.int(9)?,
+                nano_unit_price: row.int(10)?,
+                nano_amount: row.int(11)?,
+                open: row.time(12)? == crate::metering::OPEN,
+            })
+        })
+        .await
+}
