@@ -61,6 +61,8 @@ impl Writer {
     pub async fn run(self, mut writes: mpsc::Receiver<Write>) {
         let mut batch = Vec::new();
         while writes.recv_many(&mut batch, self.batch).await > 0 {
+            // One order in every process, so that two of them can't wait for one another.
+            batch.sort_by(|one, other| one.run.operation.resource_id.cmp(&other.run.operation.resource_id));
             self.write(std::mem::take(&mut batch)).await;
             if self.faults.is_dead() {
                 return;
@@ -170,6 +172,9 @@ impl Writer {
     /// None: the lease is lost.
     async fn apply(&self, tx: &mut Conn, write: &Write, now: Timestamp) -> Result<Option<bool>> {
         let (run, saga) = (&*write.run, &*write.saga);
+        if tx.is_postgres() {
+            saga.hold(tx, run).await?;
+        }
         let lease = Lease { id: &run.operation.id, fence: run.operation.fence };
         match &write.change {
             Change::Done { step } => self.done(tx, run, saga, *step, now).await,
@@ -241,6 +246,9 @@ impl Writer {
             saga.record(tx, run, Event::Begun(step + 1), now).await?;
         } else {
             saga.record(tx, run, Event::Succeeded, now).await?;
+            if cancel {
+                saga.record(tx, run, Event::HandedOver, now).await?;
+            }
         }
         Ok(Some(cancel))
     }
@@ -276,6 +284,9 @@ impl Writer {
         if step == 0 {
             let event = error.map_or(Event::Cancelled, Event::Failed);
             saga.record(tx, run, event, now).await?;
+            if cancel {
+                saga.record(tx, run, Event::HandedOver, now).await?;
+            }
         }
         Ok(Some(cancel))
     }

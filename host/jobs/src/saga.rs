@@ -42,6 +42,7 @@ pub enum Outcome {
 /// What a log write says; the saga writes its own records in the same transaction.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
+    /// The first step's is written with the lease, where no row of the resource may be taken: that is the request's to do.
     Begun(usize),
     /// An error here makes the step fail: a step without outside effect does its work in this event.
     Done(usize),
@@ -53,6 +54,8 @@ pub enum Event<'a> {
     Failed(&'a Error),
     /// Cancelled, and everything is undone.
     Cancelled,
+    /// After one of the three above: another operation, which was waiting, has the resource now.
+    HandedOver,
     /// The operator must help; the resource stays locked.
     Stuck(&'a Error),
 }
@@ -71,6 +74,12 @@ pub trait Saga: Send + Sync {
 
     /// Undoes a step that may have run, wholly, partly or not at all: what isn't there is no error.
     async fn undo(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome>;
+
+    /// Takes the rows that requests take before they look at the operations of a resource, in the same order as they do. Only
+    /// where transactions run beside each other; without it a request and a log write could wait for one another.
+    async fn hold(&self, _tx: &mut Conn, _run: &Run) -> Result<()> {
+        Ok(())
+    }
 
     /// Writes what the event means for the resource, in the transaction of the log write.
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()>;

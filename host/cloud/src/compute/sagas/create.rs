@@ -150,12 +150,7 @@ impl Create {
     async fn cancelled(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         self.release(tx, run, now).await?;
-        let change = Change {
-            task_state: Some(Some(TaskState::Deleting)),
-            power_state: Some(PowerState::NoState),
-            node: Some(""),
-            ..Change::default()
-        };
+        let change = Change { power_state: Some(PowerState::NoState), node: Some(""), ..Change::default() };
         servers::change(tx, id, &change, now).await?;
         Ok(())
     }
@@ -209,6 +204,10 @@ impl Saga for Create {
         }
     }
 
+    async fn hold(&self, tx: &mut Conn, run: &Run) -> Result<()> {
+        servers::lock(tx, &run.operation.resource_id).await.map(drop)
+    }
+
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         match event {
@@ -218,6 +217,7 @@ impl Saga for Create {
             Event::Succeeded => self.launched(tx, run, now).await,
             Event::Failed(error) => self.failed(tx, run, error, now).await,
             Event::Cancelled => self.cancelled(tx, run, now).await,
+            Event::HandedOver => settle::task(tx, id, Some(TaskState::Deleting), now).await,
             Event::Stuck(error) => settle::stuck(tx, id, error, now).await,
             Event::Begun(_) | Event::Done(_) | Event::Unwinding(..) | Event::Undone(_) => Ok(()),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use skyloom_jobs::{Event, Outcome, Retry, Run, Saga, Step};
-use skyloom_model::{Result, TaskState, Timestamp};
+use skyloom_model::{Result, Timestamp};
 use skyloom_runtime::driver::Power;
 use skyloom_store::{Conn, operations_nodes, servers, volumes};
 
@@ -116,10 +116,13 @@ impl Saga for Delete {
         Ok(Outcome::Done)
     }
 
+    async fn hold(&self, tx: &mut Conn, run: &Run) -> Result<()> {
+        servers::lock(tx, &run.operation.resource_id).await.map(drop)
+    }
+
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         match event {
-            Event::Begun(POWER_OFF) => settle::task(tx, id, Some(TaskState::Deleting), now).await,
             Event::Done(POWER_OFF) => skyloom_store::metering::close_running(tx, id, now).await.map(drop),
             Event::Succeeded => {
                 let params: Params = run.params()?;
@@ -129,7 +132,7 @@ impl Saga for Delete {
             }
             Event::Failed(_) | Event::Cancelled => self.failed(tx, run, now).await,
             Event::Stuck(error) => settle::stuck(tx, id, error, now).await,
-            Event::Begun(_) | Event::Done(_) | Event::Unwinding(..) | Event::Undone(_) => Ok(()),
+            Event::Begun(_) | Event::Done(_) | Event::Unwinding(..) | Event::Undone(_) | Event::HandedOver => Ok(()),
         }
     }
 

@@ -104,13 +104,13 @@ impl PowerSaga {
         }
     }
 
-    async fn settle(&self, tx: &mut Conn, run: &Run, task: Option<TaskState>, now: Timestamp) -> Result<()> {
+    async fn settle(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         let seen = run.kept::<Platform>().and_then(|platform| platform.seen());
         if let (Some(server), Some(power)) = (servers::lock(tx, id).await?, seen) {
-            settle::settle(tx, &server, power, now).await?;
+            return settle::settle(tx, &server, power, now).await;
         }
-        settle::task(tx, id, task, now).await
+        settle::task(tx, id, None, now).await
     }
 }
 
@@ -161,10 +161,14 @@ impl Saga for PowerSaga {
         Ok(Outcome::Done)
     }
 
+    async fn hold(&self, tx: &mut Conn, run: &Run) -> Result<()> {
+        servers::lock(tx, &run.operation.resource_id).await.map(drop)
+    }
+
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {
         match event {
-            Event::Succeeded | Event::Failed(_) => self.settle(tx, run, None, now).await,
-            Event::Cancelled => self.settle(tx, run, Some(TaskState::Deleting), now).await,
+            Event::Succeeded | Event::Failed(_) | Event::Cancelled => self.settle(tx, run, now).await,
+            Event::HandedOver => settle::task(tx, &run.operation.resource_id, Some(TaskState::Deleting), now).await,
             Event::Stuck(error) => settle::stuck(tx, &run.operation.resource_id, error, now).await,
             Event::Begun(_) | Event::Done(_) | Event::Unwinding(..) | Event::Undone(_) => Ok(()),
         }

@@ -1,0 +1,257 @@
+//! A cloud over a fresh database and the test's hypervisor, whose engine can die and be started again.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use skyloom_cloud::compute::{NodeSettings, sagas};
+use skyloom_cloud::{Cloud, Seed, Settings};
+use skyloom_jobs::faults::{self, Faults};
+use skyloom_jobs::{Engine, Operation, State};
+use skyloom_model::{Caller, Error, Named, Placed, Scope, VmState};
+use skyloom_runtime::api::ComputeApi;
+use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::context::{CallContext, SecretVault};
+use skyloom_runtime::driver::Driver;
+use skyloom_store::testing::TestDatabase;
+use skyloom_store::{Db, args, operations, servers};
+
+use crate::world::World;
+
+/// Longer than anything here takes; a wait that reaches it has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Fixture {
+    pub name: &'static str,
+    pub db: Db,
+    pub cloud: Cloud,
+    pub world: Arc<World>,
+    pub engine: Mutex<Option<Engine>>,
+    caller: Arc<Caller>,
+    image_id: String,
+    _database: TestDatabase,
+    _folder: tempfile::TempDir,
+}
+
+fn named(id: &str) -> Named {
+    Named { id: id.to_owned(), name: id.to_owned() }
+}
+
+/// The engine's times in these tests. A lost reply costs one `call_timeout`; it is long enough for a busy machine.
+pub fn times() -> skyloom_jobs::Settings {
+    skyloom_jobs::Settings { call_timeout: Duration::from_millis(300), ..skyloom_jobs::Settings::quick() }
+}
+
+impl Fixture {
+    pub async fn new(database: TestDatabase) -> Arc<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.images.folder = folder.path().join("images");
+        for quota in ["servers", "vcpus", "memory-mib", "volumes", "volume-gib", "ports"] {
+            settings.compute.quotas.insert(quota.to_owned(), -1);
+        }
+        settings.compute.times.soft_stop = Duration::from_millis(40);
+        let cloud = Cloud::new(database.db.clone(), settings).unwrap();
+        cloud.seed(&Seed::default()).await.unwrap();
+        let world = Arc::new(World::default());
+        let node: NodeSettings = serde_json::from_value(serde_json::json!({
+            "name": "node-1", "driver": "world", "zone": "zone-1", "platform-networks": { "*": "default" },
+        }))
+        .unwrap();
+        cloud.attach_node(node, world.clone() as Arc<dyn Driver>).await.unwrap();
+        let mut conn = database.db.read().await.unwrap();
+        let project = "SELECT id FROM projects WHERE name = 'admin'";
+        let project = conn.one(project, &[], |row| row.text(0)).await.unwrap();
+        let image_id = conn.one("SELECT id FROM images", &[], |row| row.text(0)).await.unwrap();
+        drop(conn);
+        let placed = |id: &str| Placed { id: id.to_owned(), name: id.to_owned(), domain: named("default") };
+        let caller = Caller {
+            user: placed("tester"),
+            scope: Scope::Project(placed(&project)),
+            roles: vec![named("admin")],
+            admin: true,
+        };
+        let fixture = Arc::new(Self {
+            name: database.name,
+            db: database.db.clone(),
+            cloud,
+            world,
+            engine: Mutex::default(),
+            caller: Arc::new(caller),
+            image_id,
+            _database: database,
+            _folder: folder,
+        });
+        let weak = Arc::downgrade(&fixture);
+        fixture.cloud.set_waker(move || {
+            if let Some(engine) = weak.upgrade().and_then(|fixture| fixture.engine.lock().unwrap().clone()) {
+                engine.wake();
+            }
+        });
+        fixture
+    }
+
+    /// Starts an engine with these faults; the one before it is dead already.
+    pub async fn start(&self, faults: faults::Settings) -> Engine {
+        let faults = Arc::new(Faults::in_process(faults));
+        let engine = Engine::new(self.db.clone(), times(), faults.clone());
+        engine.start(sagas::all(&self.cloud, faults)).await.unwrap();
+        *self.engine.lock().unwrap() = Some(engine.clone());
+        engine
+    }
+
+    /// The engine dies as a killed process does: nothing is given back.
+    pub fn kill(&self) {
+        if let Some(engine) = self.engine.lock().unwrap().take() {
+            engine.abort();
+        }
+    }
+
+    pub fn context(&self) -> Arc<CallContext> {
+        Arc::new(CallContext {
+            caller: Some(self.caller.clone()),
+            request_id: "req-test".into(),
+            personality: "test".into(),
+            secrets: SecretVault::new(),
+            client: None,
+        })
+    }
+
+    pub async fn create(&self, on_failure: wit::OnFailure) -> (String, String) {
+        let create = wit::ServerCreate {
+            names: vec!["guest".to_owned()],
+            min_count: 1,
+            description: None,
+            flavor_id: "1".to_owned(),
+            image_id: Some(self.image_id.clone()),
+            key_name: None,
+            zone: None,
+            node: None,
+            hostname: None,
+            networks: wit::NetworkChoice::Automatic,
+            security_groups: Vec::new(),
+            root_volume: None,
+            data_volumes: vec![wit::VolumeRequest { size_gib: 2, volume_type: None, delete_on_termination: true }],
+            public_address: None,
+            user_data: None,
+            config_drive: false,
+            admin_password: None,
+            metadata: Vec::new(),
+            tags: Vec::new(),
+            access_ipv4: String::new(),
+            access_ipv6: String::new(),
+            on_failure,
+            dry_run: false,
+            as_batch: false,
+            attributes: "{}".to_owned(),
+        };
+        let made = self.cloud.create_servers(&self.context(), create).await.expect("the creation is accepted");
+        (made.server_ids[0].clone(), made.operation_id)
+    }
+
+    /// Asks for an operation of this kind on the server; gives its id.
+    pub async fn ask(&self, kind: Kind, server_id: &str) -> String {
+        let (ids, context) = (vec![server_id.to_owned()], self.context());
+        let change = match kind {
+            Kind::Create => unreachable!("a creation has no server yet"),
+            Kind::Delete => {
+                let options = wit::DeleteOptions { delete_volumes: false, delete_public_addresses: None };
+                return self.cloud.delete_servers(&context, ids, options, false, true).await.expect("accepted");
+            }
+            Kind::Start => wit::PowerChange::Start,
+            Kind::Stop { hard } => wit::PowerChange::Stop(hard),
+            Kind::Reboot { hard } => wit::PowerChange::Reboot(hard),
+        };
+        self.cloud.change_power(&context, ids, change, false, true).await.expect("accepted")
+    }
+
+    pub async fn operation(&self, id: &str) -> Operation {
+        operations::get(&mut self.db.read().await.unwrap(), id).await.unwrap().expect("the operation")
+    }
+
+    /// Waits until the operation has ended or is stuck, or the engine is dead (none).
+    pub async fn rest(&self, id: &str) -> Option<Operation> {
+        let engine = self.engine.lock().unwrap().clone();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let operation = self.operation(id).await;
+            if operation.state.ended() || operation.state == State::Stuck {
+                return Some(operation);
+            }
+            if engine.as_ref().is_some_and(|engine| engine.faults().is_dead()) {
+                return None;
+            }
+            assert!(Instant::now() < end, "{}: {} never came to rest: {operation:?}", self.name, operation.kind);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits until the world was called for this step.
+    pub async fn called(&self, operation: &str, step: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.world.called(operation, step) {
+            assert!(Instant::now() < end, "{}: step {step} was never called", self.name);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    pub async fn server(&self, id: &str) -> Option<servers::Server> {
+        let found = servers::get(&mut self.db.read().await.unwrap(), id, None).await.unwrap();
+        found.map(|full| full.server)
+    }
+
+    /// A server in the state from which this kind of operation begins, made by an engine without faults.
+    pub async fn prepare(&self, kind: Kind) -> String {
+        self.start(faults::Settings::default()).await;
+        let (id, operation) = self.create(wit::OnFailure::Keep).await;
+        assert_eq!(self.rest(&operation).await.unwrap().state, State::Succeeded);
+        if kind == Kind::Start {
+            let operation = self.ask(Kind::Stop { hard: true }, &id).await;
+            assert_eq!(self.rest(&operation).await.unwrap().state, State::Succeeded);
+            assert_eq!(self.server(&id).await.unwrap().vm_state, VmState::Stopped);
+        }
+        self.kill();
+        id
+    }
+
+    /// A sum over the records.
+    pub async fn count(&self, sql: &str, id: &str) -> i64 {
+        self.db.read().await.unwrap().one(sql, args![id], |row| row.int(0)).await.unwrap()
+    }
+}
+
+/// The kinds of operations; what the saga's table doesn't say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Create,
+    Delete,
+    Start,
+    Stop { hard: bool },
+    Reboot { hard: bool },
+}
+
+impl Kind {
+    pub const ALL: &'static [Kind] = &[
+        Kind::Create,
+        Kind::Delete,
+        Kind::Start,
+        Kind::Stop { hard: true },
+        Kind::Stop { hard: false },
+        Kind::Reboot { hard: true },
+        Kind::Reboot { hard: false },
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "server.create",
+            Self::Delete => "server.delete",
+            Self::Start => "server.start",
+            Self::Stop { .. } => "server.stop",
+            Self::Reboot { .. } => "server.reboot",
+        }
+    }
+}
+
+/// For messages.
+pub fn told(error: Option<&Error>) -> String {
+    error.map_or_else(|| "no error".to_owned(), Error::for_log)
+}

@@ -1,0 +1,7 @@
+//! Every step of every operation on servers, each fault: afterwards the hypervisor's world and the records agree.
+
+mod check;
+mod fixture;
+mod points;
+mod walk;
+mod world;

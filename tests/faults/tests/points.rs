@@ -1,0 +1,233 @@
+//! Every point of every saga, taken from the sagas' own tables.
+
+use std::sync::Arc;
+
+use skyloom_cloud::compute::sagas;
+use skyloom_jobs::faults::{Failure, Faults, Moment, Settings};
+use skyloom_jobs::{Saga, State, Step};
+use skyloom_model::ErrorCode;
+use skyloom_store::testing;
+
+use crate::check;
+use crate::fixture::{Fixture, Kind};
+use crate::walk::{clear, crash, fault, run};
+
+const FAILURES: [Failure; 4] = [Failure::FailBefore, Failure::FailAfter, Failure::LoseReply, Failure::Repeat];
+const MOMENTS: [Moment; 2] = [Moment::Before, Moment::After];
+/// More writes than any operation makes, its retries included.
+const MOST_WRITES: u32 = 60;
+
+/// The steps of a kind that call the platform.
+fn steps(fixture: &Fixture, kind: Kind) -> Vec<Step> {
+    let all: Vec<Arc<dyn Saga>> = sagas::all(&fixture.cloud, Arc::new(Faults::default()));
+    let saga = all.iter().find(|saga| saga.kind() == kind.name()).expect("a saga of this kind");
+    saga.steps().iter().filter(|step| step.name != "place").copied().collect()
+}
+
+async fn sqlite() -> Arc<Fixture> {
+    Fixture::new(testing::sqlite().await).await
+}
+
+/// One failure of a call is survived; one that stays makes the operation fail, and nothing is left between.
+async fn driver_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32 {
+    let mut points = 0;
+    for step in steps(fixture, kind) {
+        for &failure in wanted {
+            let case = format!("{kind:?} {} {failure:?} once", step.name);
+            let faults = Settings { driver: vec![fault(kind, step.name, failure, Some(1))], crash: Vec::new() };
+            let rest = run(fixture, kind, faults, true, &case).await;
+            assert_eq!(rest.operation.state, State::Succeeded, "{case}: {:?}", rest.operation.error);
+            let case = format!("{kind:?} {} {failure:?} always", step.name);
+            let faults = Settings { driver: vec![fault(kind, step.name, failure, None)], crash: Vec::new() };
+            let rest = run(fixture, kind, faults, points % 2 == 0, &case).await;
+            // Repeated calls harm nobody; and after the point of no return the operator's retry brings it to its end.
+            let ends_well = failure == Failure::Repeat || step.no_return;
+            let expected = if ends_well { State::Succeeded } else { State::Failed };
+            assert_eq!(rest.operation.state, expected, "{case}: {:?}", rest.operation.error);
+            points += 2;
+        }
+    }
+    points
+}
+
+/// A step that fails for good makes the steps before it unwind; each undo fails once in every way.
+async fn undo_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32 {
+    let mut points = 0;
+    let steps = steps(fixture, kind);
+    for (failing, step) in steps.iter().enumerate().filter(|(_, step)| !step.no_return) {
+        for undone in &steps[..=failing] {
+            for &failure in wanted {
+                let case = format!("{kind:?} {} fails, undo of {} {failure:?}", step.name, undone.name);
+                let driver = vec![
+                    fault(kind, step.name, Failure::FailAfter, None),
+                    fault(kind, &format!("{}/undo", undone.name), failure, Some(1)),
+                ];
+                let faults = Settings { driver, crash: Vec::new() };
+                let rest = run(fixture, kind, faults, points % 2 == 0, &case).await;
+                assert_eq!(rest.operation.state, State::Failed, "{case}: {:?}", rest.operation.error);
+                points += 1;
+            }
+        }
+    }
+    points
+}
+
+/// The engine dies before or after each write, forwards and, with a step that fails, backwards.
+async fn crashes(fixture: &Fixture, kind: Kind, failing: Option<&str>) -> u32 {
+    let mut points = 0;
+    for write in 0..MOST_WRITES {
+        let mut came = false;
+        for moment in MOMENTS {
+            let case = format!("{kind:?} dies {moment:?} write {write}, failing {failing:?}");
+            let driver = failing.map(|step| fault(kind, step, Failure::FailAfter, None)).into_iter().collect();
+            let faults = Settings { driver, crash: vec![crash(kind, write, moment)] };
+            let rest = run(fixture, kind, faults, write % 2 == 0, &case).await;
+            let expected = if failing.is_some() { State::Failed } else { State::Succeeded };
+            assert_eq!(rest.operation.state, expected, "{case}: {:?}", rest.operation.error);
+            came |= rest.crashed;
+            points += u32::from(rest.crashed);
+        }
+        if !came {
+            assert!(write > 1, "{kind:?}: the crash never came");
+            return points;
+        }
+    }
+    panic!("{kind:?} makes more than {MOST_WRITES} writes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_fails_in_every_way_at_every_step() {
+    let fixture = sqlite().await;
+    let mut points = 0;
+    for &kind in Kind::ALL {
+        points += driver_faults(&fixture, kind, &FAILURES).await;
+    }
+    check::everything(&fixture).await;
+    println!("driver faults: {points} points");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_undo_fails_in_every_way_at_every_step() {
+    let fixture = sqlite().await;
+    let mut points = 0;
+    for &kind in Kind::ALL {
+        points += undo_faults(&fixture, kind, &FAILURES).await;
+    }
+    check::everything(&fixture).await;
+    println!("undo faults: {points} points");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_dies_at_every_write() {
+    let fixture = sqlite().await;
+    let mut points = 0;
+    for &kind in Kind::ALL {
+        points += crashes(&fixture, kind, None).await;
+        for step in steps(&fixture, kind).iter().filter(|step| !step.no_return) {
+            points += crashes(&fixture, kind, Some(step.name)).await;
+        }
+    }
+    check::everything(&fixture).await;
+    println!("crashes: {points} points");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_comes_during_every_step() {
+    let fixture = sqlite().await;
+    for &kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Delete) {
+        for step in steps(&fixture, kind) {
+            during(&fixture, kind, step.name).await;
+        }
+    }
+    check::everything(&fixture).await;
+}
+
+/// The step hangs; a delete cancels it and goes after the unwinding; a second delete joins the first one.
+async fn during(fixture: &Fixture, kind: Kind, step: &str) {
+    let case = format!("delete during {kind:?} {step}");
+    let prepared = if kind == Kind::Create { None } else { Some(fixture.prepare(kind).await) };
+    fixture.start(Settings::default()).await;
+    fixture.world.hold(step);
+    let (server, operation) = match prepared {
+        Some(server) => {
+            let operation = fixture.ask(kind, &server).await;
+            (server, operation)
+        }
+        None => fixture.create(skyloom_runtime::bindings::cloud::compute::OnFailure::Keep).await,
+    };
+    fixture.called(&operation, step).await;
+    let delete = fixture.ask(Kind::Delete, &server).await;
+    assert_eq!(fixture.ask(Kind::Delete, &server).await, delete, "{case}: the second one joins");
+    let cancelled = fixture.rest(&operation).await.unwrap();
+    assert_eq!(cancelled.state, State::Cancelled, "{case}: {:?}", cancelled.error);
+    fixture.world.let_go();
+    let deleted = fixture.rest(&delete).await.unwrap();
+    assert_eq!(deleted.state, State::Succeeded, "{case}: {:?}", deleted.error);
+    check::server(fixture, &server, &case).await;
+    fixture.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_no_node_can_hold_fails_and_leaves_nothing() {
+    let fixture = sqlite().await;
+    let sql = "UPDATE nodes SET memory_mib = 100";
+    let mut tx = fixture.db.begin().await.unwrap();
+    tx.execute(sql, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    fixture.start(Settings::default()).await;
+    let (server, operation) = fixture.create(skyloom_runtime::bindings::cloud::compute::OnFailure::Keep).await;
+    let failed = fixture.rest(&operation).await.unwrap();
+    assert_eq!(failed.error.map(|error| error.code), Some(ErrorCode::NoCapacity));
+    check::server(&fixture, &server, "no capacity").await;
+    let fault = fixture.server(&server).await.unwrap().fault.expect("people are told why");
+    assert!(fault.message.contains("No compute node"), "{}", fault.message);
+    clear(&fixture, &server, "no capacity").await;
+    check::everything(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_ignores_the_power_button_is_switched_off() {
+    let fixture = sqlite().await;
+    let kind = Kind::Stop { hard: false };
+    let server = fixture.prepare(kind).await;
+    // Pending for ever while it is asked: the deadline passes, the plug is pulled under the same name, which is held too.
+    fixture.world.hold("stop");
+    fixture.start(Settings::default()).await;
+    let operation = fixture.ask(kind, &server).await;
+    fixture.called(&operation, "stop").await;
+    let began = std::time::Instant::now();
+    while began.elapsed() < std::time::Duration::from_millis(60) {
+        tokio::task::yield_now().await;
+    }
+    fixture.world.let_go();
+    assert_eq!(fixture.rest(&operation).await.unwrap().state, State::Succeeded);
+    check::server(&fixture, &server, "soft stop").await;
+    clear(&fixture, &server, "soft stop").await;
+    check::everything(&fixture).await;
+}
+
+/// Each kind of fault once on the other database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_kind_of_fault_on_postgresql() {
+    let Some(database) = testing::postgres().await else { return };
+    let fixture = Fixture::new(database).await;
+    for &kind in &[Kind::Create, Kind::Delete, Kind::Start, Kind::Stop { hard: false }, Kind::Reboot { hard: true }] {
+        let first = steps(&fixture, kind)[0];
+        for failure in FAILURES {
+            let case = format!("{kind:?} {} {failure:?}", first.name);
+            let faults = Settings { driver: vec![fault(kind, first.name, failure, Some(1))], crash: Vec::new() };
+            let rest = run(&fixture, kind, faults, true, &case).await;
+            assert_eq!(rest.operation.state, State::Succeeded, "{case}");
+        }
+        for moment in MOMENTS {
+            let case = format!("{kind:?} dies {moment:?} write 1");
+            let faults = Settings { driver: Vec::new(), crash: vec![crash(kind, 1, moment)] };
+            let rest = run(&fixture, kind, faults, true, &case).await;
+            assert!(rest.crashed, "{case}");
+            assert_eq!(rest.operation.state, State::Succeeded, "{case}");
+        }
+    }
+    undo_faults(&fixture, Kind::Create, &[Failure::FailAfter]).await;
+    during(&fixture, Kind::Create, "define").await;
+    check::everything(&fixture).await;
+}

@@ -1,0 +1,72 @@
+//! One operation with its faults, to its rest; then the comparison.
+
+use skyloom_jobs::faults::{Crash, DriverFault, Failure, Moment, Settings};
+use skyloom_jobs::{Operation, State};
+use skyloom_runtime::bindings::cloud::compute::OnFailure;
+
+use crate::check;
+use crate::fixture::{Fixture, Kind, told};
+
+/// How an operation came to rest.
+pub struct Rest {
+    pub operation: Operation,
+    /// Whether the armed crash came.
+    pub crashed: bool,
+}
+
+pub fn fault(kind: Kind, step: &str, failure: Failure, times: Option<u32>) -> DriverFault {
+    DriverFault { operation: Some(kind.name().to_owned()), step: step.to_owned(), failure, times }
+}
+
+pub fn crash(kind: Kind, write: u32, moment: Moment) -> Crash {
+    Crash { operation: kind.name().to_owned(), write, moment }
+}
+
+/// Runs one operation under the faults, compares, and clears the server away. A stuck operation is retried by the operator
+/// once the faults are over.
+pub async fn run(fixture: &Fixture, kind: Kind, faults: Settings, keep: bool, case: &str) -> Rest {
+    // After a crash the same driver faults stand again: the platform's trouble doesn't end with our process.
+    let again = Settings { crash: Vec::new(), driver: faults.driver.clone() };
+    let prepared = if kind == Kind::Create { None } else { Some(fixture.prepare(kind).await) };
+    fixture.start(faults).await;
+    let (server, operation) = match prepared {
+        Some(server) => {
+            let operation = fixture.ask(kind, &server).await;
+            (server, operation)
+        }
+        None => fixture.create(if keep { OnFailure::Keep } else { OnFailure::Remove }).await,
+    };
+    let rested = fixture.rest(&operation).await;
+    let crashed = fixture.engine.lock().unwrap().as_ref().is_some_and(|engine| engine.faults().is_dead());
+    let mut operation = match rested {
+        Some(operation) if !crashed => operation,
+        _ => {
+            fixture.kill();
+            fixture.start(again).await;
+            fixture.rest(&operation).await.expect("no crash is armed any more")
+        }
+    };
+    if operation.state == State::Stuck {
+        fixture.kill();
+        let engine = fixture.start(Settings::default()).await;
+        engine.retry(&operation.id).await.expect("a stuck operation can be retried");
+        operation = fixture.rest(&operation.id).await.expect("no crash is armed any more");
+        assert!(operation.state.ended(), "{case}: still stuck: {}", told(operation.error.as_ref()));
+    }
+    check::server(fixture, &server, case).await;
+    clear(fixture, &server, case).await;
+    Rest { operation, crashed }
+}
+
+/// Deletes the server without faults and compares again.
+pub async fn clear(fixture: &Fixture, server: &str, case: &str) {
+    fixture.kill();
+    if fixture.server(server).await.is_some_and(|server| !server.deleted) {
+        fixture.start(Settings::default()).await;
+        let operation = fixture.ask(Kind::Delete, server).await;
+        let deleted = fixture.rest(&operation).await.expect("no crash is armed");
+        assert_eq!(deleted.state, State::Succeeded, "{case}: {}", told(deleted.error.as_ref()));
+        check::server(fixture, server, &format!("{case}, deleted")).await;
+        fixture.kill();
+    }
+}

@@ -1,0 +1,185 @@
+//! A hypervisor of the test's own. It survives the engine's deaths, as a real one would.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use skyloom_model::{Error, ErrorCode, Result};
+use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Power, Progress, StepKey, StopMode};
+
+/// One server's part of the world.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    pub disks: BTreeSet<String>,
+    /// The operation that defined it.
+    pub defined: Option<String>,
+    pub running: bool,
+    /// How often it changed from off to on: a boot too many is a loss of the guest's work.
+    pub boots: u32,
+}
+
+#[derive(Default)]
+pub struct World {
+    machines: Mutex<BTreeMap<String, Machine>>,
+    /// Steps that stay pending until they are let go.
+    held: Mutex<BTreeSet<String>>,
+    calls: Mutex<Vec<String>>,
+}
+
+fn failure(code: ErrorCode, text: &str) -> Error {
+    Error::new(code, text)
+}
+
+impl World {
+    pub fn machines(&self) -> MutexGuard<'_, BTreeMap<String, Machine>> {
+        self.machines.lock().unwrap()
+    }
+
+    pub fn machine(&self, server_id: &str) -> Option<Machine> {
+        self.machines().get(server_id).cloned()
+    }
+
+    pub fn hold(&self, step: &str) {
+        self.held.lock().unwrap().insert(step.to_owned());
+    }
+
+    pub fn let_go(&self) {
+        self.held.lock().unwrap().clear();
+    }
+
+    /// Whether the step was called for the operation.
+    pub fn called(&self, operation: &str, step: &str) -> bool {
+        self.calls.lock().unwrap().contains(&format!("{operation} {step}"))
+    }
+
+    /// Notes the call; changes the machine; one that holds nothing any more is gone. The first reply is `pending`, so that
+    /// every step is polled too.
+    fn change(
+        &self,
+        key: &StepKey,
+        server_id: &str,
+        apply: impl FnOnce(&mut Machine) -> Result<()>,
+    ) -> Result<Progress> {
+        self.calls.lock().unwrap().push(format!("{} {}", key.operation, key.step));
+        let mut machines = self.machines();
+        let mut machine = machines.get(server_id).cloned().unwrap_or_default();
+        let before = machine.clone();
+        apply(&mut machine)?;
+        let changed = machine != before;
+        if machine.disks.is_empty() && machine.defined.is_none() {
+            machines.remove(server_id);
+        } else {
+            machines.insert(server_id.to_owned(), machine);
+        }
+        let held = self.held.lock().unwrap().contains(&key.step);
+        Ok(if changed || held { Progress::Pending("more".to_owned()) } else { Progress::Done })
+    }
+}
+
+fn domain(server_id: &str, machine: &Machine) -> Domain {
+    Domain {
+        server_id: server_id.to_owned(),
+        power: if machine.running { Power::Running } else { Power::Stopped },
+        operation: machine.defined.clone().unwrap_or_default(),
+        disks: machine.disks.iter().cloned().collect(),
+    }
+}
+
+#[async_trait]
+impl Driver for World {
+    async fn create_disks(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress> {
+        self.change(key, &spec.server_id, |machine| {
+            machine.disks.extend(spec.disks.iter().map(|disk| disk.id.clone()));
+            Ok(())
+        })
+    }
+
+    async fn delete_disks(&self, key: &StepKey, server_id: &str, disks: &[String]) -> Result<Progress> {
+        self.change(key, server_id, |machine| {
+            if machine.defined.is_some() {
+                return Err(failure(ErrorCode::DriverFailed, "the disks are in use by a domain"));
+            }
+            machine.disks.retain(|disk| !disks.contains(disk));
+            Ok(())
+        })
+    }
+
+    async fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress> {
+        self.change(key, &spec.server_id, |machine| {
+            if spec.disks.iter().any(|disk| !machine.disks.contains(&disk.id)) {
+                return Err(failure(ErrorCode::DriverFailed, "a disk isn't there"));
+            }
+            if machine.defined.as_ref().is_some_and(|by| *by != key.operation) {
+                return Err(failure(ErrorCode::AlreadyExists, "another operation has defined it"));
+            }
+            machine.defined = Some(key.operation.clone());
+            Ok(())
+        })
+    }
+
+    async fn undefine(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
+        self.change(key, server_id, |machine| {
+            machine.running = false;
+            machine.defined = None;
+            Ok(())
+        })
+    }
+
+    async fn start(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
+        self.change(key, server_id, |machine| {
+            if machine.defined.is_none() {
+                return Err(failure(ErrorCode::NotFound, "there is no such domain"));
+            }
+            if !machine.running {
+                machine.running = true;
+                machine.boots += 1;
+            }
+            Ok(())
+        })
+    }
+
+    async fn stop(&self, key: &StepKey, server_id: &str, mode: StopMode) -> Result<Progress> {
+        let _ = mode;
+        self.change(key, server_id, |machine| {
+            if machine.defined.is_none() {
+                return Err(failure(ErrorCode::NotFound, "there is no such domain"));
+            }
+            machine.running = false;
+            Ok(())
+        })
+    }
+
+    async fn poll(&self, key: &StepKey, _server_id: &str, _token: &str) -> Result<Progress> {
+        let held = self.held.lock().unwrap().contains(&key.step);
+        Ok(if held { Progress::Pending("more".to_owned()) } else { Progress::Done })
+    }
+
+    async fn inspect(&self, server_id: &str) -> Result<Option<Domain>> {
+        // Disks alone are no domain that could run.
+        Ok(self.machine(server_id).map(|machine| domain(server_id, &machine)))
+    }
+
+    async fn capacity(&self) -> Result<NodeCapacity> {
+        Ok(NodeCapacity {
+            vcpus: 1000,
+            memory_mib: 1_000_000,
+            disk_gib: 100_000,
+            hypervisor: "world".to_owned(),
+            hypervisor_version: 1,
+        })
+    }
+
+    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>> {
+        let machines = self.machines();
+        let later = machines.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
+        Ok(later.take(limit as usize).map(|(id, machine)| domain(id, machine)).collect())
+    }
+
+    async fn console_output(&self, _server_id: &str, _max_bytes: u32) -> Result<String> {
+        Ok(String::new())
+    }
+
+    fn digest(&self) -> &'static str {
+        "sha256:world"
+    }
+}
