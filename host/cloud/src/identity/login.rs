@@ -32,8 +32,8 @@ struct Proven {
     default_project_id: Option<String>,
     methods: Vec<String>,
     parent_audit_id: Option<String>,
-    /// A token that is made from a token lasts no longer.
-    expires_at: Timestamp,
+    /// Of the token that it was made from: the new one lasts no longer.
+    expires_at: Option<Timestamp>,
 }
 
 impl Cloud {
@@ -52,8 +52,6 @@ impl Cloud {
         if login.methods.is_empty() || !login.methods.iter().all(known) {
             return Err(refused());
         }
-        let now = Timestamp::now();
-        let lifetime = Duration::from_secs(u64::from(self.identity().settings.token_lifetime_seconds));
         let mut proven = None;
         if has("password") {
             let part = login.password.as_ref().ok_or_else(|| missing("password"))?;
@@ -65,12 +63,12 @@ impl Cloud {
                 default_project_id: found.default_project_id,
                 methods: vec!["password".to_owned()],
                 parent_audit_id: None,
-                expires_at: now.plus(lifetime),
+                expires_at: None,
             });
         }
         if has("token") {
             let part = login.token.as_ref().ok_or_else(|| missing("token"))?;
-            proven = Some(self.check_token(context, part, proven, now).await?);
+            proven = Some(self.check_token(context, part, proven).await?);
         }
         proven.ok_or_else(refused)
     }
@@ -110,15 +108,10 @@ impl Cloud {
         Err(refused())
     }
 
-    async fn check_token(
-        &self,
-        context: &CallContext,
-        handle: &str,
-        before: Option<Proven>,
-        now: Timestamp,
-    ) -> Result<Proven> {
+    async fn check_token(&self, context: &CallContext, handle: &str, before: Option<Proven>) -> Result<Proven> {
         let token = context.secret("token", handle)?;
         let mut conn = self.db().read().await?;
+        let now = Timestamp::now();
         let session = tokens::session(&mut conn, &sessions::hash(&token), now).await?.ok_or_else(refused)?;
         if before.as_ref().is_some_and(|proven| proven.user_id != session.user.id) {
             return Err(refused());
@@ -135,7 +128,7 @@ impl Cloud {
             default_project_id: user.default_project_id,
             methods,
             parent_audit_id: session.audit_ids.into_iter().next(),
-            expires_at: session.expires_at,
+            expires_at: Some(session.expires_at),
         })
     }
 
@@ -165,6 +158,7 @@ impl Cloud {
     /// Whether scope and user are enabled and a role is there, the token's own session tells, in the same transaction.
     async fn issue(&self, proven: &Proven, scopes: Vec<Option<Target>>) -> Result<(String, Session)> {
         let now = Timestamp::now();
+        let lifetime = Duration::from_secs(u64::from(self.identity().settings.token_lifetime_seconds));
         let token = sessions::new_token()?;
         let hash = sessions::hash(&token);
         let mut tx = self.db().begin().await?;
@@ -177,7 +171,7 @@ impl Cloud {
                 audit_id: sessions::new_audit_id()?,
                 parent_audit_id: proven.parent_audit_id.clone(),
                 issued_at: now,
-                expires_at: proven.expires_at,
+                expires_at: proven.expires_at.unwrap_or_else(|| now.plus(lifetime)),
             };
             if let Some(session) = try_issue(&mut tx, &issue).await? {
                 tokens::sweep(&mut tx, now.minus(KEPT_AFTER_END), SWEPT_AT_ONCE).await?;

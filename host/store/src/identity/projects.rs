@@ -18,7 +18,13 @@ pub struct Project {
 
 /// What keeps a project alive: what it is called, and a query that counts it for the project `$1`. Each area with rows that
 /// belong to projects adds its own.
-const OWNED: &[(&str, &str)] = &[];
+const OWNED: &[(&str, &str)] = &[
+    ("servers", "SELECT count(*) FROM servers WHERE project_id = $1 AND deleted = 0"),
+    ("volumes", "SELECT count(*) FROM volumes WHERE project_id = $1"),
+    ("images", "SELECT count(*) FROM images WHERE owner = $1"),
+    ("ports", "SELECT count(*) FROM ports WHERE project_id = $1"),
+    ("networks", "SELECT count(*) FROM networks WHERE project_id = $1"),
+];
 
 const COLUMNS: &str = "p.id, p.domain_id, p.name, p.description, p.enabled, p.parent_id, p.tags";
 
