@@ -1,0 +1,198 @@
+//! Glance's refusals, and its status for every code of the core.
+//!
+//! Upstream raises web exceptions that are written as the client accepts them: `text/html` before `application/json`, plain
+//! text for a client that says nothing. JSON then is `{"message", "code": "404 Not Found", "title"}`, where the message ends
+//! with the `<br />` of the common template. That form is kept, because clients take it apart.
+
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::{Body, Error, ErrorCode, Request, Response, key, respond};
+
+/// A refusal on its way to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub status: u16,
+    pub message: String,
+}
+
+impl Fault {
+    pub fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, message)
+    }
+
+    /// What a JSON schema found in the body.
+    pub fn schema(message: &str) -> Self {
+        Self::bad_request(format!("Provided object does not match schema 'image': {message}"))
+    }
+
+    pub fn response(&self, request: &Request) -> Response {
+        let title = title(self.status);
+        let accept = respond::header(request, "accept").unwrap_or_default();
+        let (content_type, text) = match form(accept) {
+            Form::Html => {
+                let text = format!(
+                    "<html>\n <head>\n  <title>{0} {title}</title>\n </head>\n <body>\n  <h1>{0} {title}</h1>\n  {1}<br /><br \
+                     />\n\n\n\n </body>\n</html>",
+                    self.status,
+                    escaped(&self.message)
+                );
+                ("text/html; charset=UTF-8", text.into_bytes())
+            }
+            Form::Json => {
+                let mut json = Writer::with_capacity(256);
+                json.begin_object().key(key!("message")).joined(&[&self.message, "<br /><br />\n\n\n"]);
+                json.key(key!("code")).string(&format!("{} {title}", self.status));
+                json.key(key!("title")).string(title).end_object();
+                ("application/json", json.finish())
+            }
+            Form::Plain => {
+                let text = format!("{} {title}\n\n{}\n\n\n", self.status, self.message);
+                ("text/plain; charset=UTF-8", text.into_bytes())
+            }
+        };
+        Response {
+            status: self.status,
+            headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
+            body: Body::Bytes(text),
+        }
+    }
+}
+
+enum Form {
+    Html,
+    Json,
+    Plain,
+}
+
+/// The best of the two offers by the header's weights; the first one where they are equal.
+fn form(accept: &str) -> Form {
+    let (html, json) = (weight(accept, "text/html"), weight(accept, "application/json"));
+    if html == 0 && json == 0 {
+        Form::Plain
+    } else if html >= json {
+        Form::Html
+    } else {
+        Form::Json
+    }
+}
+
+/// Thousandths; the most exact range decides.
+fn weight(accept: &str, offer: &str) -> u32 {
+    let kind = offer.split('/').next().unwrap_or_default();
+    let mut best = (0, 0);
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let exact = match name.split_once('/') {
+            _ if name == offer => 3,
+            Some((range, "*")) if range == kind => 2,
+            Some(("*", "*")) => 1,
+            _ => continue,
+        };
+        let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |text| text.parse::<f64>().ok());
+        let thousandths = (quality.unwrap_or(0.0).clamp(0.0, 1.0) * 1000.0) as u32;
+        if exact > best.0 {
+            best = (exact, thousandths);
+        }
+    }
+    best.1
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#x27;")
+}
+
+fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        409 => "Conflict",
+        410 => "Gone",
+        413 => "Request Entity Too Large",
+        415 => "Unsupported Media Type",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Internal Server Error",
+    }
+}
+
+/// The whole table; a code of a newer host is a fault of the server.
+fn status(code: &ErrorCode) -> u16 {
+    match code {
+        ErrorCode::Invalid | ErrorCode::NotSupported => 400,
+        ErrorCode::Unauthenticated => 401,
+        ErrorCode::Forbidden => 403,
+        ErrorCode::NotFound => 404,
+        ErrorCode::AlreadyExists
+        | ErrorCode::InUse
+        | ErrorCode::WrongState
+        | ErrorCode::Busy
+        | ErrorCode::Locked
+        | ErrorCode::AddressInUse
+        | ErrorCode::Cancelled => 409,
+        // Upstream answers every limit of a user so.
+        ErrorCode::QuotaExceeded | ErrorCode::TooLarge | ErrorCode::RateLimited => 413,
+        // Bytes that are not of the declared disk format.
+        ErrorCode::BadContent => 415,
+        ErrorCode::NoCapacity | ErrorCode::NoAddress | ErrorCode::DriverFailed | ErrorCode::Unavailable => 503,
+        ErrorCode::TimedOut => 504,
+        ErrorCode::Internal | ErrorCode::Other(_) => 500,
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::new(status(&error.code), error.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyloom_sdk::respond::every_code;
+    use skyloom_sdk::testing::{Call, error, header_of, json_of};
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_status_and_a_title() {
+        for code in every_code() {
+            let fault = Fault::from(error(code.clone(), "text"));
+            assert_ne!(title(fault.status), "", "{code:?}");
+            assert_eq!(title(fault.status) == "Internal Server Error", fault.status == 500, "{code:?}");
+            assert_eq!(fault.message, "text");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_written_as_the_client_accepts_it() {
+        let fault = Fault::new(404, "No <b>image");
+        let answer = |accept: Option<&str>| {
+            let call = Call::new("images.show", "GET", "/v2/images/1");
+            fault.response(&accept.map_or(call.clone(), |accept| call.header("Accept", accept)).build())
+        };
+        let json = answer(Some("application/json"));
+        assert_eq!(json.status, 404);
+        assert_eq!(
+            json_of(&json),
+            serde_json::json!({"message": "No <b>image<br /><br />\n\n\n", "code": "404 Not Found", "title": "Not Found"})
+        );
+        for (accept, kind) in [
+            (None, "text/plain; charset=UTF-8"),
+            (Some("*/*"), "text/html; charset=UTF-8"),
+            (Some("text/html;q=0.3, application/json;q=0.4"), "application/json"),
+            (Some("application/*"), "application/json"),
+            (Some("image/png"), "text/plain; charset=UTF-8"),
+        ] {
+            assert_eq!(header_of(&answer(accept), "Content-Type"), Some(kind), "{accept:?}");
+        }
+        let Body::Bytes(html) = answer(Some("*/*")).body else { panic!("a body") };
+        let html = String::from_utf8(html).expect("text");
+        assert!(html.contains("<h1>404 Not Found</h1>") && html.contains("No &lt;b&gt;image"), "{html}");
+    }
+}

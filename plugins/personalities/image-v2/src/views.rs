@@ -1,0 +1,115 @@
+//! Images as Glance shows them.
+
+use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::{key, time};
+
+pub fn state(state: ImageState) -> &'static str {
+    match state {
+        ImageState::Queued => "queued",
+        ImageState::Saving => "saving",
+        ImageState::Active => "active",
+        ImageState::Deactivated => "deactivated",
+        ImageState::Deleted => "deleted",
+    }
+}
+
+pub fn visibility(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Public => "public",
+        Visibility::Private => "private",
+        Visibility::Shared => "shared",
+        Visibility::Community => "community",
+    }
+}
+
+pub fn parse_state(word: &str) -> Option<ImageState> {
+    [ImageState::Queued, ImageState::Saving, ImageState::Active, ImageState::Deactivated, ImageState::Deleted]
+        .into_iter()
+        .find(|known| state(*known) == word)
+}
+
+pub fn parse_visibility(word: &str) -> Option<Visibility> {
+    [Visibility::Public, Visibility::Private, Visibility::Shared, Visibility::Community]
+        .into_iter()
+        .find(|known| visibility(*known) == word)
+}
+
+fn number(json: &mut Writer, value: Option<u64>) {
+    match value {
+        Some(value) => json.unsigned(value),
+        None => json.null(),
+    };
+}
+
+/// The owner's properties stand beside the image's own, which win over one of the same name.
+pub fn image(json: &mut Writer, image: &Image) {
+    json.begin_object();
+    for (name, value) in image.properties.iter().filter(|(name, _)| !is_own(name)) {
+        json.dynamic_key(name).string(value);
+    }
+    json.key(key!("id")).string(&image.id);
+    json.key(key!("name")).optional_string(image.name.as_deref());
+    json.key(key!("disk_format")).optional_string(image.disk_format.as_deref());
+    json.key(key!("container_format")).optional_string(image.container_format.as_deref());
+    json.key(key!("visibility")).string(visibility(image.visibility));
+    json.key(key!("size"));
+    number(json, image.size);
+    json.key(key!("virtual_size"));
+    number(json, image.virtual_size);
+    json.key(key!("status")).string(state(image.state));
+    json.key(key!("checksum")).optional_string(image.checksum.as_deref());
+    json.key(key!("protected")).boolean(image.protected);
+    json.key(key!("min_ram")).unsigned(u64::from(image.min_memory_mib));
+    json.key(key!("min_disk")).unsigned(u64::from(image.min_disk_gib));
+    json.key(key!("owner")).string(&image.owner);
+    json.key(key!("os_hidden")).boolean(image.hidden);
+    json.key(key!("os_hash_algo")).optional_string(image.hash_algorithm.as_deref());
+    json.key(key!("os_hash_value")).optional_string(image.hash_value.as_deref());
+    json.key(key!("created_at")).string(&time::seconds_z(image.created_at));
+    json.key(key!("updated_at")).string(&time::seconds_z(image.updated_at));
+    json.key(key!("tags")).strings(&image.tags);
+    json.key(key!("self")).joined(&["/v2/images/", &image.id]);
+    json.key(key!("file")).joined(&["/v2/images/", &image.id, "/file"]);
+    json.key(key!("schema")).string("/v2/schemas/image");
+    json.end_object();
+}
+
+/// What only the service says.
+pub const READ_ONLY: &[&str] = &[
+    "created_at",
+    "updated_at",
+    "status",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "size",
+    "virtual_size",
+    "direct_url",
+    "self",
+    "file",
+    "schema",
+    "stores",
+];
+/// Words that nobody may use as a property.
+pub const RESERVED: &[&str] =
+    &["deleted", "deleted_at", "location", "locations", "is_public", "metadata", "checksum_alg"];
+/// What every image has, and its owner may set.
+pub const BASE: &[&str] = &[
+    "id",
+    "name",
+    "visibility",
+    "protected",
+    "os_hidden",
+    "owner",
+    "container_format",
+    "disk_format",
+    "min_ram",
+    "min_disk",
+    "tags",
+];
+
+/// Whether a name is the image's own and no property's.
+pub fn is_own(name: &str) -> bool {
+    READ_ONLY.contains(&name) || RESERVED.contains(&name) || BASE.contains(&name)
+}
