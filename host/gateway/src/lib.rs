@@ -4,6 +4,7 @@
 //! policies. The gateway knows no vendor: its own refusals are worded by the manifest's templates.
 
 mod body;
+mod cloud;
 mod core;
 mod exchange;
 mod gateway;
@@ -25,9 +26,10 @@ mod versioning;
 pub use body::AnswerBody;
 pub use core::{BlobSink, Body, Core, Handler, Request, Response, Upload, Violation};
 pub use gateway::{Gateway, Shared};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Sample, SampleKind, Source};
 pub use mount::{Mount, MountSpec};
 pub use operator::Operator;
 pub use refusal::Refusal;
+pub use routes::check_routes;
 pub use server::{Server, tls};
 pub use settings::Settings;

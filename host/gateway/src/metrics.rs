@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::collector::Collector;
+use async_trait::async_trait;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -38,10 +38,34 @@ struct OperationLabels {
 /// Seconds: from a small read to an operation's whole time-out.
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
-/// The counters of the HTTP side, and those that others register.
-#[derive(Debug)]
+/// One number of somebody else's.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Without the prefix `skyloom_` and without the suffix `_total`.
+    pub name: String,
+    pub help: &'static str,
+    pub kind: SampleKind,
+    pub labels: Vec<(&'static str, String)>,
+    pub value: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleKind {
+    Counter,
+    Gauge,
+}
+
+/// Somebody who counts; asked at each scrape.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Those of one name together.
+    async fn samples(&self) -> Vec<Sample>;
+}
+
+/// The counters of the HTTP side, and those that others give.
 pub struct Metrics {
-    registry: Mutex<Registry>,
+    registry: Registry,
+    sources: Mutex<Vec<Arc<dyn Source>>>,
     requests: Family<RequestLabels, Counter>,
     seconds: Family<OperationLabels, Histogram, fn() -> Histogram>,
     pub connections: Gauge,
@@ -59,14 +83,13 @@ impl Default for Metrics {
         registry.register("http_request_seconds", "Time from the head of a request to its answer", seconds.clone());
         registry.register("http_connections", "Open connections", connections.clone());
         registry.register("http_requests_in_flight", "Requests being answered", in_flight.clone());
-        Self { registry: Mutex::new(registry), requests, seconds, connections, in_flight }
+        Self { registry, sources: Mutex::default(), requests, seconds, connections, in_flight }
     }
 }
 
 impl Metrics {
-    /// Others' metrics, read when they are asked for.
-    pub fn add_collector(&self, collector: Box<dyn Collector>) {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner).register_collector(collector);
+    pub fn add(&self, source: Arc<dyn Source>) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
     }
 
     pub(crate) fn request(&self, plugin: &Arc<str>, operation: &Arc<str>, status: u16, took: Duration) {
@@ -77,13 +100,41 @@ impl Metrics {
     }
 
     /// OpenMetrics text.
-    pub fn text(&self) -> String {
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+    pub async fn text(&self) -> String {
         let mut text = String::new();
-        if prometheus_client::encoding::text::encode(&mut text, &registry).is_err() {
+        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
             text.clear();
-            let _ = text.write_str("# EOF\n");
         }
+        text.truncate(text.trim_end_matches("# EOF\n").len());
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for source in sources {
+            write_samples(&mut text, &source.samples().await);
+        }
+        text.push_str("# EOF\n");
         text
+    }
+}
+
+fn write_samples(text: &mut String, samples: &[Sample]) {
+    let mut last = "";
+    for sample in samples {
+        let (kind, suffix) = match sample.kind {
+            SampleKind::Counter => ("counter", "_total"),
+            SampleKind::Gauge => ("gauge", ""),
+        };
+        if sample.name != last {
+            last = &sample.name;
+            let help = sample.help.trim().trim_end_matches('.');
+            let _ = writeln!(text, "# HELP skyloom_{last} {help}.\n# TYPE skyloom_{last} {kind}");
+        }
+        let labels: Vec<String> = sample
+            .labels
+            .iter()
+            .map(|(name, value)| {
+                format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " "))
+            })
+            .collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(text, "skyloom_{last}{suffix}{labels} {}", sample.value);
     }
 }

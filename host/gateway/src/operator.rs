@@ -30,7 +30,7 @@ impl Operator {
             "/healthz" => plain(StatusCode::OK, "ok\n"),
             "/readyz" => self.ready().await,
             "/metrics" => {
-                let mut answer = Answer::bytes(self.shared.metrics.text());
+                let mut answer = Answer::bytes(self.shared.metrics.text().await);
                 let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
                 answer.headers_mut().insert(CONTENT_TYPE, kind);
                 answer.into_response()

@@ -72,6 +72,11 @@ pub fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, MalformedPath> {
         .collect()
 }
 
+/// Whether these mounts can share a listener. Every defect, a line each.
+pub fn check_routes(mounts: Vec<Arc<Mount>>) -> Result<(), Vec<String>> {
+    Routes::build(mounts).map(drop)
+}
+
 impl Routes {
     /// Every defect, a line each, where two operations claim one route.
     pub fn build(mounts: Vec<Arc<Mount>>) -> Result<Self, Vec<String>> {

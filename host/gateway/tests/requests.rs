@@ -322,7 +322,7 @@ async fn requests_are_counted() {
     let world = World::echo();
     world.call("GET", "/api/things", "").await;
     world.call("GET", "/api/nothing", "").await;
-    let text = world.shared.metrics.text();
+    let text = world.shared.metrics.text().await;
     for line in [
         "skyloom_http_requests_total{plugin=\"things-v1\",operation=\"things.list\",status=\"200\"} 1",
         "skyloom_http_requests_total{plugin=\"things-v1\",operation=\"-\",status=\"404\"} 1",

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod failure;
+mod serve;
 mod state;
 
 use std::process::ExitCode;
@@ -40,16 +41,15 @@ fn run(command: Command) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "skyloom", &mut std::io::stdout());
             Ok(())
         }
-        Command::Serve(_) | Command::Check { .. } | Command::Operation(_) | Command::Db(_) => {
-            Err(Failure::new("not wired yet"))
-        }
+        Command::Serve(deployment) => serve::run(&deployment),
+        Command::Check { .. } | Command::Operation(_) | Command::Db(_) => Err(Failure::new("not wired yet")),
     }
 }
 
 /// To standard error: standard output is for what a command answers.
 fn start_log(cli: &Cli) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&cli.log)
-        .map_err(|error| Failure::config(vec![format!("--log {}: {error}", cli.log)]))?;
+    let filter =
+        EnvFilter::try_new(&cli.log).map_err(|error| Failure::config(vec![format!("--log {}: {error}", cli.log)]))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match cli.log_format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),

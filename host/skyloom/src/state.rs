@@ -30,22 +30,32 @@ impl StateDir {
         &self.path
     }
 
-    /// The administrator's password: from `SKYLOOM_ADMIN_PASSWORD`, else from the file of an earlier start, else a new one,
-    /// which is kept for its owner's eyes only.
+    /// The administrator's password for a fresh database: that of an earlier start, else `SKYLOOM_ADMIN_PASSWORD`, else a new
+    /// one. It is kept for its owner's eyes only.
     pub fn admin_password(&self) -> Result<AdminPassword, Failure> {
         let file = self.path.join("admin-password");
-        if let Ok(value) = std::env::var("SKYLOOM_ADMIN_PASSWORD") {
-            if value.is_empty() {
+        let wanted = match std::env::var("SKYLOOM_ADMIN_PASSWORD") {
+            Ok(value) if value.is_empty() => {
                 return Err(Failure::config(vec!["SKYLOOM_ADMIN_PASSWORD is empty".to_owned()]));
             }
-            return Ok(AdminPassword { value, source: PasswordSource::Environment });
-        }
+            wanted => wanted.ok(),
+        };
         match std::fs::read_to_string(&file) {
-            Ok(value) => Ok(AdminPassword { value: value.trim_end().to_owned(), source: PasswordSource::Kept(file) }),
+            Ok(kept) => {
+                let value = kept.trim_end().to_owned();
+                if wanted.is_some_and(|wanted| wanted != value) {
+                    tracing::warn!("SKYLOOM_ADMIN_PASSWORD differs from the password of the first start, which stays");
+                }
+                Ok(AdminPassword { value, file, source: PasswordSource::Kept })
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let value = generate();
+                let (value, source) = match wanted {
+                    Some(value) => (value, PasswordSource::Environment),
+                    None => (generate(), PasswordSource::Generated),
+                };
+                // Before it is used: nobody is locked out by a crash in between.
                 write_private(&file, &format!("{value}\n"))?;
-                Ok(AdminPassword { value, source: PasswordSource::Generated(file) })
+                Ok(AdminPassword { value, file, source })
             }
             Err(error) => Err(Failure::new(format!("{}: {error}", file.display()))),
         }
@@ -62,8 +72,14 @@ impl StateDir {
 fn lock(folder: &Path) -> Result<File, Failure> {
     let path = folder.join("lock");
     let wrong = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()));
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(wrong)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(wrong)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -84,17 +100,47 @@ fn lock(folder: &Path) -> Result<File, Failure> {
     Ok(file)
 }
 
-#[derive(Debug)]
+/// The administrator's password and where it comes from.
 pub struct AdminPassword {
     pub value: String,
-    pub source: PasswordSource,
+    file: PathBuf,
+    source: PasswordSource,
 }
 
-#[derive(Debug)]
-pub enum PasswordSource {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PasswordSource {
     Environment,
-    Generated(PathBuf),
-    Kept(PathBuf),
+    Generated,
+    Kept,
+}
+
+impl AdminPassword {
+    /// After seeding: a database that had its administrator before (`fresh` is false) never took a new password.
+    pub fn settle(self, fresh: bool) -> Result<Option<Self>, Failure> {
+        if fresh || self.source == PasswordSource::Kept {
+            return Ok(Some(self));
+        }
+        std::fs::remove_file(&self.file)?;
+        tracing::warn!(
+            "the database was filled from another state folder; its administrator's password is not known here"
+        );
+        Ok(None)
+    }
+
+    /// Whether it is to be shown, this once.
+    pub fn is_new(&self) -> bool {
+        self.source == PasswordSource::Generated
+    }
+
+    pub fn describe(&self) -> String {
+        match self.source {
+            PasswordSource::Generated => {
+                format!("password {} (shown this once; kept in {})", self.value, self.file.display())
+            }
+            PasswordSource::Environment => "password: that of SKYLOOM_ADMIN_PASSWORD".to_owned(),
+            PasswordSource::Kept => format!("password: in {}", self.file.display()),
+        }
+    }
 }
 
 /// 24 characters that need no quoting anywhere: 142 bits.
@@ -139,6 +185,7 @@ mod tests {
         // The variable is another way in; this test is about the file.
         if std::env::var_os("SKYLOOM_ADMIN_PASSWORD").is_none() {
             assert_eq!(state.admin_password().unwrap().value, first);
+            assert!(!state.admin_password().unwrap().is_new());
         }
         assert_eq!(first.len(), 24);
         assert_ne!(first, generate());

@@ -25,13 +25,20 @@ pub fn defects(deployment: &Deployment) -> Vec<String> {
         known_plugin(&mut found, deployment, "the tariff", &tariff.plugin);
     }
     for plugin in &deployment.plugins {
-        unique(&mut found, &format!("grant of plugin `{}`", plugin.id), plugin.grants.iter().map(super::Grant::name));
+        unique(
+            &mut found,
+            &format!("grant of plugin `{}`", plugin.id),
+            plugin.grants.iter().map(|grant| grant.capability.as_str()),
+        );
     }
     for file in &deployment.client_files {
         check_client_file(&mut found, deployment, file);
     }
-    if deployment.faults.is_some() && !deployment.listeners.iter().all(|listener| listener.address.ip().is_loopback()) {
-        found.push("[faults] is for tests: every listener must be on a loopback address".to_owned());
+    let loopback = deployment.listeners.iter().all(|listener| listener.address.ip().is_loopback());
+    if let Some(faults) = &deployment.faults
+        && let Err(error) = skyloom_jobs::Faults::validate(faults, loopback)
+    {
+        found.push(error.message);
     }
     if deployment.database.url != "sqlite"
         && !deployment.database.url.starts_with("postgres://")
@@ -84,9 +91,7 @@ fn check_mount(found: &mut Vec<String>, deployment: &Deployment, mount: &Mount) 
             && segment != ".."
             && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
     };
-    if !mount.prefix.starts_with('/')
-        || !(mount.prefix == "/" || mount.prefix().split('/').skip(1).all(plain))
-    {
+    if !mount.prefix.starts_with('/') || !(mount.prefix == "/" || mount.prefix().split('/').skip(1).all(plain)) {
         found.push(format!("{place}: a prefix is `/` or `/segment/...` of letters, digits and -._~"));
     }
 }
@@ -128,7 +133,10 @@ mod tests {
 
     #[test]
     fn a_sound_file_has_no_defect() {
-        assert_eq!(defects("[[mount]]\nplugin = \"one\"\nlistener = \"main\"\nprefix = \"/a/v1.0\"\n"), Vec::<String>::new());
+        assert_eq!(
+            defects("[[mount]]\nplugin = \"one\"\nlistener = \"main\"\nprefix = \"/a/v1.0\"\n"),
+            Vec::<String>::new()
+        );
         assert_eq!(defects("[[mount]]\nplugin = \"one\"\nlistener = \"main\"\nprefix = \"/\"\n"), Vec::<String>::new());
     }
 
@@ -150,9 +158,10 @@ mod tests {
 
     #[test]
     fn faults_stay_on_loopback() {
+        let crash = "[[faults.crash]]\noperation = \"server.create\"\nwrite = 1\nmoment = \"before\"\n";
         let text = BASE.replace("127.0.0.1", "0.0.0.0");
-        let found = Deployment::parse(&format!("{text}[faults]\n")).unwrap_err();
+        let found = Deployment::parse(&format!("{text}{crash}")).unwrap_err();
         assert!(found[0].contains("loopback"), "{found:?}");
-        assert_eq!(defects("[faults]\n"), Vec::<String>::new());
+        assert_eq!(defects(crash), Vec::<String>::new());
     }
 }

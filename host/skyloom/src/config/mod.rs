@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use skyloom_runtime::Grant;
 use skyloom_runtime::manifest::{CatalogService, LimitsTable};
 
 /// A whole `skyloom.toml`. Paths are relative to the file.
@@ -41,33 +42,25 @@ pub struct Deployment {
     pub limits: skyloom_gateway::Settings,
     #[serde(default)]
     pub sandbox: Sandbox,
-    /// Settings of the areas of the cloud; each area knows its own keys.
+    /// Settings of the areas of the cloud.
     #[serde(default)]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    pub identity: toml::Table,
+    pub identity: skyloom_cloud::identity::Settings,
     #[serde(default)]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    pub images: toml::Table,
+    pub images: skyloom_cloud::images::Settings,
     #[serde(default)]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    pub networks: toml::Table,
+    pub networks: skyloom_cloud::networks::Settings,
     #[serde(default)]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    pub compute: toml::Table,
+    pub compute: skyloom_cloud::compute::Settings,
     #[serde(default)]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    pub billing: toml::Table,
+    pub billing: skyloom_cloud::billing::Settings,
     /// Workers of the operations.
     #[serde(default)]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    pub jobs: toml::Table,
+    pub jobs: skyloom_jobs::Settings,
     /// What a fresh database is filled with.
     #[serde(default)]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    pub seed: toml::Table,
+    pub seed: skyloom_cloud::Seed,
     /// Failures on purpose, for tests; refused unless every listener is on loopback.
-    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
-    pub faults: Option<toml::Table>,
+    pub faults: Option<skyloom_jobs::faults::Settings>,
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -172,26 +165,6 @@ pub struct PluginEntry {
     pub limits: LimitsTable,
 }
 
-/// A capability by name, or with parameters as a table with `name`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Grant {
-    Name(String),
-    Table {
-        name: String,
-        #[serde(flatten)]
-        parameters: BTreeMap<String, serde_json::Value>,
-    },
-}
-
-impl Grant {
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Name(name) | Self::Table { name, .. } => name,
-        }
-    }
-}
-
 /// Where a personality is served.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -234,7 +207,7 @@ pub enum ServiceChoice {
 }
 
 /// A compute node: a driver and its settings.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Node {
     pub name: String,
@@ -245,7 +218,10 @@ pub struct Node {
     pub vcpus: Option<u32>,
     pub memory_mib: Option<u64>,
     pub disk_gib: Option<u64>,
-    /// Our network's name to the platform's.
+    /// False: takes no new servers.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Our network's name or id to the platform's; `*` for every other one.
     #[serde(default)]
     pub platform_networks: BTreeMap<String, String>,
     /// The driver's config for this node, laid over the plugin's own.
@@ -270,7 +246,7 @@ pub struct ClientFile {
     #[serde(default)]
     pub purpose: String,
     /// `{url:<plugin>}` is the public base of the plugin's first mount; `{user}`, `{password}`, `{project}` and `{domain}` are
-    /// the administrator's, `{region}` that of the first mount.
+    /// the administrator's, escaped as within double quotes; `{region}` is that of the first mount.
     pub text: String,
 }
 
@@ -295,8 +271,9 @@ impl Loaded {
     /// Reads and checks a file. Every defect is told, a line each.
     pub fn read(path: &Path, state_dir: Option<&Path>) -> Result<Self, Vec<String>> {
         let text = std::fs::read_to_string(path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
-        let deployment = Deployment::parse(&text)
-            .map_err(|defects| defects.into_iter().map(|defect| format!("{}: {defect}", path.display())).collect::<Vec<_>>())?;
+        let deployment = Deployment::parse(&text).map_err(|defects| {
+            defects.into_iter().map(|defect| format!("{}: {defect}", path.display())).collect::<Vec<_>>()
+        })?;
         let base = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
         let state_dir = state_dir.map_or_else(|| base.join(&deployment.state.dir), Path::to_path_buf);
         Ok(Self { deployment, base, state_dir })

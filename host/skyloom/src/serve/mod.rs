@@ -1,0 +1,271 @@
+//! `skyloom serve`: everything wired together, run and drained.
+
+mod client_files;
+mod mounts;
+mod plugins;
+mod sources;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skyloom_cloud::Cloud;
+use skyloom_cloud::compute::NodeSettings;
+use skyloom_gateway::{Gateway, Metrics, Operator, Server, Shared};
+use skyloom_jobs::{Engine, Faults};
+use skyloom_store::{Db, db, migrate};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+pub use mounts::{CheckOnly, check_mounts, merged};
+pub use plugins::{Plugins, load_options};
+
+use crate::cli::DeploymentArgs;
+use crate::config::{Deployment, Loaded, Node};
+use crate::failure::Failure;
+use crate::state::{AdminPassword, StateDir};
+use mounts::{Bound, Place};
+
+/// Runs a deployment until it is told to stop.
+pub fn run(args: &DeploymentArgs) -> Result<(), Failure> {
+    let started = Instant::now();
+    let loaded = Loaded::read(&args.config, args.state_dir.as_deref()).map_err(Failure::config)?;
+    let state = StateDir::open(&loaded.state_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut stop = Stop::new()?;
+        let running = tokio::select! {
+            running = start(&loaded, &state) => running?,
+            () = stop.asked() => return Ok(()),
+        };
+        running.announce(&loaded, &state, started.elapsed())?;
+        running.serve(stop).await
+    })
+}
+
+/// SIGTERM and SIGINT. The first drains, the second ends at once.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+struct Running {
+    server: Server,
+    engine: Engine,
+    background: Vec<JoinHandle<()>>,
+    db: Db,
+    places: Vec<Place>,
+    bound: Vec<Bound>,
+    operator: Option<std::net::SocketAddr>,
+    admin: Option<AdminPassword>,
+}
+
+async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
+    let deployment = &loaded.deployment;
+    // Sockets first: the likeliest thing to be taken is told before any work.
+    let (bound, sockets) = bind(deployment).await?;
+    let operator = match &deployment.operator {
+        Some(operator) => Some(listen(operator.address, "operator").await?),
+        None => None,
+    };
+    let images = state.path().join(&deployment.images.folder);
+    let documents = skyloom_store::documents::Documents::open(&state.path().join("documents.db")).await?;
+    let plugins = {
+        let (loaded, state) = (loaded.clone(), state.path().to_owned());
+        let load = move || Plugins::load(&loaded, &state, images, documents);
+        tokio::task::spawn_blocking(load).await.map_err(|_| Failure::new("loading the plugins panicked"))??
+    };
+    let db = open_database(deployment, state).await?;
+    let (cloud, admin) = core(deployment, state, &db).await?;
+    cloud.sweep_images(!db.is_postgres()).await?;
+    let engine = engine(deployment, &db, &cloud, &plugins).await?;
+    let mut background = Vec::new();
+    if let Some(tariff) = &deployment.tariff {
+        cloud.set_tariff(plugins.tariff(&tariff.plugin)?);
+        background.push(cloud.start_rating());
+    }
+    let metrics = Arc::new(Metrics::default());
+    metrics.add(Arc::new(sources::PluginSource(plugins.all())));
+    metrics.add(Arc::new(sources::JobsSource(engine.clone())));
+    let shared = Shared::new(Arc::new(cloud.clone()), deployment.limits.clone(), metrics);
+    let places = mounts::places(deployment, &bound, &plugins)?;
+    cloud.set_catalog(mounts::catalog(&places));
+    let server = Server::new(shared.clone());
+    for (listener, socket) in deployment.listeners.iter().zip(sockets) {
+        let mounts = mounts::compile(&places, &listener.name, &plugins, &cloud)?;
+        let gateway = Gateway::new(shared.clone(), mounts).map_err(Failure::config)?;
+        let tls = listener
+            .tls
+            .as_ref()
+            .map(|tls| skyloom_gateway::tls(&loaded.path(&tls.certificate), &loaded.path(&tls.key)))
+            .transpose()
+            .map_err(|error| Failure::config(vec![format!("listener `{}`: {error}", listener.name)]))?;
+        server.listen(socket, tls, gateway);
+    }
+    let operator = match operator {
+        Some(socket) => {
+            let address = socket.local_addr()?;
+            server.listen_operator(socket, Operator::new(shared));
+            Some(address)
+        }
+        None => None,
+    };
+    Ok(Running { server, engine, background, db, places, bound, operator, admin })
+}
+
+async fn listen(address: std::net::SocketAddr, name: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::new(format!("listener `{name}` cannot have {address}: {error}")))
+}
+
+/// Each listener's real address and public base, and the sockets.
+async fn bind(deployment: &Deployment) -> Result<(Vec<Bound>, Vec<TcpListener>), Failure> {
+    let (mut bound, mut sockets) = (Vec::new(), Vec::new());
+    for listener in &deployment.listeners {
+        let socket = listen(listener.address, &listener.name).await?;
+        let address = socket.local_addr()?;
+        let real = crate::config::Listener { address, ..listener.clone() };
+        bound.push(Bound { name: listener.name.clone(), address, base: real.public_url() });
+        sockets.push(socket);
+    }
+    Ok((bound, sockets))
+}
+
+/// Opened and migrated; a newer schema is refused.
+pub async fn open_database(deployment: &Deployment, state: &StateDir) -> Result<Db, Failure> {
+    let db = connect(deployment, state.path()).await?;
+    migrate::migrate(&db).await?;
+    Ok(db)
+}
+
+pub async fn connect(deployment: &Deployment, state: &std::path::Path) -> Result<Db, Failure> {
+    let table = &deployment.database;
+    let options =
+        db::Options { readers: table.readers, sync_on_commit: table.sync_on_commit, ..db::Options::default() };
+    let opened = if table.url == "sqlite" {
+        Db::sqlite(&state.join("skyloom.db"), options).await
+    } else {
+        Db::postgres(&table.url, options).await
+    };
+    opened.map_err(|error| Failure::new(format!("database: {}", error.internal_text().unwrap_or(&error.message))))
+}
+
+/// The core, seeded on a fresh database. No password: the database has its administrator already and we don't know it.
+async fn core(deployment: &Deployment, state: &StateDir, db: &Db) -> Result<(Cloud, Option<AdminPassword>), Failure> {
+    let mut images = deployment.images.clone();
+    images.folder = state.path().join(&images.folder);
+    let settings = skyloom_cloud::Settings {
+        identity: deployment.identity.clone(),
+        images,
+        networks: deployment.networks.clone(),
+        compute: deployment.compute.clone(),
+        billing: deployment.billing.clone(),
+    };
+    let cloud = Cloud::new(db.clone(), settings).map_err(|error| Failure::config(vec![error.message]))?;
+    let admin = state.admin_password()?;
+    let mut seed = deployment.seed.clone();
+    seed.identity.admin_password = Some(admin.value.clone());
+    let fresh = cloud.seed(&seed).await?;
+    let admin = admin.settle(fresh)?;
+    Ok((cloud, admin))
+}
+
+async fn engine(deployment: &Deployment, db: &Db, cloud: &Cloud, plugins: &Plugins) -> Result<Engine, Failure> {
+    let faults = Arc::new(Faults::new(deployment.faults.clone().unwrap_or_default()));
+    let engine = Engine::new(db.clone(), deployment.jobs.clone(), faults.clone());
+    let waking = engine.clone();
+    cloud.set_waker(move || waking.wake());
+    for node in &deployment.nodes {
+        let driver = plugins.driver(&node.driver, &node.name, &node.config)?;
+        cloud.attach_node(node_settings(node), driver).await?;
+    }
+    engine.start(skyloom_cloud::compute::sagas::all(cloud, faults)).await?;
+    Ok(engine)
+}
+
+fn node_settings(node: &Node) -> NodeSettings {
+    NodeSettings {
+        name: node.name.clone(),
+        driver: node.driver.clone(),
+        zone: node.zone.clone(),
+        vcpus: node.vcpus,
+        memory_mib: node.memory_mib,
+        disk_gib: node.disk_gib,
+        platform_networks: node.platform_networks.clone(),
+        enabled: node.enabled,
+    }
+}
+
+impl Running {
+    /// For the person who started it: on standard output, the log goes elsewhere.
+    fn announce(&self, loaded: &Loaded, state: &StateDir, took: Duration) -> Result<(), Failure> {
+        let deployment = &loaded.deployment;
+        println!("Skyloom {} is ready after {:.2} s", env!("CARGO_PKG_VERSION"), took.as_secs_f64());
+        println!("\nendpoints");
+        for place in &self.places {
+            println!("  {:<14} {}", place.plugin, place.endpoint());
+        }
+        if let Some(operator) = self.operator {
+            println!("  {:<14} http://{operator}/healthz /readyz /metrics", "operator");
+        }
+        let identity = &deployment.seed.identity;
+        println!("\nadministrator");
+        println!("  user {}, project {}, domain {}", identity.admin_user, identity.admin_project, identity.domain_name);
+        match &self.admin {
+            Some(admin) => println!("  {}", admin.describe()),
+            None => println!("  password: the one that this database was first started with"),
+        }
+        for (file, path) in client_files::write(deployment, &self.places, state, self.admin.as_ref())? {
+            println!("\n{}: {}", path.display(), file.purpose);
+            if self.admin.as_ref().is_some_and(AdminPassword::is_new) {
+                let text = std::fs::read_to_string(&path)?;
+                print!("{text}");
+            }
+        }
+        for bound in &self.bound {
+            tracing::info!(listener = bound.name, address = %bound.address, "listening");
+        }
+        Ok(())
+    }
+
+    async fn serve(self, mut stop: Stop) -> Result<(), Failure> {
+        let Self { server, engine, background, db, .. } = self;
+        let (asked, told) = tokio::sync::oneshot::channel::<()>();
+        let drained = server.run(async move { drop(told.await) });
+        let end = async {
+            stop.asked().await;
+            tracing::info!("draining; a second signal ends at once");
+            drop(asked);
+            stop.asked().await;
+        };
+        tokio::select! {
+            complete = drained => {
+                if !complete {
+                    tracing::warn!("requests were cut off at the end of the drain time");
+                }
+            }
+            () = end => return Err(Failure::new("ended at once by a second signal")),
+        }
+        engine.drain().await;
+        for task in background {
+            task.abort();
+        }
+        db.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! Where personalities are served, and what the service catalogue says of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use skyloom_cloud::Cloud;
+use skyloom_gateway::{Handler, Mount, MountSpec, Request, Response};
+use skyloom_runtime::bindings::cloud::identity::{Endpoint, Service};
+use skyloom_runtime::context::CallContext;
+use skyloom_runtime::manifest::{CatalogService, Manifest};
+use skyloom_runtime::{LoadOptions, RunError};
+
+use super::plugins::{Plugins, json, load_options};
+use crate::config::{self, Deployment, PluginEntry, ServiceChoice};
+use crate::failure::Failure;
+
+/// A listener with its real address.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    pub name: String,
+    pub address: SocketAddr,
+    /// Public URL without a trailing slash.
+    pub base: String,
+}
+
+/// A mount with its public base.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub plugin: String,
+    pub listener: String,
+    pub prefix: String,
+    pub base_url: String,
+    pub region: String,
+    endpoint_path: String,
+    service: Option<CatalogService>,
+    config: toml::Table,
+}
+
+impl Place {
+    /// Where its clients go.
+    pub fn endpoint(&self) -> String {
+        format!("{}{}", self.base_url, self.endpoint_path)
+    }
+}
+
+pub fn places(deployment: &Deployment, bound: &[Bound], plugins: &Plugins) -> Result<Vec<Place>, Failure> {
+    let mut places = Vec::new();
+    for mount in &deployment.mounts {
+        let manifest = plugins.get(&mount.plugin)?.manifest();
+        // The deployment file was checked: the listener is there.
+        let base = bound.iter().find(|bound| bound.name == mount.listener).map_or("", |bound| &bound.base);
+        places.push(place(mount, manifest, base));
+    }
+    Ok(places)
+}
+
+fn place(mount: &config::Mount, manifest: &Manifest, base: &str) -> Place {
+    let api = manifest.api.as_ref();
+    let own = api.and_then(|api| api.service.clone());
+    Place {
+        plugin: mount.plugin.clone(),
+        listener: mount.listener.clone(),
+        prefix: mount.prefix().to_owned(),
+        base_url: format!("{base}{}", mount.prefix()),
+        region: mount.region.clone(),
+        endpoint_path: api.map(|api| api.endpoint_path.clone()).unwrap_or_default(),
+        service: match &mount.service {
+            ServiceChoice::Entry(service) => Some(service.clone()),
+            ServiceChoice::Listed(false) => None,
+            ServiceChoice::Listed(true) | ServiceChoice::AsManifest => own,
+        },
+        config: mount.config.clone(),
+    }
+}
+
+/// One service for each type and name, with three endpoints (they differ in name only) for each of its mounts.
+pub fn catalog(places: &[Place]) -> Vec<Service> {
+    let mut services: Vec<Service> = Vec::new();
+    for place in places {
+        let Some(entry) = &place.service else { continue };
+        let at = services.iter().position(|service| service.kind == entry.kind && service.name == entry.name);
+        let at = at.unwrap_or_else(|| {
+            let id = stable_id(&["service", &entry.kind, &entry.name]);
+            services.push(Service { id, kind: entry.kind.clone(), name: entry.name.clone(), endpoints: Vec::new() });
+            services.len() - 1
+        });
+        let url = place.endpoint();
+        for interface in ["public", "internal", "admin"] {
+            services[at].endpoints.push(Endpoint {
+                id: stable_id(&["endpoint", &entry.kind, &entry.name, interface, &place.region, &url]),
+                interface: interface.to_owned(),
+                url: url.clone(),
+                region: place.region.clone(),
+            });
+        }
+    }
+    services
+}
+
+/// The same at every start, so that clients may keep it: 32 hex digits.
+fn stable_id(parts: &[&str]) -> String {
+    hex::encode(&Sha256::digest(parts.join("\n"))[..16])
+}
+
+/// The mounts of a listener, ready to serve.
+pub fn compile(places: &[Place], listener: &str, plugins: &Plugins, cloud: &Cloud) -> Result<Vec<Arc<Mount>>, Failure> {
+    let mut mounts = Vec::new();
+    for place in places.iter().filter(|place| place.listener == listener) {
+        let plugin = plugins.get(&place.plugin)?;
+        let handler = plugin.personality(Arc::new(cloud.clone()), &json(&place.config)).map_err(|error| {
+            Failure::config(vec![format!("mount `{}` of plugin `{}`: {error}", place.prefix, place.plugin)])
+        })?;
+        let spec = MountSpec {
+            manifest: plugin.manifest(),
+            schemas: &|operation| plugin.body_schemas(operation),
+            handler: Arc::new(handler),
+            prefix: place.prefix.clone(),
+            base_url: place.base_url.clone(),
+        };
+        mounts.push(Mount::compile(&spec).map_err(Failure::config)?);
+    }
+    Ok(mounts)
+}
+
+/// Whether the mounts of a deployment fit together, from the manifests alone. Every defect, a line each.
+pub fn check_mounts(deployment: &Deployment, manifests: &[(String, Manifest)]) -> Vec<String> {
+    let mut defects = Vec::new();
+    for listener in &deployment.listeners {
+        let mut mounts = Vec::new();
+        for mount in deployment.mounts.iter().filter(|mount| mount.listener == listener.name) {
+            let Some((_, manifest)) = manifests.iter().find(|(id, _)| *id == mount.plugin) else { continue };
+            let spec = MountSpec {
+                manifest,
+                schemas: &|_| None,
+                handler: Arc::new(CheckOnly),
+                prefix: mount.prefix().to_owned(),
+                base_url: String::new(),
+            };
+            match Mount::compile(&spec) {
+                Ok(mount) => mounts.push(mount),
+                Err(found) => defects.extend(found),
+            }
+        }
+        if let Err(found) = skyloom_gateway::check_routes(mounts) {
+            defects.extend(found.into_iter().map(|defect| format!("listener `{}`: {defect}", listener.name)));
+        }
+    }
+    defects
+}
+
+/// The plugin's options with a mount's or node's config laid over.
+pub fn merged(entry: &PluginEntry, config: &toml::Table) -> LoadOptions {
+    let mut options = load_options(entry);
+    options.config.extend(json(config));
+    options
+}
+
+/// Stands in where nothing is ever called.
+pub struct CheckOnly;
+
+#[async_trait]
+impl Handler for CheckOnly {
+    async fn handle(&self, _: Arc<CallContext>, _: Request) -> Result<Response, RunError> {
+        Err(RunError::Trapped("nothing runs while a deployment is checked".to_owned()))
+    }
+}

@@ -1,0 +1,108 @@
+//! Loading the deployment's plugins.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+use skyloom_cloud::documents::PluginDocuments;
+use skyloom_runtime::driver::Driver;
+use skyloom_runtime::tariff::Tariff;
+use skyloom_runtime::{LoadOptions, Options, Plugin, Runtime};
+
+use crate::config::{Loaded, PluginEntry};
+use crate::failure::Failure;
+
+/// The loaded plugins by id.
+pub struct Plugins {
+    by_id: BTreeMap<String, Plugin>,
+}
+
+impl Plugins {
+    /// Compiles what was never compiled before, which takes some seconds and is told; blocks.
+    pub fn load(
+        loaded: &Loaded,
+        state: &Path,
+        images: PathBuf,
+        documents: skyloom_store::documents::Documents,
+    ) -> Result<Self, Failure> {
+        let deployment = &loaded.deployment;
+        let cache = state.join("compiled");
+        if !cache.exists() {
+            eprintln!("skyloom: first start here: compiling {} plugins", deployment.plugins.len());
+        }
+        let mut options = Options {
+            cache: Some(cache),
+            documents: Some(Arc::new(PluginDocuments(documents))),
+            blobs: Some(images),
+            ..Options::default()
+        };
+        if let Some(instances) = deployment.sandbox.instances {
+            options.sandboxes = instances;
+            options.sandboxes_per_plugin = (instances / 2).max(1);
+        }
+        let runtime = Runtime::new(options).map_err(|error| Failure::new(error.to_string()))?;
+        let mut by_id = BTreeMap::new();
+        let mut defects = Vec::new();
+        for entry in &deployment.plugins {
+            let began = Instant::now();
+            let path = loaded.path(&entry.file);
+            match runtime.load(&path, load_options(entry)) {
+                Ok(plugin) if plugin.id() == entry.id => {
+                    let took = began.elapsed();
+                    if took.as_millis() > 100 {
+                        eprintln!("skyloom: compiled {} in {:.1} s", entry.id, took.as_secs_f64());
+                    }
+                    by_id.insert(entry.id.clone(), plugin);
+                }
+                Ok(plugin) => {
+                    defects.push(format!("plugin `{}`: {} holds `{}`", entry.id, path.display(), plugin.id()))
+                }
+                Err(error) => defects.push(format!("plugin `{}`: {error}", entry.id)),
+            }
+        }
+        if defects.is_empty() { Ok(Self { by_id }) } else { Err(Failure::config(defects)) }
+    }
+
+    /// The deployment file was checked: every id that it names is there.
+    pub fn get(&self, id: &str) -> Result<&Plugin, Failure> {
+        self.by_id.get(id).ok_or_else(|| Failure::config(vec![format!("there is no plugin `{id}`")]))
+    }
+
+    pub fn all(&self) -> Vec<Plugin> {
+        self.by_id.values().cloned().collect()
+    }
+
+    pub fn driver(&self, id: &str, node: &str, config: &toml::Table) -> Result<Arc<dyn Driver>, Failure> {
+        self.get(id)?
+            .driver(node, &json(config))
+            .map_err(|error| Failure::config(vec![format!("node `{node}`: {error}")]))
+    }
+
+    pub fn tariff(&self, id: &str) -> Result<Arc<dyn Tariff>, Failure> {
+        self.get(id)?.tariff().map_err(|error| Failure::config(vec![format!("[tariff]: {error}")]))
+    }
+}
+
+/// What the deployment says about a plugin.
+pub fn load_options(entry: &PluginEntry) -> LoadOptions {
+    LoadOptions { grants: entry.grants.clone(), config: json(&entry.config), limits: entry.limits }
+}
+
+/// TOML has nothing that JSON lacks but times, which become texts.
+pub fn json(table: &toml::Table) -> Map<String, Value> {
+    table.iter().map(|(key, value)| (key.clone(), json_value(value))).collect()
+}
+
+fn json_value(value: &toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => Value::String(text.clone()),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Float(number) => (*number).into(),
+        toml::Value::Boolean(flag) => (*flag).into(),
+        toml::Value::Datetime(time) => Value::String(time.to_string()),
+        toml::Value::Array(items) => Value::Array(items.iter().map(json_value).collect()),
+        toml::Value::Table(table) => Value::Object(json(table)),
+    }
+}

@@ -1,0 +1,77 @@
+//! What the plugins and the workers count, for `/metrics`.
+
+use async_trait::async_trait;
+use skyloom_gateway::{Sample, SampleKind, Source};
+use skyloom_jobs::Engine;
+use skyloom_runtime::{CountersSnapshot, Plugin};
+
+type Field = (&'static str, &'static str, fn(&CountersSnapshot) -> f64);
+
+const PLUGIN_FIELDS: &[Field] = &[
+    ("plugin_calls", "Calls into the plugin", |counters| counters.calls as f64),
+    ("plugin_traps", "Calls that trapped", |counters| counters.traps as f64),
+    ("plugin_out_of_memory", "Calls that wanted too much memory", |counters| counters.out_of_memory as f64),
+    ("plugin_cpu_exhausted", "Calls whose own code ran too long", |counters| counters.cpu_exhausted as f64),
+    ("plugin_timeouts", "Calls that waited too long", |counters| counters.timeouts as f64),
+    ("plugin_bad_answers", "Answers that were too large or made no sense", |counters| counters.bad_answers as f64),
+    ("plugin_denials", "Calls of host functions without a permit", |counters| counters.denials as f64),
+    ("plugin_busy", "Calls that found no free sandbox", |counters| counters.busy as f64),
+    ("plugin_dropped_log_lines", "Log lines above the rate", |counters| counters.dropped_log_lines as f64),
+    ("plugin_seconds", "Time in calls, waiting included", |counters| counters.seconds),
+];
+
+pub struct PluginSource(pub Vec<Plugin>);
+
+#[async_trait]
+impl Source for PluginSource {
+    async fn samples(&self) -> Vec<Sample> {
+        let counted: Vec<_> = self.0.iter().map(|plugin| (plugin.id(), plugin.counters())).collect();
+        let mut samples = Vec::new();
+        for (name, help, value) in PLUGIN_FIELDS {
+            for (id, counters) in &counted {
+                samples.push(Sample {
+                    name: (*name).to_owned(),
+                    help,
+                    kind: SampleKind::Counter,
+                    labels: vec![("plugin", (*id).to_owned())],
+                    value: value(counters),
+                });
+            }
+        }
+        samples
+    }
+}
+
+pub struct JobsSource(pub Engine);
+
+#[async_trait]
+impl Source for JobsSource {
+    async fn samples(&self) -> Vec<Sample> {
+        let sample = |name: String, help, kind, labels, value| Sample { name, help, kind, labels, value };
+        let mut samples: Vec<Sample> = self
+            .0
+            .metrics()
+            .snapshot()
+            .into_iter()
+            .map(|(name, help, value)| {
+                sample(format!("operations_{name}"), help, SampleKind::Counter, Vec::new(), value as f64)
+            })
+            .collect();
+        let in_hand = self.0.in_hand() as f64;
+        samples.push(sample(
+            "operations_in_hand".to_owned(),
+            "Operations that this process works on",
+            SampleKind::Gauge,
+            Vec::new(),
+            in_hand,
+        ));
+        match self.0.states().await {
+            Ok(states) => samples.extend(states.into_iter().map(|(state, number)| {
+                let labels = vec![("state", state.as_str().to_owned())];
+                sample("operations".to_owned(), "Operations by state", SampleKind::Gauge, labels, number as f64)
+            })),
+            Err(error) => tracing::warn!(error = error.for_log(), "operations can't be counted"),
+        }
+        samples
+    }
+}
