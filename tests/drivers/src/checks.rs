@@ -1,0 +1,285 @@
+//! The kit. Each check makes servers of its own and leaves nothing of them, so checks may run beside one another.
+
+use skyloom_model::{ErrorCode, Result};
+use skyloom_runtime::driver::{Domain, DomainSpec, Driver, Power, Progress, StepKey, StopMode};
+
+use crate::{Bench, eventually};
+
+/// A key as a new operation has it.
+pub fn key(step: &str) -> StepKey {
+    StepKey { operation: uuid::Uuid::new_v4().to_string(), step: step.to_owned() }
+}
+
+/// Follows a step to its end.
+pub async fn finish(bench: &dyn Bench, driver: &dyn Driver, key: &StepKey, id: &str, begun: Result<Progress>) {
+    let Progress::Pending(token) = begun.unwrap_or_else(|error| panic!("{}: {}", key.step, error.for_log())) else {
+        return;
+    };
+    let what = format!("{} of {id} is done", key.step);
+    eventually(&what, bench.deadline(), async || match driver.poll(key, id, &token).await {
+        Ok(Progress::Done) => Some(()),
+        Ok(Progress::Pending(_)) => None,
+        Err(error) => panic!("{} of {id}: {}", key.step, error.for_log()),
+    })
+    .await;
+}
+
+/// Does a step to its end, then again with the same key: the second one must change nothing.
+async fn twice(
+    bench: &dyn Bench,
+    driver: &dyn Driver,
+    spec: &DomainSpec,
+    key: &StepKey,
+    step: impl AsyncFn(&StepKey) -> Result<Progress>,
+) {
+    finish(bench, driver, key, &spec.server_id, step(key).await).await;
+    let first = bench.evidence(spec).await;
+    finish(bench, driver, key, &spec.server_id, step(key).await).await;
+    assert_eq!(first, bench.evidence(spec).await, "{} had a second effect", key.step);
+}
+
+/// Disks and definition of a server; gives the operation's name.
+pub async fn make(bench: &dyn Bench, driver: &dyn Driver, spec: &DomainSpec) -> String {
+    let mut key = key("create-disks");
+    finish(bench, driver, &key, &spec.server_id, driver.create_disks(&key, spec).await).await;
+    key.step = "define".to_owned();
+    finish(bench, driver, &key, &spec.server_id, driver.define(&key, spec).await).await;
+    key.operation
+}
+
+/// Removes a server and sees that nothing of it is left.
+pub async fn remove(bench: &dyn Bench, driver: &dyn Driver, spec: &DomainSpec) {
+    let id = &spec.server_id;
+    let step = key("undefine");
+    finish(bench, driver, &step, id, driver.undefine(&step, id).await).await;
+    let step = key("delete-disks");
+    finish(bench, driver, &step, id, driver.delete_disks(&step, id, &disk_ids(spec)).await).await;
+    assert!(inspect(driver, id).await.is_none(), "nothing is left of {id}");
+    assert_eq!(bench.evidence(spec).await, Vec::<String>::new(), "the platform keeps nothing of {id}");
+}
+
+pub fn disk_ids(spec: &DomainSpec) -> Vec<String> {
+    spec.disks.iter().map(|disk| disk.id.clone()).collect()
+}
+
+pub async fn inspect(driver: &dyn Driver, id: &str) -> Option<Domain> {
+    driver.inspect(id).await.unwrap_or_else(|error| panic!("inspect {id}: {}", error.for_log()))
+}
+
+async fn expect(driver: &dyn Driver, spec: &DomainSpec, power: Power, operation: &str) {
+    let domain = inspect(driver, &spec.server_id).await.expect("the server exists");
+    assert_eq!(domain.server_id, spec.server_id);
+    assert_eq!(domain.power, power);
+    assert_eq!(domain.operation, operation, "the operation that defined it");
+    let (mut found, mut wanted) = (domain.disks, disk_ids(spec));
+    found.sort();
+    wanted.sort();
+    assert_eq!(found, wanted);
+}
+
+pub async fn start(bench: &dyn Bench, driver: &dyn Driver, id: &str) {
+    let step = key("start");
+    finish(bench, driver, &step, id, driver.start(&step, id).await).await;
+}
+
+/// Waits until the guest came up for the so-manyth time.
+pub async fn booted(bench: &dyn Bench, driver: &dyn Driver, id: &str, times: usize) {
+    let what = format!("{} boots of {id} on its console", times);
+    eventually(&what, bench.deadline(), async || {
+        let console = driver.console_output(id, 1 << 20).await.unwrap_or_else(|error| panic!("{}", error.for_log()));
+        (console.matches(bench.ready_text()).count() >= times).then_some(())
+    })
+    .await;
+}
+
+/// A whole life, every call twice.
+pub async fn life(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let (driver, spec) = (&*driver, &bench.spec());
+    let id = &spec.server_id;
+    assert!(inspect(driver, id).await.is_none());
+
+    let mut create = key("create-disks");
+    twice(bench, driver, spec, &create, async |key| driver.create_disks(key, spec).await).await;
+    expect(driver, spec, Power::Stopped, "").await;
+    create.step = "define".to_owned();
+    twice(bench, driver, spec, &create, async |key| driver.define(key, spec).await).await;
+    expect(driver, spec, Power::Stopped, &create.operation).await;
+
+    twice(bench, driver, spec, &key("start"), async |key| driver.start(key, id).await).await;
+    expect(driver, spec, Power::Running, &create.operation).await;
+    booted(bench, driver, id, 1).await;
+    twice(bench, driver, spec, &key("stop"), async |key| driver.stop(key, id, StopMode::Soft).await).await;
+    expect(driver, spec, Power::Stopped, &create.operation).await;
+
+    twice(bench, driver, spec, &key("start"), async |key| driver.start(key, id).await).await;
+    booted(bench, driver, id, 2).await;
+    twice(bench, driver, spec, &key("stop"), async |key| driver.stop(key, id, StopMode::Hard).await).await;
+    expect(driver, spec, Power::Stopped, &create.operation).await;
+
+    twice(bench, driver, spec, &key("undefine"), async |key| driver.undefine(key, id).await).await;
+    let left = inspect(driver, id).await.expect("its disks still exist");
+    assert_eq!(left.power, Power::Stopped);
+    assert_eq!(left.disks.len(), spec.disks.len());
+    let disks = disk_ids(spec);
+    twice(bench, driver, spec, &key("delete-disks"), async |key| driver.delete_disks(key, id, &disks).await).await;
+    assert!(inspect(driver, id).await.is_none());
+    assert_eq!(bench.evidence(spec).await, Vec::<String>::new());
+}
+
+/// The end of the console's text, however much is asked for.
+pub async fn console(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let (driver, spec) = (&*driver, &bench.spec());
+    let id = &spec.server_id;
+    make(bench, driver, spec).await;
+    assert_eq!(driver.console_output(id, 100).await.expect("console"), "", "before the first start");
+    start(bench, driver, id).await;
+    booted(bench, driver, id, 1).await;
+    let step = key("stop");
+    finish(bench, driver, &step, id, driver.stop(&step, id, StopMode::Hard).await).await;
+    // Off, so that nothing is added between the two looks.
+    let whole = driver.console_output(id, 1 << 20).await.expect("console");
+    assert!(whole.contains(bench.ready_text()));
+    let end = driver.console_output(id, 10).await.expect("console");
+    assert!(!end.is_empty() && end.len() <= 10 && whole.ends_with(&end), "{end:?} ends {whole:?}");
+    assert_eq!(driver.console_output(id, 0).await.expect("console"), "");
+    remove(bench, driver, spec).await;
+}
+
+/// A domain that runs is powered off by its removal.
+pub async fn removal_of_a_running_server(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let spec = bench.spec();
+    make(bench, &*driver, &spec).await;
+    start(bench, &*driver, &spec.server_id).await;
+    remove(bench, &*driver, &spec).await;
+}
+
+/// What was never made: no error to remove it, nothing to see, nothing to power.
+pub async fn absence(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let spec = bench.spec();
+    let id = &spec.server_id;
+    let done = |what: &str, answer: Result<Progress>| {
+        assert!(matches!(answer, Ok(Progress::Done)), "{what} of nothing: {answer:?}");
+    };
+    for _ in 0..2 {
+        done("undefine", driver.undefine(&key("undefine"), id).await);
+        done("delete-disks", driver.delete_disks(&key("delete-disks"), id, &disk_ids(&spec)).await);
+        done("delete-disks", driver.delete_disks(&key("delete-disks"), id, &[]).await);
+    }
+    let absent = |what: &str, code: ErrorCode| assert_eq!(code, ErrorCode::NotFound, "{what} of nothing");
+    absent("start", driver.start(&key("start"), id).await.unwrap_err().code);
+    for mode in [StopMode::Soft, StopMode::Hard] {
+        absent("stop", driver.stop(&key("stop"), id, mode).await.unwrap_err().code);
+    }
+    absent("console", driver.console_output(id, 100).await.unwrap_err().code);
+    assert!(driver.poll(&key("start"), id, "a token that nobody gave").await.is_err());
+    assert!(driver.define(&key("define"), &spec).await.is_err(), "a definition without its disks");
+    assert!(inspect(&*driver, id).await.is_none(), "what failed left nothing");
+    assert_eq!(bench.evidence(&spec).await, Vec::<String>::new());
+}
+
+/// Ascending, a page after the other, nothing twice and nothing left out.
+pub async fn list(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let specs: Vec<DomainSpec> = (0..3).map(|_| bench.spec()).collect();
+    for spec in &specs {
+        make(bench, &*driver, spec).await;
+    }
+    let mut wanted: Vec<&str> = specs.iter().map(|spec| spec.server_id.as_str()).collect();
+    wanted.sort_unstable();
+    for limit in [1, 2, 1000] {
+        let mut found: Vec<String> = Vec::new();
+        loop {
+            let page = driver.list(found.last().map(String::as_str), limit).await.expect("a page");
+            assert!(page.len() <= limit as usize);
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page.into_iter().map(|domain| domain.server_id));
+        }
+        assert!(found.is_sorted_by(|one, next| one < next), "ascending, none twice: {found:?}");
+        // Another check's servers may be among them.
+        found.retain(|id| wanted.contains(&id.as_str()));
+        assert_eq!(found, wanted, "limit {limit}");
+    }
+    let page = driver.list(None, 1000).await.expect("a page");
+    let one = page.iter().find(|domain| domain.server_id == wanted[0]).expect("in the list");
+    let alone = inspect(&*driver, wanted[0]).await.expect("exists");
+    assert_eq!(format!("{one:?}"), format!("{alone:?}"), "list and inspect say the same");
+    for spec in &specs {
+        remove(bench, &*driver, spec).await;
+    }
+}
+
+pub async fn capacity(bench: &dyn Bench) {
+    let capacity = bench.load().await.capacity().await.expect("capacity");
+    assert!(capacity.vcpus > 0 && capacity.memory_mib > 0 && capacity.disk_gib > 0, "{capacity:?}");
+    assert!(!capacity.hypervisor.is_empty() && capacity.hypervisor_version > 0, "{capacity:?}");
+}
+
+/// Whatever the component knew of a server it knows after the host came up again.
+pub async fn reload(bench: &dyn Bench) {
+    let spec = bench.spec();
+    let driver = bench.load().await;
+    let operation = make(bench, &*driver, &spec).await;
+    start(bench, &*driver, &spec.server_id).await;
+    let digest = driver.digest().to_owned();
+    drop(driver);
+    let driver = bench.load().await;
+    assert_eq!(driver.digest(), digest);
+    expect(&*driver, &spec, Power::Running, &operation).await;
+    let before = bench.evidence(&spec).await;
+    let again = StepKey { operation, step: "define".to_owned() };
+    finish(bench, &*driver, &again, &spec.server_id, driver.define(&again, &spec).await).await;
+    start(bench, &*driver, &spec.server_id).await;
+    assert_eq!(before, bench.evidence(&spec).await, "repeated after the restart, without a second effect");
+    remove(bench, &*driver, &spec).await;
+}
+
+/// Calls at once: the same one for one server, and for different servers, do not disturb one another.
+pub async fn at_once(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let specs: Vec<DomainSpec> = (0..4).map(|_| bench.spec()).collect();
+    let keys: Vec<StepKey> = specs.iter().map(|_| key("create-disks")).collect();
+    let call = async |index: usize| {
+        // One that loses a race may say so; it must say that a repetition helps.
+        eventually("create-disks", bench.deadline(), async || {
+            match driver.create_disks(&keys[index], &specs[index]).await {
+                Ok(_) => Some(()),
+                Err(error) if error.retryable() => None,
+                Err(error) => panic!("create-disks: {}", error.for_log()),
+            }
+        })
+        .await;
+    };
+    futures_util::future::join_all([0, 0, 0, 1, 2, 3].map(call)).await;
+    for spec in &specs {
+        let found = inspect(&*driver, &spec.server_id).await.expect("disks");
+        assert_eq!(found.disks.len(), spec.disks.len());
+        remove(bench, &*driver, spec).await;
+    }
+}
+
+/// Texts that would break out of XML, a shell or a format. Each is taken as a text, or refused; then it left nothing.
+pub async fn hostile_names(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    for text in HOSTILE {
+        let spec = DomainSpec { name: (*text).to_owned(), ..bench.spec() };
+        make(bench, &*driver, &spec).await;
+        assert!(inspect(&*driver, &spec.server_id).await.is_some(), "{text:?}");
+        remove(bench, &*driver, &spec).await;
+    }
+}
+
+/// See [`hostile_names`].
+pub const HOSTILE: &[&str] = &[
+    "</title></domain><domain type='kvm'>",
+    "x</title><devices><filesystem type='mount'><source dir='/'/><target dir='all'/></filesystem></devices><title>",
+    "' \" & < > ]]> <![CDATA[ <!-- --> &amp; &#0; &xxe;",
+    "a\u{0}b\u{8}c\u{1b}[31m\r\n\t\u{fffe}\u{feff}",
+    "$(touch /tmp/x); `id` | ../../etc/passwd %s%n {{7*7}}",
+    "名前 \u{202e}gnp.exe 🦀",
+];

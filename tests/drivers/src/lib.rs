@@ -1,0 +1,83 @@
+//! What `skyloom:driver` promises, asked of a driver component through the runtime, and a bench for each driver: where the
+//! component runs and how to see its platform without it. A new driver adds a [`Bench`] and a file under `tests/` that
+//! calls the [`checks`].
+
+pub mod checks;
+pub mod libvirt;
+pub mod simulator;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use skyloom_runtime::driver::{DomainSpec, Driver};
+use skyloom_runtime::{LoadError, LoadOptions, Options, Runtime};
+
+/// One driver over one platform.
+#[async_trait]
+pub trait Bench: Send + Sync {
+    /// The driver from its file, in an engine of its own: as after a restart of the host.
+    async fn load(&self) -> Arc<dyn Driver>;
+    /// A server that the platform can boot. All ids and addresses in it are new.
+    fn spec(&self) -> DomainSpec;
+    /// What the platform itself says of the server, not asked through the driver: empty when nothing of it is left, equal
+    /// before and after a call that has no effect.
+    async fn evidence(&self, spec: &DomainSpec) -> Vec<String>;
+    /// The console says this each time when the guest is up.
+    fn ready_text(&self) -> &'static str;
+    /// For a guest to come up or to go down.
+    fn deadline(&self) -> Duration;
+}
+
+/// The packed component of a driver.
+pub fn plugin_file(id: &str) -> PathBuf {
+    let packed = std::env::var_os("SKYLOOM_PLUGINS").map_or_else(|| root().join("target/plugins"), PathBuf::from);
+    let file = packed.join(format!("{id}.wasm"));
+    assert!(file.exists(), "{} is missing: make build", file.display());
+    file
+}
+
+/// The repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// Loads a driver plugin with grants as a deployment file gives them, for a node with this configuration.
+pub fn load(id: &str, options: Options, grants: Value, config: Value) -> Result<Arc<dyn Driver>, LoadError> {
+    let grants = serde_json::from_value(grants).expect("grants");
+    let config: Map<String, Value> = serde_json::from_value(config).expect("configuration");
+    let plugin = Runtime::new(options)?.load(&plugin_file(id), LoadOptions { grants, ..LoadOptions::default() })?;
+    plugin.driver(NODE, &config)
+}
+
+/// The node that the drivers work for.
+pub const NODE: &str = "node-1";
+
+/// Asks again and again until there is an answer; the deadline's message says what was waited for.
+pub async fn eventually<T>(what: &str, deadline: Duration, ask: impl AsyncFn() -> Option<T>) -> T {
+    let wait = async {
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            pace.tick().await;
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+        }
+    };
+    match tokio::time::timeout(deadline, wait).await {
+        Ok(answer) => answer,
+        Err(_) => panic!("not within {deadline:?}: {what}"),
+    }
+}
+
+/// Counts a test as skipped; run-tests names it at its end.
+pub fn skip(test: &str, reason: &str) {
+    use std::io::Write;
+    println!("SKIPPED {test}: {reason}");
+    if let Some(file) = std::env::var_os("SKYLOOM_TEST_SKIPS") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).expect("SKYLOOM_TEST_SKIPS");
+        writeln!(file, "{test}: {reason}").expect("SKYLOOM_TEST_SKIPS");
+    }
+}

@@ -1,0 +1,204 @@
+//! The bench of the libvirt driver: a libvirt daemon of the tests' own with a small guest that boots without KVM.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use skyloom_runtime::driver::{Disk, DomainSpec, Driver, Nic};
+use skyloom_runtime::{LoadError, Options};
+
+use crate::{Bench, root};
+
+/// The libvirt network of the daemon; the driver is granted it and `user`.
+pub const NETWORK: &str = "skyloom";
+const SUBNET: &str = "10.77.0.0/24";
+
+/// Runs one of the scripts below tests/support; its exit code 77 says that something is missing here.
+fn support(script: &str, arguments: &[&str]) -> Result<String, String> {
+    let output =
+        Command::new(root().join("tests/support").join(script)).args(arguments).output().expect("a script of ours");
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    match output.status.code() {
+        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        Some(77) => Err(said),
+        _ => panic!("{script}: {}: {said}", output.status),
+    }
+}
+
+/// One daemon, shared by the tests that run at the time; the last one ends it.
+struct Daemon {
+    folder: tempfile::TempDir,
+    uri: String,
+}
+
+impl Daemon {
+    fn start() -> Result<Self, String> {
+        let guest = std::env::var_os("SKYLOOM_GUEST").map_or_else(|| root().join("target/guest"), PathBuf::from);
+        support("guest/build-guest", &[guest.to_str().expect("UTF-8")])?;
+        // A socket's path must be short.
+        let folder = tempfile::Builder::new().prefix("skyloom-lv.").tempdir_in("/tmp").expect("a folder");
+        let uri = support("libvirt/start", &[folder.path().to_str().expect("UTF-8"), SUBNET])?;
+        let blobs = folder.path().join("blobs");
+        std::fs::create_dir_all(&blobs).expect("a folder");
+        for file in ["vmlinuz", "initramfs.gz", "disk.qcow2"] {
+            std::fs::copy(guest.join(file), blobs.join(file)).expect("the guest's files");
+        }
+        Ok(Self { folder, uri })
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let folder = self.folder.path().to_str().unwrap_or_default().to_owned();
+        if let Err(error) = support("libvirt/stop", &[&folder]) {
+            eprintln!("libvirt/stop: {error}");
+        }
+    }
+}
+
+pub struct Libvirt {
+    daemon: Arc<Daemon>,
+}
+
+impl Libvirt {
+    /// Err: why it cannot be tried here.
+    pub fn start() -> Result<Self, String> {
+        static RUNNING: Mutex<Weak<Daemon>> = Mutex::new(Weak::new());
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let daemon = match running.upgrade() {
+            Some(daemon) => daemon,
+            None => Arc::new(Daemon::start()?),
+        };
+        *running = Arc::downgrade(&daemon);
+        let bench = Self { daemon };
+        match bench.try_load() {
+            Err(LoadError::Grant { reason, .. }) if reason.contains("built without libvirt") => Err(reason),
+            Err(error) => panic!("{error}"),
+            Ok(_) => Ok(bench),
+        }
+    }
+
+    fn try_load(&self) -> Result<Arc<dyn Driver>, LoadError> {
+        let options = Options {
+            blobs: Some(self.daemon.folder.path().join("blobs")),
+            sandboxes: 16,
+            sandboxes_per_plugin: 16,
+            ..Options::default()
+        };
+        let grant = json!({
+            "name": "libvirt", "uri": self.daemon.uri, "storage": self.storage(), "networks": [NETWORK, "user"],
+        });
+        crate::load("libvirt", options, json!(["config", grant]), json!({ "domain-type": "qemu" }))
+    }
+
+    pub fn storage(&self) -> PathBuf {
+        self.daemon.folder.path().join("servers")
+    }
+
+    fn virsh_output(&self, arguments: &[&str]) -> Output {
+        Command::new("virsh").args(["-q", "-c", &self.daemon.uri]).args(arguments).output().expect("virsh")
+    }
+
+    /// What virsh prints; it must succeed.
+    pub fn virsh(&self, arguments: &[&str]) -> String {
+        let output = self.virsh_output(arguments);
+        assert!(output.status.success(), "virsh {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Defines a domain as a person would, without Skyloom.
+    pub fn define_by_hand(&self, xml: &str) {
+        let file = self.daemon.folder.path().join("by-hand.xml");
+        std::fs::write(&file, xml).expect("a file");
+        self.virsh(&["define", file.to_str().expect("UTF-8")]);
+    }
+
+    /// Lines of the network's definition that give this card an address.
+    pub fn dhcp_entries(&self, mac: &str) -> Vec<String> {
+        let network = self.virsh(&["net-dumpxml", NETWORK]);
+        network.lines().filter(|line| line.contains("<host ") && line.contains(mac)).map(ToOwned::to_owned).collect()
+    }
+
+    /// Files of this server below the storage folder.
+    fn files(&self, server_id: &str) -> Vec<String> {
+        fn walk(folder: &Path, found: &mut Vec<String>) {
+            for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+                if entry.is_dir() { walk(&entry, found) } else { found.push(entry.display().to_string()) }
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.storage(), &mut found);
+        found.retain(|path| path.contains(server_id));
+        found.sort();
+        found
+    }
+}
+
+#[async_trait]
+impl Bench for Libvirt {
+    async fn load(&self) -> Arc<dyn Driver> {
+        self.try_load().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn spec(&self) -> DomainSpec {
+        static NEXT: AtomicU8 = AtomicU8::new(10);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let server_id = uuid::Uuid::new_v4().to_string();
+        let disk = |index: u32, blob: Option<&str>| Disk {
+            id: uuid::Uuid::new_v4().to_string(),
+            size_gib: 1,
+            image_blob: blob.map(ToOwned::to_owned),
+            image_format: blob.map(|_| "qcow2".to_owned()),
+            boot_index: index,
+        };
+        DomainSpec {
+            name: "a server".to_owned(),
+            hostname: format!("server-{number}"),
+            vcpus: 1,
+            memory_mib: 128,
+            disks: vec![disk(0, Some("disk.qcow2")), disk(1, None)],
+            nics: vec![Nic {
+                port_id: uuid::Uuid::new_v4().to_string(),
+                mac: format!("52:54:00:77:00:{number:02x}"),
+                platform_network: NETWORK.to_owned(),
+                addresses: vec![format!("10.77.0.{number}")],
+                prefix_lengths: vec![24],
+                gateway: Some("10.77.0.1".to_owned()),
+                dns: Vec::new(),
+            }],
+            kernel_blob: Some("vmlinuz".to_owned()),
+            ramdisk_blob: Some("initramfs.gz".to_owned()),
+            kernel_arguments: None,
+            authorized_keys: Vec::new(),
+            user_data: None,
+            metadata: Vec::new(),
+            server_id,
+        }
+    }
+
+    async fn evidence(&self, spec: &DomainSpec) -> Vec<String> {
+        let mut evidence = self.files(&spec.server_id);
+        for nic in &spec.nics {
+            evidence.extend(self.dhcp_entries(&nic.mac));
+        }
+        if self.virsh(&["list", "--all", "--uuid"]).lines().any(|uuid| uuid.trim() == spec.server_id) {
+            evidence.push(self.virsh(&["dumpxml", "--inactive", &spec.server_id]));
+            // Another number each time that it starts.
+            evidence.push(self.virsh(&["domid", &spec.server_id]));
+        }
+        evidence
+    }
+
+    fn ready_text(&self) -> &'static str {
+        "SKYLOOM-GUEST-READY"
+    }
+
+    /// Without KVM, beside other tests on a small machine.
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(180)
+    }
+}

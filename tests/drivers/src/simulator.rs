@@ -1,0 +1,106 @@
+//! The bench of the simulator: a folder with the documents' database.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use skyloom_cloud::documents::PluginDocuments;
+use skyloom_runtime::Options;
+use skyloom_runtime::driver::{Disk, DomainSpec, Driver, Nic};
+use skyloom_store::documents::Documents;
+
+use crate::{Bench, NODE};
+
+pub struct Simulator {
+    database: PathBuf,
+    config: Value,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Simulator {
+    /// A world of its own; `config` as the node's in a deployment file.
+    pub fn new(config: Value) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { config, ..Self::at(folder.path()) }.keeping(folder)
+    }
+
+    /// The world in this folder, which stays.
+    pub fn at(folder: &Path) -> Self {
+        Self { database: folder.join("documents.db"), config: json!({}), _folder: None }
+    }
+
+    fn keeping(self, folder: tempfile::TempDir) -> Self {
+        Self { _folder: Some(folder), ..self }
+    }
+
+    pub async fn documents(&self) -> Documents {
+        Documents::open(&self.database).await.expect("documents")
+    }
+
+    /// The same server for the same id.
+    pub fn spec_of(server_id: &str) -> DomainSpec {
+        let disk = |index: u32| Disk {
+            id: format!("{server_id}-{index}"),
+            size_gib: 1 + index,
+            image_blob: None,
+            image_format: None,
+            boot_index: index,
+        };
+        DomainSpec {
+            server_id: server_id.to_owned(),
+            name: "a server".to_owned(),
+            hostname: "a-server".to_owned(),
+            vcpus: 2,
+            memory_mib: 512,
+            disks: vec![disk(0), disk(1)],
+            nics: vec![Nic {
+                port_id: format!("{server_id}-port"),
+                mac: "52:54:00:00:00:01".to_owned(),
+                platform_network: "private".to_owned(),
+                addresses: vec!["10.0.0.7".to_owned()],
+                prefix_lengths: vec![24],
+                gateway: Some("10.0.0.1".to_owned()),
+                dns: Vec::new(),
+            }],
+            kernel_blob: None,
+            ramdisk_blob: None,
+            kernel_arguments: None,
+            authorized_keys: Vec::new(),
+            user_data: None,
+            metadata: vec![("purpose".to_owned(), "conformance".to_owned())],
+        }
+    }
+}
+
+#[async_trait]
+impl Bench for Simulator {
+    async fn load(&self) -> Arc<dyn Driver> {
+        let documents = Arc::new(PluginDocuments(self.documents().await));
+        let options =
+            Options { documents: Some(documents), sandboxes: 16, sandboxes_per_plugin: 16, ..Options::default() };
+        let grants = json!(["documents", "clock", "config"]);
+        crate::load("simulator", options, grants, self.config.clone()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn spec(&self) -> DomainSpec {
+        Self::spec_of(&uuid::Uuid::new_v4().to_string())
+    }
+
+    async fn evidence(&self, spec: &DomainSpec) -> Vec<String> {
+        let owner = format!("simulator/{NODE}");
+        let documents = self.documents().await;
+        let found = documents.get(&owner, "domains", &spec.server_id).await.expect("documents");
+        documents.close().await;
+        found.map(|document| format!("{document:?}")).into_iter().collect()
+    }
+
+    fn ready_text(&self) -> &'static str {
+        "login:"
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+}

@@ -1,0 +1,153 @@
+//! The kit over libvirt and QEMU, and what only a real platform has. Skipped, and counted so, where the machine has no
+//! libvirt or the runtime was built without it.
+
+use driver_tests::libvirt::{Libvirt, NETWORK};
+use driver_tests::{Bench, checks, skip};
+use skyloom_model::ErrorCode;
+use skyloom_runtime::driver::{DomainSpec, StopMode};
+
+/// The bench, or the end of the test.
+macro_rules! bench {
+    ($test:expr) => {
+        match Libvirt::start() {
+            Ok(bench) => bench,
+            Err(reason) => return skip(concat!("driver-tests libvirt ", $test), &reason),
+        }
+    };
+}
+
+macro_rules! kit {
+    ($($check:ident),+ $(,)?) => {
+        $(#[tokio::test]
+        async fn $check() {
+            checks::$check(&bench!(stringify!($check))).await;
+        })+
+    };
+}
+
+kit!(life, console, removal_of_a_running_server, absence, list, capacity, reload, at_once, hostile_names);
+
+/// What the core says of the guest is what the guest has: its name and its address, by its own word.
+#[tokio::test]
+async fn the_guest_is_what_the_core_says() {
+    let bench = bench!("the_guest_is_what_the_core_says");
+    let (driver, spec) = (bench.load().await, bench.spec());
+    let id = &spec.server_id;
+    checks::make(&bench, &*driver, &spec).await;
+    let entries = bench.dhcp_entries(&spec.nics[0].mac);
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert!(entries[0].contains(&spec.nics[0].addresses[0]), "{entries:?}");
+    checks::start(&bench, &*driver, id).await;
+    checks::booted(&bench, &*driver, id, 1).await;
+    let console = driver.console_output(id, 1 << 20).await.unwrap();
+    let line = console.lines().find(|line| line.contains(bench.ready_text())).unwrap();
+    assert!(line.contains(&format!("host={}", spec.hostname)), "{line}");
+    assert!(line.contains(&format!("ip={}", spec.nics[0].addresses[0])), "{line}");
+    checks::remove(&bench, &*driver, &spec).await;
+}
+
+/// A domain that Skyloom didn't make is nobody's to touch, whatever its UUID.
+#[tokio::test]
+async fn foreign_domains_are_untouchable() {
+    let bench = bench!("foreign_domains_are_untouchable");
+    let driver = bench.load().await;
+    let spec = bench.spec();
+    let id = &spec.server_id;
+    bench.define_by_hand(&format!(
+        "<domain type='qemu'><name>by-hand-{id}</name><uuid>{id}</uuid><memory unit='MiB'>64</memory>\
+         <os><type arch='x86_64'>hvm</type></os></domain>"
+    ));
+    bench.virsh(&["start", id]);
+    let before = bench.virsh(&["dumpxml", id]);
+
+    let mut refused = Vec::new();
+    let mut key = checks::key("create-disks");
+    checks::finish(&bench, &*driver, &key, id, driver.create_disks(&key, &spec).await).await;
+    key.step = "define".to_owned();
+    refused.push(("define", driver.define(&key, &spec).await.map(|_| ())));
+    refused.push(("undefine", driver.undefine(&key, id).await.map(|_| ())));
+    refused.push(("start", driver.start(&key, id).await.map(|_| ())));
+    refused.push(("soft stop", driver.stop(&key, id, StopMode::Soft).await.map(|_| ())));
+    refused.push(("hard stop", driver.stop(&key, id, StopMode::Hard).await.map(|_| ())));
+    refused.push(("inspect", driver.inspect(id).await.map(|_| ())));
+    refused.push(("console", driver.console_output(id, 100).await.map(|_| ())));
+    for (call, answer) in refused {
+        assert_eq!(answer.expect_err(call).code, ErrorCode::Forbidden, "{call}");
+    }
+    let listed = driver.list(None, 1000).await.unwrap();
+    assert!(listed.iter().all(|domain| domain.server_id != *id), "not in the list");
+    assert_eq!(bench.virsh(&["dumpxml", id]), before, "as it was, and running");
+    assert!(bench.dhcp_entries(&spec.nics[0].mac).is_empty());
+
+    bench.virsh(&["destroy", id]);
+    bench.virsh(&["undefine", id]);
+    checks::remove(&bench, &*driver, &spec).await;
+}
+
+/// Whatever a user typed stands in libvirt's XML as the text that it is: no element, disk or card more.
+#[tokio::test]
+async fn no_name_breaks_out_of_its_element() {
+    let bench = bench!("no_name_breaks_out_of_its_element");
+    let driver = bench.load().await;
+    for text in checks::HOSTILE {
+        let mut spec =
+            DomainSpec { name: (*text).to_owned(), kernel_arguments: Some((*text).to_owned()), ..bench.spec() };
+        spec.metadata = vec![((*text).to_owned(), (*text).to_owned())];
+        checks::make(&bench, &*driver, &spec).await;
+        let xml = bench.virsh(&["dumpxml", "--inactive", &spec.server_id]);
+        let count = |element: &str| xml.matches(element).count();
+        assert_eq!(count("<domain "), 1, "{xml}");
+        assert_eq!(count("<title>"), 1, "{xml}");
+        assert_eq!(count("<cmdline>"), 1, "{xml}");
+        assert_eq!(count("<disk "), spec.disks.len() + 1, "disks and seed: {xml}");
+        assert_eq!(count("<interface "), spec.nics.len(), "{xml}");
+        for element in ["<filesystem", "<hostdev", "<!ENTITY", "<qemu:", "<target dir="] {
+            assert_eq!(count(element), 0, "{element} {xml}");
+        }
+        checks::remove(&bench, &*driver, &spec).await;
+    }
+}
+
+/// Names that would be paths, or lead to what the grant doesn't hold.
+#[tokio::test]
+async fn names_lead_nowhere_else() {
+    let bench = bench!("names_lead_nowhere_else");
+    let driver = bench.load().await;
+    let refused = async |what: &str, spec: DomainSpec, codes: &[ErrorCode]| {
+        let mut key = checks::key("create-disks");
+        let mut answer = driver.create_disks(&key, &spec).await;
+        if answer.is_ok() {
+            key.step = "define".to_owned();
+            answer = driver.define(&key, &spec).await;
+        }
+        let error = answer.expect_err(what);
+        assert!(codes.contains(&error.code), "{what}: {}", error.for_log());
+        assert!(!error.message.contains("/tmp/"), "{what}: no path in {}", error.message);
+        if !spec.server_id.contains(['/', '.']) {
+            checks::remove(&bench, &*driver, &spec).await;
+        }
+    };
+    const INVALID: &[ErrorCode] = &[ErrorCode::Invalid];
+    let spec = || bench.spec();
+    for id in ["../../etc/passwd", "", "..", "/etc/passwd", "a b", "--help", "x\0y"] {
+        refused("server id", DomainSpec { server_id: id.to_owned(), ..spec() }, INVALID).await;
+        let mut other = spec();
+        other.disks[0].id = format!("{id}/x");
+        refused("disk id", other, INVALID).await;
+        let mut other = spec();
+        other.disks[0].image_blob = Some(format!("../{id}"));
+        refused("image", other, INVALID).await;
+        refused("kernel", DomainSpec { kernel_blob: Some(format!("../{id}")), ..spec() }, INVALID).await;
+    }
+    for network in ["default", "skyloom'/><source network='default", "", "SKYLOOM"] {
+        let mut other = spec();
+        other.nics[0].platform_network = network.to_owned();
+        refused("network", other, &[ErrorCode::Forbidden, ErrorCode::Invalid]).await;
+    }
+    for format in ["vmdk", "", "raw,file=/etc/passwd"] {
+        let mut other = spec();
+        other.disks[0].image_format = Some(format.to_owned());
+        refused("image format", other, INVALID).await;
+    }
+    assert!(bench.virsh(&["net-dumpxml", NETWORK]).matches("<source").count() == 0);
+}
