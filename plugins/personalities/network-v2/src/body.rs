@@ -1,0 +1,194 @@
+//! Bodies: `{"<resource>": {..}}`, each attribute known, writable and of its type. Upstream converts before it checks: numbers
+//! and flags may be written as strings.
+
+use serde_json::Value;
+use skyloom_sdk::Request;
+
+use crate::{Fault, Object};
+
+/// What one attribute may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Given at creation and changed later.
+    Write,
+    /// Given at creation only.
+    Create,
+    /// Told by the service only.
+    Read,
+    /// Known, but its capability isn't there: only the value that says so may be given.
+    Unset,
+}
+
+/// The attributes of a resource.
+pub type Attributes = &'static [(&'static str, Use)];
+
+/// The attributes of a request's body.
+#[derive(Debug)]
+pub struct Given {
+    map: Object,
+}
+
+/// Reads the body of a creation (`create`) or a change.
+pub fn read(request: &Request, resource: &str, known: Attributes, create: bool) -> Result<Given, Fault> {
+    let body: Value = serde_json::from_slice(&request.body)
+        .map_err(|error| Fault::bad_request(format!("Malformed request body: {error}")))?;
+    let Value::Object(mut body) = body else {
+        return Err(Fault::bad_request("Resource body required"));
+    };
+    if create && body.contains_key(&format!("{resource}s")) {
+        return Err(Fault::bad_request("Bulk operation not supported"));
+    }
+    let Some(Value::Object(map)) = body.remove(resource) else {
+        return Err(Fault::bad_request(format!("Unable to find '{resource}' in request body")));
+    };
+    for (name, value) in &map {
+        check(name, value, known, create)?;
+    }
+    Ok(Given { map })
+}
+
+fn check(name: &str, value: &Value, known: Attributes, create: bool) -> Result<(), Fault> {
+    let Some((_, usage)) = known.iter().find(|(known, _)| *known == name) else {
+        return Err(Fault::unrecognized(name));
+    };
+    match usage {
+        Use::Write => Ok(()),
+        Use::Create if create => Ok(()),
+        Use::Create => Err(Fault::bad_request(format!("Cannot update read-only attribute {name}"))),
+        Use::Read if create => Err(Fault::bad_request(format!("Attribute '{name}' not allowed in POST"))),
+        Use::Read => Err(Fault::bad_request(format!("Cannot update read-only attribute {name}"))),
+        Use::Unset => {
+            let unset = match value {
+                Value::Null | Value::Bool(false) => true,
+                Value::Array(items) => items.is_empty(),
+                Value::String(text) => text.is_empty(),
+                _ => false,
+            };
+            if unset { Ok(()) } else { Err(Fault::invalid(name, "this cloud does not support it")) }
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("'{text}'"),
+        Value::Null => "'None'".to_owned(),
+        other => format!("'{other}'"),
+    }
+}
+
+impl Given {
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.map.get(name)
+    }
+
+    pub fn text(&self, name: &str) -> Result<Option<String>, Fault> {
+        match self.map.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(other) => Err(Fault::invalid(name, &format!("{} is not a valid string", shown(other)))),
+        }
+    }
+
+    /// `null` is as if nothing were said.
+    pub fn text_or_null(&self, name: &str) -> Result<Option<String>, Fault> {
+        if self.map.get(name) == Some(&Value::Null) { Ok(None) } else { self.text(name) }
+    }
+
+    pub fn required(&self, name: &str) -> Result<String, Fault> {
+        self.text(name)?.ok_or_else(|| {
+            Fault::bad_request(format!("Failed to parse request. Required attribute '{name}' not specified"))
+        })
+    }
+
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
+        let Some(value) = self.map.get(name) else { return Ok(None) };
+        let flag = match value {
+            Value::Bool(flag) => Some(*flag),
+            Value::Number(number) => match number.as_i64() {
+                Some(0) => Some(false),
+                Some(1) => Some(true),
+                _ => None,
+            },
+            Value::String(text) => parse_flag(text),
+            _ => None,
+        };
+        flag.map(Some).ok_or_else(|| Fault::invalid(name, &format!("{} cannot be converted to boolean", shown(value))))
+    }
+
+    /// `null` is as if nothing were said.
+    pub fn integer(&self, name: &str) -> Result<Option<i64>, Fault> {
+        let number = match self.map.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Number(number)) => number.as_i64(),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(_) => None,
+        };
+        let value = self.map.get(name).unwrap_or(&Value::Null);
+        number.map(Some).ok_or_else(|| Fault::invalid(name, &format!("{} is not an integer", shown(value))))
+    }
+
+    /// Either name; upstream takes both, and both only when they agree.
+    pub fn project(&self) -> Result<Option<String>, Fault> {
+        match (self.text("project_id")?, self.text("tenant_id")?) {
+            (Some(project), Some(tenant)) if project != tenant => {
+                Err(Fault::bad_request("'project_id' and 'tenant_id' do not match"))
+            }
+            (project, tenant) => Ok(project.or(tenant)),
+        }
+    }
+
+    pub fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Fault> {
+        let items = match self.map.get(name) {
+            None => return Ok(None),
+            Some(Value::Null) => return Ok(Some(Vec::new())),
+            Some(Value::Array(items)) => items,
+            Some(other) => return Err(Fault::invalid(name, &format!("{} is not a list", shown(other)))),
+        };
+        let text = |item: &Value| {
+            item.as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| Fault::invalid(name, &format!("{} is not a valid string", shown(item))))
+        };
+        items.iter().map(text).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// A list of objects with these string members; `optional` ones may be missing.
+    pub fn objects(
+        &self,
+        name: &str,
+        members: &[&str],
+        optional: bool,
+    ) -> Result<Option<Vec<Vec<Option<String>>>>, Fault> {
+        let items = match self.map.get(name) {
+            None => return Ok(None),
+            Some(Value::Null) => return Ok(Some(Vec::new())),
+            Some(Value::Array(items)) => items,
+            Some(other) => return Err(Fault::invalid(name, &format!("{} is not a list", shown(other)))),
+        };
+        let object = |item: &Value| {
+            let wrong =
+                || Fault::invalid(name, &format!("{} is not valid; it has {}", shown(item), members.join(", ")));
+            let Value::Object(object) = item else { return Err(wrong()) };
+            if object.keys().any(|key| !members.contains(&key.as_str())) {
+                return Err(wrong());
+            }
+            let member = |member: &&str| match object.get(*member) {
+                Some(Value::String(text)) => Ok(Some(text.clone())),
+                None if optional => Ok(None),
+                _ => Err(wrong()),
+            };
+            members.iter().map(member).collect::<Result<Vec<_>, _>>()
+        };
+        items.iter().map(object).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// The words that upstream takes for a flag.
+pub fn parse_flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}

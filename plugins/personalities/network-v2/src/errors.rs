@@ -1,0 +1,155 @@
+//! Neutron's envelope, and its type and status for every code of the core.
+
+use serde_json::json;
+use skyloom_sdk::{Error, ErrorCode, Response, respond};
+
+/// A refusal on its way to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub status: u16,
+    /// Upstream's name of the exception.
+    pub kind: String,
+    pub message: String,
+}
+
+impl Fault {
+    pub fn new(status: u16, kind: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { status, kind: kind.into(), message: message.into() }
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "HTTPBadRequest", message)
+    }
+
+    /// A value that an attribute cannot have.
+    pub fn invalid(attribute: &str, reason: &str) -> Self {
+        Self::bad_request(format!("Invalid input for {attribute}. Reason: {reason}."))
+    }
+
+    /// An attribute whose capability isn't there.
+    pub fn unrecognized(attribute: &str) -> Self {
+        Self::bad_request(format!("Unrecognized attribute(s) '{attribute}'"))
+    }
+
+    pub fn response(&self) -> Response {
+        let body = json!({"NeutronError": {"type": self.kind, "message": self.message, "detail": ""}});
+        respond::json(self.status, body.to_string().into_bytes())
+    }
+}
+
+/// Upstream's word for a resource, e.g. `SecurityGroup`.
+fn word(resource: &str) -> Option<(&'static str, &'static str)> {
+    Some(match resource {
+        "network" => ("Network", "Network"),
+        "subnet" => ("Subnet", "Subnet"),
+        "port" => ("Port", "Port"),
+        "security-group" => ("SecurityGroup", "Security group"),
+        "security-group-rule" => ("SecurityGroupRule", "Security group rule"),
+        "router" => ("Router", "Router"),
+        _ => return None,
+    })
+}
+
+/// The core's names of what was wrong, in upstream's.
+fn attribute(field: &str) -> &str {
+    match field {
+        "pools" => "allocation_pools",
+        "dns" => "dns_nameservers",
+        "gateway" => "gateway_ip",
+        "mac" => "mac_address",
+        "port-min" => "port_range_min",
+        "port-max" => "port_range_max",
+        "remote-cidr" => "remote_ip_prefix",
+        "fixed-ips" => "fixed_ips",
+        "host-routes" => "host_routes",
+        "network-id" => "network_id",
+        other => other,
+    }
+}
+
+impl From<Error> for Fault {
+    /// The whole table; a code of a newer host is a fault of the server.
+    fn from(error: Error) -> Self {
+        let field = error.field.as_deref().map(attribute).unwrap_or_default();
+        let resource = error.resource.as_ref().and_then(|(kind, _)| word(kind));
+        let named = |suffix: &str, other: &str| {
+            resource.map_or_else(|| other.to_owned(), |(name, _)| format!("{name}{suffix}"))
+        };
+        let (status, kind) = match error.code {
+            ErrorCode::Invalid => (400, "InvalidInput".to_owned()),
+            ErrorCode::NotSupported | ErrorCode::BadContent => (400, "BadRequest".to_owned()),
+            ErrorCode::Unauthenticated => (401, "HTTPUnauthorized".to_owned()),
+            ErrorCode::Forbidden => (403, "PolicyNotAuthorized".to_owned()),
+            ErrorCode::NotFound => {
+                let id = error.resource.as_ref().map(|(_, id)| id.as_str()).unwrap_or_default();
+                let message = match resource {
+                    Some((_, words)) => format!("{words} {id} could not be found."),
+                    None => error.message,
+                };
+                return Self::new(404, named("NotFound", "HTTPNotFound"), message);
+            }
+            ErrorCode::InUse => (409, named("InUse", "InUse")),
+            ErrorCode::AlreadyExists => {
+                let kind = match field {
+                    "mac_address" => "MacAddressInUse".to_owned(),
+                    "name" => "SecurityGroupDefaultAlreadyExists".to_owned(),
+                    _ => named("Exists", "Conflict"),
+                };
+                (409, kind)
+            }
+            ErrorCode::WrongState => {
+                let kind = match field {
+                    "gateway_ip" => "GatewayConflictWithAllocationPools",
+                    "allocation_pools" => "OverlappingAllocationPools",
+                    "security-group-ids" => "PortSecurityAndIPRequiredForSecurityGroups",
+                    "name" => "SecurityGroupCannotUpdateDefault",
+                    "default" => "SecurityGroupCannotRemoveDefault",
+                    _ => "Conflict",
+                };
+                (409, kind.to_owned())
+            }
+            ErrorCode::Busy | ErrorCode::Locked | ErrorCode::Cancelled => (409, "Conflict".to_owned()),
+            ErrorCode::QuotaExceeded => (409, "OverQuota".to_owned()),
+            ErrorCode::NoAddress => (409, "IpAddressGenerationFailure".to_owned()),
+            ErrorCode::AddressInUse => (409, "IpAddressAlreadyAllocated".to_owned()),
+            ErrorCode::TooLarge => (413, "HTTPRequestEntityTooLarge".to_owned()),
+            ErrorCode::RateLimited => (429, "HTTPTooManyRequests".to_owned()),
+            ErrorCode::NoCapacity | ErrorCode::DriverFailed | ErrorCode::Unavailable => {
+                (503, "ServiceUnavailable".to_owned())
+            }
+            ErrorCode::TimedOut => (504, "HTTPGatewayTimeout".to_owned()),
+            ErrorCode::Internal | ErrorCode::Other(_) => {
+                let message = "Request Failed: internal server error while processing your request.";
+                return Self::new(500, "HTTPInternalServerError", message);
+            }
+        };
+        Self::new(status, kind, error.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyloom_sdk::respond::every_code;
+    use skyloom_sdk::testing::{error, json_of, not_found};
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_an_envelope() {
+        for code in every_code() {
+            let response = Fault::from(error(code.clone(), "text")).response();
+            assert!((400..600).contains(&response.status), "{code:?}");
+            let body = json_of(&response);
+            assert!(body["NeutronError"]["type"].as_str().is_some_and(|kind| !kind.is_empty()), "{code:?}");
+            let message = body["NeutronError"]["message"].as_str().unwrap_or_default();
+            assert_eq!(message == "text", response.status != 500, "{code:?}: {message}");
+            assert_eq!(body["NeutronError"]["detail"], "");
+        }
+    }
+
+    #[test]
+    fn a_missing_resource_is_named_in_upstreams_words() {
+        let fault = Fault::from(not_found("security-group", "x"));
+        assert_eq!(fault, Fault::new(404, "SecurityGroupNotFound", "Security group x could not be found."));
+    }
+}

@@ -1,0 +1,195 @@
+//! Lists: filters, order, pages, fields. A filter that isn't known is refused, as upstream does with its extension
+//! `filter-validation`.
+
+use serde_json::{Map, Value};
+use skyloom_sdk::query::{self, Query};
+use skyloom_sdk::{PageRequest, Request, Response, SortKey, respond};
+
+use crate::body::parse_flag;
+use crate::{Fault, Object};
+
+/// The largest page of the core.
+const MAX_PAGE: u32 = 1000;
+/// What isn't a filter.
+const OWN: &[&str] = &["fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"];
+/// Upstream's sort keys with the core's.
+const KEYS: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("name", "name"),
+    ("project_id", "project-id"),
+    ("tenant_id", "project-id"),
+    ("created_at", "created-at"),
+    ("updated_at", "updated-at"),
+];
+
+/// The query of a list.
+pub struct Wanted<'a> {
+    query: Query<'a>,
+    used: Vec<&'static str>,
+}
+
+impl<'a> Wanted<'a> {
+    pub fn new(request: &'a Request) -> Self {
+        Self { query: Query(&request.query), used: Vec::new() }
+    }
+
+    fn take(&mut self, name: &'static str) -> Vec<String> {
+        self.used.push(name);
+        self.query.all(name).map(str::to_owned).collect()
+    }
+
+    /// Any of these.
+    pub fn any(&mut self, name: &'static str) -> Vec<String> {
+        self.take(name)
+    }
+
+    /// One value; two different ones are more than the core compares.
+    pub fn one(&mut self, name: &'static str) -> Result<Option<String>, Fault> {
+        let mut values = self.take(name);
+        values.dedup();
+        match values.len() {
+            0 | 1 => Ok(values.pop()),
+            _ => Err(Fault::bad_request(format!("Filtering by several values of {name} is not supported."))),
+        }
+    }
+
+    pub fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Fault> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        parse_flag(&text)
+            .map(Some)
+            .ok_or_else(|| Fault::invalid(name, &format!("'{text}' cannot be converted to boolean")))
+    }
+
+    pub fn project(&mut self) -> Result<Option<String>, Fault> {
+        let (project, tenant) = (self.one("project_id")?, self.one("tenant_id")?);
+        Ok(project.or(tenant))
+    }
+
+    /// Reads all pages, or the one that was asked for, and writes the answer. `fetch` gives a page, `show` an item.
+    pub fn answer<T>(
+        self,
+        request: &Request,
+        name: &str,
+        mut fetch: impl FnMut(&PageRequest) -> Result<(Vec<T>, Option<String>), Fault>,
+        show: impl Fn(T) -> Object,
+    ) -> Result<Response, Fault> {
+        for (filter, _) in &request.query {
+            if !OWN.contains(&filter.as_str()) && !self.used.contains(&filter.as_str()) {
+                return Err(Fault::bad_request(format!("['{filter}'] is invalid attribute for filtering")));
+            }
+        }
+        let limit = self.limit()?;
+        let reverse = match self.query.last("page_reverse") {
+            None => false,
+            Some(text) => parse_flag(text).unwrap_or(false) && limit.is_some(),
+        };
+        let mut page = PageRequest {
+            limit: limit.unwrap_or(MAX_PAGE),
+            marker: self.query.last("marker").map(str::to_owned),
+            sort: self.sort(reverse)?,
+        };
+        let marked = page.marker.is_some();
+        let (mut items, mut next) = fetch(&page)?;
+        while let (None, Some(marker)) = (limit, next.take()) {
+            page.marker = Some(marker);
+            let (more, after) = fetch(&page)?;
+            items.extend(more);
+            next = after;
+        }
+        if reverse {
+            items.reverse();
+        }
+        let objects: Vec<Object> = items.into_iter().map(show).collect();
+        let more = match limit {
+            Some(_) => next.is_some(),
+            None => false,
+        };
+        let mut body = Map::new();
+        if limit.is_some() {
+            let links = links(
+                request,
+                name,
+                &objects,
+                if reverse { marked } else { more },
+                if reverse { more } else { marked },
+            );
+            if !links.is_empty() {
+                body.insert(format!("{}_links", name.replace('-', "_")), Value::Array(links));
+            }
+        }
+        let fields: Vec<&str> = self.query.all("fields").collect();
+        let objects = objects.into_iter().map(|object| Value::Object(picked(object, &fields))).collect();
+        body.insert(name.replace('-', "_"), Value::Array(objects));
+        Ok(respond::json(200, Value::Object(body).to_string().into_bytes()))
+    }
+
+    /// None: everything. 0 means everything too, as upstream.
+    fn limit(&self) -> Result<Option<u32>, Fault> {
+        let Some(text) = self.query.last("limit") else { return Ok(None) };
+        let wrong = || Fault::bad_request(format!("Limit must be an integer 0 or greater and not '{text}'"));
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(wrong());
+        }
+        let limit: u32 = text.parse().unwrap_or(u32::MAX);
+        Ok((limit > 0).then(|| limit.min(MAX_PAGE)))
+    }
+
+    fn sort(&self, reverse: bool) -> Result<Vec<SortKey>, Fault> {
+        let keys: Vec<&str> = self.query.all("sort_key").collect();
+        let directions: Vec<&str> = self.query.all("sort_dir").collect();
+        if keys.len() != directions.len() && !(directions.is_empty() && keys.len() == 1) {
+            return Err(Fault::bad_request("The number of sort_keys and sort_dirs must be same"));
+        }
+        let mut sort = Vec::new();
+        for (at, name) in keys.iter().enumerate() {
+            let known = KEYS.iter().find(|(known, _)| known == name).map(|(_, core)| *core);
+            let field = known
+                .ok_or_else(|| Fault::bad_request(format!("['{name}'] is invalid attribute for sort_keys")))?
+                .to_owned();
+            let descending = match directions.get(at) {
+                None | Some(&"asc") => false,
+                Some(&"desc") => true,
+                Some(other) => {
+                    return Err(Fault::bad_request(format!(
+                        "'{other}' is invalid value for sort_dirs, valid value is 'asc' and 'desc'"
+                    )));
+                }
+            };
+            sort.push(SortKey { field, descending: descending != reverse });
+        }
+        if !sort.iter().any(|key| key.field == "id") {
+            sort.push(SortKey { field: "id".to_owned(), descending: reverse });
+        }
+        Ok(sort)
+    }
+}
+
+/// Links to the neighbouring pages, from the first and the last item of this one.
+fn links(request: &Request, name: &str, objects: &[Object], next: bool, previous: bool) -> Vec<Value> {
+    let id = |object: Option<&Object>| object.and_then(|object| object["id"].as_str()).unwrap_or_default().to_owned();
+    let mut links = Vec::new();
+    for (wanted, rel, marker, reverse) in
+        [(next, "next", id(objects.last()), ""), (previous, "previous", id(objects.first()), "&page_reverse=True")]
+    {
+        if wanted && !marker.is_empty() {
+            let own: Vec<_> = request.query.iter().filter(|(name, _)| name != "page_reverse").cloned().collect();
+            let href = format!("{}/v2.0/{name}?{}{reverse}", request.base_url, query::with_marker(&own, &marker));
+            links.push(serde_json::json!({"rel": rel, "href": href}));
+        }
+    }
+    links
+}
+
+/// Only the fields that were asked for; all where none was. A name that isn't there is left out.
+pub fn picked(object: Object, fields: &[&str]) -> Object {
+    if fields.is_empty() {
+        return object;
+    }
+    object.into_iter().filter(|(name, _)| fields.contains(&name.as_str())).collect()
+}
+
+/// [`picked`] by the query of a request for one resource.
+pub fn shown(request: &Request, object: Object) -> Object {
+    let fields: Vec<&str> = Query(&request.query).all("fields").collect();
+    picked(object, &fields)
+}

@@ -1,0 +1,146 @@
+//! Ports.
+
+use serde_json::{Value, json};
+use skyloom_sdk::cloud::networks::{FixedIpRequest, Port, PortFilter, PortWrite};
+use skyloom_sdk::{Networks, Request, respond, time};
+
+use crate::body::{self, Attributes, Given, Use};
+use crate::lists::{Wanted, shown};
+use crate::networks::object;
+use crate::{Answer, Fault, Object, one};
+
+const ATTRIBUTES: Attributes = &[
+    ("name", Use::Write),
+    ("description", Use::Write),
+    ("admin_state_up", Use::Write),
+    ("mac_address", Use::Write),
+    ("fixed_ips", Use::Write),
+    ("security_groups", Use::Write),
+    ("device_id", Use::Write),
+    ("device_owner", Use::Write),
+    ("port_security_enabled", Use::Write),
+    ("network_id", Use::Create),
+    ("project_id", Use::Create),
+    ("tenant_id", Use::Create),
+    ("allowed_address_pairs", Use::Unset),
+    ("extra_dhcp_opts", Use::Unset),
+    ("id", Use::Read),
+    ("status", Use::Read),
+    ("created_at", Use::Read),
+    ("updated_at", Use::Read),
+    ("revision_number", Use::Read),
+    ("tags", Use::Read),
+];
+
+pub fn view(port: Port) -> Object {
+    let fixed: Vec<Value> =
+        port.fixed_ips.iter().map(|fixed| json!({"subnet_id": fixed.subnet_id, "ip_address": fixed.address})).collect();
+    object(json!({
+        "id": port.id,
+        "name": port.name,
+        "description": port.description,
+        "project_id": port.project_id,
+        "tenant_id": port.project_id,
+        "network_id": port.network_id,
+        "mac_address": port.mac,
+        "admin_state_up": port.enabled,
+        "status": if port.active && port.enabled { "ACTIVE" } else { "DOWN" },
+        "fixed_ips": fixed,
+        "security_groups": port.security_group_ids,
+        "device_id": port.device_id,
+        "device_owner": port.device_owner,
+        "port_security_enabled": port.port_security,
+        "allowed_address_pairs": [],
+        "extra_dhcp_opts": [],
+        "tags": port.tags,
+        "created_at": time::seconds_z(port.created_at),
+        "updated_at": time::seconds_z(port.updated_at),
+        "revision_number": port.revision,
+    }))
+}
+
+fn id(request: &Request) -> &str {
+    respond::param(request, "port_id")
+}
+
+pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
+    let mut wanted = Wanted::new(request);
+    // `fixed_ips=ip_address=10.0.0.3`, `fixed_ips=subnet_id=..`; both may stand.
+    let (mut address, mut subnet_id) = (None, None);
+    for text in wanted.any("fixed_ips") {
+        match text.split_once('=') {
+            Some(("ip_address", value)) if address.is_none() => address = Some(value.to_owned()),
+            Some(("subnet_id", value)) if subnet_id.is_none() => subnet_id = Some(value.to_owned()),
+            Some(("ip_address" | "subnet_id", _)) => {
+                return Err(Fault::bad_request("Filtering by several values of fixed_ips is not supported."));
+            }
+            _ => {
+                return Err(Fault::invalid("fixed_ips", &format!("'{text}' is neither ip_address=.. nor subnet_id=..")));
+            }
+        }
+    }
+    let mut security_group_ids = wanted.any("security_groups");
+    security_group_ids.extend(wanted.any("security_group_ids"));
+    let filter = PortFilter {
+        ids: wanted.any("id"),
+        names: wanted.any("name"),
+        project_id: wanted.project()?,
+        network_ids: wanted.any("network_id"),
+        device_ids: wanted.any("device_id"),
+        device_owner: wanted.one("device_owner")?,
+        macs: wanted.any("mac_address"),
+        address,
+        subnet_id,
+        security_group_ids,
+        tags: wanted.any("tags"),
+    };
+    let fetch = |page: &skyloom_sdk::PageRequest| {
+        let page = cloud.list_ports(&filter, page)?;
+        Ok((page.ports, page.next))
+    };
+    wanted.answer(request, "ports", fetch, view)
+}
+
+pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
+    Ok(one(200, "port", shown(request, view(cloud.get_port(id(request))?))))
+}
+
+fn write(given: &Given) -> Result<PortWrite, Fault> {
+    let fixed = given.objects("fixed_ips", &["subnet_id", "ip_address"], true)?;
+    let fixed = fixed.map(|fixed| {
+        let request = |item: Vec<Option<String>>| {
+            let mut parts = item.into_iter();
+            FixedIpRequest { subnet_id: parts.next().flatten(), address: parts.next().flatten() }
+        };
+        fixed.into_iter().map(request).collect()
+    });
+    Ok(PortWrite {
+        name: given.text("name")?,
+        description: given.text_or_null("description")?,
+        project_id: given.project()?,
+        network_id: given.text("network_id")?,
+        mac: given.text_or_null("mac_address")?,
+        enabled: given.flag("admin_state_up")?,
+        fixed_ips: fixed,
+        security_group_ids: given.texts("security_groups")?,
+        device_id: given.text("device_id")?,
+        device_owner: given.text("device_owner")?,
+        port_security: given.flag("port_security_enabled")?,
+    })
+}
+
+pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
+    let given = body::read(request, "port", ATTRIBUTES, true)?;
+    given.required("network_id")?;
+    Ok(one(201, "port", view(cloud.create_port(&write(&given)?)?)))
+}
+
+pub fn update<C: Networks>(cloud: &C, request: &Request) -> Answer {
+    let given = body::read(request, "port", ATTRIBUTES, false)?;
+    Ok(one(200, "port", view(cloud.update_port(id(request), &write(&given)?)?)))
+}
+
+pub fn delete<C: Networks>(cloud: &C, request: &Request) -> Answer {
+    cloud.delete_port(id(request))?;
+    Ok(respond::empty(204))
+}
