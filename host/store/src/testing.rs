@@ -111,7 +111,7 @@ fn start_cluster() -> Option<String> {
 /// In a group of its own, so that Ctrl-C on the tests doesn't hit it first.
 fn stop_with_this_process(scripts: &Path, folder: PathBuf) {
     use std::os::unix::process::CommandExt as _;
-    let mut watcher = Command::new("sh")
+    let watcher = Command::new("sh")
         .args(["-c", r#"read -r _; "$0"/stop "$1"; rm -rf "$1""#])
         .arg(scripts)
         .arg(folder)
@@ -121,8 +121,8 @@ fn stop_with_this_process(scripts: &Path, folder: PathBuf) {
         .process_group(0)
         .spawn()
         .expect("a shell");
-    // Never closed by us: the kernel closes it.
-    std::mem::forget(watcher.stdin.take());
+    // Its input is never closed by us: the kernel closes it.
+    std::mem::forget(watcher);
 }
 
 #[cfg(test)]

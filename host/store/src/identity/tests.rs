@@ -72,7 +72,7 @@ fn issue(hash: &str, scope: Option<Target>) -> Issue {
         audit_id: format!("audit-{hash}"),
         parent_audit_id: None,
         issued_at: NOW,
-        expires_at: NOW.plus(Duration::from_secs(60)),
+        expires_at: NOW.plus(Duration::from_mins(1)),
     }
 }
 
@@ -237,7 +237,7 @@ async fn a_token_stands_for_what_holds_now() {
         assert_eq!(session.audit_ids, ["audit-t-project"]);
         assert_eq!(alive(&mut tx).await.len(), 4);
 
-        let late = NOW.plus(Duration::from_secs(60));
+        let late = NOW.plus(Duration::from_mins(1));
         assert!(tokens::session(&mut tx, "t-project", late).await.expect("session").is_none());
         assert!(tokens::session(&mut tx, "t-none", NOW).await.expect("session").is_none());
 
