@@ -27,7 +27,7 @@ macro_rules! interfaces {
                     // A core of a test implements what it needs.
                     #[cfg(any(test, feature = "testing"))]
                     async fn $function(&self, _context: &Arc<CallContext>, $($arg: $kind),*) -> Result<$answer, Error> {
-                        $(let _ = $arg;)*
+                        let _unused = ($($arg,)*);
                         Err(not_faked(stringify!($function)))
                     }
                 )*

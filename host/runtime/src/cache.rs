@@ -37,7 +37,7 @@ impl Cache {
         if metadata.uid() != owner {
             return Err(refuse(format!("belongs to user {}, this process is user {owner}", metadata.uid())));
         }
-        if metadata.mode() & 0o077 != 0 {
+        if !is_private(&metadata) {
             return Err(refuse("others may enter it: chmod 700".to_owned()));
         }
         let mut hasher = DefaultHasher::new();
@@ -72,7 +72,7 @@ impl Cache {
     /// None: not there, or not as this host left it.
     fn read(&self, path: &Path) -> Option<Vec<u8>> {
         let metadata = std::fs::symlink_metadata(path).ok()?;
-        let private = metadata.is_file() && metadata.uid() == self.owner && metadata.mode() & 0o077 == 0;
+        let private = metadata.is_file() && metadata.uid() == self.owner && is_private(&metadata);
         let mut content = Vec::with_capacity(metadata.len() as usize);
         if private {
             File::open(path).and_then(|mut file| file.read_to_end(&mut content)).ok()?;
@@ -139,6 +139,12 @@ fn deserialize(engine: &Engine, code: &[u8]) -> Option<Component> {
             None
         }
     }
+}
+
+/// No right for the group or for others.
+fn is_private(metadata: &std::fs::Metadata) -> bool {
+    const OTHERS: u32 = 0o077;
+    metadata.mode() & OTHERS == 0
 }
 
 /// The user that files of this process belong to.

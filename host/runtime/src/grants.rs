@@ -88,6 +88,7 @@ pub struct LibvirtParameters {
 pub struct Permits(u32);
 
 impl Permits {
+    #[must_use]
     pub fn with(self, capability: Capability) -> Self {
         Self(self.0 | 1 << capability as u32)
     }
@@ -217,12 +218,9 @@ mod tests {
     }
 
     fn driver(capabilities: &[&str]) -> Manifest {
-        let mut text =
-            "manifest = 1\nid = \"d\"\nversion = \"1.0.0\"\nkind = \"driver\"\ncontract = \"0.1\"\n".to_owned();
-        for capability in capabilities {
-            text += &format!("[[capability]]\nname = \"{capability}\"\nreason = \"a test\"\n");
-        }
-        Manifest::parse(&text).unwrap()
+        let head = "manifest = 1\nid = \"d\"\nversion = \"1.0.0\"\nkind = \"driver\"\ncontract = \"0.1\"\n";
+        let asked = capabilities.iter().map(|name| format!("[[capability]]\nname = \"{name}\"\nreason = \"a test\"\n"));
+        Manifest::parse(&(head.to_owned() + &asked.collect::<String>())).unwrap()
     }
 
     #[test]

@@ -55,10 +55,7 @@ impl Personality {
 
     /// What can't be an answer is refused here, so that nobody has to believe a guest.
     fn checked(&self, answer: Response) -> Result<Response, RunError> {
-        let error = match self.fault(&answer) {
-            None => return Ok(answer),
-            Some(error) => error,
-        };
+        let Some(error) = self.fault(&answer) else { return Ok(answer) };
         self.sandbox.counters.bad_answer();
         tracing::warn!(plugin = self.plugin.id(), %error, "a plugin's answer is refused");
         Err(error)

@@ -43,14 +43,12 @@ impl SchemaSet {
         for operation in manifest.operations.iter().filter(|operation| !operation.schemas.is_empty()) {
             let mut ranges = Vec::new();
             for schema in &operation.schemas {
-                let validator = match compiled.get(schema.file.as_str()) {
-                    Some(validator) => validator.clone(),
-                    None => {
-                        let validator = Arc::new(from_text(&schema.file, texts.get(&schema.file))?);
-                        compiled.insert(&schema.file, validator.clone());
-                        validator
-                    }
+                let known = compiled.get(schema.file.as_str()).cloned();
+                let validator = match known {
+                    Some(validator) => validator,
+                    None => Arc::new(from_text(&schema.file, texts.get(&schema.file))?),
                 };
+                compiled.insert(&schema.file, validator.clone());
                 ranges.push(Range { min: schema.min, max: schema.max, validator });
             }
             operations.insert(operation.id.clone(), Arc::new(BodySchemas { ranges, masked: hides(operation) }));
@@ -121,11 +119,10 @@ pub(crate) fn check_config(schema: Option<&Value>, config: &Value) -> Result<(),
         };
     };
     let validator = validator(schema).map_err(|reason| LoadError::Schema { file: "[config]".to_owned(), reason })?;
-    let result = validator.validate(config).map_err(|error| LoadError::Config {
+    validator.validate(config).map_err(|error| LoadError::Config {
         pointer: error.instance_path().to_string(),
         message: crate::package::one_line(&error),
-    });
-    result
+    })
 }
 
 #[cfg(test)]

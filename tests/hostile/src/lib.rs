@@ -30,7 +30,14 @@ pub fn module(package: &str) -> Vec<u8> {
     let folder = FOLDER.get_or_init(|| {
         let root = root();
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.current_dir(&root).args(["build", "--quiet", "--profile", "plugin", "--target", "wasm32-unknown-unknown"]);
+        build.current_dir(&root).args([
+            "build",
+            "--quiet",
+            "--profile",
+            "plugin",
+            "--target",
+            "wasm32-unknown-unknown",
+        ]);
         // What cargo tells the test about itself is not for the build within it.
         build.env_remove("CARGO_ENCODED_RUSTFLAGS");
         for guest in GUESTS {
@@ -63,12 +70,9 @@ pub const FACE_CAPABILITIES: &[&str] = &["log", "clock", "random", "config", "do
 
 /// The manifest of a plugin that asks for these capabilities; `rest` follows.
 pub fn manifest(id: &str, kind: &str, capabilities: &[&str], rest: &str) -> String {
-    let mut text =
-        format!("manifest = 1\nid = \"{id}\"\nversion = \"0.1.0\"\nkind = \"{kind}\"\ncontract = \"0.1\"\n");
-    for capability in capabilities {
-        text += &format!("[[capability]]\nname = \"{capability}\"\nreason = \"a test\"\n");
-    }
-    text + rest
+    let head = format!("manifest = 1\nid = \"{id}\"\nversion = \"0.1.0\"\nkind = \"{kind}\"\ncontract = \"0.1\"\n");
+    let asked = capabilities.iter().map(|name| format!("[[capability]]\nname = \"{name}\"\nreason = \"a test\"\n"));
+    head + &asked.collect::<String>() + rest
 }
 
 /// What a personality's manifest must have beside its capabilities.
@@ -97,12 +101,7 @@ pub fn runtime(change: impl FnOnce(&mut Options)) -> Runtime {
 }
 
 /// Loads a file's bytes with grants and limits.
-pub fn load(
-    runtime: &Runtime,
-    bytes: Vec<u8>,
-    grants: Vec<Grant>,
-    limits: LimitsTable,
-) -> Result<Plugin, LoadError> {
+pub fn load(runtime: &Runtime, bytes: Vec<u8>, grants: Vec<Grant>, limits: LimitsTable) -> Result<Plugin, LoadError> {
     runtime.load_package(Package::parse(bytes)?, LoadOptions { grants, config: Map::new(), limits })
 }
 

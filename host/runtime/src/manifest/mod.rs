@@ -138,7 +138,7 @@ impl Manifest {
     /// Reads and checks the text of a `plugin.toml`.
     pub fn parse(text: &str) -> Result<Self, Defects> {
         let manifest: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+            let line = error.span().map(|span| text[..text.floor_char_boundary(span.start)].matches('\n').count() + 1);
             let message = error.message().replace('\n', " ");
             Defects(vec![match line {
                 Some(line) => format!("line {line}: {message}"),

@@ -2,6 +2,7 @@
 
 // The generated glue is the contract, not our style.
 #![allow(unsafe_code)]
+#![cfg(target_arch = "wasm32")]
 
 #[allow(clippy::all, clippy::pedantic, unsafe_code)]
 mod bindings {
@@ -93,5 +94,4 @@ impl inventory::Guest for Driver {
     }
 }
 
-#[cfg(target_arch = "wasm32")]
 bindings::export!(Driver with_types_in bindings);

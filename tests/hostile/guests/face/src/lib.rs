@@ -1,5 +1,7 @@
 //! A personality that misbehaves in the way that the operation names. The number `n` of the query says how much.
 
+#![cfg(target_arch = "wasm32")]
+
 use skyloom_sdk::{Body, Personality, Request, Response, cloud, host};
 
 struct Face;

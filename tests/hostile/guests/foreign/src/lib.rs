@@ -2,6 +2,7 @@
 
 // The generated glue is the contract, not our style.
 #![allow(unsafe_code)]
+#![cfg(target_arch = "wasm32")]
 
 #[allow(clippy::all, clippy::pedantic, unsafe_code)]
 mod bindings {
@@ -39,5 +40,4 @@ impl Guest for Foreign {
     }
 }
 
-#[cfg(target_arch = "wasm32")]
 bindings::export!(Foreign with_types_in bindings);

@@ -1,5 +1,7 @@
 //! A tariff that misbehaves as the sheet's currency says.
 
+#![cfg(target_arch = "wasm32")]
+
 use skyloom_sdk::tariff::rating::{Charge, Guest, Sheet, Span};
 
 struct Tariff;
