@@ -1,0 +1,97 @@
+"""What the deployment mounts, and what each mounted plugin serves, out of its operation table."""
+
+import dataclasses
+import json
+import pathlib
+import re
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Operations whose policy lets anyone through (`Anyone` in host/model/src/action.rs).
+OPEN_ACTIONS = {"public", "tokens:issue"}
+# Upstream's functions that aren't there answer 501 in upstream's own words.
+ABSENT = re.compile(r"^unsupported\.")
+
+
+@dataclasses.dataclass
+class Operation:
+    plugin: str
+    mount: str  # e.g. "compute-v2 (ecs)"
+    base: str  # URL of the mount
+    api: dict
+    table: dict
+    schema: dict | None
+
+    @property
+    def id(self):
+        return self.table["id"]
+
+    @property
+    def method(self):
+        return self.table["method"]
+
+    @property
+    def path(self):
+        return self.table["paths"][0]
+
+    @property
+    def parameters(self):
+        return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def is_open(self):
+        return self.table["action"] in OPEN_ACTIONS
+
+    @property
+    def is_absent(self):
+        return bool(ABSENT.match(self.id))
+
+    @property
+    def body(self):
+        usual = "none" if self.method in ("GET", "HEAD", "DELETE") else "json"
+        return self.table.get("body", usual)
+
+    @property
+    def content_type(self):
+        return self.table.get("content-types", ["application/json"])[0]
+
+    def version_headers(self):
+        """The newest version that the operation has: its schema is the one that is tried."""
+        versioning = self.api.get("versioning")
+        if not versioning:
+            return {}
+        header = versioning["headers"][0]
+        version = self.table.get("max-version", versioning["max"])
+        prefix = header.get("prefix")
+        return {header["name"]: f"{prefix} {version}" if prefix else version}
+
+    def url(self, values, path=None):
+        return self.base + re.sub(r"{(\w+)}", lambda found: values[found[1]], path or self.path)
+
+
+def newest_schema(folder, table):
+    schemas = table.get("schemas", [])
+    return json.loads((folder / schemas[-1]["file"]).read_text(encoding="utf-8")) if schemas else None
+
+
+def operations(deployment):
+    """Every operation of every mounted personality."""
+    listeners = {one["name"]: one.get("public-url", f"http://{one['address']}") for one in deployment["listener"]}
+    for mount in deployment["mount"]:
+        folder = ROOT / "plugins/personalities" / mount["plugin"]
+        manifest = tomllib.loads((folder / "plugin.toml").read_text(encoding="utf-8"))
+        base = listeners[mount["listener"]] + mount["prefix"].rstrip("/")
+        dialect = mount.get("config", {}).get("dialect")
+        name = f"{mount['plugin']} ({dialect})" if dialect else mount["plugin"]
+        for table in manifest["operation"]:
+            yield Operation(mount["plugin"], name, base, manifest["api"], table, newest_schema(folder, table))
+
+
+def methods_by_path(all_operations):
+    """(base, path with parameters made equal) -> methods, so that a wrong one can be chosen."""
+    found = {}
+    for operation in all_operations:
+        for path in operation.table["paths"]:
+            key = (operation.base, re.sub(r"{\w+}", "{}", path))
+            found.setdefault(key, set()).add(operation.method)
+    return found

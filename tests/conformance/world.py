@@ -1,0 +1,167 @@
+"""A Skyloom of the sweep's own with two projects: what is alpha's must never show up at beta's."""
+
+import os
+import pathlib
+import re
+import secrets
+import sqlite3
+import subprocess
+import time
+import tomllib
+
+import tables
+from wire import send
+
+SUPPORT = tables.ROOT / "tests/support"
+CONFIG = tables.ROOT / "examples/deployments/laptop/skyloom.toml"
+# Stands in the name of everything that is alpha's.
+MARKER = f"alpha-{secrets.token_hex(6)}"
+
+
+def poll(what, predicate, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not (seen := predicate()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+    return seen
+
+
+def least_roles():
+    """Action -> who needs to ask at least, out of the one table that says so."""
+    text = (tables.ROOT / "host/model/src/action.rs").read_text(encoding="utf-8")
+    return dict(re.findall(r'"([a-z:-]+)" (Anyone|Authenticated|Reader|Member|Admin);', text))
+
+
+class World:
+    def __init__(self, work):
+        self.work = pathlib.Path(work)
+        subprocess.run([SUPPORT / "skyloom/start", CONFIG, work], check=True, stdin=subprocess.DEVNULL)
+        env = dict(line.split("=", 1) for line in (self.work / "env").read_text().splitlines())
+        self.deployment = tomllib.loads((self.work / "skyloom.toml").read_text(encoding="utf-8"))
+        self.cloud, self.ecs, self.password = (
+            env[name] for name in ("SKYLOOM_URL", "SKYLOOM_ECS_URL", "SKYLOOM_ADMIN_PASSWORD")
+        )
+        self.identity, self.nova = f"{self.cloud}/identity/v3", f"{self.cloud}/compute/v2.1"
+        self.glance, self.neutron = f"{self.cloud}/image/v2", f"{self.cloud}/network/v2.0"
+        self.least = least_roles()
+
+    def stop(self):
+        return subprocess.run([SUPPORT / "skyloom/stop", self.work], stdin=subprocess.DEVNULL).returncode
+
+    def log(self):
+        return (self.work / "log").read_text(errors="replace")
+
+    # --- people ---
+
+    def login(self, user, password, project):
+        who = {"name": user, "password": password, "domain": {"id": "default"}}
+        scope = {"project": {"name": project, "domain": {"id": "default"}}}
+        body = {"auth": {"identity": {"methods": ["password"], "password": {"user": who}}, "scope": scope}}
+        answer = send("POST", f"{self.identity}/auth/tokens", body)
+        assert answer.status == 201, answer
+        return answer.headers["X-Subject-Token"]
+
+    def call(self, token, method, url, body=None, headers=(), expect=(200, 201, 202, 204)):
+        answer = send(method, url, body, {"X-Auth-Token": token, **dict(headers)})
+        assert answer.status in expect, f"{method} {url}: {answer.status} {answer.body[:500]!r}"
+        return answer.json() if answer.body else None
+
+    def make_people(self):
+        self.admin = self.login("admin", self.password, os.environ.get("SKYLOOM_PROJECT", "admin"))
+        make = lambda kind, **fields: self.call(self.admin, "POST", f"{self.identity}/{kind}s", {kind: fields})[kind]["id"]
+        roles = self.call(self.admin, "GET", f"{self.identity}/roles?name=member")["roles"]
+        self.projects, self.users = {}, {}
+        for name in ("alpha", "beta"):
+            label = MARKER if name == "alpha" else "beta"
+            self.projects[name] = make("project", name=label, domain_id="default")
+            password = secrets.token_urlsafe(12)
+            self.users[name] = make("user", name=label, password=password, domain_id="default")
+            grant = f"{self.identity}/projects/{self.projects[name]}/users/{self.users[name]}/roles/{roles[0]['id']}"
+            self.call(self.admin, "PUT", grant)
+            setattr(self, name, self.login(label, password, label))
+            if name == "alpha":
+                self.revoked, self.expired = (self.login(label, password, label) for _ in range(2))
+        self.spare = {
+            "project_id": make("project", name="spare", domain_id="default"),
+            "user_id": make("user", name="spare", password=secrets.token_urlsafe(12), domain_id="default"),
+            "domain_id": make("domain", name="spare"),
+            "role_id": make("role", name="spare"),
+        }
+
+    def spoil_tokens(self):
+        """One token revoked by its owner, one whose time is over, one that nobody gave out."""
+        headers = {"X-Auth-Token": self.alpha, "X-Subject-Token": self.revoked}
+        assert send("DELETE", f"{self.identity}/auth/tokens", headers=headers).status == 204
+        import hashlib
+
+        digest = hashlib.sha256(self.expired.encode()).hexdigest()
+        database = sqlite3.connect(self.work / "state/skyloom.db", timeout=30)
+        with database:
+            changed = database.execute("UPDATE tokens SET expires_at = issued_at + 1 WHERE hash = ?", (digest,))
+            assert changed.rowcount == 1, "the token's row"
+        database.close()
+        self.bad_tokens = {
+            "no token": None,
+            "forged": secrets.token_urlsafe(32),
+            "cut": self.alpha[:-1],
+            "empty": "",
+            "long": "x" * 4000,
+            "strange": "' OR 1=1 --",
+            "revoked": self.revoked,
+            "expired": self.expired,
+        }
+        # A revocation may take a second to be known.
+        for token in (self.revoked, self.expired):
+            refused = lambda: send("GET", f"{self.nova}/servers", headers={"X-Auth-Token": token}).status == 401
+            poll("the token is refused", refused, 5)
+
+    # --- what is alpha's ---
+
+    def make_resources(self):
+        call = lambda *arguments, **more: self.call(self.alpha, *arguments, **more)
+        network = call("POST", f"{self.neutron}/networks", {"network": {"name": MARKER}})["network"]["id"]
+        subnet = {"network_id": network, "name": MARKER, "ip_version": 4, "cidr": "192.168.77.0/24"}
+        subnet = call("POST", f"{self.neutron}/subnets", {"subnet": subnet})["subnet"]["id"]
+        port = call("POST", f"{self.neutron}/ports", {"port": {"network_id": network, "name": MARKER}})["port"]["id"]
+        group = call("POST", f"{self.neutron}/security-groups", {"security_group": {"name": MARKER}})["security_group"]
+        image = {"name": MARKER, "disk_format": "raw", "container_format": "bare"}
+        image = call("POST", f"{self.glance}/images", image)["id"]
+        stream = {"Content-Type": "application/octet-stream"}
+        call("PUT", f"{self.glance}/images/{image}/file", MARKER.encode() * 100, headers=stream)
+        call("POST", f"{self.nova}/os-keypairs", {"keypair": {"name": MARKER}})
+        flavors = call("GET", f"{self.nova}/flavors/detail")["flavors"]
+        flavor = min(flavors, key=lambda one: (one["ram"], one["vcpus"], one["disk"]))["id"]
+        server = {
+            "name": MARKER, "flavorRef": flavor, "imageRef": image, "networks": [{"uuid": network}], "metadata": {"key": MARKER},
+        }
+        server = call("POST", f"{self.nova}/servers", {"server": server})["server"]["id"]
+        shown = lambda: call("GET", f"{self.nova}/servers/{server}")["server"]
+        poll("the server is ACTIVE", lambda: (one := shown())["status"] == "ACTIVE" and one)
+        volume = call("GET", f"{self.nova}/servers/{server}/os-volume_attachments")["volumeAttachments"]
+        action = call("GET", f"{self.nova}/servers/{server}/os-instance-actions")["instanceActions"][0]
+        routers = call("GET", f"{self.neutron}/routers")["routers"]
+        self.own = {
+            "server_id": server, "image_id": image, "network_id": network, "subnet_id": subnet, "port_id": port,
+            "security_group_id": group["id"], "rule_id": group["security_group_rules"][0]["id"], "keypair_name": MARKER,
+            "key": "key", "tag": MARKER, "network_name": MARKER, "request_id": action["request_id"],
+            "volume_id": volume[0]["id"] if volume else "none", "member_id": self.projects["alpha"],
+            "router_id": routers[0]["id"] if routers else "none", "flavor_id": flavor,
+        }
+
+    def state(self):
+        """What must be the same after all that was tried."""
+        get = lambda url: send("GET", url, headers={"X-Auth-Token": self.alpha})
+        own, seen = self.own, {}
+        for name, url in {
+            "server": f"{self.nova}/servers/{own['server_id']}",
+            "keypair": f"{self.nova}/os-keypairs/{own['keypair_name']}",
+            "image": f"{self.glance}/images/{own['image_id']}",
+            "file": f"{self.glance}/images/{own['image_id']}/file",
+            "network": f"{self.neutron}/networks/{own['network_id']}",
+            "subnet": f"{self.neutron}/subnets/{own['subnet_id']}",
+            "port": f"{self.neutron}/ports/{own['port_id']}",
+            "security group": f"{self.neutron}/security-groups/{own['security_group_id']}",
+        }.items():
+            answer = get(url)
+            seen[name] = (answer.status, MARKER in answer.text())
+        return seen
