@@ -1,1 +1,199 @@
+//! Rating and consumption with a tariff of the tests' own, on both databases.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_runtime::api::BillingApi;
+use skyloom_runtime::bindings::cloud::billing as wit;
+use skyloom_runtime::tariff::{Charge, Sheet, Span, Tariff};
+use skyloom_store::Db;
+use skyloom_store::charges::PeriodState;
+use skyloom_store::metering::{self, NewSpan};
+
+use crate::compute::testing::{Kind as _, World, member, operator, worlds};
+use crate::{Settings, billing};
+
+const SECOND: i64 = 1_000_000;
+const HOUR: i64 = 3600 * SECOND;
+/// The hour in which a test lets things begin: long over.
+const BEGIN: i64 = 1_000 * HOUR;
+
+/// Whole seconds times quantity times the meter's price, in nano-units.
+struct PerSecond {
+    digest: &'static str,
+    broken: AtomicBool,
+    calls: AtomicU32,
+}
+
+impl PerSecond {
+    fn new(digest: &'static str) -> Arc<Self> {
+        Arc::new(Self { digest, broken: AtomicBool::new(false), calls: AtomicU32::new(0) })
+    }
+}
+
+#[async_trait]
+impl Tariff for PerSecond {
+    async fn rate(&self, spans: Vec<Span>, sheet: Sheet) -> Result<Vec<Charge>> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Error::internal("trapped"));
+        }
+        let charge = |span: Span| {
+            let price = sheet.prices.iter().find(|price| price.meter == span.meter)?;
+            let seconds = u64::try_from((span.end - span.start) / SECOND).ok()?;
+            let nano = u64::try_from(super::money::parse(&price.per_unit_hour).ok()?).ok()?;
+            let amount = i64::try_from(nano * seconds * span.quantity / 3600).ok()?;
+            let unit_price = price.per_unit_hour.clone();
+            Some(Charge { span_id: span.id, seconds, unit_price, amount: super::money::format(amount) })
+        };
+        Ok(spans.into_iter().filter_map(charge).collect())
+    }
+
+    fn digest(&self) -> &str {
+        self.digest
+    }
+}
+
+fn settings() -> Settings {
+    let billing = billing::Settings { period_minutes: 60, delay_seconds: 0, ..billing::Settings::default() };
+    Settings { billing, ..Settings::default() }
+}
+
+/// A use of the project, in seconds after [`BEGIN`]; without an end it stays open.
+async fn used(db: &Db, project_id: &str, meter: &str, quantity: i64, from: i64, to: Option<i64>) {
+    let resource_id = skyloom_model::new_id();
+    let span =
+        NewSpan { project_id, resource_kind: "server", resource_id: &resource_id, meter, class: "1", quantity };
+    let mut tx = db.begin().await.expect("begin");
+    metering::open_span(&mut tx, &span, Timestamp(BEGIN + from * SECOND)).await.expect("open");
+    if let Some(to) = to {
+        metering::close_spans(&mut tx, &resource_id, &[], Timestamp(BEGIN + to * SECOND)).await.expect("close");
+    }
+    tx.commit().await.expect("commit");
+}
+
+/// From and to in seconds after [`BEGIN`].
+fn query(from: i64, to: i64) -> wit::ConsumptionQuery {
+    wit::ConsumptionQuery {
+        project_id: None,
+        all_projects: false,
+        start: BEGIN + from * SECOND,
+        end: BEGIN + to * SECOND,
+        resource_id: None,
+        meter: None,
+    }
+}
+
+async fn total(world: &World, from: i64, to: i64) -> (String, usize) {
+    let report = world.cloud.get_consumption(&member("p"), query(from, to)).await.expect("consumption");
+    (report.total, report.rows.len())
+}
+
+#[tokio::test]
+async fn the_ledger_says_what_was_computed_before() {
+    for world in worlds(settings()).await {
+        let (db, tariff) = (&world.database.db, PerSecond::new("sha256:one"));
+        world.cloud.set_tariff(tariff.clone());
+        // 0.012 an hour and unit: half an hour of one, then two hours of two over three periods.
+        used(db, "p", "vcpu", 1, 0, Some(1800)).await;
+        used(db, "p", "vcpu", 2, 1800, Some(9000)).await;
+        // Of no price, of no time, of another project.
+        used(db, "p", "unheard-of", 5, 0, Some(3600)).await;
+        used(db, "p", "vcpu", 9, 100, Some(100)).await;
+        used(db, "q", "vcpu", 1, 0, Some(3600)).await;
+
+        let whole = total(&world, 0, 10_800).await;
+        assert_eq!(whole, ("0.054".to_owned(), 2), "{}", world.database.name);
+        // Cut at both ends, within periods.
+        assert_eq!(total(&world, 900, 5400).await, ("0.027".to_owned(), 2));
+
+        let report = world.cloud.rate_due(Timestamp(BEGIN + 3 * HOUR)).await.expect("rating");
+        assert_eq!((report.rated, report.parked), (3, 0));
+        let charges = world.count("charges").await;
+        assert_eq!(charges, 5, "two spans of p in four pieces, one of q");
+        let calls = tariff.calls.load(Ordering::Relaxed);
+        assert_eq!(total(&world, 0, 10_800).await, whole, "{}", world.database.name);
+        assert_eq!(tariff.calls.load(Ordering::Relaxed), calls, "it comes from the ledger");
+        assert_eq!(total(&world, 900, 5400).await.0, "0.027");
+
+        // A second run changes nothing, and later use doesn't touch what is rated.
+        let report = world.cloud.rate_due(Timestamp(BEGIN + 3 * HOUR)).await.expect("rating");
+        assert_eq!((report.rated, world.count("charges").await), (0, charges));
+        let rows = world.cloud.get_consumption(&member("p"), query(0, 10_800)).await.expect("report");
+        assert_eq!((rows.rule_digest.as_str(), rows.currency.as_str()), ("sha256:one", "EUR"));
+        let row = &rows.rows[1];
+        assert_eq!((row.seconds, row.quantity, row.unit_price.as_str()), (7200, 2, "0.012"));
+        assert_eq!((row.amount.as_str(), row.provisional), ("0.048", false));
+    }
+}
+
+#[tokio::test]
+async fn an_open_use_counts_up_to_now() {
+    for world in worlds(settings()).await {
+        world.cloud.set_tariff(PerSecond::new("sha256:one"));
+        let db = &world.database.db;
+        let now = Timestamp::now();
+        let ago = (now.0 - BEGIN) / SECOND - 7200;
+        used(db, "p", "vcpu", 1, ago, None).await;
+        let report = world.cloud.get_consumption(&member("p"), query(ago, ago + 1_000_000)).await.expect("report");
+        let [row] = report.rows.as_slice() else { panic!("one row") };
+        assert!(row.provisional && (7200..7260).contains(&row.seconds), "{} {}", row.seconds, world.database.name);
+        assert!(report.as_of >= now.0 && row.end == report.as_of);
+        // The periods that are over are final, though the use lasts.
+        assert!(world.cloud.rate_due(Timestamp::now()).await.expect("rating").rated >= 1);
+        let again = world.cloud.get_consumption(&member("p"), query(ago, ago + 1_000_000)).await.expect("report");
+        let [again] = again.rows.as_slice() else { panic!("one row") };
+        assert!(again.provisional && again.seconds + 1 >= row.seconds);
+    }
+}
+
+#[tokio::test]
+async fn a_tariff_that_fails_parks_the_period_only() {
+    for world in worlds(settings()).await {
+        let db = &world.database.db;
+        used(db, "p", "vcpu", 1, 0, Some(1800)).await;
+        let bad = PerSecond::new("sha256:bad");
+        bad.broken.store(true, Ordering::Relaxed);
+        world.cloud.set_tariff(bad.clone());
+        let now = Timestamp(BEGIN + HOUR);
+        assert_eq!(world.cloud.rate_due(now).await.expect("rating").parked, 1);
+        let parked = world.cloud.unrated_periods().await.expect("periods").remove(0);
+        assert_eq!((parked.state, parked.rule_digest.as_str()), (PeriodState::Parked, "sha256:bad"));
+        assert!(parked.error.contains("trapped"));
+        let error = world.cloud.get_consumption(&member("p"), query(0, 3600)).await.expect_err("not rated");
+        assert_eq!(error.kind(), ErrorCode::Unavailable);
+        assert!(!error.message.contains("trapped"), "the tariff's words stay inside");
+        // The same tariff is not tried again by itself; the operator may.
+        let calls = bad.calls.load(Ordering::Relaxed);
+        world.cloud.rate_due(now).await.expect("rating");
+        assert_eq!(bad.calls.load(Ordering::Relaxed), calls);
+        assert_eq!(world.cloud.retry_period(parked.started_at).await.expect("retry"), Some(PeriodState::Parked));
+        world.cloud.set_tariff(PerSecond::new("sha256:good"));
+        assert_eq!(world.cloud.rate_due(now).await.expect("rating").rated, 1, "{}", world.database.name);
+        assert_eq!(total(&world, 0, 3600).await, ("0.006".to_owned(), 1));
+        assert_eq!(world.cloud.retry_period(parked.started_at).await.expect("retry"), None, "it is rated");
+    }
+}
+
+#[tokio::test]
+async fn others_consumption_is_for_operators() {
+    for world in worlds(settings()).await {
+        world.cloud.set_tariff(PerSecond::new("sha256:one"));
+        used(&world.database.db, "p", "vcpu", 1, 0, Some(3600)).await;
+        let of = |project: &str| wit::ConsumptionQuery { project_id: Some(project.to_owned()), ..query(0, 3600) };
+        let error = world.cloud.get_consumption(&member("q"), of("p")).await.expect_err("another project");
+        assert_eq!(error.kind(), ErrorCode::Forbidden);
+        let everybody = wit::ConsumptionQuery { all_projects: true, ..query(0, 3600) };
+        let error = world.cloud.get_consumption(&member("q"), everybody.clone()).await.expect_err("everybody");
+        assert_eq!(error.kind(), ErrorCode::Forbidden);
+        assert!(world.cloud.get_consumption(&member("q"), query(0, 3600)).await.expect("own").rows.is_empty());
+        for query in [of("p"), everybody] {
+            let report = world.cloud.get_consumption(&operator("x"), query).await.expect("an operator");
+            assert_eq!((report.total.as_str(), report.rows.len()), ("0.012", 1), "{}", world.database.name);
+        }
+        let error = world.cloud.get_consumption(&member("p"), query(10, 10)).await.expect_err("no time");
+        assert_eq!(error.field.as_deref(), Some("start"));
+    }
+}

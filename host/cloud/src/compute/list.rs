@@ -163,46 +163,15 @@ async fn by_pattern(conn: &mut Conn, wanted: Filter, page: &Page, pattern: &Rege
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::testing::any_server;
 
     fn test(name: &str, name_is_pattern: bool) -> Result<&'static str> {
-        let filter = wit::ServerFilter { name: Some(name.to_owned()), name_is_pattern, ..empty() };
+        let filter = wit::ServerFilter { name: Some(name.to_owned()), name_is_pattern, ..any_server() };
         NameTest::of(&filter).map(|test| match test {
             NameTest::Part(_) => "part",
             NameTest::PartIgnoringCase(_) => "part ignoring case",
             NameTest::Pattern(_) => "pattern",
         })
-    }
-
-    fn empty() -> wit::ServerFilter {
-        wit::ServerFilter {
-            ids: vec![],
-            name: None,
-            name_is_pattern: false,
-            vm_states: vec![],
-            task_states: vec![],
-            has_task: None,
-            flavor_id: None,
-            image_id: None,
-            zone: None,
-            node: None,
-            key_name: None,
-            user_id: None,
-            reservation_id: None,
-            address: None,
-            address_version: None,
-            hostname: None,
-            locked: None,
-            changed_since: None,
-            changed_before: None,
-            all_projects: false,
-            project_id: None,
-            deleted: false,
-            tags_all: vec![],
-            tags_any: vec![],
-            not_tags_all: vec![],
-            not_tags_any: vec![],
-            metadata: vec![],
-        }
     }
 
     #[test]

@@ -15,6 +15,10 @@ mod quotas;
 mod rules;
 pub mod sagas;
 mod settings;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod update;
 mod view;
 mod volumes;

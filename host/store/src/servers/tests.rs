@@ -1,0 +1,246 @@
+//! Rows of servers and what belongs to them, on both databases.
+
+use std::collections::BTreeMap;
+
+use skyloom_model::{PowerState, TaskState, Timestamp, VmState};
+
+use super::*;
+use crate::listing::Page;
+use crate::networks::{self, Network, NewPort};
+use crate::testing::databases;
+use crate::volumes::{self, Volume, VolumeState};
+use crate::{Conn, metering};
+
+fn server(number: i64) -> Server {
+    Server {
+        id: format!("server-{number:06}"),
+        project_id: "p".to_owned(),
+        user_id: "u".to_owned(),
+        name: format!("name {number}"),
+        description: None,
+        vm_state: VmState::Building,
+        task_state: Some(TaskState::Scheduling),
+        power_state: PowerState::NoState,
+        created_at: Timestamp(1_000 + number / 2),
+        updated_at: Timestamp(1_000 + number / 2),
+        launched_at: None,
+        terminated_at: None,
+        deleted: false,
+        flavor_id: "1".to_owned(),
+        vcpus: 2,
+        memory_mib: 512,
+        flavor: FlavorCopy {
+            name: "small".to_owned(),
+            disk_gib: 1,
+            ephemeral_gib: 0,
+            swap_mib: 0,
+            extra_specs: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+        },
+        image_id: Some("image".to_owned()),
+        key_name: None,
+        public_key: String::new(),
+        zone: "zone-1".to_owned(),
+        node: String::new(),
+        hostname: "host".to_owned(),
+        locked: false,
+        progress: 0,
+        access_ipv4: String::new(),
+        access_ipv6: String::new(),
+        config_drive: true,
+        reservation_id: "r-1".to_owned(),
+        launch_index: 0,
+        fault: None,
+        metadata: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+        attributes: "{}".to_owned(),
+        user_data: Some("ZGF0YQ==".to_owned()),
+    }
+}
+
+async fn with_port_and_volume(tx: &mut Conn, server_id: &str) {
+    let now = Timestamp(1);
+    let network = Network {
+        id: "network".to_owned(),
+        project_id: "p".to_owned(),
+        name: "private".to_owned(),
+        description: String::new(),
+        shared: false,
+        external: false,
+        enabled: true,
+        is_default: false,
+        port_security: true,
+        mtu: 1500,
+        zone: None,
+        created_at: now,
+        updated_at: now,
+        revision: 1,
+        subnet_ids: vec![],
+    };
+    networks::insert_network(tx, &network).await.expect("network");
+    let group = networks::default_group(tx, "p", now).await.expect("group");
+    for (port, position) in [("port-b", 0), ("port-a", 1)] {
+        let port = NewPort {
+            id: port.to_owned(),
+            project_id: "p".to_owned(),
+            network_id: network.id.clone(),
+            enabled: true,
+            port_security: true,
+            device_id: server_id.to_owned(),
+            device_owner: "compute:zone-1".to_owned(),
+            with_device: true,
+            position,
+            fixed_ips: Some(vec![]),
+            security_group_ids: vec![group.clone()],
+            ..NewPort::default()
+        };
+        networks::insert_port(tx, &port).await.expect("port");
+    }
+    let volume = Volume {
+        id: "volume".to_owned(),
+        project_id: "p".to_owned(),
+        user_id: "u".to_owned(),
+        name: "disk".to_owned(),
+        size_gib: 3,
+        volume_type: "standard".to_owned(),
+        bootable: true,
+        state: VolumeState::Creating,
+        server_id: server_id.to_owned(),
+        boot_index: 0,
+        device: "/dev/vda".to_owned(),
+        delete_on_termination: true,
+        image_id: "image".to_owned(),
+        created_at: now,
+        updated_at: now,
+    };
+    volumes::insert(tx, &volume).await.expect("volume");
+    assert_eq!(volumes::of_server(tx, server_id).await.expect("volumes"), [volume]);
+    assert!(volumes::on_image(tx, "image").await.expect("image") && !volumes::on_image(tx, "x").await.expect("x"));
+}
+
+#[tokio::test]
+async fn a_server_is_read_whole_in_one_query() {
+    for database in databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        let written = server(1);
+        insert(&mut tx, &written).await.expect("insert");
+        for tag in ["b", "a", "b"] {
+            insert_tag(&mut tx, &written.id, tag).await.expect("tag");
+        }
+        with_port_and_volume(&mut tx, &written.id).await;
+        let full = get(&mut tx, &written.id, Some("p")).await.expect("get").expect("server");
+        assert_eq!(full.server, written, "{}", database.name);
+        assert_eq!(full.tags, ["a", "b"]);
+        let cards: Vec<(&str, &str, Option<&str>)> = full
+            .nics
+            .iter()
+            .map(|nic| (nic.port_id.as_str(), nic.network_name.as_str(), nic.address.as_deref()))
+            .collect();
+        assert_eq!(cards, [("port-b", "private", None), ("port-a", "private", None)]);
+        assert_eq!(full.security_groups, ["default"]);
+        assert_eq!((full.volumes[0].device.as_str(), full.volumes[0].delete_on_termination), ("/dev/vda", 1));
+        assert!(get(&mut tx, &written.id, Some("q")).await.expect("get").is_none());
+
+        // A list gives the same but for the user data.
+        let listed = list(&mut tx, &Filter::default(), &Page::default()).await.expect("list");
+        let expected = Full { server: Server { user_data: None, ..written }, ..full };
+        assert_eq!(listed.items, [expected], "{}", database.name);
+    }
+}
+
+#[tokio::test]
+async fn changes_touch_only_what_they_name() {
+    for database in databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        let mut expected = server(1);
+        insert(&mut tx, &expected).await.expect("insert");
+        let fault = Fault { message: "broken".to_owned(), code: 500, created_at: Timestamp(5) };
+        let first = Change {
+            vm_state: Some(VmState::Error),
+            task_state: Some(None),
+            node: Some("n"),
+            launched_at: Some(Timestamp(7)),
+            fault: Some(Some(fault.clone())),
+            ..Change::default()
+        };
+        assert!(change(&mut tx, &expected.id, &first, Timestamp(9)).await.expect("change"));
+        expected.vm_state = VmState::Error;
+        expected.task_state = None;
+        expected.node = "n".to_owned();
+        expected.launched_at = Some(Timestamp(7));
+        expected.updated_at = Timestamp(9);
+        expected.fault = Some(fault);
+        let now = get(&mut tx, &expected.id, None).await.expect("get").expect("server").server;
+        assert_eq!(now, expected, "{}", database.name);
+        let second = Change { fault: Some(None), progress: Some(40), ..Change::default() };
+        change(&mut tx, &expected.id, &second, Timestamp(10)).await.expect("change");
+        let now = get(&mut tx, &expected.id, None).await.expect("get").expect("server").server;
+        assert_eq!((now.fault, now.progress, now.vm_state), (None, 40, VmState::Error));
+
+        assert!(mark_deleted(&mut tx, &expected.id, Timestamp(20)).await.expect("delete"));
+        assert!(!mark_deleted(&mut tx, &expected.id, Timestamp(21)).await.expect("again"));
+        assert!(!change(&mut tx, &expected.id, &first, Timestamp(22)).await.expect("a deleted one stays as it is"));
+        let count = async |tx: &mut Conn, life| {
+            list(tx, &Filter { life, ..Filter::default() }, &Page::default()).await.expect("list").items.len()
+        };
+        assert_eq!(count(&mut tx, Life::Living).await, 0);
+        assert_eq!((count(&mut tx, Life::Deleted).await, count(&mut tx, Life::Both).await), (1, 1));
+        assert_eq!(remove_deleted(&mut tx, Timestamp(20), 10).await.expect("sweep"), 0);
+        assert_eq!(remove_deleted(&mut tx, Timestamp(21), 10).await.expect("sweep"), 1);
+    }
+}
+
+/// Whatever the size of the table, a page in the default order is read from an index and never sorted.
+#[tokio::test]
+async fn the_default_order_is_an_index() {
+    let database = crate::testing::sqlite().await;
+    let mut tx = database.db.begin().await.expect("begin");
+    for filter in ["s.project_id = 'p' AND s.deleted = 0", "s.deleted = 0"] {
+        for page in ["", " AND (s.created_at, s.id) < (5, 'x')"] {
+            let sql = format!(
+                "EXPLAIN QUERY PLAN SELECT {} FROM servers s WHERE {filter}{page} \
+                 ORDER BY s.created_at DESC, s.id DESC LIMIT 21",
+                columns(false, false)
+            );
+            let plan = tx.all(sql, &[], |row| Ok((row.int(1)?, row.text(3)?))).await.expect("plan");
+            // The steps of the page itself; the sub-collections hang below their sub-queries.
+            let mut outer = plan.iter().filter(|(parent, _)| *parent == 0).map(|(_, step)| step.as_str());
+            let first = outer.next().unwrap_or_default();
+            assert!(first.starts_with("SEARCH s USING INDEX servers_"), "{filter}{page}: {plan:?}");
+            assert!(outer.all(|step| step.starts_with("CORRELATED SCALAR SUBQUERY")), "{filter}{page}: {plan:?}");
+            // `t` is a sub-query's own result.
+            assert!(!plan.iter().any(|(_, step)| step.starts_with("SCAN") && step != "SCAN t"), "{filter}{page}: {plan:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_use_is_metered_once_and_ends_once() {
+    for database in databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        for now in [100, 200] {
+            metering::open_running(&mut tx, "p", "s", "1", 2, 512, Timestamp(now)).await.expect("open");
+        }
+        let open = metering::open_of(&mut tx, "s").await.expect("open");
+        assert_eq!(open.len(), 2, "{}", database.name);
+        assert!(open.iter().all(|span| span.started_at == Timestamp(100) && span.is_open()));
+        metering::open_volume(&mut tx, "p", "s", "standard", 5, Timestamp(150)).await.expect("open");
+        assert_eq!(metering::close_running(&mut tx, "s", Timestamp(300)).await.expect("close"), 2);
+        assert_eq!(metering::close_running(&mut tx, "s", Timestamp(400)).await.expect("close"), 0);
+        assert_eq!(metering::open_of(&mut tx, "s").await.expect("open").len(), 1);
+        // Used again: another span. A clock that was set back ends nothing before its begin.
+        metering::open_running(&mut tx, "p", "s", "1", 2, 512, Timestamp(500)).await.expect("open");
+        metering::close_running(&mut tx, "s", Timestamp(450)).await.expect("close");
+        let ids = async |tx: &mut Conn, start, end| {
+            let wanted = metering::Select {
+                project_id: Some("p".to_owned()),
+                resource_id: None,
+                meter: Some("vcpu".to_owned()),
+                start: Timestamp(start),
+                end: Timestamp(end),
+            };
+            metering::span_ids(tx, &wanted).await.expect("ids")
+        };
+        assert_eq!(ids(&mut tx, 0, 1000).await.len(), 1, "the span of no time is left out");
+        assert_eq!((ids(&mut tx, 300, 400).await.len(), ids(&mut tx, 0, 100).await.len()), (0, 0), "half open");
+        assert_eq!((ids(&mut tx, 299, 300).await.len(), ids(&mut tx, 0, 101).await.len()), (1, 1));
+    }
+}

@@ -1,0 +1,245 @@
+//! A seeded core with a node whose platform is a fake, for tests of the rules.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use skyloom_model::{Caller, Error, ErrorCode, Named, Placed, Result, Scope};
+use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::context::{CallContext, SecretVault};
+use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Progress, StepKey, StopMode};
+use skyloom_store::images::{ImageFilter, list_images};
+use skyloom_store::listing::Page;
+use skyloom_store::testing::{TestDatabase, databases};
+
+use super::NodeSettings;
+use crate::{Cloud, Seed, Settings};
+
+/// A platform with room and a console, on which no step is ever done.
+pub(crate) struct FakeDriver;
+
+fn unasked<T>() -> Result<T> {
+    Err(Error::new(ErrorCode::NotSupported, "the fake platform does nothing"))
+}
+
+#[async_trait]
+impl Driver for FakeDriver {
+    async fn create_disks(&self, _: &StepKey, _: &DomainSpec) -> Result<Progress> {
+        unasked()
+    }
+    async fn delete_disks(&self, _: &StepKey, _: &str, _: &[String]) -> Result<Progress> {
+        unasked()
+    }
+    async fn define(&self, _: &StepKey, _: &DomainSpec) -> Result<Progress> {
+        unasked()
+    }
+    async fn undefine(&self, _: &StepKey, _: &str) -> Result<Progress> {
+        unasked()
+    }
+    async fn start(&self, _: &StepKey, _: &str) -> Result<Progress> {
+        unasked()
+    }
+    async fn stop(&self, _: &StepKey, _: &str, _: StopMode) -> Result<Progress> {
+        unasked()
+    }
+    async fn poll(&self, _: &StepKey, _: &str, _: &str) -> Result<Progress> {
+        unasked()
+    }
+    async fn inspect(&self, _: &str) -> Result<Option<Domain>> {
+        unasked()
+    }
+    async fn capacity(&self) -> Result<NodeCapacity> {
+        Ok(NodeCapacity {
+            vcpus: 8,
+            memory_mib: 65_536,
+            disk_gib: 1000,
+            hypervisor: "FAKE".to_owned(),
+            hypervisor_version: 1,
+        })
+    }
+    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<Domain>> {
+        Ok(Vec::new())
+    }
+    async fn console_output(&self, server_id: &str, max_bytes: u32) -> Result<String> {
+        Ok(format!("first\nsecond {server_id}\n").chars().take(max_bytes as usize).collect())
+    }
+    fn digest(&self) -> &'static str {
+        "sha256:fake"
+    }
+}
+
+/// A seeded core on one database.
+pub(crate) struct World {
+    pub(crate) cloud: Cloud,
+    pub(crate) database: TestDatabase,
+    /// Of the seeded image.
+    pub(crate) image: String,
+    _folder: tempfile::TempDir,
+}
+
+/// One for each kind of database.
+pub(crate) async fn worlds(settings: Settings) -> Vec<World> {
+    let mut worlds = Vec::new();
+    for database in databases().await {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut settings = settings.clone();
+        settings.images.folder = folder.path().to_owned();
+        let cloud = Cloud::new(database.db.clone(), settings).expect("settings");
+        cloud.seed(&Seed::default()).await.expect("seeds");
+        let node = NodeSettings {
+            name: "node-1".to_owned(),
+            driver: "fake".to_owned(),
+            zone: "zone-1".to_owned(),
+            vcpus: None,
+            memory_mib: None,
+            disk_gib: None,
+            platform_networks: std::collections::BTreeMap::new(),
+            enabled: true,
+        };
+        cloud.attach_node(node, Arc::new(FakeDriver)).await.expect("a node");
+        let mut conn = database.db.read().await.expect("a connection");
+        let images = list_images(&mut conn, &ImageFilter::default(), &Page::default()).await.expect("images");
+        let image = images.items[0].id.clone();
+        drop(conn);
+        worlds.push(World { cloud, database, image, _folder: folder });
+    }
+    worlds
+}
+
+/// A request of the project's user; `admin` makes it an operator's.
+pub(crate) fn context_of(project: &str, admin: bool, personality: &str) -> Arc<CallContext> {
+    let domain = Named { id: "default".to_owned(), name: "Default".to_owned() };
+    let placed = |id: String| Placed { name: id.clone(), id, domain: domain.clone() };
+    let role = if admin { "admin" } else { "member" };
+    let caller = Caller {
+        user: placed(format!("user-of-{project}")),
+        scope: Scope::Project(placed(project.to_owned())),
+        roles: vec![Named { id: role.to_owned(), name: role.to_owned() }],
+        admin,
+    };
+    Arc::new(CallContext {
+        caller: Some(Arc::new(caller)),
+        request_id: format!("req-{}", skyloom_model::new_id()).into(),
+        personality: personality.into(),
+        secrets: SecretVault::new(),
+        client: None,
+    })
+}
+
+pub(crate) fn member(project: &str) -> Arc<CallContext> {
+    context_of(project, false, "one-face")
+}
+
+pub(crate) fn operator(project: &str) -> Arc<CallContext> {
+    context_of(project, true, "one-face")
+}
+
+impl World {
+    /// A request for servers of the smallest flavor with these names.
+    pub(crate) fn create(&self, names: &[&str]) -> wit::ServerCreate {
+        wit::ServerCreate {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            min_count: u32::try_from(names.len()).expect("few"),
+            description: None,
+            flavor_id: "1".to_owned(),
+            image_id: Some(self.image.clone()),
+            key_name: None,
+            zone: None,
+            node: None,
+            hostname: None,
+            networks: wit::NetworkChoice::Automatic,
+            security_groups: Vec::new(),
+            root_volume: None,
+            data_volumes: Vec::new(),
+            public_address: None,
+            user_data: None,
+            config_drive: false,
+            admin_password: None,
+            metadata: Vec::new(),
+            tags: Vec::new(),
+            access_ipv4: String::new(),
+            access_ipv6: String::new(),
+            on_failure: wit::OnFailure::Keep,
+            dry_run: false,
+            as_batch: false,
+            attributes: "{}".to_owned(),
+        }
+    }
+
+    /// How many rows there are.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let mut conn = self.database.db.read().await.expect("a connection");
+        conn.one(format!("SELECT count(*) FROM {table}"), &[], |row| row.int(0)).await.expect(table)
+    }
+
+    /// As if the creation had gone through: active on the node, nothing under way.
+    pub(crate) async fn make_active(&self, id: &str) {
+        let now = skyloom_model::Timestamp::now();
+        let mut tx = self.database.db.begin().await.expect("begin");
+        let change = skyloom_store::servers::Change {
+            vm_state: Some(skyloom_model::VmState::Active),
+            task_state: Some(None),
+            power_state: Some(skyloom_model::PowerState::Running),
+            node: Some("node-1"),
+            launched_at: Some(now),
+            ..Default::default()
+        };
+        assert!(skyloom_store::servers::change(&mut tx, id, &change, now).await.expect("change"));
+        for sql in [
+            "DELETE FROM operation_locks WHERE resource_id = $1",
+            "UPDATE operations SET state = 'succeeded', runnable = 0 WHERE resource_id = $1",
+        ] {
+            tx.execute(sql, skyloom_store::args![id]).await.expect(sql);
+        }
+        tx.commit().await.expect("commit");
+    }
+}
+
+/// What an answered error is, in words that can be compared.
+pub(crate) trait Kind {
+    fn kind(&self) -> ErrorCode;
+}
+
+impl Kind for skyloom_runtime::bindings::types::errors::Error {
+    fn kind(&self) -> ErrorCode {
+        self.code.clone().into()
+    }
+}
+
+/// The whole list in its default order.
+pub(crate) fn page(limit: u32, marker: Option<String>) -> PageRequest {
+    PageRequest { limit, marker, sort: Vec::new() }
+}
+
+/// A filter that lets everything through.
+pub(crate) fn any_server() -> wit::ServerFilter {
+    wit::ServerFilter {
+        ids: vec![],
+        name: None,
+        name_is_pattern: false,
+        vm_states: vec![],
+        task_states: vec![],
+        has_task: None,
+        flavor_id: None,
+        image_id: None,
+        zone: None,
+        node: None,
+        key_name: None,
+        user_id: None,
+        reservation_id: None,
+        address: None,
+        address_version: None,
+        hostname: None,
+        locked: None,
+        changed_since: None,
+        changed_before: None,
+        all_projects: false,
+        project_id: None,
+        deleted: false,
+        tags_all: vec![],
+        tags_any: vec![],
+        not_tags_all: vec![],
+        not_tags_any: vec![],
+        metadata: vec![],
+    }
+}

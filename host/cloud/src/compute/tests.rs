@@ -1,0 +1,305 @@
+//! Rules of servers that exist, on both databases.
+
+use skyloom_model::ErrorCode;
+use skyloom_runtime::api::{ComputeApi, FlavorsApi, OperationsApi};
+use skyloom_runtime::bindings::cloud::operations::OperationState;
+use skyloom_runtime::bindings::cloud::{compute as wit, flavors};
+
+use super::testing::{Kind as _, World, any_server, member, operator, page, worlds};
+use crate::Settings;
+
+async fn made(world: &World, names: &[&str]) -> Vec<String> {
+    let create = world.create(names);
+    world.cloud.create_servers(&member("p"), create).await.expect("creation").server_ids
+}
+
+#[tokio::test]
+async fn a_foreign_server_is_not_found() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, stranger) = (&world.cloud, member("q"));
+        let id = made(&world, &["a"]).await.remove(0);
+        world.make_active(&id).await;
+        let ids = vec![id.clone()];
+        let options = wit::DeleteOptions { delete_volumes: false, delete_public_addresses: None };
+        let update = wit::ServerUpdate {
+            name: Some("mine".to_owned()),
+            description: None,
+            hostname: None,
+            access_ipv4: None,
+            access_ipv6: None,
+            attributes: None,
+        };
+        let refused = [
+            cloud.get_server(&stranger, id.clone()).await.err(),
+            cloud.update_server(&stranger, id.clone(), update).await.err(),
+            cloud.change_power(&stranger, ids.clone(), wit::PowerChange::Stop(false), false, true).await.err(),
+            cloud.delete_servers(&stranger, ids, options, false, true).await.err(),
+            cloud.console_output(&stranger, id.clone(), None).await.err(),
+            cloud.set_metadata(&stranger, id.clone(), vec![], wit::MetadataMode::Merge).await.err(),
+            cloud.delete_metadata(&stranger, id.clone(), "k".to_owned()).await.err(),
+        ];
+        for (number, error) in refused.into_iter().enumerate() {
+            let error = error.unwrap_or_else(|| panic!("call {number} reached a foreign server"));
+            assert_eq!(error.kind(), ErrorCode::NotFound, "call {number} on {}", world.database.name);
+        }
+        assert!(cloud.list_servers(&stranger, any_server(), page(0, None)).await.expect("list").servers.is_empty());
+        let all = wit::ServerFilter { all_projects: true, ..any_server() };
+        let error = cloud.list_servers(&stranger, all.clone(), page(0, None)).await.expect_err("all projects");
+        assert_eq!(error.kind(), ErrorCode::Forbidden);
+        let seen = cloud.list_servers(&operator("x"), all, page(0, None)).await.expect("an operator's list");
+        assert_eq!((seen.servers.len(), seen.servers[0].node.as_str()), (1, "node-1"));
+        assert_eq!(cloud.get_server(&member("p"), id).await.expect("own").node, "");
+    }
+}
+
+#[tokio::test]
+async fn pages_join_to_the_whole_list() {
+    for world in worlds(Settings::default()).await {
+        let cloud = &world.cloud;
+        let mut ids = made(&world, &["web-1", "web-2", "db-1"]).await;
+        ids.extend(made(&world, &["Web-3", "db-2"]).await);
+        let walk = async |filter: wit::ServerFilter, limit| {
+            let (mut seen, mut marker) = (Vec::new(), None);
+            loop {
+                let listed = cloud.list_servers(&member("p"), filter.clone(), page(limit, marker)).await.expect("page");
+                assert!(listed.servers.len() <= limit as usize);
+                seen.extend(listed.servers.into_iter().map(|server| server.name));
+                match listed.next {
+                    Some(next) => marker = Some(next),
+                    None => return seen,
+                }
+            }
+        };
+        let whole = walk(any_server(), 100).await;
+        assert_eq!(whole.len(), 5);
+        for limit in [1, 2, 5] {
+            assert_eq!(walk(any_server(), limit).await, whole, "{} {limit}", world.database.name);
+        }
+        for (name, count) in [("^web", 3), ("web", 3), ("-[12]$", 4), ("none", 0)] {
+            for limit in [1, 10] {
+                let filter =
+                    wit::ServerFilter { name: Some(name.to_owned()), name_is_pattern: true, ..any_server() };
+                let found = walk(filter, limit).await;
+                assert_eq!(found.len(), count, "{name} {limit} on {}", world.database.name);
+                let expected: Vec<&String> = whole.iter().filter(|one| found.contains(one)).collect();
+                assert_eq!(found.iter().collect::<Vec<_>>(), expected, "the order is the list's");
+            }
+        }
+        let filter = wit::ServerFilter { name: Some("web".to_owned()), ..any_server() };
+        assert_eq!(walk(filter, 10).await.len(), 2);
+        let error = cloud.list_servers(&member("p"), any_server(), page(1, Some("none".to_owned()))).await;
+        assert_eq!(error.expect_err("marker").field.as_deref(), Some("marker"));
+    }
+}
+
+#[tokio::test]
+async fn filters_hold_together() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let tagged = |name: &str, tags: &[&str], key: &str| wit::ServerCreate {
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            metadata: vec![("key.with dots".to_owned(), key.to_owned())],
+            ..world.create(&[name])
+        };
+        for (name, tags, key) in [("one", &["a", "b"][..], "x"), ("two", &["a"], "y"), ("three", &[], "x")] {
+            cloud.create_servers(&context, tagged(name, tags, key)).await.expect("creation");
+        }
+        let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<String>>();
+        let first = cloud.list_servers(&context, any_server(), page(0, None)).await.expect("list").servers;
+        let address = first[0].nics[0].addresses[0].address.clone();
+        let of_that = first[0].name.clone();
+        let cases: Vec<(wit::ServerFilter, Vec<&str>)> = vec![
+            (wit::ServerFilter { tags_all: tags(&["a", "b"]), ..any_server() }, vec!["one"]),
+            (wit::ServerFilter { tags_any: tags(&["b", "c", "a"]), ..any_server() }, vec!["two", "one"]),
+            (wit::ServerFilter { not_tags_all: tags(&["a", "b"]), ..any_server() }, vec!["three", "two"]),
+            (wit::ServerFilter { not_tags_any: tags(&["b"]), ..any_server() }, vec!["three", "two"]),
+            (
+                wit::ServerFilter {
+                    metadata: vec![("key.with dots".to_owned(), "x".to_owned())],
+                    ..any_server()
+                },
+                vec!["three", "one"],
+            ),
+            (wit::ServerFilter { metadata: vec![("$[".to_owned(), "x".to_owned())], ..any_server() }, vec![]),
+            (wit::ServerFilter { address: Some(address), ..any_server() }, vec![of_that.as_str()]),
+            (wit::ServerFilter { address_version: Some(6), ..any_server() }, vec![]),
+            (wit::ServerFilter { vm_states: vec![wit::VmState::Active], ..any_server() }, vec![]),
+            (
+                wit::ServerFilter { task_states: vec![wit::TaskState::Scheduling], locked: Some(false), ..any_server() },
+                vec!["three", "two", "one"],
+            ),
+            (wit::ServerFilter { has_task: Some(false), ..any_server() }, vec![]),
+            (wit::ServerFilter { flavor_id: Some("2".to_owned()), ..any_server() }, vec![]),
+            (wit::ServerFilter { changed_since: Some(i64::MAX), ..any_server() }, vec![]),
+        ];
+        for (number, (filter, expected)) in cases.into_iter().enumerate() {
+            let listed = cloud.list_servers(&context, filter, page(0, None)).await.expect("list").servers;
+            let names: Vec<&str> = listed.iter().map(|server| server.name.as_str()).collect();
+            assert_eq!(names, expected, "case {number} on {}", world.database.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn power_asks_the_state_and_takes_the_server() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let ids = made(&world, &["a", "b"]).await;
+        let stop = |ids: &[String], as_batch, strict| {
+            let (ids, context) = (ids.to_vec(), context.clone());
+            async move { cloud.change_power(&context, ids, wit::PowerChange::Stop(false), as_batch, strict).await }
+        };
+        let error = stop(&ids[..1], false, true).await.expect_err("it is being built");
+        assert_eq!(error.kind(), ErrorCode::WrongState);
+        world.make_active(&ids[0]).await;
+        let start = cloud.change_power(&context, vec![ids[0].clone()], wit::PowerChange::Start, false, true).await;
+        assert_eq!(start.expect_err("it runs").kind(), ErrorCode::WrongState);
+
+        // All or nothing.
+        let both = [ids[0].clone(), ids[1].clone(), "none".to_owned()];
+        let before = world.count("operations").await;
+        stop(&both, true, true).await.expect_err("one is being built");
+        assert_eq!(world.count("operations").await, before);
+        // Or each by itself.
+        let parent = stop(&both, true, false).await.expect("a batch");
+        let tree = cloud.get_operation(&context, parent).await.expect("the batch");
+        assert_eq!(tree.operation.kind, "batch.server.stop");
+        let parts: Vec<(OperationState, Option<ErrorCode>)> = tree
+            .children
+            .iter()
+            .map(|child| (child.state, child.error.as_ref().map(|error| error.kind())))
+            .collect();
+        let failed = |code| (OperationState::Failed, Some(code));
+        assert_eq!(
+            parts,
+            [(OperationState::Queued, None), failed(ErrorCode::WrongState), failed(ErrorCode::NotFound)]
+        );
+        let server = cloud.get_server(&context, ids[0].clone()).await.expect("the server");
+        assert_eq!(server.task_state, Some(wit::TaskState::PoweringOff));
+        assert_eq!(stop(&ids[..1], false, true).await.expect_err("under way").kind(), ErrorCode::Busy);
+        assert_eq!(stop(&[], false, true).await.expect_err("nobody").field.as_deref(), Some("ids"));
+    }
+}
+
+#[tokio::test]
+async fn a_delete_goes_before_a_creation_and_joins_another_delete() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let id = made(&world, &["a"]).await.remove(0);
+        let options = || wit::DeleteOptions { delete_volumes: false, delete_public_addresses: None };
+        let first = cloud.delete_servers(&context, vec![id.clone()], options(), false, true).await.expect("delete");
+        let second = cloud.delete_servers(&context, vec![id.clone()], options(), false, true).await.expect("again");
+        assert_eq!(first, second);
+        let mut conn = world.database.db.read().await.expect("a connection");
+        let cancelled = conn
+            .one("SELECT count(*) FROM operations WHERE kind = 'server.create' AND cancel = 1", &[], |row| row.int(0))
+            .await
+            .expect("count");
+        assert_eq!(cancelled, 1, "{}", world.database.name);
+        let server = cloud.get_server(&context, id).await.expect("the server");
+        assert_eq!(server.task_state, Some(wit::TaskState::Deleting));
+    }
+}
+
+#[tokio::test]
+async fn a_locked_server_is_its_owners_until_an_operator_comes() {
+    for world in worlds(Settings::default()).await {
+        let cloud = &world.cloud;
+        let id = made(&world, &["a"]).await.remove(0);
+        world.make_active(&id).await;
+        let mut tx = world.database.db.begin().await.expect("begin");
+        tx.execute("UPDATE servers SET locked = 1", &[]).await.expect("lock");
+        tx.commit().await.expect("commit");
+        let hard = || wit::PowerChange::Reboot(true);
+        let error = cloud.change_power(&member("p"), vec![id.clone()], hard(), false, true).await.expect_err("locked");
+        assert_eq!(error.kind(), ErrorCode::Locked);
+        cloud.change_power(&operator("x"), vec![id], hard(), false, true).await.expect("an operator");
+    }
+}
+
+#[tokio::test]
+async fn metadata_and_names_change_as_asked() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let id = made(&world, &["a"]).await.remove(0);
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let merge = wit::MetadataMode::Merge;
+        let early = cloud.set_metadata(&context, id.clone(), vec![pair("k", "1")], merge).await;
+        assert_eq!(early.expect_err("being built").kind(), ErrorCode::WrongState);
+        world.make_active(&id).await;
+        let set = async |items, mode| cloud.set_metadata(&context, id.clone(), items, mode).await.expect("metadata");
+        assert_eq!(set(vec![pair("k", "1")], merge).await, [pair("k", "1")]);
+        assert_eq!(set(vec![pair("l", "2")], merge).await, [pair("k", "1"), pair("l", "2")]);
+        assert_eq!(set(vec![pair("l", "3")], wit::MetadataMode::Replace).await, [pair("l", "3")]);
+        let gone = cloud.delete_metadata(&context, id.clone(), "k".to_owned()).await.expect_err("gone");
+        assert_eq!((gone.kind(), gone.field.as_deref()), (ErrorCode::NotFound, Some("key")));
+        cloud.delete_metadata(&context, id.clone(), "l".to_owned()).await.expect("delete");
+
+        let update = wit::ServerUpdate {
+            name: Some("new".to_owned()),
+            description: Some(Some("text".to_owned())),
+            hostname: None,
+            access_ipv4: Some("192.0.2.1".to_owned()),
+            access_ipv6: None,
+            attributes: Some(r#"{"a":true}"#.to_owned()),
+        };
+        let server = cloud.update_server(&context, id.clone(), update).await.expect("update");
+        assert_eq!((server.name.as_str(), server.description.as_deref()), ("new", Some("text")));
+        assert_eq!((server.access_ipv4.as_str(), server.attributes.as_str()), ("192.0.2.1", r#"{"a":true}"#));
+        assert!(server.metadata.is_empty());
+        let log = cloud.console_output(&context, id.clone(), Some(1)).await.expect("console");
+        assert_eq!(log, format!("second {id}\n"));
+    }
+}
+
+#[tokio::test]
+async fn private_flavors_and_writing_are_for_operators() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context, admin) = (&world.cloud, member("p"), operator("p"));
+        let create = |id: &str, name: &str| flavors::FlavorCreate {
+            id: Some(id.to_owned()),
+            name: name.to_owned(),
+            description: None,
+            vcpus: 1,
+            memory_mib: 64,
+            disk_gib: 0,
+            ephemeral_gib: 2,
+            swap_mib: 100,
+            rxtx_factor_milli: 1000,
+            is_public: false,
+        };
+        let refused = cloud.create_flavor(&context, create("x", "x")).await.expect_err("not an operator");
+        assert_eq!(refused.kind(), ErrorCode::Forbidden);
+        cloud.create_flavor(&admin, create("x", "x")).await.expect("an operator");
+        let taken = cloud.create_flavor(&admin, create("x", "y")).await.expect_err("id");
+        assert_eq!((taken.kind(), taken.field.as_deref()), (ErrorCode::AlreadyExists, Some("id")));
+        let taken = cloud.create_flavor(&admin, create("y", "x")).await.expect_err("name");
+        assert_eq!(taken.field.as_deref(), Some("name"), "{}", world.database.name);
+        assert_eq!(cloud.get_flavor(&context, "x".to_owned()).await.expect_err("private").kind(), ErrorCode::NotFound);
+        let filter = |is_public, all| flavors::FlavorFilter {
+            is_public,
+            all,
+            min_memory_mib: None,
+            min_disk_gib: None,
+            zone: Some("zone-1".to_owned()),
+        };
+        let count = async |context, filter| {
+            cloud.list_flavors(context, filter, page(0, None)).await.expect("list").flavors.len()
+        };
+        assert_eq!(count(&context, filter(Some(false), true)).await, 5);
+        assert_eq!(count(&admin, filter(None, true)).await, 6);
+        assert_eq!(count(&admin, filter(Some(false), false)).await, 1);
+        let specs = cloud.set_extra_specs(&admin, "x".to_owned(), vec![("a".to_owned(), "1".to_owned())]).await;
+        assert_eq!(specs.expect("specs").len(), 1);
+        cloud.delete_extra_spec(&admin, "x".to_owned(), "a".to_owned()).await.expect("delete");
+        let error = cloud.delete_extra_spec(&admin, "x".to_owned(), "a".to_owned()).await.expect_err("gone");
+        assert_eq!(error.field.as_deref(), Some("key"));
+
+        // The flavor's own disks come with the server, and its copy stays when the flavor goes.
+        let small = wit::ServerCreate { flavor_id: "x".to_owned(), ..world.create(&["a"]) };
+        let id = cloud.create_servers(&admin, small).await.expect("creation").server_ids.remove(0);
+        cloud.delete_flavor(&admin, "x".to_owned()).await.expect("delete");
+        let server = cloud.get_server(&admin, id).await.expect("the server");
+        assert_eq!((server.flavor.name.as_str(), server.volumes.len()), ("x", 3));
+    }
+}
