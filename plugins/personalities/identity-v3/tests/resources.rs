@@ -1,0 +1,341 @@
+//! Domains, projects, users, roles: each operation, its links and its filters.
+
+mod support;
+
+use serde_json::{Value, json};
+use skyloom_sdk::cloud::identity::{DomainWrite, IdentityFilter, Project, ProjectWrite, RoleWrite, User, UserWrite};
+use skyloom_sdk::testing::{FakeCloud, Seen, not_found};
+use support::{call, domain, fault, handle, ok, project, role, user};
+
+const BASE: &str = "http://cloud.test/identity";
+
+#[test]
+fn domains() {
+    let mut cloud = FakeCloud::default();
+    let seen: Seen<DomainWrite> = Seen::default();
+    let (created, updated) = (seen.clone(), seen.clone());
+    cloud.identity.create_domain = Some(Box::new(move |write| {
+        created.push(write.clone());
+        Ok(domain("east"))
+    }));
+    cloud.identity.update_domain = Some(Box::new(move |id, write| {
+        assert_eq!(id, "id-east");
+        updated.push(write.clone());
+        Ok(domain("east"))
+    }));
+    cloud.identity.get_domain = Some(Box::new(|id| Err(not_found("domain", id))));
+    cloud.identity.delete_domain = Some(Box::new(|_| Ok(())));
+    let body = json!({"domain": {"name": "east", "description": "what", "enabled": false, "options": {}}});
+    let answer = ok(&handle(&cloud, call("domains.create", "POST", "/v3/domains").body(&body).build()), 201);
+    let expected = json!({"domain": {
+        "id": "id-east", "name": "east", "description": "what", "enabled": true, "tags": [], "options": {},
+        "links": {"self": format!("{BASE}/v3/domains/id-east")},
+    }});
+    assert_eq!(answer, expected);
+    let body = json!({"domain": {"description": null}});
+    let update = call("domains.update", "PATCH", "/v3/domains/id-east").param("domain_id", "id-east").body(&body);
+    assert_eq!(ok(&handle(&cloud, update.build()), 200), expected);
+    let seen = seen.all();
+    assert_eq!((seen[0].name.as_deref(), seen[0].enabled), (Some("east"), Some(false)));
+    assert_eq!((seen[1].name.as_deref(), seen[1].description.as_deref(), seen[1].enabled), (None, Some(""), None));
+    let show = call("domains.show", "GET", "/v3/domains/x").param("domain_id", "x").build();
+    assert_eq!(fault(&handle(&cloud, show)), (404, "Could not find domain: x.".to_owned()));
+    let delete = call("domains.delete", "DELETE", "/v3/domains/x").param("domain_id", "x").build();
+    assert_eq!(handle(&cloud, delete).status, 204);
+}
+
+#[test]
+fn projects() {
+    let mut cloud = FakeCloud::default();
+    let seen: Seen<ProjectWrite> = Seen::default();
+    let created = seen.clone();
+    cloud.identity.create_project = Some(Box::new(move |write| {
+        created.push(write.clone());
+        Ok(Project { parent_id: write.parent_id.clone(), ..project("demo") })
+    }));
+    cloud.identity.get_project = Some(Box::new(|_| Ok(project("demo"))));
+    cloud.identity.update_project = Some(Box::new(|_, write| {
+        assert_eq!((write.name.as_deref(), write.tags.is_none()), (Some("new"), true));
+        Ok(project("new"))
+    }));
+    cloud.identity.delete_project = Some(Box::new(|_| Ok(())));
+    let body = json!({"project": {"name": "demo", "domain_id": "default", "parent_id": "up", "tags": ["a"],
+        "is_domain": false, "enabled": true, "description": ""}});
+    let answer = ok(&handle(&cloud, call("projects.create", "POST", "/v3/projects").body(&body).build()), 201);
+    assert_eq!(
+        answer,
+        json!({"project": {
+            "id": "id-demo", "name": "demo", "domain_id": "default", "description": "", "enabled": true,
+            "parent_id": "up", "is_domain": false, "tags": ["blue", "green"], "options": {},
+            "links": {"self": format!("{BASE}/v3/projects/id-demo")},
+        }})
+    );
+    assert_eq!(seen.only().tags, Some(vec!["a".to_owned()]));
+    for refused in [json!({"name": "x", "is_domain": true}), json!({"name": "x", "options": {"immutable": true}})] {
+        let request = call("projects.create", "POST", "/v3/projects").body(&json!({"project": refused})).build();
+        assert_eq!(fault(&handle(&cloud, request)).0, 501, "{refused}");
+    }
+    let show = call("projects.show", "GET", "/v3/projects/id-demo").param("project_id", "id-demo").build();
+    assert_eq!(ok(&handle(&cloud, show), 200)["project"]["parent_id"], "default");
+    let body = json!({"project": {"name": "new"}});
+    let update = call("projects.update", "PATCH", "/v3/projects/p").param("project_id", "p").body(&body).build();
+    assert_eq!(ok(&handle(&cloud, update), 200)["project"]["name"], "new");
+    let delete = call("projects.delete", "DELETE", "/v3/projects/p").param("project_id", "p").build();
+    assert_eq!(handle(&cloud, delete).status, 204);
+}
+
+#[test]
+fn tags_of_a_project() {
+    let mut cloud = FakeCloud::default();
+    cloud.identity.get_project = Some(Box::new(|_| Ok(project("demo"))));
+    let seen: Seen<Vec<String>> = Seen::default();
+    let written = seen.clone();
+    cloud.identity.update_project = Some(Box::new(move |_, write| {
+        let tags = write.tags.clone().expect("tags only");
+        written.push(tags.clone());
+        Ok(Project { tags, ..project("demo") })
+    }));
+    let on = |operation: &str, method: &str, tag: &str| {
+        let path = format!("/v3/projects/p/tags/{tag}");
+        handle(&cloud, call(operation, method, &path).param("project_id", "p").param("tag", tag).build())
+    };
+    let list =
+        handle(&cloud, call("projects.tags.list", "GET", "/v3/projects/p/tags").param("project_id", "p").build());
+    assert_eq!(ok(&list, 200)["tags"], json!(["blue", "green"]));
+    let replace = call("projects.tags.replace", "PUT", "/v3/projects/p/tags").param("project_id", "p");
+    let replace = handle(&cloud, replace.body(&json!({"tags": ["red"]})).build());
+    assert_eq!(ok(&replace, 200)["tags"], json!(["red"]));
+    assert_eq!(on("projects.tags.check", "GET", "blue").status, 204);
+    assert_eq!(fault(&on("projects.tags.check", "GET", "red")), (404, "Could not find project tag: red.".to_owned()));
+    assert_eq!(on("projects.tags.add", "PUT", "red").status, 201);
+    assert_eq!(on("projects.tags.add", "PUT", "blue").status, 201);
+    assert_eq!(on("projects.tags.remove", "DELETE", "blue").status, 204);
+    assert_eq!(fault(&on("projects.tags.remove", "DELETE", "red")).0, 404);
+    assert_eq!(on("projects.tags.clear", "DELETE", "").status, 204);
+    let expected: [&[&str]; 4] = [&["red"], &["blue", "green", "red"], &["green"], &[]];
+    assert_eq!(seen.all(), expected);
+    let bad = call("projects.tags.replace", "PUT", "/v3/projects/p/tags").body(&json!({"tags": [1]})).build();
+    assert_eq!(fault(&handle(&cloud, bad)).0, 400);
+}
+
+#[test]
+fn users() {
+    let mut cloud = FakeCloud::default();
+    let seen: Seen<UserWrite> = Seen::default();
+    let (created, updated) = (seen.clone(), seen.clone());
+    cloud.identity.create_user = Some(Box::new(move |write| {
+        created.push(write.clone());
+        Ok(User { default_project_id: Some("p".to_owned()), ..user("ann") })
+    }));
+    cloud.identity.update_user = Some(Box::new(move |_, write| {
+        updated.push(write.clone());
+        Ok(user("ann"))
+    }));
+    cloud.identity.get_user = Some(Box::new(|_| Ok(user("ann"))));
+    cloud.identity.delete_user = Some(Box::new(|_| Ok(())));
+    let body =
+        json!({"user": {"name": "ann", "password": "secret:pw", "default_project_id": "p", "email": "a@example.org"}});
+    let answer = ok(&handle(&cloud, call("users.create", "POST", "/v3/users").body(&body).build()), 201);
+    assert_eq!(
+        answer,
+        json!({"user": {
+            "id": "id-ann", "name": "ann", "domain_id": "default", "enabled": true, "default_project_id": "p",
+            "email": "a@example.org", "password_expires_at": null, "options": {},
+            "links": {"self": format!("{BASE}/v3/users/id-ann")},
+        }})
+    );
+    let body = json!({"user": {"default_project_id": null, "enabled": false}});
+    let update = call("users.update", "PATCH", "/v3/users/u").param("user_id", "u").body(&body).build();
+    assert!(ok(&handle(&cloud, update), 200)["user"].get("default_project_id").is_none());
+    let seen = seen.all();
+    assert_eq!(seen[0].password.as_deref(), Some("secret:pw"));
+    assert_eq!((seen[1].default_project_id.as_deref(), seen[1].enabled), (Some(""), Some(false)));
+    let mfa = json!({"user": {"name": "x", "options": {"multi_factor_auth_enabled": true}}});
+    assert_eq!(fault(&handle(&cloud, call("users.create", "POST", "/v3/users").body(&mfa).build())).0, 501);
+    let show = call("users.show", "GET", "/v3/users/u").param("user_id", "u").build();
+    assert_eq!(ok(&handle(&cloud, show), 200)["user"]["id"], "id-ann");
+    assert_eq!(handle(&cloud, call("users.delete", "DELETE", "/v3/users/u").param("user_id", "u").build()).status, 204);
+}
+
+#[test]
+fn a_password_is_changed_with_the_old_one() {
+    let mut cloud = FakeCloud::default();
+    let seen: Seen<(String, String, String)> = Seen::default();
+    let changed = seen.clone();
+    cloud.identity.change_password = Some(Box::new(move |user, original, password| {
+        changed.push((user.to_owned(), original.to_owned(), password.to_owned()));
+        Ok(())
+    }));
+    let change = |body: &Value| {
+        let request = call("users.password", "POST", "/v3/users/u/password").param("user_id", "u").body(body);
+        handle(&cloud, request.build())
+    };
+    assert_eq!(change(&json!({"user": {"original_password": "secret:a", "password": "secret:b"}})).status, 204);
+    assert_eq!(seen.only(), ("u".to_owned(), "secret:a".to_owned(), "secret:b".to_owned()));
+    for body in [json!({"user": {"password": "b"}}), json!({"user": {"original_password": "a"}}), json!({})] {
+        assert_eq!(fault(&change(&body)).0, 400, "{body}");
+    }
+}
+
+#[test]
+fn roles() {
+    let mut cloud = FakeCloud::default();
+    let seen: Seen<RoleWrite> = Seen::default();
+    let created = seen.clone();
+    cloud.identity.create_role = Some(Box::new(move |write| {
+        created.push(write.clone());
+        Ok(role("auditor"))
+    }));
+    cloud.identity.get_role = Some(Box::new(|_| {
+        let mut role = role("admin");
+        role.immutable = true;
+        Ok(role)
+    }));
+    cloud.identity.update_role = Some(Box::new(|_, _| Ok(role("auditor"))));
+    cloud.identity.delete_role = Some(Box::new(|_| Ok(())));
+    cloud.identity.list_roles = Some(Box::new(|name, domain, _| {
+        assert_eq!((name, domain), (Some("auditor"), None));
+        Ok(vec![role("auditor")])
+    }));
+    let body = json!({"role": {"name": "auditor", "description": "reads", "options": {}, "domain_id": null}});
+    let answer = ok(&handle(&cloud, call("roles.create", "POST", "/v3/roles").body(&body).build()), 201);
+    assert_eq!(
+        answer,
+        json!({"role": {
+            "id": "id-auditor", "name": "auditor", "domain_id": null, "description": null, "options": {},
+            "links": {"self": format!("{BASE}/v3/roles/id-auditor")},
+        }})
+    );
+    assert_eq!(seen.only().description.as_deref(), Some("reads"));
+    let of_domain = json!({"role": {"name": "x", "domain_id": "default"}});
+    assert_eq!(fault(&handle(&cloud, call("roles.create", "POST", "/v3/roles").body(&of_domain).build())).0, 501);
+    let show = call("roles.show", "GET", "/v3/roles/r").param("role_id", "r").build();
+    assert_eq!(ok(&handle(&cloud, show), 200)["role"]["options"], json!({"immutable": true}));
+    let body = json!({"role": {"name": "auditor"}});
+    let update = call("roles.update", "PATCH", "/v3/roles/r").param("role_id", "r").body(&body).build();
+    assert_eq!(ok(&handle(&cloud, update), 200)["role"]["name"], "auditor");
+    assert_eq!(handle(&cloud, call("roles.delete", "DELETE", "/v3/roles/r").param("role_id", "r").build()).status, 204);
+    let list = call("roles.list", "GET", "/v3/roles").query("name", "auditor").build();
+    assert_eq!(ok(&handle(&cloud, list), 200)["roles"][0]["id"], "id-auditor");
+}
+
+/// A core with this many users, u0000 and on.
+fn many_users(count: usize) -> FakeCloud {
+    let mut cloud = FakeCloud::default();
+    cloud.identity.list_users = Some(Box::new(move |_, page| {
+        let start = page.marker.as_ref().map_or(0, |marker| marker["id-u".len()..].parse::<usize>().expect("ours") + 1);
+        let end = count.min(start + page.limit as usize);
+        Ok((start..end).map(|number| user(&format!("u{number:04}"))).collect())
+    }));
+    cloud
+}
+
+#[test]
+fn a_list_is_whole_unless_a_limit_is_asked_for() {
+    for count in [0, 3, 999, 1000, 1001, 2500] {
+        let body = ok(&handle(&many_users(count), call("users.list", "GET", "/v3/users").build()), 200);
+        assert_eq!(body["users"].as_array().map(Vec::len), Some(count));
+        assert_eq!(body["links"], json!({"self": format!("{BASE}/v3/users"), "previous": null, "next": null}));
+    }
+    let cloud = many_users(5);
+    let (mut query, mut seen) = (vec![("limit".to_owned(), "2".to_owned())], Vec::new());
+    loop {
+        let request =
+            query.iter().fold(call("users.list", "GET", "/v3/users"), |call, (name, value)| call.query(name, value));
+        let body = ok(&handle(&cloud, request.build()), 200);
+        seen.extend(body["users"].as_array().expect("users").iter().map(|user| user["name"].clone()));
+        let Some(next) = body["links"]["next"].as_str() else { break };
+        let (_, rest) = next.split_once('?').expect("a query");
+        query = rest
+            .split('&')
+            .map(|pair| pair.split_once('=').expect("a pair"))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+    }
+    assert_eq!(seen, ["u0000", "u0001", "u0002", "u0003", "u0004"]);
+    for bad in ["-1", "many", ""] {
+        let request = call("users.list", "GET", "/v3/users").query("limit", bad).build();
+        assert_eq!(fault(&handle(&cloud, request)).0, 400, "{bad}");
+    }
+}
+
+#[test]
+fn filters_reach_the_core_or_are_applied_here() {
+    let mut cloud = FakeCloud::default();
+    let seen: Seen<IdentityFilter> = Seen::default();
+    let asked = seen.clone();
+    cloud.identity.list_projects = Some(Box::new(move |filter, _| {
+        asked.push(filter.clone());
+        Ok(vec![project("alpha"), Project { tags: vec!["red".to_owned()], ..project("beta") }])
+    }));
+    cloud.identity.list_domains = Some(Box::new(|_, _| Ok(vec![domain("east")])));
+    let names = |filters: &[(&str, &str)]| {
+        let request = filters
+            .iter()
+            .fold(call("projects.list", "GET", "/v3/projects"), |call, (name, value)| call.query(name, value));
+        let body = ok(&handle(&cloud, request.build()), 200);
+        let items = body["projects"].as_array().expect("a list").clone();
+        items.iter().map(|item| item["name"].as_str().expect("name").to_owned()).collect::<Vec<_>>()
+    };
+    let all = [("name", "n"), ("domain_id", "d"), ("enabled", "false"), ("parent_id", "p")];
+    assert_eq!(names(&all), ["alpha", "beta"]);
+    let filter = seen.only();
+    assert_eq!((filter.name.as_deref(), filter.domain_id.as_deref()), (Some("n"), Some("d")));
+    assert_eq!((filter.enabled, filter.parent_id.as_deref()), (Some(false), Some("p")));
+    for (name, value, expected) in [
+        ("name__contains", "lph", &["alpha"][..]),
+        ("name__contains", "LPH", &[]),
+        ("name__icontains", "LPH", &["alpha"]),
+        ("name__startswith", "be", &["beta"]),
+        ("name__endswith", "a", &["alpha", "beta"]),
+        ("tags", "blue,green", &["alpha"]),
+        ("tags", "blue,red", &[]),
+        ("tags-any", "blue,red", &["alpha", "beta"]),
+        ("not-tags", "blue,green", &["beta"]),
+        ("not-tags-any", "blue,red", &[]),
+        ("is_domain", "true", &["east"]),
+        ("is_domain", "false", &["alpha", "beta"]),
+    ] {
+        assert_eq!(names(&[(name, value)]), expected, "{name}={value}");
+    }
+    let request = call("projects.list", "GET", "/v3/projects").query("name", "a b&c").build();
+    let body = ok(&handle(&cloud, request), 200);
+    assert_eq!(body["links"]["self"], format!("{BASE}/v3/projects?name=a+b%26c"));
+}
+
+#[test]
+fn projects_of_a_user() {
+    let mut cloud = FakeCloud::default();
+    cloud.identity.list_user_projects = Some(Box::new(|id| {
+        assert_eq!(id, "u");
+        Ok(vec![project("alpha"), Project { enabled: false, ..project("beta") }])
+    }));
+    let list = |name: &str, value: &str| {
+        let request = call("users.projects", "GET", "/v3/users/u/projects").param("user_id", "u").query(name, value);
+        ok(&handle(&cloud, request.build()), 200)["projects"].as_array().map(Vec::len)
+    };
+    assert_eq!(list("x", "y"), Some(2));
+    assert_eq!(list("enabled", "True"), Some(1));
+    assert_eq!(list("name", "beta"), Some(1));
+    assert_eq!(list("domain_id", "other"), Some(0));
+}
+
+#[test]
+fn bodies_that_slip_through_the_schema_are_refused_all_the_same() {
+    let cloud = FakeCloud::default();
+    for (operation, key) in [
+        ("domains.create", "domain"),
+        ("projects.create", "project"),
+        ("users.create", "user"),
+        ("roles.create", "role"),
+    ] {
+        for body in
+            [json!({}), json!([]), json!({ key: 1 }), json!({ key: {"name": 1} }), json!({ key: {"options": []} })]
+        {
+            let response = handle(&cloud, call(operation, "POST", "/v3/x").body(&body).build());
+            assert_eq!(fault(&response).0, 400, "{operation} {body}");
+        }
+        let response = handle(&cloud, call(operation, "POST", "/v3/x").raw_body(b"{").build());
+        assert_eq!(fault(&response).0, 400, "{operation}");
+    }
+}
