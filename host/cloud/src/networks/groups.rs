@@ -142,7 +142,8 @@ impl Cloud {
         let mut tx = self.db().begin().await?;
         let group = seen(&mut tx, id, &asking).await?;
         if group.is_default {
-            return Err(Error::new(ErrorCode::WrongState, "Insufficient rights for removing default security group."));
+            let message = "Insufficient rights for removing default security group.";
+            return Err(Error::new(ErrorCode::WrongState, message).with_field("default"));
         }
         if store::group_in_use(&mut tx, id).await? {
             return Err(in_use(id));
