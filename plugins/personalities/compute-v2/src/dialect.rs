@@ -150,16 +150,17 @@ impl Dialect {
     /// which is not running: it gets that of one that is shut down.
     #[must_use]
     pub fn power_state(self, state: PowerState) -> u64 {
-        match (self, state) {
-            (_, PowerState::NoState) => 0,
-            (_, PowerState::Running) => 1,
-            (Self::Upstream, PowerState::Paused) => 3,
-            (Self::Upstream, PowerState::ShutDown) => 4,
-            (Self::Upstream, PowerState::Crashed) => 6,
-            (Self::Upstream, PowerState::Suspended) => 7,
-            (Self::Ecs, PowerState::Paused) => 2,
-            (Self::Ecs, PowerState::ShutDown | PowerState::Suspended) => 3,
-            (Self::Ecs, PowerState::Crashed) => 4,
+        let (upstream, ecs) = match state {
+            PowerState::NoState => (0, 0),
+            PowerState::Running => (1, 1),
+            PowerState::Paused => (3, 2),
+            PowerState::ShutDown => (4, 3),
+            PowerState::Crashed => (6, 4),
+            PowerState::Suspended => (7, 3),
+        };
+        match self {
+            Self::Upstream => upstream,
+            Self::Ecs => ecs,
         }
     }
 }

@@ -54,8 +54,8 @@ fn dispatch<C: Cloud>(context: &Context<'_, C>) -> Answer {
     queries::check(context)?;
     violations::check(context)?;
     match context.request.operation.as_str() {
-        "versions.list" => versions::list(context),
-        "versions.show" => versions::show(context),
+        "versions.list" => Ok(versions::list(context)),
+        "versions.show" => Ok(versions::show(context)),
         "servers.create" => servers::create::create(context),
         "servers.list" => servers::list::index(context),
         "servers.list_detail" => servers::list::detail(context),

@@ -13,6 +13,7 @@ pub struct Settings {
 impl Settings {
     /// Natively there is no mount: the default.
     #[cfg(not(target_arch = "wasm32"))]
+    #[allow(clippy::unnecessary_wraps, reason = "in the sandbox it can fail")]
     pub(crate) fn of_the_mount() -> Result<Self, crate::errors::Fault> {
         Ok(Self::default())
     }

@@ -1,9 +1,9 @@
 //! The versions of the API: a list at the mount's root, each with its microversions at its own path. Both are for everybody.
 
 use skyloom_sdk::json::Writer;
-use skyloom_sdk::{key, respond};
+use skyloom_sdk::{Response, key, respond};
 
-use crate::context::{Answer, Context};
+use crate::context::Context;
 use crate::microversions::MAX;
 
 struct Version {
@@ -19,22 +19,22 @@ static V2: Version =
 static V21: Version =
     Version { id: "v2.1", path: "/v2.1/", status: "CURRENT", updated: "2013-07-23T11:33:21Z", microversions: true };
 
-pub fn list<C>(context: &Context<'_, C>) -> Answer {
+pub fn list<C>(context: &Context<'_, C>) -> Response {
     let mut writer = Writer::with_capacity(512);
     writer.begin_object().key(key!("versions")).begin_array();
     for version in [&V2, &V21] {
         write(&mut writer, version, &context.request.base_url, false);
     }
     writer.end_array().end_object();
-    Ok(respond::json(200, writer.finish()))
+    respond::json(200, writer.finish())
 }
 
-pub fn show<C>(context: &Context<'_, C>) -> Answer {
+pub fn show<C>(context: &Context<'_, C>) -> Response {
     let mut writer = Writer::with_capacity(512);
     writer.begin_object().key(key!("version"));
     write(&mut writer, if context.legacy { &V2 } else { &V21 }, &context.request.base_url, true);
     writer.end_object();
-    Ok(respond::json(200, writer.finish()))
+    respond::json(200, writer.finish())
 }
 
 fn write(writer: &mut Writer, version: &Version, base: &str, whole: bool) {

@@ -108,9 +108,11 @@ fn the_console_is_read_by_lines() {
     rule!("nova.servers.get_console_output", "f4614c28");
 }
 
+type Items = Rc<RefCell<Vec<(String, String)>>>;
+
 /// A server whose metadata behaves as the contract says.
-fn with_metadata(vm_state: VmState) -> (FakeCloud, Rc<RefCell<Vec<(String, String)>>>) {
-    let items = Rc::new(RefCell::new(vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]));
+fn with_metadata(vm_state: VmState) -> (FakeCloud, Items) {
+    let items: Items = Rc::new(RefCell::new(vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]));
     let mut cloud = FakeCloud::default();
     let shown = items.clone();
     cloud.compute.get_server = Some(Box::new(move |_| {

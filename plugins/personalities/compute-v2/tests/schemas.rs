@@ -344,14 +344,10 @@ fn the_manifest_names_each_file_with_its_versions() {
         let start = manifest.find(&format!("id = \"{operation}\"")).unwrap_or_else(|| panic!("{operation} is missing"));
         let table = manifest[start..].split("[[operation]]").next().unwrap_or_default();
         for (name, from, to, _) in files {
-            let mut line = format!("{{ file = \"{name}\"");
-            if let Some(from) = from {
-                line.push_str(&format!(", min = \"2.{from}\""));
-            }
-            if let Some(to) = to {
-                line.push_str(&format!(", max = \"2.{to}\""));
-            }
-            line.push_str(" }");
+            let bound = |word: &str, minor: Option<u32>| {
+                minor.map_or_else(String::new, |minor| format!(", {word} = \"2.{minor}\""))
+            };
+            let line = format!("{{ file = \"{name}\"{}{} }}", bound("min", from), bound("max", to));
             assert!(table.contains(&line), "{operation} lacks {line}");
         }
     }

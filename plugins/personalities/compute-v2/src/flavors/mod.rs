@@ -6,7 +6,7 @@ pub mod list;
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::flavors::{Flavor, FlavorCreate};
 use skyloom_sdk::json::{Fields, Writer};
-use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
+use skyloom_sdk::{Cloud, Error, ErrorCode, Response, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
@@ -23,15 +23,15 @@ pub(crate) fn refusal(id: &str) -> impl Fn(Error) -> Fault {
 
 pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let id = context.param("flavor_id");
-    answer(context, &context.cloud.get_flavor(id).map_err(refusal(id))?)
+    Ok(answer(context, &context.cloud.get_flavor(id).map_err(refusal(id))?))
 }
 
-fn answer<C>(context: &Context<'_, C>, flavor: &Flavor) -> Answer {
+fn answer<C>(context: &Context<'_, C>, flavor: &Flavor) -> Response {
     let mut writer = Writer::with_capacity(1024);
     writer.begin_object().key(key!("flavor"));
     write(&mut writer, flavor, &context.links, context.minor);
     writer.end_object();
-    Ok(respond::json(200, writer.finish()))
+    respond::json(200, writer.finish())
 }
 
 pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -44,7 +44,7 @@ pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
         (ErrorCode::AlreadyExists, _) => Fault::new(409, format!("Flavor with name {} already exists.", create.name)),
         _ => error.into(),
     })?;
-    answer(context, &flavor)
+    Ok(answer(context, &flavor))
 }
 
 fn read<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<FlavorCreate, Fault> {
@@ -54,11 +54,13 @@ fn read<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<Flavor
             Fault::bad_request(format!("Invalid input for field/attribute flavor. '{name}' is a required property"))
         }),
         Some(Value::String(text)) if text.is_empty() && default.is_some() => Ok(default.unwrap_or_default()),
-        Some(value) => count(value).filter(|number| *number >= least && *number <= i32::MAX as u32).ok_or_else(|| {
-            Fault::bad_request(format!(
-                "Invalid input for field/attribute {name}. It is not a number of {least} or more"
-            ))
-        }),
+        Some(value) => {
+            count(value).filter(|number| *number >= least && i32::try_from(*number).is_ok()).ok_or_else(|| {
+                Fault::bad_request(format!(
+                    "Invalid input for field/attribute {name}. It is not a number of {least} or more"
+                ))
+            })
+        }
     };
     let name = fields.str("name")?.trim();
     if name.is_empty() || name.chars().count() > 255 || name.chars().any(char::is_control) {
@@ -133,7 +135,7 @@ pub fn update<C: Cloud>(context: &Context<'_, C>) -> Answer {
     if description.is_some_and(|text| text.len() > 65_535) {
         return Err(Fault::bad_request("Invalid input for field/attribute description. It is too long"));
     }
-    answer(context, &context.cloud.update_flavor(id, description).map_err(refusal(id))?)
+    Ok(answer(context, &context.cloud.update_flavor(id, description).map_err(refusal(id))?))
 }
 
 pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {

@@ -118,8 +118,7 @@ impl Device {
         let by_id = [("volume_id", "volume"), ("snapshot_id", "snapshot"), ("image_id", "image")];
         let implied = by_id.into_iter().find(|(name, _)| given(name).is_some());
         let source = match (fields.optional_str("source_type")?, implied) {
-            (Some(source), _) => source.to_owned(),
-            (None, Some((_, source))) => source.to_owned(),
+            (Some(source), _) | (None, Some((_, source))) => source.to_owned(),
             (None, None) => return Err(invalid("Invalid source_type field.")),
         };
         let uuid = fields.optional_str("uuid")?.or(fields.optional_str("image_id")?).map(str::to_owned);
