@@ -5,11 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hostile_tests::{
-    API, FACE_CAPABILITIES, StubCloud, call, face_manifest, grants, load, manifest, module, packed, root, runtime,
-    text,
+    API, FACE_CAPABILITIES, StubCloud, call, face_manifest, grants, load, manifest, module, packed, runtime, text,
 };
 use serde_json::{Map, json};
-use skyloom_runtime::manifest::{Capability, LimitsTable, MANIFEST_SECTION, SCHEMA_SECTION_PREFIX};
+use skyloom_runtime::manifest::{Capability, LimitsTable, MANIFEST_SECTION};
 use skyloom_runtime::{LoadError, LoadOptions, Package, Runtime, pack, package};
 
 fn good() -> Vec<u8> {
@@ -74,7 +73,6 @@ fn the_manifest_is_there_once_and_whole() {
     forged.extend([0, (length & 0x7f) as u8 | 0x80, (length >> 7) as u8]);
     forged.extend(section);
     assert_eq!(refused(forged), "the component holds 2 manifests: it was put together by hand");
-    assert!(SCHEMA_SECTION_PREFIX.starts_with("skyloom:"));
 }
 
 #[test]
@@ -221,21 +219,15 @@ fn code_is_compiled_once() {
 
 #[test]
 fn explain_says_what_and_why() {
-    let explained = Runtime::explain(
-        &{
-            let place = tempfile::tempdir().unwrap().keep();
-            let file = place.join("face.wasm");
-            std::fs::write(&file, good()).unwrap();
-            file
-        },
-        &LoadOptions { grants: grants(&["log", "quotas"]), ..LoadOptions::default() },
-    )
-    .unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("face.wasm");
+    std::fs::write(&file, good()).unwrap();
+    let options = LoadOptions { grants: grants(&["log", "quotas"]), ..LoadOptions::default() };
+    let explained = Runtime::explain(&file, &options).unwrap();
     let why = |name| explained.capabilities.iter().find(|line| line.name == name).map(|line| line.why);
     assert_eq!(why(Capability::Log), Some("asked for, granted and used"));
     assert_eq!(why(Capability::Quotas), Some("granted without being asked for: no effect"));
     assert_eq!(why(Capability::Compute), Some("refused: the deployment doesn't grant it, and the code needs it"));
     assert_eq!(why(Capability::Images), None);
     assert!(explained.refused.unwrap().starts_with("plugin `face` needs the capability"));
-    assert!(root().join("Cargo.toml").exists());
 }
