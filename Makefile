@@ -30,7 +30,7 @@ host:
 # One call for all plugins: they share their dependencies and cargo its parallelism. Their target brings no WASI, so a
 # plugin can reach nothing that the host does not give it.
 components:
-	@if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx wasm32-unknown-unknown; then \
+	@if command -v rustup >/dev/null && ! rustup target list --installed | grep -x wasm32-unknown-unknown >/dev/null; then \
 	  rustup target add wasm32-unknown-unknown; fi
 	cargo build --profile plugin --target wasm32-unknown-unknown $(foreach p,$(PLUGINS),-p $(call package,$(p)))
 

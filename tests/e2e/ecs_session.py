@@ -107,7 +107,7 @@ class Session:
         """flavor, network and VPC are there"""
         flavors = self.call("GET", self.v1("/cloudservers/flavors"))["flavors"]
         self.flavor = min(flavors, key=lambda f: (int(f["ram"]), int(f["vcpus"])))["id"]
-        self.network = self.call("GET", f"{self.cloud}/network/v2.0/networks")["networks"][0]["id"]
+        self.network = self.call("GET", f"{self.cloud}/network/v2.0/networks?router:external=false")["networks"][0]["id"]
         # A VPC is Neutron's router of the project.
         self.vpc = self.call("GET", f"{self.cloud}/network/v2.0/routers")["routers"][0]["id"]
 

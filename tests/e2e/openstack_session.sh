@@ -119,7 +119,7 @@ assert len(all) >= 1, "no flavor"
 print(min(all, key=lambda f: (f["RAM"], f["VCPUs"], f["Disk"]))["ID"])' <"$work/flavors" >"$work/flavor"
 }
 image_is_active() { # NAME SIZE
-  os image list -f value -c Name -c Status | grep -qx "$1 active" || { os image list; return 1; }
+  os image list -f value -c Name -c Status | grep -x "$1 active" >/dev/null || { os image list; return 1; }
   same size "$(os image show "$1" -f value -c size)" "$2"
 }
 image_create() {
@@ -146,13 +146,15 @@ image_list() {
   fi
 }
 network_list() {
-  os network list -f value -c ID | head -n 1 >"$work/network"
+  # All of them, then the one that servers are for: `head` would end the client's pipe early.
+  os network list --internal -f value -c ID >"$work/networks"
+  sed -n 1p "$work/networks" >"$work/network"
   [ -s "$work/network" ] || { echo "no network"; return 1; }
 }
 keypair_create() {
   os keypair create --private-key "$work/key" key-1
   grep -q 'PRIVATE KEY' "$work/key"
-  os keypair list -f value -c Name | grep -qx key-1
+  os keypair list -f value -c Name | grep -x key-1 >/dev/null
 }
 server_create() {
   os server create --flavor "$(cat "$work/flavor")" --image guest --network "$(cat "$work/network")" \
@@ -170,7 +172,7 @@ console_log() {
     poll "$boot_deadline" booted 1
     # The address that the API tells is the one that the guest has.
     local address
-    address=$(os server show "$name" -f json -c addresses | grep -oE '([0-9]+\.){3}[0-9]+' | head -n 1)
+    address=$(os server show "$name" -f json -c addresses | grep -m1 -oE '([0-9]+\.){3}[0-9]+')
     grep -q "SKYLOOM-GUEST-READY host=$name ip=$address" "$work/console" || { echo "$address?" && grep SKYLOOM "$work/console"; return 1; }
   else
     os console log show "$name" >"$work/console"
