@@ -172,7 +172,8 @@ console_log() {
     poll "$boot_deadline" booted 1
     # The address that the API tells is the one that the guest has.
     local address
-    address=$(os server show "$name" -f json -c addresses | grep -m1 -oE '([0-9]+\.){3}[0-9]+')
+    addresses=$(os server show "$name" -f json -c addresses | grep -oE '([0-9]+\.){3}[0-9]+')
+    address=${addresses%%$'\n'*}
     grep -q "SKYLOOM-GUEST-READY host=$name ip=$address" "$work/console" || { echo "$address?" && grep SKYLOOM "$work/console"; return 1; }
   else
     os console log show "$name" >"$work/console"
