@@ -165,7 +165,8 @@ impl Gateway {
         body: B,
     ) -> (Answer, Arc<str>, Arc<str>) {
         let Ok(path) = segments(parts.uri.path()) else {
-            return self.nobodys(None, request_id, Refusal::MalformedRequest.into(), None);
+            let mount = self.routes.mount_of_malformed(&parts.method, parts.uri.path());
+            return self.nobodys(mount.as_ref(), request_id, Refusal::MalformedRequest.into(), None);
         };
         let (route, captures) = match self.routes.find(&parts.method, &path) {
             Found::Route { route, captures } => (route, captures),

@@ -172,7 +172,18 @@ impl Routes {
         }
     }
 
-    /// The mount whose prefix is the longest that the path begins with.
+    /// Whose words a path is refused in that [`segments`] could not read: those of the operation that it would have reached
+    /// with readable parameters, else of the nearest mount.
+    pub fn mount_of_malformed(&self, method: &Method, path: &str) -> Option<Arc<Mount>> {
+        let lossy = |segment| percent_decode_str(segment).decode_utf8_lossy();
+        let path: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).map(lossy).collect();
+        match self.find(method, &path) {
+            Found::Route { route, .. } => Some(route.mount.clone()),
+            Found::Method { mount, .. } => Some(mount),
+            Found::Nothing { mount } => mount,
+        }
+    }
+
     fn nearest(&self, path: &[Cow<'_, str>]) -> Option<Arc<Mount>> {
         let mut best: Option<&Arc<Mount>> = None;
         for mount in &self.mounts {

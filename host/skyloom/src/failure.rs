@@ -15,6 +15,11 @@ impl Failure {
         Self { lines: vec![line.into()], code: 1 }
     }
 
+    /// The work failed in several ways: exit code 1.
+    pub fn many(lines: Vec<String>) -> Self {
+        Self { lines, code: 1 }
+    }
+
     /// The command line or a configuration file is wrong: exit code 2.
     pub fn config(lines: Vec<String>) -> Self {
         Self { lines, code: 2 }

@@ -42,7 +42,9 @@ fn run(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Serve(deployment) => serve::run(&deployment),
-        Command::Check { .. } | Command::Operation(_) | Command::Db(_) => Err(Failure::new("not wired yet")),
+        Command::Check { deployment, json } => commands::check::run(&deployment, json),
+        Command::Operation(command) => commands::operation::run(command),
+        Command::Db(command) => commands::db::run(command),
     }
 }
 

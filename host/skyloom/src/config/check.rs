@@ -157,6 +157,16 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_are_sound() {
+        for text in [
+            include_str!("../../../../examples/deployments/laptop/skyloom.toml"),
+            include_str!("../../../../examples/deployments/libvirt/skyloom.toml"),
+        ] {
+            assert_eq!(Deployment::parse(text).err(), None);
+        }
+    }
+
+    #[test]
     fn faults_stay_on_loopback() {
         let crash = "[[faults.crash]]\noperation = \"server.create\"\nwrite = 1\nmoment = \"before\"\n";
         let text = BASE.replace("127.0.0.1", "0.0.0.0");

@@ -56,6 +56,9 @@ pub struct Deployment {
     /// Workers of the operations.
     #[serde(default)]
     pub jobs: skyloom_jobs::Settings,
+    /// The comparison of platforms, records and spans.
+    #[serde(default)]
+    pub reconcile: skyloom_cloud::reconcile::Settings,
     /// What a fresh database is filled with.
     #[serde(default)]
     pub seed: skyloom_cloud::Seed,

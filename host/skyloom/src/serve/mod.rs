@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use skyloom_cloud::Cloud;
 use skyloom_cloud::compute::NodeSettings;
+use skyloom_cloud::reconcile::Reconciler;
 use skyloom_gateway::{Gateway, Metrics, Operator, Server, Shared};
 use skyloom_jobs::{Engine, Faults};
 use skyloom_store::{Db, db, migrate};
@@ -17,8 +18,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-pub use mounts::{CheckOnly, check_mounts, merged};
-pub use plugins::{Plugins, load_options};
+pub use mounts::{check_mounts, merged};
+pub use plugins::load_options;
+use plugins::Plugins;
 
 use crate::cli::DeploymentArgs;
 use crate::config::{Deployment, Loaded, Node};
@@ -92,14 +94,15 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     let (cloud, admin) = core(deployment, state, &db).await?;
     cloud.sweep_images(!db.is_postgres()).await?;
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
-    let mut background = Vec::new();
+    let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());
+    let mut background = vec![reconciler.start()];
     if let Some(tariff) = &deployment.tariff {
         cloud.set_tariff(plugins.tariff(&tariff.plugin)?);
         background.push(cloud.start_rating());
     }
     let metrics = Arc::new(Metrics::default());
     metrics.add(Arc::new(sources::PluginSource(plugins.all())));
-    metrics.add(Arc::new(sources::JobsSource(engine.clone())));
+    metrics.add(Arc::new(sources::JobsSource { engine: engine.clone(), reconciler }));
     let shared = Shared::new(Arc::new(cloud.clone()), deployment.limits.clone(), metrics);
     let places = mounts::places(deployment, &bound, &plugins)?;
     cloud.set_catalog(mounts::catalog(&places));
@@ -146,7 +149,7 @@ async fn bind(deployment: &Deployment) -> Result<(Vec<Bound>, Vec<TcpListener>),
 }
 
 /// Opened and migrated; a newer schema is refused.
-pub async fn open_database(deployment: &Deployment, state: &StateDir) -> Result<Db, Failure> {
+async fn open_database(deployment: &Deployment, state: &StateDir) -> Result<Db, Failure> {
     let db = connect(deployment, state.path()).await?;
     migrate::migrate(&db).await?;
     Ok(db)

@@ -158,7 +158,7 @@ pub fn merged(entry: &PluginEntry, config: &toml::Table) -> LoadOptions {
 }
 
 /// Stands in where nothing is ever called.
-pub struct CheckOnly;
+struct CheckOnly;
 
 #[async_trait]
 impl Handler for CheckOnly {

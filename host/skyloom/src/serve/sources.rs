@@ -1,6 +1,7 @@
 //! What the plugins and the workers count, for `/metrics`.
 
 use async_trait::async_trait;
+use skyloom_cloud::reconcile::Reconciler;
 use skyloom_gateway::{Sample, SampleKind, Source};
 use skyloom_jobs::Engine;
 use skyloom_runtime::{CountersSnapshot, Plugin};
@@ -42,22 +43,23 @@ impl Source for PluginSource {
     }
 }
 
-pub struct JobsSource(pub Engine);
+pub struct JobsSource {
+    pub engine: Engine,
+    pub reconciler: Reconciler,
+}
 
 #[async_trait]
 impl Source for JobsSource {
     async fn samples(&self) -> Vec<Sample> {
         let sample = |name: String, help, kind, labels, value| Sample { name, help, kind, labels, value };
-        let mut samples: Vec<Sample> = self
-            .0
-            .metrics()
-            .snapshot()
-            .into_iter()
-            .map(|(name, help, value)| {
-                sample(format!("operations_{name}"), help, SampleKind::Counter, Vec::new(), value as f64)
+        let counters = |area: &'static str, counted: Vec<(&'static str, &'static str, u64)>| {
+            counted.into_iter().map(move |(name, help, value)| {
+                sample(format!("{area}_{name}"), help, SampleKind::Counter, Vec::new(), value as f64)
             })
-            .collect();
-        let in_hand = self.0.in_hand() as f64;
+        };
+        let mut samples: Vec<Sample> = counters("operations", self.engine.metrics().snapshot()).collect();
+        samples.extend(counters("reconcile", self.reconciler.counters().snapshot()));
+        let in_hand = self.engine.in_hand() as f64;
         samples.push(sample(
             "operations_in_hand".to_owned(),
             "Operations that this process works on",
@@ -65,7 +67,7 @@ impl Source for JobsSource {
             Vec::new(),
             in_hand,
         ));
-        match self.0.states().await {
+        match self.engine.states().await {
             Ok(states) => samples.extend(states.into_iter().map(|(state, number)| {
                 let labels = vec![("state", state.as_str().to_owned())];
                 sample("operations".to_owned(), "Operations by state", SampleKind::Gauge, labels, number as f64)

@@ -1,0 +1,69 @@
+//! `skyloom check`: what `serve` would refuse, without starting anything.
+
+use serde_json::json;
+use skyloom_runtime::Runtime;
+use skyloom_runtime::manifest::{Kind, Manifest};
+
+use crate::cli::DeploymentArgs;
+use crate::config::Loaded;
+use crate::failure::Failure;
+use crate::serve::{check_mounts, load_options, merged};
+
+pub fn run(args: &DeploymentArgs, json: bool) -> Result<(), Failure> {
+    let defects = match Loaded::read(&args.config, args.state_dir.as_deref()) {
+        Ok(loaded) => defects(&loaded),
+        Err(defects) => defects,
+    };
+    if json {
+        super::print_json(&json!({ "sound": defects.is_empty(), "defects": defects }));
+    }
+    if defects.is_empty() {
+        if !json {
+            println!("{}: sound", args.config.display());
+        }
+        Ok(())
+    } else if json {
+        Err(Failure::config(Vec::new()))
+    } else {
+        Err(Failure::config(defects))
+    }
+}
+
+/// Every defect, a line each.
+fn defects(loaded: &Loaded) -> Vec<String> {
+    let deployment = &loaded.deployment;
+    let mut defects = Vec::new();
+    let mut manifests: Vec<(String, Manifest)> = Vec::new();
+    for entry in &deployment.plugins {
+        match Runtime::check(&loaded.path(&entry.file), &load_options(entry)) {
+            Ok(manifest) if manifest.id == entry.id => manifests.push((entry.id.clone(), manifest)),
+            Ok(manifest) => {
+                defects.push(format!("plugin `{}`: {} holds `{}`", entry.id, entry.file.display(), manifest.id));
+            }
+            Err(error) => defects.push(format!("plugin `{}`: {error}", entry.id)),
+        }
+    }
+    let uses = deployment
+        .mounts
+        .iter()
+        .map(|mount| (format!("mount `{}`", mount.prefix), &mount.plugin, Kind::Personality, Some(&mount.config)))
+        .chain(deployment.nodes.iter().map(|node| {
+            (format!("node `{}`", node.name), &node.driver, Kind::Driver, Some(&node.config))
+        }))
+        .chain(deployment.tariff.iter().map(|tariff| ("[tariff]".to_owned(), &tariff.plugin, Kind::Tariff, None)));
+    for (place, id, wanted, config) in uses {
+        let Some((_, manifest)) = manifests.iter().find(|(known, _)| known == id) else { continue };
+        if manifest.kind != wanted {
+            defects.push(format!("{place}: a {wanted} is wanted here, plugin `{id}` is a {}", manifest.kind));
+            continue;
+        }
+        let entry = deployment.plugins.iter().find(|entry| entry.id == *id);
+        if let (Some(entry), Some(config)) = (entry, config.filter(|config| !config.is_empty()))
+            && let Err(error) = Runtime::check(&loaded.path(&entry.file), &merged(entry, config))
+        {
+            defects.push(format!("{place}: {error}"));
+        }
+    }
+    defects.extend(check_mounts(deployment, &manifests));
+    defects
+}

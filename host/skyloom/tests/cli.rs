@@ -1,0 +1,104 @@
+//! The program as a person meets it: answers, errors, exit codes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn skyloom(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_skyloom"))
+        .args(args)
+        .env_remove("SKYLOOM_ADMIN_PASSWORD")
+        .output()
+        .expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+#[test]
+fn the_kept_schemas_are_current() {
+    for (format, file) in [("deployment", "host/skyloom/schema/deployment.json"), ("manifest", "host/runtime/schema/manifest.json")] {
+        let output = skyloom(&["schema", format]);
+        assert!(output.status.success());
+        let kept = std::fs::read_to_string(repository().join(file)).unwrap_or_default();
+        assert!(text(&output.stdout) == kept, "renew it: skyloom schema {format} > {file}");
+    }
+}
+
+#[test]
+fn version_says_what_is_built_in() {
+    let output = skyloom(&["version", "--json"]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(value["libvirt"], cfg!(feature = "libvirt"));
+    assert!(text(&skyloom(&["version"]).stdout).contains("libvirt: "));
+}
+
+#[test]
+fn a_wrong_command_line_or_file_is_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("skyloom.toml");
+    std::fs::write(&file, "[state]\ncolour = \"red\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (args, part) in [
+        (vec!["nonsense"], "nonsense"),
+        (vec!["serve", "--config", file], "line 2: unknown field `colour`"),
+        (vec!["check", "--config", file], "line 2: unknown field `colour`"),
+        (vec!["plugin", "list", "--config", file], "line 2: unknown field `colour`"),
+        (vec!["serve", "--config", "/nowhere/skyloom.toml"], "/nowhere/skyloom.toml"),
+        (vec!["operation", "list", "--config", "/nowhere/skyloom.toml"], "/nowhere/skyloom.toml"),
+    ] {
+        let output = skyloom(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains(part), "{args:?}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn work_that_fails_is_exit_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.wasm");
+    std::fs::write(&broken, b"not wasm").unwrap();
+    let broken = broken.to_str().unwrap();
+    let output = skyloom(&["plugin", "check", broken]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("broken.wasm"), "{}", text(&output.stderr));
+    let file = folder.path().join("skyloom.toml");
+    std::fs::write(&file, "").unwrap();
+    let output = skyloom(&["operation", "list", "--config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("holds no database yet"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn an_empty_database_is_migrated_and_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("skyloom.toml");
+    std::fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    let output = skyloom(&["db", "migrate", "--json", "--config", file]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(value["before"] == 0 && value["now"].as_i64().unwrap() > 0, "{value}");
+    let again = skyloom(&["db", "migrate", "--config", file]);
+    assert!(text(&again.stdout).contains("current already"), "{}", text(&again.stdout));
+    let output = skyloom(&["operation", "list", "--json", "--config", file]);
+    assert_eq!(text(&output.stdout).trim(), "[]", "{}", text(&output.stderr));
+    let output = skyloom(&["operation", "show", "none", "--config", file]);
+    assert_eq!(output.status.code(), Some(1));
+    let output = skyloom(&["operation", "list", "--state", "odd", "--config", file]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn every_shell_gets_its_completion() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = skyloom(&["completion", shell]);
+        assert!(output.status.success() && text(&output.stdout).contains("skyloom"), "{shell}");
+    }
+}
