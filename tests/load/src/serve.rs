@@ -12,13 +12,10 @@ use skyloom_runtime::api::CloudApi;
 use skyloom_runtime::context::CallContext;
 use skyloom_runtime::{Grant, LoadOptions, Options, Runtime};
 use skyloom_store::Db;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use crate::canned::Canned;
 use crate::native::Native;
-
-const CAPABILITIES: &[&str] = &["log", "clock", "random", "config"];
 
 /// Everybody is the same operator: what is measured lies behind the authentication.
 struct OneCaller(Arc<Caller>);
@@ -85,18 +82,16 @@ pub async fn run(plugins: &Path, native: bool, database: Option<&Path>, project:
     Ok(())
 }
 
-/// Everything that the plugin asks for and this process has.
+/// Everything that the plugin asks for: what it may do is not what is measured.
 fn grants(file: &Path) -> Result<Vec<Grant>> {
     let package = skyloom_runtime::Package::read(file)?;
-    let names = package.manifest().capabilities.iter().map(|capability| capability.name.as_str());
-    let is_here = |name: &&str| CAPABILITIES.contains(name) || *name != "documents";
-    Ok(serde_json::from_value(names.filter(is_here).collect())?)
+    let names = package.manifest.capabilities.iter().map(|capability| capability.name.as_str());
+    Ok(serde_json::from_value(names.collect())?)
 }
 
 async fn stdin_closed() {
-    let mut rest = Vec::new();
     // Whatever ends it, the parent is gone.
-    let _ = tokio::io::stdin().read_to_end(&mut rest).await;
+    let _ended = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await;
 }
 
 fn caller(project: Option<String>) -> Arc<Caller> {
