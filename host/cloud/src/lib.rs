@@ -9,6 +9,7 @@ pub mod documents;
 pub mod identity;
 pub mod images;
 pub mod networks;
+pub mod reconcile;
 
 use std::sync::{Arc, OnceLock};
 

@@ -93,3 +93,6 @@ CREATE TABLE node_usage (
   memory_mib BIGINT NOT NULL,
   disk_gib BIGINT NOT NULL
 );
+
+-- The reconciler walks a node's servers in the order of its platform's inventory.
+CREATE INDEX servers_on_node ON servers (node, id) WHERE deleted = 0;

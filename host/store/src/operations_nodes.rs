@@ -1,6 +1,6 @@
 //! What servers hold of their compute nodes, from placement to removal.
 
-use skyloom_model::Result;
+use skyloom_model::{Result, Timestamp};
 
 use crate::args;
 use crate::db::{Conn, Row};
@@ -122,6 +122,74 @@ pub async fn orphans(conn: &mut Conn) -> Result<Vec<String>> {
     conn.all(
         "SELECT r.server_id FROM node_reservations r LEFT JOIN servers s ON s.id = r.server_id AND s.deleted = 0 \
          WHERE s.id IS NULL ORDER BY r.server_id",
+        &[],
+        |row| row.text(0),
+    )
+    .await
+}
+
+/// What the records say of a server on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnNode {
+    pub id: String,
+    pub vm_state: String,
+    pub power_state: String,
+    pub updated_at: Timestamp,
+    /// An operation holds it.
+    pub busy: bool,
+}
+
+const ON_NODE: &str = "s.id, s.vm_state, s.power_state, s.updated_at, (SELECT count(*) FROM operation_locks l \
+                       WHERE l.resource_kind = 'server' AND l.resource_id = s.id)";
+
+fn on_node(row: Row<'_>) -> Result<OnNode> {
+    Ok(OnNode {
+        id: row.text(0)?,
+        vm_state: row.text(1)?,
+        power_state: row.text(2)?,
+        updated_at: row.time(3)?,
+        busy: row.flag(4)?,
+    })
+}
+
+/// The living servers on the node with ids after `after`, up to and with `until` (none: to the end), ascending.
+pub async fn servers_between(
+    conn: &mut Conn,
+    node: &str,
+    after: Option<&str>,
+    until: Option<&str>,
+) -> Result<Vec<OnNode>> {
+    let mut sql = format!("SELECT {ON_NODE} FROM servers s WHERE s.node = $1 AND s.deleted = 0");
+    let mut values: Vec<crate::Value<'_>> = vec![node.into()];
+    for (comparison, id) in [(">", after), ("<=", until)] {
+        if let Some(id) = id {
+            values.push(id.into());
+            let condition = format!(" AND s.id {comparison} ${}", values.len());
+            sql.push_str(&condition);
+        }
+    }
+    sql.push_str(" ORDER BY s.id");
+    conn.all(sql, &values, on_node).await
+}
+
+/// A living server wherever it is, as it now stands.
+pub async fn server_now(conn: &mut Conn, id: &str) -> Result<Option<OnNode>> {
+    let sql = format!("SELECT {ON_NODE} FROM servers s WHERE s.id = $1 AND s.deleted = 0");
+    conn.optional(sql, args![id], on_node).await
+}
+
+/// Whether an operation holds the server, be there a record of it or not.
+pub async fn is_held(conn: &mut Conn, server_id: &str) -> Result<bool> {
+    let sql = "SELECT count(*) FROM operation_locks WHERE resource_kind = 'server' AND resource_id = $1";
+    Ok(conn.one(sql, args![server_id], |row| row.int(0)).await? > 0)
+}
+
+/// Resources of servers that are gone, whose spans are still open: they would be charged for ever.
+pub async fn spans_of_nothing(conn: &mut Conn) -> Result<Vec<String>> {
+    conn.all(
+        "SELECT DISTINCT p.resource_id FROM spans p LEFT JOIN servers s ON s.id = p.resource_id AND s.deleted = 0 \
+         LEFT JOIN volumes v ON v.id = p.resource_id WHERE p.ended_at = 9223372036854775807 \
+         AND p.resource_kind IN ('server', 'volume') AND s.id IS NULL AND v.id IS NULL ORDER BY p.resource_id LIMIT 100",
         &[],
         |row| row.text(0),
     )

@@ -3,5 +3,6 @@
 mod check;
 mod fixture;
 mod points;
+mod reconcile;
 mod walk;
 mod world;

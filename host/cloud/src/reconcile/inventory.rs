@@ -1,0 +1,174 @@
+//! One node: its platform's inventory beside the records.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::PoisonError;
+
+use skyloom_model::{Result, Timestamp, VmState};
+use skyloom_runtime::driver::{Domain, Power, Progress, StepKey};
+use skyloom_store::operations_nodes::{self as store, OnNode};
+use skyloom_store::servers;
+
+use super::{Inner, add};
+use crate::compute::Node;
+use crate::compute::sagas::settle;
+
+/// Domains a page.
+const PAGE: u32 = 500;
+
+impl Inner {
+    pub(super) async fn look_at(&self, node: &Node) -> Result<()> {
+        let mut after: Option<String> = None;
+        let mut orphans = Vec::new();
+        loop {
+            let domains = node.driver.list(after.as_deref(), PAGE).await?;
+            let last = domains.last().map(|domain| domain.server_id.clone());
+            let full = domains.len() >= PAGE as usize;
+            let until = if full { last.clone() } else { None };
+            orphans.extend(self.compare(node, after.as_deref(), until.as_deref(), domains).await?);
+            if !full {
+                break;
+            }
+            after = last;
+        }
+        self.judge_orphans(node, orphans).await
+    }
+
+    /// One page; gives the domains that no record of this node knows.
+    async fn compare(
+        &self,
+        node: &Node,
+        after: Option<&str>,
+        until: Option<&str>,
+        domains: Vec<Domain>,
+    ) -> Result<Vec<Domain>> {
+        let name = &node.settings.name;
+        let mut conn = self.cloud.db().read().await?;
+        let records = store::servers_between(&mut conn, name, after, until).await?;
+        drop(conn);
+        let mut found: BTreeMap<String, Domain> =
+            domains.into_iter().map(|domain| (domain.server_id.clone(), domain)).collect();
+        for record in records {
+            let power = found.remove(&record.id).map(|domain| domain.power);
+            if differs(&record, power) {
+                self.mend(node, &record).await?;
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// The inventory may be older than the record: looks again, and changes nothing if the record has moved since.
+    async fn mend(&self, node: &Node, record: &OnNode) -> Result<()> {
+        let power = node.driver.inspect(&record.id).await?.map(|domain| domain.power);
+        if !differs(record, power) {
+            return Ok(());
+        }
+        let counter = if power.is_none() { &self.counters.missing } else { &self.counters.followed };
+        let allowed = if power.is_none() { self.settings.mend_missing } else { self.settings.follow_power };
+        if allowed {
+            let mut tx = self.cloud.db().begin().await?;
+            let Some(server) = servers::lock(&mut tx, &record.id).await? else { return Ok(()) };
+            let now = store::server_now(&mut tx, &record.id).await?;
+            if now.as_ref() != Some(record) {
+                return Ok(());
+            }
+            settle::settle(&mut tx, &server, power, Timestamp::now()).await?;
+            tx.commit().await?;
+        }
+        add(counter, 1);
+        tracing::warn!(
+            node = node.settings.name,
+            server = record.id,
+            recorded = record.vm_state,
+            found = ?power,
+            mended = allowed,
+            "a server is not as its record says"
+        );
+        Ok(())
+    }
+
+    /// Domains without a record here: those that an operation holds are being made or removed.
+    async fn judge_orphans(&self, node: &Node, domains: Vec<Domain>) -> Result<()> {
+        let name = &node.settings.name;
+        let mut conn = self.cloud.db().read().await?;
+        let mut met = HashSet::new();
+        for domain in &domains {
+            let known = store::server_now(&mut conn, &domain.server_id).await?;
+            let here = store::place_of(&mut conn, &domain.server_id).await?.as_deref() == Some(name);
+            if store::is_held(&mut conn, &domain.server_id).await? || (known.is_some() && here) {
+                continue;
+            }
+            met.insert(format!("{name}/{}", domain.server_id));
+        }
+        drop(conn);
+        add(&self.counters.orphans, met.len());
+        let before = {
+            let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+            let prefix = format!("{name}/");
+            let before: HashSet<String> =
+                suspects.iter().filter(|suspect| suspect.starts_with(&prefix)).cloned().collect();
+            suspects.retain(|suspect| !suspect.starts_with(&prefix));
+            suspects.extend(met.iter().cloned());
+            before
+        };
+        for domain in domains {
+            let suspect = format!("{name}/{}", domain.server_id);
+            if !met.contains(&suspect) {
+                continue;
+            }
+            let remove = self.settings.remove_orphans && before.contains(&suspect);
+            tracing::warn!(node = name, server = domain.server_id, removed = remove, "a domain that no record knows");
+            if remove {
+                remove_orphan(node, &domain).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A pending removal is asked for again at the next look: the calls may be repeated.
+async fn remove_orphan(node: &Node, domain: &Domain) -> Result<()> {
+    let key = |step: &str| StepKey { operation: format!("reconcile-{}", domain.server_id), step: step.to_owned() };
+    if matches!(node.driver.undefine(&key("undefine"), &domain.server_id).await?, Progress::Done) {
+        node.driver.delete_disks(&key("delete-disks"), &domain.server_id, &domain.disks).await?;
+    }
+    Ok(())
+}
+
+/// Only servers at rest can differ: one that is being built, is in error, or is held by an operation says nothing yet.
+fn differs(record: &OnNode, power: Option<Power>) -> bool {
+    let state = VmState::parse(&record.vm_state);
+    let settled = matches!(state, Some(VmState::Active | VmState::Stopped | VmState::Paused));
+    if !settled || record.busy || power == Some(Power::Unknown) {
+        return false;
+    }
+    let (vm_state, power_state) = settle::judge(power);
+    state != Some(vm_state) || record.power_state != power_state.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(vm_state: &str, power_state: &str, busy: bool) -> OnNode {
+        OnNode {
+            id: "s".to_owned(),
+            vm_state: vm_state.to_owned(),
+            power_state: power_state.to_owned(),
+            updated_at: Timestamp(0),
+            busy,
+        }
+    }
+
+    #[test]
+    fn only_a_server_at_rest_differs() {
+        assert!(differs(&record("active", "running", false), Some(Power::Stopped)));
+        assert!(differs(&record("stopped", "shut-down", false), Some(Power::Running)));
+        assert!(differs(&record("active", "running", false), None));
+        assert!(!differs(&record("active", "running", false), Some(Power::Running)));
+        assert!(!differs(&record("active", "running", true), Some(Power::Stopped)));
+        assert!(!differs(&record("active", "running", false), Some(Power::Unknown)));
+        for state in ["building", "error", "deleted"] {
+            assert!(!differs(&record(state, "no-state", false), Some(Power::Running)), "{state}");
+        }
+    }
+}

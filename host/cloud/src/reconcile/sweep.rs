@@ -1,0 +1,44 @@
+//! Removes what has been kept long enough.
+
+use std::time::Duration;
+
+use skyloom_model::{Result, Timestamp};
+use skyloom_store::identity::tokens;
+use skyloom_store::servers;
+
+use super::Inner;
+
+/// Rows a transaction: a sweep never holds the database for long.
+const AT_ONCE: u32 = 500;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Inner {
+    /// Gives how many records went. Image files that no image names go too.
+    pub(super) async fn sweep(&self) -> Result<usize> {
+        let now = Timestamp::now();
+        let (settings, compute) = (&self.settings, &self.cloud.inner.compute.settings);
+        let days = |days: u32| now.minus(HOUR * 24 * days);
+        let mut removed = self.engine.sweep(days(settings.keep_operations_days)).await?;
+        loop {
+            let mut tx = self.cloud.db().begin().await?;
+            let gone = servers::remove_deleted(&mut tx, days(compute.keep_deleted_days), AT_ONCE).await?;
+            tx.commit().await?;
+            removed += gone;
+            if gone < AT_ONCE as usize {
+                break;
+            }
+        }
+        loop {
+            let mut tx = self.cloud.db().begin().await?;
+            let gone = tokens::sweep(&mut tx, now.minus(HOUR * settings.keep_tokens_hours), AT_ONCE).await?;
+            tx.commit().await?;
+            removed += usize::try_from(gone).unwrap_or(usize::MAX);
+            if gone < u64::from(AT_ONCE) {
+                break;
+            }
+        }
+        self.cloud.sweep_images(false).await?;
+        Ok(removed)
+    }
+}

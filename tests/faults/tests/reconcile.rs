@@ -1,0 +1,145 @@
+//! What happens behind the core's back is found, and mended as far as the policy says.
+
+use skyloom_cloud::reconcile::{Reconciler, Settings};
+use skyloom_jobs::faults;
+use skyloom_model::{PowerState, VmState};
+use skyloom_store::testing::databases;
+
+use crate::check;
+use crate::fixture::{Fixture, Kind};
+use crate::walk::clear;
+use crate::world::Machine;
+
+fn counted(reconciler: &Reconciler, name: &str) -> u64 {
+    reconciler.counters().snapshot().into_iter().find(|counter| counter.0 == name).expect("a counter of this name").2
+}
+
+async fn reconciler(fixture: &Fixture, settings: Settings) -> Reconciler {
+    let engine = fixture.start(faults::Settings::default()).await;
+    Reconciler::new(fixture.cloud.clone(), engine, settings)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_powers_itself_off_is_stopped_and_no_longer_charged() {
+    for database in databases().await {
+        let fixture = Fixture::new(database).await;
+        let server = fixture.prepare(Kind::Stop { hard: true }).await;
+        let reconciler = reconciler(&fixture, Settings::default()).await;
+        reconciler.look().await.unwrap();
+        assert_eq!(counted(&reconciler, "power_differences"), 0, "{}", fixture.name);
+        fixture.world.machines().get_mut(&server).unwrap().running = false;
+        reconciler.look().await.unwrap();
+        let record = fixture.server(&server).await.unwrap();
+        assert_eq!((record.vm_state, record.power_state), (VmState::Stopped, PowerState::ShutDown));
+        check::server(&fixture, &server, "off by itself").await;
+        // And back: somebody started it at the platform.
+        fixture.world.machines().get_mut(&server).unwrap().running = true;
+        reconciler.look().await.unwrap();
+        assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active);
+        check::server(&fixture, &server, "on by itself").await;
+        assert_eq!(counted(&reconciler, "power_differences"), 2);
+        clear(&fixture, &server, "reconciled").await;
+        check::everything(&fixture).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn differences_are_only_reported_where_the_policy_says_so() {
+    let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;
+    let server = fixture.prepare(Kind::Stop { hard: true }).await;
+    let settings = Settings { follow_power: false, mend_missing: false, ..Settings::default() };
+    let reconciler = reconciler(&fixture, settings).await;
+    fixture.world.machines().get_mut(&server).unwrap().running = false;
+    reconciler.look().await.unwrap();
+    assert_eq!(counted(&reconciler, "power_differences"), 1);
+    assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active);
+    let machine = fixture.world.machines().remove(&server).unwrap();
+    reconciler.look().await.unwrap();
+    assert_eq!(counted(&reconciler, "missing"), 1);
+    assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active);
+    fixture.world.machines().insert(server.clone(), machine);
+    clear(&fixture, &server, "reported").await;
+    check::everything(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_domain_is_gone_is_in_error_and_can_be_deleted() {
+    let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;
+    let server = fixture.prepare(Kind::Stop { hard: true }).await;
+    let reconciler = reconciler(&fixture, Settings::default()).await;
+    fixture.world.machines().remove(&server);
+    reconciler.look().await.unwrap();
+    assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Error);
+    let open = "SELECT count(*) FROM spans WHERE resource_id = $1 AND ended_at = 9223372036854775807";
+    assert_eq!(fixture.count(open, &server).await, 0, "nobody pays for a server that isn't there");
+    clear(&fixture, &server, "gone").await;
+    check::everything(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_without_a_record_is_reported_and_removed_only_by_policy() {
+    let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;
+    let stray =
+        Machine { disks: ["disk".to_owned()].into(), defined: Some("somebody".to_owned()), running: true, boots: 1 };
+    fixture.world.machines().insert("stray".to_owned(), stray);
+    let careful = reconciler(&fixture, Settings::default()).await;
+    for _ in 0..3 {
+        careful.look().await.unwrap();
+    }
+    assert_eq!(counted(&careful, "orphans"), 3);
+    assert!(fixture.world.machine("stray").is_some());
+    let strict = Reconciler::new(
+        fixture.cloud.clone(),
+        fixture.engine.lock().unwrap().clone().unwrap(),
+        Settings { remove_orphans: true, ..Settings::default() },
+    );
+    strict.look().await.unwrap();
+    assert!(fixture.world.machine("stray").is_some(), "one look is not enough");
+    // This world's first answer is `pending`, so each of the two calls is made at two looks.
+    for _ in 0..4 {
+        strict.look().await.unwrap();
+    }
+    assert_eq!(fixture.world.machine("stray"), None);
+    fixture.kill();
+    check::everything(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_under_an_operation_is_left_alone() {
+    let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;
+    let kind = Kind::Reboot { hard: true };
+    let server = fixture.prepare(kind).await;
+    let reconciler = reconciler(&fixture, Settings { remove_orphans: true, ..Settings::default() }).await;
+    fixture.world.hold("stop");
+    let operation = fixture.ask(kind, &server).await;
+    fixture.called(&operation, "stop").await;
+    for _ in 0..3 {
+        reconciler.look().await.unwrap();
+    }
+    assert_eq!(counted(&reconciler, "power_differences") + counted(&reconciler, "orphans"), 0);
+    fixture.world.let_go();
+    assert!(fixture.rest(&operation).await.unwrap().state.ended());
+    check::server(&fixture, &server, "rebooted beside looks").await;
+    clear(&fixture, &server, "rebooted beside looks").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_ended_is_swept_after_its_time() {
+    for database in databases().await {
+        let fixture = Fixture::new(database).await;
+        let server = fixture.prepare(Kind::Delete).await;
+        clear(&fixture, &server, "sweep").await;
+        let kept = reconciler(&fixture, Settings::default()).await;
+        kept.sweep().await.unwrap();
+        let operations = "SELECT count(*) FROM operations WHERE resource_id = $1";
+        assert_eq!(fixture.count(operations, &server).await, 2, "{}", fixture.name);
+        let engine = fixture.engine.lock().unwrap().clone().unwrap();
+        let swept =
+            Reconciler::new(fixture.cloud.clone(), engine, Settings { keep_operations_days: 0, ..Settings::default() });
+        swept.sweep().await.unwrap();
+        assert_eq!(fixture.count(operations, &server).await, 0, "{}", fixture.name);
+        assert!(counted(&swept, "swept") >= 2, "{}", fixture.name);
+        assert!(fixture.server(&server).await.is_some(), "{}: deleted servers have a time of their own", fixture.name);
+        fixture.kill();
+    }
+}
