@@ -90,7 +90,9 @@ impl<'a> Wanted<'a> {
         };
         let marked = page.marker.is_some();
         let (mut items, mut next) = fetch(&page)?;
-        while let (None, Some(marker)) = (limit, next.take()) {
+        // Without a limit the whole list is wanted.
+        while limit.is_none() {
+            let Some(marker) = next.take() else { break };
             page.marker = Some(marker);
             let (more, after) = fetch(&page)?;
             items.extend(more);
@@ -100,10 +102,7 @@ impl<'a> Wanted<'a> {
             items.reverse();
         }
         let objects: Vec<Object> = items.into_iter().map(show).collect();
-        let more = match limit {
-            Some(_) => next.is_some(),
-            None => false,
-        };
+        let more = next.is_some();
         let mut body = Map::new();
         if limit.is_some() {
             let links = links(

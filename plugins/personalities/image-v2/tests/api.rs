@@ -1,0 +1,395 @@
+//! Each operation over a fake core: what it asks the core for, what it answers, what it refuses.
+
+use image_v2::handle;
+use serde_json::{Value, json};
+use skyloom_sdk::cloud::images::{Download, Image, ImageFilter, ImagePage, ImageState, Visibility};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, header_of, json_of};
+use skyloom_sdk::{Body, ErrorCode, PageRequest, Response, Upload};
+
+const ID: &str = "11111111-2222-4333-8444-555555555555";
+
+fn image() -> Image {
+    Image {
+        id: ID.to_owned(),
+        name: Some("cirros".to_owned()),
+        owner: "project-1".to_owned(),
+        state: ImageState::Active,
+        visibility: Visibility::Shared,
+        protected: false,
+        hidden: false,
+        disk_format: Some("qcow2".to_owned()),
+        container_format: Some("bare".to_owned()),
+        min_disk_gib: 1,
+        min_memory_mib: 64,
+        size: Some(7),
+        virtual_size: Some(1024),
+        checksum: Some("md5".to_owned()),
+        hash_algorithm: Some("sha512".to_owned()),
+        hash_value: Some("sha".to_owned()),
+        created_at: 1_767_268_800_123_456,
+        updated_at: 1_767_268_801_000_000,
+        tags: vec!["a".to_owned()],
+        properties: vec![("os_distro".to_owned(), "x".to_owned())],
+    }
+}
+
+fn call(operation: &str, method: &str) -> Call {
+    Call::new(operation, method, "/v2/images")
+        .param("image_id", ID)
+        .header("Accept", "application/json")
+        .base_url("http://cloud.test/image")
+}
+
+fn message(response: &Response) -> String {
+    json_of(response)["message"].as_str().unwrap_or_default().trim_end_matches("<br /><br />\n\n\n").to_owned()
+}
+
+#[test]
+fn versions_lead_to_the_api() {
+    let response = handle(&FakeCloud::default(), call("versions.list", "GET").anonymous().build());
+    assert_eq!(response.status, 300);
+    let versions = json_of(&response);
+    assert_eq!(versions["versions"][0]["status"], "CURRENT");
+    assert_eq!(versions["versions"][0]["links"][0]["href"], "http://cloud.test/image/v2/");
+}
+
+#[test]
+fn an_image_is_shown_whole() {
+    let mut cloud = FakeCloud::default();
+    cloud.images.get_image = Some(Box::new(|id| {
+        assert_eq!(id, ID);
+        Ok(image())
+    }));
+    let response = handle(&cloud, call("images.show", "GET").build());
+    assert_eq!(response.status, 200);
+    let expected = json!({
+        "id": ID, "name": "cirros", "owner": "project-1", "status": "active", "visibility": "shared", "protected": false,
+        "os_hidden": false, "disk_format": "qcow2", "container_format": "bare", "min_disk": 1, "min_ram": 64, "size": 7,
+        "virtual_size": 1024, "checksum": "md5", "os_hash_algo": "sha512", "os_hash_value": "sha",
+        "created_at": "2026-01-01T12:00:00Z", "updated_at": "2026-01-01T12:00:01Z", "tags": ["a"], "os_distro": "x",
+        "self": format!("/v2/images/{ID}"), "file": format!("/v2/images/{ID}/file"), "schema": "/v2/schemas/image",
+    });
+    assert_eq!(json_of(&response), expected);
+}
+
+/// What a list's query makes of the filter and the page.
+fn listed(query: &[(&str, &str)], admin: bool) -> (Response, Vec<(ImageFilter, PageRequest)>) {
+    let mut cloud = FakeCloud::default();
+    let seen = Seen::default();
+    let log = seen.clone();
+    cloud.images.list_images = Some(Box::new(move |filter, page| {
+        log.push((filter.clone(), page.clone()));
+        Ok(ImagePage { images: vec![image()], next: Some(ID.to_owned()) })
+    }));
+    let mut request = call("images.list", "GET");
+    for (name, value) in query {
+        request = request.query(name, value);
+    }
+    let request = if admin { request.admin() } else { request };
+    (handle(&cloud, request.build()), seen.all())
+}
+
+#[test]
+fn a_list_has_links_to_its_pages() {
+    let (response, seen) = listed(&[("limit", "1"), ("name", "a b"), ("marker", "old")], false);
+    let body = json_of(&response);
+    assert_eq!(body["images"].as_array().map(Vec::len), Some(1));
+    assert_eq!(body["first"], "/v2/images?limit=1&name=a+b");
+    assert_eq!(body["next"], format!("/v2/images?limit=1&name=a+b&marker={ID}"));
+    assert_eq!(body["schema"], "/v2/schemas/images");
+    let (filter, page) = &seen[0];
+    assert_eq!((filter.names.as_slice(), filter.all_projects), (["a b".to_owned()].as_slice(), false));
+    assert_eq!((page.limit, page.marker.as_deref()), (1, Some("old")));
+    let order: Vec<_> = page.sort.iter().map(|key| (key.field.as_str(), key.descending)).collect();
+    assert_eq!(order, [("created-at", true), ("id", true)]);
+    assert!(listed(&[], true).1[0].0.all_projects);
+    // Nothing is asked for: nothing is fetched.
+    let (response, seen) = listed(&[("limit", "0")], false);
+    assert_eq!((json_of(&response)["images"].clone(), seen.len()), (json!([]), 0));
+}
+
+#[test]
+fn filters_reach_the_core() {
+    let filter = |query: &[(&str, &str)]| listed(query, false).1.remove(0).0;
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!(filter(&[("id", "in:a,b")]).ids, texts(&["a", "b"]));
+    assert_eq!(filter(&[("name", "in:\"a,b\",c")]).names, texts(&["a,b", "c"]));
+    assert_eq!(filter(&[("status", "in:active,queued")]).states, [ImageState::Active, ImageState::Queued]);
+    assert_eq!(filter(&[("visibility", "community")]).visibility, Some(Visibility::Community));
+    assert_eq!(filter(&[("protected", "True")]).protected, Some(true));
+    assert_eq!(filter(&[("os_hidden", "true")]).hidden, Some(true));
+    let sizes = filter(&[("size_min", "1"), ("size_max", "9")]);
+    assert_eq!((sizes.min_size, sizes.max_size), (Some(1), Some(9)));
+    assert_eq!(filter(&[("tag", "a"), ("tag", "b")]).tags, texts(&["a", "b"]));
+    assert_eq!(filter(&[("os_distro", "x")]).properties, [("os_distro".to_owned(), "x".to_owned())]);
+    assert_eq!(filter(&[("disk_format", "in:raw,iso")]).disk_formats, texts(&["raw", "iso"]));
+    let noon = 1_767_268_800_000_000;
+    let span = |query: &[(&str, &str)]| {
+        let filter = filter(query);
+        (filter.created_since, filter.created_before)
+    };
+    let second = 1_000_000;
+    assert_eq!(span(&[("created_at", "gte:2026-01-01T12:00:00Z")]), (Some(noon), None));
+    assert_eq!(span(&[("created_at", "gt:2026-01-01T12:00:00Z")]), (Some(noon + second), None));
+    assert_eq!(span(&[("created_at", "lt:2026-01-01T12:00:00Z")]), (None, Some(noon)));
+    assert_eq!(span(&[("created_at", "lte:2026-01-01T12:00:00Z")]), (None, Some(noon + second)));
+    assert_eq!(span(&[("created_at", "2026-01-01T12:00:00Z")]), (Some(noon), Some(noon + second)));
+    assert!(filter(&[("member_status", "all")]).properties.is_empty());
+    // A status that no image has matches none.
+    assert!(listed(&[("status", "killed")], false).1.is_empty());
+}
+
+#[test]
+fn orders_reach_the_core() {
+    let order = |query: &[(&str, &str)]| {
+        let page = listed(query, false).1.remove(0).1;
+        page.sort.into_iter().map(|key| (key.field, key.descending)).collect::<Vec<_>>()
+    };
+    let own = |keys: &[(&str, bool)]| keys.iter().map(|(key, down)| ((*key).to_owned(), *down)).collect::<Vec<_>>();
+    assert_eq!(
+        order(&[("sort", "name:asc,size")]),
+        own(&[("name", false), ("size", true), ("created-at", false), ("id", false)])
+    );
+    assert_eq!(
+        order(&[("sort_key", "status"), ("sort_key", "id"), ("sort_dir", "asc")]),
+        own(&[("state", false), ("id", false), ("created-at", false)])
+    );
+}
+
+#[test]
+fn queries_that_make_no_sense_are_refused() {
+    for query in [
+        &[("limit", "x")][..],
+        &[("limit", "-1")],
+        &[("limit", "")],
+        &[("visibility", "nobody")],
+        &[("visibility", "all")],
+        &[("protected", "maybe")],
+        &[("size_min", "-1")],
+        &[("size_max", "x")],
+        &[("min_ram", "99999999999")],
+        &[("created_at", "gte:yesterday")],
+        &[("created_at", "neq:2026-01-01T12:00:00Z")],
+        &[("updated_at", "in:2026-01-01T12:00:00Z")],
+        &[("name", "in:\"a")],
+        &[("name", "in:\"a\"b")],
+        &[("member_status", "x")],
+        &[("changes-since", "2026-01-01")],
+        &[("sort", "nothing")],
+        &[("sort", "name:up")],
+        &[("sort_key", "nothing")],
+        &[("sort", "name"), ("sort_key", "id")],
+        &[("sort_key", "id"), ("sort_dir", "asc"), ("sort_dir", "desc")],
+    ] {
+        let (response, seen) = listed(query, false);
+        assert_eq!((response.status, seen.len()), (400, 0), "{query:?}");
+        assert!(!message(&response).is_empty());
+    }
+}
+
+#[test]
+fn an_image_is_made_of_its_body() {
+    let mut cloud = FakeCloud::default();
+    let seen = Seen::default();
+    let log = seen.clone();
+    cloud.images.create_image = Some(Box::new(move |create| {
+        log.push(create.clone());
+        Ok(Image { state: ImageState::Queued, ..image() })
+    }));
+    let body = json!({
+        "id": ID.to_uppercase(), "name": "n", "visibility": "private", "protected": true, "os_hidden": true, "disk_format": "raw",
+        "container_format": "bare", "min_disk": 2, "min_ram": 3, "tags": ["t"], "os_distro": "x", "owner": null,
+    });
+    let response = handle(&cloud, call("images.create", "POST").body(&body).build());
+    assert_eq!(response.status, 201);
+    assert_eq!(header_of(&response, "Location"), Some(format!("http://cloud.test/image/v2/images/{ID}").as_str()));
+    assert_eq!(json_of(&response)["status"], "queued");
+    let create = seen.only();
+    assert_eq!((create.id.as_deref(), create.name.as_deref()), (Some(ID), Some("n")));
+    assert_eq!((create.protected, create.hidden, create.min_disk_gib, create.min_memory_mib), (true, true, 2, 3));
+    assert_eq!((create.visibility, create.owner), (Some(Visibility::Private), None));
+    assert_eq!(create.properties, [("os_distro".to_owned(), "x".to_owned())]);
+    for (body, status) in [
+        (json!({"status": "active"}), 403),
+        (json!({"size": 5}), 403),
+        (json!({"locations": []}), 403),
+        (json!({"deleted": "x"}), 403),
+        (json!({"name": 5}), 400),
+        (json!({"os_distro": null}), 400),
+        (json!({"min_disk": -1}), 400),
+        (json!({"tags": "x"}), 400),
+        (json!([]), 400),
+    ] {
+        let response = handle(&cloud, call("images.create", "POST").body(&body).build());
+        assert_eq!(response.status, status, "{body}");
+    }
+    let violation =
+        call("images.create", "POST").body(&json!({})).violation("/name", "type", "5 is not of type 'string'");
+    let response = handle(&cloud, violation.build());
+    assert_eq!(response.status, 400);
+    assert_eq!(message(&response), "Provided object does not match schema 'image': 5 is not of type 'string'");
+}
+
+fn patched(body: &Value, content_type: &str) -> (Response, Vec<skyloom_sdk::cloud::images::ImageUpdate>) {
+    let mut cloud = FakeCloud::default();
+    let seen = Seen::default();
+    let log = seen.clone();
+    cloud.images.get_image = Some(Box::new(|_| Ok(image())));
+    cloud.images.update_image = Some(Box::new(move |id, update| {
+        assert_eq!(id, ID);
+        log.push(update.clone());
+        Ok(image())
+    }));
+    let request = call("images.update", "PATCH").header("Content-Type", content_type).body(body).build();
+    (handle(&cloud, request), seen.all())
+}
+
+const PATCH: &str = "application/openstack-images-v2.1-json-patch";
+
+#[test]
+fn a_patch_becomes_the_image_as_it_shall_be() {
+    let body = json!([
+        {"op": "replace", "path": "/name", "value": "new"},
+        {"op": "replace", "path": "/visibility", "value": "private"},
+        {"op": "add", "path": "/tags", "value": ["x", "y"]},
+        {"op": "add", "path": "/a~1b~0c", "value": "v"},
+        {"op": "remove", "path": "/os_distro"},
+    ]);
+    let (response, seen) = patched(&body, PATCH);
+    assert_eq!(response.status, 200);
+    let update = &seen[0];
+    assert_eq!(update.read_at, image().updated_at);
+    assert_eq!((update.name.as_deref(), update.visibility), (Some("new"), Visibility::Private));
+    assert_eq!(update.tags, ["x", "y"]);
+    assert_eq!(update.properties, [("a/b~c".to_owned(), "v".to_owned())]);
+    assert_eq!((update.min_disk_gib, update.owner.as_str()), (1, "project-1"));
+    let older = json!([{"replace": "/name", "value": "old form"}]);
+    let (_, seen) = patched(&older, "application/openstack-images-v2.0-json-patch");
+    assert_eq!(seen[0].name.as_deref(), Some("old form"));
+    // Nothing to change: nothing is written.
+    let (response, seen) = patched(&json!([]), PATCH);
+    assert_eq!((response.status, seen.len()), (200, 0));
+}
+
+#[test]
+fn a_patch_that_may_not_be_is_refused() {
+    let change = |op: &str, path: &str, value: Value| json!([{"op": op, "path": path, "value": value}]);
+    for (body, status) in [
+        (json!({}), 400),
+        (json!([5]), 400),
+        (json!([{"path": "/name"}]), 400),
+        (json!([{"op": "move", "path": "/name"}]), 400),
+        (json!([{"op": "replace", "value": 1}]), 400),
+        (json!([{"op": "replace", "path": "/name"}]), 400),
+        (change("replace", "name", json!("x")), 400),
+        (change("replace", "/", json!("x")), 400),
+        (change("replace", "/a/b", json!("x")), 400),
+        (change("replace", "/a~2", json!("x")), 400),
+        (change("replace", "/protected", json!("yes")), 400),
+        (change("replace", "/min_ram", json!(-1)), 400),
+        (change("replace", "/visibility", json!("x")), 400),
+        (change("add", "/tags", json!([5])), 400),
+        (change("add", "/x", json!(5)), 400),
+        (change("replace", "/id", json!("x")), 403),
+        (change("replace", "/status", json!("x")), 403),
+        (change("add", "/locations", json!([])), 403),
+        (json!([{"op": "remove", "path": "/name"}]), 403),
+        (change("replace", "/unknown", json!("x")), 409),
+        (json!([{"op": "remove", "path": "/unknown"}]), 409),
+    ] {
+        let (response, seen) = patched(&body, PATCH);
+        assert_eq!((response.status, seen.len()), (status, 0), "{body}: {}", message(&response));
+    }
+}
+
+#[test]
+fn bytes_are_taken_in_two_calls() {
+    let mut cloud = FakeCloud::default();
+    let seen = Seen::default();
+    let log = seen.clone();
+    cloud.images.begin_upload = Some(Box::new(|_| Ok(99)));
+    cloud.images.finish_upload = Some(Box::new(move |id, blob| {
+        log.push((id.to_owned(), blob.to_owned()));
+        Ok(())
+    }));
+    let response = handle(&cloud, call("images.upload", "PUT").build());
+    assert_eq!(response.body, Body::AcceptUpload(99));
+    let mut second = call("images.upload", "PUT").build();
+    second.upload = Some(Upload { blob: "b".to_owned(), size: 7 });
+    let response = handle(&cloud, second);
+    assert_eq!((response.status, response.body), (204, Body::Empty));
+    assert_eq!(seen.only(), (ID.to_owned(), "b".to_owned()));
+    cloud.images.begin_upload = Some(Box::new(|_| Err(error(ErrorCode::WrongState, "not queued"))));
+    assert_eq!(handle(&cloud, call("images.upload", "PUT").build()).status, 409);
+    cloud.images.begin_upload = Some(Box::new(|_| Err(error(ErrorCode::BadContent, "a lie"))));
+    assert_eq!(handle(&cloud, call("images.upload", "PUT").build()).status, 415);
+}
+
+#[test]
+fn bytes_go_out_by_name() {
+    let mut cloud = FakeCloud::default();
+    let download = Download { blob: "b".to_owned(), size: 7, checksum: "md5".to_owned() };
+    cloud.images.open_download = Some(Box::new(move |_| Ok(Some(download.clone()))));
+    let response = handle(&cloud, call("images.download", "GET").build());
+    assert_eq!((response.status, &response.body), (200, &Body::Blob("b".to_owned())));
+    assert_eq!(header_of(&response, "Content-MD5"), Some("md5"));
+    assert_eq!(header_of(&response, "Content-Type"), Some("application/octet-stream"));
+    cloud.images.open_download = Some(Box::new(|_| Ok(None)));
+    assert_eq!(handle(&cloud, call("images.download", "GET").build()).status, 204);
+}
+
+#[test]
+fn small_changes_answer_204() {
+    let mut cloud = FakeCloud::default();
+    let seen = Seen::default();
+    let (add, remove, active, delete) = (seen.clone(), seen.clone(), seen.clone(), seen.clone());
+    cloud.images.add_tag = Some(Box::new(move |id, tag| Ok(add.push(format!("add {id} {tag}")))));
+    cloud.images.remove_tag = Some(Box::new(move |id, tag| Ok(remove.push(format!("remove {id} {tag}")))));
+    cloud.images.set_active = Some(Box::new(move |id, on| Ok(active.push(format!("active {id} {on}")))));
+    cloud.images.delete_image = Some(Box::new(move |id| Ok(delete.push(format!("delete {id}")))));
+    for (operation, method) in [
+        ("tags.add", "PUT"),
+        ("tags.remove", "DELETE"),
+        ("images.deactivate", "POST"),
+        ("images.reactivate", "POST"),
+        ("images.delete", "DELETE"),
+    ] {
+        let response = handle(&cloud, call(operation, method).param("tag", "t").build());
+        assert_eq!((response.status, response.body), (204, Body::Empty), "{operation}");
+    }
+    let expected = ["add ID t", "remove ID t", "active ID false", "active ID true", "delete ID"]
+        .map(|text| text.replace("ID", ID));
+    assert_eq!(seen.all(), expected);
+}
+
+#[test]
+fn what_is_not_built_says_so() {
+    let mut cloud = FakeCloud::default();
+    cloud.images.get_image = Some(Box::new(|_| Ok(image())));
+    for operation in ["members.list", "members.create", "members.show", "members.update", "members.delete"] {
+        let response = handle(&cloud, call(operation, "GET").build());
+        assert_eq!(response.status, 403, "{operation}");
+        assert!(message(&response).contains("not supported"));
+    }
+    for (operation, status) in [("info.stores", 404), ("tasks.list", 404), ("info.import", 200), ("unknown", 404)] {
+        assert_eq!(handle(&cloud, call(operation, "GET").build()).status, status, "{operation}");
+    }
+    // Of an image that the caller doesn't see nothing is told.
+    cloud.images.get_image = Some(Box::new(|_| Err(error(ErrorCode::NotFound, "No image found"))));
+    assert_eq!(handle(&cloud, call("members.list", "GET").build()).status, 404);
+}
+
+#[test]
+fn schemas_describe_what_is_shown() {
+    let mut cloud = FakeCloud::default();
+    cloud.images.get_image = Some(Box::new(|_| Ok(image())));
+    let shown = json_of(&handle(&cloud, call("images.show", "GET").build()));
+    let schema = json_of(&handle(&cloud, call("schemas.show", "GET").param("schema", "image").build()));
+    assert_eq!(schema["name"], "image");
+    for name in shown.as_object().expect("an object").keys().filter(|name| *name != "os_distro") {
+        assert!(schema["properties"].get(name).is_some(), "{name}");
+    }
+    let list = json_of(&handle(&cloud, call("schemas.show", "GET").param("schema", "images").build()));
+    assert_eq!(list["properties"]["images"]["items"], schema);
+    assert_eq!(handle(&cloud, call("schemas.show", "GET").param("schema", "x").build()).status, 404);
+}
