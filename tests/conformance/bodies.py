@@ -15,6 +15,10 @@ KINDS = {
 }
 
 
+def kind(value):
+    return next(name for name, fits in KINDS.items() if fits(value))
+
+
 class Schema:
     def __init__(self, root):
         self.root = root

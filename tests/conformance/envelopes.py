@@ -90,7 +90,8 @@ def ecs(answer):
     body, wrong = is_json(answer)
     if wrong:
         return wrong
-    error = body.get("error") if isinstance(body, dict) and len(body) == 1 else None
+    # The query of a job has what it failed with at the top: its page of the document says so.
+    error = body.get("error", body) if isinstance(body, dict) else None
     if not isinstance(error, dict) or set(error) != {"code", "message"}:
         return "not {error: {code, message}}"
     if not re.fullmatch(r"(Ecs|Common|Pdp)\.\d{4}", str(error["code"])) or not error["message"]:

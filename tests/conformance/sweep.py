@@ -1,5 +1,6 @@
 """The attacks on one operation. Each gives (what, request, judge), where the judge says what is wrong with an answer."""
 
+import json
 import re
 import uuid
 
@@ -152,10 +153,7 @@ class Sweep:
                 yield "foreign project in the URL", self.request(operation, operation.url(unknown)), mismatch
                 continue
             if not (operation.method == "PUT" and operation.body == "none"):
-                statuses = (404,) if operation.body == "none" else (404, 400)
-                if operation.plugin == "ecs-v1":
-                    statuses = (404, 400)
-                judge = self.absent(operation, name, *statuses)
+                judge = self.judge(operation, *self.unknown_statuses(operation))
                 yield f"unknown {name}", self.request(operation, operation.url(unknown)), judge
             for text in STRANGE_IDS:
                 url = operation.url(self.values(operation, **{name: text}))
@@ -166,9 +164,14 @@ class Sweep:
                 url = operation.url(nowhere if operation.method == "DELETE" else self.values(operation)) + query
                 yield f"query {query[:20]!r}", self.request(operation, url), self.no_failure(operation)
 
-    def absent(self, operation, name, *statuses):
-        """Removing what isn't there may be no error: extra specs, tags and members have no existence of their own."""
-        return self.judge(operation, *statuses)
+    @staticmethod
+    def unknown_statuses(operation):
+        if refused := tables.refused(operation):
+            return (refused, 404)
+        if operation.plugin == "ecs-v1":
+            return (400,)  # the vendor's word for a job that isn't there
+        # The sample of a body may be wrong in itself, and that may be seen first.
+        return (404,) if operation.body == "none" else (404, 400)
 
     def foreign(self, operation):
         """Alpha's ids in beta's hands, and the lists of beta."""
@@ -185,7 +188,8 @@ class Sweep:
         elif least in ("Anyone", None) or operation.is_absent:
             return
         elif owned and operation.body == "none":
-            yield "foreign ids", request, self.nothing_of_alpha(operation, *((403, 404) if "identity" in operation.plugin else (404, 400) if operation.plugin == "ecs-v1" else (404,)))
+            statuses = (403, 404) if operation.plugin == "identity-v3" else self.unknown_statuses(operation)
+            yield "foreign ids", request, self.nothing_of_alpha(operation, *statuses)
         elif operation.method == "GET":
             yield "beta's list", request, self.nothing_of_alpha(operation)
         else:
@@ -210,15 +214,19 @@ class Sweep:
         sample = self.sample(operation)
         for what, body in bodies.malformed(sample):
             yield f"body: {what}", self.request(operation, body=body), self.judge(operation, 400)
-        yield "body: none", self.request(operation, body=b""), self.judge(operation, 400)
+        nothing = 400 if operation.schema else tables.refused(operation) or 400
+        yield "body: none", self.request(operation, body=b""), self.judge(operation, nothing)
         # Where the body is free (a map of anything), what is strange may still be right.
         for body in bodies.strange(sample):
             yield f"body: {str(body)[:30]}", self.request(operation, body=body), self.no_failure(operation)
 
     def schema_bodies(self, operation):
         if not operation.schema:
-            for body in ([], None, True, 7, "x"):
-                yield f"body: {body!r}", self.request(operation, body=self.json(body)), self.judge(operation, 400)
+            judge = self.judge(operation, tables.refused(operation) or 400)
+            # A patch is a list of changes, and none of them is one too.
+            for body in ([{}] if "patch" in operation.content_type else [], None, True, 7, "x"):
+                yield f"body: {body!r}", self.request(operation, body=self.json(body)), judge
+            yield from self.shown_attributes(operation)
             return
         schema = bodies.Schema(operation.schema)
         for what, body in schema.wrong_types():
@@ -226,10 +234,24 @@ class Sweep:
         for what, body in schema.missing():
             yield what, self.request(operation, body=self.json(body)), self.judge(operation, 400)
 
+    def shown_attributes(self, operation):
+        """Without a schema, what the resource shows says of which type its attributes are."""
+        for path in (operation.path, f"{operation.path}/{{{operation.id.split('.')[0].rstrip('s').replace('-', '_')}_id}}"):
+            try:
+                answer = self.request(operation, operation.url(self.values(operation), path), "GET", None)()
+            except KeyError:
+                continue
+            shown = answer.json() if answer.status == 200 else None
+            if isinstance(shown, dict) and len(shown) == 1 and isinstance(next(iter(shown.values())), dict):
+                (key, attributes), = shown.items()
+                for name, value in attributes.items():
+                    for wrong in ({"x": {}}, [[{}]], {"string": 1.5, "boolean": "x", "integer": "x"}.get(bodies.kind(value), "x")):
+                        body = self.json({key: {name: wrong}})
+                        yield f"/{key}/{name} = {wrong!r}", self.request(operation, body=body), self.judge(operation, 400, 403)
+                return
+
     @staticmethod
     def json(value):
-        import json
-
         return json.dumps(value).encode()
 
     def oversized(self, operation):

@@ -11,6 +11,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 OPEN_ACTIONS = {"public", "tokens:issue"}
 # Upstream's functions that aren't there answer 501 in upstream's own words.
 ABSENT = re.compile(r"^unsupported\.")
+# (plugin, operation): the one status with which everything is refused that got past the token. Each is a deviation that is
+# known and said: an image has no members yet; nobody else's password is changed here, and whether he exists isn't told.
+REFUSED = [
+    ("image-v2", re.compile(r"^members\.(create|update|delete|show)$"), 403),
+    ("identity-v3", re.compile(r"^users\.password$"), 403),
+]
 
 
 @dataclasses.dataclass
@@ -67,6 +73,11 @@ class Operation:
 
     def url(self, values, path=None):
         return self.base + re.sub(r"{(\w+)}", lambda found: values[found[1]], path or self.path)
+
+
+def refused(operation):
+    """See REFUSED; None for every other operation."""
+    return next((status for plugin, id, status in REFUSED if plugin == operation.plugin and id.match(operation.id)), None)
 
 
 def newest_schema(folder, table):

@@ -58,7 +58,12 @@ def send(method, url, body=None, headers=()):
                 connection.putheader(name, value)
             if body is not None or method in ("POST", "PUT", "PATCH"):
                 connection.putheader("Content-Length", str(len(body or b"")))
-            connection.endheaders(body)
+            try:
+                connection.endheaders(body)
+            except (BrokenPipeError, ConnectionResetError):
+                # Refused before all of it was sent; the reason must be there to be read.
+                if connection.sock is None:
+                    raise
             response = connection.getresponse()
             answer = Answer(response.status, response.headers, response.read())
             if response.will_close:

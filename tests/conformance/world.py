@@ -1,5 +1,6 @@
 """A Skyloom of the sweep's own with two projects: what is alpha's must never show up at beta's."""
 
+import hashlib
 import os
 import pathlib
 import re
@@ -92,8 +93,6 @@ class World:
         """One token revoked by its owner, one whose time is over, one that nobody gave out."""
         headers = {"X-Auth-Token": self.alpha, "X-Subject-Token": self.revoked}
         assert send("DELETE", f"{self.identity}/auth/tokens", headers=headers).status == 204
-        import hashlib
-
         digest = hashlib.sha256(self.expired.encode()).hexdigest()
         database = sqlite3.connect(self.work / "state/skyloom.db", timeout=30)
         with database:

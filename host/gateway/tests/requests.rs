@@ -58,7 +58,10 @@ async fn what_is_not_there_is_told_in_the_vendors_words() {
     let reply = world.call("GET", "/elsewhere", "").await;
     assert_eq!(reply.status, 404);
     assert!(reply.body.contains("\"error\""), "{}", reply.body);
-    assert_eq!(world.call("GET", "/api/things/%ff", "").await.status, 400);
+    let reply = world.call("GET", "/api/things/%ff", "").await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.headers.contains_key("x-request-id"), "in the words of the mount that it was meant for");
+    assert_eq!(world.call("GET", "/%ff", "").await.status, 400, "nobody's path");
     assert_eq!(world.call("GET", "/api/things?a=%ff", "").await.status, 400);
     assert_eq!(world.calls(), 0);
 }
@@ -330,4 +333,19 @@ async fn requests_are_counted() {
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
+}
+
+#[tokio::test]
+async fn guessing_tokens_is_limited_by_address() {
+    let world = World::with(Settings { anonymous_rate: 1, anonymous_burst: 2, ..Settings::default() }, |_, _| Ok(ok("{}")));
+    let client = Some(std::net::IpAddr::from([192, 0, 2, 1]));
+    let send = async |token: &str| {
+        let request = http::Request::builder().uri("/api/things").header("x-token", token);
+        let body = Full::new(Bytes::new());
+        read(world.gateway.serve(client, request.body(body).unwrap()).await).await.status
+    };
+    assert_eq!([send("guess").await, send("guess").await, send("guess").await], [401, 401, 413]);
+    assert_eq!(send("member").await, 200, "who is known is not held back");
+    let text = world.shared.metrics.text().await;
+    assert!(text.contains("skyloom_http_requests_in_flight 0"), "{text}");
 }
