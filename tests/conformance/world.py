@@ -34,9 +34,11 @@ def least_roles():
 
 
 class World:
-    def __init__(self, work):
+    def __init__(self, work, limits):
+        """`limits`: lines of the deployment's table of that name, which the laptop's leaves out."""
         self.work = pathlib.Path(work)
-        subprocess.run([SUPPORT / "skyloom/start", CONFIG, work], check=True, stdin=subprocess.DEVNULL)
+        edit = "$a " + "\\n".join(["[limits]", *limits])
+        subprocess.run([SUPPORT / "skyloom/start", CONFIG, work, edit], check=True, stdin=subprocess.DEVNULL)
         env = dict(line.split("=", 1) for line in (self.work / "env").read_text().splitlines())
         self.deployment = tomllib.loads((self.work / "skyloom.toml").read_text(encoding="utf-8"))
         self.cloud, self.ecs, self.password = (
