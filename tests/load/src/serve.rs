@@ -54,7 +54,7 @@ pub async fn run(plugins: &Path, native: bool, database: Option<&Path>, project:
         None => Arc::new(Canned),
     };
     let cache = tempfile::tempdir()?;
-    let runtime = Runtime::new(Options { cache: Some(cache.path().to_owned()), ..Options::default() })?;
+    let runtime = Runtime::new(Options { cache: Some(cache.path().join("compiled")), ..Options::default() })?;
     let file = plugins.join("compute-v2.wasm");
     let plugin = runtime.load(&file, LoadOptions { grants: grants(&file)?, ..LoadOptions::default() })?;
     let handler: Arc<dyn Handler> = if native {
