@@ -272,7 +272,8 @@ pub async fn hold_image(tx: &mut Conn, id: &str) -> Result<Option<Image>> {
 /// The state of an image that is not deleted or changed until the commit; any number of transactions may keep one at once.
 pub async fn keep_image(tx: &mut Conn, id: &str) -> Result<Option<ImageState>> {
     let share = if tx.is_postgres() { " FOR SHARE" } else { "" };
-    let state = tx.optional(format!("SELECT state FROM images WHERE id = $1{share}"), args![id], |row| row.text(0)).await?;
+    let state =
+        tx.optional(format!("SELECT state FROM images WHERE id = $1{share}"), args![id], |row| row.text(0)).await?;
     Ok(state.and_then(|state| ImageState::parse(&state)))
 }
 

@@ -1,6 +1,8 @@
 //! Lists: conditions that are put together at run time, and pages by keyset. A page costs one query whatever the size of the
 //! table, and one more by primary key where it begins after a marker.
 
+use std::fmt::Write as _;
+
 use skyloom_model::{Error, Result};
 
 use crate::dialect;
@@ -250,7 +252,8 @@ impl Query {
                 .any(|(at, _)| !all[at + name.len()..].starts_with(|next: char| next.is_ascii_digit()));
             if !named {
                 let kind = if matches!(param, Param::Text(_)) { "TEXT" } else { "BIGINT" };
-                all.push_str(&format!(" AND CAST({name} AS {kind}) IS NOT NULL"));
+                // Writing to a string cannot fail.
+                let _ = write!(all, " AND CAST({name} AS {kind}) IS NOT NULL");
             }
         }
         all

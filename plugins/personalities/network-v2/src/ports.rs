@@ -75,7 +75,10 @@ pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
                 return Err(Fault::bad_request("Filtering by several values of fixed_ips is not supported."));
             }
             _ => {
-                return Err(Fault::invalid("fixed_ips", &format!("'{text}' is neither ip_address=.. nor subnet_id=..")));
+                return Err(Fault::invalid(
+                    "fixed_ips",
+                    &format!("'{text}' is neither ip_address=.. nor subnet_id=.."),
+                ));
             }
         }
     }
