@@ -55,6 +55,7 @@ mod bindings {
 #[doc(hidden)]
 pub use bindings::{driver as driver_bindings, personality as personality_bindings, tariff as tariff_bindings};
 
+pub mod any;
 pub mod bump;
 mod cloud_api;
 pub mod json;
@@ -119,3 +120,8 @@ macro_rules! tariff {
         $crate::tariff_bindings::export!($tariff with_types_in $crate::tariff_bindings);
     };
 }
+
+/// The examples of plugins/README.md are compiled and run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -3,7 +3,7 @@
 use skyloom_sdk::cloud::flavors::{FlavorFilter, FlavorPage};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::Paging;
-use skyloom_sdk::{Cloud, ErrorCode, Response, SortKey, key, respond};
+use skyloom_sdk::{Cloud, ErrorCode, Response, SortKey, any, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
@@ -65,13 +65,8 @@ fn filter<C>(context: &Context<'_, C>) -> Result<FlavorFilter, Fault> {
         None => Ok(None),
         Some(text) => text.parse().map(Some).map_err(|_| Fault::bad_request(format!("Invalid {name} filter [{text}]"))),
     };
-    let mut filter = FlavorFilter {
-        is_public: None,
-        all: false,
-        min_memory_mib: number("minRam")?,
-        min_disk_gib: number("minDisk")?,
-        zone: None,
-    };
+    let mut filter =
+        FlavorFilter { min_memory_mib: number("minRam")?, min_disk_gib: number("minDisk")?, ..any::flavors() };
     // Only operators may look beyond what they can use; from others it is overlooked.
     match query.last("is_public") {
         Some(word) if word.eq_ignore_ascii_case("none") => filter.all = context.admin(),

@@ -2,7 +2,7 @@
 
 use skyloom_sdk::cloud::networks::{GroupFilter, SecurityGroup, SecurityGroupRule};
 use skyloom_sdk::json::Writer;
-use skyloom_sdk::{Cloud, PageRequest, key, respond};
+use skyloom_sdk::{Cloud, PageRequest, any, key, respond};
 
 use super::{fetch, parts};
 use crate::context::{Answer, Context};
@@ -44,7 +44,7 @@ fn groups<C: Cloud>(context: &Context<'_, C>, ids: Vec<String>) -> Result<Vec<Se
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let filter = GroupFilter { ids, names: Vec::new(), project_id: None, tags: Vec::new() };
+    let filter = GroupFilter { ids, ..any::security_groups() };
     let page = PageRequest { limit: 1000, marker: None, sort: Vec::new() };
     Ok(context.cloud.list_security_groups(&filter, &page)?.groups)
 }

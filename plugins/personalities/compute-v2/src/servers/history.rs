@@ -4,7 +4,7 @@ use skyloom_sdk::cloud::compute::Server;
 use skyloom_sdk::cloud::operations::{Operation, OperationFilter};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::Paging;
-use skyloom_sdk::{Cloud, PageRequest, key, respond, time};
+use skyloom_sdk::{Cloud, PageRequest, any, key, respond, time};
 
 use super::fetch;
 use crate::context::{Answer, Context};
@@ -96,14 +96,7 @@ fn gone(id: &str) -> Fault {
 }
 
 fn filter_of(id: &str) -> OperationFilter {
-    OperationFilter {
-        resource_id: Some(id.to_owned()),
-        request_id: None,
-        parent_id: None,
-        kinds: Vec::new(),
-        changed_since: None,
-        changed_before: None,
-    }
+    OperationFilter { resource_id: Some(id.to_owned()), ..any::operations() }
 }
 
 fn one() -> PageRequest {

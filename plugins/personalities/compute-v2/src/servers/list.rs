@@ -3,7 +3,7 @@
 use skyloom_sdk::cloud::compute::{ServerFilter, ServerPage, VmState};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::Paging;
-use skyloom_sdk::{Cloud, Error, ErrorCode, Response, SortKey, key, respond, time};
+use skyloom_sdk::{Cloud, Error, ErrorCode, Response, SortKey, any, key, respond, time};
 
 use super::{hosts_up, view};
 use crate::context::{Answer, Context};
@@ -119,7 +119,7 @@ struct Reader<'c, 'a, C> {
 }
 
 fn filter<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerFilter>, Fault> {
-    let mut reader = Reader { context, filter: empty(), deleted: None, void: false };
+    let mut reader = Reader { context, filter: any::servers(), deleted: None, void: false };
     for (name, value) in &context.request.query {
         if is_internal(name) {
             return Err(Fault::bad_request(format!("Invalid filter field: {name}.")));
@@ -328,36 +328,4 @@ fn sort<C>(context: &Context<'_, C>) -> Result<Vec<SortKey>, Fault> {
         }
     }
     Ok(keys)
-}
-
-fn empty() -> ServerFilter {
-    ServerFilter {
-        ids: Vec::new(),
-        name: None,
-        name_is_pattern: false,
-        vm_states: Vec::new(),
-        task_states: Vec::new(),
-        has_task: None,
-        flavor_id: None,
-        image_id: None,
-        zone: None,
-        node: None,
-        key_name: None,
-        user_id: None,
-        reservation_id: None,
-        address: None,
-        address_version: None,
-        hostname: None,
-        locked: None,
-        changed_since: None,
-        changed_before: None,
-        all_projects: false,
-        project_id: None,
-        deleted: false,
-        tags_all: Vec::new(),
-        tags_any: Vec::new(),
-        not_tags_all: Vec::new(),
-        not_tags_any: Vec::new(),
-        metadata: Vec::new(),
-    }
 }

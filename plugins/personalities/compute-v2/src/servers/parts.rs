@@ -3,7 +3,7 @@
 use skyloom_sdk::cloud::compute::{Server, ServerVolume};
 use skyloom_sdk::cloud::networks::{Port, PortFilter};
 use skyloom_sdk::json::Writer;
-use skyloom_sdk::{Cloud, PageRequest, key, respond};
+use skyloom_sdk::{Cloud, PageRequest, any, key, respond};
 
 use super::fetch;
 use crate::attributes::{Attributes, tag_at};
@@ -35,19 +35,7 @@ pub fn ips_of_network<C: Cloud>(context: &Context<'_, C>) -> Answer {
 
 /// The ports of a server; it has few.
 pub(super) fn ports<C: Cloud>(context: &Context<'_, C>, server: &Server) -> Result<Vec<Port>, Fault> {
-    let filter = PortFilter {
-        ids: Vec::new(),
-        names: Vec::new(),
-        project_id: None,
-        network_ids: Vec::new(),
-        device_ids: vec![server.id.clone()],
-        device_owner: None,
-        macs: Vec::new(),
-        address: None,
-        subnet_id: None,
-        security_group_ids: Vec::new(),
-        tags: Vec::new(),
-    };
+    let filter = PortFilter { device_ids: vec![server.id.clone()], ..any::ports() };
     let page = PageRequest { limit: 1000, marker: None, sort: Vec::new() };
     Ok(context.cloud.list_ports(&filter, &page)?.ports)
 }

@@ -1,0 +1,83 @@
+//! Filters that let everything through: `ServerFilter { name: Some(..), ..any::servers() }`.
+
+use crate::cloud::compute::ServerFilter;
+use crate::cloud::flavors::FlavorFilter;
+use crate::cloud::networks::{GroupFilter, PortFilter};
+use crate::cloud::operations::OperationFilter;
+
+/// The caller's living servers.
+#[must_use]
+pub fn servers() -> ServerFilter {
+    ServerFilter {
+        ids: Vec::new(),
+        name: None,
+        name_is_pattern: false,
+        vm_states: Vec::new(),
+        task_states: Vec::new(),
+        has_task: None,
+        flavor_id: None,
+        image_id: None,
+        zone: None,
+        node: None,
+        key_name: None,
+        user_id: None,
+        reservation_id: None,
+        address: None,
+        address_version: None,
+        hostname: None,
+        locked: None,
+        changed_since: None,
+        changed_before: None,
+        all_projects: false,
+        project_id: None,
+        deleted: false,
+        tags_all: Vec::new(),
+        tags_any: Vec::new(),
+        not_tags_all: Vec::new(),
+        not_tags_any: Vec::new(),
+        metadata: Vec::new(),
+    }
+}
+
+/// The flavors that the caller may use.
+#[must_use]
+pub fn flavors() -> FlavorFilter {
+    FlavorFilter { is_public: None, all: false, min_memory_mib: None, min_disk_gib: None, zone: None }
+}
+
+/// The caller's ports.
+#[must_use]
+pub fn ports() -> PortFilter {
+    PortFilter {
+        ids: Vec::new(),
+        names: Vec::new(),
+        project_id: None,
+        network_ids: Vec::new(),
+        device_ids: Vec::new(),
+        device_owner: None,
+        macs: Vec::new(),
+        address: None,
+        subnet_id: None,
+        security_group_ids: Vec::new(),
+        tags: Vec::new(),
+    }
+}
+
+/// The caller's security groups.
+#[must_use]
+pub fn security_groups() -> GroupFilter {
+    GroupFilter { ids: Vec::new(), names: Vec::new(), project_id: None, tags: Vec::new() }
+}
+
+/// The caller's operations.
+#[must_use]
+pub fn operations() -> OperationFilter {
+    OperationFilter {
+        resource_id: None,
+        request_id: None,
+        parent_id: None,
+        kinds: Vec::new(),
+        changed_since: None,
+        changed_before: None,
+    }
+}
