@@ -66,7 +66,8 @@ fn period(row: Row<'_>) -> Result<Period> {
 
 /// Those that share time with `start..end`, in order.
 pub async fn periods(conn: &mut Conn, start: Timestamp, end: Timestamp) -> Result<Vec<Period>> {
-    let sql = format!("SELECT {PERIOD} FROM rating_periods WHERE started_at < $2 AND ended_at > $1 ORDER BY started_at");
+    let sql =
+        format!("SELECT {PERIOD} FROM rating_periods WHERE started_at < $2 AND ended_at > $1 ORDER BY started_at");
     conn.all(sql, args![start, end], period).await
 }
 
@@ -82,12 +83,7 @@ pub async fn last_end(conn: &mut Conn) -> Result<Option<Timestamp>> {
 }
 
 /// A new period, to be rated. Another process may have written it already.
-pub async fn insert_period(
-    tx: &mut Conn,
-    start: Timestamp,
-    end: Timestamp,
-    sheet_id: &str,
-) -> Result<()> {
+pub async fn insert_period(tx: &mut Conn, start: Timestamp, end: Timestamp, sheet_id: &str) -> Result<()> {
     // Nobody has it in hand: as if its last touch lay far back.
     tx.execute(
         "INSERT INTO rating_periods (started_at, ended_at, sheet_id, state, attempts, rule_digest, error, updated_at) \
@@ -121,14 +117,7 @@ pub async fn touch(tx: &mut Conn, period: &Period, now: Timestamp) -> Result<boo
         .execute(
             "UPDATE rating_periods SET state = $3, rule_digest = $4, error = $5, updated_at = $6 \
              WHERE started_at = $1 AND attempts = $2",
-            args![
-                period.started_at,
-                period.attempts,
-                period.state.as_str(),
-                &period.rule_digest,
-                &period.error,
-                now,
-            ],
+            args![period.started_at, period.attempts, period.state.as_str(), &period.rule_digest, &period.error, now,],
         )
         .await?;
     Ok(done == 1)

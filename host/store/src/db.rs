@@ -379,8 +379,8 @@ impl Conn {
 
     fn postgres(&mut self) -> &mut sqlx::PgConnection {
         match self {
-            Self::PostgresTx(transaction) => &mut **transaction,
-            Self::PostgresRead(pooled) => &mut **pooled,
+            Self::PostgresTx(transaction) => transaction,
+            Self::PostgresRead(pooled) => pooled,
             Self::SqliteTx(_) | Self::SqliteRead(_) => unreachable!("`sqlite` was asked first"),
         }
     }
@@ -395,6 +395,10 @@ pub fn from_sqlx(error: sqlx::Error) -> Error {
         sqlx::Error::Database(database) if database.is_foreign_key_violation() => {
             Error::new(ErrorCode::InUse, "The record is used by another one, or names one that is gone.")
                 .with_internal(&error)
+        }
+        // PostgreSQL's text holds no NUL character; SQLite's does, so the rules above ask for it where it is stored.
+        sqlx::Error::Database(database) if database.code().as_deref() == Some("22021") => {
+            Error::invalid("text", "A text must not hold a NUL character.").with_internal(&error)
         }
         sqlx::Error::Database(database) if is_passing(database.code().as_deref()) => Error::unavailable(&error),
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {

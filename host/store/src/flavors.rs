@@ -125,8 +125,7 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
 
 /// Gives false when there is no such flavor.
 pub async fn set_description(tx: &mut Conn, id: &str, description: Option<&str>) -> Result<bool> {
-    let done =
-        tx.execute("UPDATE flavors SET description = $2 WHERE id = $1", args![id, description]).await?;
+    let done = tx.execute("UPDATE flavors SET description = $2 WHERE id = $1", args![id, description]).await?;
     Ok(done == 1)
 }
 

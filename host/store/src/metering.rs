@@ -162,9 +162,7 @@ pub async fn span_ids(conn: &mut Conn, wanted: &Select) -> Result<Vec<String>> {
 
 /// The earliest begin among them.
 pub async fn earliest(conn: &mut Conn, wanted: &Select) -> Result<Option<Timestamp>> {
-    select("p.id, p.started_at", wanted)
-        .first_by(conn, "p.started_at", |row| row.time(1))
-        .await
+    select("p.id, p.started_at", wanted).first_by(conn, "p.started_at", |row| row.time(1)).await
 }
 
 /// Ids ascending.

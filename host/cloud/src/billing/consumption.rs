@@ -349,8 +349,7 @@ mod tests {
 
     #[test]
     fn whole_rated_periods_come_from_the_ledger() {
-        let periods =
-            [period(10, PeriodState::Rated), period(20, PeriodState::Rated), period(30, PeriodState::Parked)];
+        let periods = [period(10, PeriodState::Rated), period(20, PeriodState::Rated), period(30, PeriodState::Parked)];
         assert_eq!(cut(&periods, 10, 30), [("ledger", 10, 30)]);
         assert_eq!(cut(&periods, 15, 30), [("computed", 15, 20), ("ledger", 20, 30)]);
         assert_eq!(cut(&periods, 10, 25), [("ledger", 10, 20), ("computed", 20, 25)]);

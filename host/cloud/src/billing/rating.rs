@@ -150,14 +150,12 @@ impl Cloud {
         let over = now.minus(Duration::from_secs(u64::from(settings.delay_seconds)));
         let mut conn = self.db().read().await?;
         let sheets = prices::sheets(&mut conn).await?;
-        let mut start = match charges::last_end(&mut conn).await? {
-            Some(end) => end,
-            None => {
-                let all =
-                    Select { project_id: None, resource_id: None, meter: None, start: Timestamp(0), end: over };
-                let Some(first) = metering::earliest(&mut conn, &all).await? else { return Ok(()) };
-                settings.period_of(first).0
-            }
+        let mut start = if let Some(end) = charges::last_end(&mut conn).await? {
+            end
+        } else {
+            let all = Select { project_id: None, resource_id: None, meter: None, start: Timestamp(0), end: over };
+            let Some(first) = metering::earliest(&mut conn, &all).await? else { return Ok(()) };
+            settings.period_of(first).0
         };
         drop(conn);
         let mut new = Vec::new();

@@ -64,8 +64,7 @@ fn settings() -> Settings {
 /// A use of the project, in seconds after [`BEGIN`]; without an end it stays open.
 async fn used(db: &Db, project_id: &str, meter: &str, quantity: i64, from: i64, to: Option<i64>) {
     let resource_id = skyloom_model::new_id();
-    let span =
-        NewSpan { project_id, resource_kind: "server", resource_id: &resource_id, meter, class: "1", quantity };
+    let span = NewSpan { project_id, resource_kind: "server", resource_id: &resource_id, meter, class: "1", quantity };
     let mut tx = db.begin().await.expect("begin");
     metering::open_span(&mut tx, &span, Timestamp(BEGIN + from * SECOND)).await.expect("open");
     if let Some(to) = to {

@@ -60,7 +60,8 @@ pub(super) fn own_attributes(context: &CallContext, all: &str) -> Result<String>
     if all == "{}" {
         return Ok(all.to_owned());
     }
-    let mut all: BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(all).map_err(Error::internal)?;
+    let mut all: BTreeMap<String, Box<serde_json::value::RawValue>> =
+        serde_json::from_str(all).map_err(Error::internal)?;
     Ok(all.remove(&*context.personality).map_or_else(|| "{}".to_owned(), |own| own.get().to_owned()))
 }
 

@@ -107,12 +107,8 @@ impl Cloud {
             Some(zone) => Some(self.room_of_zone(&mut conn, zone).await?),
             None => None,
         };
-        let filter = store::Filter {
-            is_public,
-            min_memory_mib: filter.min_memory_mib,
-            min_disk_gib: filter.min_disk_gib,
-            fits,
-        };
+        let filter =
+            store::Filter { is_public, min_memory_mib: filter.min_memory_mib, min_disk_gib: filter.min_disk_gib, fits };
         let listed = store::list(&mut conn, &filter, &page(request)).await?;
         Ok(wit::FlavorPage { flavors: listed.items.into_iter().map(view).collect(), next: listed.next })
     }

@@ -55,7 +55,9 @@ impl Cloud {
 }
 
 fn not_active(id: &str) -> Error {
-    Error::new(ErrorCode::Invalid, format!("Image {id} is not active.")).with_resource("image", id).with_field("image-id")
+    Error::new(ErrorCode::Invalid, format!("Image {id} is not active."))
+        .with_resource("image", id)
+        .with_field("image-id")
 }
 
 /// Looks once more within the transaction that makes a disk of it, and keeps it until the commit.

@@ -105,8 +105,9 @@ impl Cloud {
             return Err(Error::invalid("name", "The name of a key pair neither begins nor ends with a space."));
         }
         if create.kind == wit::KeyKind::X509 {
-            return Err(Error::new(ErrorCode::NotSupported, "Key pairs of type x509 are not supported.")
-                .with_field("kind"));
+            return Err(
+                Error::new(ErrorCode::NotSupported, "Key pairs of type x509 are not supported.").with_field("kind")
+            );
         }
         let (private, public_key, fingerprint) = match &create.public_key {
             Some(text) => {

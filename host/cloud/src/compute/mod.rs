@@ -12,6 +12,7 @@ mod nodes;
 mod operations;
 mod power;
 mod quotas;
+mod retention;
 mod rules;
 pub mod sagas;
 mod settings;

@@ -56,7 +56,11 @@ impl Cloud {
     /// capacity; a platform that doesn't answer makes the node one without room until it is attached again.
     pub async fn attach_node(&self, settings: NodeSettings, driver: Arc<dyn Driver>) -> Result<()> {
         let capacity = driver.capacity().await.inspect_err(|error| {
-            tracing::warn!(node = settings.name, error = error.for_log(), "the node's platform doesn't tell its capacity");
+            tracing::warn!(
+                node = settings.name,
+                error = error.for_log(),
+                "the node's platform doesn't tell its capacity"
+            );
         });
         let known = capacity.is_ok();
         let (vcpus, memory_mib, disk_gib, hypervisor, version) = match capacity {
@@ -81,6 +85,15 @@ impl Cloud {
         let node = Node { settings: Arc::new(settings), driver };
         self.nodes_mut(|nodes| nodes.insert(row.name.clone(), node));
         Ok(())
+    }
+
+    /// To be called once all nodes of the deployment are attached: those that it no longer names take no new servers.
+    pub async fn retire_other_nodes(&self) -> Result<u64> {
+        let names: Vec<String> = self.attached_nodes().iter().map(|node| node.settings.name.clone()).collect();
+        let mut tx = self.db().begin().await?;
+        let retired = store::disable_others(&mut tx, &names, Timestamp::now()).await?;
+        tx.commit().await?;
+        Ok(retired)
     }
 
     /// The node of this name. `unavailable` when this process has no driver for it.

@@ -68,7 +68,8 @@ impl Cloud {
             .ok_or_else(|| Error::not_found("operation", id))?;
         let steps = store::steps(&mut conn, id).await?;
         // Only a parent has children.
-        let children = if operation.resource_id.is_empty() { store::children(&mut conn, id).await? } else { Vec::new() };
+        let children =
+            if operation.resource_id.is_empty() { store::children(&mut conn, id).await? } else { Vec::new() };
         let mut steps_of: HashMap<String, Vec<store::Step>> = HashMap::new();
         if !children.is_empty() {
             for step in store::steps_of_children(&mut conn, id).await? {
@@ -79,7 +80,10 @@ impl Cloud {
             let steps = steps_of.remove(&child.id).unwrap_or_default();
             view(child, steps)
         };
-        Ok(wit::OperationTree { operation: view(operation, steps), children: children.into_iter().map(child).collect() })
+        Ok(wit::OperationTree {
+            operation: view(operation, steps),
+            children: children.into_iter().map(child).collect(),
+        })
     }
 
     async fn operation_page(

@@ -40,7 +40,7 @@ impl Wish {
         }
     }
 
-    fn of_delete(options: &wit::DeleteOptions) -> Self {
+    fn of_delete(options: wit::DeleteOptions) -> Self {
         let params = json!({
             "delete-volumes": options.delete_volumes,
             "delete-public-addresses": options.delete_public_addresses,
@@ -48,7 +48,13 @@ impl Wish {
         Self { verb: Verb::Delete, kind: "server.delete", params }
     }
 
-    fn operation(&self, context: &CallContext, server_id: &str, project_id: &str, now: Timestamp) -> Result<NewOperation> {
+    fn operation(
+        &self,
+        context: &CallContext,
+        server_id: &str,
+        project_id: &str,
+        now: Timestamp,
+    ) -> Result<NewOperation> {
         Ok(NewOperation {
             params: self.params.clone(),
             ..new_operation(context, NewOperation::new(self.kind, "server", server_id), project_id, now)?
@@ -95,7 +101,7 @@ impl Cloud {
         strict: bool,
     ) -> Result<String> {
         self.permit(context.caller.as_deref(), Action::ServersDelete)?;
-        self.ask(context, ids, &Wish::of_delete(&options), as_batch, strict).await
+        self.ask(context, ids, &Wish::of_delete(options), as_batch, strict).await
     }
 
     /// One transaction for the whole call; gives the operation to follow.

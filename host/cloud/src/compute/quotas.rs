@@ -29,7 +29,8 @@ impl Standing {
 
     fn exceeded(self, wanted: u64) -> Error {
         let (name, limit, used) = (self.quota.as_str(), self.limit, self.used);
-        let message = format!("Quota exceeded for {name}: requested {wanted}, but already used {used} of {limit} {name}.");
+        let message =
+            format!("Quota exceeded for {name}: requested {wanted}, but already used {used} of {limit} {name}.");
         Error::new(ErrorCode::QuotaExceeded, message).with_field(name)
     }
 }

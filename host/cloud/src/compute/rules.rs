@@ -17,15 +17,8 @@ pub(super) enum Verb {
 
 impl Verb {
     #[cfg(test)]
-    const ALL: &'static [Verb] = &[
-        Self::Start,
-        Self::Stop,
-        Self::SoftReboot,
-        Self::HardReboot,
-        Self::Delete,
-        Self::Metadata,
-        Self::Console,
-    ];
+    const ALL: &'static [Verb] =
+        &[Self::Start, Self::Stop, Self::SoftReboot, Self::HardReboot, Self::Delete, Self::Metadata, Self::Console];
 
     /// For people: "Cannot `...` server".
     fn word(self) -> &'static str {
@@ -83,7 +76,8 @@ pub(super) fn check(verb: Verb, server: &Brief, caller: &Caller) -> Result<()> {
         return Err(Error::new(ErrorCode::Locked, format!("Server {id} is locked.")).with_resource("server", id));
     }
     if !verb.allowed(server.vm_state) {
-        let message = format!("Cannot '{}' server {id} while it is in vm_state {}.", verb.word(), server.vm_state.as_str());
+        let message =
+            format!("Cannot '{}' server {id} while it is in vm_state {}.", verb.word(), server.vm_state.as_str());
         return Err(Error::new(ErrorCode::WrongState, message).with_resource("server", id));
     }
     match server.task_state {

@@ -5,7 +5,7 @@ use skyloom_runtime::api::{ComputeApi, FlavorsApi, OperationsApi};
 use skyloom_runtime::bindings::cloud::operations::OperationState;
 use skyloom_runtime::bindings::cloud::{compute as wit, flavors};
 
-use super::testing::{Kind as _, World, any_server, member, operator, page, worlds};
+use super::testing::{Kind, World, any_server, member, operator, page, worlds};
 use crate::Settings;
 
 async fn made(world: &World, names: &[&str]) -> Vec<String> {
@@ -77,8 +77,7 @@ async fn pages_join_to_the_whole_list() {
         }
         for (name, count) in [("^web", 3), ("web", 3), ("-[12]$", 4), ("none", 0)] {
             for limit in [1, 10] {
-                let filter =
-                    wit::ServerFilter { name: Some(name.to_owned()), name_is_pattern: true, ..any_server() };
+                let filter = wit::ServerFilter { name: Some(name.to_owned()), name_is_pattern: true, ..any_server() };
                 let found = walk(filter, limit).await;
                 assert_eq!(found.len(), count, "{name} {limit} on {}", world.database.name);
                 let expected: Vec<&String> = whole.iter().filter(|one| found.contains(one)).collect();
@@ -114,10 +113,7 @@ async fn filters_hold_together() {
             (wit::ServerFilter { not_tags_all: tags(&["a", "b"]), ..any_server() }, vec!["three", "two"]),
             (wit::ServerFilter { not_tags_any: tags(&["b"]), ..any_server() }, vec!["three", "two"]),
             (
-                wit::ServerFilter {
-                    metadata: vec![("key.with dots".to_owned(), "x".to_owned())],
-                    ..any_server()
-                },
+                wit::ServerFilter { metadata: vec![("key.with dots".to_owned(), "x".to_owned())], ..any_server() },
                 vec!["three", "one"],
             ),
             (wit::ServerFilter { metadata: vec![("$[".to_owned(), "x".to_owned())], ..any_server() }, vec![]),
@@ -125,7 +121,11 @@ async fn filters_hold_together() {
             (wit::ServerFilter { address_version: Some(6), ..any_server() }, vec![]),
             (wit::ServerFilter { vm_states: vec![wit::VmState::Active], ..any_server() }, vec![]),
             (
-                wit::ServerFilter { task_states: vec![wit::TaskState::Scheduling], locked: Some(false), ..any_server() },
+                wit::ServerFilter {
+                    task_states: vec![wit::TaskState::Scheduling],
+                    locked: Some(false),
+                    ..any_server()
+                },
                 vec!["three", "two", "one"],
             ),
             (wit::ServerFilter { has_task: Some(false), ..any_server() }, vec![]),
@@ -164,16 +164,10 @@ async fn power_asks_the_state_and_takes_the_server() {
         let parent = stop(&both, true, false).await.expect("a batch");
         let tree = cloud.get_operation(&context, parent).await.expect("the batch");
         assert_eq!(tree.operation.kind, "batch.server.stop");
-        let parts: Vec<(OperationState, Option<ErrorCode>)> = tree
-            .children
-            .iter()
-            .map(|child| (child.state, child.error.as_ref().map(|error| error.kind())))
-            .collect();
+        let parts: Vec<(OperationState, Option<ErrorCode>)> =
+            tree.children.iter().map(|child| (child.state, child.error.as_ref().map(Kind::kind))).collect();
         let failed = |code| (OperationState::Failed, Some(code));
-        assert_eq!(
-            parts,
-            [(OperationState::Queued, None), failed(ErrorCode::WrongState), failed(ErrorCode::NotFound)]
-        );
+        assert_eq!(parts, [(OperationState::Queued, None), failed(ErrorCode::WrongState), failed(ErrorCode::NotFound)]);
         let server = cloud.get_server(&context, ids[0].clone()).await.expect("the server");
         assert_eq!(server.task_state, Some(wit::TaskState::PoweringOff));
         assert_eq!(stop(&ids[..1], false, true).await.expect_err("under way").kind(), ErrorCode::Busy);

@@ -95,7 +95,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     cloud.sweep_images(!db.is_postgres()).await?;
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());
-    let mut background = vec![reconciler.start()];
+    let mut background = vec![reconciler.start(), cloud.start_retention()];
     if let Some(tariff) = &deployment.tariff {
         cloud.set_tariff(plugins.tariff(&tariff.plugin)?);
         background.push(cloud.start_rating());
@@ -196,6 +196,7 @@ async fn engine(deployment: &Deployment, db: &Db, cloud: &Cloud, plugins: &Plugi
         let driver = plugins.driver(&node.driver, &node.name, &node.config)?;
         cloud.attach_node(node_settings(node), driver).await?;
     }
+    cloud.retire_other_nodes().await?;
     engine.start(skyloom_cloud::compute::sagas::all(cloud, faults)).await?;
     Ok(engine)
 }

@@ -74,6 +74,8 @@ pub async fn lock_many(tx: &mut Conn, ids: &[String]) -> Result<BTreeMap<String,
 }
 
 /// What a step changes; none: stays.
+// The outer option says whether it changes, the inner one is the value.
+#[allow(clippy::option_option)]
 #[derive(Clone, Debug, Default)]
 pub struct Change<'a> {
     pub vm_state: Option<VmState>,
@@ -147,6 +149,8 @@ pub async fn remove_deleted(tx: &mut Conn, before: Timestamp, limit: u32) -> Res
 }
 
 /// What its owner may change at any time.
+// As in `Change`.
+#[allow(clippy::option_option)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UserFields<'a> {
     pub name: Option<&'a str>,

@@ -13,7 +13,9 @@ use crate::args;
 use crate::db::{Conn, Row};
 use crate::dialect;
 
-pub use change::{Brief, Change, UserFields, brief, change, lock, lock_many, mark_deleted, put_user_fields, remove, remove_deleted};
+pub use change::{
+    Brief, Change, UserFields, brief, change, lock, lock_many, mark_deleted, put_user_fields, remove, remove_deleted,
+};
 pub use list::{Filter, Life, list, names};
 
 /// The flavor as it was when the server was made.
@@ -113,10 +115,40 @@ pub struct Full {
 
 /// Columns of a server's own row but the user data, in the order of [`of_row`].
 const OWN: &[&str] = &[
-    "id", "project_id", "user_id", "name", "description", "vm_state", "task_state", "power_state", "created_at",
-    "updated_at", "launched_at", "terminated_at", "deleted", "flavor_id", "vcpus", "memory_mib", "flavor", "image_id",
-    "key_name", "public_key", "zone", "node", "hostname", "locked", "progress", "access_ipv4", "access_ipv6",
-    "config_drive", "reservation_id", "launch_index", "fault_message", "fault_code", "fault_at", "metadata",
+    "id",
+    "project_id",
+    "user_id",
+    "name",
+    "description",
+    "vm_state",
+    "task_state",
+    "power_state",
+    "created_at",
+    "updated_at",
+    "launched_at",
+    "terminated_at",
+    "deleted",
+    "flavor_id",
+    "vcpus",
+    "memory_mib",
+    "flavor",
+    "image_id",
+    "key_name",
+    "public_key",
+    "zone",
+    "node",
+    "hostname",
+    "locked",
+    "progress",
+    "access_ipv4",
+    "access_ipv6",
+    "config_drive",
+    "reservation_id",
+    "launch_index",
+    "fault_message",
+    "fault_code",
+    "fault_at",
+    "metadata",
     "attributes",
 ];
 

@@ -207,7 +207,10 @@ async fn the_default_order_is_an_index() {
             assert!(first.starts_with("SEARCH s USING INDEX servers_"), "{filter}{page}: {plan:?}");
             assert!(outer.all(|step| step.starts_with("CORRELATED SCALAR SUBQUERY")), "{filter}{page}: {plan:?}");
             // `t` is a sub-query's own result.
-            assert!(!plan.iter().any(|(_, step)| step.starts_with("SCAN") && step != "SCAN t"), "{filter}{page}: {plan:?}");
+            assert!(
+                !plan.iter().any(|(_, step)| step.starts_with("SCAN") && step != "SCAN t"),
+                "{filter}{page}: {plan:?}"
+            );
         }
     }
 }

@@ -123,7 +123,8 @@ fn check_tags(tags: &[String]) -> Result<BTreeSet<String>> {
     let unique: BTreeSet<String> = tags.iter().cloned().collect();
     let bad = |tag: &String| tag.is_empty() || tag.chars().count() > MAX_TAG || tag.contains(['/', ',']);
     if unique.len() > MAX_TAGS || unique.iter().any(bad) {
-        let message = format!("A server has at most {MAX_TAGS} tags of 1 to {MAX_TAG} characters, without '/' and ','.");
+        let message =
+            format!("A server has at most {MAX_TAGS} tags of 1 to {MAX_TAG} characters, without '/' and ','.");
         return Err(Error::invalid("tags", message));
     }
     Ok(unique)

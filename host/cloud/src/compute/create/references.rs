@@ -86,7 +86,8 @@ impl Cloud {
         let zone = match (&create.node, &create.zone) {
             (Some(name), zone) => {
                 let node = nodes.iter().find(|node| node.name == *name);
-                let node = node.ok_or_else(|| Error::invalid("node", format!("Compute node {name} could not be found.")))?;
+                let node =
+                    node.ok_or_else(|| Error::invalid("node", format!("Compute node {name} could not be found.")))?;
                 if zone.as_ref().is_some_and(|zone| *zone != node.zone) {
                     return Err(Error::invalid("zone", format!("Compute node {name} is not in that zone.")));
                 }
@@ -156,9 +157,7 @@ impl Cloud {
 async fn public_key(conn: &mut Conn, user_id: &str, name: Option<&str>) -> Result<String> {
     let Some(name) = name else { return Ok(String::new()) };
     let keypair = keypairs::get(conn, user_id, name).await?;
-    keypair
-        .map(|keypair| keypair.public_key)
-        .ok_or_else(|| Error::invalid("key-name", "Invalid key_name provided."))
+    keypair.map(|keypair| keypair.public_key).ok_or_else(|| Error::invalid("key-name", "Invalid key_name provided."))
 }
 
 async fn groups(conn: &mut Conn, project_id: &str, named: &[String]) -> Result<Groups> {
@@ -167,7 +166,9 @@ async fn groups(conn: &mut Conn, project_id: &str, named: &[String]) -> Result<G
     let ids = if others.is_empty() {
         Vec::new()
     } else {
-        networks::resolve_groups(conn, project_id, &others).await.map_err(|error| error.with_field("security-groups"))?
+        networks::resolve_groups(conn, project_id, &others)
+            .await
+            .map_err(|error| error.with_field("security-groups"))?
     };
     Ok(Groups { default, ids })
 }
@@ -234,9 +235,10 @@ async fn planned_nic(
         return Err(Error::new(ErrorCode::Forbidden, message).with_resource("network", &network_id));
     }
     let address = match &request.address {
-        Some(text) => Some(text.parse::<IpAddr>().map_err(|_| {
-            Error::invalid("address", format!("{text} is not a valid IP address."))
-        })?),
+        Some(text) => Some(
+            text.parse::<IpAddr>()
+                .map_err(|_| Error::invalid("address", format!("{text} is not a valid IP address.")))?,
+        ),
         None => None,
     };
     let groups = match &request.security_groups {

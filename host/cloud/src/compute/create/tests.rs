@@ -213,7 +213,12 @@ async fn each_wrong_reference_is_named() {
             let mut create = world.create(&["good"]);
             spoil(&mut create);
             let error = world.cloud.create_servers(&member("p"), create).await.expect_err(field);
-            assert_eq!((error.field.as_deref().unwrap_or_default(), error.kind()), (*field, *code), "{}", error.message);
+            assert_eq!(
+                (error.field.as_deref().unwrap_or_default(), error.kind()),
+                (*field, *code),
+                "{}",
+                error.message
+            );
         }
         let mut create = world.create(&["good"]);
         create.node = Some("node-1".to_owned());

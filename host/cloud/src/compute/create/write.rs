@@ -4,11 +4,11 @@ use serde_json::json;
 use skyloom_jobs::{NewOperation, OnFailure};
 use skyloom_model::{Error, ErrorCode, PowerState, Result, TaskState, VmState, new_id};
 use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_store::Conn;
 use skyloom_store::networks::{self, PortSpec};
 use skyloom_store::public_addresses::{self, PublicAddress};
 use skyloom_store::servers::{self, FlavorCopy, Server};
 use skyloom_store::volumes::{self, Volume, VolumeState};
-use skyloom_store::Conn;
 
 use super::references::Groups;
 use super::{Plan, checks};
@@ -67,8 +67,7 @@ async fn default_group(tx: &mut Conn, plan: &Plan<'_>) -> Result<GroupIds> {
     let references = &plan.references;
     let mut of_cards = references.nics.iter().filter(|nic| nic.port_id.is_none());
     let wanted = of_cards.any(|nic| nic.groups.as_ref().unwrap_or(&references.groups).default);
-    let default =
-        if wanted { Some(networks::default_group(tx, &plan.project_id, plan.now).await?) } else { None };
+    let default = if wanted { Some(networks::default_group(tx, &plan.project_id, plan.now).await?) } else { None };
     Ok(GroupIds { default })
 }
 
