@@ -6,6 +6,7 @@
 Read from the logs, one a line; of cargo's logs only what passed tests printed:
     RULE <operation of the catalogue> <hash>         a test proved this rule (macro `rule!`); hashes as index.py makes them
     UNSUPPORTED <plugin> <operation> <field>[: why]  refused with a clear error, because the capability doesn't exist yet
+Operations whose only answer is 501 are refused like that too.
 Served is what an operation table (`catalog` of an [[operation]] in plugins/*/*/plugin.toml) names.
 
 Exit codes: 0; 1 when a test names a rule or a table an operation that the catalogue doesn't have: the words of the rule
@@ -27,14 +28,16 @@ PARTS = [(re.compile(r"^running \d+ tests?$"), False), (re.compile(r"^successes:
 
 
 def served_operations():
-    """Operation of the catalogue -> the plugins' operations that serve it."""
-    served = collections.defaultdict(list)
+    """Operation of the catalogue -> the plugins' operations that serve it; and operations that only say that they aren't there."""
+    served, absent = collections.defaultdict(list), set()
     for manifest in sorted(ROOT.glob("plugins/*/*/plugin.toml")):
         table = tomllib.loads(manifest.read_text(encoding="utf-8"))
         for operation in table.get("operation", []):
             for name in operation.get("catalog", []):
                 served[name].append(f"{table['id']} {operation['id']}")
-    return served
+            if operation["success"] == [501]:
+                absent.update((f"{table['id']} {operation['id']}", f"{operation['method']} {path}") for path in operation["paths"])
+    return served, absent
 
 
 def read_logs(files):
@@ -72,8 +75,9 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     catalog = json.loads(pathlib.Path(__file__).with_name("catalog.json").read_text(encoding="utf-8"))
-    served = served_operations()
+    served, absent = served_operations()
     proven, unsupported = read_logs(sys.argv[1:])
+    unsupported |= absent
     for api in sorted({name.split(".")[0] for name in catalog}):
         print_api(api, catalog, served, proven)
     if unsupported:

@@ -370,6 +370,7 @@ fn what_is_not_built_says_so() {
         let response = handle(&cloud, call(operation, "GET").build());
         assert_eq!(response.status, 403, "{operation}");
         assert!(message(&response).contains("not supported"));
+        println!("UNSUPPORTED image-v2 {operation} members: an image is shared by its visibility only");
     }
     for (operation, status) in [("info.stores", 404), ("tasks.list", 404), ("info.import", 200), ("unknown", 404)] {
         assert_eq!(handle(&cloud, call(operation, "GET").build()).status, status, "{operation}");
