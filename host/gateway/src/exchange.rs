@@ -64,7 +64,14 @@ impl<'g> Exchange<'g> {
         captures: &[Cow<'_, str>],
         body: B,
     ) -> Result<Answer, Refused> {
-        let caller = self.authenticate(&parts.headers).await?;
+        let caller = match self.authenticate(&parts.headers).await {
+            Ok(caller) => caller,
+            Err(refused) => {
+                // Guessing tokens counts as what nobody may do without end.
+                self.limit(None)?;
+                return Err(refused);
+            }
+        };
         self.limit(caller.as_deref())?;
         if let Some(versioning) = &self.mount().versioning {
             self.version = Some(versioning.negotiate(&parts.headers)?);

@@ -84,6 +84,22 @@ impl Shared {
     }
 }
 
+/// Counts also the requests whose clients hang up.
+struct InFlight<'m>(&'m Metrics);
+
+impl<'m> InFlight<'m> {
+    fn new(metrics: &'m Metrics) -> Self {
+        metrics.in_flight.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.dec();
+    }
+}
+
 /// The HTTP side of one listener.
 pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
@@ -105,7 +121,7 @@ impl Gateway {
         request: Request<B>,
     ) -> Response<AnswerBody> {
         let started = Instant::now();
-        self.shared.metrics.in_flight.inc();
+        let _in_flight = InFlight::new(&self.shared.metrics);
         let request_id: Arc<str> = format!("req-{}", uuid::Uuid::new_v4()).into();
         let (parts, body) = request.into_parts();
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
@@ -121,7 +137,6 @@ impl Gateway {
             }
         };
         let status = answer.status().as_u16();
-        self.shared.metrics.in_flight.dec();
         let took = started.elapsed();
         self.shared.metrics.request(&plugin, &operation, status, took);
         if status >= 500 {

@@ -337,7 +337,8 @@ async fn requests_are_counted() {
 
 #[tokio::test]
 async fn guessing_tokens_is_limited_by_address() {
-    let world = World::with(Settings { anonymous_rate: 1, anonymous_burst: 2, ..Settings::default() }, |_, _| Ok(ok("{}")));
+    let world =
+        World::with(Settings { anonymous_rate: 1, anonymous_burst: 2, ..Settings::default() }, |_, _| Ok(ok("{}")));
     let client = Some(std::net::IpAddr::from([192, 0, 2, 1]));
     let send = async |token: &str| {
         let request = http::Request::builder().uri("/api/things").header("x-token", token);

@@ -155,7 +155,8 @@ fn a_first_start_a_second_process_a_restart() {
     assert_eq!(get(&running.operator, "/readyz").0, 200);
     assert_eq!(login(&world), 201);
     let metrics = get(&running.operator, "/metrics").1;
-    for part in ["operation=\"tokens.issue\",status=\"201\"} 1", "skyloom_plugin_calls_total{plugin=\"identity-v3\"} 1"] {
+    for part in ["operation=\"tokens.issue\",status=\"201\"} 1", "skyloom_plugin_calls_total{plugin=\"identity-v3\"} 1"]
+    {
         assert!(metrics.contains(part), "{part} in {metrics}");
     }
 
@@ -180,7 +181,8 @@ fn a_newer_schema_is_refused() {
     assert_eq!(world.start().stop(), Some(0));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let db = skyloom_store::Db::sqlite(&world.state("skyloom.db"), skyloom_store::db::Options::default()).await.unwrap();
+        let db =
+            skyloom_store::Db::sqlite(&world.state("skyloom.db"), skyloom_store::db::Options::default()).await.unwrap();
         let mut tx = db.begin().await.unwrap();
         tx.execute("INSERT INTO schema_version (version, name) VALUES (9999, 'future')", &[]).await.unwrap();
         tx.commit().await.unwrap();
@@ -200,7 +202,8 @@ fn a_deployment_is_checked_without_starting_it() {
         let file = world.folder.path().join("checked.toml");
         let text = std::fs::read_to_string(world.folder.path().join("skyloom.toml")).unwrap();
         std::fs::write(&file, format!("{text}{more}")).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_skyloom")).arg("check").arg("--config").arg(file).output().unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_skyloom")).arg("check").arg("--config").arg(file).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     assert_eq!(check("").0, Some(0));

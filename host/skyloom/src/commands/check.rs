@@ -47,9 +47,12 @@ fn defects(loaded: &Loaded) -> Vec<String> {
         .mounts
         .iter()
         .map(|mount| (format!("mount `{}`", mount.prefix), &mount.plugin, Kind::Personality, Some(&mount.config)))
-        .chain(deployment.nodes.iter().map(|node| {
-            (format!("node `{}`", node.name), &node.driver, Kind::Driver, Some(&node.config))
-        }))
+        .chain(
+            deployment
+                .nodes
+                .iter()
+                .map(|node| (format!("node `{}`", node.name), &node.driver, Kind::Driver, Some(&node.config))),
+        )
         .chain(deployment.tariff.iter().map(|tariff| ("[tariff]".to_owned(), &tariff.plugin, Kind::Tariff, None)));
     for (place, id, wanted, config) in uses {
         let Some((_, manifest)) = manifests.iter().find(|(known, _)| known == id) else { continue };

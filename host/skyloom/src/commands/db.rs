@@ -21,11 +21,9 @@ pub fn run(command: DbCommand) -> Result<(), Failure> {
         Ok(status)
     })?;
     if json {
-        super::print_json(&json!({ "before": status.applied, "now": status.known }));
-    } else if status.applied == status.known {
-        println!("schema {}: current already", status.known);
+        super::print_json(&json!({ "schema": status.applied }));
     } else {
-        println!("schema {} -> {}", status.applied, status.known);
+        println!("the database has schema {}, which is current", status.applied);
     }
     Ok(())
 }

@@ -55,9 +55,9 @@ fn describe(api: &Api, operation: &Operation, body: Option<&Value>) -> Value {
         "security": if open { json!([]) } else { json!([{ "token": [] }]) },
     });
     if let Some(versioning) = &api.versioning {
-        let headers = versioning.headers.iter().map(|header| {
-            json!({ "name": header.name, "in": "header", "required": false, "schema": { "type": "string" } })
-        });
+        let headers = versioning.headers.iter().map(
+            |header| json!({ "name": header.name, "in": "header", "required": false, "schema": { "type": "string" } }),
+        );
         entry["parameters"] = headers.collect();
     }
     if let Some(version) = &operation.min_version {
@@ -104,10 +104,9 @@ fn body(package: &Package, operation: &Operation) -> Option<Value> {
     let (kind, schema) = match operation.body() {
         BodyKind::None => return None,
         BodyKind::Stream => ("application/octet-stream", json!({ "type": "string", "format": "binary" })),
-        BodyKind::Json => (
-            operation.content_types.first().map_or("application/json", String::as_str),
-            schema(package, operation),
-        ),
+        BodyKind::Json => {
+            (operation.content_types.first().map_or("application/json", String::as_str), schema(package, operation))
+        }
     };
     Some(json!({ "content": { kind: { "schema": schema } } }))
 }

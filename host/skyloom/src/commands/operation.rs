@@ -13,14 +13,12 @@ use crate::serve::connect;
 
 pub fn run(command: OperationCommand) -> Result<(), Failure> {
     match command {
-        OperationCommand::List { deployment, state, limit, json } => {
-            with_engine(&deployment, async |engine| {
-                let filter = Filter { states: states(state.as_deref())?, ..Filter::default() };
-                let operations = engine.list(&filter, None, limit).await?;
-                list(&operations, json);
-                Ok(())
-            })
-        }
+        OperationCommand::List { deployment, state, limit, json } => with_engine(&deployment, async |engine| {
+            let filter = Filter { states: states(state.as_deref())?, ..Filter::default() };
+            let operations = engine.list(&filter, None, limit).await?;
+            list(&operations, json);
+            Ok(())
+        }),
         OperationCommand::Show { id, deployment, json } => with_engine(&deployment, async |engine| {
             let (operation, steps, children) = engine.show(&id).await?;
             show(&operation, &steps, &children, json);
@@ -34,10 +32,7 @@ pub fn run(command: OperationCommand) -> Result<(), Failure> {
     }
 }
 
-fn with_engine(
-    args: &DeploymentArgs,
-    work: impl AsyncFnOnce(&Engine) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+fn with_engine(args: &DeploymentArgs, work: impl AsyncFnOnce(&Engine) -> Result<(), Failure>) -> Result<(), Failure> {
     let loaded = Loaded::read(&args.config, args.state_dir.as_deref()).map_err(Failure::config)?;
     if loaded.deployment.database.url == "sqlite" && !loaded.state_dir.join("skyloom.db").exists() {
         return Err(Failure::new(format!("{} holds no database yet", loaded.state_dir.display())));
@@ -119,7 +114,14 @@ fn show(operation: &Operation, steps: &[StepRow], children: &[Operation], json: 
     let rows = |step: &StepRow| {
         let error = step.error.as_ref().map(skyloom_model::Error::for_log).unwrap_or_default();
         let state = format!("{:?}", step.state).to_lowercase();
-        vec![format!("  {}", step.number), step.name.clone(), state, time(Some(step.started_at)), time(step.ended_at), error]
+        vec![
+            format!("  {}", step.number),
+            step.name.clone(),
+            state,
+            time(Some(step.started_at)),
+            time(step.ended_at),
+            error,
+        ]
     };
     if !steps.is_empty() {
         println!("steps");

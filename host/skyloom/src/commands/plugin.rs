@@ -217,10 +217,8 @@ fn check_file(file: &Path) -> Result<Package, LoadError> {
         .filter(|name| *name != skyloom_runtime::manifest::Capability::Libvirt)
         .map(Grant::from)
         .collect();
-    let plain: Vec<_> = imported
-        .into_iter()
-        .filter(|name| *name != skyloom_runtime::manifest::Capability::Libvirt)
-        .collect();
+    let plain: Vec<_> =
+        imported.into_iter().filter(|name| *name != skyloom_runtime::manifest::Capability::Libvirt).collect();
     grants::resolve(&package.manifest, &plain, &asked)?;
     SchemaSet::compile(&package.manifest, &package.schemas)?;
     Ok(package)

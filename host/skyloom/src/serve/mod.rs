@@ -19,8 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 pub use mounts::{check_mounts, merged};
-pub use plugins::load_options;
 use plugins::Plugins;
+pub use plugins::load_options;
 
 use crate::cli::DeploymentArgs;
 use crate::config::{Deployment, Loaded, Node};
