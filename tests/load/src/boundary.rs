@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::canned::SERVER;
 use crate::client::{self, Plan};
-use crate::process::{cpu_seconds, Server};
+use crate::process::{Server, cpu_seconds};
 use crate::table::Table;
 
 /// Name and path of each measured read; `{id}` is a server's.
@@ -33,7 +33,10 @@ struct Source {
 }
 
 pub async fn run(plugins: &Path, plan: Plan, rounds: usize) -> Result<()> {
-    println!("component in a fresh sandbox / same handler native; {} connections, {} s a figure, medians of {rounds} rounds", plan.connections, plan.seconds);
+    println!(
+        "component in a fresh sandbox / same handler native; {} connections, {} s a figure, medians of {rounds} rounds",
+        plan.connections, plan.seconds
+    );
     let folder = tempfile::tempdir()?;
     let stored = crate::scale::prepare_sqlite(plugins, folder.path(), 1000).await?;
     let sources = [
@@ -49,7 +52,10 @@ pub async fn run(plugins: &Path, plan: Plan, rounds: usize) -> Result<()> {
             server: stored.server.clone(),
         },
     ];
-    let mut table = Table::new(&["read", "store", "req/s", "native", "ratio", "p50 us", "native", "p99 us", "native", "CPU us", "native", "added"]);
+    let mut table = Table::new(&[
+        "read", "store", "req/s", "native", "ratio", "p50 us", "native", "p99 us", "native", "CPU us", "native",
+        "added",
+    ]);
     for source in &sources {
         for (name, path) in READS {
             let path = path.replace("{id}", &source.server);

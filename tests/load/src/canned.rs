@@ -25,7 +25,12 @@ impl ComputeApi for Canned {
         Ok(server(id))
     }
 
-    async fn list_servers(&self, _: &Arc<CallContext>, _: ServerFilter, page: PageRequest) -> Result<ServerPage, Error> {
+    async fn list_servers(
+        &self,
+        _: &Arc<CallContext>,
+        _: ServerFilter,
+        page: PageRequest,
+    ) -> Result<ServerPage, Error> {
         let servers = (0..page.limit).map(|_| server(SERVER.to_owned())).collect();
         Ok(ServerPage { servers, next: Some(SERVER.to_owned()) })
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{bail, Context, Result};
-use serde_json::{json, Value};
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::client::{self, Connection};
@@ -136,7 +136,10 @@ fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
 }
 
 fn array<'a>(config: &'a mut toml::Table, key: &str) -> Result<&'a mut Vec<toml::Value>> {
-    config.get_mut(key).and_then(toml::Value::as_array_mut).with_context(|| format!("the laptop's deployment has no {key}"))
+    config
+        .get_mut(key)
+        .and_then(toml::Value::as_array_mut)
+        .with_context(|| format!("the laptop's deployment has no {key}"))
 }
 
 fn set(entry: &mut toml::Value, key: &str, value: toml::Value) -> Result<()> {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use skyloom_gateway::{Body, Handler, Request, Response};
+use skyloom_runtime::RunError;
 use skyloom_runtime::api::CloudApi;
 use skyloom_runtime::bindings::cloud::compute as host;
 use skyloom_runtime::bindings::types::{common, errors};
 use skyloom_runtime::context::CallContext;
-use skyloom_runtime::RunError;
 use skyloom_sdk::cloud::compute as guest;
 use skyloom_sdk::testing::FakeCloud;
 
@@ -32,16 +32,15 @@ impl Native {
         let mut bridge = FakeCloud::default();
         let (cloud, of_call) = (self.cloud.clone(), context.clone());
         bridge.compute.get_server = Some(Box::new(move |id| {
-            futures_executor::block_on(cloud.get_server(&of_call, id.to_owned())).map(server_to_guest).map_err(error_to_guest)
+            futures_executor::block_on(cloud.get_server(&of_call, id.to_owned()))
+                .map(server_to_guest)
+                .map_err(error_to_guest)
         }));
         let (cloud, of_call) = (self.cloud.clone(), context.clone());
         bridge.compute.list_servers = Some(Box::new(move |filter, page| {
             let listed = cloud.list_servers(&of_call, filter_to_host(filter), page_to_host(page));
             let page = futures_executor::block_on(listed).map_err(error_to_guest)?;
-            Ok(guest::ServerPage {
-                servers: page.servers.into_iter().map(server_to_guest).collect(),
-                next: page.next,
-            })
+            Ok(guest::ServerPage { servers: page.servers.into_iter().map(server_to_guest).collect(), next: page.next })
         }));
         bridge
     }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, Context, Result};
-use serde_json::{json, Value};
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 use skyloom_store::Db;
 
 use crate::client::{self, Connection, Plan};
@@ -70,9 +70,25 @@ async fn measure(run: &Run, folder: &Path, postgres: Option<&String>, table: &mu
     deployment.stop().await
 }
 
-fn row(table: &mut Table, database: &str, servers: u32, measure: &str, rate: f64, times: Option<(u64, u64)>, memory: String) {
+fn row(
+    table: &mut Table,
+    database: &str,
+    servers: u32,
+    measure: &str,
+    rate: f64,
+    times: Option<(u64, u64)>,
+    memory: String,
+) {
     let (p50, p99) = times.map_or((String::new(), String::new()), |(p50, p99)| (p50.to_string(), p99.to_string()));
-    table.row(vec![database.to_owned(), servers.to_string(), measure.to_owned(), format!("{rate:.1}"), p50, p99, memory]);
+    table.row(vec![
+        database.to_owned(),
+        servers.to_string(),
+        measure.to_owned(),
+        format!("{rate:.1}"),
+        p50,
+        p99,
+        memory,
+    ]);
 }
 
 /// Creations over all connections: how many are accepted a second, and how many are running a second.

@@ -1,9 +1,9 @@
 //! Many servers in a database at once. They are rows like those that the core writes, made by set-based copies of one server
 //! that the core itself made, so that no field is ours to guess.
 
-use anyhow::{anyhow, Result};
+use anyhow::{Result, anyhow};
 use skyloom_model::Error;
-use skyloom_store::{args, Conn, Db};
+use skyloom_store::{Conn, Db, args};
 use uuid::Uuid;
 
 /// Rows of one commit.
@@ -92,7 +92,9 @@ fn columns(table: &str) -> Vec<&'static str> {
     let body = text.split_once(&head).map_or("", |(_, rest)| rest.split_once(");").map_or("", |(body, _)| body));
     let lines = body.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
     let names = lines.filter_map(|line| line.split(' ').next());
-    names.filter(|name| name.chars().all(|letter| letter.is_ascii_lowercase() || "_0123456789".contains(letter))).collect()
+    names
+        .filter(|name| name.chars().all(|letter| letter.is_ascii_lowercase() || "_0123456789".contains(letter)))
+        .collect()
 }
 
 fn new_id() -> String {

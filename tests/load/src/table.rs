@@ -16,7 +16,8 @@ impl Table {
 
     pub fn print(&self) {
         let columns = self.rows[0].len();
-        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
+        let width =
+            |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for row in &self.rows {
             let cells = row.iter().zip(&widths).enumerate().map(|(index, (cell, width))| {

@@ -11,7 +11,7 @@ use skyloom_model::{Error, ErrorCode, Result};
 use tokio::process::Command;
 
 /// `qemu-img` on a large image over slow storage; longer means that it hangs.
-const IMAGE_TOOL_DEADLINE: Duration = Duration::from_secs(120);
+const IMAGE_TOOL_DEADLINE: Duration = Duration::from_mins(2);
 const GIB: u64 = 1024 * 1024 * 1024;
 /// A seed holds at most 64 KiB of user data; FAT needs its tables beside it.
 const SEED_BYTES: usize = 512 * 1024;
@@ -65,22 +65,18 @@ impl Storage {
         let part = format!("{name}.part");
         let path = self.disks_path.join(&part);
         let size = u64::from(size_gib) * GIB;
-        match blob {
-            Some(blob) => {
-                let backing = self.resolve("blob", blob)?;
-                let format = check_format(format)?;
-                let options = ["create", "-q", "-f", "qcow2", "-F", format, "-b"];
-                run_image_tool(&options, &[backing.as_path(), path.as_path()], None).await?;
-                if size > virtual_size(&path).await? {
-                    run_image_tool(&["resize", "-q"], &[path.as_path()], Some(size)).await?;
-                }
+        if let Some(blob) = blob {
+            let backing = self.resolve("blob", blob)?;
+            let format = check_format(format)?;
+            let options = ["create", "-q", "-f", "qcow2", "-F", format, "-b"];
+            run_image_tool(&options, &[backing.as_path(), path.as_path()], None).await?;
+            if size > virtual_size(&path).await? {
+                run_image_tool(&["resize", "-q"], &[path.as_path()], Some(size)).await?;
             }
-            None => {
-                if size == 0 {
-                    return Err(Error::invalid("size-gib", "an empty disk needs a size"));
-                }
-                run_image_tool(&["create", "-q", "-f", "qcow2"], &[path.as_path()], Some(size)).await?;
-            }
+        } else if size == 0 {
+            return Err(Error::invalid("size-gib", "an empty disk needs a size"));
+        } else {
+            run_image_tool(&["create", "-q", "-f", "qcow2"], &[path.as_path()], Some(size)).await?;
         }
         self.disks.rename(&part, &self.disks, name).map_err(|error| broken(&error))
     }
