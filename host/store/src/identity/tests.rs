@@ -302,3 +302,14 @@ async fn deletion_takes_what_hangs_on_it() {
         assert_eq!(users::delete(&mut tx, "u2").await.expect("delete"), 0);
     }
 }
+
+#[tokio::test]
+async fn a_nul_character_finds_nothing_and_is_no_defect() {
+    for database in databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        match projects::get(&mut tx, "\0").await {
+            Ok(found) => assert_eq!(found, None),
+            Err(error) => assert_eq!(error.code, ErrorCode::Invalid, "{}: {}", database.name, error.for_log()),
+        }
+    }
+}

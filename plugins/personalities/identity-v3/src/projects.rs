@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Domain, Project, ProjectWrite};
 use skyloom_sdk::respond::{empty, param, with_header};
-use skyloom_sdk::{Identity, Request};
+use skyloom_sdk::{Identity, Request, Response};
 
 use crate::bodies::{self, Body};
 use crate::{Answer, Fault, lists};
@@ -137,17 +137,17 @@ fn set_tags<C: Identity>(cloud: &C, request: &Request, tags: Vec<String>) -> Res
     Ok(cloud.update_project(param(request, "project_id"), &write)?)
 }
 
-fn tags_answer(request: &Request, tags: &[String]) -> Answer {
+fn tags_answer(request: &Request, tags: &[String]) -> Response {
     let own = format!("{}{}", request.base_url, request.path);
-    Ok(crate::json(200, &json!({"tags": tags, "links": {"self": own, "previous": null, "next": null}})))
+    crate::json(200, &json!({"tags": tags, "links": {"self": own, "previous": null, "next": null}}))
 }
 
 pub fn tags<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    tags_answer(request, &cloud.get_project(param(request, "project_id"))?.tags)
+    Ok(tags_answer(request, &cloud.get_project(param(request, "project_id"))?.tags))
 }
 
 pub fn replace_tags<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    tags_answer(request, &set_tags(cloud, request, bodies::texts(request, "tags")?)?.tags)
+    Ok(tags_answer(request, &set_tags(cloud, request, bodies::texts(request, "tags")?)?.tags))
 }
 
 pub fn clear_tags<C: Identity>(cloud: &C, request: &Request) -> Answer {

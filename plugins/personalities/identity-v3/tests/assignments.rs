@@ -24,8 +24,11 @@ fn assignments() -> Vec<Assignment> {
     ]
 }
 
-/// The three places where a role can be granted: operation's prefix, path, parameter, target.
-fn places() -> [(&'static str, &'static str, Option<(&'static str, &'static str)>, Target); 3] {
+/// Operation's prefix, path, parameter, target.
+type Place = (&'static str, &'static str, Option<(&'static str, &'static str)>, Target);
+
+/// The three places where a role can be granted.
+fn places() -> [Place; 3] {
     [
         ("project-roles", "/v3/projects/p/users/u/roles", Some(("project_id", "p")), Target::Project("p".to_owned())),
         ("domain-roles", "/v3/domains/d/users/u/roles", Some(("domain_id", "d")), Target::Domain("d".to_owned())),
