@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 /// Ends the name of a file that isn't whole.
 const PART: &str = ".part";
 /// For how long stored bytes wait for the call that gives them to an image.
-const UNCLAIMED: Duration = Duration::from_secs(3600);
+const UNCLAIMED: Duration = Duration::from_hours(1);
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,7 +245,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let blobs = Blobs::new(folder.path().to_owned());
         let mut writer = blobs.create().await.expect("create");
-        writer.write(&[7; 200_000]).await.expect("write");
+        writer.write(&vec![7; 200_000]).await.expect("write");
         assert_eq!(names(folder.path()).len(), 1);
         drop(writer);
         assert!(names(folder.path()).is_empty());
@@ -264,7 +264,7 @@ mod tests {
             std::fs::write(folder.path().join(name), b"x").expect("write");
         }
         let known = HashSet::from([made[0].clone()]);
-        assert_eq!(blobs.sweep(&known, Duration::from_secs(3600)).expect("young"), 0);
+        assert_eq!(blobs.sweep(&known, Duration::from_hours(1)).expect("young"), 0);
         assert_eq!(blobs.sweep(&known, Duration::ZERO).expect("sweep"), 2);
         let mut left = names(folder.path());
         left.sort();

@@ -163,11 +163,11 @@ impl Cloud {
             return Err(Error::new(ErrorCode::WrongState, format!("Image {id} was changed meanwhile; read it again."))
                 .with_resource("image", id));
         }
-        if image.owner != old.owner {
-            if let Some(content) = &image.content {
-                metering::close_spans(&mut tx, id, &[metering::meter::IMAGE_GIB], image.updated_at).await?;
-                open_span(&mut tx, &image, content.size, image.updated_at).await?;
-            }
+        if image.owner != old.owner
+            && let Some(content) = &image.content
+        {
+            metering::close_spans(&mut tx, id, &[metering::meter::IMAGE_GIB], image.updated_at).await?;
+            open_span(&mut tx, &image, content.size, image.updated_at).await?;
         }
         tx.commit().await?;
         Ok(convert::image(image))
@@ -351,12 +351,13 @@ fn check_formats(image: &Image) -> Result<()> {
         return Err(Error::invalid("container-format", message));
     }
     let bound = |format: &str| matches!(format, "aki" | "ari" | "ami");
-    if let (Some(disk), Some(container)) = (disk, container) {
-        if disk != container && (bound(disk) || bound(container)) {
-            let message = "Invalid mix of disk and container formats. When setting a disk or container format to one of \
-                           'aki', 'ari', or 'ami', the container and disk formats must match.";
-            return Err(Error::invalid("container-format", message));
-        }
+    if let (Some(disk), Some(container)) = (disk, container)
+        && disk != container
+        && (bound(disk) || bound(container))
+    {
+        let message = "Invalid mix of disk and container formats. When setting a disk or container format to one of 'aki', \
+                       'ari', or 'ami', the container and disk formats must match.";
+        return Err(Error::invalid("container-format", message));
     }
     Ok(())
 }

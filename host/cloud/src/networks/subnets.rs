@@ -131,11 +131,11 @@ impl Cloud {
         let gateway = subnet.gateway;
         apply(&mut subnet, write)?;
         rules::check_subnet(&self.inner.networks.settings, &subnet)?;
-        if let Some(new) = subnet.gateway.filter(|new| gateway != Some(*new)) {
-            if store::address_taken(&mut tx, id, Some(new)).await? {
-                let message = format!("Gateway IP {new} of subnet {id} is in use by a port; it cannot be the gateway.");
-                return Err(Error::new(ErrorCode::InUse, message).with_resource("subnet", id).with_field("gateway"));
-            }
+        if let Some(new) = subnet.gateway.filter(|new| gateway != Some(*new))
+            && store::address_taken(&mut tx, id, Some(new)).await?
+        {
+            let message = format!("Gateway IP {new} of subnet {id} is in use by a port; it cannot be the gateway.");
+            return Err(Error::new(ErrorCode::InUse, message).with_resource("subnet", id).with_field("gateway"));
         }
         subnet.updated_at = Timestamp::now();
         store::update_subnet(&mut tx, &subnet).await?;

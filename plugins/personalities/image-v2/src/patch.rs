@@ -117,7 +117,7 @@ pub fn flag(name: &str, value: &Value) -> Result<bool, Fault> {
 
 pub fn number(name: &str, value: &Value) -> Result<u32, Fault> {
     let number =
-        value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number <= i32::MAX as u32);
+        value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| i32::try_from(*number).is_ok());
     number.ok_or_else(|| Fault::schema(&format!("{value} is not an integer from 0 to 2147483647 in {name}")))
 }
 

@@ -343,10 +343,22 @@ fn small_changes_answer_204() {
     let mut cloud = FakeCloud::default();
     let seen = Seen::default();
     let (add, remove, active, delete) = (seen.clone(), seen.clone(), seen.clone(), seen.clone());
-    cloud.images.add_tag = Some(Box::new(move |id, tag| Ok(add.push(format!("add {id} {tag}")))));
-    cloud.images.remove_tag = Some(Box::new(move |id, tag| Ok(remove.push(format!("remove {id} {tag}")))));
-    cloud.images.set_active = Some(Box::new(move |id, on| Ok(active.push(format!("active {id} {on}")))));
-    cloud.images.delete_image = Some(Box::new(move |id| Ok(delete.push(format!("delete {id}")))));
+    cloud.images.add_tag = Some(Box::new(move |id, tag| {
+        add.push(format!("add {id} {tag}"));
+        Ok(())
+    }));
+    cloud.images.remove_tag = Some(Box::new(move |id, tag| {
+        remove.push(format!("remove {id} {tag}"));
+        Ok(())
+    }));
+    cloud.images.set_active = Some(Box::new(move |id, on| {
+        active.push(format!("active {id} {on}"));
+        Ok(())
+    }));
+    cloud.images.delete_image = Some(Box::new(move |id| {
+        delete.push(format!("delete {id}"));
+        Ok(())
+    }));
     for (operation, method) in [
         ("tags.add", "PUT"),
         ("tags.remove", "DELETE"),

@@ -54,9 +54,8 @@ fn check(name: &str, value: &Value, known: Attributes, create: bool) -> Result<(
     match usage {
         Use::Write => Ok(()),
         Use::Create if create => Ok(()),
-        Use::Create => Err(Fault::bad_request(format!("Cannot update read-only attribute {name}"))),
         Use::Read if create => Err(Fault::bad_request(format!("Attribute '{name}' not allowed in POST"))),
-        Use::Read => Err(Fault::bad_request(format!("Cannot update read-only attribute {name}"))),
+        Use::Create | Use::Read => Err(Fault::bad_request(format!("Cannot update read-only attribute {name}"))),
         Use::Unset => {
             let unset = match value {
                 Value::Null | Value::Bool(false) => true,

@@ -561,7 +561,7 @@ fn bodies_that_make_no_sense_are_refused() {
         ),
         (
             "security-group-rules.create",
-            json!({"security_group_rule": {"security_group_id": "g", "direction": "egress", "port_range_min": 99999999999_i64}}),
+            json!({"security_group_rule": {"security_group_id": "g", "direction": "egress", "port_range_min": 99_999_999_999_i64}}),
             "Invalid port",
         ),
     ] {
