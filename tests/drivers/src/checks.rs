@@ -84,7 +84,7 @@ pub async fn start(bench: &dyn Bench, driver: &dyn Driver, id: &str) {
 
 /// Waits until the guest came up for the so-manyth time.
 pub async fn booted(bench: &dyn Bench, driver: &dyn Driver, id: &str, times: usize) {
-    let what = format!("{} boots of {id} on its console", times);
+    let what = format!("{times} boots of {id} on its console");
     eventually(&what, bench.deadline(), async || {
         let console = driver.console_output(id, 1 << 20).await.unwrap_or_else(|error| panic!("{}", error.for_log()));
         (console.matches(bench.ready_text()).count() >= times).then_some(())

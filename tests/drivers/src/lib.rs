@@ -66,10 +66,7 @@ pub async fn eventually<T>(what: &str, deadline: Duration, ask: impl AsyncFn() -
             }
         }
     };
-    match tokio::time::timeout(deadline, wait).await {
-        Ok(answer) => answer,
-        Err(_) => panic!("not within {deadline:?}: {what}"),
-    }
+    tokio::time::timeout(deadline, wait).await.unwrap_or_else(|_| panic!("not within {deadline:?}: {what}"))
 }
 
 /// Counts a test as skipped; run-tests names it at its end.

@@ -199,6 +199,6 @@ impl Bench for Libvirt {
 
     /// Without KVM, beside other tests on a small machine.
     fn deadline(&self) -> Duration {
-        Duration::from_secs(180)
+        Duration::from_mins(3)
     }
 }
