@@ -81,7 +81,7 @@ pub struct Fault {
 }
 
 /// An address of a card; a card without one has an empty address.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nic {
     pub port_id: String,
     pub network_id: String,
@@ -91,7 +91,7 @@ pub struct Nic {
 }
 
 /// A volume of a server.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
     pub id: String,
     pub boot_index: u32,
@@ -152,39 +152,34 @@ const OWN: &[&str] = &[
     "attributes",
 ];
 
+/// What belongs to a server, in the order of [`Full`]: columns, and where they stand. Sorted here and not by the database,
+/// which would build a table for each server and list.
+const BELONGINGS: [(&[&str], &str); 5] = [
+    (
+        &["p.position", "p.id", "p.network_id", "n.name", "p.mac", "a.number", "a.address"],
+        "ports p JOIN networks n ON n.id = p.network_id LEFT JOIN port_addresses a ON a.port_id = p.id \
+         WHERE p.device_id = s.id",
+    ),
+    (
+        &["a.number", "a.address"],
+        "public_addresses b JOIN port_addresses a ON a.port_id = b.port_id WHERE b.server_id = s.id",
+    ),
+    (
+        &["g.name"],
+        "ports p JOIN port_groups m ON m.port_id = p.id JOIN security_groups g ON g.id = m.group_id \
+         WHERE p.device_id = s.id",
+    ),
+    (&["v.boot_index", "v.id", "v.device", "v.delete_on_termination"], "volumes v WHERE v.server_id = s.id"),
+    (&["g.tag"], "server_tags g WHERE g.server_id = s.id"),
+];
+
 /// Columns of [`Full`], of `servers s`. The user data is NULL unless it is asked for: it may be long.
 fn columns(postgres: bool, user_data: bool) -> String {
     let mut columns: Vec<String> = OWN.iter().map(|column| format!("s.{column}")).collect();
     columns.push(if user_data { "s.user_data".to_owned() } else { "CAST(NULL AS TEXT)".to_owned() });
-    columns.push(dialect::json_rows(
-        postgres,
-        &["t.id", "t.network_id", "t.name", "t.mac", "t.address"],
-        "SELECT p.id, p.network_id, n.name, p.mac, a.address FROM ports p JOIN networks n ON n.id = p.network_id \
-         LEFT JOIN port_addresses a ON a.port_id = p.id WHERE p.device_id = s.id ORDER BY p.position, p.id, a.number",
-    ));
-    columns.push(dialect::json_list(
-        postgres,
-        "t.address",
-        "SELECT a.address FROM public_addresses b JOIN port_addresses a ON a.port_id = b.port_id \
-         WHERE b.server_id = s.id ORDER BY a.number",
-    ));
-    columns.push(dialect::json_list(
-        postgres,
-        "t.name",
-        "SELECT DISTINCT g.name FROM ports p JOIN port_groups m ON m.port_id = p.id \
-         JOIN security_groups g ON g.id = m.group_id WHERE p.device_id = s.id ORDER BY g.name",
-    ));
-    columns.push(dialect::json_rows(
-        postgres,
-        &["t.id", "t.boot_index", "t.device", "t.delete_on_termination"],
-        "SELECT v.id, v.boot_index, v.device, v.delete_on_termination FROM volumes v WHERE v.server_id = s.id \
-         ORDER BY v.boot_index, v.id",
-    ));
-    columns.push(dialect::json_list(
-        postgres,
-        "t.tag",
-        "SELECT g.tag FROM server_tags g WHERE g.server_id = s.id ORDER BY g.tag",
-    ));
+    for (values, from) in BELONGINGS {
+        columns.push(dialect::json_unordered(postgres, values, from));
+    }
     columns.join(", ")
 }
 
@@ -247,15 +242,44 @@ fn own(row: &Row<'_>) -> Result<Server> {
     })
 }
 
+/// A list of belongings, by its columns.
+fn belongings<T: serde::de::DeserializeOwned + Ord>(row: &Row<'_>, column: usize) -> Result<Vec<T>> {
+    let text = row.text_ref(column)?;
+    if text == "[]" {
+        return Ok(Vec::new());
+    }
+    let mut list: Vec<T> = serde_json::from_str(text).map_err(Error::internal)?;
+    list.sort_unstable();
+    Ok(list)
+}
+
+/// Position of the card, port, network, its name, hardware address, number of the address, address.
+type NicRow = (i64, String, String, String, String, Option<String>, Option<String>);
+
 fn of_row(row: Row<'_>) -> Result<Full> {
     let first = OWN.len() + 1;
+    let nics = belongings::<NicRow>(&row, first)?.into_iter().map(
+        |(_, port_id, network_id, network_name, mac, _, address)| Nic {
+            port_id,
+            network_id,
+            network_name,
+            mac,
+            address,
+        },
+    );
+    let public = belongings::<(String, String)>(&row, first + 1)?;
+    let mut groups = belongings::<(String,)>(&row, first + 2)?;
+    groups.dedup();
+    let volumes = belongings::<(u32, String, String, u8)>(&row, first + 3)?.into_iter().map(
+        |(boot_index, id, device, delete_on_termination)| Attached { id, boot_index, device, delete_on_termination },
+    );
     Ok(Full {
         server: own(&row)?,
-        nics: row.json(first)?,
-        public_addresses: row.json(first + 1)?,
-        security_groups: row.json(first + 2)?,
-        volumes: row.json(first + 3)?,
-        tags: row.json(first + 4)?,
+        nics: nics.collect(),
+        public_addresses: public.into_iter().map(|(_, address)| address).collect(),
+        security_groups: groups.into_iter().map(|(name,)| name).collect(),
+        volumes: volumes.collect(),
+        tags: belongings::<(String,)>(&row, first + 4)?.into_iter().map(|(tag,)| tag).collect(),
     })
 }
 
