@@ -2,6 +2,7 @@
 
 mod check;
 mod fixture;
+mod kill;
 mod points;
 mod reconcile;
 mod walk;
