@@ -66,7 +66,7 @@ impl Answer {
 
     /// What a HEAD gets: the length stands in the headers, the bytes stay away.
     pub fn without_body(mut self) -> Self {
-        let len = self.body().len();
+        let len = self.body().left();
         if len > 0 {
             self.headers_mut().insert(http::header::CONTENT_LENGTH, len.into());
         }
@@ -80,7 +80,8 @@ impl Answer {
 }
 
 impl AnswerBody {
-    pub fn len(&self) -> u64 {
+    /// Bytes still to be sent.
+    pub fn left(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
             Self::File { left, .. } => *left,
@@ -122,10 +123,10 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.len() == 0
+        self.left() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len())
+        SizeHint::with_exact(self.left())
     }
 }

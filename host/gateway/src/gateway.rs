@@ -225,17 +225,13 @@ impl Gateway {
         allow: Option<&str>,
     ) -> (Answer, Arc<str>, Arc<str>) {
         let nobody = self.shared.nobody.clone();
-        match mount {
-            Some(mount) => {
-                let mut answer = refuse(mount, request_id, &refused, allow);
-                put_request_id(mount, request_id, &mut answer);
-                (answer, mount.plugin.clone(), nobody)
-            }
-            None => {
-                let details = Details { request_id, ..Details::default() };
-                (self.shared.neutral.answer(refused.refusal, &details), nobody.clone(), nobody)
-            }
-        }
+        let Some(mount) = mount else {
+            let details = Details { request_id, ..Details::default() };
+            return (self.shared.neutral.answer(refused.refusal, &details), nobody.clone(), nobody);
+        };
+        let mut answer = refuse(mount, request_id, &refused, allow);
+        put_request_id(mount, request_id, &mut answer);
+        (answer, mount.plugin.clone(), nobody)
     }
 }
 

@@ -37,7 +37,7 @@ pub async fn answer(
         }
         Body::AcceptUpload(_) => return Err(rubbish("an upload that nobody sends")),
     };
-    if (status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED) && answer.body().len() > 0 {
+    if (status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED) && answer.body().left() > 0 {
         return Err(rubbish("a body that the status forbids"));
     }
     *answer.status_mut() = status;

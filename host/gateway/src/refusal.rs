@@ -283,7 +283,7 @@ mod tests {
         let errors = ApiErrors {
             content_type: "application/json".to_owned(),
             body: r#"{"e":{"code":{status},"m":"{message}","id":"{request_id}","t":"{title}"}}"#.to_owned(),
-            overrides: Default::default(),
+            overrides: std::collections::BTreeMap::new(),
         };
         let templates = Templates::compile(&errors).unwrap();
         let details = Details { request_id: "req-1", message: Some("a \"quote\"\n"), ..Details::default() };

@@ -17,7 +17,7 @@ use skyloom_runtime::context::CallContext;
 use skyloom_runtime::manifest::Manifest;
 use skyloom_runtime::{RunError, SchemaSet};
 
-pub const MANIFEST: &str = r##"
+pub const MANIFEST: &str = r#"
 manifest = 1
 id = "things-v1"
 version = "0.1.0"
@@ -131,7 +131,7 @@ method = "POST"
 paths = ["/wipe"]
 action = "identity:write"
 success = [204]
-"##;
+"#;
 
 pub const SCHEMA: &str = r#"{
   "type": "object", "required": ["thing"],

@@ -57,7 +57,7 @@ impl Plugins {
                     by_id.insert(entry.id.clone(), plugin);
                 }
                 Ok(plugin) => {
-                    defects.push(format!("plugin `{}`: {} holds `{}`", entry.id, path.display(), plugin.id()))
+                    defects.push(format!("plugin `{}`: {} holds `{}`", entry.id, path.display(), plugin.id()));
                 }
                 Err(error) => defects.push(format!("plugin `{}`: {error}", entry.id)),
             }
