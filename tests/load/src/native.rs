@@ -14,14 +14,17 @@ use skyloom_sdk::testing::FakeCloud;
 
 pub struct Native {
     pub cloud: Arc<dyn CloudApi>,
+    /// Whether the core waits for anything.
+    pub waits: bool,
 }
 
 #[async_trait]
 impl Handler for Native {
-    /// The handler is synchronous, as in the sandbox. Its calls into the core are awaited on this thread; what they wait for
-    /// runs on the database's own threads.
+    /// The handler is synchronous, as in the sandbox, and its calls into the core are awaited on this thread. Where they wait,
+    /// the thread's other tasks go to another one first: the pool of connections needs them.
     async fn handle(&self, context: Arc<CallContext>, request: Request) -> Result<Response, RunError> {
-        let response = compute_v2::handle(&self.bridge(&context), request_to_guest(request));
+        let answer = || compute_v2::handle(&self.bridge(&context), request_to_guest(request));
+        let response = if self.waits { tokio::task::block_in_place(answer) } else { answer() };
         Ok(Response { status: response.status, headers: response.headers, body: body_to_host(response.body) })
     }
 }

@@ -57,8 +57,11 @@ pub async fn run(plugins: &Path, native: bool, database: Option<&Path>, project:
     let runtime = Runtime::new(Options { cache: Some(cache.path().join("compiled")), ..Options::default() })?;
     let file = plugins.join("compute-v2.wasm");
     let plugin = runtime.load(&file, LoadOptions { grants: grants(&file)?, ..LoadOptions::default() })?;
-    let handler: Arc<dyn Handler> =
-        if native { Arc::new(Native { cloud }) } else { Arc::new(plugin.personality(cloud, &serde_json::Map::new())?) };
+    let handler: Arc<dyn Handler> = if native {
+        Arc::new(Native { cloud, waits: database.is_some() })
+    } else {
+        Arc::new(plugin.personality(cloud, &serde_json::Map::new())?)
+    };
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     let address = socket.local_addr()?;
     let mount = Mount::compile(&MountSpec {
