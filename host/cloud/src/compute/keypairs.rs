@@ -109,15 +109,12 @@ impl Cloud {
                 Error::new(ErrorCode::NotSupported, "Key pairs of type x509 are not supported.").with_field("kind")
             );
         }
-        let (private, public_key, fingerprint) = match &create.public_key {
-            Some(text) => {
-                let (public, fingerprint) = import(text)?;
-                (None, public, fingerprint)
-            }
-            None => {
-                let (private, public, fingerprint) = generate("generated")?;
-                (Some(private), public, fingerprint)
-            }
+        let (private, public_key, fingerprint) = if let Some(text) = &create.public_key {
+            let (public, fingerprint) = import(text)?;
+            (None, public, fingerprint)
+        } else {
+            let (private, public, fingerprint) = generate("generated")?;
+            (Some(private), public, fingerprint)
         };
         let keypair = store::Keypair {
             user_id,

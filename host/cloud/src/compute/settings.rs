@@ -74,12 +74,15 @@ impl Settings {
     /// What a project may have unless its own quota says otherwise.
     pub fn default_limit(&self, quota: Quota) -> i64 {
         self.quotas.get(quota.as_str()).copied().unwrap_or(match quota {
-            Quota::Servers => 10,
             Quota::Vcpus => 20,
             Quota::MemoryMib => 51_200,
             Quota::Keypairs | Quota::Networks | Quota::Subnets | Quota::SecurityGroupRules => 100,
             Quota::Ports => 500,
-            Quota::SecurityGroups | Quota::ServerGroups | Quota::ServerGroupMembers | Quota::Volumes => 10,
+            Quota::Servers
+            | Quota::SecurityGroups
+            | Quota::ServerGroups
+            | Quota::ServerGroupMembers
+            | Quota::Volumes => 10,
             Quota::PublicAddresses => 50,
             Quota::VolumeGib => 1000,
             Quota::MetadataItems => i64::from(self.max_metadata_items),
