@@ -17,7 +17,7 @@ use super::{convert, sessions};
 use crate::Cloud;
 
 /// Tokens that ended are removed this long after their end, by the logins that follow.
-const KEPT_AFTER_END: Duration = Duration::from_secs(3600);
+const KEPT_AFTER_END: Duration = Duration::from_hours(1);
 /// How many one login removes at most.
 const SWEPT_AT_ONCE: u32 = 100;
 

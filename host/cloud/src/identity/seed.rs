@@ -90,13 +90,12 @@ async fn admin(identity: &Identity, tx: &mut Conn, seed: &Seed, now: Timestamp) 
         password_changed_at: None,
     };
     users::insert(tx, &user, now).await?;
-    match &seed.admin_password {
-        Some(password) => {
-            passwords::check("admin-password", password)?;
-            let hash = identity.passwords.hash(Arc::from(password.as_str())).await?;
-            users::set_password(tx, &user.id, &hash, now).await?;
-        }
-        None => tracing::warn!(user = seed.admin_user, "the first operator has no password"),
+    if let Some(password) = &seed.admin_password {
+        passwords::check("admin-password", password)?;
+        let hash = identity.passwords.hash(Arc::from(password.as_str())).await?;
+        users::set_password(tx, &user.id, &hash, now).await?;
+    } else {
+        tracing::warn!(user = seed.admin_user, "the first operator has no password");
     }
     Ok(user.id)
 }
