@@ -32,13 +32,13 @@ struct Source {
     server: String,
 }
 
-pub async fn run(plugins: &Path, plan: Plan, rounds: usize) -> Result<()> {
+pub async fn run(plugins: &Path, binary: &Path, plan: Plan, rounds: usize) -> Result<()> {
     println!(
         "component in a fresh sandbox / same handler native; {} connections, {} s a figure, medians of {rounds} rounds",
         plan.connections, plan.seconds
     );
     let folder = tempfile::tempdir()?;
-    let stored = crate::scale::prepare_sqlite(plugins, folder.path(), 1000).await?;
+    let stored = crate::scale::prepare_sqlite(plugins, binary, folder.path(), 1000).await?;
     let sources = [
         Source { name: "without store", arguments: Vec::new(), server: SERVER.to_owned() },
         Source {

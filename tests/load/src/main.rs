@@ -35,6 +35,9 @@ struct Arguments {
 enum Command {
     /// The component in a fresh sandbox beside the same handler linked natively, with and without the store.
     Boundary {
+        /// Built server; it makes the database that is read.
+        #[arg(long, default_value = "target/release/skyloom")]
+        binary: PathBuf,
         /// Rounds in turn, A B A B; the medians are shown.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
@@ -72,7 +75,9 @@ fn main() -> anyhow::Result<()> {
     let load = client::Plan { seconds: arguments.seconds, connections: arguments.connections };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match arguments.command {
-        Command::Boundary { rounds } => runtime.block_on(boundary::run(&arguments.plugins, load, rounds)),
+        Command::Boundary { binary, rounds } => {
+            runtime.block_on(boundary::run(&arguments.plugins, &binary, load, rounds))
+        }
         Command::Scale { binary, sizes, postgres, creations } => {
             let run = scale::Run { binary, plugins: arguments.plugins, sizes, postgres, creations, load };
             runtime.block_on(scale::run(&run))

@@ -207,9 +207,8 @@ pub struct Prepared {
     pub server: String,
 }
 
-pub async fn prepare_sqlite(plugins: &Path, folder: &Path, size: u32) -> Result<Prepared> {
-    let binary = plugins.parent().context("target folder")?.join("release/skyloom");
-    let mut deployment = Deployment::new(folder, &binary, plugins, "sqlite")?;
+pub async fn prepare_sqlite(plugins: &Path, binary: &Path, folder: &Path, size: u32) -> Result<Prepared> {
+    let mut deployment = Deployment::new(folder, binary, plugins, "sqlite")?;
     deployment.start().await?;
     let (_, project) = deployment.login().await?;
     let server = first_server(&deployment).await?;

@@ -1,0 +1,42 @@
+//! Each part of the load tool runs for a moment, without thresholds: the figures are for `make load`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A folder of the build, or where the test runner says that it is.
+fn built(variable: &str, default: &str) -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    std::env::var_os(variable).map_or_else(|| root.join(default), PathBuf::from)
+}
+
+fn run(arguments: &[&str]) -> String {
+    let plugins = built("SKYLOOM_PLUGINS", "target/plugins");
+    let output = Command::new(env!("CARGO_BIN_EXE_skyloom-load"))
+        .args(["--seconds", "0.2", "--connections", "2", "--plugins"])
+        .arg(&plugins)
+        .args(arguments)
+        .arg("--binary")
+        .arg(built("SKYLOOM_BIN", "target/release/skyloom"))
+        .output()
+        .expect("the load tool starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+#[test]
+fn the_component_and_its_native_twin_answer_the_same_reads() {
+    let text = run(&["boundary", "--rounds", "1"]);
+    for line in ["show", "detail of 20", "detail of 1000"] {
+        assert_eq!(text.lines().filter(|row| row.starts_with(line)).count(), 2, "{text}");
+    }
+}
+
+#[test]
+fn the_whole_server_is_measured_on_each_database_that_is_there() {
+    let text = run(&["scale", "--sizes", "100,200", "--creations", "20"]);
+    let databases = if std::env::var_os("SKYLOOM_TEST_POSTGRES").is_some() { 2 } else { 1 };
+    let finished = text.lines().filter(|row| row.contains("creations finished")).count();
+    assert_eq!(finished, databases, "{text}");
+    assert_eq!(text.lines().filter(|row| row.contains("detail of 1000")).count(), 2 * databases, "{text}");
+}
