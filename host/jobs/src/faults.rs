@@ -40,13 +40,13 @@ pub struct DriverFault {
     /// The step; its undo is `<step>/undo`.
     pub step: String,
     pub failure: Failure,
-    /// So many calls; none: every one.
+    /// So many calls; 0: every one.
     #[serde(default = "once")]
-    pub times: Option<u32>,
+    pub times: u32,
 }
 
-fn once() -> Option<u32> {
-    Some(1)
+fn once() -> u32 {
+    1
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
@@ -95,7 +95,7 @@ impl Faults {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
-            left: settings.driver.iter().map(|fault| AtomicU32::new(fault.times.unwrap_or(u32::MAX))).collect(),
+            left: settings.driver.iter().map(|fault| AtomicU32::new(fault.times)).collect(),
             crashed: settings.crash.iter().map(|_| AtomicBool::new(false)).collect(),
             settings,
             in_process: false,
@@ -127,7 +127,7 @@ impl Faults {
             if fault.step != step || fault.operation.as_deref().is_some_and(|kind| kind != operation_kind) {
                 continue;
             }
-            let unlimited = fault.times.is_none();
+            let unlimited = fault.times == 0;
             let taken =
                 unlimited || left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
             if taken {
@@ -186,7 +186,7 @@ mod tests {
                 operation: Some("server.create".to_owned()),
                 step: "define".to_owned(),
                 failure: Failure::FailAfter,
-                times: Some(2),
+                times: 2,
             }],
             crash: vec![Crash { operation: "server.stop".to_owned(), write: 1, moment: Moment::After }],
         }

@@ -77,7 +77,7 @@ impl Default for Settings {
             poll: Duration::from_millis(500),
             lease: Duration::from_secs(30),
             write_batch: 64,
-            call_timeout: Duration::from_secs(60),
+            call_timeout: Duration::from_mins(1),
             pending_first: Duration::from_millis(50),
             pending_max: Duration::from_secs(2),
             attempts: 4,

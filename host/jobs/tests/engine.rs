@@ -381,7 +381,7 @@ async fn ended_operations_are_swept() {
         let engine = start(db, &world, faults::Settings::default()).await;
         let id = make(db, &engine, "a").await;
         wait(db, &id, &[State::Succeeded]).await;
-        assert_eq!(engine.sweep(Timestamp::now().minus(Duration::from_secs(60))).await.unwrap(), 0, "{name}");
+        assert_eq!(engine.sweep(Timestamp::now().minus(Duration::from_mins(1))).await.unwrap(), 0, "{name}");
         assert_eq!(engine.sweep(Timestamp::now().plus(Duration::from_secs(1))).await.unwrap(), 1, "{name}");
         assert!(operations::get(&mut db.read().await.unwrap(), &id).await.unwrap().is_none(), "{name}");
         assert!(operations::steps(&mut db.read().await.unwrap(), &id).await.unwrap().is_empty(), "{name}");

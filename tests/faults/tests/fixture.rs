@@ -18,7 +18,7 @@ use skyloom_store::{Db, args, operations, servers};
 use crate::world::World;
 
 /// Longer than anything here takes; a wait that reaches it has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Fixture {
     pub name: &'static str,

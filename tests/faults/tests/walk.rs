@@ -14,7 +14,7 @@ pub struct Rest {
     pub crashed: bool,
 }
 
-pub fn fault(kind: Kind, step: &str, failure: Failure, times: Option<u32>) -> DriverFault {
+pub fn fault(kind: Kind, step: &str, failure: Failure, times: u32) -> DriverFault {
     DriverFault { operation: Some(kind.name().to_owned()), step: step.to_owned(), failure, times }
 }
 

@@ -36,7 +36,7 @@ impl Default for Settings {
             follow_power: true,
             remove_orphans: false,
             mend_missing: true,
-            sweep: Duration::from_secs(3600),
+            sweep: Duration::from_hours(1),
             keep_operations_days: 30,
             keep_tokens_hours: 24,
         }

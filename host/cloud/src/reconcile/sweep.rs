@@ -11,7 +11,7 @@ use super::Inner;
 /// Rows a transaction: a sweep never holds the database for long.
 const AT_ONCE: u32 = 500;
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 impl Inner {
     /// Gives how many records went. Image files that no image names go too.

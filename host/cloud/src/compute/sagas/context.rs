@@ -24,8 +24,17 @@ pub(super) struct Platform {
     /// None: the server was never placed.
     pub driver: Option<Arc<dyn Driver>>,
     pub server_id: String,
-    /// What the last `inspect` said; outer none: nobody looked.
-    seen: Mutex<Option<Option<Power>>>,
+    seen: Mutex<Seen>,
+}
+
+/// What the last `inspect` of a run said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Seen {
+    /// Nobody looked.
+    #[default]
+    Nothing,
+    /// None: the platform has nothing of the server.
+    Power(Option<Power>),
 }
 
 impl Context {
@@ -37,13 +46,13 @@ impl Context {
 
     /// The platform of the run's server, looked up once a run.
     pub async fn platform(&self, run: &Run, kind: &'static str) -> Result<Arc<Platform>> {
-        run.keep(async {
+        run.keep(Box::pin(async {
             let server_id = run.operation.resource_id.clone();
             let found = servers::get(&mut self.cloud.db().read().await?, &server_id, None).await?;
             let node = found.map(|full| full.server.node).unwrap_or_default();
             let driver = if node.is_empty() { None } else { Some(self.driver(&node, kind)?) };
             Ok(Platform::new(driver, server_id))
-        })
+        }))
         .await
     }
 }
@@ -88,12 +97,11 @@ impl Platform {
             None => None,
         };
         let power = found.as_ref().map(|domain| domain.power);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(power);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::Power(power);
         Ok(found)
     }
 
-    /// Outer none: nobody looked; inner none: the platform has nothing of the server.
-    pub fn seen(&self) -> Option<Option<Power>> {
+    pub fn seen(&self) -> Seen {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -57,7 +57,7 @@ impl Create {
     }
 
     async fn plan(&self, run: &Run) -> Result<Arc<Plan>> {
-        run.keep(async {
+        run.keep(Box::pin(async {
             let id = &run.operation.resource_id;
             let mut conn = self.context.cloud.db().read().await?;
             let volumes = volumes::of_server(&mut conn, id).await?;
@@ -68,7 +68,7 @@ impl Create {
                 None => None,
             };
             Ok(Plan { platform: Platform::new(driver, id.clone()), node, volumes, spec: OnceCell::new() })
-        })
+        }))
         .await
     }
 

@@ -9,7 +9,7 @@ use skyloom_model::{Result, Timestamp};
 use skyloom_runtime::driver::Power;
 use skyloom_store::{Conn, operations_nodes, servers, volumes};
 
-use super::context::{Context, Platform};
+use super::context::{Context, Platform, Seen};
 use super::release::{self, Volumes};
 use super::settle;
 
@@ -56,7 +56,7 @@ impl Delete {
     }
 
     async fn plan(&self, run: &Run) -> Result<Arc<Plan>> {
-        run.keep(async {
+        run.keep(Box::pin(async {
             let id = &run.operation.resource_id;
             let params: Params = run.params()?;
             let mut conn = self.context.cloud.db().read().await?;
@@ -66,7 +66,7 @@ impl Delete {
             let wanted = params.volumes();
             let disks = volumes.iter().filter(|volume| wanted.takes(volume)).map(|volume| volume.id.clone()).collect();
             Ok(Plan { platform: Platform::new(driver, id.clone()), disks })
-        })
+        }))
         .await
     }
 
@@ -83,9 +83,9 @@ impl Delete {
     /// Before the point of no return: the server is what its platform says.
     async fn failed(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
-        let seen = run.kept::<Plan>().and_then(|plan| plan.platform.seen());
+        let seen = run.kept::<Plan>().map(|plan| plan.platform.seen()).unwrap_or_default();
         match (servers::lock(tx, id).await?, seen) {
-            (Some(server), Some(power)) => settle::settle(tx, &server, power, now).await,
+            (Some(server), Seen::Power(power)) => settle::settle(tx, &server, power, now).await,
             _ => settle::task(tx, id, None, now).await,
         }
     }

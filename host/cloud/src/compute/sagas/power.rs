@@ -9,7 +9,7 @@ use skyloom_model::{Error, ErrorCode, Result, TaskState, Timestamp};
 use skyloom_runtime::driver::{Power, Progress, StopMode};
 use skyloom_store::{Conn, servers};
 
-use super::context::{Context, Platform, absent_is_done, key, outcome};
+use super::context::{Context, Platform, Seen, absent_is_done, key, outcome};
 use super::settle;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +106,8 @@ impl PowerSaga {
 
     async fn settle(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
-        let seen = run.kept::<Platform>().and_then(|platform| platform.seen());
-        if let (Some(server), Some(power)) = (servers::lock(tx, id).await?, seen) {
+        let seen = run.kept::<Platform>().map(|platform| platform.seen()).unwrap_or_default();
+        if let (Some(server), Seen::Power(power)) = (servers::lock(tx, id).await?, seen) {
             return settle::settle(tx, &server, power, now).await;
         }
         settle::task(tx, id, None, now).await

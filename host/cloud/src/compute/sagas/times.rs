@@ -35,11 +35,11 @@ pub struct Times {
 impl Default for Times {
     fn default() -> Self {
         Self {
-            soft_stop: Duration::from_secs(60),
-            disks: Duration::from_secs(1800),
-            define: Duration::from_secs(300),
-            power: Duration::from_secs(300),
-            records: Duration::from_secs(60),
+            soft_stop: Duration::from_mins(1),
+            disks: Duration::from_mins(30),
+            define: Duration::from_mins(5),
+            power: Duration::from_mins(5),
+            records: Duration::from_mins(1),
         }
     }
 }
