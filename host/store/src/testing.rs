@@ -1,6 +1,6 @@
 //! Databases for tests: every test of the store and of what stands on it runs on each of them.
 //!
-//! ```ignore
+//! ```text
 //! for database in skyloom_store::testing::databases().await {
 //!     let mut tx = database.db.begin().await.unwrap();
 //!     // ... name `database.name` in the assertions
