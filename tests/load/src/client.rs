@@ -51,10 +51,10 @@ impl Connection {
             if need.is_none() {
                 need = head(&self.buffer)?;
             }
-            if let Some((status, start, length)) = need {
-                if self.buffer.len() >= start + length {
-                    return Ok((status, &self.buffer[start..start + length]));
-                }
+            if let Some((status, start, length)) = need
+                && self.buffer.len() >= start + length
+            {
+                return Ok((status, &self.buffer[start..start + length]));
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::client::{self, Connection};
 
 const LAPTOP: &str = include_str!("../../../examples/deployments/laptop/skyloom.toml");
 const PASSWORD: &str = "load-and-nothing-else";
-const START_DEADLINE: Duration = Duration::from_secs(180);
+const START_DEADLINE: Duration = Duration::from_mins(3);
 
 /// A folder with a configuration, and the server that was last started on it.
 pub struct Deployment {
@@ -84,10 +84,10 @@ impl Deployment {
         let ready = client::request("GET", "/readyz", "", None);
         tokio::time::timeout(START_DEADLINE, async {
             loop {
-                if let Ok(mut connection) = Connection::open(self.operator).await {
-                    if let Ok((200, _)) = connection.send(&ready).await {
-                        return Ok(());
-                    }
+                if let Ok(mut connection) = Connection::open(self.operator).await
+                    && let Ok((200, _)) = connection.send(&ready).await
+                {
+                    return Ok(());
                 }
                 if let Some(status) = self.process.as_mut().and_then(|child| child.try_wait().transpose()) {
                     bail!("the server ended: {}; see {}", status?, self.folder.join("log").display());

@@ -16,7 +16,7 @@ pub struct Server {
 }
 
 /// Compiling all plugins on a busy machine takes some seconds; longer means that it hangs.
-const START_DEADLINE: Duration = Duration::from_secs(120);
+const START_DEADLINE: Duration = Duration::from_mins(2);
 
 impl Server {
     /// Starts a command that prints `listening ADDRESS` on stdout.
