@@ -90,10 +90,9 @@ fn refuse_what_is_missing(server: &Server) -> Result<(), Failure> {
     for volume in server.data_volumes.iter().flatten() {
         check_data_volume(volume)?;
     }
-    if let Some(public) = &server.publicip {
-        if public.eip.as_ref().is_some_and(|eip| eip.bandwidth.sharetype == "WHOLE") {
-            return Err(Failure::unsupported("server.publicip.eip.bandwidth.sharetype (WHOLE)"));
-        }
+    let eip = server.publicip.as_ref().and_then(|public| public.eip.as_ref());
+    if eip.is_some_and(|eip| eip.bandwidth.sharetype == "WHOLE") {
+        return Err(Failure::unsupported("server.publicip.eip.bandwidth.sharetype (WHOLE)"));
     }
     server.scheduler_hints.as_ref().map_or(Ok(()), check_hints)
 }
