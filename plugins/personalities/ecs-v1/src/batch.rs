@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use skyloom_sdk::cloud::compute::{DeleteOptions, PowerChange, ServerFilter};
-use skyloom_sdk::{Cloud, PageRequest, Request, Response};
+use skyloom_sdk::{Cloud, PageRequest, Request, Response, any};
 
 use crate::errors::Failure;
 use crate::{body, job_answer};
@@ -77,43 +77,11 @@ fn existing<C: Cloud>(cloud: &C, servers: &[ServerRef]) -> Result<Vec<String>, F
             ids.push(server.id.clone());
         }
     }
-    let filter = ServerFilter { ids: ids.clone(), ..no_filter() };
+    let filter = ServerFilter { ids: ids.clone(), ..any::servers() };
     let page = cloud.list_servers(&filter, &PageRequest { limit: MOST_SERVERS, marker: None, sort: Vec::new() })?;
     let missing = ids.iter().find(|id| !page.servers.iter().any(|server| server.id == **id));
     match missing {
         Some(id) => Err(Failure::no_server(id)),
         None => Ok(ids),
-    }
-}
-
-fn no_filter() -> ServerFilter {
-    ServerFilter {
-        ids: Vec::new(),
-        name: None,
-        name_is_pattern: false,
-        vm_states: Vec::new(),
-        task_states: Vec::new(),
-        has_task: None,
-        flavor_id: None,
-        image_id: None,
-        zone: None,
-        node: None,
-        key_name: None,
-        user_id: None,
-        reservation_id: None,
-        address: None,
-        address_version: None,
-        hostname: None,
-        locked: None,
-        changed_since: None,
-        changed_before: None,
-        all_projects: false,
-        project_id: None,
-        deleted: false,
-        tags_all: Vec::new(),
-        tags_any: Vec::new(),
-        not_tags_all: Vec::new(),
-        not_tags_any: Vec::new(),
-        metadata: Vec::new(),
     }
 }
