@@ -34,7 +34,7 @@ impl Core for Cloud {
     }
 
     async fn ready(&self) -> Result<()> {
-        self.db().read().await?.one("SELECT 1", &[], |row| row.int(0)).await.map(drop)
+        self.db().read().await?.one("SELECT CAST(1 AS BIGINT)", &[], |row| row.int(0)).await.map(drop)
     }
 }
 
