@@ -46,6 +46,32 @@ async fn the_guest_is_what_the_core_says() {
     checks::remove(&bench, &*driver, &spec).await;
 }
 
+/// Many servers may have one name; each of them gets its own address all the same.
+#[tokio::test]
+async fn servers_of_one_name_have_their_own_addresses() {
+    let bench = bench!("servers_of_one_name_have_their_own_addresses");
+    let driver = bench.load().await;
+    let specs = [bench.spec(), bench.spec()].map(|spec| DomainSpec { hostname: "guest".to_owned(), ..spec });
+    for spec in &specs {
+        checks::make(&bench, &*driver, spec).await;
+    }
+    for spec in &specs {
+        let entries = bench.dhcp_entries(&spec.nics[0].mac);
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        assert!(entries[0].contains(&format!("ip='{}'", spec.nics[0].addresses[0])), "{entries:?}");
+    }
+    // An address that is somebody else's already is refused, and what was begun is taken back.
+    let mut third = bench.spec();
+    third.nics[0].addresses.clone_from(&specs[0].nics[0].addresses);
+    let mut key = checks::key("create-disks");
+    checks::finish(&bench, &*driver, &key, &third.server_id, driver.create_disks(&key, &third).await).await;
+    key.step = "define".to_owned();
+    assert_eq!(driver.define(&key, &third).await.expect_err("taken").code, ErrorCode::DriverFailed);
+    for spec in specs.iter().chain([&third]) {
+        checks::remove(&bench, &*driver, spec).await;
+    }
+}
+
 /// A domain that Skyloom didn't make is nobody's to touch, whatever its UUID.
 #[tokio::test]
 async fn foreign_domains_are_untouchable() {

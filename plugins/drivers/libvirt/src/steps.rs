@@ -13,6 +13,8 @@ use crate::xml::{self, Files, Machine};
 
 /// Token of a soft stop that waits for the guest.
 const SOFT_STOP: &str = "soft-stop";
+/// Token of a start that libvirt has not ended.
+const STARTING: &str = "starting";
 /// Ends the name of the seed's volume; disks end with their id.
 const SEED: &str = "seed";
 
@@ -86,9 +88,16 @@ impl<P: Platform> Libvirt<P> {
         Ok(Progress::Done)
     }
 
+    /// The start of an earlier call whose reply was lost may still be under way; then this one has nothing to do but wait.
     pub fn start(&self, server_id: &str) -> Result<Progress, Error> {
         self.platform.start(server_id)?;
-        Ok(Progress::Done)
+        self.started(server_id)
+    }
+
+    /// Done means that libvirt has ended it, well or not: a guest that switched itself off at once must not be started again.
+    fn started(&self, server_id: &str) -> Result<Progress, Error> {
+        let info = self.platform.inspect(server_id)?.ok_or_else(|| no_domain(server_id))?;
+        Ok(if power(&info) == Power::Unknown { Progress::Pending(STARTING.to_owned()) } else { Progress::Done })
     }
 
     pub fn stop(&self, server_id: &str, mode: StopMode) -> Result<Progress, Error> {
@@ -103,10 +112,11 @@ impl<P: Platform> Libvirt<P> {
 
     /// A guest that boots misses the button, so each poll presses it again.
     pub fn poll(&self, server_id: &str, token: &str) -> Result<Progress, Error> {
-        if token == SOFT_STOP {
-            return self.ask_to_stop(server_id);
+        match token {
+            SOFT_STOP => self.ask_to_stop(server_id),
+            STARTING => self.started(server_id),
+            _ => Err(failure(ErrorCode::Invalid, &format!("token {token:?} is not ours"))),
         }
-        Err(failure(ErrorCode::Invalid, &format!("token {token:?} is not ours")))
     }
 
     fn ask_to_stop(&self, server_id: &str) -> Result<Progress, Error> {

@@ -173,17 +173,30 @@ fn own_metadata(domain: &Domain) -> std::result::Result<Option<String>, Failure>
 
 fn describe(domain: &Domain) -> std::result::Result<Option<DomainInfo>, Failure> {
     let Some(metadata) = own_metadata(domain)? else { return Ok(None) };
-    let state = match domain.get_state() {
-        Ok((state, _)) => state,
+    let (state, reason) = match domain.get_state() {
+        Ok(found) => found,
         Err(error) if error.code() == ErrorNumber::NoDomain => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     Ok(Some(DomainInfo {
         name: domain.get_name()?,
         uuid: domain.get_uuid_string()?,
-        state: translate_state(state),
+        state: if is_starting(state, reason, domain.is_active()?) {
+            DomainState::Other
+        } else {
+            translate_state(state)
+        },
         metadata,
     }))
+}
+
+/// libvirt lists a domain as active before QEMU runs, and lets QEMU wait until everything is ready.
+fn is_starting(state: sys::virDomainState, reason: i32, active: bool) -> bool {
+    match state {
+        sys::VIR_DOMAIN_SHUTOFF => active,
+        sys::VIR_DOMAIN_PAUSED => reason as sys::virDomainPausedReason == sys::VIR_DOMAIN_PAUSED_STARTING_UP,
+        _ => false,
+    }
 }
 
 fn translate_state(state: sys::virDomainState) -> DomainState {
@@ -202,4 +215,19 @@ fn translate_state(state: sys::virDomainState) -> DomainState {
 
 fn not_ours() -> Failure {
     Failure::Ours(Error::new(ErrorCode::Forbidden, "A domain of this UUID exists that Skyloom did not make."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_that_starts_is_neither_off_nor_paused() {
+        assert!(is_starting(sys::VIR_DOMAIN_SHUTOFF, 0, true));
+        assert!(!is_starting(sys::VIR_DOMAIN_SHUTOFF, 1, false));
+        assert!(is_starting(sys::VIR_DOMAIN_PAUSED, 11, true));
+        // Somebody paused it.
+        assert!(!is_starting(sys::VIR_DOMAIN_PAUSED, 1, true));
+        assert!(!is_starting(sys::VIR_DOMAIN_RUNNING, 11, true));
+    }
 }

@@ -3,6 +3,7 @@
 
 mod connection;
 mod domains;
+mod making;
 mod networks;
 mod storage;
 mod xml;

@@ -1,6 +1,6 @@
 //! DHCP host entries: libvirt hands the guest the address that the core chose.
 
-use skyloom_model::{Error, Result};
+use skyloom_model::{Error, ErrorCode, Result};
 use virt::error::ErrorNumber;
 use virt::network::Network;
 use virt::sys;
@@ -10,50 +10,77 @@ use super::{Libvirt, xml};
 
 impl Libvirt {
     pub async fn add_dhcp_host(&self, network: &str, mac: &str, address: &str, hostname: &str) -> Result<()> {
-        let entry = entry(mac, address, Some(hostname))?;
-        self.update(network, sys::VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, entry, |error| {
-            // libvirt says so of an entry that is there already, in whichever words of its version.
-            error.code() == ErrorNumber::OperationInvalid && error.message().contains("existing")
+        let (named, nameless) = (entry(mac, address, Some(hostname))?, entry(mac, address, None)?);
+        let (mac, address) = (mac.to_owned(), address.to_owned());
+        self.with_network(network, move |network| {
+            let network = network.map_err(Failure::Libvirt)?;
+            let add = |entry: &str| update(&network, sys::VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, entry);
+            match add(&named) {
+                Err(error) if is_taken(&error) => {}
+                other => return Ok(other?),
+            }
+            if xml::holds_host(&network.get_xml_desc(0)?, &mac, &address)? {
+                return Ok(());
+            }
+            // Names needn't be unique, libvirt's entries must: then this guest gets its address without a name.
+            match add(&nameless) {
+                Err(error) if is_taken(&error) => Err(Failure::Ours(
+                    Error::new(ErrorCode::DriverFailed, "The server's address is taken on the platform's network.")
+                        .with_internal(format!("libvirt: {}", error.message())),
+                )),
+                other => Ok(other?),
+            }
         })
         .await
     }
 
     pub async fn remove_dhcp_host(&self, network: &str, mac: &str, address: &str) -> Result<()> {
         let entry = entry(mac, address, None)?;
-        self.update(network, sys::VIR_NETWORK_UPDATE_COMMAND_DELETE, entry, |error| {
-            error.code() == ErrorNumber::NoNetwork
-                || (error.code() == ErrorNumber::OperationInvalid && error.message().contains("locate a matching"))
+        self.with_network(network, move |network| {
+            let network = match network {
+                Err(error) if error.code() == ErrorNumber::NoNetwork => return Ok(()),
+                other => other.map_err(Failure::Libvirt)?,
+            };
+            match update(&network, sys::VIR_NETWORK_UPDATE_COMMAND_DELETE, &entry) {
+                Err(error) if is_absent(&error) => Ok(()),
+                other => Ok(other?),
+            }
         })
         .await
     }
 
-    async fn update(
+    async fn with_network(
         &self,
         network: &str,
-        command: sys::virNetworkUpdateCommand,
-        entry: String,
-        is_done_already: fn(&virt::error::Error) -> bool,
+        work: impl FnOnce(std::result::Result<Network, virt::error::Error>) -> std::result::Result<(), Failure>
+        + Send
+        + 'static,
     ) -> Result<()> {
         self.permit_network(network)?;
         let name = network.to_owned();
-        self.connections
-            .run(move |connection| {
-                let network = match Network::lookup_by_name(connection, &name) {
-                    Ok(network) => network,
-                    Err(error) if is_done_already(&error) => return Ok(()),
-                    Err(error) => return Err(Failure::Libvirt(error)),
-                };
-                let mut flags = sys::VIR_NETWORK_UPDATE_AFFECT_CONFIG;
-                if network.is_active()? {
-                    flags |= sys::VIR_NETWORK_UPDATE_AFFECT_LIVE;
-                }
-                match network.update(command, sys::VIR_NETWORK_SECTION_IP_DHCP_HOST, -1, &entry, flags) {
-                    Err(error) if !is_done_already(&error) => Err(error.into()),
-                    _ => Ok(()),
-                }
-            })
-            .await
+        self.connections.run(move |connection| work(Network::lookup_by_name(connection, &name))).await
     }
+}
+
+fn update(
+    network: &Network,
+    command: sys::virNetworkUpdateCommand,
+    entry: &str,
+) -> std::result::Result<(), virt::error::Error> {
+    let mut flags = sys::VIR_NETWORK_UPDATE_AFFECT_CONFIG;
+    if network.is_active()? {
+        flags |= sys::VIR_NETWORK_UPDATE_AFFECT_LIVE;
+    }
+    network.update(command, sys::VIR_NETWORK_SECTION_IP_DHCP_HOST, -1, entry, flags).map(drop)
+}
+
+/// libvirt says so, in whichever words of its version, where an entry has the MAC, the address or the name already.
+fn is_taken(error: &virt::error::Error) -> bool {
+    error.code() == ErrorNumber::OperationInvalid && error.message().contains("existing")
+}
+
+fn is_absent(error: &virt::error::Error) -> bool {
+    error.code() == ErrorNumber::OperationInvalid && error.message().contains("locate a matching")
 }
 
 fn entry(mac: &str, address: &str, hostname: Option<&str>) -> Result<String> {

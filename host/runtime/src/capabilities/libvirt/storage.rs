@@ -5,10 +5,11 @@ use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use skyloom_model::{Error, ErrorCode, Result};
 use tokio::process::Command;
+
+use super::making::{Making, broken, open};
 
 /// `qemu-img` on a large image over slow storage; longer means that it hangs.
 const IMAGE_TOOL_DEADLINE: Duration = Duration::from_mins(2);
@@ -18,6 +19,8 @@ const SEED_BYTES: usize = 512 * 1024;
 
 #[derive(Debug)]
 pub struct Storage {
+    /// What is being made.
+    making: Making,
     disks: Dir,
     consoles: Dir,
     disks_path: PathBuf,
@@ -28,15 +31,11 @@ pub struct Storage {
 impl Storage {
     pub fn new(folder: &Path, blobs_path: PathBuf) -> Result<Self> {
         let absolute = std::path::absolute(folder).map_err(|error| broken(&error))?;
-        let open = |name: &str| -> Result<(Dir, PathBuf)> {
-            let path = absolute.join(name);
-            std::fs::create_dir_all(&path).map_err(|error| broken(&error))?;
-            Ok((Dir::open_ambient_dir(&path, ambient_authority()).map_err(|error| broken(&error))?, path))
-        };
-        let (disks, disks_path) = open("disks")?;
-        let (consoles, consoles_path) = open("consoles")?;
+        let (disks, disks_path) = open(&absolute.join("disks"))?;
+        let (consoles, consoles_path) = open(&absolute.join("consoles"))?;
+        let making = Making::new(&absolute.join("making"))?;
         let blobs_path = std::path::absolute(blobs_path).map_err(|error| broken(&error))?;
-        Ok(Self { disks, consoles, disks_path, consoles_path, blobs_path })
+        Ok(Self { making, disks, consoles, disks_path, consoles_path, blobs_path })
     }
 
     /// The path behind a kind and a name, for QEMU.
@@ -50,7 +49,7 @@ impl Storage {
         }
     }
 
-    /// A qcow2 overlay over a blob, or an empty disk. It is made under another name and renamed when it is whole.
+    /// A qcow2 overlay over a blob, or an empty disk. It is made elsewhere and moved here when it is whole.
     pub async fn create_volume(
         &self,
         name: &str,
@@ -62,8 +61,7 @@ impl Storage {
         if self.disks.exists(name) {
             return Ok(());
         }
-        let part = format!("{name}.part");
-        let path = self.disks_path.join(&part);
+        let path = self.making.path.join(name);
         let size = u64::from(size_gib) * GIB;
         if let Some(blob) = blob {
             let backing = self.resolve("blob", blob)?;
@@ -78,12 +76,16 @@ impl Storage {
         } else {
             run_image_tool(&["create", "-q", "-f", "qcow2"], &[path.as_path()], Some(size)).await?;
         }
-        self.disks.rename(&part, &self.disks, name).map_err(|error| broken(&error))
+        self.made(name)
+    }
+
+    fn made(&self, name: &str) -> Result<()> {
+        self.making.folder.rename(name, &self.disks, name).map_err(|error| broken(&error))
     }
 
     pub fn delete_volume(&self, name: &str) -> Result<()> {
         check_name(name)?;
-        remove(&self.disks, &format!("{name}.part"))?;
+        remove(&self.making.folder, name)?;
         remove(&self.disks, name)
     }
 
@@ -92,12 +94,7 @@ impl Storage {
         let mut names = Vec::new();
         for entry in self.disks.entries().map_err(|error| broken(&error))? {
             let name = entry.map_err(|error| broken(&error))?.file_name();
-            let Some(name) = name.to_str() else { continue };
-            // What a dead process left half made counts: it must be deleted too.
-            let name = name.strip_suffix(".part").unwrap_or(name);
-            if name.starts_with(prefix) && !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
-            }
+            names.extend(name.to_str().filter(|name| name.starts_with(prefix)).map(ToOwned::to_owned));
         }
         names.sort_unstable();
         Ok(names)
@@ -106,9 +103,8 @@ impl Storage {
     pub fn create_seed(&self, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
         check_name(name)?;
         let bytes = seed_image(files).map_err(|error| broken(&error))?;
-        let part = format!("{name}.part");
-        self.disks.write(&part, bytes).map_err(|error| broken(&error))?;
-        self.disks.rename(&part, &self.disks, name).map_err(|error| broken(&error))
+        self.making.folder.write(name, bytes).map_err(|error| broken(&error))?;
+        self.made(name)
     }
 
     /// An empty log, so that it is there and ours before QEMU writes to it.
@@ -214,10 +210,6 @@ fn seed_image(files: &[(String, Vec<u8>)]) -> std::io::Result<Vec<u8>> {
     Ok(image.into_inner())
 }
 
-fn broken(error: &std::io::Error) -> Error {
-    Error::unavailable(format!("storage of the libvirt capability: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,15 +246,6 @@ mod tests {
         assert_eq!(storage.list_volumes("s.").unwrap(), ["s.seed"]);
         storage.delete_volume("s.seed").unwrap();
         storage.delete_volume("s.seed").unwrap();
-        assert!(storage.list_volumes("s.").unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_half_made_volume_is_listed_and_deleted() {
-        let (folder, storage) = storage();
-        std::fs::write(folder.path().join("disks/s.disk.part"), b"half").unwrap();
-        assert_eq!(storage.list_volumes("s.").unwrap(), ["s.disk"]);
-        storage.delete_volume("s.disk").unwrap();
         assert!(storage.list_volumes("s.").unwrap().is_empty());
     }
 

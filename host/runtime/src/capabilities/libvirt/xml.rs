@@ -235,6 +235,27 @@ pub fn text_of(element: &str) -> Result<String> {
         .map_err(Error::internal)
 }
 
+/// Whether a network's XML gives this card this address. An entry of an IPv6 address has no MAC.
+pub fn holds_host(network: &str, mac: &str, address: &str) -> Result<bool> {
+    let mut reader = Reader::from_str(network);
+    loop {
+        match reader.read_event().map_err(Error::internal)? {
+            Event::Eof => return Ok(false),
+            Event::Start(host) | Event::Empty(host) if host.name().as_ref() == b"host" => {
+                let value = |name: &str| -> Result<Option<String>> {
+                    let found = host.try_get_attribute(name).map_err(Error::internal)?;
+                    found.map(|found| Ok(found.unescape_value().map_err(Error::internal)?.into_owned())).transpose()
+                };
+                let same_card = value("mac")?.is_none_or(|found| found.eq_ignore_ascii_case(mac));
+                if same_card && value("ip")?.as_deref() == Some(address) {
+                    return Ok(true);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// For attribute values and texts that we write.
 pub fn escape(text: &str) -> String {
     quick_xml::escape::escape(text).into_owned()
@@ -319,6 +340,18 @@ mod tests {
         );
         assert!(run(&domain("", "").replace("6f1c9d3e-0000-4000-8000-000000000001", "x")).is_err());
         assert!(run("<domain type='qemu'>").is_err());
+    }
+
+    #[test]
+    fn a_host_entry_is_found_by_card_and_address() {
+        let network = "<network><ip family='ipv4'><dhcp><range start='10.0.0.2' end='10.0.0.9'/>\
+                       <host mac='52:54:00:00:00:0A' name='a' ip='10.0.0.3'/></dhcp></ip>\
+                       <ip family='ipv6'><dhcp><host name='b' ip='fd00::3'/></dhcp></ip></network>";
+        assert!(holds_host(network, "52:54:00:00:00:0a", "10.0.0.3").unwrap());
+        assert!(holds_host(network, "52:54:00:00:00:0b", "fd00::3").unwrap());
+        assert!(!holds_host(network, "52:54:00:00:00:0a", "10.0.0.4").unwrap());
+        assert!(!holds_host(network, "52:54:00:00:00:0b", "10.0.0.3").unwrap());
+        assert!(!holds_host("<network/>", "52:54:00:00:00:0b", "10.0.0.3").unwrap());
     }
 
     #[test]

@@ -13,6 +13,8 @@ struct Fake {
     volumes: RefCell<BTreeMap<String, Option<String>>>,
     leases: RefCell<Vec<(String, String, String)>>,
     fail_at: RefCell<Option<&'static str>>,
+    /// A start takes its time.
+    slow: bool,
 }
 
 impl Fake {
@@ -59,7 +61,7 @@ impl Platform for &Fake {
 
     fn start(&self, uuid: &str) -> Result<(), Error> {
         self.pass("start")?;
-        self.set_state(uuid, DomainState::Running);
+        self.set_state(uuid, if self.slow { DomainState::Other } else { DomainState::Running });
         Ok(())
     }
 
@@ -261,6 +263,21 @@ fn a_soft_stop_waits_for_the_guest_and_a_hard_one_does_not() {
     assert!(matches!(driver.poll(ID, &token).unwrap(), Progress::Pending(_)));
     assert!(matches!(driver.stop(ID, StopMode::Hard).unwrap(), Progress::Done));
     assert!(matches!(driver.poll(ID, &token).unwrap(), Progress::Done));
+}
+
+#[test]
+fn a_start_is_done_when_libvirt_has_ended_it() {
+    for end in [DomainState::Running, DomainState::ShutOff] {
+        let fake = Fake { slow: true, ..Fake::default() };
+        make(&fake).unwrap();
+        let driver = Libvirt::new(&fake).unwrap();
+        let Progress::Pending(token) = driver.start(ID).unwrap() else { panic!("it is under way") };
+        assert!(matches!(driver.poll(ID, &token).unwrap(), Progress::Pending(_)));
+        fake.set_state(ID, end);
+        // A poll starts nothing: it finds what the start came to.
+        assert!(matches!(driver.poll(ID, &token).unwrap(), Progress::Done));
+        assert!(matches!(driver.poll(ID, &token).unwrap(), Progress::Done));
+    }
 }
 
 #[test]
