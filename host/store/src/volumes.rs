@@ -1,5 +1,7 @@
 //! Volumes. A server's system disk is one from its first day.
 
+use std::collections::HashSet;
+
 use skyloom_model::{Result, Timestamp};
 
 use crate::args;
@@ -159,6 +161,20 @@ pub async fn detach(tx: &mut Conn, id: &str, now: Timestamp) -> Result<u64> {
 /// Gives false when it wasn't there.
 pub async fn remove(tx: &mut Conn, id: &str) -> Result<bool> {
     Ok(tx.execute("DELETE FROM volumes WHERE id = $1", args![id]).await? == 1)
+}
+
+/// Those of the ids that are volumes, of any project. Asked for in pieces, so that the list may be long.
+pub async fn known(conn: &mut Conn, ids: &[String]) -> Result<HashSet<String>> {
+    const AT_ONCE: usize = 200;
+    let mut found = HashSet::new();
+    for piece in ids.chunks(AT_ONCE) {
+        let list = crate::dialect::placeholders(1, piece.len());
+        let values: Vec<crate::Value<'_>> = piece.iter().map(crate::Value::from).collect();
+        found.extend(
+            conn.all(format!("SELECT id FROM volumes WHERE id IN ({list})"), &values, |row| row.text(0)).await?,
+        );
+    }
+    Ok(found)
 }
 
 /// Whether a disk stands on the image.

@@ -1,6 +1,7 @@
 //! Servers and what they are made of: flavors, key pairs, volumes, zones, quotas; and the operations on them.
 
 mod api;
+mod attach;
 mod common;
 mod console;
 mod create;
@@ -31,6 +32,7 @@ use std::sync::RwLock;
 use skyloom_model::Result;
 use skyloom_store::Conn;
 
+pub use attach::AttachTimes;
 pub use nodes::{Node, NodeSettings};
 pub use settings::{Seed, SeedFlavor, Settings};
 

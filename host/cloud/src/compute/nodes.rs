@@ -1,4 +1,4 @@
-//! Compute nodes: each a driver with its settings. The wiring attaches them at start.
+//! Compute nodes: each a driver with its settings.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -41,6 +41,8 @@ fn yes() -> bool {
 pub struct Node {
     pub settings: Arc<NodeSettings>,
     pub driver: Arc<dyn Driver>,
+    /// Whether the platform has told its capacity. Until then the node takes no new servers from this process.
+    pub answered: bool,
 }
 
 impl Node {
@@ -52,41 +54,6 @@ impl Node {
 }
 
 impl Cloud {
-    /// Puts a node to use, or gives one that is in use another driver or other settings. Asks the platform for its
-    /// capacity; a platform that doesn't answer makes the node one without room until it is attached again.
-    pub async fn attach_node(&self, settings: NodeSettings, driver: Arc<dyn Driver>) -> Result<()> {
-        let capacity = driver.capacity().await.inspect_err(|error| {
-            tracing::warn!(
-                node = settings.name,
-                error = error.for_log(),
-                "the node's platform doesn't tell its capacity"
-            );
-        });
-        let known = capacity.is_ok();
-        let (vcpus, memory_mib, disk_gib, hypervisor, version) = match capacity {
-            Ok(it) => (it.vcpus, it.memory_mib, it.disk_gib, it.hypervisor, it.hypervisor_version),
-            Err(_) => (0, 0, 0, String::new(), 0),
-        };
-        let row = store::Node {
-            name: settings.name.clone(),
-            zone: settings.zone.clone(),
-            driver: settings.driver.clone(),
-            hypervisor,
-            hypervisor_version: clamp(version),
-            vcpus: clamp(u64::from(settings.vcpus.unwrap_or(vcpus))),
-            memory_mib: clamp(settings.memory_mib.unwrap_or(memory_mib)),
-            disk_gib: clamp(settings.disk_gib.unwrap_or(disk_gib)),
-            enabled: settings.enabled && known,
-            updated_at: Timestamp::now(),
-        };
-        let mut tx = self.db().begin().await?;
-        store::put(&mut tx, &row).await?;
-        tx.commit().await?;
-        let node = Node { settings: Arc::new(settings), driver };
-        self.nodes_mut(|nodes| nodes.insert(row.name.clone(), node));
-        Ok(())
-    }
-
     /// To be called once all nodes of the deployment are attached: those that it no longer names take no new servers.
     pub async fn retire_other_nodes(&self) -> Result<u64> {
         let names: Vec<String> = self.attached_nodes().iter().map(|node| node.settings.name.clone()).collect();
@@ -113,11 +80,7 @@ impl Cloud {
         all
     }
 
-    fn nodes_mut<T>(&self, change: impl FnOnce(&mut std::collections::HashMap<String, Node>) -> T) -> T {
+    pub(super) fn nodes_mut<T>(&self, change: impl FnOnce(&mut std::collections::HashMap<String, Node>) -> T) -> T {
         change(&mut self.inner.compute.nodes.write().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-fn clamp(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -28,6 +28,8 @@ pub struct Settings {
     pub keep_deleted_days: u32,
     /// Deadlines of the steps of server operations.
     pub times: super::sagas::Times,
+    /// How platforms are asked for what they have.
+    pub attach: super::AttachTimes,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             vcpus_per_core: 16,
             keep_deleted_days: 30,
             times: super::sagas::Times::default(),
+            attach: super::AttachTimes::default(),
         }
     }
 }

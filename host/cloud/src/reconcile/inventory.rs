@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use skyloom_model::{Result, Timestamp, VmState};
 use skyloom_runtime::driver::{Domain, Power, Progress, StepKey};
 use skyloom_store::operations_nodes::{self as store, OnNode};
-use skyloom_store::servers;
+use skyloom_store::{servers, volumes};
 
 use super::{Inner, add};
 use crate::compute::Node;
@@ -91,10 +91,13 @@ impl Inner {
         let name = &node.settings.name;
         let mut conn = self.cloud.db().read().await?;
         let mut met = HashSet::new();
+        let disks: Vec<String> = domains.iter().flat_map(|domain| domain.disks.iter().cloned()).collect();
+        let kept = volumes::known(&mut conn, &disks).await?;
         for domain in &domains {
             let known = store::server_now(&mut conn, &domain.server_id).await?;
             let here = store::place_of(&mut conn, &domain.server_id).await?.as_deref() == Some(name);
-            if store::is_held(&mut conn, &domain.server_id).await? || (known.is_some() && here) {
+            let held = store::is_held(&mut conn, &domain.server_id).await?;
+            if held || (known.is_some() && here) || only_kept(domain, &kept) {
                 continue;
             }
             met.insert(format!("{name}/{}", domain.server_id));
@@ -118,18 +121,25 @@ impl Inner {
             let remove = self.settings.remove_orphans && before.contains(&suspect);
             tracing::warn!(node = name, server = domain.server_id, removed = remove, "a domain that no record knows");
             if remove {
-                remove_orphan(node, &domain).await?;
+                remove_orphan(node, &domain, &kept).await?;
             }
         }
         Ok(())
     }
 }
 
-/// A pending removal is asked for again at the next look: the calls may be repeated.
-async fn remove_orphan(node: &Node, domain: &Domain) -> Result<()> {
+/// Whether all that is there are disks of volumes that outlived their server.
+fn only_kept(domain: &Domain, kept: &HashSet<String>) -> bool {
+    let defined = !domain.operation.is_empty() || domain.power != Power::Stopped;
+    !defined && !domain.disks.is_empty() && domain.disks.iter().all(|disk| kept.contains(disk))
+}
+
+/// A pending removal is asked for again at the next look: the calls may be repeated. Disks of volumes stay.
+async fn remove_orphan(node: &Node, domain: &Domain, kept: &HashSet<String>) -> Result<()> {
     let key = |step: &str| StepKey { operation: format!("reconcile-{}", domain.server_id), step: step.to_owned() };
     if matches!(node.driver.undefine(&key("undefine"), &domain.server_id).await?, Progress::Done) {
-        node.driver.delete_disks(&key("delete-disks"), &domain.server_id, &domain.disks).await?;
+        let disks: Vec<String> = domain.disks.iter().filter(|disk| !kept.contains(*disk)).cloned().collect();
+        node.driver.delete_disks(&key("delete-disks"), &domain.server_id, &disks).await?;
     }
     Ok(())
 }

@@ -95,13 +95,14 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     cloud.sweep_images(!db.is_postgres()).await?;
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());
-    let mut background = vec![reconciler.start(), cloud.start_retention()];
+    let mut background = vec![reconciler.start(), cloud.start_retention(), cloud.start_attaching()];
     if let Some(tariff) = &deployment.tariff {
         cloud.set_tariff(plugins.tariff(&tariff.plugin)?);
         background.push(cloud.start_rating());
     }
     let metrics = Arc::new(Metrics::default());
     metrics.add(Arc::new(sources::PluginSource(plugins.all())));
+    metrics.add(Arc::new(sources::NodesSource(cloud.clone())));
     metrics.add(Arc::new(sources::JobsSource { engine: engine.clone(), reconciler }));
     let shared = Shared::new(Arc::new(cloud.clone()), deployment.limits.clone(), metrics);
     let places = mounts::places(deployment, &bound, &plugins)?;

@@ -1,6 +1,7 @@
 //! What the plugins and the workers count, for `/metrics`.
 
 use async_trait::async_trait;
+use skyloom_cloud::Cloud;
 use skyloom_cloud::reconcile::Reconciler;
 use skyloom_gateway::{Sample, SampleKind, Source};
 use skyloom_jobs::Engine;
@@ -40,6 +41,25 @@ impl Source for PluginSource {
             }
         }
         samples
+    }
+}
+
+/// Which platforms have answered since the start: an alarm's business, because the process is ready without them.
+pub struct NodesSource(pub Cloud);
+
+#[async_trait]
+impl Source for NodesSource {
+    async fn samples(&self) -> Vec<Sample> {
+        let nodes = self.0.attached_nodes().into_iter();
+        nodes
+            .map(|node| Sample {
+                name: "node_attached".to_owned(),
+                help: "1: the compute node's platform has answered; 0: it takes no new servers",
+                kind: SampleKind::Gauge,
+                labels: vec![("node", node.settings.name.clone())],
+                value: f64::from(u8::from(node.answered)),
+            })
+            .collect()
     }
 }
 

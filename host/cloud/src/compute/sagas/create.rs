@@ -87,7 +87,8 @@ impl Create {
         let params: Params = run.params()?;
         let cloud = &self.context.cloud;
         let ratio = cloud.inner.compute.settings.vcpus_per_core;
-        let node = place::place(tx, id, params.node.as_deref(), ratio, |name| cloud.node(name).is_ok()).await?;
+        let usable = |name: &str| cloud.node(name).is_ok_and(|node| node.answered);
+        let node = place::place(tx, id, params.node.as_deref(), ratio, usable).await?;
         let task = Some(Some(TaskState::BlockDeviceMapping));
         let change = Change { node: Some(&node), task_state: task, ..Change::default() };
         servers::change(tx, id, &change, now).await?;

@@ -5,7 +5,7 @@ use skyloom_store::Conn;
 use skyloom_store::operations_nodes::{self as store, Amount, Candidate};
 
 /// Reserves a place for the server and gives the node's name; a server that has one keeps it. `no-capacity` when no node of
-/// its zone fits. `wanted`: only this node. `usable`: whether this process can reach the node.
+/// its zone fits. `wanted`: only this node. `usable`: whether this process has reached the node's platform.
 pub(super) async fn place(
     tx: &mut Conn,
     server_id: &str,
@@ -17,10 +17,18 @@ pub(super) async fn place(
         return Ok(node);
     }
     let (zone, need) = store::need(tx, server_id).await?.ok_or_else(|| Error::not_found("server", server_id))?;
-    let mut candidates: Vec<(Amount, Candidate)> = store::candidates(tx, &zone)
+    let reached: Vec<Candidate> = store::candidates(tx, &zone)
         .await?
         .into_iter()
         .filter(|candidate| wanted.is_none_or(|name| candidate.name == name) && usable(&candidate.name))
+        .collect();
+    let message = if reached.is_empty() {
+        "No compute node is available for the server at the moment."
+    } else {
+        "No compute node has room for the server."
+    };
+    let mut candidates: Vec<(Amount, Candidate)> = reached
+        .into_iter()
         .map(|candidate| (limit(&candidate, vcpus_per_core), candidate))
         .filter(|(limit, candidate)| fits(candidate.used, need, *limit))
         .collect();
@@ -31,7 +39,7 @@ pub(super) async fn place(
             return Ok(candidate.name);
         }
     }
-    Err(Error::new(ErrorCode::NoCapacity, "No compute node has room for the server.")
+    Err(Error::new(ErrorCode::NoCapacity, message)
         .with_resource("server", server_id)
         .with_internal(format!("need {need:?} in zone {zone}, wanted node {wanted:?}")))
 }
