@@ -306,7 +306,7 @@ async fn claim(shared: &Shared, sagas: &Sagas, limit: u32) -> Result<Vec<(Arc<Ru
 }
 
 fn crash(shared: &Shared, claimed: &[(Arc<Run>, Arc<dyn Saga>)], moment: Moment) -> bool {
-    claimed.iter().any(|(run, _)| shared.faults.crash(&run.operation.kind, 0, moment))
+    claimed.iter().any(|(run, _)| shared.faults.crash(&run.operation.kind, &run.operation.id, moment))
 }
 
 async fn stick_unknown(tx: &mut skyloom_store::Conn, operation: &Operation, now: Timestamp) -> Result<()> {

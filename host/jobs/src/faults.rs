@@ -1,7 +1,9 @@
 //! Points at which an operation may be made to fail, for tests: always compiled in, armed by the deployment's table `[faults]`,
 //! which only a deployment that listens on loopback addresses may have.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 use skyloom_model::{Error, Result};
@@ -62,7 +64,7 @@ pub enum Moment {
 pub struct Crash {
     /// Kind of the operation whose write it is.
     pub operation: String,
-    /// Number of the write: 0 is the lease, 1 the first step's end.
+    /// Number of the operation's write in this process: 0 is the lease, 1 the first step's end. A lease after a pause counts too.
     pub write: u32,
     pub moment: Moment,
 }
@@ -73,6 +75,8 @@ pub struct Faults {
     /// Calls left, by fault.
     left: Vec<AtomicU32>,
     crashed: Vec<AtomicBool>,
+    /// Writes so far, by operation; kept only where a crash is armed.
+    writes: Mutex<HashMap<String, u32>>,
     in_process: bool,
     dead: AtomicBool,
     died: Notify,
@@ -97,6 +101,7 @@ impl Faults {
         Self {
             left: settings.driver.iter().map(|fault| AtomicU32::new(fault.times)).collect(),
             crashed: settings.crash.iter().map(|_| AtomicBool::new(false)).collect(),
+            writes: Mutex::default(),
             settings,
             in_process: false,
             dead: AtomicBool::new(false),
@@ -139,7 +144,11 @@ impl Faults {
     }
 
     /// Dies here if that is armed. True: the engine is dead (in-process only, else this doesn't return).
-    pub(crate) fn crash(&self, operation_kind: &str, write: u32, moment: Moment) -> bool {
+    pub(crate) fn crash(&self, operation_kind: &str, operation: &str, moment: Moment) -> bool {
+        if self.settings.crash.is_empty() {
+            return false;
+        }
+        let write = self.number(operation, moment);
         for (crash, done) in self.settings.crash.iter().zip(&self.crashed) {
             let here = crash.operation == operation_kind && crash.write == write && crash.moment == moment;
             if here && !done.swap(true, Ordering::SeqCst) {
@@ -148,6 +157,17 @@ impl Faults {
             }
         }
         self.is_dead()
+    }
+
+    /// The number of the write that is about to be made, or was just made.
+    fn number(&self, operation: &str, moment: Moment) -> u32 {
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = writes.entry(operation.to_owned()).or_default();
+        let number = *next;
+        if moment == Moment::After {
+            *next += 1;
+        }
+        number
     }
 
     fn kill(&self) {
@@ -212,9 +232,13 @@ mod tests {
     #[test]
     fn a_crash_strikes_once_and_at_its_point_only() {
         let faults = Faults::in_process(settings());
-        assert!(!faults.crash("server.stop", 1, Moment::Before));
-        assert!(!faults.crash("server.stop", 2, Moment::After));
-        assert!(faults.crash("server.stop", 1, Moment::After));
+        let write =
+            |kind, operation| [Moment::Before, Moment::After].map(|moment| faults.crash(kind, operation, moment));
+        assert_eq!(write("server.stop", "one"), [false, false], "the lease");
+        assert_eq!(write("server.start", "two"), [false, false]);
+        assert_eq!(write("server.start", "two"), [false, false], "another kind");
+        assert_eq!(write("server.stop", "three"), [false, false], "another operation has its own numbers");
+        assert_eq!(write("server.stop", "one"), [false, true]);
         assert!(faults.is_dead());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use skyloom_model::{Error, ErrorClass, Result, Timestamp};
 use skyloom_store::operations::{self as store, Phase, State, StepState};
@@ -91,7 +91,6 @@ impl Writer {
             return;
         }
         for (write, answer) in batch.into_iter().zip(answers) {
-            write.run.writes.fetch_add(1, Ordering::SeqCst);
             // Nobody listens when the worker was stopped: what is stored stays true.
             let _ = write.answer.send(answer);
         }
@@ -105,9 +104,7 @@ impl Writer {
     }
 
     fn crash_at(&self, batch: &[Write], moment: Moment) -> bool {
-        batch
-            .iter()
-            .any(|write| self.faults.crash(&write.run.operation.kind, write.run.writes.load(Ordering::SeqCst), moment))
+        batch.iter().any(|write| self.faults.crash(&write.run.operation.kind, &write.run.operation.id, moment))
     }
 
     async fn commit(&self, batch: &[Write]) -> Result<Vec<Answer>> {

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -99,7 +99,6 @@ pub struct Run {
     pub(crate) changed: Notify,
     /// When the present step began, in microseconds.
     step_began: AtomicI64,
-    pub(crate) writes: AtomicU32,
     data: OnceCell<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -110,7 +109,6 @@ impl Run {
             operation,
             changed: Notify::new(),
             step_began: AtomicI64::new(step_began.0),
-            writes: AtomicU32::new(1),
             data: OnceCell::new(),
         }
     }

@@ -29,25 +29,32 @@ fn support(script: &str, arguments: &[&str]) -> Result<String, String> {
     }
 }
 
-/// One daemon, shared by the tests that run at the time; the last one ends it.
-struct Daemon {
+/// A daemon of the tests' own; dropped, it ends with all its guests.
+pub struct Daemon {
     folder: tempfile::TempDir,
     uri: String,
 }
 
 impl Daemon {
-    fn start() -> Result<Self, String> {
-        let guest = std::env::var_os("SKYLOOM_GUEST").map_or_else(|| root().join("target/guest"), PathBuf::from);
-        support("guest/build-guest", &[guest.to_str().expect("UTF-8")])?;
+    /// With the libvirt network [`NETWORK`] of this subnet. Err: why it cannot be tried here.
+    pub fn start(subnet: &str) -> Result<Self, String> {
         // A socket's path must be short.
         let folder = tempfile::Builder::new().prefix("skyloom-lv.").tempdir_in("/tmp").expect("a folder");
-        let uri = support("libvirt/start", &[folder.path().to_str().expect("UTF-8"), SUBNET])?;
-        let blobs = folder.path().join("blobs");
-        std::fs::create_dir_all(&blobs).expect("a folder");
-        for file in ["vmlinuz", "initramfs.gz", "disk.qcow2"] {
-            std::fs::copy(guest.join(file), blobs.join(file)).expect("the guest's files");
-        }
+        let uri = support("libvirt/start", &[folder.path().to_str().expect("UTF-8"), subnet])?;
         Ok(Self { folder, uri })
+    }
+
+    /// The daemon's, as `tests/support/libvirt/start` describes it; there is room for a test's own files beside.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What virsh prints; it must succeed.
+    pub fn virsh(&self, arguments: &[&str]) -> String {
+        let output: Output =
+            Command::new("virsh").args(["-q", "-c", &self.uri]).args(arguments).output().expect("virsh");
+        assert!(output.status.success(), "virsh {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
 
@@ -60,6 +67,20 @@ impl Drop for Daemon {
     }
 }
 
+/// A daemon with the small guest's files where the driver finds images.
+fn with_guest() -> Result<Daemon, String> {
+    let guest = std::env::var_os("SKYLOOM_GUEST").map_or_else(|| root().join("target/guest"), PathBuf::from);
+    support("guest/build-guest", &[guest.to_str().expect("UTF-8")])?;
+    let daemon = Daemon::start(SUBNET)?;
+    let blobs = daemon.folder().join("blobs");
+    std::fs::create_dir_all(&blobs).expect("a folder");
+    for file in ["vmlinuz", "initramfs.gz", "disk.qcow2"] {
+        std::fs::copy(guest.join(file), blobs.join(file)).expect("the guest's files");
+    }
+    Ok(daemon)
+}
+
+/// One daemon, shared by the tests that run at the time; the last one ends it.
 pub struct Libvirt {
     daemon: Arc<Daemon>,
 }
@@ -71,7 +92,7 @@ impl Libvirt {
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let daemon = match running.upgrade() {
             Some(daemon) => daemon,
-            None => Arc::new(Daemon::start()?),
+            None => Arc::new(with_guest()?),
         };
         *running = Arc::downgrade(&daemon);
         let bench = Self { daemon };
@@ -84,7 +105,7 @@ impl Libvirt {
 
     fn try_load(&self) -> Result<Arc<dyn Driver>, LoadError> {
         let options = Options {
-            blobs: Some(self.daemon.folder.path().join("blobs")),
+            blobs: Some(self.daemon.folder().join("blobs")),
             sandboxes: 16,
             sandboxes_per_plugin: 16,
             ..Options::default()
@@ -96,23 +117,17 @@ impl Libvirt {
     }
 
     pub fn storage(&self) -> PathBuf {
-        self.daemon.folder.path().join("servers")
-    }
-
-    fn virsh_output(&self, arguments: &[&str]) -> Output {
-        Command::new("virsh").args(["-q", "-c", &self.daemon.uri]).args(arguments).output().expect("virsh")
+        self.daemon.folder().join("servers")
     }
 
     /// What virsh prints; it must succeed.
     pub fn virsh(&self, arguments: &[&str]) -> String {
-        let output = self.virsh_output(arguments);
-        assert!(output.status.success(), "virsh {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        self.daemon.virsh(arguments)
     }
 
     /// Defines a domain as a person would, without Skyloom.
     pub fn define_by_hand(&self, xml: &str) {
-        let file = self.daemon.folder.path().join("by-hand.xml");
+        let file = self.daemon.folder().join("by-hand.xml");
         std::fs::write(&file, xml).expect("a file");
         self.virsh(&["define", file.to_str().expect("UTF-8")]);
     }

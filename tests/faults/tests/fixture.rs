@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use skyloom_cloud::compute::{NodeSettings, sagas};
 use skyloom_cloud::{Cloud, Seed, Settings};
+use skyloom_faults::{PATIENCE, check};
 use skyloom_jobs::faults::{self, Faults};
 use skyloom_jobs::{Engine, Operation, State};
 use skyloom_model::{Caller, Error, Named, Placed, Scope, VmState};
@@ -16,9 +17,6 @@ use skyloom_store::testing::TestDatabase;
 use skyloom_store::{Db, args, operations, servers};
 
 use crate::world::World;
-
-/// Longer than anything here takes; a wait that reaches it has failed.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Fixture {
     pub name: &'static str,
@@ -36,6 +34,14 @@ fn named(id: &str) -> Named {
     Named { id: id.to_owned(), name: id.to_owned() }
 }
 
+/// What a deployment file says of a node whose platform is the world.
+pub fn node(name: &str) -> NodeSettings {
+    let settings = serde_json::json!({
+        "name": name, "driver": "world", "zone": "zone-1", "platform-networks": { "*": "default" },
+    });
+    serde_json::from_value(settings).unwrap()
+}
+
 /// The engine's times in these tests. A lost reply costs one `call_timeout`; it is long enough for a busy machine.
 pub fn times() -> skyloom_jobs::Settings {
     skyloom_jobs::Settings { call_timeout: Duration::from_millis(300), ..skyloom_jobs::Settings::quick() }
@@ -50,14 +56,13 @@ impl Fixture {
             settings.compute.quotas.insert(quota.to_owned(), -1);
         }
         settings.compute.times.soft_stop = Duration::from_millis(40);
+        settings.compute.attach.answer = Duration::from_millis(300);
+        settings.compute.attach.retry_first = Duration::from_millis(2);
+        settings.compute.attach.retry_max = Duration::from_millis(20);
         let cloud = Cloud::new(database.db.clone(), settings).unwrap();
         cloud.seed(&Seed::default()).await.unwrap();
         let world = Arc::new(World::default());
-        let node: NodeSettings = serde_json::from_value(serde_json::json!({
-            "name": "node-1", "driver": "world", "zone": "zone-1", "platform-networks": { "*": "default" },
-        }))
-        .unwrap();
-        cloud.attach_node(node, world.clone() as Arc<dyn Driver>).await.unwrap();
+        cloud.attach_node(node("node-1"), world.clone() as Arc<dyn Driver>).await.unwrap();
         let mut conn = database.db.read().await.unwrap();
         let project = "SELECT id FROM projects WHERE name = 'admin'";
         let project = conn.one(project, &[], |row| row.text(0)).await.unwrap();
@@ -211,6 +216,24 @@ impl Fixture {
         }
         self.kill();
         id
+    }
+
+    /// Compares everything about one server at rest; the servers of these tests have two disks.
+    pub async fn check(&self, id: &str, case: &str) {
+        let case = format!("{} {case}", self.name);
+        check::server(&self.db, self.world.machine(id).as_ref(), 2, id, &case).await;
+    }
+
+    /// Compares everything, once all servers are deleted; the quota's figures are those of the records.
+    pub async fn check_everything(&self) {
+        use skyloom_runtime::api::QuotasApi;
+        check::nothing_left(&self.db, &self.world.sight(), self.name).await;
+        let quotas = self.cloud.get_quotas(&self.context(), None).await.expect("quotas");
+        for quota in quotas {
+            if ["servers", "vcpus", "memory-mib", "volumes", "volume-gib", "ports"].contains(&quota.name.as_str()) {
+                assert_eq!(quota.used, 0, "{}: {} are still used", self.name, quota.name);
+            }
+        }
     }
 
     /// A sum over the records.

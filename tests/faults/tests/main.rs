@@ -1,8 +1,9 @@
 //! Every step of every operation on servers, each fault: afterwards the hypervisor's world and the records agree.
 
-mod check;
+mod attach;
 mod fixture;
 mod kill;
+mod libvirt;
 mod points;
 mod reconcile;
 mod walk;

@@ -8,7 +8,6 @@ use skyloom_jobs::{Saga, State, Step};
 use skyloom_model::ErrorCode;
 use skyloom_store::testing;
 
-use crate::check;
 use crate::fixture::{Fixture, Kind};
 use crate::walk::{clear, crash, fault, run};
 
@@ -112,7 +111,7 @@ async fn a_call_fails_in_every_way_at_every_step() {
     for &kind in Kind::ALL {
         points += driver_faults(&fixture, kind, &FAILURES).await;
     }
-    check::everything(&fixture).await;
+    fixture.check_everything().await;
     println!("driver faults: {points} points");
 }
 
@@ -123,7 +122,7 @@ async fn an_undo_fails_in_every_way_at_every_step() {
     for &kind in Kind::ALL {
         points += undo_faults(&fixture, kind, &FAILURES).await;
     }
-    check::everything(&fixture).await;
+    fixture.check_everything().await;
     println!("undo faults: {points} points");
 }
 
@@ -137,7 +136,7 @@ async fn the_engine_dies_at_every_write() {
             points += crashes(&fixture, kind, Some(step.name)).await;
         }
     }
-    check::everything(&fixture).await;
+    fixture.check_everything().await;
     println!("crashes: {points} points");
 }
 
@@ -149,7 +148,7 @@ async fn a_delete_comes_during_every_step() {
             during(&fixture, kind, step.name).await;
         }
     }
-    check::everything(&fixture).await;
+    fixture.check_everything().await;
 }
 
 /// The step hangs; a delete cancels it and goes after the unwinding; a second delete joins the first one.
@@ -173,7 +172,7 @@ async fn during(fixture: &Fixture, kind: Kind, step: &str) {
     fixture.world.let_go();
     let deleted = fixture.rest(&delete).await.unwrap();
     assert_eq!(deleted.state, State::Succeeded, "{case}: {:?}", deleted.error);
-    check::server(fixture, &server, &case).await;
+    fixture.check(&server, &case).await;
     fixture.kill();
 }
 
@@ -188,11 +187,11 @@ async fn a_server_that_no_node_can_hold_fails_and_leaves_nothing() {
     let (server, operation) = fixture.create(skyloom_runtime::bindings::cloud::compute::OnFailure::Keep).await;
     let failed = fixture.rest(&operation).await.unwrap();
     assert_eq!(failed.error.map(|error| error.code), Some(ErrorCode::NoCapacity));
-    check::server(&fixture, &server, "no capacity").await;
+    fixture.check(&server, "no capacity").await;
     let fault = fixture.server(&server).await.unwrap().fault.expect("people are told why");
     assert!(fault.message.contains("No compute node"), "{}", fault.message);
     clear(&fixture, &server, "no capacity").await;
-    check::everything(&fixture).await;
+    fixture.check_everything().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -211,9 +210,9 @@ async fn a_guest_that_ignores_the_power_button_is_switched_off() {
     }
     fixture.world.let_go();
     assert_eq!(fixture.rest(&operation).await.unwrap().state, State::Succeeded);
-    check::server(&fixture, &server, "soft stop").await;
+    fixture.check(&server, "soft stop").await;
     clear(&fixture, &server, "soft stop").await;
-    check::everything(&fixture).await;
+    fixture.check_everything().await;
 }
 
 /// Each kind of fault once on the other database.
@@ -239,5 +238,5 @@ async fn each_kind_of_fault_on_postgresql() {
     }
     undo_faults(&fixture, Kind::Create, &[Failure::FailAfter]).await;
     during(&fixture, Kind::Create, "define").await;
-    check::everything(&fixture).await;
+    fixture.check_everything().await;
 }

@@ -1,14 +1,14 @@
 //! What happens behind the core's back is found, and mended as far as the policy says.
 
 use skyloom_cloud::reconcile::{Reconciler, Settings};
-use skyloom_jobs::faults;
-use skyloom_model::{PowerState, VmState};
+use skyloom_jobs::{State, faults};
+use skyloom_model::{PowerState, Timestamp, VmState};
 use skyloom_store::testing::databases;
+use skyloom_store::{args, metering, volumes};
 
-use crate::check;
 use crate::fixture::{Fixture, Kind};
 use crate::walk::clear;
-use crate::world::Machine;
+use skyloom_faults::machine::Machine;
 
 fn counted(reconciler: &Reconciler, name: &str) -> u64 {
     reconciler.counters().snapshot().into_iter().find(|counter| counter.0 == name).expect("a counter of this name").2
@@ -31,15 +31,15 @@ async fn a_guest_that_powers_itself_off_is_stopped_and_no_longer_charged() {
         reconciler.look().await.unwrap();
         let record = fixture.server(&server).await.unwrap();
         assert_eq!((record.vm_state, record.power_state), (VmState::Stopped, PowerState::ShutDown));
-        check::server(&fixture, &server, "off by itself").await;
+        fixture.check(&server, "off by itself").await;
         // And back: somebody started it at the platform.
         fixture.world.machines().get_mut(&server).unwrap().running = true;
         reconciler.look().await.unwrap();
         assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active);
-        check::server(&fixture, &server, "on by itself").await;
+        fixture.check(&server, "on by itself").await;
         assert_eq!(counted(&reconciler, "power_differences"), 2);
         clear(&fixture, &server, "reconciled").await;
-        check::everything(&fixture).await;
+        fixture.check_everything().await;
     }
 }
 
@@ -59,7 +59,7 @@ async fn differences_are_only_reported_where_the_policy_says_so() {
     assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active);
     fixture.world.machines().insert(server.clone(), machine);
     clear(&fixture, &server, "reported").await;
-    check::everything(&fixture).await;
+    fixture.check_everything().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,14 +73,18 @@ async fn a_server_whose_domain_is_gone_is_in_error_and_can_be_deleted() {
     let open = "SELECT count(*) FROM spans WHERE resource_id = $1 AND ended_at = 9223372036854775807";
     assert_eq!(fixture.count(open, &server).await, 0, "nobody pays for a server that isn't there");
     clear(&fixture, &server, "gone").await;
-    check::everything(&fixture).await;
+    fixture.check_everything().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_without_a_record_is_reported_and_removed_only_by_policy() {
     let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;
-    let stray =
-        Machine { disks: ["disk".to_owned()].into(), defined: Some("somebody".to_owned()), running: true, boots: 1 };
+    let stray = Machine {
+        disks: ["disk".to_owned()].into(),
+        defined: Some("somebody".to_owned()),
+        running: true,
+        ..Machine::default()
+    };
     fixture.world.machines().insert("stray".to_owned(), stray);
     let careful = reconciler(&fixture, Settings::default()).await;
     for _ in 0..3 {
@@ -101,7 +105,53 @@ async fn a_domain_without_a_record_is_reported_and_removed_only_by_policy() {
     }
     assert_eq!(fixture.world.machine("stray"), None);
     fixture.kill();
-    check::everything(&fixture).await;
+    fixture.check_everything().await;
+}
+
+/// A volume that outlived its server is somebody's data: its disk is no orphan, nor goes it with a domain that is one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_volume_kept_after_its_server_is_no_orphan() {
+    for database in databases().await {
+        let fixture = Fixture::new(database).await;
+        let server = fixture.prepare(Kind::Delete).await;
+        let mut tx = fixture.db.begin().await.unwrap();
+        let keep = "UPDATE volumes SET delete_on_termination = 0 WHERE server_id = $1 AND boot_index > 0";
+        assert_eq!(tx.execute(keep, args![&server]).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+        let strict = reconciler(&fixture, Settings { remove_orphans: true, ..Settings::default() }).await;
+        let deleted = fixture.ask(Kind::Delete, &server).await;
+        assert_eq!(fixture.rest(&deleted).await.unwrap().state, State::Succeeded);
+        let kept = fixture.world.machine(&server).expect("its disk stays").disks;
+        assert_eq!(kept.len(), 1, "{kept:?}");
+
+        for _ in 0..4 {
+            strict.look().await.unwrap();
+        }
+        assert_eq!(counted(&strict, "orphans"), 0, "{}", fixture.name);
+        assert_eq!(fixture.world.machine(&server).map(|machine| machine.disks), Some(kept.clone()));
+
+        // A domain that nobody knows stands on it: that goes, with its own disk, and the volume stays.
+        if let Some(machine) = fixture.world.machines().get_mut(&server) {
+            machine.defined = Some("somebody".to_owned());
+            machine.disks.insert("disk".to_owned());
+        }
+        for _ in 0..6 {
+            strict.look().await.unwrap();
+        }
+        let left = fixture.world.machine(&server).expect("its disk stays");
+        assert_eq!((left.defined, left.disks), (None, kept.clone()), "{}", fixture.name);
+
+        let volume = kept.first().expect("one").clone();
+        let mut tx = fixture.db.begin().await.unwrap();
+        metering::close_spans(&mut tx, &volume, &[], Timestamp::now()).await.unwrap();
+        volumes::remove(&mut tx, &volume).await.unwrap();
+        tx.commit().await.unwrap();
+        for _ in 0..4 {
+            strict.look().await.unwrap();
+        }
+        fixture.kill();
+        fixture.check_everything().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,7 +169,7 @@ async fn a_server_under_an_operation_is_left_alone() {
     assert_eq!(counted(&reconciler, "power_differences") + counted(&reconciler, "orphans"), 0);
     fixture.world.let_go();
     assert!(fixture.rest(&operation).await.unwrap().state.ended());
-    check::server(&fixture, &server, "rebooted beside looks").await;
+    fixture.check(&server, "rebooted beside looks").await;
     clear(&fixture, &server, "rebooted beside looks").await;
 }
 

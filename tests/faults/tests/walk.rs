@@ -4,7 +4,6 @@ use skyloom_jobs::faults::{Crash, DriverFault, Failure, Moment, Settings};
 use skyloom_jobs::{Operation, State};
 use skyloom_runtime::bindings::cloud::compute::OnFailure;
 
-use crate::check;
 use crate::fixture::{Fixture, Kind, told};
 
 /// How an operation came to rest.
@@ -53,7 +52,7 @@ pub async fn run(fixture: &Fixture, kind: Kind, faults: Settings, keep: bool, ca
         operation = fixture.rest(&operation.id).await.expect("no crash is armed any more");
         assert!(operation.state.ended(), "{case}: still stuck: {}", told(operation.error.as_ref()));
     }
-    check::server(fixture, &server, case).await;
+    fixture.check(&server, case).await;
     clear(fixture, &server, case).await;
     Rest { operation, crashed }
 }
@@ -66,7 +65,7 @@ pub async fn clear(fixture: &Fixture, server: &str, case: &str) {
         let operation = fixture.ask(Kind::Delete, server).await;
         let deleted = fixture.rest(&operation).await.expect("no crash is armed");
         assert_eq!(deleted.state, State::Succeeded, "{case}: {}", told(deleted.error.as_ref()));
-        check::server(fixture, server, &format!("{case}, deleted")).await;
+        fixture.check(server, &format!("{case}, deleted")).await;
         fixture.kill();
     }
 }

@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use skyloom_faults::machine::{Machine, Sight};
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Power, Progress, StepKey, StopMode};
 
-/// One server's part of the world.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Machine {
-    pub disks: BTreeSet<String>,
-    /// The operation that defined it.
-    pub defined: Option<String>,
-    pub running: bool,
-    /// How often it changed from off to on: a boot too many is a loss of the guest's work.
-    pub boots: u32,
+/// How the platform answers when it is asked for its capacity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    #[default]
+    Answers,
+    Refuses,
+    Hangs,
 }
 
 #[derive(Default)]
 pub struct World {
+    presence: Mutex<Presence>,
     machines: Mutex<BTreeMap<String, Machine>>,
     /// Steps that stay pending until they are let go.
     held: Mutex<BTreeSet<String>>,
@@ -37,6 +37,14 @@ impl World {
 
     pub fn machine(&self, server_id: &str) -> Option<Machine> {
         self.machines().get(server_id).cloned()
+    }
+
+    pub fn be(&self, presence: Presence) {
+        *self.presence.lock().unwrap() = presence;
+    }
+
+    pub fn sight(&self) -> Sight {
+        Sight { machines: self.machines().clone(), strays: Vec::new() }
     }
 
     pub fn hold(&self, step: &str) {
@@ -160,6 +168,12 @@ impl Driver for World {
     }
 
     async fn capacity(&self) -> Result<NodeCapacity> {
+        let presence = *self.presence.lock().unwrap();
+        match presence {
+            Presence::Answers => {}
+            Presence::Refuses => return Err(Error::unavailable("nobody there")),
+            Presence::Hangs => std::future::pending().await,
+        }
         Ok(NodeCapacity {
             vcpus: 1000,
             memory_mib: 1_000_000,

@@ -1,0 +1,123 @@
+//! Whether the world and the records agree. The same for every platform and both databases.
+
+use skyloom_model::{PowerState, VmState};
+use skyloom_store::volumes::Volume;
+use skyloom_store::{Conn, Db, args, metering, networks, operations_nodes, servers, volumes};
+
+use crate::machine::{Machine, Sight};
+
+/// Everything about one server at rest: domain, disks, ports with their addresses, place, spans, lock. `disks`: how many a
+/// living one has.
+pub async fn server(db: &Db, machine: Option<&Machine>, disks: usize, id: &str, case: &str) {
+    let mut conn = db.read().await.unwrap();
+    let record = servers::get(&mut conn, id, None).await.unwrap().map(|full| full.server);
+    let locks = "SELECT count(*) FROM operation_locks WHERE resource_id = $1";
+    let locked: i64 = conn.one(locks, args![id], |row| row.int(0)).await.unwrap();
+    assert_eq!(locked, 0, "{case}: the server is locked");
+    let lives = record.as_ref().filter(|server| matches!(server.vm_state, VmState::Active | VmState::Stopped));
+    match lives {
+        Some(server) => living(&mut conn, machine, disks, server, case).await,
+        None => gone(&mut conn, machine, id, record.map(|server| server.vm_state), case).await,
+    }
+}
+
+/// A server that was deleted, or is in error, holds nothing.
+async fn gone(conn: &mut Conn, machine: Option<&Machine>, id: &str, state: Option<VmState>, case: &str) {
+    assert!(
+        matches!(state, None | Some(VmState::Deleted | VmState::Error)),
+        "{case}: the server came to rest in {state:?}"
+    );
+    assert_eq!(machine, None, "{case}: {state:?}, and the world still has it");
+    let volumes = volumes::of_server(conn, id).await.unwrap();
+    let ports = networks::ports_of_device(conn, id).await.unwrap();
+    assert!(volumes.is_empty() && ports.is_empty(), "{case}: {state:?}, and {volumes:?} {ports:?} are left");
+    let place = operations_nodes::place_of(conn, id).await.unwrap();
+    assert_eq!((place, meters(conn, id).await), (None, Vec::new()), "{case}: {state:?}, and a place or spans are left");
+}
+
+async fn living(conn: &mut Conn, machine: Option<&Machine>, disks: usize, server: &servers::Server, case: &str) {
+    let running = server.vm_state == VmState::Active;
+    let machine = machine.unwrap_or_else(|| panic!("{case}: the server is {:?} without a domain", server.vm_state));
+    assert!(machine.defined.is_some(), "{case}: there are only disks");
+    assert_eq!(machine.running, running, "{case}: the world's power differs from {:?}", server.vm_state);
+    let power = if running { PowerState::Running } else { PowerState::ShutDown };
+    assert_eq!(server.power_state, power, "{case}");
+    assert_eq!(server.task_state, None, "{case}: a task is left");
+    let volumes = volumes::of_server(conn, &server.id).await.unwrap();
+    assert_eq!(volumes.len(), disks, "{case}: {volumes:?}");
+    same_disks(conn, machine, &volumes, case).await;
+    let ports = networks::ports_of_device(conn, &server.id).await.unwrap();
+    assert_eq!(ports.len(), 1, "{case}: {ports:?}");
+    assert_eq!(ports[0].addresses.len(), 1, "{case}: {ports:?}");
+    assert_eq!(ports[0].port.node, "node-1", "{case}");
+    if let Some(leases) = &machine.leases {
+        let wanted = [(ports[0].port.mac.clone(), ports[0].addresses[0].address.clone())].into();
+        assert_eq!(*leases, wanted, "{case}: the platform hands out other addresses than the ports have");
+    }
+    let place = operations_nodes::place_of(conn, &server.id).await.unwrap();
+    assert_eq!((place.as_deref(), server.node.as_str()), (Some("node-1"), "node-1"), "{case}");
+    let expected: &[&str] = if running { &["memory-mib", "vcpu"] } else { &[] };
+    assert_eq!(meters(conn, &server.id).await, expected, "{case}: the spans don't fit {:?}", server.vm_state);
+}
+
+async fn same_disks(conn: &mut Conn, machine: &Machine, volumes: &[Volume], case: &str) {
+    let found: Vec<&str> = machine.disks.iter().map(String::as_str).collect();
+    let mut wanted: Vec<&str> = volumes.iter().map(|volume| volume.id.as_str()).collect();
+    wanted.sort_unstable();
+    assert_eq!(found, wanted, "{case}: the disks differ from the volumes");
+    for volume in volumes {
+        assert_eq!(volume.state, volumes::VolumeState::InUse, "{case}");
+        let spans = metering::open_of(conn, &volume.id).await.unwrap();
+        assert_eq!(spans.len(), 1, "{case}: spans of volume {}", volume.id);
+    }
+}
+
+/// What is charged for the server itself, sorted.
+async fn meters(conn: &mut Conn, id: &str) -> Vec<String> {
+    let spans = metering::open_of(conn, id).await.unwrap();
+    let mut meters: Vec<String> = spans.into_iter().map(|span| span.meter).collect();
+    meters.sort();
+    meters
+}
+
+/// At rest, whatever servers there are: every operation has ended, the sums are those of their parts.
+pub async fn at_rest(db: &Db, case: &str) {
+    let mut conn = db.read().await.unwrap();
+    assert_eq!(operations_nodes::differences(&mut conn).await.unwrap(), [], "{case}");
+    assert_eq!(operations_nodes::orphans(&mut conn).await.unwrap(), [""; 0], "{case}");
+    assert_eq!(operations_nodes::spans_of_nothing(&mut conn).await.unwrap(), [""; 0], "{case}");
+    zero(&mut conn, AT_REST, case).await;
+}
+
+/// What no case may leave behind once its servers are deleted: nothing, neither in the records nor on the platform.
+pub async fn nothing_left(db: &Db, sight: &Sight, case: &str) {
+    at_rest(db, case).await;
+    zero(&mut db.read().await.unwrap(), NOTHING_LEFT, case).await;
+    assert!(sight.machines.is_empty(), "{case}: the world holds {:?}", sight.machines);
+    assert!(sight.strays.is_empty(), "{case}: the world holds {:?}", sight.strays);
+}
+
+const AT_REST: &[(&str, &str)] = &[
+    ("locks", "SELECT count(*) FROM operation_locks"),
+    ("open operations", "SELECT count(*) FROM operations WHERE ended_at IS NULL"),
+    ("leases", "SELECT count(*) FROM operations WHERE lease_owner <> ''"),
+    (
+        "addresses without a port",
+        "SELECT count(*) FROM port_addresses a WHERE NOT EXISTS (SELECT 1 FROM ports p WHERE p.id = a.port_id)",
+    ),
+];
+
+const NOTHING_LEFT: &[(&str, &str)] = &[
+    ("volumes", "SELECT count(*) FROM volumes"),
+    ("ports", "SELECT count(*) FROM ports WHERE device_id <> '' AND device_owner LIKE 'compute:%'"),
+    ("open spans", "SELECT count(*) FROM spans WHERE ended_at = 9223372036854775807 AND resource_kind <> 'image'"),
+    ("reservations", "SELECT count(*) FROM node_reservations"),
+    ("servers", "SELECT count(*) FROM servers WHERE deleted = 0"),
+];
+
+async fn zero(conn: &mut Conn, counts: &[(&str, &'static str)], case: &str) {
+    for (what, sql) in counts {
+        let number: i64 = conn.one(*sql, &[], |row| row.int(0)).await.unwrap();
+        assert_eq!(number, 0, "{case}: {what} are left");
+    }
+}

@@ -1,0 +1,125 @@
+//! The real process over a real libvirt: killed at every write of the step log, between the effects of one driver call,
+//! cut off from its daemon, and with calls that fail or lose their reply. Skipped, and counted so, where there is no libvirt.
+
+use driver_tests::skip;
+use skyloom_faults::deployment::{Deployment, missing};
+use skyloom_faults::gate::{Act as Blow, Procedure, Strike};
+use skyloom_faults::libvirt::Libvirt;
+use skyloom_faults::walk::{Act, Doom, Kind, Walk, every_write};
+use skyloom_jobs::faults::Moment;
+
+/// The platform, or the end of the test.
+fn bench(test: &str) -> Option<Libvirt> {
+    let bench = match missing("libvirt") {
+        Some(reason) => Err(reason),
+        None => Libvirt::start(),
+    };
+    bench.map_err(|reason| skip(test, &reason)).ok()
+}
+
+async fn walk<'p>(platform: &'p Libvirt, folder: &std::path::Path) -> Walk<'p> {
+    let mut deployment = Deployment::new(folder, platform, None);
+    deployment.programs = Some(platform.tool.programs());
+    Walk::begin(deployment, platform, None).await
+}
+
+fn strike(procedure: Procedure, moment: Moment, act: Blow) -> Doom {
+    Doom::Gate(Strike { procedure, moment, act })
+}
+
+/// For each kind of operation the calls to libvirt that change something, in their order.
+const CALLS: [(Kind, &[Procedure]); 5] = [
+    (Kind::Create, &[Procedure::Define, Procedure::UpdateNetwork, Procedure::Start]),
+    (Kind::Stop, &[Procedure::Destroy]),
+    (Kind::Start, &[Procedure::Start]),
+    (Kind::Reboot, &[Procedure::Destroy, Procedure::Start]),
+    (Kind::Delete, &[Procedure::Destroy, Procedure::UpdateNetwork, Procedure::Undefine]),
+];
+
+/// As many ways as the longest of the operations has calls; where one has fewer, its last call comes again.
+fn calls(moment: Moment, act: Blow) -> Vec<[Act; 5]> {
+    let longest = CALLS.iter().map(|(_, calls)| calls.len()).max().unwrap_or(0);
+    let at = |index: usize| {
+        CALLS.map(|(kind, calls)| {
+            let doom = calls.get(index).map_or(Doom::None, |call| strike(*call, moment, act));
+            Act::new(kind, doom)
+        })
+    };
+    (0..longest).map(at).collect()
+}
+
+fn count(struck: &[bool]) -> usize {
+    struck.iter().filter(|struck| **struck).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_every_write_over_libvirt() {
+    let Some(platform) = bench("faults libvirt, kill -9 at every write") else { return };
+    let folder = tempfile::tempdir_in(platform.folder()).unwrap();
+    let mut walk = walk(&platform, folder.path()).await;
+    println!("kill -9 over libvirt, writes: {} points", every_write(&mut walk).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_within_the_calls_of_a_driver() {
+    let Some(platform) = bench("faults libvirt, kill -9 within calls") else { return };
+    let folder = tempfile::tempdir_in(platform.folder()).unwrap();
+    let mut walk = walk(&platform, folder.path()).await;
+    let mut points = 0;
+    for moment in [Moment::Before, Moment::After] {
+        for acts in calls(moment, Blow::Kill) {
+            points += count(&walk.way("", &acts).await);
+        }
+    }
+    for call in ["create", "info", "resize"] {
+        for doom in [Doom::Tool(call, Moment::Before), Doom::Tool(call, Moment::After), Doom::LateTool(call)] {
+            let acts = [Act::new(Kind::Create, doom), Act::new(Kind::Delete, Doom::None)];
+            points += count(&walk.way("", &acts).await);
+        }
+    }
+    println!("kill -9 over libvirt, within calls: {points} points");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_fail_lose_their_reply_or_their_daemon() {
+    let Some(platform) = bench("faults libvirt, failing calls") else { return };
+    let folder = tempfile::tempdir_in(platform.folder()).unwrap();
+    let mut walk = walk(&platform, folder.path()).await;
+    let mut points = 0;
+    for moment in [Moment::Before, Moment::After] {
+        for acts in calls(moment, Blow::Cut) {
+            points += count(&walk.way("", &acts).await);
+        }
+    }
+    let steps = ["disks", "define", "start", "stop", "power-off", "undefine", "delete-disks"];
+    for failure in ["fail-before", "fail-after", "lose-reply", "repeat"] {
+        let fault = |step: &str| format!("[[faults.driver]]\nstep = \"{step}\"\nfailure = \"{failure}\"\n");
+        let faults: String = steps.iter().map(|step| fault(step)).collect();
+        walk.way(&faults, &Kind::ALL.map(|kind| Act::new(kind, Doom::None))).await;
+        points += steps.len();
+    }
+    println!("failing calls over libvirt: {points} points");
+}
+
+/// A creation that cannot succeed is killed at each write of its unwinding.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_a_creation_unwinds() {
+    let Some(platform) = bench("faults libvirt, kill -9 while unwinding") else { return };
+    let folder = tempfile::tempdir_in(platform.folder()).unwrap();
+    let mut walk = walk(&platform, folder.path()).await;
+    // It has its effect each time, so there is a running guest to take back.
+    let faults =
+        "[[faults.driver]]\noperation = \"server.create\"\nstep = \"start\"\nfailure = \"fail-after\"\ntimes = 0\n";
+    let mut points = 0;
+    for write in 4.. {
+        let doom = Doom::Write(write, Moment::Before);
+        let create = Act { kind: Kind::Create, doom, fails: true };
+        let struck = walk.way(faults, &[create, Act::new(Kind::Delete, Doom::None)]).await;
+        if !struck[0] {
+            break;
+        }
+        points += 1;
+    }
+    assert!(points >= 5, "the unwinding has five writes at least, killed were {points}");
+    println!("kill -9 over libvirt, unwinding: {points} points");
+}
