@@ -1,6 +1,6 @@
 //! A deployment for the load: the laptop's, on free ports, with room for many servers.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,12 +13,14 @@ use crate::client::{self, Connection};
 
 const LAPTOP: &str = include_str!("../../../examples/deployments/laptop/skyloom.toml");
 const PASSWORD: &str = "load-and-nothing-else";
+const ANY_PORT: &str = "127.0.0.1:0";
 const START_DEADLINE: Duration = Duration::from_mins(3);
 
 /// A folder with a configuration, and the server that was last started on it.
 pub struct Deployment {
     folder: PathBuf,
     binary: PathBuf,
+    /// Of the process that runs; each has its own.
     pub api: SocketAddr,
     operator: SocketAddr,
     process: Option<Child>,
@@ -28,14 +30,18 @@ impl Deployment {
     /// `database`: `sqlite` or a URL.
     pub fn new(folder: &Path, binary: &Path, plugins: &Path, database: &str) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let [api, ecs, operator] = free_addresses()?;
         let plugins = std::fs::canonicalize(plugins).context("packed plugins (make build)")?;
         let mut config: toml::Table = toml::from_str(LAPTOP)?;
-        for (listener, address) in array(&mut config, "listener")?.iter_mut().zip([api, ecs]) {
-            set(listener, "address", address.to_string().into())?;
+        for listener in array(&mut config, "listener")? {
+            set(listener, "address", ANY_PORT.into())?;
             listener.as_table_mut().context("listener")?.remove("public-url");
         }
-        set_in(&mut config, "operator", "address", operator.to_string().into())?;
+        set_in(&mut config, "operator", "address", ANY_PORT.into())?;
+        let addresses = toml::toml! {
+            name = "addresses"
+            text = "{listener:cloud} {operator}"
+        };
+        array(&mut config, "client-file")?.push(addresses.into());
         for plugin in array(&mut config, "plugin")? {
             let file = Path::new(plugin["file"].as_str().context("file")?).file_name().context("file")?.to_owned();
             let file = plugins.join(file).to_string_lossy().into_owned();
@@ -54,7 +60,14 @@ impl Deployment {
         let seed = config.entry("seed").or_insert_with(|| toml::Table::new().into()).as_table_mut().context("seed")?;
         set_in(seed, "networks", "shared", toml::Value::Table(network))?;
         std::fs::write(folder.join("skyloom.toml"), toml::to_string(&config)?)?;
-        Ok(Self { folder: folder.to_owned(), binary: binary.to_owned(), api, operator, process: None })
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Ok(Self {
+            folder: folder.to_owned(),
+            binary: binary.to_owned(),
+            api: nowhere,
+            operator: nowhere,
+            process: None,
+        })
     }
 
     pub fn database_file(&self) -> PathBuf {
@@ -67,6 +80,7 @@ impl Deployment {
 
     pub async fn start(&mut self) -> Result<()> {
         let log = std::fs::File::create(self.folder.join("log"))?;
+        let _ = std::fs::remove_file(self.addresses_file());
         let child = Command::new(&self.binary)
             .arg("serve")
             .arg("--config")
@@ -84,19 +98,34 @@ impl Deployment {
         let ready = client::request("GET", "/readyz", "", None);
         tokio::time::timeout(START_DEADLINE, async {
             loop {
-                if let Ok(mut connection) = Connection::open(self.operator).await
+                if self.read_addresses().is_some()
+                    && let Ok(mut connection) = Connection::open(self.operator).await
                     && let Ok((200, _)) = connection.send(&ready).await
                 {
                     return Ok(());
                 }
                 if let Some(status) = self.process.as_mut().and_then(|child| child.try_wait().transpose()) {
-                    bail!("the server ended: {}; see {}", status?, self.folder.join("log").display());
+                    let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                    bail!("the server ended: {}\n{log}", status?);
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
         .await
         .context("the server is not ready in time")?
+    }
+
+    fn addresses_file(&self) -> PathBuf {
+        self.folder.join("state/addresses")
+    }
+
+    /// None: the server has not said yet where it listens.
+    fn read_addresses(&mut self) -> Option<()> {
+        let text = std::fs::read_to_string(self.addresses_file()).ok()?;
+        let (api, operator) = text.split_once(' ')?;
+        let address = |url: &str| url.strip_prefix("http://")?.parse().ok();
+        (self.api, self.operator) = (address(api)?, address(operator)?);
+        Some(())
     }
 
     /// SIGTERM, and its end.
@@ -127,12 +156,6 @@ impl Deployment {
         let token = connection.header("x-subject-token").context("no token")?;
         Ok((token, project))
     }
-}
-
-fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
-    let sockets: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    let addresses = sockets.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
-    addresses.try_into().map_err(|_| anyhow::anyhow!("addresses"))
 }
 
 fn array<'a>(config: &'a mut toml::Table, key: &str) -> Result<&'a mut Vec<toml::Value>> {

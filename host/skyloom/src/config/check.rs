@@ -106,12 +106,18 @@ fn check_client_file(found: &mut Vec<String>, deployment: &Deployment, file: &Cl
     if file.name.contains(['/', '\\']) || file.name.starts_with('.') {
         found.push(format!("client-file `{}`: a plain file name", file.name));
     }
-    for (_, rest) in file.text.match_indices("{url:").map(|(at, found)| (at, &file.text[at + found.len()..])) {
-        let id = rest.split('}').next().unwrap_or_default();
-        if !deployment.mounts.iter().any(|mount| mount.plugin == id) {
-            found.push(format!("client-file `{}`: plugin `{id}` of {{url:{id}}} is not mounted", file.name));
+    let mut names = |opening: &str, what: &str, known: &dyn Fn(&str) -> bool| {
+        for (at, _) in file.text.match_indices(opening) {
+            let name = file.text[at + opening.len()..].split('}').next().unwrap_or_default();
+            if !known(name) {
+                found.push(format!("client-file `{}`: {what} of {opening}{name}}}", file.name));
+            }
         }
-    }
+    };
+    names("{url:", "no plugin is mounted", &|id| deployment.mounts.iter().any(|mount| mount.plugin == id));
+    names("{listener:", "there is no listener", &|name| {
+        deployment.listeners.iter().any(|listener| listener.name == name)
+    });
 }
 
 #[cfg(test)]

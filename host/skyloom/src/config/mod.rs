@@ -248,7 +248,8 @@ pub struct ClientFile {
     /// What it is for; printed beside its path.
     #[serde(default)]
     pub purpose: String,
-    /// `{url:<plugin>}` is the public base of the plugin's first mount; `{user}`, `{password}`, `{project}` and `{domain}` are
+    /// `{url:<plugin>}` is the public base of the plugin's first mount, `{listener:<name>}` that of a listener, `{operator}` the
+    /// operator's listener as it is reached on this machine; `{user}`, `{password}`, `{project}` and `{domain}` are
     /// the administrator's, escaped as within double quotes; `{region}` is that of the first mount.
     pub text: String,
 }

@@ -1,16 +1,25 @@
 //! Files for clients: the deployment's texts with the endpoints and the login filled in.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::mounts::Place;
+use super::mounts::{Bound, Place};
 use crate::config::{ClientFile, Deployment};
 use crate::failure::Failure;
 use crate::state::{AdminPassword, StateDir};
 
+/// Where this process is reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Reached<'a> {
+    pub places: &'a [Place],
+    pub bound: &'a [Bound],
+    pub operator: Option<SocketAddr>,
+}
+
 /// Writes them into the state folder. Where the password isn't known, files that hold it stay as they are.
 pub fn write<'d>(
     deployment: &'d Deployment,
-    places: &[Place],
+    reached: Reached<'_>,
     state: &StateDir,
     admin: Option<&AdminPassword>,
 ) -> Result<Vec<(&'d ClientFile, PathBuf)>, Failure> {
@@ -19,15 +28,15 @@ pub fn write<'d>(
         if admin.is_none() && file.text.contains("{password}") {
             continue;
         }
-        let text = fill(&file.text, deployment, places, admin.map_or("", |admin| &admin.value));
+        let text = fill(&file.text, deployment, reached, admin.map_or("", |admin| &admin.value));
         written.push((file, state.write(&file.name, &text)?));
     }
     Ok(written)
 }
 
-fn fill(text: &str, deployment: &Deployment, places: &[Place], password: &str) -> String {
+fn fill(text: &str, deployment: &Deployment, reached: Reached<'_>, password: &str) -> String {
     let identity = &deployment.seed.identity;
-    let region = places.first().map_or("", |place| &place.region);
+    let region = reached.places.first().map_or("", |place| &place.region);
     let mut filled = String::with_capacity(text.len() + 128);
     let mut rest = text;
     while let Some(open) = rest.find('{') {
@@ -41,7 +50,8 @@ fn fill(text: &str, deployment: &Deployment, places: &[Place], password: &str) -
             "project" => Some(escaped(&identity.admin_project)),
             "domain" => Some(escaped(&identity.domain_name)),
             "region" => Some(escaped(region)),
-            _ => word.strip_prefix("url:").and_then(|id| endpoint(places, id)),
+            "operator" => reached.operator.map(|address| format!("http://{address}")),
+            _ => url(reached, word),
         };
         let Some(value) = value else {
             filled.push('{');
@@ -55,8 +65,13 @@ fn fill(text: &str, deployment: &Deployment, places: &[Place], password: &str) -
     filled
 }
 
-fn endpoint(places: &[Place], id: &str) -> Option<String> {
-    places.iter().find(|place| place.plugin == id).map(Place::endpoint)
+/// `url:<plugin>` or `listener:<name>`.
+fn url(reached: Reached<'_>, word: &str) -> Option<String> {
+    match word.split_once(':')? {
+        ("url", id) => reached.places.iter().find(|place| place.plugin == id).map(Place::endpoint),
+        ("listener", name) => reached.bound.iter().find(|bound| bound.name == name).map(|bound| bound.base.clone()),
+        _ => None,
+    }
 }
 
 /// As the inside of a double-quoted text of JSON, YAML or TOML.

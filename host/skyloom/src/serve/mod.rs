@@ -26,6 +26,7 @@ use crate::cli::DeploymentArgs;
 use crate::config::{Deployment, Loaded, Node};
 use crate::failure::Failure;
 use crate::state::{AdminPassword, StateDir};
+use client_files::Reached;
 use mounts::{Bound, Place};
 
 /// Runs a deployment until it is told to stop.
@@ -234,7 +235,8 @@ impl Running {
             Some(admin) => println!("  {}", admin.describe()),
             None => println!("  password: the one that this database was first started with"),
         }
-        for (file, path) in client_files::write(deployment, &self.places, state, self.admin.as_ref())? {
+        let reached = Reached { places: &self.places, bound: &self.bound, operator: self.operator };
+        for (file, path) in client_files::write(deployment, reached, state, self.admin.as_ref())? {
             println!("\n{}: {}", path.display(), file.purpose);
             if self.admin.as_ref().is_some_and(AdminPassword::is_new) {
                 let text = std::fs::read_to_string(&path)?;
