@@ -132,7 +132,7 @@ impl<'r> Row<'r> {
     }
 
     /// JSON text as a value.
-    pub fn json<T: serde::de::DeserializeOwned>(&self, column: usize) -> Result<T> {
+    pub fn json<T: serde::Deserialize<'r>>(&self, column: usize) -> Result<T> {
         serde_json::from_str(self.text_ref(column)?)
             .map_err(|error| Error::internal(format!("column {column}: {error}")))
     }

@@ -35,6 +35,13 @@ pub fn json_unordered(postgres: bool, columns: &[&str], from: &str) -> String {
     }
 }
 
+/// Columns of a row as one JSON array: TEXT as strings, BIGINT as numbers, NULL as null. Reading one text of forty values is
+/// several times faster than reading forty columns.
+pub fn json_array(postgres: bool, columns: &[String]) -> String {
+    let columns = columns.join(", ");
+    if postgres { format!("json_build_array({columns})::text") } else { format!("json_array({columns})") }
+}
+
 /// At the end of a SELECT in a transaction: lock its rows until the commit. SQLite has one writer, so a transaction that
 /// [`begin`](crate::Db::begin) made holds everything already.
 pub fn for_update(postgres: bool) -> &'static str {
@@ -97,6 +104,11 @@ mod tests {
             assert_eq!(found[0].0, serde_json::json!([["y%_", 1], ["x", 2]]), "{}", database.name);
             assert_eq!(found[0].1, serde_json::json!(["y%_", "x"]), "{}", database.name);
             assert_eq!(found[1], (serde_json::json!([]), serde_json::json!([])), "{}", database.name);
+
+            let columns = ["name".to_owned(), "size".to_owned(), "CAST(NULL AS TEXT)".to_owned()];
+            let sql = format!("SELECT {} FROM tag WHERE owner = 'b'", json_array(postgres, &columns));
+            let array = tx.one(sql, &[], |row| row.json::<serde_json::Value>(0)).await.expect("array");
+            assert_eq!(array, serde_json::json!(["Z", 3, null]), "{}", database.name);
 
             let sql = format!("SELECT count(*) FROM tag WHERE {}", contains(postgres, "name", "$1"));
             for (part, count) in [("%", 1), ("z", 0), ("Z", 1), ("", 3)] {

@@ -5,6 +5,7 @@ mod list;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
@@ -113,7 +114,7 @@ pub struct Full {
     pub tags: Vec<String>,
 }
 
-/// Columns of a server's own row but the user data, in the order of [`of_row`].
+/// Columns of a server's own row, in the order of [`Own`].
 const OWN: &[&str] = &[
     "id",
     "project_id",
@@ -131,7 +132,6 @@ const OWN: &[&str] = &[
     "flavor_id",
     "vcpus",
     "memory_mib",
-    "flavor",
     "image_id",
     "key_name",
     "public_key",
@@ -148,9 +148,10 @@ const OWN: &[&str] = &[
     "fault_message",
     "fault_code",
     "fault_at",
-    "metadata",
-    "attributes",
 ];
+
+/// The row's columns that are JSON themselves, and the user data.
+const TEXTS: &[&str] = &["flavor", "metadata", "attributes", "user_data"];
 
 /// What belongs to a server, in the order of [`Full`]: columns, and where they stand. Sorted here and not by the database,
 /// which would build a table for each server and list.
@@ -173,22 +174,64 @@ const BELONGINGS: [(&[&str], &str); 5] = [
     (&["g.tag"], "server_tags g WHERE g.server_id = s.id"),
 ];
 
-/// Columns of [`Full`], of `servers s`. The user data is NULL unless it is asked for: it may be long.
+/// Columns of [`Full`], of `servers s`: the id, [`OWN`] as one array, [`TEXTS`], [`BELONGINGS`]. The user data is NULL unless
+/// it is asked for: it may be long.
 fn columns(postgres: bool, user_data: bool) -> String {
-    let mut columns: Vec<String> = OWN.iter().map(|column| format!("s.{column}")).collect();
-    columns.push(if user_data { "s.user_data".to_owned() } else { "CAST(NULL AS TEXT)".to_owned() });
-    for (values, from) in BELONGINGS {
-        columns.push(dialect::json_unordered(postgres, values, from));
-    }
+    let own: Vec<String> = OWN.iter().map(|column| format!("s.{column}")).collect();
+    let user_data = if user_data { "s.user_data" } else { "CAST(NULL AS TEXT)" };
+    let texts = ["s.flavor", "s.metadata", "s.attributes", user_data].map(ToOwned::to_owned);
+    let mut columns = vec!["s.id".to_owned(), dialect::json_array(postgres, &own)];
+    columns.extend(texts);
+    columns.extend(BELONGINGS.map(|(values, from)| dialect::json_unordered(postgres, values, from)));
     columns.join(", ")
+}
+
+/// [`OWN`] as it is read.
+#[derive(serde::Deserialize)]
+struct Own<'r> {
+    id: String,
+    project_id: String,
+    user_id: String,
+    name: String,
+    description: Option<String>,
+    #[serde(borrow)]
+    vm_state: Cow<'r, str>,
+    #[serde(borrow)]
+    task_state: Cow<'r, str>,
+    #[serde(borrow)]
+    power_state: Cow<'r, str>,
+    created_at: i64,
+    updated_at: i64,
+    launched_at: i64,
+    terminated_at: i64,
+    deleted: u8,
+    flavor_id: String,
+    vcpus: u32,
+    memory_mib: u32,
+    image_id: String,
+    key_name: String,
+    public_key: String,
+    zone: String,
+    node: String,
+    hostname: String,
+    locked: u8,
+    progress: u32,
+    access_ipv4: String,
+    access_ipv6: String,
+    config_drive: u8,
+    reservation_id: String,
+    launch_index: u32,
+    fault_message: Option<String>,
+    fault_code: Option<u32>,
+    fault_at: Option<i64>,
 }
 
 fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn some_time(time: Timestamp) -> Option<Timestamp> {
-    (time.0 != 0).then_some(time)
+fn some_time(time: i64) -> Option<Timestamp> {
+    (time != 0).then_some(Timestamp(time))
 }
 
 fn word<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
@@ -200,45 +243,47 @@ fn task(text: &str) -> Result<Option<TaskState>> {
 }
 
 fn own(row: &Row<'_>) -> Result<Server> {
-    let fault = match row.opt_text(30)? {
-        Some(message) => Some(Fault { message, code: row.u32(31)?, created_at: row.time(32)? }),
-        None => None,
-    };
+    let own: Own<'_> = row.json(1)?;
+    let fault = own.fault_message.map(|message| Fault {
+        message,
+        code: own.fault_code.unwrap_or(500),
+        created_at: Timestamp(own.fault_at.unwrap_or_default()),
+    });
     Ok(Server {
-        id: row.text(0)?,
-        project_id: row.text(1)?,
-        user_id: row.text(2)?,
-        name: row.text(3)?,
-        description: row.opt_text(4)?,
-        vm_state: word(row.text_ref(5)?, VmState::parse)?,
-        task_state: task(row.text_ref(6)?)?,
-        power_state: word(row.text_ref(7)?, PowerState::parse)?,
-        created_at: row.time(8)?,
-        updated_at: row.time(9)?,
-        launched_at: some_time(row.time(10)?),
-        terminated_at: some_time(row.time(11)?),
-        deleted: row.flag(12)?,
-        flavor_id: row.text(13)?,
-        vcpus: row.u32(14)?,
-        memory_mib: row.u32(15)?,
-        flavor: row.json(16)?,
-        image_id: some(row.text(17)?),
-        key_name: some(row.text(18)?),
-        public_key: row.text(19)?,
-        zone: row.text(20)?,
-        node: row.text(21)?,
-        hostname: row.text(22)?,
-        locked: row.flag(23)?,
-        progress: row.u32(24)?,
-        access_ipv4: row.text(25)?,
-        access_ipv6: row.text(26)?,
-        config_drive: row.flag(27)?,
-        reservation_id: row.text(28)?,
-        launch_index: row.u32(29)?,
+        id: own.id,
+        project_id: own.project_id,
+        user_id: own.user_id,
+        name: own.name,
+        description: own.description,
+        vm_state: word(&own.vm_state, VmState::parse)?,
+        task_state: task(&own.task_state)?,
+        power_state: word(&own.power_state, PowerState::parse)?,
+        created_at: Timestamp(own.created_at),
+        updated_at: Timestamp(own.updated_at),
+        launched_at: some_time(own.launched_at),
+        terminated_at: some_time(own.terminated_at),
+        deleted: own.deleted != 0,
+        flavor_id: own.flavor_id,
+        vcpus: own.vcpus,
+        memory_mib: own.memory_mib,
+        flavor: row.json(2)?,
+        image_id: some(own.image_id),
+        key_name: some(own.key_name),
+        public_key: own.public_key,
+        zone: own.zone,
+        node: own.node,
+        hostname: own.hostname,
+        locked: own.locked != 0,
+        progress: own.progress,
+        access_ipv4: own.access_ipv4,
+        access_ipv6: own.access_ipv6,
+        config_drive: own.config_drive != 0,
+        reservation_id: own.reservation_id,
+        launch_index: own.launch_index,
         fault,
-        metadata: row.json(33)?,
-        attributes: row.text(34)?,
-        user_data: row.opt_text(35)?,
+        metadata: row.json(3)?,
+        attributes: row.text(4)?,
+        user_data: row.opt_text(5)?,
     })
 }
 
@@ -257,7 +302,7 @@ fn belongings<T: serde::de::DeserializeOwned + Ord>(row: &Row<'_>, column: usize
 type NicRow = (i64, String, String, String, String, Option<String>, Option<String>);
 
 fn of_row(row: Row<'_>) -> Result<Full> {
-    let first = OWN.len() + 1;
+    let first = 2 + TEXTS.len();
     let nics = belongings::<NicRow>(&row, first)?.into_iter().map(
         |(_, port_id, network_id, network_name, mac, _, address)| Nic {
             port_id,
@@ -293,9 +338,10 @@ pub async fn get(conn: &mut Conn, id: &str, project_id: Option<&str>) -> Result<
 /// Writes a new server.
 pub async fn insert(tx: &mut Conn, server: &Server) -> Result<()> {
     let sql = format!(
-        "INSERT INTO servers ({}, user_data) VALUES ({})",
+        "INSERT INTO servers ({}, {}) VALUES ({})",
         OWN.join(", "),
-        dialect::placeholders(1, OWN.len() + 1)
+        TEXTS.join(", "),
+        dialect::placeholders(1, OWN.len() + TEXTS.len())
     );
     let flavor = serde_json::to_string(&server.flavor).map_err(Error::internal)?;
     let metadata = serde_json::to_string(&server.metadata).map_err(Error::internal)?;
@@ -319,7 +365,6 @@ pub async fn insert(tx: &mut Conn, server: &Server) -> Result<()> {
             &server.flavor_id,
             server.vcpus,
             server.memory_mib,
-            &flavor,
             server.image_id.as_deref().unwrap_or_default(),
             server.key_name.as_deref().unwrap_or_default(),
             &server.public_key,
@@ -336,6 +381,7 @@ pub async fn insert(tx: &mut Conn, server: &Server) -> Result<()> {
             fault.map(|fault| fault.message.as_str()),
             fault.map(|fault| i64::from(fault.code)),
             fault.map(|fault| fault.created_at),
+            &flavor,
             &metadata,
             &server.attributes,
             &server.user_data,
