@@ -6,22 +6,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, Method};
 use serde_json::Value;
 use skyloom_model::Caller;
 use skyloom_runtime::bindings::personality::exports::skyloom::personality::handler as wit;
 use skyloom_runtime::context::{CallContext, SecretVault};
 use skyloom_runtime::manifest::{ApiVersion, BodyKind};
 
-use crate::body::Answer;
+use crate::answer::Answer;
 use crate::core::{Body, Request, Response};
 use crate::gateway::{Shared, put_request_id};
 use crate::incoming::{self, ClientBody, Refused};
 use crate::mount::{Mount, Operation};
 use crate::outgoing;
 use crate::refusal::Refusal;
-use crate::routes::{Choice, Route};
+use crate::routes::{Choice, Path, Route};
 use crate::settings::millis;
 use crate::upload;
 
@@ -57,29 +57,15 @@ impl<'g> Exchange<'g> {
         answer
     }
 
-    pub async fn run<B: ClientBody>(
+    pub async fn run(
         &mut self,
         parts: &Parts,
-        path: &[Cow<'_, str>],
+        path: &Path<'_>,
         captures: &[Cow<'_, str>],
-        body: B,
+        body: ClientBody,
     ) -> Result<Answer, Refused> {
-        let caller = match self.authenticate(&parts.headers).await {
-            Ok(caller) => caller,
-            Err(refused) => {
-                // Guessing tokens counts as what nobody may do without end.
-                self.limit(None)?;
-                return Err(refused);
-            }
-        };
-        self.limit(caller.as_deref())?;
-        if let Some(versioning) = &self.mount().versioning {
-            self.version = Some(versioning.negotiate(&parts.headers)?);
-        }
-        let live: Vec<&'g Choice> =
-            self.route.choices.iter().filter(|choice| choice.operation.exists_at(self.version)).collect();
-        let Some(first) = live.first() else { return Err(Refusal::NotFound.into()) };
-        let kind = first.operation.body;
+        let caller = self.identify(&parts.headers).await?;
+        let live = self.live()?;
         if let [only] = live.as_slice()
             && only.operation.body_key.is_none()
         {
@@ -87,7 +73,7 @@ impl<'g> Exchange<'g> {
             self.choose(only, caller.as_deref(), captures)?;
         }
         let query = incoming::query(parts.uri.query())?;
-        let (bytes, value, body) = match kind {
+        let (bytes, value, body) = match live[0].operation.body {
             BodyKind::Json => {
                 let (bytes, value) = self.read_json(&parts.headers, body, &live).await?;
                 (bytes, value, None)
@@ -105,7 +91,7 @@ impl<'g> Exchange<'g> {
         let request = Request {
             operation: operation.id.to_string(),
             method: parts.method.as_str().to_owned(),
-            path: path_below(self.mount(), path),
+            path: path_below(self.mount(), &path.segments),
             params: params(choice, captures),
             query,
             headers: incoming::guest_headers(&parts.headers, self.mount(), operation, &secrets),
@@ -125,9 +111,31 @@ impl<'g> Exchange<'g> {
             client: self.client,
         });
         let response = self.converse(&context, request, body, &parts.headers).await?;
-        let head = parts.method == Method::HEAD;
-        let answer = outgoing::answer(self.shared.core.as_ref(), operation, &context.secrets, head, response).await?;
-        Ok(answer)
+        outgoing::answer(self.shared.core.as_ref(), operation, &context.secrets, response).await.map_err(Refused::from)
+    }
+
+    /// Who asks, within their rate, and which version of the API they mean.
+    async fn identify(&mut self, headers: &HeaderMap) -> Result<Option<Arc<Caller>>, Refused> {
+        let caller = match self.authenticate(headers).await {
+            Ok(caller) => caller,
+            Err(refused) => {
+                // Guessing tokens counts as what nobody may do without end.
+                self.limit(None)?;
+                return Err(refused);
+            }
+        };
+        self.limit(caller.as_deref())?;
+        if let Some(versioning) = &self.mount().versioning {
+            self.version = Some(versioning.negotiate(headers)?);
+        }
+        Ok(caller)
+    }
+
+    /// What the version has of the route: at least one. Their kind of body is the same.
+    fn live(&self) -> Result<Vec<&'g Choice>, Refused> {
+        let live: Vec<_> =
+            self.route.choices.iter().filter(|choice| choice.operation.exists_at(self.version)).collect();
+        if live.is_empty() { Err(Refusal::NotFound.into()) } else { Ok(live) }
     }
 
     /// Nobody where every operation of the route is open to anybody.
@@ -183,10 +191,10 @@ impl<'g> Exchange<'g> {
         Ok(())
     }
 
-    async fn read_json<B: ClientBody>(
+    async fn read_json(
         &self,
         headers: &HeaderMap,
-        body: B,
+        body: ClientBody,
         live: &[&Choice],
     ) -> Result<(Bytes, Option<Value>), Refused> {
         let settings = &self.shared.settings;
@@ -223,11 +231,11 @@ impl<'g> Exchange<'g> {
     }
 
     /// One call; for an upload two, with the bytes between them.
-    async fn converse<B: ClientBody>(
+    async fn converse(
         &self,
         context: &Arc<CallContext>,
         request: Request,
-        body: Option<B>,
+        body: Option<ClientBody>,
         headers: &HeaderMap,
     ) -> Result<Response, Refused> {
         let Some(body) = body else { return self.call(context, request).await };

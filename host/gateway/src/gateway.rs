@@ -1,19 +1,22 @@
 //! The way of a request through the host.
 
-use std::net::IpAddr;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method};
 use skyloom_runtime::manifest::ApiErrors;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::body::{Answer, AnswerBody};
+use crate::answer::{Answer, without_body};
 use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::incoming::{ClientBody, Refused};
@@ -21,7 +24,7 @@ use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::mount::Mount;
 use crate::refusal::{Details, Refusal, Templates};
-use crate::routes::{Found, Routes, segments};
+use crate::routes::{Found, Path, Routes};
 use crate::settings::{Settings, millis};
 
 /// What all listeners of a process share.
@@ -114,12 +117,21 @@ impl Gateway {
         Ok(Arc::new(Self { routes: Routes::build(mounts)?, shared, listener }))
     }
 
+    /// The gateway as axum serves it; the listener says in [`ConnectInfo`] who asks. One fallback for every path: which route
+    /// it is depends on decoded segments and, within a route, on versions and bodies, and nothing found has a vendor's words.
+    pub fn router(self: &Arc<Self>) -> Router {
+        let gateway = self.clone();
+        Router::new().fallback_service(tower::service_fn(move |request: Request| {
+            let gateway = gateway.clone();
+            async move {
+                let client = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+                Ok::<_, Infallible>(gateway.serve(client, request).await)
+            }
+        }))
+    }
+
     /// Answers one request. Never fails, never panics.
-    pub async fn serve<B: ClientBody>(
-        self: &Arc<Self>,
-        client: Option<IpAddr>,
-        request: Request<B>,
-    ) -> Response<AnswerBody> {
+    pub async fn serve(self: &Arc<Self>, client: Option<IpAddr>, request: Request) -> Answer {
         let started = Instant::now();
         let _in_flight = InFlight::new(&self.shared.metrics);
         let request_id: Arc<str> = format!("req-{}", uuid::Uuid::new_v4()).into();
@@ -152,15 +164,15 @@ impl Gateway {
                 "answered"
             );
         }
-        answer.into_response()
+        answer
     }
 
-    async fn guarded<B: ClientBody>(
+    async fn guarded(
         self: &Arc<Self>,
         client: Option<IpAddr>,
         request_id: Arc<str>,
         parts: Parts,
-        body: B,
+        body: ClientBody,
     ) -> (Answer, Arc<str>, Arc<str>) {
         let work = AssertUnwindSafe(self.route(client, &request_id, parts, body));
         work.catch_unwind().await.unwrap_or_else(|_| self.broken(&request_id))
@@ -172,14 +184,14 @@ impl Gateway {
         self.nobodys(None, request_id, Refusal::Internal.into(), None)
     }
 
-    async fn route<B: ClientBody>(
+    async fn route(
         &self,
         client: Option<IpAddr>,
         request_id: &Arc<str>,
         parts: Parts,
-        body: B,
+        body: ClientBody,
     ) -> (Answer, Arc<str>, Arc<str>) {
-        let Ok(path) = segments(parts.uri.path()) else {
+        let Ok(path) = Path::read(parts.uri.path()) else {
             let mount = self.routes.mount_of_malformed(&parts.method, parts.uri.path());
             return self.nobodys(mount.as_ref(), request_id, Refusal::MalformedRequest.into(), None);
         };
@@ -200,7 +212,7 @@ impl Gateway {
             Ok(answer) => answer,
             Err(refused) => refuse(&route.mount, request_id, &refused, None),
         };
-        let answer = if parts.method == Method::HEAD { answer.without_body() } else { answer };
+        let answer = if parts.method == Method::HEAD { without_body(answer) } else { answer };
         let answer = exchange.dress(answer);
         (answer, route.mount.plugin.clone(), exchange.operation_id().unwrap_or_else(|| self.shared.nobody.clone()))
     }

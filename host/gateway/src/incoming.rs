@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http_body_util::BodyExt;
-use hyper::body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::percent_decode;
 use serde_json::Value;
 use skyloom_runtime::context::SecretVault;
@@ -14,15 +13,8 @@ use crate::json;
 use crate::mount::{Mount, Operation};
 use crate::refusal::Refusal;
 
-/// What an HTTP body of a client may be; tests use bytes at hand.
-pub trait ClientBody:
-    Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static
-{
-}
-impl<B> ClientBody for B where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static
-{
-}
+/// The body of a request, as it comes.
+pub type ClientBody = axum::body::Body;
 
 /// A refusal with its reason in words.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,38 +90,14 @@ fn is_withheld(name: &HeaderName) -> bool {
 }
 
 /// A whole body of at most `limit` bytes within `time`.
-pub async fn read<B: ClientBody>(
-    headers: &HeaderMap,
-    mut body: B,
-    limit: usize,
-    time: Duration,
-) -> Result<Bytes, Refused> {
+pub async fn read(headers: &HeaderMap, body: ClientBody, limit: usize, time: Duration) -> Result<Bytes, Refused> {
     if declared_length(headers).is_some_and(|length| length > limit as u64) {
         return Err(Refusal::TooLarge.into());
     }
-    let collect = async {
-        let mut first: Option<Bytes> = None;
-        let mut rest = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| Refusal::MalformedRequest)?;
-            let Ok(data) = frame.into_data() else { continue };
-            if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > limit {
-                return Err(Refusal::TooLarge);
-            }
-            // Nearly every body is one piece: it is taken as it is.
-            if first.is_none() && rest.is_empty() {
-                first = Some(data);
-            } else {
-                if let Some(first) = first.take() {
-                    rest.extend_from_slice(&first);
-                }
-                rest.extend_from_slice(&data);
-            }
-        }
-        Ok(first.unwrap_or_else(|| rest.freeze()))
-    };
-    match tokio::time::timeout(time, collect).await {
-        Ok(result) => result.map_err(Refused::from),
+    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge.into()),
+        Ok(Err(_)) => Err(Refusal::MalformedRequest.into()),
         Err(_) => Err(Refusal::BodyTimeout.into()),
     }
 }

@@ -3,7 +3,7 @@
 //! What a request needs is compiled when the process starts ([`Mount`]): templates, header names, pointers, schemas,
 //! policies. The gateway knows no vendor: its own refusals are worded by the manifest's templates.
 
-mod body;
+mod answer;
 mod cloud;
 mod core;
 mod exchange;
@@ -23,12 +23,10 @@ mod stall;
 mod upload;
 mod versioning;
 
-pub use body::AnswerBody;
 pub use core::{BlobSink, Body, Core, Handler, Request, Response, Upload, Violation};
 pub use gateway::{Gateway, Shared};
 pub use metrics::{Metrics, Sample, SampleKind, Source};
 pub use mount::{Mount, MountSpec};
-pub use operator::Operator;
 pub use refusal::Refusal;
 pub use routes::check_routes;
 pub use server::{Server, tls};

@@ -4,7 +4,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use skyloom_runtime::context::SecretVault;
 
-use crate::body::Answer;
+use crate::answer::{self, Answer};
 use crate::core::{Body, Core, Response};
 use crate::mount::Operation;
 use crate::refusal::Refusal;
@@ -14,7 +14,6 @@ pub async fn answer(
     core: &dyn Core,
     operation: &Operation,
     secrets: &SecretVault,
-    head: bool,
     response: Response,
 ) -> Result<Answer, Refusal> {
     let rubbish = |what: &str| {
@@ -25,24 +24,28 @@ pub async fn answer(
         .ok()
         .filter(|status| !status.is_informational())
         .ok_or_else(|| rubbish("status"))?;
-    let mut answer = match response.body {
-        Body::Empty => Answer::empty(),
-        Body::Bytes(bytes) => Answer::bytes(reveal(operation, secrets, bytes)),
+    let (mut answer, len) = match response.body {
+        Body::Empty => (Answer::default(), 0),
+        Body::Bytes(bytes) => {
+            let bytes = reveal(operation, secrets, bytes);
+            let len = bytes.len() as u64;
+            (Answer::new(bytes.into()), len)
+        }
         Body::Blob(name) => {
             let (file, len) = core.open_blob(&name).await.map_err(|error| {
                 tracing::error!(error = error.for_log(), "stored bytes cannot be read");
                 Refusal::from(error.code)
             })?;
-            Answer::file(file, len)
+            (answer::file(file, len), len)
         }
         Body::AcceptUpload(_) => return Err(rubbish("an upload that nobody sends")),
     };
-    if (status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED) && answer.body().left() > 0 {
+    if (status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED) && len > 0 {
         return Err(rubbish("a body that the status forbids"));
     }
     *answer.status_mut() = status;
     put_headers(answer.headers_mut(), operation, secrets, response.headers).map_err(|()| rubbish("headers"))?;
-    Ok(if head { answer.without_body() } else { answer })
+    Ok(answer)
 }
 
 fn put_headers(

@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 use skyloom_model::ErrorCode;
 use skyloom_runtime::manifest::{ApiErrors, RefusalOverride};
 
-use crate::body::Answer;
+use crate::answer::Answer;
 
 macro_rules! refusals {
     ($($(#[$meta:meta])* $variant:ident $text:literal $status:literal $message:literal;)*) => {
@@ -114,7 +114,7 @@ impl Templates {
         let compiled = &self.by_refusal[refusal as usize];
         debug_assert_eq!(compiled.refusal, refusal);
         let values = Values { status: compiled.status, refusal, details };
-        let mut answer = Answer::bytes(compiled.body.fill(&values, true));
+        let mut answer = Answer::new(compiled.body.fill(&values, true).into());
         *answer.status_mut() = compiled.status;
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, compiled.content_type.clone());
@@ -272,10 +272,14 @@ fn push(target: &mut Vec<u8>, text: &str, json: bool) {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+    use http_body_util::BodyExt;
+
     use super::*;
 
     fn body(answer: Answer) -> String {
-        String::from_utf8(answer.into_body().into_bytes().unwrap().to_vec()).unwrap()
+        let collected = answer.into_body().collect().now_or_never().expect("bytes at hand").unwrap();
+        String::from_utf8(collected.to_bytes().to_vec()).unwrap()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From method and path to operation. Built once from the manifests of the mounted plugins.
+//! From method and path to operation. Built once from the manifests of the mounted plugins, on the router inside axum.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -9,28 +9,26 @@ use percent_encoding::percent_decode_str;
 
 use crate::mount::{Mount, Operation};
 
-/// Deeper paths match nothing; bounds the work of a match.
-const MAX_SEGMENTS: usize = 32;
+/// Parameters of one template; matchit panics at 26.
+const MAX_PARAMETERS: usize = 16;
 
 /// The routes of one listener.
 #[derive(Debug)]
 pub struct Routes {
-    nodes: Vec<Node>,
-    mounts: Vec<Arc<Mount>>,
-}
-
-#[derive(Debug, Default)]
-struct Node {
-    literals: HashMap<Box<str>, usize>,
-    parameter: Option<usize>,
+    /// One tree a method, each template leading to an index of `routes`: a template without the method leaves a path to the
+    /// next one that has it. HEAD's tree has what GET's has, but where an operation has HEAD of its own.
+    trees: Vec<(Method, matchit::Router<usize>)>,
     routes: Vec<Route>,
+    mounts: Vec<Arc<Mount>>,
 }
 
 /// The operations of one method and template. Several where a key of the body or the version of the request decides.
 #[derive(Debug)]
 pub struct Route {
-    method: Method,
     template: String,
+    /// Which segments are parameters. Of two routes that take one path the lesser comes first: it has a literal where they
+    /// first differ.
+    parameters: Box<[bool]>,
     pub mount: Arc<Mount>,
     pub choices: Vec<Choice>,
 }
@@ -64,12 +62,43 @@ pub enum Found<'r, 'p> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct MalformedPath;
 
-/// Decoded segments; empty ones don't count.
-pub fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, MalformedPath> {
-    path.split('/')
-        .filter(|segment| !segment.is_empty())
-        .map(|segment| percent_decode_str(segment).decode_utf8().map_err(|_| MalformedPath))
-        .collect()
+/// A request's path.
+#[derive(Debug)]
+pub struct Path<'p> {
+    /// Decoded; empty ones don't count.
+    pub segments: Vec<Cow<'p, str>>,
+    /// The same as one text for the trees, `/` before each. A `/` within a segment is NUL there, which no template has.
+    text: Cow<'p, str>,
+}
+
+impl<'p> Path<'p> {
+    pub fn read(path: &'p str) -> Result<Self, MalformedPath> {
+        let decoded = |segment| percent_decode_str(segment).decode_utf8().map_err(|_| MalformedPath);
+        Ok(Self::of(path, parts(path).map(decoded).collect::<Result<_, _>>()?))
+    }
+
+    /// With replacement characters for what is no UTF-8.
+    fn read_lossy(path: &'p str) -> Self {
+        Self::of(path, parts(path).map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect())
+    }
+
+    fn of(path: &'p str, segments: Vec<Cow<'p, str>>) -> Self {
+        let plain = path.starts_with('/') && !path.contains('%') && !path.contains("//");
+        let text = match path.strip_suffix('/') {
+            _ if segments.is_empty() => "/".into(),
+            Some(shorter) if plain => shorter.into(),
+            None if plain => path.into(),
+            _ => segments
+                .iter()
+                .fold(String::with_capacity(path.len()), |text, segment| text + "/" + &segment.replace('/', "\0"))
+                .into(),
+        };
+        Self { segments, text }
+    }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
 }
 
 /// Whether these mounts can share a listener. Every defect, a line each.
@@ -80,104 +109,49 @@ pub fn check_routes(mounts: Vec<Arc<Mount>>) -> Result<(), Vec<String>> {
 impl Routes {
     /// Every defect, a line each, where two operations claim one route.
     pub fn build(mounts: Vec<Arc<Mount>>) -> Result<Self, Vec<String>> {
-        let mut routes = Self { nodes: vec![Node::default()], mounts: mounts.clone() };
+        let mut builder =
+            Builder { routes: Self { trees: Vec::new(), routes: Vec::new(), mounts }, known: HashMap::new() };
         let mut defects = Vec::new();
-        for mount in &mounts {
+        for mount in builder.routes.mounts.clone() {
             for operation in &mount.operations {
                 for path in &operation.paths {
-                    if let Err(defect) = routes.insert(mount, operation, path) {
-                        defects.push(defect);
-                    }
+                    defects.extend(builder.insert(&mount, operation, path).err());
                 }
             }
         }
-        if defects.is_empty() { Ok(routes) } else { Err(defects) }
+        defects.extend(builder.answer_head().err());
+        if defects.is_empty() { Ok(builder.routes) } else { Err(defects) }
     }
 
-    fn insert(&mut self, mount: &Arc<Mount>, operation: &Arc<Operation>, path: &str) -> Result<(), String> {
-        let full = full_path(mount, path)?;
-        let mut at = 0;
-        let mut params = Vec::new();
-        for segment in &full {
-            let parameter = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-            at = match parameter {
-                Some(name) => {
-                    params.push(Box::from(name));
-                    self.parameter(at)
-                }
-                None => self.literal(at, segment),
-            };
-        }
-        let choice = Choice { operation: operation.clone(), params: params.into() };
-        let template = format!("/{}", full.join("/"));
-        let node = &mut self.nodes[at];
-        let Some(route) = node.routes.iter_mut().find(|route| route.method == operation.method) else {
-            let method = operation.method.clone();
-            node.routes.push(Route { method, template, mount: mount.clone(), choices: vec![choice] });
-            return Ok(());
-        };
-        let clash = |other: &Operation, other_mount: &Mount, other_template: &str| {
-            format!(
-                "two operations claim {} {template}: `{}` of plugin `{}` and `{}` of plugin `{}` ({other_template})",
-                operation.method, operation.id, mount.plugin, other.id, other_mount.plugin
-            )
-        };
-        if !Arc::ptr_eq(&route.mount, mount) {
-            return Err(clash(&route.choices[0].operation, &route.mount, &route.template));
-        }
-        match route.choices.iter().find(|other| other.operation.same_selector(operation)) {
-            // Two templates of one operation may be equal but for the names of their parameters.
-            Some(other) if Arc::ptr_eq(&other.operation, operation) => Ok(()),
-            Some(other) => Err(clash(&other.operation, &route.mount, &route.template)),
-            None => {
-                route.choices.push(choice);
-                Ok(())
-            }
-        }
-    }
-
-    fn parameter(&mut self, at: usize) -> usize {
-        if let Some(next) = self.nodes[at].parameter {
-            return next;
-        }
-        self.nodes.push(Node::default());
-        let next = self.nodes.len() - 1;
-        self.nodes[at].parameter = Some(next);
-        next
-    }
-
-    fn literal(&mut self, at: usize, segment: &str) -> usize {
-        if let Some(next) = self.nodes[at].literals.get(segment) {
-            return *next;
-        }
-        self.nodes.push(Node::default());
-        let next = self.nodes.len() - 1;
-        self.nodes[at].literals.insert(segment.into(), next);
-        next
+    fn tree(&self, method: &Method) -> Option<&matchit::Router<usize>> {
+        self.trees.iter().find(|(known, _)| known == method).map(|(_, tree)| tree)
     }
 
     /// A literal beats a parameter, from left to right; a template without the method leaves it to the next one.
-    pub fn find<'r, 'p>(&'r self, method: &Method, path: &[Cow<'p, str>]) -> Found<'r, 'p> {
-        let mut search = Search { routes: self, method, path, captured: Vec::new(), others: Vec::new() };
-        if path.len() <= MAX_SEGMENTS
-            && let Some(route) = search.walk(0, 0)
-        {
-            let captures = search.captured.iter().map(|index| path[*index].clone()).collect();
-            return Found::Route { route, captures };
-        }
-        let mount = self.nearest(path);
-        match search.others.first() {
-            Some(first) => Found::Method { mount: first.mount.clone(), allow: allow(&search.others) },
-            None => Found::Nothing { mount },
+    pub fn find<'p>(&self, method: &Method, path: &Path<'p>) -> Found<'_, 'p> {
+        let Some(index) = self.tree(method).and_then(|tree| index_in(tree, path)) else { return self.find_other(path) };
+        let route = &self.routes[index];
+        let taken = path.segments.iter().zip(&route.parameters).filter(|(_, parameter)| **parameter);
+        Found::Route { route, captures: taken.map(|(segment, _)| segment.clone()).collect() }
+    }
+
+    /// What the path is with other methods.
+    fn find_other(&self, path: &Path<'_>) -> Found<'static, 'static> {
+        let found = |(method, tree): &(Method, _)| Some((method.to_string(), index_in(tree, path)?));
+        let (methods, indices): (BTreeSet<String>, Vec<usize>) = self.trees.iter().filter_map(found).unzip();
+        match indices.into_iter().min_by_key(|index| (&self.routes[*index].parameters, *index)) {
+            Some(first) => Found::Method {
+                mount: self.routes[first].mount.clone(),
+                allow: methods.into_iter().collect::<Vec<_>>().join(", "),
+            },
+            None => Found::Nothing { mount: self.nearest(&path.segments) },
         }
     }
 
-    /// Whose words a path is refused in that [`segments`] could not read: those of the operation that it would have reached
+    /// Whose words a path is refused in that [`Path::read`] could not read: those of the operation that it would have reached
     /// with readable parameters, else of the nearest mount.
     pub fn mount_of_malformed(&self, method: &Method, path: &str) -> Option<Arc<Mount>> {
-        let lossy = |segment| percent_decode_str(segment).decode_utf8_lossy();
-        let path: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).map(lossy).collect();
-        match self.find(method, &path) {
+        match self.find(method, &Path::read_lossy(path)) {
             Found::Route { route, .. } => Some(route.mount.clone()),
             Found::Method { mount, .. } => Some(mount),
             Found::Nothing { mount } => mount,
@@ -185,62 +159,98 @@ impl Routes {
     }
 
     fn nearest(&self, path: &[Cow<'_, str>]) -> Option<Arc<Mount>> {
-        let mut best: Option<&Arc<Mount>> = None;
-        for mount in &self.mounts {
-            let fits = mount.prefix.len() <= path.len()
-                && mount.prefix.iter().zip(path).all(|(own, segment)| **own == **segment);
-            if fits && best.is_none_or(|best| mount.prefix.len() > best.prefix.len()) {
-                best = Some(mount);
+        let fits = |mount: &&Arc<Mount>| {
+            mount.prefix.len() <= path.len() && mount.prefix.iter().zip(path).all(|(own, segment)| **own == **segment)
+        };
+        // Of equal ones the first.
+        self.mounts.iter().filter(fits).rev().max_by_key(|mount| mount.prefix.len()).cloned()
+    }
+}
+
+fn index_in(tree: &matchit::Router<usize>, path: &Path<'_>) -> Option<usize> {
+    tree.at(&path.text).ok().map(|found| *found.value)
+}
+
+struct Builder {
+    routes: Routes,
+    /// By method and template as the trees have it.
+    known: HashMap<(Method, String), usize>,
+}
+
+impl Builder {
+    fn insert(&mut self, mount: &Arc<Mount>, operation: &Arc<Operation>, path: &str) -> Result<(), String> {
+        let full = full_path(mount, path)?;
+        let names: Vec<Option<&str>> = full.iter().map(|segment| parameter(segment)).collect();
+        let params = names.iter().flatten().map(|name| Box::from(*name)).collect();
+        let choice = Choice { operation: operation.clone(), params };
+        let template = format!("/{}", full.join("/"));
+        let key = (operation.method.clone(), in_trees(&full));
+        let Some(index) = self.known.get(&key).copied() else {
+            if choice.params.len() > MAX_PARAMETERS {
+                return Err(format!("plugin `{}`: {template} has more than {MAX_PARAMETERS} parameters", mount.plugin));
+            }
+            let parameters = names.iter().map(Option::is_some).collect();
+            self.add(key, self.routes.routes.len())
+                .map_err(|error| format!("plugin `{}`: {template}: {error}", mount.plugin))?;
+            self.routes.routes.push(Route { template, parameters, mount: mount.clone(), choices: vec![choice] });
+            return Ok(());
+        };
+        let route = &mut self.routes.routes[index];
+        let clash = |route: &Route, other: &Operation| {
+            format!(
+                "two operations claim {} {template}: `{}` of plugin `{}` and `{}` of plugin `{}` ({})",
+                operation.method, operation.id, mount.plugin, other.id, route.mount.plugin, route.template
+            )
+        };
+        if !Arc::ptr_eq(&route.mount, mount) {
+            return Err(clash(route, &route.choices[0].operation));
+        }
+        match route.choices.iter().find(|other| other.operation.same_selector(operation)) {
+            // Two templates of one operation may be equal but for the names of their parameters.
+            Some(other) if Arc::ptr_eq(&other.operation, operation) => Ok(()),
+            Some(other) => Err(clash(route, &other.operation)),
+            None => {
+                route.choices.push(choice);
+                Ok(())
             }
         }
-        best.cloned()
+    }
+
+    fn add(&mut self, key: (Method, String), index: usize) -> Result<(), matchit::InsertError> {
+        let trees = &mut self.routes.trees;
+        let at = trees.iter().position(|(method, _)| *method == key.0).unwrap_or_else(|| {
+            trees.push((key.0.clone(), matchit::Router::new()));
+            trees.len() - 1
+        });
+        trees[at].1.insert(key.1.as_str(), index)?;
+        self.known.insert(key, index);
+        Ok(())
+    }
+
+    /// What has GET and no HEAD answers HEAD as GET.
+    fn answer_head(&mut self) -> Result<(), String> {
+        let gets = self.known.iter().filter(|((method, _), _)| *method == Method::GET);
+        let heads: Vec<_> = gets.map(|((_, template), index)| ((Method::HEAD, template.clone()), *index)).collect();
+        for (key, index) in heads {
+            if !self.known.contains_key(&key) {
+                self.add(key, index).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
     }
 }
 
-struct Search<'r, 's, 'p> {
-    routes: &'r Routes,
-    method: &'s Method,
-    path: &'s [Cow<'p, str>],
-    /// Indices of the segments that parameters took.
-    captured: Vec<usize>,
-    /// Routes of the path with other methods.
-    others: Vec<&'r Route>,
+/// The parameter's name.
+fn parameter(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'))
 }
 
-impl<'r> Search<'r, '_, '_> {
-    fn walk(&mut self, at: usize, depth: usize) -> Option<&'r Route> {
-        let node = &self.routes.nodes[at];
-        let Some(segment) = self.path.get(depth) else { return self.pick(node) };
-        if let Some(next) = node.literals.get(segment.as_ref())
-            && let Some(route) = self.walk(*next, depth + 1)
-        {
-            return Some(route);
-        }
-        let next = node.parameter?;
-        self.captured.push(depth);
-        let found = self.walk(next, depth + 1);
-        if found.is_none() {
-            self.captured.pop();
-        }
-        found
+/// Equal for templates that take the same paths. A manifest's literals have no braces.
+fn in_trees(segments: &[&str]) -> String {
+    if segments.is_empty() {
+        return "/".to_owned();
     }
-
-    fn pick(&mut self, node: &'r Node) -> Option<&'r Route> {
-        let of = |method: &Method| node.routes.iter().find(|route| route.method == *method);
-        let found = of(self.method).or_else(|| if *self.method == Method::HEAD { of(&Method::GET) } else { None });
-        if found.is_none() {
-            self.others.extend(&node.routes);
-        }
-        found
-    }
-}
-
-fn allow(routes: &[&Route]) -> String {
-    let mut methods: BTreeSet<&str> = routes.iter().map(|route| route.method.as_str()).collect();
-    if methods.contains("GET") {
-        methods.insert("HEAD");
-    }
-    methods.into_iter().collect::<Vec<_>>().join(", ")
+    segments.iter().flat_map(|segment| ["/", parameter(segment).map_or(*segment, |_| "{p}")]).collect()
 }
 
 /// Prefix and template; `/..` at the template's begin stands for the parent of the prefix (version lists).

@@ -1,30 +1,31 @@
 //! Sockets: accept, TLS, HTTP/1.1, drain.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Layer;
 
-use crate::body::AnswerBody;
 use crate::gateway::{Gateway, Shared};
-use crate::operator::Operator;
+use crate::metrics::Metrics;
+use crate::operator;
 use crate::settings::{Settings, millis};
 use crate::stall::Stalling;
 
@@ -33,58 +34,49 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Pause after a failed accept (mostly: no file descriptors left), so that the loop doesn't spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What answers on a socket.
-#[derive(Clone)]
-enum Service {
-    Gateway(Arc<Gateway>),
-    Operator(Arc<Operator>),
-}
-
-impl Service {
-    async fn serve(&self, client: IpAddr, request: Request<Incoming>) -> Response<AnswerBody> {
-        match self {
-            Self::Gateway(gateway) => gateway.serve(Some(client), request).await,
-            Self::Operator(operator) => operator.serve(&request).await,
-        }
-    }
-}
-
 /// All listeners of a process.
 pub struct Server {
     shared: Arc<Shared>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     connections: TaskTracker,
-    acceptors: TaskTracker,
 }
 
 impl Server {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, stop: watch::Sender::new(false), connections: TaskTracker::new(), acceptors: TaskTracker::new() }
+        Self { shared, stop: CancellationToken::new(), connections: TaskTracker::new() }
     }
 
     /// Serves the APIs on a socket from here on.
-    pub fn listen(&self, socket: TcpListener, tls: Option<Arc<ServerConfig>>, gateway: Arc<Gateway>) {
-        self.spawn(socket, tls, Service::Gateway(gateway));
+    pub fn listen(&self, socket: TcpListener, tls: Option<Arc<ServerConfig>>, gateway: &Arc<Gateway>) {
+        self.spawn(socket, tls, gateway.router(), self.stop.clone(), self.connections.clone());
     }
 
-    /// Health and metrics. Goes on answering while the rest drains.
-    pub fn listen_operator(&self, socket: TcpListener, operator: Arc<Operator>) {
-        self.spawn(socket, None, Service::Operator(operator));
+    /// Health and metrics. Goes on answering while the rest drains: neither told to stop nor waited for.
+    pub fn listen_operator(&self, socket: TcpListener) {
+        let router = operator::router(self.shared.clone());
+        self.spawn(socket, None, router, CancellationToken::new(), TaskTracker::new());
     }
 
-    fn spawn(&self, socket: TcpListener, tls: Option<Arc<ServerConfig>>, service: Service) {
+    fn spawn(
+        &self,
+        socket: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        router: Router,
+        stop: CancellationToken,
+        connections: TaskTracker,
+    ) {
         let settings = &self.shared.settings;
         let listener = Listener {
+            router,
             acceptor: tls.map(TlsAcceptor::from),
             http: http(settings),
             stall: millis(settings.stall_timeout_ms),
             slots: Arc::new(Semaphore::new(settings.max_connections as usize)),
-            shared: self.shared.clone(),
-            stop: matches!(service, Service::Gateway(_)).then(|| self.stop.subscribe()),
-            service,
-            connections: self.connections.clone(),
+            metrics: self.shared.metrics.clone(),
+            stop,
+            connections,
         };
-        self.acceptors.spawn(listener.run(socket));
+        tokio::spawn(Arc::new(listener).run(socket));
     }
 
     /// Serves until `shutdown`, then drains: not ready any more, no new connection, requests in flight finish within the
@@ -92,7 +84,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
         shutdown.await;
         self.shared.drain();
-        self.stop.send_replace(true);
+        self.stop.cancel();
         self.connections.close();
         self.shared.tasks.close();
         let idle = async {
@@ -103,6 +95,7 @@ impl Server {
     }
 }
 
+/// `axum::serve` has no such limits, so the connections of its routers are served here.
 fn http(settings: &Settings) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -114,25 +107,24 @@ fn http(settings: &Settings) -> http1::Builder {
 }
 
 struct Listener {
-    service: Service,
+    router: Router,
     acceptor: Option<TlsAcceptor>,
     http: http1::Builder,
     stall: Duration,
     slots: Arc<Semaphore>,
-    shared: Arc<Shared>,
-    /// None: goes on while the rest drains.
-    stop: Option<watch::Receiver<bool>>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
     connections: TaskTracker,
 }
 
 impl Listener {
-    async fn run(mut self, socket: TcpListener) {
+    async fn run(self: Arc<Self>, socket: TcpListener) {
         loop {
             // No more than so many; the rest wait in the kernel.
             let Ok(slot) = self.slots.clone().acquire_owned().await else { return };
             let accepted = tokio::select! {
                 accepted = socket.accept() => accepted,
-                () = stopped(&mut self.stop) => return,
+                () = self.stop.cancelled() => return,
             };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
@@ -142,70 +134,43 @@ impl Listener {
                     continue;
                 }
             };
-            let connection = self.connection(stream, peer);
-            let metrics = self.shared.metrics.clone();
-            let work = async move {
-                metrics.connections.inc();
-                connection.await;
-                metrics.connections.dec();
+            let listener = self.clone();
+            self.connections.spawn(async move {
+                listener.metrics.connections.inc();
+                listener.connect(stream, peer).await;
+                listener.metrics.connections.dec();
                 drop(slot);
-            };
-            if self.stop.is_some() {
-                self.connections.spawn(work);
-            } else {
-                tokio::spawn(work);
+            });
+        }
+    }
+
+    async fn connect(&self, stream: TcpStream, peer: SocketAddr) {
+        let _ = stream.set_nodelay(true);
+        let Some(acceptor) = &self.acceptor else { return self.converse(stream, peer).await };
+        match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => self.converse(stream, peer).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+        }
+    }
+
+    async fn converse<I>(&self, stream: I, peer: SocketAddr)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let io = TokioIo::new(Stalling::new(stream, self.stall));
+        let service = Extension(ConnectInfo(peer)).layer(self.router.clone());
+        let mut connection = std::pin::pin!(self.http.serve_connection(io, TowerToHyperService::new(service)));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
             }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended early");
         }
-    }
-
-    fn connection(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + use<> {
-        let (service, http, stop) = (self.service.clone(), self.http.clone(), self.stop.clone());
-        let (acceptor, stall) = (self.acceptor.clone(), self.stall);
-        async move {
-            let _ = stream.set_nodelay(true);
-            match acceptor {
-                None => converse(http, Stalling::new(stream, stall), peer.ip(), service, stop).await,
-                Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => converse(http, Stalling::new(stream, stall), peer.ip(), service, stop).await,
-                    Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake"),
-                    Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
-                },
-            }
-        }
-    }
-}
-
-async fn converse<I>(
-    http: http1::Builder,
-    io: I,
-    client: IpAddr,
-    service: Service,
-    mut stop: Option<watch::Receiver<bool>>,
-) where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let answer = service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(service.serve(client, request).await) }
-    });
-    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(io), answer));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%client, %error, "a connection ended early");
-    }
-}
-
-/// Also when nobody is left who could say so.
-async fn stopped(stop: &mut Option<watch::Receiver<bool>>) {
-    match stop {
-        Some(stop) => drop(stop.wait_for(|stop| *stop).await),
-        None => std::future::pending().await,
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use skyloom_model::{Error, Result};
 
 /// Limits of the HTTP side: the deployment's `[limits]` table.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -63,6 +64,25 @@ impl Default for Settings {
             max_headers: 100,
             max_json_depth: 32,
             drain_ms: 30_000,
+        }
+    }
+}
+
+impl Settings {
+    /// `invalid` for a limit that would let nothing through.
+    pub fn check(&self) -> Result<()> {
+        let counts = [
+            ("max-connections", self.max_connections),
+            ("max-calls", self.max_calls),
+            ("head-timeout-ms", self.head_timeout_ms),
+            ("body-timeout-ms", self.body_timeout_ms),
+            ("stall-timeout-ms", self.stall_timeout_ms),
+            ("max-headers", self.max_headers),
+            ("max-json-depth", self.max_json_depth),
+        ];
+        match counts.iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => Err(Error::invalid(format!("limits.{name}"), format!("[limits] {name} is at least 1"))),
+            None => Ok(()),
         }
     }
 }

@@ -25,14 +25,13 @@ pub(crate) struct Upload<'a> {
 
 impl Upload<'_> {
     /// Stores the bytes, then calls the plugin again. Whatever goes wrong, the core hears of it.
-    pub async fn run<B, F>(
+    pub async fn run<F>(
         self,
         headers: &HeaderMap,
-        body: B,
+        body: ClientBody,
         again: impl FnOnce(wit::Upload) -> F,
     ) -> Result<Response, Refused>
     where
-        B: ClientBody,
         F: Future<Output = Result<Response, Refused>>,
     {
         let result = match self.store(headers, body).await {
@@ -45,7 +44,7 @@ impl Upload<'_> {
         result
     }
 
-    async fn store<B: ClientBody>(&self, headers: &HeaderMap, mut body: B) -> Result<wit::Upload, Refused> {
+    async fn store(&self, headers: &HeaderMap, mut body: ClientBody) -> Result<wit::Upload, Refused> {
         if declared_length(headers).is_some_and(|length| length > self.limit) {
             return Err(Refusal::TooLarge.into());
         }

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http_body_util::{Full, StreamBody};
+use http_body_util::StreamBody;
 use hyper::body::Frame;
 use skyloom_gateway::{Body, Response, Settings};
 use skyloom_runtime::RunError;
@@ -77,7 +77,7 @@ async fn head_has_the_headers_of_get_and_no_body() {
 #[tokio::test]
 async fn callers_are_known_and_allowed_or_refused() {
     let world = World::echo();
-    let none = http::Request::builder().uri("/api/things").body(Full::new(Bytes::new())).unwrap();
+    let none = http::Request::builder().uri("/api/things").body(axum::body::Body::empty()).unwrap();
     let reply = world.send(none).await;
     assert_eq!((reply.status, reply.why().as_str()), (401, "unauthenticated"));
     for (token, method, path, status) in [
@@ -112,7 +112,7 @@ async fn broken_bodies_never_reach_the_guest() {
     let reply = world.call("POST", "/api/things", &format!("\"{}\"", "x".repeat(2000))).await;
     assert_eq!((reply.status, reply.why().as_str()), (413, "too-large"));
     let typed = http::Request::builder().method("POST").uri("/api/things").header("x-token", "member");
-    let reply = world.send(typed.header("content-type", "text/xml").body(Full::new("{}".into())).unwrap()).await;
+    let reply = world.send(typed.header("content-type", "text/xml").body("{}".into()).unwrap()).await;
     assert_eq!((reply.status, reply.why().as_str()), (415, "unsupported-media-type"));
     assert_eq!(world.calls(), 0);
 }
@@ -150,7 +150,7 @@ async fn secrets_cross_as_handles_both_ways() {
         .uri("/api/things")
         .header("x-token", "member")
         .header("x-secret", "whisper")
-        .body(Full::new(Bytes::from_static(br#"{"thing":{"name":"n","password":"hunter2"}}"#)))
+        .body(r#"{"thing":{"name":"n","password":"hunter2"}}"#.into())
         .unwrap();
     let reply = world.send(request).await;
     assert_eq!(reply.status, 202);
@@ -173,7 +173,7 @@ async fn a_key_of_the_body_selects_the_operation() {
     }
     let at = |version: &str, body: &str| {
         let request = http::Request::builder().method("POST").uri(path).header("x-token", "member");
-        let body = Full::new(Bytes::from(body.to_owned()));
+        let body = body.to_owned().into();
         request.header("api-version", format!("things {version}")).body(body).unwrap()
     };
     // Not yet there at 2.8.
@@ -250,7 +250,7 @@ async fn an_upload_that_comes_to_nothing_is_told_to_the_core() {
     // The client goes away in the middle.
     let pieces: Vec<Result<Frame<Bytes>, std::io::Error>> =
         vec![Ok(Frame::data(Bytes::from_static(b"ab"))), Err(std::io::ErrorKind::ConnectionReset.into())];
-    let body = StreamBody::new(futures_util::stream::iter(pieces));
+    let body = axum::body::Body::new(StreamBody::new(futures_util::stream::iter(pieces)));
     let request = http::Request::builder().method("PUT").uri("/api/things/x/file").header("x-token", "member");
     let reply = read(world.gateway.serve(None, request.body(body).unwrap()).await).await;
     assert_eq!(reply.status, 400);
@@ -290,7 +290,7 @@ async fn too_many_requests_of_one_project_are_refused_and_others_go_on() {
 async fn a_body_that_never_ends_is_given_up() {
     let world = World::with(Settings { body_timeout_ms: 20, ..Settings::default() }, |_, _| Ok(ok("{}")));
     let first = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{")))]);
-    let body = StreamBody::new(first.chain(futures_util::stream::pending()));
+    let body = axum::body::Body::new(StreamBody::new(first.chain(futures_util::stream::pending())));
     let request = http::Request::builder().method("POST").uri("/api/things").header("x-token", "member");
     let reply = read(world.gateway.serve(None, request.body(body).unwrap()).await).await;
     assert_eq!(reply.status, 408);
@@ -342,7 +342,7 @@ async fn guessing_tokens_is_limited_by_address() {
     let client = Some(std::net::IpAddr::from([192, 0, 2, 1]));
     let send = async |token: &str| {
         let request = http::Request::builder().uri("/api/things").header("x-token", token);
-        let body = Full::new(Bytes::new());
+        let body = axum::body::Body::empty();
         read(world.gateway.serve(client, request.body(body).unwrap()).await).await.status
     };
     assert_eq!([send("guess").await, send("guess").await, send("guess").await], [401, 401, 413]);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
+use skyloom_model::{Error, Result};
 
 /// Every value with its default; the comments say why it is what it is. Durations are milliseconds in the file.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -62,7 +63,7 @@ pub struct Settings {
 }
 
 /// Whole milliseconds as a duration.
-pub fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_millis)
 }
 
@@ -90,6 +91,25 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// `invalid` for a value with which no work would ever be done, or the database be asked without a pause.
+    pub fn check(&self) -> Result<()> {
+        let rules = [
+            ("driver-calls", self.driver_calls > 0),
+            ("in-hand", self.in_hand > 0),
+            ("claim-batch", self.claim_batch > 0),
+            ("write-batch", self.write_batch > 0),
+            ("attempts", self.attempts > 0),
+            ("undo-attempts", self.undo_attempts > 0),
+            ("poll-ms", !self.poll.is_zero()),
+            ("lease-ms", !self.lease.is_zero()),
+            ("call-timeout-ms", !self.call_timeout.is_zero()),
+        ];
+        match rules.iter().find(|(_, holds)| !holds) {
+            Some((name, _)) => Err(Error::invalid(format!("jobs.{name}"), format!("[jobs] {name} is at least 1"))),
+            None => Ok(()),
+        }
+    }
+
     /// Short times, for tests: what takes seconds in life takes milliseconds.
     #[must_use]
     pub fn quick() -> Self {

@@ -25,9 +25,13 @@ impl Failure {
         Self { lines, code: 2 }
     }
 
+    pub fn into_lines(self) -> Vec<String> {
+        self.lines
+    }
+
     pub fn report(&self) -> ExitCode {
         for line in &self.lines {
-            eprintln!("skyloom: {line}");
+            tell!("{line}");
         }
         ExitCode::from(self.code)
     }

@@ -1,5 +1,8 @@
 //! The `skyloom` program: command line, configuration, wiring.
 
+#[macro_use]
+mod output;
+
 mod cli;
 mod commands;
 mod config;
@@ -17,7 +20,10 @@ use crate::failure::Failure;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match start_log(&cli).and_then(|()| run(cli.command)) {
+    let done = start_log(&cli)
+        .and_then(|()| run(cli.command))
+        .and_then(|()| output::finish().map_err(|error| Failure::new(format!("standard output: {error}"))));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
@@ -38,7 +44,9 @@ fn run(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "skyloom", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "skyloom", &mut script);
+            output::write(format_args!("{}", String::from_utf8_lossy(&script)));
             Ok(())
         }
         Command::Serve(deployment) => serve::run(&deployment),
@@ -48,11 +56,11 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// To standard error: standard output is for what a command answers.
+/// To standard error: standard output is for what a command answers. Where nobody reads it, lines are lost and nothing else.
 fn start_log(cli: &Cli) -> Result<(), Failure> {
     let filter =
         EnvFilter::try_new(&cli.log).map_err(|error| Failure::config(vec![format!("--log {}: {error}", cli.log)]))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     match cli.log_format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),

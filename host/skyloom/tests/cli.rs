@@ -105,3 +105,19 @@ fn every_shell_gets_its_completion() {
         assert!(output.status.success() && text(&output.stdout).contains("skyloom"), "{shell}");
     }
 }
+
+#[test]
+fn a_reader_that_leaves_is_no_failure_and_a_full_disk_is_one() {
+    let run = |target: std::process::Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skyloom"));
+        let output = command.args(["schema", "deployment"]).stdout(target).output().unwrap();
+        (output.status.code(), text(&output.stderr))
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(run(writer.into()), (Some(0), String::new()));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (code, said) = run(full.into());
+    assert_eq!(code, Some(1));
+    assert!(said.starts_with("skyloom: standard output: "), "{said}");
+}

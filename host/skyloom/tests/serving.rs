@@ -56,8 +56,12 @@ text = "{{user}} {{password}} {{url:identity-v3}}"
     }
 
     fn command(&self) -> Command {
+        self.command_with("skyloom.toml")
+    }
+
+    fn command_with(&self, file: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_skyloom"));
-        command.arg("serve").arg("--config").arg(self.folder.path().join("skyloom.toml"));
+        command.arg("serve").arg("--config").arg(self.folder.path().join(file));
         command.env_remove("SKYLOOM_ADMIN_PASSWORD");
         command
     }
@@ -175,6 +179,40 @@ fn a_first_start_a_second_process_a_restart() {
 }
 
 #[test]
+fn nobody_has_to_listen_to_what_it_says() {
+    let Some(plugins) = plugins() else { return };
+    for silent in [false, true] {
+        let world = World::new(&plugins);
+        // The reader has left before the first word.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let (mut log, error) = std::io::pipe().unwrap();
+        let child = world.command().stdout(writer).stderr(error).spawn().unwrap();
+        let log = if silent {
+            drop(log);
+            None
+        } else {
+            Some(std::thread::spawn(move || {
+                let mut text = String::new();
+                log.read_to_string(&mut text).unwrap();
+                text
+            }))
+        };
+        let running = Running { child, operator: String::new(), said: String::new() };
+        let limit = Instant::now() + Duration::from_secs(60);
+        while !world.state("login.txt").exists() {
+            assert!(Instant::now() < limit, "it does not start");
+            std::thread::yield_now();
+        }
+        assert_eq!(login(&world), 201);
+        assert_eq!(running.stop(), Some(0), "silent: {silent}");
+        let log = log.map(|log| log.join().unwrap()).unwrap_or_default();
+        assert!(!log.contains("panicked"), "{log}");
+        assert!(silent || log.contains("listening"), "{log}");
+    }
+}
+
+#[test]
 fn a_newer_schema_is_refused() {
     let Some(plugins) = plugins() else { return };
     let world = World::new(&plugins);
@@ -214,6 +252,35 @@ fn a_deployment_is_checked_without_starting_it() {
     let (code, said) = check("[[plugin]]\nid = \"gone\"\nfile = \"gone.wasm\"\n");
     assert_eq!(code, Some(2));
     assert!(said.contains("plugin `gone`") && said.contains("gone.wasm"), "{said}");
+    // What a first start does with the areas' settings and seeds, and with the listeners' files.
+    for (more, part) in [
+        ("[networks]\nmtu = 9001\n", "[networks] mtu = 9001"),
+        ("[images]\nmax-image-gib = 0\n", "[images] max-image-gib"),
+        ("[compute]\ndefault-zone = \"\"\n", "[compute] default-zone"),
+        ("[compute.quotas]\nwishes = 3\n", "[compute.quotas] wishes"),
+        ("[billing]\nperiod-minutes = 0\n", "[billing] period-minutes"),
+        ("[identity.policy]\n\"wishes:grant\" = []\n", "wishes:grant is no action"),
+        ("[seed.networks]\nproject = \"nobody\"\n", "project = \"nobody\""),
+        ("[seed.networks.shared]\nname = \"n\"\ncidr = \"10.0.0.0/33\"\n", "10.0.0.0/33"),
+        ("[[seed.images.images]]\nname = \"i\"\nfile = \"gone.raw\"\ndisk-format = \"raw\"\n", "gone.raw"),
+        ("[[seed.images.images]]\nname = \"i\"\nfile = \"checked.toml\"\ndisk-format = \"qcow2\"\n", "[seed.images] i"),
+        ("[[seed.billing.prices]]\nmeter = \"vcpu\"\nper-unit-hour = \"much\"\n", "much is not an amount"),
+        (
+            "[[listener]]\nname = \"safe\"\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"gone.pem\", key = \"k\" }\n",
+            "listener `safe`",
+        ),
+    ] {
+        let (code, said) = check(more);
+        assert_eq!(code, Some(2), "{more}");
+        assert!(said.contains(part) && said.lines().count() == 1, "{more}: {said}");
+        // The same as the start itself says, in the same folder.
+        let output = world.command_with("checked.toml").output().unwrap();
+        assert_ne!(output.status.code(), Some(0), "{more}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(said.trim()), "{more}: {said} {output:?}");
+        std::fs::remove_dir_all(world.folder.path().join("state")).unwrap();
+    }
+    let sound = "[[seed.images.images]]\nname = \"i\"\nfile = \"checked.toml\"\ndisk-format = \"raw\"\n";
+    assert_eq!(check(sound).0, Some(0), "a file beside the deployment's");
     let (code, said) = check("[tariff]\nplugin = \"identity-v3\"\n");
     assert_eq!(code, Some(2));
     assert!(said.contains("a tariff is wanted here"), "{said}");

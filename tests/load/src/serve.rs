@@ -76,7 +76,7 @@ pub async fn run(plugins: &Path, native: bool, database: Option<&Path>, project:
     let mounts = vec![mount.map_err(|defects| anyhow!(defects.join("; ")))?];
     let gateway = Gateway::new(shared.clone(), mounts).map_err(|defects| anyhow!(defects.join("; ")))?;
     let server = Server::new(shared);
-    server.listen(socket, None, gateway);
+    server.listen(socket, None, &gateway);
     println!("listening {address}");
     server.run(stdin_closed()).await;
     Ok(())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use skyloom_jobs::milliseconds;
+use skyloom_model::{Error, Result};
 
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -40,5 +41,15 @@ impl Default for Settings {
             keep_operations_days: 30,
             keep_tokens_hours: 24,
         }
+    }
+}
+
+impl Settings {
+    /// `invalid` where a look or a sweep would follow the last one without a pause.
+    pub fn check(&self) -> Result<()> {
+        if self.interval.is_zero() || self.sweep.is_zero() {
+            return Err(Error::invalid("reconcile", "[reconcile] interval-ms and sweep-ms are at least 1"));
+        }
+        Ok(())
     }
 }

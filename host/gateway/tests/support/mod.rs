@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use axum::extract::Request as HttpRequest;
+use axum::response::Response as HttpResponse;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use skyloom_gateway::{
-    AnswerBody, BlobSink, Body, Core, Gateway, Handler, Metrics, Mount, MountSpec, Request, Response, Settings, Shared,
+    BlobSink, Body, Core, Gateway, Handler, Metrics, Mount, MountSpec, Request, Response, Settings, Shared,
 };
 use skyloom_model::{Action, Caller, Error, ErrorCode, Least, Named, Placed, Result, Scope};
 use skyloom_runtime::context::CallContext;
@@ -156,7 +158,7 @@ impl Handler for Scripted {
     }
 }
 
-/// Tokens are `<role>` or `<role>@<project>`.
+/// Tokens are `<role>` or `<role>@<project>`. The blob `short` holds one byte less than promised.
 #[derive(Default)]
 pub struct FakeCore {
     pub blobs: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
@@ -205,7 +207,8 @@ impl Core for FakeCore {
         let bytes = self.blobs.lock().unwrap().get(name).cloned().ok_or_else(|| Error::not_found("blob", name))?;
         let path = self.folder.clone().unwrap().join(name);
         std::fs::write(&path, &bytes).unwrap();
-        Ok((tokio::fs::File::open(&path).await.unwrap(), bytes.len() as u64))
+        let promised = if name == "short" { bytes.len() + 1 } else { bytes.len() };
+        Ok((tokio::fs::File::open(&path).await.unwrap(), promised as u64))
     }
 
     async fn abort_upload(&self, context: &Arc<CallContext>) {
@@ -312,7 +315,7 @@ impl World {
         Self { gateway, shared, core, handler, _folder: folder }
     }
 
-    pub async fn send(&self, request: http::Request<Full<Bytes>>) -> Reply {
+    pub async fn send(&self, request: HttpRequest) -> Reply {
         read(self.gateway.serve(None, request).await).await
     }
 
@@ -323,7 +326,7 @@ impl World {
 
     pub async fn call_as(&self, token: &str, method: &str, path: &str, body: &str) -> Reply {
         let request = http::Request::builder().method(method).uri(path).header("x-token", token);
-        self.send(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await
+        self.send(request.body(body.to_owned().into()).unwrap()).await
     }
 
     pub fn last(&self) -> Request {
@@ -335,7 +338,7 @@ impl World {
     }
 }
 
-pub async fn read(response: http::Response<AnswerBody>) -> Reply {
+pub async fn read(response: HttpResponse) -> Reply {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Reply { status: parts.status.as_u16(), headers: parts.headers, body: String::from_utf8(bytes.to_vec()).unwrap() }

@@ -7,7 +7,7 @@ use skyloom_runtime::manifest::{Kind, Manifest};
 use crate::cli::DeploymentArgs;
 use crate::config::Loaded;
 use crate::failure::Failure;
-use crate::serve::{check_mounts, load_options, merged};
+use crate::serve::{check_mounts, load_options, merged, rehearse};
 
 pub fn run(args: &DeploymentArgs, json: bool) -> Result<(), Failure> {
     let defects = match Loaded::read(&args.config, args.state_dir.as_deref()) {
@@ -19,7 +19,7 @@ pub fn run(args: &DeploymentArgs, json: bool) -> Result<(), Failure> {
     }
     if defects.is_empty() {
         if !json {
-            println!("{}: sound", args.config.display());
+            say!("{}: sound", args.config.display());
         }
         Ok(())
     } else if json {
@@ -68,5 +68,14 @@ fn defects(loaded: &Loaded) -> Vec<String> {
         }
     }
     defects.extend(check_mounts(deployment, &manifests));
+    for listener in &deployment.listeners {
+        let Some(tls) = &listener.tls else { continue };
+        if let Err(error) = skyloom_gateway::tls(&loaded.path(&tls.certificate), &loaded.path(&tls.key)) {
+            defects.push(format!("listener `{}`: {error}", listener.name));
+        }
+    }
+    if let Err(failure) = super::block_on(rehearse(loaded)) {
+        defects.extend(failure.into_lines());
+    }
     defects
 }

@@ -23,7 +23,7 @@ pub fn run(command: DbCommand) -> Result<(), Failure> {
     if json {
         super::print_json(&json!({ "schema": status.applied }));
     } else {
-        println!("the database has schema {}, which is current", status.applied);
+        say!("the database has schema {}, which is current", status.applied);
     }
     Ok(())
 }

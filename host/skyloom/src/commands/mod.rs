@@ -18,14 +18,14 @@ pub fn version(json: bool) {
             "libvirt": libvirt,
         }));
     } else {
-        println!("skyloom {}", env!("CARGO_PKG_VERSION"));
-        println!("contracts: {}", skyloom_runtime::manifest::CONTRACTS.join(", "));
-        println!("libvirt: {}", if libvirt { "yes" } else { "no (not found when this program was built)" });
+        say!("skyloom {}", env!("CARGO_PKG_VERSION"));
+        say!("contracts: {}", skyloom_runtime::manifest::CONTRACTS.join(", "));
+        say!("libvirt: {}", if libvirt { "yes" } else { "no (not found when this program was built)" });
     }
 }
 
 pub fn print_json(value: &serde_json::Value) {
-    println!("{value:#}");
+    say!("{value:#}");
 }
 
 /// Rows in columns as wide as their widest cell.
@@ -35,7 +35,7 @@ fn print_table(rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..columns).map(width).collect();
     for row in rows {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", cells.join("  ").trim_end());
+        say!("{}", cells.join("  ").trim_end());
     }
 }
 

@@ -26,7 +26,7 @@ pub fn run(command: OperationCommand) -> Result<(), Failure> {
         }),
         OperationCommand::Retry { id, deployment } => with_engine(&deployment, async |engine| {
             let operation = engine.retry(&id).await?;
-            println!("operation {id} is {} again; a running skyloom goes on with it", operation.state.as_str());
+            say!("operation {id} is {} again; a running skyloom goes on with it", operation.state.as_str());
             Ok(())
         }),
     }
@@ -124,11 +124,11 @@ fn show(operation: &Operation, steps: &[StepRow], children: &[Operation], json: 
         ]
     };
     if !steps.is_empty() {
-        println!("steps");
+        say!("steps");
         super::print_table(&steps.iter().map(rows).collect::<Vec<_>>());
     }
     if !children.is_empty() {
-        println!("children");
+        say!("children");
         let rows = children.iter().map(|child| {
             vec![format!("  {}", child.id), child.kind.clone(), child.state.as_str().to_owned(), resource(child)]
         });

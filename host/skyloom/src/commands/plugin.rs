@@ -27,7 +27,7 @@ fn failed(path: &Path, error: &LoadError) -> Failure {
 
 fn pack(manifest: &Path, component: &Path, out: &Path) -> Result<(), Failure> {
     let packed = skyloom_runtime::pack(manifest, component, out).map_err(|error| failed(manifest, &error))?;
-    println!("{}: {}, {} bytes, {}", out.display(), packed.id, packed.size, packed.digest);
+    say!("{}: {}, {} bytes, {}", out.display(), packed.id, packed.size, packed.digest);
     Ok(())
 }
 
@@ -124,7 +124,7 @@ fn explain(plugin: &str, args: &DeploymentArgs, json: bool, as_openapi: bool) ->
     }
     print_explanation(&found);
     if manifest.kind == Kind::Personality {
-        println!("\noperations");
+        say!("\noperations");
         let rows = manifest.operations.iter().flat_map(|operation| {
             operation.paths.iter().map(|path| {
                 let key = operation.body_key.as_ref().map(|key| format!(" [{key}]")).unwrap_or_default();
@@ -138,16 +138,16 @@ fn explain(plugin: &str, args: &DeploymentArgs, json: bool, as_openapi: bool) ->
 }
 
 fn print_explanation(found: &Explanation) {
-    println!("{} {}: {} for contract {}", found.id, found.version, found.kind, found.contract);
+    say!("{} {}: {} for contract {}", found.id, found.version, found.kind, found.contract);
     if !found.description.is_empty() {
-        println!("{}", found.description);
+        say!("{}", found.description);
     }
-    println!("{}", found.digest);
+    say!("{}", found.digest);
     match &found.refused {
-        Some(why) => println!("REFUSED: {why}"),
-        None => println!("would be loaded"),
+        Some(why) => say!("REFUSED: {why}"),
+        None => say!("would be loaded"),
     }
-    println!("\ncapabilities");
+    say!("\ncapabilities");
     let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
     let header = ["  NAME", "ASKED", "GRANTED", "USED", "EFFECTIVE", "WHY"].map(str::to_owned).to_vec();
     let rows = found.capabilities.iter().map(|line| {
@@ -163,7 +163,7 @@ fn print_explanation(found: &Explanation) {
         ]
     });
     print_table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
-    println!("\nlimits of one call");
+    say!("\nlimits of one call");
     let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
     let header = ["  NAME", "ASKED", "DEPLOYMENT", "DEFAULT", "CEILING", "EFFECTIVE"].map(str::to_owned).to_vec();
     let rows = found.limits.iter().map(|line| {
@@ -188,7 +188,7 @@ fn check(files: &[PathBuf], json: bool) -> Result<(), Failure> {
                 let manifest = &package.manifest;
                 values.push(json!({ "file": file, "id": manifest.id, "sound": true, "digest": package.digest }));
                 if !json {
-                    println!("{}: {} {} ({}): sound", file.display(), manifest.id, manifest.version, manifest.kind);
+                    say!("{}: {} {} ({}): sound", file.display(), manifest.id, manifest.version, manifest.kind);
                 }
             }
             Err(error) => {

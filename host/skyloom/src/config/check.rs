@@ -40,6 +40,15 @@ pub fn defects(deployment: &Deployment) -> Vec<String> {
     {
         found.push(error.message);
     }
+    for checked in [deployment.limits.check(), deployment.jobs.check(), deployment.reconcile.check()] {
+        found.extend(checked.err().map(|error| error.message));
+    }
+    if deployment.database.readers == 0 {
+        found.push("[database] readers is at least 1".to_owned());
+    }
+    if deployment.sandbox.instances == Some(0) {
+        found.push("[sandbox] instances is at least 1".to_owned());
+    }
     if deployment.database.url != "sqlite"
         && !deployment.database.url.starts_with("postgres://")
         && !deployment.database.url.starts_with("postgresql://")
@@ -169,6 +178,39 @@ mod tests {
             include_str!("../../../../examples/deployments/libvirt/skyloom.toml"),
         ] {
             assert_eq!(Deployment::parse(text).err(), None);
+        }
+    }
+
+    #[test]
+    fn limits_that_let_nothing_through_are_refused() {
+        for (table, key) in [
+            ("limits", "max-connections"),
+            ("limits", "max-calls"),
+            ("limits", "max-headers"),
+            ("limits", "max-json-depth"),
+            ("limits", "head-timeout-ms"),
+            ("limits", "body-timeout-ms"),
+            ("limits", "stall-timeout-ms"),
+            ("jobs", "driver-calls"),
+            ("jobs", "in-hand"),
+            ("jobs", "claim-batch"),
+            ("jobs", "write-batch"),
+            ("jobs", "attempts"),
+            ("jobs", "undo-attempts"),
+            ("jobs", "poll-ms"),
+            ("jobs", "lease-ms"),
+            ("jobs", "call-timeout-ms"),
+            ("reconcile", "interval-ms"),
+            ("reconcile", "sweep-ms"),
+            ("database", "readers"),
+            ("sandbox", "instances"),
+        ] {
+            let found = defects(&format!("[{table}]\n{key} = 0\n"));
+            assert!(
+                matches!(&found[..], [line] if line.contains(&format!("[{table}]")) && line.contains(key)),
+                "{found:?}"
+            );
+            assert_eq!(defects(&format!("[{table}]\n{key} = 1\n")), Vec::<String>::new());
         }
     }
 

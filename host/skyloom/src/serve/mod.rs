@@ -1,6 +1,7 @@
 //! `skyloom serve`: everything wired together, run and drained.
 
 mod client_files;
+mod core;
 mod mounts;
 mod plugins;
 mod sources;
@@ -11,13 +12,14 @@ use std::time::{Duration, Instant};
 use skyloom_cloud::Cloud;
 use skyloom_cloud::compute::NodeSettings;
 use skyloom_cloud::reconcile::Reconciler;
-use skyloom_gateway::{Gateway, Metrics, Operator, Server, Shared};
+use skyloom_gateway::{Gateway, Metrics, Server, Shared};
 use skyloom_jobs::{Engine, Faults};
-use skyloom_store::{Db, db, migrate};
+use skyloom_store::Db;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+pub use core::{connect, rehearse};
 pub use mounts::{check_mounts, merged};
 use plugins::Plugins;
 pub use plugins::load_options;
@@ -91,8 +93,8 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
         let load = move || Plugins::load(&loaded, &state, images, documents);
         tokio::task::spawn_blocking(load).await.map_err(|_| Failure::new("loading the plugins panicked"))??
     };
-    let db = open_database(deployment, state).await?;
-    let (cloud, admin) = core(deployment, state, &db).await?;
+    let db = core::open_database(deployment, state.path()).await?;
+    let (cloud, admin) = core::start(loaded, state, &db).await?;
     cloud.sweep_images(!db.is_postgres()).await?;
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());
@@ -118,12 +120,12 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
             .map(|tls| skyloom_gateway::tls(&loaded.path(&tls.certificate), &loaded.path(&tls.key)))
             .transpose()
             .map_err(|error| Failure::config(vec![format!("listener `{}`: {error}", listener.name)]))?;
-        server.listen(socket, tls, gateway);
+        server.listen(socket, tls, &gateway);
     }
     let operator = match operator {
         Some(socket) => {
             let address = socket.local_addr()?;
-            server.listen_operator(socket, Operator::new(shared));
+            server.listen_operator(socket);
             Some(address)
         }
         None => None,
@@ -148,45 +150,6 @@ async fn bind(deployment: &Deployment) -> Result<(Vec<Bound>, Vec<TcpListener>),
         sockets.push(socket);
     }
     Ok((bound, sockets))
-}
-
-/// Opened and migrated; a newer schema is refused.
-async fn open_database(deployment: &Deployment, state: &StateDir) -> Result<Db, Failure> {
-    let db = connect(deployment, state.path()).await?;
-    migrate::migrate(&db).await?;
-    Ok(db)
-}
-
-pub async fn connect(deployment: &Deployment, state: &std::path::Path) -> Result<Db, Failure> {
-    let table = &deployment.database;
-    let options =
-        db::Options { readers: table.readers, sync_on_commit: table.sync_on_commit, ..db::Options::default() };
-    let opened = if table.url == "sqlite" {
-        Db::sqlite(&state.join("skyloom.db"), options).await
-    } else {
-        Db::postgres(&table.url, options).await
-    };
-    opened.map_err(|error| Failure::new(format!("database: {}", error.internal_text().unwrap_or(&error.message))))
-}
-
-/// The core, seeded on a fresh database. No password: the database has its administrator already and we don't know it.
-async fn core(deployment: &Deployment, state: &StateDir, db: &Db) -> Result<(Cloud, Option<AdminPassword>), Failure> {
-    let mut images = deployment.images.clone();
-    images.folder = state.path().join(&images.folder);
-    let settings = skyloom_cloud::Settings {
-        identity: deployment.identity.clone(),
-        images,
-        networks: deployment.networks.clone(),
-        compute: deployment.compute.clone(),
-        billing: deployment.billing.clone(),
-    };
-    let cloud = Cloud::new(db.clone(), settings).map_err(|error| Failure::config(vec![error.message]))?;
-    let admin = state.admin_password()?;
-    let mut seed = deployment.seed.clone();
-    seed.identity.admin_password = Some(admin.value.clone());
-    let fresh = cloud.seed(&seed).await?;
-    let admin = admin.settle(fresh)?;
-    Ok((cloud, admin))
 }
 
 async fn engine(deployment: &Deployment, db: &Db, cloud: &Cloud, plugins: &Plugins) -> Result<Engine, Failure> {
@@ -220,28 +183,31 @@ impl Running {
     /// For the person who started it: on standard output, the log goes elsewhere.
     fn announce(&self, loaded: &Loaded, state: &StateDir, took: Duration) -> Result<(), Failure> {
         let deployment = &loaded.deployment;
-        println!("Skyloom {} is ready after {:.2} s", env!("CARGO_PKG_VERSION"), took.as_secs_f64());
-        println!("\nendpoints");
+        say!("Skyloom {} is ready after {:.2} s", env!("CARGO_PKG_VERSION"), took.as_secs_f64());
+        say!("\nendpoints");
         for place in &self.places {
-            println!("  {:<14} {}", place.plugin, place.endpoint());
+            say!("  {:<14} {}", place.plugin, place.endpoint());
         }
         if let Some(operator) = self.operator {
-            println!("  {:<14} http://{operator}/healthz /readyz /metrics", "operator");
+            say!("  {:<14} http://{operator}/healthz /readyz /metrics", "operator");
         }
         let identity = &deployment.seed.identity;
-        println!("\nadministrator");
-        println!("  user {}, project {}, domain {}", identity.admin_user, identity.admin_project, identity.domain_name);
+        say!("\nadministrator");
+        say!("  user {}, project {}, domain {}", identity.admin_user, identity.admin_project, identity.domain_name);
         match &self.admin {
-            Some(admin) => println!("  {}", admin.describe()),
-            None => println!("  password: the one that this database was first started with"),
+            Some(admin) => say!("  {}", admin.describe()),
+            None => say!("  password: the one that this database was first started with"),
         }
         let reached = Reached { places: &self.places, bound: &self.bound, operator: self.operator };
         for (file, path) in client_files::write(deployment, reached, state, self.admin.as_ref())? {
-            println!("\n{}: {}", path.display(), file.purpose);
+            say!("\n{}: {}", path.display(), file.purpose);
             if self.admin.as_ref().is_some_and(AdminPassword::is_new) {
                 let text = std::fs::read_to_string(&path)?;
-                print!("{text}");
+                crate::output::write(format_args!("{text}"));
             }
+        }
+        if let Err(error) = crate::output::finish() {
+            tracing::warn!(%error, "the announcement cannot be written to standard output");
         }
         for bound in &self.bound {
             tracing::info!(listener = bound.name, address = %bound.address, "listening");

@@ -30,7 +30,7 @@ impl Plugins {
         let deployment = &loaded.deployment;
         let cache = state.join("compiled");
         if !cache.exists() {
-            eprintln!("skyloom: first start here: compiling {} plugins", deployment.plugins.len());
+            tell!("first start here: compiling {} plugins", deployment.plugins.len());
         }
         let mut options = Options {
             cache: Some(cache),
@@ -52,7 +52,7 @@ impl Plugins {
                 Ok(plugin) if plugin.id() == entry.id => {
                     let took = began.elapsed();
                     if took.as_millis() > 100 {
-                        eprintln!("skyloom: compiled {} in {:.1} s", entry.id, took.as_secs_f64());
+                        tell!("compiled {} in {:.1} s", entry.id, took.as_secs_f64());
                     }
                     by_id.insert(entry.id.clone(), plugin);
                 }

@@ -1,0 +1,79 @@
+//! The database and the core over it.
+
+use std::path::Path;
+
+use skyloom_cloud::Cloud;
+use skyloom_store::{Db, db, migrate};
+
+use crate::config::{Deployment, Loaded};
+use crate::failure::Failure;
+use crate::state::{AdminPassword, StateDir};
+
+/// Opened and migrated; a newer schema is refused.
+pub async fn open_database(deployment: &Deployment, state: &Path) -> Result<Db, Failure> {
+    let db = connect(deployment, state).await?;
+    migrate::migrate(&db).await?;
+    Ok(db)
+}
+
+pub async fn connect(deployment: &Deployment, state: &Path) -> Result<Db, Failure> {
+    let table = &deployment.database;
+    let options =
+        db::Options { readers: table.readers, sync_on_commit: table.sync_on_commit, ..db::Options::default() };
+    let opened = if table.url == "sqlite" {
+        Db::sqlite(&sqlite_file(state), options).await
+    } else {
+        Db::postgres(&table.url, options).await
+    };
+    opened.map_err(|error| Failure::new(format!("database: {}", error.internal_text().unwrap_or(&error.message))))
+}
+
+fn sqlite_file(state: &Path) -> std::path::PathBuf {
+    state.join("skyloom.db")
+}
+
+/// The core, seeded on a fresh database. No password: the database has its administrator already and we don't know it.
+pub async fn start(loaded: &Loaded, state: &StateDir, db: &Db) -> Result<(Cloud, Option<AdminPassword>), Failure> {
+    let cloud = cloud(&loaded.deployment, state.path(), db)?;
+    let admin = state.admin_password()?;
+    let fresh = seed(loaded, &cloud, &admin.value).await?;
+    let admin = admin.settle(fresh)?;
+    Ok((cloud, admin))
+}
+
+fn cloud(deployment: &Deployment, state: &Path, db: &Db) -> Result<Cloud, Failure> {
+    let mut images = deployment.images.clone();
+    images.folder = state.join(&images.folder);
+    let settings = skyloom_cloud::Settings {
+        identity: deployment.identity.clone(),
+        images,
+        networks: deployment.networks.clone(),
+        compute: deployment.compute.clone(),
+        billing: deployment.billing.clone(),
+    };
+    Cloud::new(db.clone(), settings).map_err(|error| Failure::config(vec![error.message]))
+}
+
+async fn seed(loaded: &Loaded, cloud: &Cloud, admin_password: &str) -> Result<bool, Failure> {
+    let mut seed = loaded.deployment.seed.clone();
+    seed.identity.admin_password = Some(admin_password.to_owned());
+    for image in &mut seed.images.images {
+        image.file = loaded.path(&image.file);
+    }
+    Ok(cloud.seed(&seed).await?)
+}
+
+/// Does with the areas' settings, and where there is no database yet with the seeds, what a start would do, on a database and
+/// in a folder that are thrown away: nothing that is refused then can be missed here.
+pub async fn rehearse(loaded: &Loaded) -> Result<(), Failure> {
+    let scratch = tempfile::tempdir()?;
+    let options = db::Options { sync_on_commit: false, ..db::Options::default() };
+    let db = Db::sqlite(&sqlite_file(scratch.path()), options).await?;
+    migrate::migrate(&db).await?;
+    let cloud = cloud(&loaded.deployment, scratch.path(), &db)?;
+    if !sqlite_file(&loaded.state_dir).exists() {
+        seed(loaded, &cloud, "rehearsal").await?;
+    }
+    db.close().await;
+    Ok(())
+}
