@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use skyloom_cloud::Cloud;
 use skyloom_cloud::images::BlobWriter;
-use skyloom_model::{Action, Caller, Result};
+use skyloom_model::{Action, Caller, Error, ErrorCode, Result};
 use skyloom_runtime::context::CallContext;
 
 use crate::core::{BlobSink, Core};
@@ -34,7 +34,10 @@ impl Core for Cloud {
     }
 
     async fn ready(&self) -> Result<()> {
-        self.db().read().await?.one("SELECT CAST(1 AS BIGINT)", &[], |row| row.int(0)).await.map(drop)
+        let asked = async { self.db().read().await?.one("SELECT CAST(1 AS BIGINT)", &[], |row| row.int(0)).await };
+        asked.await.map(drop).map_err(|error| {
+            Error::new(ErrorCode::Unavailable, "the database does not answer").with_internal(error.for_log())
+        })
     }
 }
 

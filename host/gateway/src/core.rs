@@ -29,7 +29,7 @@ pub trait Core: Send + Sync + 'static {
     /// An accepted upload of this request came to nothing.
     async fn abort_upload(&self, context: &Arc<CallContext>);
 
-    /// Whether requests can be served now (the database answers).
+    /// Whether requests can be served now (the database answers). The error's message is for the operator.
     async fn ready(&self) -> Result<()>;
 }
 

@@ -27,6 +27,7 @@ pub use core::{BlobSink, Body, Core, Handler, Request, Response, Upload, Violati
 pub use gateway::{Gateway, Shared};
 pub use metrics::{Metrics, Sample, SampleKind, Source};
 pub use mount::{Mount, MountSpec};
+pub use operator::Check;
 pub use refusal::Refusal;
 pub use routes::check_routes;
 pub use server::{Server, tls};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -15,32 +16,54 @@ use crate::gateway::Shared;
 /// A readiness check that takes longer has failed: probes usually give up after a second or few.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
-/// `/healthz`: the process lives. `/readyz`: it takes requests. `/metrics`: OpenMetrics text.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+/// Something beside the core that must be well, e.g. the disks.
+#[async_trait]
+pub trait Check: Send + Sync {
+    /// Err: what is wrong, for the operator.
+    async fn check(&self) -> Result<(), String>;
+}
+
+struct Operator {
+    shared: Arc<Shared>,
+    checks: Vec<Arc<dyn Check>>,
+}
+
+/// `/healthz`: the process lives. `/readyz`: it takes requests, or a line says why it doesn't. `/metrics`: OpenMetrics text.
+pub(crate) fn router(shared: Arc<Shared>, checks: Vec<Arc<dyn Check>>) -> Router {
     Router::new()
         .route("/healthz", get("ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "GET only\n"))
         .fallback(async || (StatusCode::NOT_FOUND, "/healthz, /readyz, /metrics\n"))
-        .with_state(shared)
+        .with_state(Arc::new(Operator { shared, checks }))
 }
 
-async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
-    if shared.is_draining() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+async fn ready(State(operator): State<Arc<Operator>>) -> (StatusCode, String) {
+    let looked = tokio::time::timeout(READY_WITHIN, operator.look());
+    match looked.await.unwrap_or_else(|_| Err("the core does not answer in time".to_owned())) {
+        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n"),
     }
-    match tokio::time::timeout(READY_WITHIN, shared.core.ready()).await {
-        Ok(Ok(())) => (StatusCode::OK, "ok\n"),
-        Ok(Err(error)) => {
-            tracing::warn!(error = error.for_log(), "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the core is not ready\n")
+}
+
+impl Operator {
+    async fn look(&self) -> Result<(), String> {
+        if self.shared.is_draining() {
+            return Err("draining".to_owned());
         }
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the core does not answer in time\n"),
+        if let Err(error) = self.shared.core.ready().await {
+            tracing::warn!(error = error.for_log(), "not ready");
+            return Err(error.message);
+        }
+        for check in &self.checks {
+            check.check().await.inspect_err(|reason| tracing::warn!(reason, "not ready"))?;
+        }
+        Ok(())
     }
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+async fn metrics(State(operator): State<Arc<Operator>>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], shared.metrics.text().await)
+    ([(CONTENT_TYPE, kind)], operator.shared.metrics.text().await)
 }

@@ -25,7 +25,7 @@ use tower::Layer;
 
 use crate::gateway::{Gateway, Shared};
 use crate::metrics::Metrics;
-use crate::operator;
+use crate::operator::{self, Check};
 use crate::settings::{Settings, millis};
 use crate::stall::Stalling;
 
@@ -52,8 +52,9 @@ impl Server {
     }
 
     /// Health and metrics. Goes on answering while the rest drains: neither told to stop nor waited for.
-    pub fn listen_operator(&self, socket: TcpListener) {
-        let router = operator::router(self.shared.clone());
+    /// `checks`: what must be well beside the core.
+    pub fn listen_operator(&self, socket: TcpListener, checks: Vec<Arc<dyn Check>>) {
+        let router = operator::router(self.shared.clone(), checks);
         self.spawn(socket, None, router, CancellationToken::new(), TaskTracker::new());
     }
 

@@ -111,6 +111,12 @@ impl Error {
             .with_internal(internal)
     }
 
+    /// A disk is full.
+    pub fn full(internal: impl fmt::Display) -> Self {
+        Self::new(ErrorCode::Unavailable, "There is no space left to store this; try again later.")
+            .with_internal(internal)
+    }
+
     #[must_use]
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());

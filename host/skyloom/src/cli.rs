@@ -49,6 +49,9 @@ pub enum Command {
     /// Look at operations (work that takes time) and retry stuck ones
     #[command(subcommand)]
     Operation(OperationCommand),
+    /// Look at periods whose use is not rated yet and retry parked ones
+    #[command(subcommand)]
+    Rating(RatingCommand),
     /// The database
     #[command(subcommand)]
     Db(DbCommand),
@@ -150,6 +153,28 @@ pub enum OperationCommand {
     Retry {
         /// Its id
         id: String,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RatingCommand {
+    /// Periods that are not rated yet, the oldest first
+    List {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Only those in this state: rating (waiting or in hand), parked
+        #[arg(long)]
+        state: Option<String>,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+    /// Let a parked period be rated again at the next rating run
+    Retry {
+        /// Its start, as `list` shows it
+        start: String,
         #[command(flatten)]
         deployment: DeploymentArgs,
     },

@@ -52,6 +52,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(deployment) => serve::run(&deployment),
         Command::Check { deployment, json } => commands::check::run(&deployment, json),
         Command::Operation(command) => commands::operation::run(command),
+        Command::Rating(command) => commands::rating::run(command),
         Command::Db(command) => commands::db::run(command),
     }
 }

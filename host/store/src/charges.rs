@@ -77,6 +77,11 @@ pub async fn unrated(conn: &mut Conn) -> Result<Vec<Period>> {
     conn.all(sql, &[], period).await
 }
 
+/// The one that begins at this time.
+pub async fn period_at(conn: &mut Conn, start: Timestamp) -> Result<Option<Period>> {
+    conn.optional(format!("SELECT {PERIOD} FROM rating_periods WHERE started_at = $1"), args![start], period).await
+}
+
 /// The end of the last one.
 pub async fn last_end(conn: &mut Conn) -> Result<Option<Timestamp>> {
     conn.optional("SELECT ended_at FROM rating_periods ORDER BY started_at DESC LIMIT 1", &[], |row| row.time(0)).await
@@ -108,7 +113,7 @@ pub async fn claim(tx: &mut Conn, start: Timestamp, stale: Timestamp, now: Times
         return Ok(None);
     }
     tx.execute("DELETE FROM charges WHERE period_start = $1", args![start]).await?;
-    tx.optional(format!("SELECT {PERIOD} FROM rating_periods WHERE started_at = $1"), args![start], period).await
+    period_at(tx, start).await
 }
 
 /// The period as it then is; gives false when another attempt has taken it meanwhile.
@@ -121,6 +126,13 @@ pub async fn touch(tx: &mut Conn, period: &Period, now: Timestamp) -> Result<boo
         )
         .await?;
     Ok(done == 1)
+}
+
+/// Lets a parked period be rated anew by whoever comes next. False: there is none, or it isn't parked.
+pub async fn unpark(tx: &mut Conn, start: Timestamp) -> Result<bool> {
+    let sql = "UPDATE rating_periods SET state = 'rating', rule_digest = '', error = '', updated_at = $2 \
+               WHERE started_at = $1 AND state = 'parked'";
+    Ok(tx.execute(sql, args![start, Timestamp(0)]).await? == 1)
 }
 
 /// What a span cost in a period.

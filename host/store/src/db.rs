@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use skyloom_model::{Error, ErrorCode, Result};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Postgres, Row as _, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, Postgres, Row as _, Sqlite, Transaction};
+
+use crate::postgres::Pool;
 
 /// A parameter of a statement.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +148,7 @@ pub enum Db {
         writer: SqlitePool,
         readers: SqlitePool,
     },
-    Postgres(PgPool),
+    Postgres(Pool),
 }
 
 /// How the connections are made.
@@ -186,6 +188,12 @@ impl Db {
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .test_before_acquire(false)
+                // A full disk rolls a transaction back by itself; the driver then counts one that isn't there and could
+                // never begin another.
+                .before_acquire(|connection, _| {
+                    let whole = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(whole) })
+                })
         };
         let writer = pool(1).connect_with(connect.clone()).await.map_err(from_sqlx)?;
         let readers =
@@ -201,33 +209,34 @@ impl Db {
         if !options.sync_on_commit {
             connect = connect.options([("synchronous_commit", "off")]);
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(options.readers * 2)
-            .acquire_timeout(options.acquire_timeout)
-            .test_before_acquire(false)
-            .connect_with(connect)
-            .await
-            .map_err(from_sqlx)?;
-        Ok(Self::Postgres(pool))
+        Pool::open(connect, options).await.map(Self::Postgres)
     }
 
     /// A connection for reading.
     pub async fn read(&self) -> Result<Conn> {
         match self {
-            Self::Sqlite { readers, .. } => readers.acquire().await.map(Conn::SqliteRead),
+            Self::Sqlite { readers, .. } => readers.acquire().await.map(Conn::SqliteRead).map_err(from_sqlx),
             Self::Postgres(pool) => pool.acquire().await.map(Conn::PostgresRead),
         }
-        .map_err(from_sqlx)
     }
 
     /// A writing transaction; rolled back when dropped without [`Conn::commit`]. On SQLite it holds the one writer, so keep
     /// it short and await nothing else within it.
     pub async fn begin(&self) -> Result<Conn> {
         match self {
-            Self::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Conn::SqliteTx),
+            Self::Sqlite { writer, .. } => {
+                writer.begin_with("BEGIN IMMEDIATE").await.map(Conn::SqliteTx).map_err(from_sqlx)
+            }
             Self::Postgres(pool) => pool.begin().await.map(Conn::PostgresTx),
         }
-        .map_err(from_sqlx)
+    }
+
+    /// A connection on which every statement commits by itself.
+    pub(crate) async fn autocommit(&self) -> Result<Conn> {
+        match self {
+            Self::Sqlite { writer, .. } => writer.acquire().await.map(Conn::SqliteRead).map_err(from_sqlx),
+            Self::Postgres(pool) => pool.acquire().await.map(Conn::PostgresRead),
+        }
     }
 
     pub fn is_postgres(&self) -> bool {
@@ -400,6 +409,9 @@ pub fn from_sqlx(error: sqlx::Error) -> Error {
         sqlx::Error::Database(database) if database.code().as_deref() == Some("22021") => {
             Error::invalid("text", "A text must not hold a NUL character.").with_internal(&error)
         }
+        sqlx::Error::Database(database) if matches!(database.code().as_deref(), Some("13" | "53100")) => {
+            Error::full(&error)
+        }
         sqlx::Error::Database(database) if is_passing(database.code().as_deref()) => Error::unavailable(&error),
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
             Error::unavailable(&error)
@@ -408,12 +420,12 @@ pub fn from_sqlx(error: sqlx::Error) -> Error {
     }
 }
 
-/// SQLite: busy (5), locked (6), I/O error (10), full (13), cannot open (14), with their extended codes. PostgreSQL: connection
+/// SQLite: busy (5), locked (6), I/O error (10), cannot open (14), with their extended codes. PostgreSQL: connection
 /// (08), serialisation and deadlock (40), resources (53), operator's intervention (57), system (58).
 fn is_passing(code: Option<&str>) -> bool {
     let Some(code) = code else { return false };
     match code.parse::<u32>() {
-        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 10 | 13 | 14),
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 10 | 14),
         _ => ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)),
     }
 }

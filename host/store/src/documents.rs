@@ -1,12 +1,16 @@
-//! Documents of plugins, in a SQLite file of their own: a plugin's state never shares a transaction, a lock or a schema with
-//! the core's. Each call is one statement and durable against the process's death (WAL, synchronous NORMAL).
+//! Documents of plugins. A plugin's state never shares a transaction, a lock or a table's schema with the core's: they are a
+//! SQLite file of their own, or where the deployment's database is PostgreSQL, a schema of their own on that server, with
+//! connections of their own, so that every process on it sees the same documents.
+//!
+//! Each call is one statement and durable against the process's death. A power cut may take the last ones from a SQLite file
+//! (synchronous NORMAL); on PostgreSQL the core's next commit makes them durable too, as both share one log.
 
 use std::path::Path;
 
 use skyloom_model::{Error, ErrorCode, Result};
 
 use crate::args;
-use crate::db::{Conn, Db, Options, Row, from_sqlx};
+use crate::db::{Db, Options, Row};
 
 /// Largest body in bytes.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -15,15 +19,24 @@ pub const MAX_NAME: usize = 255;
 /// Most documents in an answer.
 pub const MAX_LIST: u32 = 1000;
 
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS documents (
+/// Connections that read at once.
+const READERS: u32 = 2;
+
+const SQLITE: &str = "CREATE TABLE IF NOT EXISTS documents (
   owner TEXT NOT NULL, collection TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, version INTEGER NOT NULL,
   PRIMARY KEY (owner, collection, id)
 ) WITHOUT ROWID";
 
-/// The file. Clones share it.
+const POSTGRES: &str = "CREATE TABLE skyloom_documents.documents (
+  owner TEXT COLLATE \"C\" NOT NULL, collection TEXT COLLATE \"C\" NOT NULL, id TEXT COLLATE \"C\" NOT NULL,
+  body TEXT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (owner, collection, id)
+)";
+
+/// Where they are kept. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Documents {
     db: Db,
+    table: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,67 +48,87 @@ pub struct Document {
 }
 
 impl Documents {
-    /// Opens the file; makes it if it isn't there.
-    pub async fn open(path: &Path) -> Result<Self> {
-        let db = Db::sqlite(path, Options { readers: 2, sync_on_commit: false, ..Options::default() }).await?;
-        let documents = Self { db };
-        documents.writer().await?.execute(SCHEMA, &[]).await?;
+    fn options() -> Options {
+        Options { readers: READERS, sync_on_commit: false, ..Options::default() }
+    }
+
+    /// In a file; it is made if it isn't there.
+    pub async fn sqlite(path: &Path) -> Result<Self> {
+        let db = Db::sqlite(path, Self::options()).await?;
+        let documents = Self { db, table: "documents" };
+        documents.db.autocommit().await?.execute(SQLITE, &[]).await?;
         Ok(documents)
+    }
+
+    /// On a PostgreSQL server, in the schema `skyloom_documents` of the URL's database; it is made if it isn't there, which
+    /// wants the right to make schemas.
+    pub async fn postgres(url: &str) -> Result<Self> {
+        const THERE: &str = "SELECT count(*) FROM pg_catalog.pg_tables
+            WHERE schemaname = 'skyloom_documents' AND tablename = 'documents'";
+        let db = Db::postgres(url, Self::options()).await?;
+        let mut tx = db.begin().await?;
+        // Several processes may start at once.
+        tx.execute("SELECT pg_advisory_xact_lock(7263549002)", &[]).await?;
+        if tx.one(THERE, &[], |row| row.int(0)).await? == 0 {
+            tx.execute("CREATE SCHEMA IF NOT EXISTS skyloom_documents", &[]).await?;
+            tx.execute(POSTGRES, &[]).await?;
+        }
+        tx.commit().await?;
+        Ok(Self { db, table: "skyloom_documents.documents" })
     }
 
     pub async fn close(&self) {
         self.db.close().await;
     }
 
-    /// Outside a transaction: every statement commits by itself.
-    async fn writer(&self) -> Result<Conn> {
-        match &self.db {
-            Db::Sqlite { writer, .. } => writer.acquire().await.map(Conn::SqliteRead).map_err(from_sqlx),
-            Db::Postgres(_) => Err(Error::internal("documents live in SQLite")),
-        }
-    }
-
     pub async fn get(&self, owner: &str, collection: &str, id: &str) -> Result<Option<Document>> {
-        const SQL: &str = "SELECT id, body, version FROM documents WHERE owner = $1 AND collection = $2 AND id = $3";
-        self.db.read().await?.optional(SQL, args![owner, collection, id], document).await
+        let sql =
+            format!("SELECT id, body, version FROM {} WHERE owner = $1 AND collection = $2 AND id = $3", self.table);
+        self.db.read().await?.optional(sql, args![owner, collection, id], document).await
     }
 
     /// Ascending by id, those after `after`; a `limit` of 0 is the most.
     pub async fn list(&self, owner: &str, collection: &str, after: Option<&str>, limit: u32) -> Result<Vec<Document>> {
         // Every id is longer than the empty text.
-        const SQL: &str = "SELECT id, body, version FROM documents
-            WHERE owner = $1 AND collection = $2 AND id > $3 ORDER BY id LIMIT $4";
+        let sql = format!(
+            "SELECT id, body, version FROM {} WHERE owner = $1 AND collection = $2 AND id > $3 ORDER BY id LIMIT $4",
+            self.table
+        );
         let limit = if limit == 0 { MAX_LIST } else { limit.min(MAX_LIST) };
         let values = args![owner, collection, after.unwrap_or(""), limit];
-        self.db.read().await?.all(SQL, values, document).await
+        self.db.read().await?.all(sql, values, document).await
     }
 
     /// Writes when the stored version is `expected` (0: must not exist; none: whatever it is); gives the new version.
     pub async fn put(&self, owner: &str, collection: &str, id: &str, body: &str, expected: Option<u64>) -> Result<u64> {
         check(collection, id, body)?;
-        let mut writer = self.writer().await?;
+        let table = self.table;
+        let mut writer = self.db.autocommit().await?;
+        let insert =
+            format!("INSERT INTO {table} AS d (owner, collection, id, body, version) VALUES ($1, $2, $3, $4, 1)");
         match expected {
             None => {
-                const SQL: &str = "INSERT INTO documents (owner, collection, id, body, version)
-                    VALUES ($1, $2, $3, $4, 1)
-                    ON CONFLICT (owner, collection, id) DO UPDATE SET body = excluded.body, version = version + 1
-                    RETURNING version";
-                writer.one(SQL, args![owner, collection, id, body], |row| version(row, 0)).await
+                let sql = format!(
+                    "{insert} ON CONFLICT (owner, collection, id) DO UPDATE SET body = excluded.body, \
+                     version = d.version + 1 RETURNING version"
+                );
+                writer.one(sql, args![owner, collection, id, body], |row| version(row, 0)).await
             }
             Some(0) => {
-                const SQL: &str = "INSERT INTO documents (owner, collection, id, body, version)
-                    VALUES ($1, $2, $3, $4, 1) ON CONFLICT DO NOTHING";
-                match writer.execute(SQL, args![owner, collection, id, body]).await? {
+                let sql = format!("{insert} ON CONFLICT DO NOTHING");
+                match writer.execute(sql, args![owner, collection, id, body]).await? {
                     0 => Err(Error::new(ErrorCode::AlreadyExists, format!("Document {id} exists."))
                         .with_resource("document", id)),
                     _ => Ok(1),
                 }
             }
             Some(expected) => {
-                const SQL: &str = "UPDATE documents SET body = $4, version = version + 1
-                    WHERE owner = $1 AND collection = $2 AND id = $3 AND version = $5";
+                let sql = format!(
+                    "UPDATE {table} SET body = $4, version = version + 1 \
+                     WHERE owner = $1 AND collection = $2 AND id = $3 AND version = $5"
+                );
                 let stored = i64::try_from(expected).unwrap_or(i64::MAX);
-                match writer.execute(SQL, args![owner, collection, id, body, stored]).await? {
+                match writer.execute(sql, args![owner, collection, id, body, stored]).await? {
                     0 => Err(Error::new(ErrorCode::WrongState, format!("Document {id} has another version."))
                         .with_resource("document", id)),
                     _ => Ok(expected + 1),
@@ -106,8 +139,8 @@ impl Documents {
 
     /// Gives whether it existed.
     pub async fn delete(&self, owner: &str, collection: &str, id: &str) -> Result<bool> {
-        const SQL: &str = "DELETE FROM documents WHERE owner = $1 AND collection = $2 AND id = $3";
-        Ok(self.writer().await?.execute(SQL, args![owner, collection, id]).await? > 0)
+        let sql = format!("DELETE FROM {} WHERE owner = $1 AND collection = $2 AND id = $3", self.table);
+        Ok(self.db.autocommit().await?.execute(sql, args![owner, collection, id]).await? > 0)
     }
 }
 
@@ -124,6 +157,10 @@ fn check(collection: &str, id: &str, body: &str) -> Result<()> {
         if name.is_empty() || name.len() > MAX_NAME {
             return Err(Error::invalid(field, format!("A name has 1 to {MAX_NAME} bytes.")));
         }
+        // Only one of the databases could keep it.
+        if name.contains('\0') {
+            return Err(Error::invalid(field, "A name has no NUL character."));
+        }
     }
     if body.len() > MAX_BODY {
         return Err(
@@ -139,76 +176,119 @@ fn check(collection: &str, id: &str, body: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    async fn open() -> (tempfile::TempDir, Documents) {
-        let folder = tempfile::tempdir().unwrap();
-        let documents = Documents::open(&folder.path().join("documents.db")).await.unwrap();
-        (folder, documents)
+    struct World {
+        documents: Documents,
+        place: String,
+        _folder: tempfile::TempDir,
+    }
+
+    async fn open(place: &str) -> Documents {
+        let opened = if place.starts_with("postgres:") {
+            Documents::postgres(place).await
+        } else {
+            Documents::sqlite(Path::new(place)).await
+        };
+        opened.unwrap()
+    }
+
+    /// One in each kind of database.
+    async fn worlds() -> Vec<World> {
+        let folder = || tempfile::tempdir().unwrap();
+        let here = folder();
+        let file = here.path().join("documents.db").display().to_string();
+        let mut worlds = vec![World { documents: open(&file).await, place: file, _folder: here }];
+        if let Some(url) = crate::testing::postgres_url().await {
+            worlds.push(World { documents: open(&url).await, place: url, _folder: folder() });
+        }
+        worlds
     }
 
     #[tokio::test]
     async fn versions_guard_writes() {
-        let (_folder, documents) = open().await;
-        assert_eq!(documents.put("a", "c", "1", "{}", Some(0)).await.unwrap(), 1);
-        let code = |result: Result<u64>| result.unwrap_err().code;
-        assert_eq!(code(documents.put("a", "c", "1", "{}", Some(0)).await), ErrorCode::AlreadyExists);
-        assert_eq!(documents.put("a", "c", "1", "{\"n\":2}", Some(1)).await.unwrap(), 2);
-        assert_eq!(code(documents.put("a", "c", "1", "{}", Some(1)).await), ErrorCode::WrongState);
-        assert_eq!(code(documents.put("a", "c", "none", "{}", Some(1)).await), ErrorCode::WrongState);
-        assert_eq!(documents.put("a", "c", "1", "[3]", None).await.unwrap(), 3);
-        assert_eq!(documents.put("a", "c", "2", "[]", None).await.unwrap(), 1);
-        let one = documents.get("a", "c", "1").await.unwrap().unwrap();
-        assert_eq!((one.body.as_str(), one.version), ("[3]", 3));
-        assert!(documents.delete("a", "c", "1").await.unwrap());
-        assert!(!documents.delete("a", "c", "1").await.unwrap());
-        assert_eq!(documents.put("a", "c", "1", "{}", Some(0)).await.unwrap(), 1);
+        for World { documents, place, .. } in &worlds().await {
+            assert_eq!(documents.put("a", "c", "1", "{}", Some(0)).await.unwrap(), 1, "{place}");
+            let code = |result: Result<u64>| result.unwrap_err().code;
+            assert_eq!(code(documents.put("a", "c", "1", "{}", Some(0)).await), ErrorCode::AlreadyExists);
+            assert_eq!(documents.put("a", "c", "1", "{\"n\":2}", Some(1)).await.unwrap(), 2);
+            assert_eq!(code(documents.put("a", "c", "1", "{}", Some(1)).await), ErrorCode::WrongState);
+            assert_eq!(code(documents.put("a", "c", "none", "{}", Some(1)).await), ErrorCode::WrongState);
+            assert_eq!(documents.put("a", "c", "1", "[3]", None).await.unwrap(), 3);
+            assert_eq!(documents.put("a", "c", "2", "[]", None).await.unwrap(), 1);
+            let one = documents.get("a", "c", "1").await.unwrap().unwrap();
+            assert_eq!((one.body.as_str(), one.version), ("[3]", 3), "{place}");
+            assert!(documents.delete("a", "c", "1").await.unwrap());
+            assert!(!documents.delete("a", "c", "1").await.unwrap());
+            assert_eq!(documents.put("a", "c", "1", "{}", Some(0)).await.unwrap(), 1);
+        }
     }
 
     #[tokio::test]
     async fn owners_and_collections_are_apart() {
-        let (_folder, documents) = open().await;
-        documents.put("a", "c", "1", "1", None).await.unwrap();
-        for (owner, collection) in [("b", "c"), ("a", "d")] {
-            assert_eq!(documents.get(owner, collection, "1").await.unwrap(), None);
-            assert!(documents.list(owner, collection, None, 0).await.unwrap().is_empty());
-            assert!(!documents.delete(owner, collection, "1").await.unwrap());
+        for World { documents, place, .. } in &worlds().await {
+            documents.put("a", "c", "1", "1", None).await.unwrap();
+            for (owner, collection) in [("b", "c"), ("a", "d")] {
+                assert_eq!(documents.get(owner, collection, "1").await.unwrap(), None, "{place}");
+                assert!(documents.list(owner, collection, None, 0).await.unwrap().is_empty());
+                assert!(!documents.delete(owner, collection, "1").await.unwrap());
+            }
+            assert!(documents.get("a", "c", "1").await.unwrap().is_some());
         }
-        assert!(documents.get("a", "c", "1").await.unwrap().is_some());
     }
 
     #[tokio::test]
     async fn lists_go_on_after_the_last() {
-        let (_folder, documents) = open().await;
-        for id in ["c", "a", "b"] {
-            documents.put("o", "c", id, "0", None).await.unwrap();
+        for World { documents, place, .. } in &worlds().await {
+            // By bytes: capitals first, whatever the database's language.
+            for id in ["c", "a", "b", "B"] {
+                documents.put("o", "c", id, "0", None).await.unwrap();
+            }
+            let ids = async |after: Option<&str>, limit: u32| -> Vec<String> {
+                documents.list("o", "c", after, limit).await.unwrap().into_iter().map(|one| one.id).collect()
+            };
+            assert_eq!(ids(None, 2).await, ["B", "a"], "{place}");
+            assert_eq!(ids(Some("b"), 2).await, ["c"]);
+            assert_eq!(ids(None, 0).await.len(), 4);
         }
-        let ids = async |after: Option<&str>, limit: u32| -> Vec<String> {
-            documents.list("o", "c", after, limit).await.unwrap().into_iter().map(|one| one.id).collect()
-        };
-        assert_eq!(ids(None, 2).await, ["a", "b"]);
-        assert_eq!(ids(Some("b"), 2).await, ["c"]);
-        assert_eq!(ids(None, 0).await.len(), 3);
     }
 
     #[tokio::test]
     async fn what_is_no_document_is_refused() {
-        let (_folder, documents) = open().await;
-        let field = async |collection: &str, id: &str, body: &str| {
-            documents.put("o", collection, id, body, None).await.unwrap_err().field.unwrap()
-        };
-        assert_eq!(field("", "1", "{}").await, "collection");
-        assert_eq!(field("c", &"x".repeat(MAX_NAME + 1), "{}").await, "id");
-        assert_eq!(field("c", "1", "{").await, "body");
-        assert_eq!(field("c", "1", &format!("\"{}\"", "x".repeat(MAX_BODY))).await, "body");
-        let largest = format!("\"{}\"", "x".repeat(MAX_BODY - 2));
-        assert_eq!(documents.put("o", "c", &"x".repeat(MAX_NAME), &largest, None).await.unwrap(), 1);
+        for World { documents, place, .. } in &worlds().await {
+            let field = async |collection: &str, id: &str, body: &str| {
+                documents.put("o", collection, id, body, None).await.unwrap_err().field.unwrap()
+            };
+            assert_eq!(field("", "1", "{}").await, "collection", "{place}");
+            assert_eq!(field("c", &"x".repeat(MAX_NAME + 1), "{}").await, "id");
+            assert_eq!(field("c", "a\0b", "{}").await, "id");
+            assert_eq!(field("c", "1", "{").await, "body");
+            assert_eq!(field("c", "1", &format!("\"{}\"", "x".repeat(MAX_BODY))).await, "body");
+            let largest = format!("\"{}\"", "x".repeat(MAX_BODY - 2));
+            assert_eq!(documents.put("o", "c", &"x".repeat(MAX_NAME), &largest, None).await.unwrap(), 1);
+        }
     }
 
     #[tokio::test]
     async fn they_are_there_after_a_restart() {
-        let (folder, documents) = open().await;
-        documents.put("o", "c", "1", "7", None).await.unwrap();
-        documents.close().await;
-        let again = Documents::open(&folder.path().join("documents.db")).await.unwrap();
-        assert_eq!(again.get("o", "c", "1").await.unwrap().unwrap().body, "7");
+        for World { documents, place, .. } in &worlds().await {
+            documents.put("o", "c", "1", "7", None).await.unwrap();
+            documents.close().await;
+            let again = open(place).await;
+            assert_eq!(again.get("o", "c", "1").await.unwrap().unwrap().body, "7", "{place}");
+        }
+    }
+
+    #[tokio::test]
+    async fn processes_on_one_server_share_them() {
+        let Some(url) = crate::testing::postgres_url().await else { return };
+        // Both find nothing and make it: one after the other.
+        let (one, other) = tokio::join!(open(&url), open(&url));
+        one.put("o", "c", "1", "1", Some(0)).await.unwrap();
+        assert_eq!(other.get("o", "c", "1").await.unwrap().unwrap().body, "1");
+        let put = |documents: &Documents| {
+            let documents = documents.clone();
+            async move { documents.put("o", "c", "1", "2", Some(1)).await }
+        };
+        let (first, second) = tokio::join!(put(&one), put(&other));
+        assert!(first.is_ok() != second.is_ok(), "one version, one writer: {first:?} {second:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Result};
 
-use crate::db::Db;
+use crate::db::{Conn, Db};
 
 /// In order; a released one is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -30,16 +30,7 @@ pub async fn migrate(db: &Db) -> Result<Status> {
     }
     tx.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL)", &[])
         .await?;
-    let applied = tx.one("SELECT coalesce(max(version), 0) FROM schema_version", &[], |row| row.int(0)).await?;
-    let known = MIGRATIONS.last().map_or(0, |migration| migration.0);
-    if applied > known {
-        return Err(Error::new(
-            ErrorCode::NotSupported,
-            format!(
-                "the database has schema {applied}, this program knows {known}: start a newer skyloom, or restore a backup"
-            ),
-        ));
-    }
+    let Status { applied, known } = status(&mut tx).await?;
     for (version, name, sql) in MIGRATIONS.iter().filter(|migration| migration.0 > applied) {
         for statement in statements(sql) {
             let statement = if tx.is_postgres() { for_postgres(&statement) } else { statement };
@@ -49,6 +40,21 @@ pub async fn migrate(db: &Db) -> Result<Status> {
     }
     tx.commit().await?;
     Ok(Status { applied: known, known })
+}
+
+/// What the database has. A newer schema than this program knows is an error: nothing may be written to it.
+pub async fn status(conn: &mut Conn) -> Result<Status> {
+    let applied = conn.one("SELECT coalesce(max(version), 0) FROM schema_version", &[], |row| row.int(0)).await?;
+    let known = MIGRATIONS.last().map_or(0, |migration| migration.0);
+    if applied > known {
+        return Err(Error::new(
+            ErrorCode::NotSupported,
+            format!(
+                "the database has schema {applied}, this program knows {known}: start a newer skyloom, or restore a backup"
+            ),
+        ));
+    }
+    Ok(Status { applied, known })
 }
 
 /// Order by bytes on both: SQLite does so by itself.

@@ -81,3 +81,76 @@ pub async fn disable_others(tx: &mut Conn, names: &[String], now: Timestamp) -> 
     let other = if names.is_empty() { String::new() } else { format!(" AND name NOT IN ({list})") };
     tx.execute(format!("UPDATE nodes SET enabled = 0, updated_at = $1 WHERE enabled = 1{other}"), &values).await
 }
+
+/// Forgets nodes that take no new servers since before `before`, hold nothing, and are none of `names` (those that are in use
+/// here). Gives how many.
+pub async fn remove_retired(tx: &mut Conn, names: &[String], before: Timestamp) -> Result<u64> {
+    let list = crate::dialect::placeholders(2, names.len());
+    let mut values: Vec<crate::Value<'_>> = vec![before.into()];
+    values.extend(names.iter().map(crate::Value::from));
+    let other = if names.is_empty() { String::new() } else { format!(" AND name NOT IN ({list})") };
+    let sql = format!(
+        "DELETE FROM nodes WHERE enabled = 0 AND updated_at < $1{other} \
+         AND NOT EXISTS (SELECT 1 FROM servers s WHERE s.node = nodes.name) \
+         AND NOT EXISTS (SELECT 1 FROM node_reservations r WHERE r.node = nodes.name)"
+    );
+    let gone = tx.execute(sql, &values).await?;
+    if gone > 0 {
+        // The sums of those that hold nothing are nothing.
+        let sums = "DELETE FROM node_usage WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.name = node_usage.node) \
+                    AND NOT EXISTS (SELECT 1 FROM node_reservations r WHERE r.node = node_usage.node)";
+        tx.execute(sums, &[]).await?;
+    }
+    Ok(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_is_left_empty_and_unused_for_long_is_forgotten() {
+        for database in crate::testing::databases().await {
+            let mut tx = database.db.begin().await.unwrap();
+            for (name, enabled, updated_at) in [
+                ("old", false, 1),
+                ("young", false, 10),
+                ("serving", true, 1),
+                ("holding", false, 1),
+                ("here", false, 1),
+            ] {
+                let node = Node {
+                    name: name.to_owned(),
+                    zone: "z".to_owned(),
+                    driver: "d".to_owned(),
+                    hypervisor: String::new(),
+                    hypervisor_version: 0,
+                    vcpus: 1,
+                    memory_mib: 1,
+                    disk_gib: 1,
+                    enabled,
+                    updated_at: Timestamp(updated_at),
+                };
+                put(&mut tx, &node).await.unwrap();
+                tx.execute(
+                    "INSERT INTO node_usage (node, vcpus, memory_mib, disk_gib) VALUES ($1, 0, 0, 0)",
+                    args![name],
+                )
+                .await
+                .unwrap();
+            }
+            let sql = "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) \
+                       VALUES ('s', 'holding', 1, 1, 1)";
+            tx.execute(sql, &[]).await.unwrap();
+            let here = ["here".to_owned()];
+            assert_eq!(remove_retired(&mut tx, &here, Timestamp(1)).await.unwrap(), 0, "{}", database.name);
+            assert_eq!(remove_retired(&mut tx, &here, Timestamp(10)).await.unwrap(), 1, "{}", database.name);
+            let names: Vec<String> = all(&mut tx).await.unwrap().into_iter().map(|node| node.name).collect();
+            assert_eq!(names, ["here", "holding", "serving", "young"], "{}", database.name);
+            let sums = tx.all("SELECT node FROM node_usage ORDER BY node", &[], |row| row.text(0)).await.unwrap();
+            assert_eq!(sums, names, "{}", database.name);
+            // Where this process uses none.
+            assert_eq!(remove_retired(&mut tx, &[], Timestamp(10)).await.unwrap(), 1, "{}", database.name);
+        }
+    }
+}

@@ -36,7 +36,7 @@ impl Simulator {
     }
 
     pub async fn documents(&self) -> Documents {
-        Documents::open(&self.database).await.expect("documents")
+        Documents::sqlite(&self.database).await.expect("documents")
     }
 
     /// The same server for the same id.

@@ -9,24 +9,42 @@ use skyloom_store::{Db, db};
 use crate::deployment::plugin;
 use crate::machine::{Machine, Platform, Sight};
 
-/// The simulator of a deployment whose state is in this folder.
+/// Where the simulator's documents are kept.
+#[derive(Debug)]
+enum Place {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+/// The simulator of a deployment.
 #[derive(Debug)]
 pub struct Simulator {
-    state: PathBuf,
+    place: Place,
 }
 
 impl Simulator {
+    /// Of a deployment whose state is in this folder, its database too.
     pub fn new(state: &Path) -> Self {
-        Self { state: state.to_owned() }
+        Self { place: Place::Sqlite(state.join("documents.db")) }
+    }
+
+    /// Of a deployment on a PostgreSQL.
+    pub fn on_postgres(url: &str) -> Self {
+        Self { place: Place::Postgres(url.to_owned()) }
     }
 }
 
 #[async_trait]
 impl Platform for Simulator {
     async fn look(&self) -> Sight {
-        let documents = Db::sqlite(&self.state.join("documents.db"), db::Options::default()).await.unwrap();
+        let options = db::Options::default();
+        let (documents, table) = match &self.place {
+            Place::Sqlite(file) => (Db::sqlite(file, options).await, "documents"),
+            Place::Postgres(url) => (Db::postgres(url, options).await, "skyloom_documents.documents"),
+        };
+        let documents = documents.unwrap();
         let mut conn = documents.read().await.unwrap();
-        let bodies = conn.all("SELECT body FROM documents", &[], |row| row.text(0)).await.unwrap();
+        let bodies = conn.all(format!("SELECT body FROM {table}"), &[], |row| row.text(0)).await.unwrap();
         drop(conn);
         documents.close().await;
         let mut sight = Sight::default();

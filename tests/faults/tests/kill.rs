@@ -30,7 +30,7 @@ async fn each_kind_of_operation_is_killed_on_postgresql() {
         return skip("kill -9 of the real process on PostgreSQL", "package postgresql-15 is missing");
     };
     let folder = tempfile::tempdir().unwrap();
-    let simulator = Simulator::new(&folder.path().join("state"));
+    let simulator = Simulator::on_postgres(&url);
     let deployment = Deployment::new(folder.path(), &simulator, Some(&url));
     let mut walk = Walk::begin(deployment, &simulator, Some(&url)).await;
     let mut deaths = 0;

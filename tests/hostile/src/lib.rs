@@ -1,6 +1,7 @@
 //! Builds, packs and loads hostile components, and stands in for what is behind the sandbox.
 
 mod stand_in;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use skyloom_runtime::{
 };
 
 pub use stand_in::{Memory, StubCloud};
+pub use tables::{PIECE, growing_tariff};
 
 /// Crates of the components that the tests load.
 const GUESTS: &[&str] =

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostile_tests::{grants, load, manifest, packed, root, runtime};
+use hostile_tests::{PIECE, grants, growing_tariff, load, manifest, packed, root, runtime};
 use serde_json::Map;
 use skyloom_model::ErrorCode;
 use skyloom_runtime::Plugin;
 use skyloom_runtime::driver::{Driver, Power, Progress, StepKey, StopMode};
+use skyloom_runtime::limits::TABLE_ELEMENTS;
 use skyloom_runtime::manifest::LimitsTable;
 use skyloom_runtime::tariff::{Sheet, Span, Tariff};
 
@@ -107,6 +108,30 @@ async fn a_broken_tariff_gives_no_charges() {
     let counters = plugin.counters();
     assert_eq!((counters.calls, counters.cpu_exhausted, counters.traps), (4, 1, 1));
     assert!(Duration::from_secs_f64(counters.seconds) >= Duration::from_millis(150));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_without_end_are_refused() {
+    let neighbour = ours("tariff-on-demand", "plugins/tariffs/on-demand", &[]).tariff().unwrap();
+    let several = load(&runtime(|_| {}), growing_tariff(2), Vec::new(), LIMITS).err().unwrap().to_string();
+    assert!(several.contains("table"), "a module has one table: {several}");
+    let plugin = load(&runtime(|_| {}), growing_tariff(1), Vec::new(), LIMITS).unwrap();
+    let tariff = plugin.tariff().unwrap();
+    let grown = async |pieces: usize| tariff.rate(Vec::new(), sheet(&"x".repeat(pieces))).await;
+    let allowed = TABLE_ELEMENTS / usize::try_from(PIECE).unwrap();
+    assert!(grown(allowed).await.unwrap().is_empty(), "up to the limit");
+    // One piece more, and without end: the guest is told no, takes it for its end, and only its own call is over.
+    for pieces in [allowed + 1, 0] {
+        let error = grown(pieces).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Internal, "{}", error.for_log());
+        assert!(error.internal_text().unwrap().contains("unreachable"), "{}", error.for_log());
+        assert!(neighbour.rate(Vec::new(), sheet("EUR")).await.unwrap().is_empty());
+    }
+    assert_eq!(plugin.counters().traps, 2);
+    // Nothing of it counts against the next call.
+    for _ in 0..40 {
+        assert!(grown(allowed).await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

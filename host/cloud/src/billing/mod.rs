@@ -2,6 +2,7 @@
 
 mod consumption;
 mod money;
+mod operator;
 mod rating;
 mod run;
 mod settings;
@@ -16,6 +17,7 @@ use skyloom_store::Conn;
 
 use crate::Cloud;
 
+pub use operator::{retry, unrated};
 pub use rating::RatingReport;
 pub use settings::{Seed, SeedPrice, Settings};
 

@@ -133,17 +133,6 @@ impl Cloud {
         Ok(report)
     }
 
-    /// Tries one period again, whatever tariff it was parked by: the operator's verb. Gives the state that it then has.
-    pub async fn retry_period(&self, started_at: Timestamp) -> Result<Option<PeriodState>> {
-        let tariff = self.tariff().ok_or_else(|| Error::unavailable("no tariff is loaded"))?;
-        self.rate_period(&tariff, started_at, Timestamp::now()).await
-    }
-
-    /// Periods that are not rated: being rated now, or parked with their reason.
-    pub async fn unrated_periods(&self) -> Result<Vec<Period>> {
-        charges::unrated(&mut self.db().read().await?).await
-    }
-
     /// Writes down the periods that are over, from the first use on.
     async fn open_periods(&self, now: Timestamp) -> Result<()> {
         let settings = &self.inner.billing.settings;

@@ -158,7 +158,7 @@ async fn a_tariff_that_fails_parks_the_period_only() {
         world.cloud.set_tariff(bad.clone());
         let now = Timestamp(BEGIN + HOUR);
         assert_eq!(world.cloud.rate_due(now).await.expect("rating").parked, 1);
-        let parked = world.cloud.unrated_periods().await.expect("periods").remove(0);
+        let parked = super::unrated(db).await.expect("periods").remove(0);
         assert_eq!((parked.state, parked.rule_digest.as_str()), (PeriodState::Parked, "sha256:bad"));
         assert!(parked.error.contains("trapped"));
         let error = world.cloud.get_consumption(&member("p"), query(0, 3600)).await.expect_err("not rated");
@@ -168,11 +168,20 @@ async fn a_tariff_that_fails_parks_the_period_only() {
         let calls = bad.calls.load(Ordering::Relaxed);
         world.cloud.rate_due(now).await.expect("rating");
         assert_eq!(bad.calls.load(Ordering::Relaxed), calls);
-        assert_eq!(world.cloud.retry_period(parked.started_at).await.expect("retry"), Some(PeriodState::Parked));
+        super::retry(db, parked.started_at, "it").await.expect("retry");
+        let waiting = super::unrated(db).await.expect("periods").remove(0);
+        assert_eq!((waiting.state, waiting.error.as_str()), (PeriodState::Rating, ""), "{}", world.database.name);
+        let again = super::retry(db, parked.started_at, "it").await.expect_err("it isn't parked now");
+        assert_eq!(again.code, skyloom_model::ErrorCode::WrongState);
+        assert_eq!(world.cloud.rate_due(now).await.expect("rating").parked, 1);
+        assert_eq!(bad.calls.load(Ordering::Relaxed), calls + 1);
         world.cloud.set_tariff(PerSecond::new("sha256:good"));
         assert_eq!(world.cloud.rate_due(now).await.expect("rating").rated, 1, "{}", world.database.name);
         assert_eq!(total(&world, 0, 3600).await, ("0.006".to_owned(), 1));
-        assert_eq!(world.cloud.retry_period(parked.started_at).await.expect("retry"), None, "it is rated");
+        let rated = super::retry(db, parked.started_at, "it").await.expect_err("it is rated");
+        assert_eq!(rated.code, skyloom_model::ErrorCode::WrongState);
+        let unknown = super::retry(db, Timestamp(7), "it").await.expect_err("no such period");
+        assert_eq!(unknown.code, skyloom_model::ErrorCode::NotFound);
     }
 }
 

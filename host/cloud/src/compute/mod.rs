@@ -13,7 +13,6 @@ mod nodes;
 mod operations;
 mod power;
 mod quotas;
-mod retention;
 mod rules;
 pub mod sagas;
 mod settings;

@@ -16,11 +16,6 @@ use super::throttle::{Admission, Key, too_many};
 use super::{convert, sessions};
 use crate::Cloud;
 
-/// Tokens that ended are removed this long after their end, by the logins that follow.
-const KEPT_AFTER_END: Duration = Duration::from_hours(1);
-/// How many one login removes at most.
-const SWEPT_AT_ONCE: u32 = 100;
-
 /// Says nothing about what was wrong.
 fn refused() -> Error {
     Error::new(ErrorCode::Unauthenticated, "The credentials are not valid.")
@@ -174,7 +169,6 @@ impl Cloud {
                 expires_at: proven.expires_at.unwrap_or_else(|| now.plus(lifetime)),
             };
             if let Some(session) = try_issue(&mut tx, &issue).await? {
-                tokens::sweep(&mut tx, now.minus(KEPT_AFTER_END), SWEPT_AT_ONCE).await?;
                 tx.commit().await?;
                 return Ok((token, session));
             }

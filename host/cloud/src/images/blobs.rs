@@ -153,7 +153,13 @@ fn remove(path: &Path) {
 }
 
 fn failed(verb: &str, path: &Path, error: &std::io::Error) -> Error {
-    Error::unavailable(format!("cannot {verb} {}: {error}", path.display()))
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let internal = format!("cannot {verb} {}: {error}", path.display());
+    if matches!(error.kind(), StorageFull | QuotaExceeded) {
+        Error::full(internal)
+    } else {
+        Error::unavailable(internal)
+    }
 }
 
 /// Removes the unfinished file when it is dropped.

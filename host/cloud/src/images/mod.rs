@@ -11,7 +11,9 @@ mod seed;
 mod tests;
 mod transfer;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use skyloom_model::{Error, Result};
 
@@ -60,6 +62,8 @@ pub(crate) const GIB: u64 = 1 << 30;
 pub(crate) struct Images {
     settings: Settings,
     blobs: Blobs,
+    /// Requests whose upload came to nothing, which the database doesn't know yet.
+    aborting: Mutex<HashSet<String>>,
 }
 
 impl Images {
@@ -68,7 +72,11 @@ impl Images {
             let message = "[images] max-image-gib and upload-deadline-hours must be at least 1";
             return Err(Error::invalid("images.max-image-gib", message));
         }
-        Ok(Self { blobs: Blobs::new(settings.folder.clone()), settings })
+        Ok(Self { blobs: Blobs::new(settings.folder.clone()), settings, aborting: Mutex::default() })
+    }
+
+    fn aborting(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.aborting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

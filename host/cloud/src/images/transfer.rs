@@ -14,6 +14,10 @@ use super::rules::{open_span, owned, seen};
 use super::{GIB, format};
 use crate::Cloud;
 
+/// Pauses between the attempts to write down that an upload came to nothing, where the database didn't take it.
+const ABORT_FIRST: Duration = Duration::from_millis(500);
+const ABORT_MAX: Duration = Duration::from_secs(10);
+
 impl Cloud {
     pub(super) async fn images_begin_upload(&self, context: &Arc<CallContext>, id: &str) -> Result<u64> {
         let asking = self.image_asking(context, Action::ImagesWrite)?;
@@ -84,18 +88,35 @@ impl Cloud {
     /// Whatever this request was uploading is queued again; none is no error. For the gateway, whenever an accepted upload
     /// came to nothing.
     pub async fn abort_upload(&self, context: &Arc<CallContext>) {
-        let aborted = async {
-            let mut tx = self.db().begin().await?;
-            store::abort_uploads(&mut tx, &context.request_id, Timestamp::now()).await?;
-            tx.commit().await
-        };
-        if let Err(error) = aborted.await {
-            tracing::error!(
-                request_id = &*context.request_id,
-                error = error.for_log(),
-                "an image stays in `saving` until the next start"
-            );
+        let Err(error) = self.try_abort(&context.request_id).await else { return };
+        tracing::warn!(
+            request_id = &*context.request_id,
+            error = error.for_log(),
+            "an image stays in `saving` until the database takes writes again"
+        );
+        let images = &self.inner.images;
+        let request_id = context.request_id.to_string();
+        if !images.aborting().insert(request_id.clone()) {
+            return;
         }
+        let cloud = self.clone();
+        tokio::spawn(async move {
+            let mut pause = ABORT_FIRST;
+            loop {
+                tokio::time::sleep(pause).await;
+                if cloud.try_abort(&request_id).await.is_ok() {
+                    break;
+                }
+                pause = (pause * 2).min(ABORT_MAX);
+            }
+            cloud.inner.images.aborting().remove(&request_id);
+        });
+    }
+
+    async fn try_abort(&self, request_id: &str) -> Result<()> {
+        let mut tx = self.db().begin().await?;
+        store::abort_uploads(&mut tx, request_id, Timestamp::now()).await?;
+        tx.commit().await
     }
 
     pub(super) async fn images_open_download(

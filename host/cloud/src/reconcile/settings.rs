@@ -28,6 +28,9 @@ pub struct Settings {
     pub keep_operations_days: u32,
     /// Hours for which expired tokens are kept, so that a late caller is told `expired`.
     pub keep_tokens_hours: u32,
+    /// Days for which a node is shown that no deployment file names any longer. One that still holds servers, deleted ones
+    /// that are kept included, stays until they are gone.
+    pub keep_nodes_days: u32,
 }
 
 impl Default for Settings {
@@ -40,6 +43,7 @@ impl Default for Settings {
             sweep: Duration::from_hours(1),
             keep_operations_days: 30,
             keep_tokens_hours: 24,
+            keep_nodes_days: 30,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use skyloom_model::{Result, Timestamp};
 use skyloom_store::identity::tokens;
-use skyloom_store::servers;
+use skyloom_store::{nodes, servers};
 
 use super::Inner;
 
@@ -38,6 +38,11 @@ impl Inner {
                 break;
             }
         }
+        let here: Vec<String> = self.cloud.attached_nodes().iter().map(|node| node.settings.name.clone()).collect();
+        let mut tx = self.cloud.db().begin().await?;
+        let gone = nodes::remove_retired(&mut tx, &here, days(settings.keep_nodes_days)).await?;
+        tx.commit().await?;
+        removed += usize::try_from(gone).unwrap_or(usize::MAX);
         self.cloud.sweep_images(false).await?;
         Ok(removed)
     }

@@ -5,7 +5,12 @@ pub mod db;
 mod openapi;
 pub mod operation;
 pub mod plugin;
+pub mod rating;
 
+use skyloom_store::Db;
+
+use crate::cli::DeploymentArgs;
+use crate::config::Loaded;
 use crate::failure::Failure;
 
 /// `skyloom version`.
@@ -44,26 +49,32 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(work)
 }
 
-/// `2026-11-21T10:00:00Z`, or `-`.
-fn time(at: Option<skyloom_model::Timestamp>) -> String {
-    let Some(at) = at else { return "-".to_owned() };
-    let days = at.0.div_euclid(86_400_000_000);
-    let seconds = at.0.rem_euclid(86_400_000_000) / 1_000_000;
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
+/// Asks the database of a deployment, beside a running `skyloom serve` or without one.
+fn with_database(
+    args: &DeploymentArgs,
+    work: impl AsyncFnOnce(&Loaded, &Db) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let loaded = Loaded::read(&args.config, args.state_dir.as_deref()).map_err(Failure::config)?;
+    if loaded.deployment.database.url == "sqlite" && !loaded.state_dir.join("skyloom.db").exists() {
+        return Err(Failure::new(format!("{} holds no database yet", loaded.state_dir.display())));
+    }
+    block_on(async {
+        let db = crate::serve::connect(&loaded.deployment, &loaded.state_dir).await?;
+        let result = async {
+            skyloom_store::migrate::status(&mut db.read().await?).await?;
+            work(&loaded, &db).await
+        };
+        let result = result.await;
+        db.close().await;
+        result
+    })
 }
 
-/// Days since 1970-01-01 to a date of the Gregorian calendar; years begin in March, so that leap days come last.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
+/// `2026-11-21T10:00:00Z`, or `-`.
+fn time(at: Option<skyloom_model::Timestamp>) -> String {
+    // What jiff can't hold lies beyond the year 9999.
+    let at = at.and_then(|at| jiff::Timestamp::from_second(at.0.div_euclid(1_000_000)).ok());
+    at.map_or_else(|| "-".to_owned(), |at| at.to_string())
 }
 
 #[cfg(test)]

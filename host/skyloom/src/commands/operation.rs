@@ -7,9 +7,7 @@ use skyloom_jobs::{Engine, Faults, Filter, Operation, State, StepRow};
 
 use super::time;
 use crate::cli::{DeploymentArgs, OperationCommand};
-use crate::config::Loaded;
 use crate::failure::Failure;
-use crate::serve::connect;
 
 pub fn run(command: OperationCommand) -> Result<(), Failure> {
     match command {
@@ -33,17 +31,10 @@ pub fn run(command: OperationCommand) -> Result<(), Failure> {
 }
 
 fn with_engine(args: &DeploymentArgs, work: impl AsyncFnOnce(&Engine) -> Result<(), Failure>) -> Result<(), Failure> {
-    let loaded = Loaded::read(&args.config, args.state_dir.as_deref()).map_err(Failure::config)?;
-    if loaded.deployment.database.url == "sqlite" && !loaded.state_dir.join("skyloom.db").exists() {
-        return Err(Failure::new(format!("{} holds no database yet", loaded.state_dir.display())));
-    }
-    super::block_on(async {
-        let db = connect(&loaded.deployment, &loaded.state_dir).await?;
+    super::with_database(args, async |loaded, db| {
         // Never started: it only asks and marks.
         let engine = Engine::new(db.clone(), loaded.deployment.jobs.clone(), Arc::new(Faults::default()));
-        let result = work(&engine).await;
-        db.close().await;
-        result
+        work(&engine).await
     })
 }
 

@@ -72,12 +72,20 @@ pub struct State {
     /// Database, images, compiled plugins, the admin's password. One process at a time owns it. `--state-dir` wins.
     #[serde(default = "default_state_dir")]
     pub dir: PathBuf,
+    /// With less free space than this below the state folder or the folder of the images, in MiB, /readyz answers 503: what is
+    /// being written shall end well, what is new shall go elsewhere.
+    #[serde(default = "default_min_free_mib")]
+    pub min_free_mib: u64,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { dir: default_state_dir() }
+        Self { dir: default_state_dir(), min_free_mib: default_min_free_mib() }
     }
+}
+
+fn default_min_free_mib() -> u64 {
+    64
 }
 
 fn default_state_dir() -> PathBuf {

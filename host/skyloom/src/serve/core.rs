@@ -1,11 +1,12 @@
 //! The database and the core over it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use skyloom_cloud::Cloud;
+use skyloom_store::documents::Documents;
 use skyloom_store::{Db, db, migrate};
 
-use crate::config::{Deployment, Loaded};
+use crate::config::{Database, Deployment, Loaded};
 use crate::failure::Failure;
 use crate::state::{AdminPassword, StateDir};
 
@@ -25,10 +26,25 @@ pub async fn connect(deployment: &Deployment, state: &Path) -> Result<Db, Failur
     } else {
         Db::postgres(&table.url, options).await
     };
-    opened.map_err(|error| Failure::new(format!("database: {}", error.internal_text().unwrap_or(&error.message))))
+    opened.map_err(|error| cannot_open(table, sqlite_file(state), &error))
 }
 
-fn sqlite_file(state: &Path) -> std::path::PathBuf {
+/// What plugins keep: beside the database, or on its server, so that every process that shares the one shares the other.
+pub async fn open_documents(deployment: &Deployment, state: &Path) -> Result<Documents, Failure> {
+    let table = &deployment.database;
+    let file = state.join("documents.db");
+    let opened =
+        if table.url == "sqlite" { Documents::sqlite(&file).await } else { Documents::postgres(&table.url).await };
+    opened.map_err(|error| cannot_open(table, file, &error))
+}
+
+/// Names the file, or says that it is the server; never the URL, which may hold a password.
+fn cannot_open(table: &Database, file: PathBuf, error: &skyloom_model::Error) -> Failure {
+    let place = if table.url == "sqlite" { file } else { "[database] url".into() };
+    Failure::new(format!("database: {}: {}", place.display(), error.internal_text().unwrap_or(&error.message)))
+}
+
+fn sqlite_file(state: &Path) -> PathBuf {
     state.join("skyloom.db")
 }
 

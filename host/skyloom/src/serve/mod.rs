@@ -2,6 +2,7 @@
 
 mod client_files;
 mod core;
+mod disks;
 mod mounts;
 mod plugins;
 mod sources;
@@ -87,7 +88,8 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
         None => None,
     };
     let images = state.path().join(&deployment.images.folder);
-    let documents = skyloom_store::documents::Documents::open(&state.path().join("documents.db")).await?;
+    let disks = Arc::new(disks::Disks::new(state.path().to_owned(), images.clone(), deployment.state.min_free_mib));
+    let documents = core::open_documents(deployment, state.path()).await?;
     let plugins = {
         let (loaded, state) = (loaded.clone(), state.path().to_owned());
         let load = move || Plugins::load(&loaded, &state, images, documents);
@@ -98,7 +100,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     cloud.sweep_images(!db.is_postgres()).await?;
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());
-    let mut background = vec![reconciler.start(), cloud.start_retention(), cloud.start_attaching()];
+    let mut background = vec![reconciler.start(), cloud.start_attaching()];
     if let Some(tariff) = &deployment.tariff {
         cloud.set_tariff(plugins.tariff(&tariff.plugin)?);
         background.push(cloud.start_rating());
@@ -107,6 +109,8 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     metrics.add(Arc::new(sources::PluginSource(plugins.all())));
     metrics.add(Arc::new(sources::NodesSource(cloud.clone())));
     metrics.add(Arc::new(sources::JobsSource { engine: engine.clone(), reconciler }));
+    metrics.add(Arc::new(sources::RatingSource(db.clone())));
+    metrics.add(disks.clone());
     let shared = Shared::new(Arc::new(cloud.clone()), deployment.limits.clone(), metrics);
     let places = mounts::places(deployment, &bound, &plugins)?;
     cloud.set_catalog(mounts::catalog(&places));
@@ -125,7 +129,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     let operator = match operator {
         Some(socket) => {
             let address = socket.local_addr()?;
-            server.listen_operator(socket);
+            server.listen_operator(socket, vec![disks]);
             Some(address)
         }
         None => None,

@@ -6,6 +6,8 @@ use skyloom_cloud::reconcile::Reconciler;
 use skyloom_gateway::{Sample, SampleKind, Source};
 use skyloom_jobs::Engine;
 use skyloom_runtime::{CountersSnapshot, Plugin};
+use skyloom_store::Db;
+use skyloom_store::charges::PeriodState;
 
 type Field = (&'static str, &'static str, fn(&CountersSnapshot) -> f64);
 
@@ -95,5 +97,29 @@ impl Source for JobsSource {
             Err(error) => tracing::warn!(error = error.for_log(), "operations can't be counted"),
         }
         samples
+    }
+}
+
+/// Rating periods that need somebody: a parked one waits for the operator (`skyloom rating`).
+pub struct RatingSource(pub Db);
+
+#[async_trait]
+impl Source for RatingSource {
+    async fn samples(&self) -> Vec<Sample> {
+        let periods = match skyloom_cloud::billing::unrated(&self.0).await {
+            Ok(periods) => periods,
+            Err(error) => {
+                tracing::warn!(error = error.for_log(), "rating periods can't be counted");
+                return Vec::new();
+            }
+        };
+        let sample = |state: PeriodState| Sample {
+            name: "rating_periods".to_owned(),
+            help: "Periods that are not rated yet, by state",
+            kind: SampleKind::Gauge,
+            labels: vec![("state", state.as_str().to_owned())],
+            value: periods.iter().filter(|period| period.state == state).count() as f64,
+        };
+        vec![sample(PeriodState::Rating), sample(PeriodState::Parked)]
     }
 }

@@ -1,0 +1,146 @@
+//! Connections to PostgreSQL. A pool alone can't tell a server that is gone from one that is busy, and lets its callers wait for
+//! either; this one looks, so that a request is told at once that the database is lost, and waits when it is only busy.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skyloom_model::{Error, Result};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection as _, Postgres, Transaction};
+use tokio::sync::Mutex;
+
+use crate::db::{Options, from_sqlx};
+
+/// A connection that rested longer is asked whether it still lives: after a restart of the server no request meets a dead one,
+/// and under load nothing is asked.
+const RESTED: Duration = Duration::from_secs(1);
+/// Without a free connection for so long it is looked whether the server is there at all.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// How long the server may take to greet.
+const GREETING: Duration = Duration::from_secs(1);
+/// For how long what was seen holds: one look in that time, whatever the number of requests.
+const HOLDS: Duration = Duration::from_millis(500);
+
+/// Clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    connections: PgPool,
+    connect: Arc<PgConnectOptions>,
+    /// When it was looked for the server last, and whether it answered.
+    seen: Arc<Mutex<Option<(Instant, bool)>>>,
+}
+
+impl Pool {
+    /// Opens the first connection, so that a wrong URL is told at once.
+    pub(crate) async fn open(connect: PgConnectOptions, options: Options) -> Result<Self> {
+        let connections = PgPoolOptions::new()
+            .max_connections(options.readers * 2)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(|connection, rested| {
+                Box::pin(async move {
+                    if rested.idle_for > RESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_with(connect.clone())
+            .await
+            .map_err(from_sqlx)?;
+        Ok(Self { connections, connect: Arc::new(connect), seen: Arc::default() })
+    }
+
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
+        if self.is_known_lost() {
+            return Err(lost());
+        }
+        let mut acquiring = std::pin::pin!(self.connections.acquire());
+        if let Ok(acquired) = tokio::time::timeout(PATIENCE, &mut acquiring).await {
+            return acquired.map_err(from_sqlx);
+        }
+        if !self.answers().await {
+            return Err(lost());
+        }
+        acquiring.await.map_err(from_sqlx)
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
+        Transaction::begin(self.acquire().await?, None).await.map_err(from_sqlx)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.connections.close().await;
+    }
+
+    fn is_known_lost(&self) -> bool {
+        // Held only while somebody looks: then nothing is known yet.
+        let Ok(seen) = self.seen.try_lock() else { return false };
+        seen.is_some_and(|(at, answered)| !answered && at.elapsed() < HOLDS)
+    }
+
+    /// One caller looks, the others wait for what it sees.
+    async fn answers(&self) -> bool {
+        let mut seen = self.seen.lock().await;
+        if let Some((at, answered)) = *seen
+            && at.elapsed() < HOLDS
+        {
+            return answered;
+        }
+        let answered = greets(&self.connect).await;
+        *seen = Some((Instant::now(), answered));
+        answered
+    }
+}
+
+/// A server without room for one more connection is there; one that starts or stops (57P) is not.
+async fn greets(connect: &PgConnectOptions) -> bool {
+    match tokio::time::timeout(GREETING, PgConnection::connect_with(connect)).await {
+        Ok(Ok(connection)) => {
+            // The look is over; a server that goes away just now is the next one's finding.
+            let _ = connection.close().await;
+            true
+        }
+        Ok(Err(sqlx::Error::Database(error))) => !error.code().is_some_and(|code| code.starts_with("57P")),
+        Ok(Err(_)) | Err(_) => false,
+    }
+}
+
+fn lost() -> Error {
+    Error::unavailable("the database server does not answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use skyloom_model::ErrorCode;
+
+    use crate::Db;
+    use crate::db::Options;
+
+    /// All connections are out: the next caller waits for one, because the server is there.
+    #[tokio::test]
+    async fn a_busy_server_is_waited_for() {
+        let Some(url) = crate::testing::postgres_url().await else { return };
+        let db = Db::postgres(&url, Options { readers: 1, ..Options::default() }).await.unwrap();
+        let held = (db.read().await.unwrap(), db.read().await.unwrap());
+        let waiting = tokio::spawn({
+            let db = db.clone();
+            async move { db.read().await.map(drop) }
+        });
+        // Well past the time after which it is looked for the server.
+        let looked = tokio::time::timeout(super::PATIENCE * 3, async {
+            while !waiting.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(looked.await.is_err(), "it got a connection, or gave up");
+        drop(held);
+        waiting.await.unwrap().unwrap();
+        // And no longer than it may.
+        let impatient = Options { readers: 1, acquire_timeout: super::PATIENCE * 2, ..Options::default() };
+        let db = Db::postgres(&url, impatient).await.unwrap();
+        let _held = (db.read().await.unwrap(), db.read().await.unwrap());
+        assert_eq!(db.read().await.unwrap_err().code, ErrorCode::Unavailable);
+    }
+}

@@ -1,0 +1,6 @@
+mod database;
+mod disk;
+mod images;
+mod rating;
+mod retention;
+mod shared;
