@@ -19,6 +19,9 @@ retry-first-ms = 20
 retry-max-ms = 200
 [compute.times]
 soft-stop-ms = 300
+[compute.attach]
+retry-first-ms = 50
+retry-max-ms = 200
 [identity]
 insecure-test-password-cost = true
 ";
@@ -97,6 +100,7 @@ impl Deployment {
         let text = [
             format!("[state]\ndir = \"{}\"\n", self.state().display()),
             format!("[database]\nurl = \"{}\"\n", self.database),
+            "[operator]\naddress = \"127.0.0.1:0\"\n".to_owned(),
             "[[listener]]\nname = \"cloud\"\naddress = \"127.0.0.1:0\"\n".to_owned(),
             self.tables.clone(),
             api("identity-v3", r#""identity""#),

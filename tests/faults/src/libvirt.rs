@@ -47,6 +47,13 @@ impl Libvirt {
         self.daemon.folder()
     }
 
+    /// The daemon can't be reached any more by who isn't connected; or it can again.
+    pub fn hide(&self, hidden: bool) {
+        let (here, away) = (self.folder().join("gate"), self.folder().join("gate.away"));
+        let (from, to) = if hidden { (here, away) } else { (away, here) };
+        std::fs::rename(from, to).expect("the gate's socket");
+    }
+
     pub fn virsh(&self, arguments: &[&str]) -> String {
         self.daemon.virsh(arguments)
     }

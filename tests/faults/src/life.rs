@@ -16,6 +16,8 @@ pub struct Life {
     /// Kept open: a process whose output nobody takes dies of it.
     _stdout: BufReader<ChildStdout>,
     port: u16,
+    /// Of the operator's listener.
+    operator: u16,
     token: String,
 }
 
@@ -38,18 +40,25 @@ impl Life {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::from(log)).spawn().expect("the program under test");
         let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
-        let mut port = None;
+        let (mut port, mut operator) = (None, None);
         for line in stdout.by_ref().lines().map_while(Result::ok) {
             let told = line.split_once("http://127.0.0.1:").map(|(_, rest)| rest);
             let digits = told.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
-            port = port.or(digits.and_then(|digits| digits.parse().ok()));
+            let found = digits.and_then(|digits| digits.parse().ok());
+            if line.trim_start().starts_with("operator") {
+                operator = found;
+            } else {
+                port = port.or(found);
+            }
             if line.starts_with("administrator") {
                 break;
             }
         }
         let said = || std::fs::read_to_string(deployment.log()).unwrap_or_default();
-        let port = port.unwrap_or_else(|| panic!("skyloom did not say where it listens: {}", said()));
-        let mut life = Self { child, _stdout: stdout, port, token: String::new() };
+        let (Some(port), Some(operator)) = (port, operator) else {
+            panic!("skyloom did not say where it listens: {}", said())
+        };
+        let mut life = Self { child, _stdout: stdout, port, operator, token: String::new() };
         life.token = token.unwrap_or_else(|| life.login());
         life
     }
@@ -85,7 +94,17 @@ impl Life {
 
     /// Status, head and body. None: the process has died over it.
     pub fn call(&self, method: &str, path: &str, body: &Value) -> Option<(u16, String, Value)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let (status, head, body) = self.send(self.port, method, path, body)?;
+        Some((status, head, serde_json::from_str(&body).unwrap_or(Value::Null)))
+    }
+
+    /// The text of `/metrics`.
+    pub fn metrics(&self) -> String {
+        self.send(self.operator, "GET", "/metrics", &Value::Null).expect("the process lives").2
+    }
+
+    fn send(&self, port: u16, method: &str, path: &str, body: &Value) -> Option<(u16, String, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-auth-token: {}\r\n\
@@ -98,7 +117,7 @@ impl Life {
         stream.read_to_string(&mut answer).ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some((status, head.to_owned(), serde_json::from_str(body).unwrap_or(Value::Null)))
+        Some((status, head.to_owned(), body.to_owned()))
     }
 
     /// Whether it was killed by SIGKILL; false: it lives. Any other end is a failure of the test.

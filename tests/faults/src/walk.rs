@@ -104,6 +104,8 @@ pub struct Walk<'p> {
     db: Db,
     platform: &'p dyn Platform,
     life: Life,
+    /// The faults of this life.
+    armed: String,
     image: String,
 }
 
@@ -119,11 +121,12 @@ impl<'p> Walk<'p> {
         let db = db.expect("the process's database");
         let image = "SELECT id FROM images";
         let image = db.read().await.unwrap().one(image, &[], |row| row.text(0)).await.unwrap();
-        Self { deployment, db, platform, life, image }
+        Self { deployment, db, platform, life, armed: String::new(), image }
     }
 
     /// A new life, whether the last one is still there or not.
     fn again(&mut self, faults: &str) {
+        self.armed = faults.to_owned();
         let token = Some(self.life.token().to_owned());
         self.life.end();
         self.life = Life::begin(&self.deployment, faults, token);
@@ -136,7 +139,10 @@ impl<'p> Walk<'p> {
             |act: Option<&Act>| format!("{faults}{}", act.map(|act| act.doom.table(act.kind)).unwrap_or_default());
         let (mut server, mut boots) = (String::new(), 0);
         let mut struck = Vec::new();
-        self.again(&table(acts.first()));
+        let first = table(acts.first());
+        if self.armed != first {
+            self.again(&first);
+        }
         for (index, act) in acts.iter().enumerate() {
             let case = format!("{} {:?} {faults}", act.kind.name(), act.doom);
             self.platform.arm(act.doom, self.life.pid());
@@ -147,7 +153,7 @@ impl<'p> Walk<'p> {
             assert!(strike || !act.doom.is_sure(), "{case}: it never came to this point");
             struck.push(strike);
             let next = table(acts.get(index + 1));
-            if killed || next != table(None) {
+            if killed || next != self.armed {
                 self.again(&next);
             }
             let ended = self.ended(&operation, &case).await;
@@ -164,6 +170,19 @@ impl<'p> Walk<'p> {
         let sight = self.platform.look().await;
         check::nothing_left(&self.db, &sight, "at the way's end").await;
         struck
+    }
+
+    /// How often a fault of a driver call has struck, over all lives.
+    pub fn strikes(&self) -> usize {
+        let log = std::fs::read_to_string(self.deployment.log()).expect("the process's log");
+        log.matches("an armed fault strikes").count()
+    }
+
+    /// A figure of the process's metrics, by its name and labels.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.life.metrics();
+        let line = text.lines().find(|line| line.contains(name))?;
+        line.rsplit(' ').next()?.parse().ok()
     }
 
     async fn check(&self, act: &Act, server: &str, boots: u32, case: &str) {

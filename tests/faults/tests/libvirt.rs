@@ -1,7 +1,8 @@
 //! The real process over a real libvirt: killed at every write of the step log, between the effects of one driver call,
 //! cut off from its daemon, and with calls that fail or lose their reply. Skipped, and counted so, where there is no libvirt.
 
-use driver_tests::skip;
+use driver_tests::{eventually, skip};
+use skyloom_faults::PATIENCE;
 use skyloom_faults::deployment::{Deployment, missing};
 use skyloom_faults::gate::{Act as Blow, Procedure, Strike};
 use skyloom_faults::libvirt::Libvirt;
@@ -36,7 +37,21 @@ const CALLS: [(Kind, &[Procedure]); 5] = [
     (Kind::Delete, &[Procedure::Destroy, Procedure::UpdateNetwork, Procedure::Undefine]),
 ];
 
-/// As many ways as the longest of the operations has calls; where one has fewer, its last call comes again.
+/// The steps of each kind that call the driver.
+const STEPS: [(Kind, &str); 10] = [
+    (Kind::Create, "disks"),
+    (Kind::Create, "define"),
+    (Kind::Create, "start"),
+    (Kind::Stop, "stop"),
+    (Kind::Start, "start"),
+    (Kind::Reboot, "stop"),
+    (Kind::Reboot, "start"),
+    (Kind::Delete, "power-off"),
+    (Kind::Delete, "undefine"),
+    (Kind::Delete, "delete-disks"),
+];
+
+/// As many ways as the longest of the operations has calls; where one has fewer, nothing strikes it in the last ones.
 fn calls(moment: Moment, act: Blow) -> Vec<[Act; 5]> {
     let longest = CALLS.iter().map(|(_, calls)| calls.len()).max().unwrap_or(0);
     let at = |index: usize| {
@@ -91,12 +106,16 @@ async fn calls_that_fail_lose_their_reply_or_their_daemon() {
             points += count(&walk.way("", &acts).await);
         }
     }
-    let steps = ["disks", "define", "start", "stop", "power-off", "undefine", "delete-disks"];
     for failure in ["fail-before", "fail-after", "lose-reply", "repeat"] {
-        let fault = |step: &str| format!("[[faults.driver]]\nstep = \"{step}\"\nfailure = \"{failure}\"\n");
-        let faults: String = steps.iter().map(|step| fault(step)).collect();
+        let fault = |(kind, step): &(Kind, &str)| {
+            let kind = kind.name();
+            format!("[[faults.driver]]\noperation = \"{kind}\"\nstep = \"{step}\"\nfailure = \"{failure}\"\n")
+        };
+        let faults: String = STEPS.iter().map(fault).collect();
+        let before = walk.strikes();
         walk.way(&faults, &Kind::ALL.map(|kind| Act::new(kind, Doom::None))).await;
-        points += steps.len();
+        assert_eq!(walk.strikes() - before, STEPS.len(), "{failure}: each step was struck once");
+        points += STEPS.len();
     }
     println!("failing calls over libvirt: {points} points");
 }
@@ -122,4 +141,22 @@ async fn killed_while_a_creation_unwinds() {
     }
     assert!(points >= 5, "the unwinding has five writes at least, killed were {points}");
     println!("kill -9 over libvirt, unwinding: {points} points");
+}
+
+/// The process begins without its platform, says so, refuses servers clearly, and takes them in the same life once it is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_is_away_at_the_start_is_attached_when_it_is_back() {
+    let Some(platform) = bench("faults libvirt, away at the start") else { return };
+    let folder = tempfile::tempdir_in(platform.folder()).unwrap();
+    platform.hide(true);
+    let mut walk = walk(&platform, folder.path()).await;
+    let attached = "node_attached{node=\"node-1\"}";
+    assert_eq!(walk.metric(attached), Some(0.0));
+    let create = Act { kind: Kind::Create, doom: Doom::None, fails: true };
+    walk.way("", &[create, Act::new(Kind::Delete, Doom::None)]).await;
+    assert_eq!(walk.metric(attached), Some(0.0));
+    platform.hide(false);
+    let back = async || (walk.metric(attached) == Some(1.0)).then_some(());
+    eventually("the platform is attached", PATIENCE, back).await;
+    walk.way("", &Kind::ALL.map(|kind| Act::new(kind, Doom::None))).await;
 }
