@@ -10,6 +10,7 @@ pub mod identity;
 pub mod images;
 pub mod networks;
 pub mod reconcile;
+pub mod secrets;
 
 use std::sync::{Arc, OnceLock};
 
@@ -29,6 +30,7 @@ struct Inner {
     networks: networks::Networks,
     compute: compute::Compute,
     billing: billing::Billing,
+    sealer: secrets::Sealer,
     /// Tells the workers that an operation waits.
     waker: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
@@ -42,6 +44,10 @@ pub struct Settings {
     pub networks: networks::Settings,
     pub compute: compute::Settings,
     pub billing: billing::Settings,
+    /// Not of the file: the wiring gives it.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub sealer: secrets::Sealer,
 }
 
 /// What a fresh database begins with, each area's a table below `[seed]`.
@@ -64,6 +70,7 @@ impl Cloud {
             networks: networks::Networks::new(settings.networks)?,
             compute: compute::Compute::new(settings.compute)?,
             billing: billing::Billing::new(settings.billing)?,
+            sealer: settings.sealer,
             waker: OnceLock::new(),
             db,
         };
@@ -71,9 +78,11 @@ impl Cloud {
     }
 
     /// Lays the seeds into a fresh database, once: a restart doesn't bring back what an operator removed. Gives whether it
-    /// did. One transaction: a start that is cut off begins anew.
+    /// did. One transaction: a start that is cut off begins anew. `wrong-state` when the database's secrets are sealed with
+    /// another key.
     pub async fn seed(&self, seed: &Seed) -> Result<bool> {
         let mut tx = self.db().begin().await?;
+        self.inner.sealer.agree(&mut tx).await?;
         let first = tx
             .execute(
                 "INSERT INTO seeded (area, seeded_at) VALUES ('cloud', $1) ON CONFLICT (area) DO NOTHING",
@@ -81,6 +90,7 @@ impl Cloud {
             )
             .await?;
         if first == 0 {
+            tx.commit().await?;
             return Ok(false);
         }
         self.inner.identity.seed(&mut tx, &seed.identity).await?;

@@ -10,6 +10,7 @@ use wasmtime::component::Instance;
 
 use crate::bindings::driver::exports::skyloom::driver::{console, inventory, lifecycle};
 use crate::bindings::types::errors::Error as WitError;
+use crate::context::SecretVault;
 use crate::driver::{Domain, DomainSpec, Driver, NodeCapacity, Progress, StepKey, StopMode};
 use crate::error::{LoadError, RunError};
 use crate::guest::{self, GuestState, Sandbox};
@@ -49,9 +50,11 @@ impl WasmDriver {
     async fn call<T>(
         &self,
         request_id: &str,
+        secrets: &SecretVault,
         call: impl AsyncFnOnce(&mut Store<GuestState>, Instance) -> wasmtime::Result<Result<T, WitError>>,
     ) -> Result<T> {
-        match guest::run(self.plugin.pre(), &self.sandbox, self.plugin.context(request_id), call).await {
+        match guest::run(self.plugin.pre(), &self.sandbox, self.plugin.context(request_id, secrets.clone()), call).await
+        {
             Ok(answer) => answer.map_err(Into::into),
             Err(error @ (RunError::TimedOut(_) | RunError::CpuExhausted(_) | RunError::Busy(_))) => Err(error.into()),
             Err(error) => {
@@ -64,8 +67,11 @@ impl WasmDriver {
 /// `request_id` of the log lines: the operation, or what is asked about.
 macro_rules! call {
     ($self:ident, $request_id:expr, $interface:ident.$function:ident($($arg:expr),*)) => {
+        call!($self, $request_id, &SecretVault::default(), $interface.$function($($arg),*))
+    };
+    ($self:ident, $request_id:expr, $secrets:expr, $interface:ident.$function:ident($($arg:expr),*)) => {
         $self
-            .call($request_id, async |store: &mut Store<GuestState>, instance: Instance| {
+            .call($request_id, $secrets, async |store: &mut Store<GuestState>, instance: Instance| {
                 let guest = $self.$interface.load(&mut *store, &instance)?;
                 guest.$function(&mut *store, $($arg),*).await
             })
@@ -75,16 +81,16 @@ macro_rules! call {
 
 #[async_trait]
 impl Driver for WasmDriver {
-    async fn create_disks(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress> {
-        call!(self, &key.operation, lifecycle.call_create_disks(key, spec))
+    async fn create_disks(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
+        call!(self, &key.operation, secrets, lifecycle.call_create_disks(key, spec))
     }
 
     async fn delete_disks(&self, key: &StepKey, server_id: &str, disks: &[String]) -> Result<Progress> {
         call!(self, &key.operation, lifecycle.call_delete_disks(key, server_id, disks))
     }
 
-    async fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress> {
-        call!(self, &key.operation, lifecycle.call_define(key, spec))
+    async fn define(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
+        call!(self, &key.operation, secrets, lifecycle.call_define(key, spec))
     }
 
     async fn undefine(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
@@ -119,7 +125,7 @@ impl Driver for WasmDriver {
         let Some(console) = &self.console else {
             return Err(Error::new(ErrorCode::NotSupported, "This platform keeps no console log."));
         };
-        self.call(server_id, async |store: &mut Store<GuestState>, instance: Instance| {
+        self.call(server_id, &SecretVault::default(), async |store: &mut Store<GuestState>, instance: Instance| {
             console.load(&mut *store, &instance)?.call_output(&mut *store, server_id, max_bytes).await
         })
         .await

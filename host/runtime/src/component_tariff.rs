@@ -9,6 +9,7 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use crate::bindings::tariff::exports::skyloom::tariff::rating::GuestIndices;
+use crate::context::SecretVault;
 use crate::error::LoadError;
 use crate::guest::{self, GuestState, Sandbox};
 use crate::manifest::Kind;
@@ -41,7 +42,7 @@ impl Tariff for WasmTariff {
         let call = async |store: &mut Store<GuestState>, instance: Instance| {
             self.indices.load(&mut *store, &instance)?.call_rate(&mut *store, &spans, &sheet).await
         };
-        guest::run(self.plugin.pre(), &self.sandbox, self.plugin.context("rating"), call)
+        guest::run(self.plugin.pre(), &self.sandbox, self.plugin.context("rating", SecretVault::default()), call)
             .await?
             .map_err(|reason| Error::internal(format!("tariff {} refuses: {reason}", self.plugin.id())))
     }

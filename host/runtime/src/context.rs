@@ -31,10 +31,10 @@ impl CallContext {
     }
 }
 
-/// Secrets of one request by handle. Values never cross into a guest.
-#[derive(Default)]
+/// Secrets of one request by handle. Values never cross into a guest. Clones share them.
+#[derive(Clone, Default)]
 pub struct SecretVault {
-    values: Mutex<Vec<Arc<str>>>,
+    values: Arc<Mutex<Vec<Arc<str>>>>,
     /// Makes handles unguessable across requests.
     salt: u64,
 }
@@ -47,14 +47,24 @@ impl std::fmt::Debug for SecretVault {
 
 impl SecretVault {
     pub fn new() -> Self {
-        Self { values: Mutex::default(), salt: rand::random() }
+        Self { values: Arc::default(), salt: rand::random() }
     }
 
     /// Keep a value; gives its handle.
     pub fn put(&self, value: impl Into<Arc<str>>) -> String {
         let mut values = self.values.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         values.push(value.into());
-        format!("secret:{:016x}:{}", self.salt, values.len() - 1)
+        self.handle(values.len() - 1)
+    }
+
+    fn handle(&self, index: usize) -> String {
+        format!("secret:{:016x}:{index}", self.salt)
+    }
+
+    /// Every handle with its value.
+    pub fn all(&self) -> Vec<(String, Arc<str>)> {
+        let values = self.values.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        values.iter().enumerate().map(|(index, value)| (self.handle(index), value.clone())).collect()
     }
 
     /// None: no handle of this request.

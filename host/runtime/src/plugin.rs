@@ -10,7 +10,7 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use crate::api::CloudApi;
 use crate::bindings::{cloud, host};
 use crate::cache;
-use crate::context::CallContext;
+use crate::context::{CallContext, SecretVault};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::engine::Runtime;
 use crate::error::LoadError;
@@ -266,12 +266,12 @@ impl Plugin {
     }
 
     /// A context for calls that no request of a person stands behind.
-    pub(crate) fn context(&self, request_id: &str) -> Arc<CallContext> {
+    pub(crate) fn context(&self, request_id: &str, secrets: SecretVault) -> Arc<CallContext> {
         Arc::new(CallContext {
             caller: None,
             request_id: request_id.into(),
             personality: self.id().into(),
-            secrets: crate::context::SecretVault::new(),
+            secrets,
             client: None,
         })
     }

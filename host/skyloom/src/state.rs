@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rand::Rng;
+use skyloom_cloud::secrets::{KEY_BYTES, Sealer};
 
 use crate::failure::Failure;
 
@@ -61,12 +62,31 @@ impl StateDir {
         }
     }
 
+    /// What seals secrets in the database: with the key in `file`, or in our own, which is made if it is missing.
+    pub fn sealer(&self, file: Option<&Path>) -> Result<Sealer, Failure> {
+        let own = self.path.join("secret-key");
+        let path = file.unwrap_or(&own);
+        if file.is_none() && !path.exists() {
+            write_private(path, &format!("{}\n", hex::encode(rand::random::<[u8; KEY_BYTES]>())))?;
+        }
+        read_sealer(path)
+    }
+
     /// A file that only the owner reads, replaced at once.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
         let file = self.path.join(name);
         write_private(&file, text)?;
         Ok(file)
     }
+}
+
+/// With the key in the file, in hexadecimal digits.
+pub fn read_sealer(path: &Path) -> Result<Sealer, Failure> {
+    let wrong = |said: &dyn std::fmt::Display| Failure::new(format!("secret key {}: {said}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    let mut key = [0; KEY_BYTES];
+    hex::decode_to_slice(text.trim(), &mut key).map_err(|_| wrong(&"64 hex digits are expected"))?;
+    Ok(Sealer::new(&key))
 }
 
 fn lock(folder: &Path) -> Result<File, Failure> {
@@ -189,5 +209,26 @@ mod tests {
         }
         assert_eq!(first.len(), 24);
         assert_ne!(first, generate());
+    }
+
+    #[test]
+    fn the_key_is_made_once_and_may_be_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = {
+            let state = StateDir::open(folder.path()).unwrap();
+            state.sealer(None).unwrap().seal("owner", "a secret").unwrap()
+        };
+        let key = folder.path().join("secret-key");
+        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        let state = StateDir::open(folder.path()).unwrap();
+        assert_eq!(state.sealer(None).unwrap().open("owner", &own).unwrap(), "a secret");
+        let other = folder.path().join("given");
+        std::fs::copy(&key, &other).unwrap();
+        assert_eq!(state.sealer(Some(&other)).unwrap().open("owner", &own).unwrap(), "a secret");
+        std::fs::write(&other, "0123").unwrap();
+        let refused = format!("{:?}", state.sealer(Some(&other)).err().unwrap());
+        assert!(refused.contains("64 hex digits"), "{refused}");
+        // One that is asked for is never made: it would be another one.
+        assert!(state.sealer(Some(&folder.path().join("missing"))).is_err());
     }
 }

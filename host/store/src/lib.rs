@@ -24,6 +24,7 @@ pub mod postgres;
 pub mod prices;
 pub mod public_addresses;
 pub mod quotas;
+pub mod secrets;
 pub mod servers;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

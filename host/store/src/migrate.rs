@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "compute", include_str!("../migrations/0004_compute.sql")),
     (5, "operations", include_str!("../migrations/0005_operations.sql")),
     (6, "metering", include_str!("../migrations/0006_metering.sql")),
+    (7, "secrets", include_str!("../migrations/0007_secrets.sql")),
 ];
 
 /// What the database holds and what this program knows.

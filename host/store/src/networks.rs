@@ -4,6 +4,8 @@
 //! with everything else, or not at all.
 
 mod addresses;
+mod device_ports;
+mod fixing;
 mod groups;
 mod network;
 mod ports;
@@ -11,6 +13,10 @@ mod routers;
 mod subnets;
 
 pub use addresses::{Cidr, Range};
+pub use device_ports::{
+    DevicePort, NicAddress, bind_port, bind_ports_of_device, ports_of_device, release_ports_of_device, take_port,
+};
+pub use fixing::address_taken;
 pub use groups::{
     Group, GroupFilter, NewRule, Rule, RuleFilter, default_group, delete_group, delete_rule, get_group, get_rule,
     group_in_use, insert_group, insert_rule, list_groups, list_rules, resolve_groups, update_group,
@@ -20,9 +26,8 @@ pub use network::{
     network_in_use, networks_for_servers, touch_network, update_network,
 };
 pub use ports::{
-    DevicePort, FixedIp, FixedRequest, NewPort, NicAddress, Port, PortFilter, PortSpec, PortUpdate, address_taken,
-    allocate_port, bind_port, bind_ports_of_device, delete_port, get_port, insert_port, list_ports, ports_of_device,
-    release_ports_of_device, take_port, update_port,
+    FixedIp, FixedRequest, NewPort, Port, PortFilter, PortSpec, PortUpdate, allocate_port, delete_port, get_port,
+    insert_port, list_ports, update_port,
 };
 pub use routers::{Router, default_router, get_router, list_routers};
 pub use subnets::{

@@ -120,8 +120,3 @@ macro_rules! tariff {
         $crate::tariff_bindings::export!($tariff with_types_in $crate::tariff_bindings);
     };
 }
-
-/// The examples of plugins/README.md are compiled and run with the documentation tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

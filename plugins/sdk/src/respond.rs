@@ -24,6 +24,26 @@ pub fn with_header(mut response: Response, name: &str, value: impl Into<String>)
     response
 }
 
+/// The reason phrase of a status, as upstream's error bodies carry it; what isn't listed is a fault of the server's.
+#[must_use]
+pub fn reason(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        409 => "Conflict",
+        410 => "Gone",
+        413 => "Request Entity Too Large",
+        415 => "Unsupported Media Type",
+        429 => "Too Many Requests",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Internal Server Error",
+    }
+}
+
 /// The parameter of the path template; empty when the template has none of this name.
 #[must_use]
 pub fn param<'a>(request: &'a Request, name: &str) -> &'a str {

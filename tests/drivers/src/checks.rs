@@ -1,6 +1,7 @@
 //! The kit. Each check makes servers of its own and leaves nothing of them, so checks may run beside one another.
 
 use skyloom_model::{ErrorCode, Result};
+use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Domain, DomainSpec, Driver, Power, Progress, StepKey, StopMode};
 
 use crate::{Bench, eventually};
@@ -41,9 +42,9 @@ async fn twice(
 /// Disks and definition of a server; gives the operation's name.
 pub async fn make(bench: &dyn Bench, driver: &dyn Driver, spec: &DomainSpec) -> String {
     let mut key = key("create-disks");
-    finish(bench, driver, &key, &spec.server_id, driver.create_disks(&key, spec).await).await;
+    finish(bench, driver, &key, &spec.server_id, driver.create_disks(&key, spec, &SecretVault::default()).await).await;
     key.step = "define".to_owned();
-    finish(bench, driver, &key, &spec.server_id, driver.define(&key, spec).await).await;
+    finish(bench, driver, &key, &spec.server_id, driver.define(&key, spec, &SecretVault::default()).await).await;
     key.operation
 }
 
@@ -100,10 +101,11 @@ pub async fn life(bench: &dyn Bench) {
     assert!(inspect(driver, id).await.is_none());
 
     let mut create = key("create-disks");
-    twice(bench, driver, spec, &create, async |key| driver.create_disks(key, spec).await).await;
+    twice(bench, driver, spec, &create, async |key| driver.create_disks(key, spec, &SecretVault::default()).await)
+        .await;
     expect(driver, spec, Power::Stopped, "").await;
     create.step = "define".to_owned();
-    twice(bench, driver, spec, &create, async |key| driver.define(key, spec).await).await;
+    twice(bench, driver, spec, &create, async |key| driver.define(key, spec, &SecretVault::default()).await).await;
     expect(driver, spec, Power::Stopped, &create.operation).await;
 
     twice(bench, driver, spec, &key("start"), async |key| driver.start(key, id).await).await;
@@ -119,6 +121,7 @@ pub async fn life(bench: &dyn Bench) {
 
     twice(bench, driver, spec, &key("undefine"), async |key| driver.undefine(key, id).await).await;
     let left = inspect(driver, id).await.expect("its disks still exist");
+    assert_eq!(left.defined(), None);
     assert_eq!(left.power, Power::Stopped);
     assert_eq!(left.disks.len(), spec.disks.len());
     let disks = disk_ids(spec);
@@ -145,6 +148,76 @@ pub async fn console(bench: &dyn Bench) {
     assert!(!end.is_empty() && end.len() <= 10 && whole.ends_with(&end), "{end:?} ends {whole:?}");
     assert_eq!(driver.console_output(id, 0).await.expect("console"), "");
     remove(bench, driver, spec).await;
+}
+
+/// The administrator's password reaches the guest, and the driver only ever has a handle.
+pub async fn admin_password(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let (secrets, password) = (SecretVault::new(), "quo\"te 'n $6$ pä{ss}");
+    let spec = &DomainSpec { admin_password: Some(secrets.put(password)), ..bench.spec() };
+    let (driver, id) = (&*driver, &spec.server_id);
+    let mut create = key("create-disks");
+    twice(bench, driver, spec, &create, async |key| driver.create_disks(key, spec, &secrets).await).await;
+    create.step = "define".to_owned();
+    twice(bench, driver, spec, &create, async |key| driver.define(key, spec, &secrets).await).await;
+    start(bench, driver, id).await;
+    booted(bench, driver, id, 1).await;
+    bench.assert_password(driver, spec, password).await;
+    remove(bench, driver, spec).await;
+}
+
+/// Without its disks a server is not defined, and nothing of the attempt is left.
+pub async fn definition_without_disks(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let spec = bench.spec();
+    let (step, id, secrets) = (key("define"), &spec.server_id, SecretVault::default());
+    for _ in 0..2 {
+        assert_eq!(driver.define(&step, &spec, &secrets).await.unwrap_err().code, ErrorCode::WrongState);
+        assert!(inspect(&*driver, id).await.is_none());
+        assert_eq!(bench.evidence(&spec).await, Vec::<String>::new());
+    }
+    // One disk of two is not enough.
+    let one = DomainSpec { disks: spec.disks[..1].to_vec(), ..spec.clone() };
+    assert_eq!(spec.disks.len(), 2);
+    let disks = key("create-disks");
+    finish(bench, &*driver, &disks, id, driver.create_disks(&disks, &one, &secrets).await).await;
+    assert_eq!(driver.define(&step, &spec, &secrets).await.unwrap_err().code, ErrorCode::WrongState);
+    let left = inspect(&*driver, id).await.expect("the disk");
+    assert_eq!((left.operation.as_str(), left.disks), ("", disk_ids(&one)));
+    finish(bench, &*driver, &disks, id, driver.create_disks(&disks, &spec, &secrets).await).await;
+    finish(bench, &*driver, &step, id, driver.define(&step, &spec, &secrets).await).await;
+    remove(bench, &*driver, &spec).await;
+}
+
+/// What has only disks is in the list too: nobody else would ever find it.
+pub async fn list_of_what_has_only_disks(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let specs: Vec<DomainSpec> = (0..3).map(|_| bench.spec()).collect();
+    for (number, spec) in specs.iter().enumerate() {
+        let disks = key("create-disks");
+        let begun = driver.create_disks(&disks, spec, &SecretVault::default()).await;
+        finish(bench, &*driver, &disks, &spec.server_id, begun).await;
+        if number == 1 {
+            make(bench, &*driver, spec).await;
+        }
+    }
+    let mut listed: Vec<Domain> = Vec::new();
+    loop {
+        let page = driver.list(listed.last().map(|domain| domain.server_id.as_str()), 2).await.expect("a page");
+        if page.is_empty() {
+            break;
+        }
+        listed.extend(page);
+    }
+    assert!(listed.is_sorted_by(|one, next| one.server_id < next.server_id), "{listed:?}");
+    for (number, spec) in specs.iter().enumerate() {
+        let shown = listed.iter().find(|domain| domain.server_id == spec.server_id).expect("in the list");
+        let alone = inspect(&*driver, &spec.server_id).await.expect("exists");
+        assert_eq!(format!("{shown:?}"), format!("{alone:?}"), "list and inspect say the same");
+        assert_eq!(shown.defined().is_some(), number == 1, "{shown:?}");
+        assert_eq!(shown.power, Power::Stopped);
+        remove(bench, &*driver, spec).await;
+    }
 }
 
 /// A domain that runs is powered off by its removal.
@@ -232,7 +305,7 @@ pub async fn reload(bench: &dyn Bench) {
     expect(&*driver, &spec, Power::Running, &operation).await;
     let before = bench.evidence(&spec).await;
     let again = StepKey { operation, step: "define".to_owned() };
-    finish(bench, &*driver, &again, &spec.server_id, driver.define(&again, &spec).await).await;
+    finish(bench, &*driver, &again, &spec.server_id, driver.define(&again, &spec, &SecretVault::default()).await).await;
     start(bench, &*driver, &spec.server_id).await;
     assert_eq!(before, bench.evidence(&spec).await, "repeated after the restart, without a second effect");
     remove(bench, &*driver, &spec).await;
@@ -246,7 +319,7 @@ pub async fn at_once(bench: &dyn Bench) {
     let call = async |index: usize| {
         // One that loses a race may say so; it must say that a repetition helps.
         eventually("create-disks", bench.deadline(), async || {
-            match driver.create_disks(&keys[index], &specs[index]).await {
+            match driver.create_disks(&keys[index], &specs[index], &SecretVault::default()).await {
                 Ok(_) => Some(()),
                 Err(error) if error.retryable() => None,
                 Err(error) => panic!("create-disks: {}", error.for_log()),

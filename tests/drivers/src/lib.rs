@@ -25,6 +25,9 @@ pub trait Bench: Send + Sync {
     /// What the platform itself says of the server, not asked through the driver: empty when nothing of it is left, equal
     /// before and after a call that has no effect.
     async fn evidence(&self, spec: &DomainSpec) -> Vec<String>;
+    /// The guest of a server that has come up has this password for its administrator, and nobody else holds it: neither the
+    /// driver's records nor the disks. Panics where that isn't so.
+    async fn assert_password(&self, driver: &dyn Driver, spec: &DomainSpec, password: &str);
     /// The console says this each time when the guest is up.
     fn ready_text(&self) -> &'static str;
     /// For a guest to come up or to go down.

@@ -190,6 +190,7 @@ impl Bench for Libvirt {
             kernel_arguments: None,
             authorized_keys: Vec::new(),
             user_data: None,
+            admin_password: None,
             metadata: Vec::new(),
             server_id,
         }
@@ -206,6 +207,17 @@ impl Bench for Libvirt {
             evidence.push(self.virsh(&["domid", &spec.server_id]));
         }
         evidence
+    }
+
+    async fn assert_password(&self, driver: &dyn Driver, spec: &DomainSpec, password: &str) {
+        let console = driver.console_output(&spec.server_id, 1 << 20).await.expect("the console");
+        let hash = console.lines().find_map(|line| line.trim().strip_prefix("SKYLOOM-GUEST-PASSWORD "));
+        let hash = hash.unwrap_or_else(|| panic!("the guest has no password: {console}"));
+        assert!(sha_crypt::sha512_check(password, hash).is_ok(), "{hash}");
+        for file in self.files(&spec.server_id) {
+            let bytes = std::fs::read(&file).expect("a file of the server");
+            assert!(!bytes.windows(password.len()).any(|window| window == password.as_bytes()), "{file}");
+        }
     }
 
     fn ready_text(&self) -> &'static str {

@@ -13,7 +13,11 @@ use skyloom_store::documents::Documents;
 
 use crate::{Bench, NODE};
 
+/// Also the bench of another driver whose platform is documents.
 pub struct Simulator {
+    plugin: &'static str,
+    collection: &'static str,
+    ready: &'static str,
     database: PathBuf,
     config: Value,
     _folder: Option<tempfile::TempDir>,
@@ -28,7 +32,19 @@ impl Simulator {
 
     /// The world in this folder, which stays.
     pub fn at(folder: &Path) -> Self {
-        Self { database: folder.join("documents.db"), config: json!({}), _folder: None }
+        Self {
+            plugin: "simulator",
+            collection: "domains",
+            ready: "login:",
+            database: folder.join("documents.db"),
+            config: json!({}),
+            _folder: None,
+        }
+    }
+
+    /// Another driver that keeps its servers in this collection, by their ids.
+    pub fn of(plugin: &'static str, collection: &'static str, ready: &'static str) -> Self {
+        Self { plugin, collection, ready, ..Self::new(json!({})) }
     }
 
     fn keeping(self, folder: tempfile::TempDir) -> Self {
@@ -69,6 +85,7 @@ impl Simulator {
             kernel_arguments: None,
             authorized_keys: Vec::new(),
             user_data: None,
+            admin_password: None,
             metadata: vec![("purpose".to_owned(), "conformance".to_owned())],
         }
     }
@@ -80,8 +97,11 @@ impl Bench for Simulator {
         let documents = Arc::new(PluginDocuments(self.documents().await));
         let options =
             Options { documents: Some(documents), sandboxes: 16, sandboxes_per_plugin: 16, ..Options::default() };
-        let grants = json!(["documents", "clock", "config"]);
-        crate::load("simulator", options, grants, self.config.clone()).unwrap_or_else(|error| panic!("{error}"))
+        let mut grants = json!(["documents"]);
+        if self.plugin == "simulator" {
+            grants = json!(["documents", "clock", "config"]);
+        }
+        crate::load(self.plugin, options, grants, self.config.clone()).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn spec(&self) -> DomainSpec {
@@ -89,15 +109,21 @@ impl Bench for Simulator {
     }
 
     async fn evidence(&self, spec: &DomainSpec) -> Vec<String> {
-        let owner = format!("simulator/{NODE}");
+        let owner = format!("{}/{NODE}", self.plugin);
         let documents = self.documents().await;
-        let found = documents.get(&owner, "domains", &spec.server_id).await.expect("documents");
+        let found = documents.get(&owner, self.collection, &spec.server_id).await.expect("documents");
         documents.close().await;
         found.map(|document| format!("{document:?}")).into_iter().collect()
     }
 
+    async fn assert_password(&self, _driver: &dyn Driver, spec: &DomainSpec, password: &str) {
+        let evidence = self.evidence(spec).await.concat();
+        assert!(evidence.contains(r#"has_password\":true"#), "{evidence}");
+        assert!(!evidence.contains(password), "{evidence}");
+    }
+
     fn ready_text(&self) -> &'static str {
-        "login:"
+        self.ready
     }
 
     fn deadline(&self) -> Duration {

@@ -4,6 +4,7 @@
 use driver_tests::libvirt::{Libvirt, NETWORK};
 use driver_tests::{Bench, checks, skip};
 use skyloom_model::ErrorCode;
+use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{DomainSpec, StopMode};
 
 /// The bench, or the end of the test.
@@ -25,7 +26,20 @@ macro_rules! kit {
     };
 }
 
-kit!(life, console, removal_of_a_running_server, absence, list, capacity, reload, at_once, hostile_names);
+kit!(
+    life,
+    console,
+    admin_password,
+    removal_of_a_running_server,
+    definition_without_disks,
+    absence,
+    list,
+    list_of_what_has_only_disks,
+    capacity,
+    reload,
+    at_once,
+    hostile_names,
+);
 
 /// What the core says of the guest is what the guest has: its name and its address, by its own word.
 #[tokio::test]
@@ -88,9 +102,9 @@ async fn foreign_domains_are_untouchable() {
 
     let mut refused = Vec::new();
     let mut key = checks::key("create-disks");
-    checks::finish(&bench, &*driver, &key, id, driver.create_disks(&key, &spec).await).await;
+    checks::finish(&bench, &*driver, &key, id, driver.create_disks(&key, &spec, &SecretVault::default()).await).await;
     key.step = "define".to_owned();
-    refused.push(("define", driver.define(&key, &spec).await.map(|_| ())));
+    refused.push(("define", driver.define(&key, &spec, &SecretVault::default()).await.map(|_| ())));
     refused.push(("undefine", driver.undefine(&key, id).await.map(|_| ())));
     refused.push(("start", driver.start(&key, id).await.map(|_| ())));
     refused.push(("soft stop", driver.stop(&key, id, StopMode::Soft).await.map(|_| ())));
@@ -101,7 +115,8 @@ async fn foreign_domains_are_untouchable() {
         assert_eq!(answer.expect_err(call).code, ErrorCode::Forbidden, "{call}");
     }
     let listed = driver.list(None, 1000).await.unwrap();
-    assert!(listed.iter().all(|domain| domain.server_id != *id), "not in the list");
+    let shown = listed.iter().find(|domain| domain.server_id == *id).expect("its disks are ours");
+    assert_eq!((shown.defined(), shown.disks.len()), (None, spec.disks.len()), "the domain is not");
     assert_eq!(bench.virsh(&["dumpxml", id]), before, "as it was, and running");
     assert!(bench.dhcp_entries(&spec.nics[0].mac).is_empty());
 
@@ -141,10 +156,10 @@ async fn names_lead_nowhere_else() {
     let driver = bench.load().await;
     let refused = async |what: &str, spec: DomainSpec, codes: &[ErrorCode]| {
         let mut key = checks::key("create-disks");
-        let mut answer = driver.create_disks(&key, &spec).await;
+        let mut answer = driver.create_disks(&key, &spec, &SecretVault::default()).await;
         if answer.is_ok() {
             key.step = "define".to_owned();
-            answer = driver.define(&key, &spec).await;
+            answer = driver.define(&key, &spec, &SecretVault::default()).await;
         }
         let error = answer.expect_err(what);
         assert!(codes.contains(&error.code), "{what}: {}", error.for_log());

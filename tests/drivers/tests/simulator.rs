@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use driver_tests::simulator::Simulator;
 use driver_tests::{Bench, checks};
 use serde_json::json;
+use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Power, Progress, StepKey, StopMode};
 
 macro_rules! kit {
@@ -18,7 +19,20 @@ macro_rules! kit {
     };
 }
 
-kit!(life, console, removal_of_a_running_server, absence, list, capacity, reload, at_once, hostile_names);
+kit!(
+    life,
+    console,
+    admin_password,
+    removal_of_a_running_server,
+    definition_without_disks,
+    absence,
+    list,
+    list_of_what_has_only_disks,
+    capacity,
+    reload,
+    at_once,
+    hostile_names,
+);
 
 /// Every kind of step takes its time: pending until then, done after, and the kit goes through all the same.
 #[tokio::test]
@@ -29,7 +43,7 @@ async fn steps_that_take_time() {
     let bench = Simulator::new(json!({ "delay-ms": delays }));
     let (driver, spec) = (bench.load().await, bench.spec());
     let (key, begun) = (checks::key("create-disks"), Instant::now());
-    let progress = driver.create_disks(&key, &spec).await.unwrap();
+    let progress = driver.create_disks(&key, &spec, &SecretVault::default()).await.unwrap();
     assert!(matches!(progress, Progress::Pending(_)), "{progress:?}");
     checks::finish(&bench, &*driver, &key, &spec.server_id, Ok(progress)).await;
     assert!(begun.elapsed() >= Duration::from_millis(60));
@@ -83,7 +97,7 @@ async fn a_record_survives_the_process() {
     assert_eq!((domain.power, domain.operation.as_str()), (Power::Running, "operation-1"));
     let before = bench.evidence(&spec).await;
     let key = StepKey { operation: "operation-1".to_owned(), step: "define".to_owned() };
-    driver.define(&key, &spec).await.unwrap();
+    driver.define(&key, &spec, &SecretVault::default()).await.unwrap();
     driver.start(&StepKey { step: "start".to_owned(), ..key }, &server).await.unwrap();
     assert_eq!(before, bench.evidence(&spec).await, "the new process repeats without a second effect");
     checks::remove(&bench, &*driver, &spec).await;

@@ -101,6 +101,7 @@ const AT_REST: &[(&str, &str)] = &[
     ("locks", "SELECT count(*) FROM operation_locks"),
     ("open operations", "SELECT count(*) FROM operations WHERE ended_at IS NULL"),
     ("leases", "SELECT count(*) FROM operations WHERE lease_owner <> ''"),
+    ("passwords", "SELECT count(*) FROM servers WHERE admin_password <> ''"),
     (
         "addresses without a port",
         "SELECT count(*) FROM port_addresses a WHERE NOT EXISTS (SELECT 1 FROM ports p WHERE p.id = a.port_id)",

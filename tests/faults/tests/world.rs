@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use skyloom_faults::machine::{Machine, Sight};
 use skyloom_model::{Error, ErrorCode, Result};
+use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Power, Progress, StepKey, StopMode};
 
 /// How the platform answers when it is asked for its capacity.
@@ -95,7 +96,10 @@ fn domain(server_id: &str, machine: &Machine) -> Domain {
 
 #[async_trait]
 impl Driver for World {
-    async fn create_disks(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress> {
+    async fn create_disks(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
+        if spec.admin_password.as_deref().and_then(|handle| secrets.get(handle)).is_none() {
+            return Err(failure(ErrorCode::Invalid, "the administrator's password got lost"));
+        }
         self.change(key, &spec.server_id, |machine| {
             machine.disks.extend(spec.disks.iter().map(|disk| disk.id.clone()));
             Ok(())
@@ -112,7 +116,7 @@ impl Driver for World {
         })
     }
 
-    async fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress> {
+    async fn define(&self, key: &StepKey, spec: &DomainSpec, _: &SecretVault) -> Result<Progress> {
         self.change(key, &spec.server_id, |machine| {
             if spec.disks.iter().any(|disk| !machine.disks.contains(&disk.id)) {
                 return Err(failure(ErrorCode::DriverFailed, "a disk isn't there"));

@@ -7,6 +7,7 @@ use hostile_tests::{PIECE, grants, growing_tariff, load, manifest, packed, root,
 use serde_json::Map;
 use skyloom_model::ErrorCode;
 use skyloom_runtime::Plugin;
+use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Driver, Power, Progress, StepKey, StopMode};
 use skyloom_runtime::limits::TABLE_ELEMENTS;
 use skyloom_runtime::manifest::LimitsTable;
@@ -77,9 +78,10 @@ async fn each_node_has_a_world_of_its_own() {
         kernel_arguments: None,
         authorized_keys: Vec::new(),
         user_data: None,
+        admin_password: None,
         metadata: Vec::new(),
     };
-    assert!(matches!(one.define(&key(), &spec).await.unwrap(), Progress::Done));
+    assert!(matches!(one.define(&key(), &spec, &SecretVault::default()).await.unwrap(), Progress::Done));
     assert!(matches!(one.start(&key(), "s").await.unwrap(), Progress::Done));
     assert_eq!(one.inspect("s").await.unwrap().unwrap().power, Power::Running);
     assert!(other.inspect("s").await.unwrap().is_none());

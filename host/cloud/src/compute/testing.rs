@@ -24,13 +24,13 @@ fn unasked<T>() -> Result<T> {
 
 #[async_trait]
 impl Driver for FakeDriver {
-    async fn create_disks(&self, _: &StepKey, _: &DomainSpec) -> Result<Progress> {
+    async fn create_disks(&self, _: &StepKey, _: &DomainSpec, _: &SecretVault) -> Result<Progress> {
         unasked()
     }
     async fn delete_disks(&self, _: &StepKey, _: &str, _: &[String]) -> Result<Progress> {
         unasked()
     }
-    async fn define(&self, _: &StepKey, _: &DomainSpec) -> Result<Progress> {
+    async fn define(&self, _: &StepKey, _: &DomainSpec, _: &SecretVault) -> Result<Progress> {
         unasked()
     }
     async fn undefine(&self, _: &StepKey, _: &str) -> Result<Progress> {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use skyloom_model::{Error, Result, Timestamp, new_id};
+use skyloom_store::Conn;
 use skyloom_store::images::{self as store, Content, Image, ImageState, Visibility};
-use skyloom_store::{Conn, args};
 use tokio::io::AsyncReadExt;
 
 use super::rules::open_span;
@@ -73,17 +73,7 @@ fn tiny() -> Vec<u8> {
 
 impl Images {
     pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed) -> Result<()> {
-        let owner = tx
-            .optional(
-                "SELECT id FROM projects WHERE name = $1 AND domain_id = 'default'",
-                args![&seed.project],
-                |row| row.text(0),
-            )
-            .await?
-            .ok_or_else(|| {
-                let message = format!("[seed.images] project = \"{}\": there is no such project", seed.project);
-                Error::invalid("seed.images.project", message)
-            })?;
+        let owner = crate::identity::seeded_project(tx, "seed.images", &seed.project).await?;
         if seed.images.is_empty() {
             let mut writer = self.blobs.create().await?;
             writer.write(&tiny()).await?;

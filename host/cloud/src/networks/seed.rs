@@ -1,8 +1,8 @@
 //! The networks of a fresh cloud.
 
-use skyloom_model::{Error, Result, Timestamp, new_id};
+use skyloom_model::{Result, Timestamp, new_id};
+use skyloom_store::Conn;
 use skyloom_store::networks::{self as store, Network, Range, Subnet};
-use skyloom_store::{Conn, args};
 
 use super::Networks;
 use super::rules;
@@ -56,17 +56,7 @@ impl Default for Seed {
 
 impl Networks {
     pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed) -> Result<()> {
-        let owner = tx
-            .optional(
-                "SELECT id FROM projects WHERE name = $1 AND domain_id = 'default'",
-                args![&seed.project],
-                |row| row.text(0),
-            )
-            .await?
-            .ok_or_else(|| {
-                let message = format!("[seed.networks] project = \"{}\": there is no such project", seed.project);
-                Error::invalid("seed.networks.project", message)
-            })?;
+        let owner = crate::identity::seeded_project(tx, "seed.networks", &seed.project).await?;
         let now = Timestamp::now();
         self.seed_network(tx, &owner, &seed.shared, false, now).await?;
         if let Some(external) = &seed.external {

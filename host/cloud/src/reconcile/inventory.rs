@@ -48,7 +48,7 @@ impl Inner {
         let mut found: BTreeMap<String, Domain> =
             domains.into_iter().map(|domain| (domain.server_id.clone(), domain)).collect();
         for record in records {
-            let power = found.remove(&record.id).map(|domain| domain.power);
+            let power = found.remove(&record.id).as_ref().and_then(Domain::defined);
             if differs(&record, power) {
                 self.mend(node, &record).await?;
             }
@@ -58,7 +58,7 @@ impl Inner {
 
     /// The inventory may be older than the record: looks again, and changes nothing if the record has moved since.
     async fn mend(&self, node: &Node, record: &OnNode) -> Result<()> {
-        let power = node.driver.inspect(&record.id).await?.map(|domain| domain.power);
+        let power = node.driver.inspect(&record.id).await?.as_ref().and_then(Domain::defined);
         if !differs(record, power) {
             return Ok(());
         }
@@ -130,8 +130,7 @@ impl Inner {
 
 /// Whether all that is there are disks of volumes that outlived their server.
 fn only_kept(domain: &Domain, kept: &HashSet<String>) -> bool {
-    let defined = !domain.operation.is_empty() || domain.power != Power::Stopped;
-    !defined && !domain.disks.is_empty() && domain.disks.iter().all(|disk| kept.contains(disk))
+    domain.defined().is_none() && !domain.disks.is_empty() && domain.disks.iter().all(|disk| kept.contains(disk))
 }
 
 /// A pending removal is asked for again at the next look: the calls may be repeated. Disks of volumes stay.

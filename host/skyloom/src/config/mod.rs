@@ -104,11 +104,14 @@ pub struct Database {
     /// Connections that read at once.
     #[serde(default = "default_readers")]
     pub readers: u32,
+    /// File with the key that seals secrets in the database, 64 hex digits. Processes that share a database need the same one.
+    /// Left out: `secret-key` in the state folder, made at the first start.
+    pub secret_key: Option<PathBuf>,
 }
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: default_url(), sync_on_commit: true, readers: default_readers() }
+        Self { url: default_url(), sync_on_commit: true, readers: default_readers(), secret_key: None }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use skyloom_cloud::Cloud;
+use skyloom_cloud::secrets::{KEY_BYTES, Sealer};
 use skyloom_store::documents::Documents;
 use skyloom_store::{Db, db, migrate};
 
 use crate::config::{Database, Deployment, Loaded};
 use crate::failure::Failure;
-use crate::state::{AdminPassword, StateDir};
+use crate::state::{AdminPassword, StateDir, read_sealer};
 
 /// Opened and migrated; a newer schema is refused.
 pub async fn open_database(deployment: &Deployment, state: &Path) -> Result<Db, Failure> {
@@ -50,14 +51,15 @@ fn sqlite_file(state: &Path) -> PathBuf {
 
 /// The core, seeded on a fresh database. No password: the database has its administrator already and we don't know it.
 pub async fn start(loaded: &Loaded, state: &StateDir, db: &Db) -> Result<(Cloud, Option<AdminPassword>), Failure> {
-    let cloud = cloud(&loaded.deployment, state.path(), db)?;
+    let key = loaded.deployment.database.secret_key.as_ref().map(|file| loaded.path(file));
+    let cloud = cloud(&loaded.deployment, state.path(), db, state.sealer(key.as_deref())?)?;
     let admin = state.admin_password()?;
     let fresh = seed(loaded, &cloud, &admin.value).await?;
     let admin = admin.settle(fresh)?;
     Ok((cloud, admin))
 }
 
-fn cloud(deployment: &Deployment, state: &Path, db: &Db) -> Result<Cloud, Failure> {
+fn cloud(deployment: &Deployment, state: &Path, db: &Db, sealer: Sealer) -> Result<Cloud, Failure> {
     let mut images = deployment.images.clone();
     images.folder = state.join(&images.folder);
     let settings = skyloom_cloud::Settings {
@@ -66,6 +68,7 @@ fn cloud(deployment: &Deployment, state: &Path, db: &Db) -> Result<Cloud, Failur
         networks: deployment.networks.clone(),
         compute: deployment.compute.clone(),
         billing: deployment.billing.clone(),
+        sealer,
     };
     Cloud::new(db.clone(), settings).map_err(|error| Failure::config(vec![error.message]))
 }
@@ -86,7 +89,11 @@ pub async fn rehearse(loaded: &Loaded) -> Result<(), Failure> {
     let options = db::Options { sync_on_commit: false, ..db::Options::default() };
     let db = Db::sqlite(&sqlite_file(scratch.path()), options).await?;
     migrate::migrate(&db).await?;
-    let cloud = cloud(&loaded.deployment, scratch.path(), &db)?;
+    let sealer = match &loaded.deployment.database.secret_key {
+        Some(file) => read_sealer(&loaded.path(file))?,
+        None => Sealer::new(&[0; KEY_BYTES]),
+    };
+    let cloud = cloud(&loaded.deployment, scratch.path(), &db, sealer)?;
     if !sqlite_file(&loaded.state_dir).exists() {
         seed(loaded, &cloud, "rehearsal").await?;
     }

@@ -1,12 +1,11 @@
 //! Ports: a place on a network, with its addresses.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
-use super::addresses::{exhausted, take};
-use super::subnets::{Subnet, subnets_of_network};
+use super::fixing::{fix, fix_default, refix};
+use super::subnets::subnets_of_network;
 use super::{BY_ID, PORT_KEYS, default_group};
 use crate::listing::{Listed, Page, Query};
 use crate::{Conn, Row, args, dialect};
@@ -127,31 +126,10 @@ pub struct PortUpdate {
     pub security_group_ids: Option<Vec<String>>,
 }
 
-/// A device's port with what its machine must know of the network.
-#[derive(Clone, Debug)]
-pub struct DevicePort {
-    pub port: Port,
-    pub network_name: String,
-    pub mtu: u32,
-    pub addresses: Vec<NicAddress>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NicAddress {
-    pub address: String,
-    /// 4 or 6.
-    pub ip_version: u8,
-    /// Length of the subnet's prefix.
-    pub prefix: u8,
-    pub gateway: Option<String>,
-    pub dns: Vec<String>,
-    pub dhcp: bool,
-}
-
 const COLUMNS: &str = "p.id, p.network_id, p.project_id, p.name, p.description, p.mac, p.enabled, p.port_security, p.device_id, \
                        p.device_owner, p.with_device, p.node, p.created_at, p.updated_at, p.revision";
 
-fn query(postgres: bool) -> Query {
+pub(super) fn query(postgres: bool) -> Query {
     let addresses = dialect::json_rows(
         postgres,
         &["t.subnet_id", "t.address"],
@@ -169,7 +147,7 @@ fn query(postgres: bool) -> Query {
     Query::new(format!("{COLUMNS}, {addresses}, {groups}, CAST({active} AS BIGINT)"), "ports p", "p.id")
 }
 
-fn port(row: Row<'_>) -> Result<Port> {
+pub(super) fn port(row: Row<'_>) -> Result<Port> {
     let addresses: Vec<(String, String)> = row.json(15)?;
     Ok(Port {
         id: row.text(0)?,
@@ -354,81 +332,6 @@ fn mac_in_use(mac: &str, network_id: &str) -> Error {
     .with_field("mac")
 }
 
-/// One address of each IP version: of the first subnet, by age, that has one free.
-async fn fix_default(tx: &mut Conn, subnets: &[Subnet], port_id: &str) -> Result<()> {
-    for version in [4, 6] {
-        let mut full = None;
-        let mut given = false;
-        for subnet in subnets.iter().filter(|subnet| subnet.cidr.ip_version() == version) {
-            match take(tx, &subnet.id, &subnet.pools, None, port_id).await {
-                Ok(_) => {
-                    given = true;
-                    break;
-                }
-                Err(error) if error.code == ErrorCode::NoAddress => full = Some(subnet),
-                Err(error) => return Err(error),
-            }
-        }
-        if let (false, Some(subnet)) = (given, full) {
-            return Err(Error::new(
-                ErrorCode::NoAddress,
-                format!("No more IP addresses available on network {}.", subnet.network_id),
-            )
-            .with_resource("network", &subnet.network_id));
-        }
-    }
-    Ok(())
-}
-
-/// Gives what one request asks for.
-async fn fix(tx: &mut Conn, subnets: &[Subnet], request: &FixedRequest, port_id: &str) -> Result<()> {
-    let fitting: Vec<&Subnet> = subnets
-        .iter()
-        .filter(|subnet| request.subnet_id.as_ref().is_none_or(|id| *id == subnet.id))
-        .filter(|subnet| request.address.is_none_or(|address| subnet.cidr.contains(address)))
-        .collect();
-    let Some(first) = fitting.first() else {
-        return Err(misfit(subnets, request));
-    };
-    if let Some(address) = request.address {
-        if !first.cidr.hosts().contains(address) {
-            return Err(Error::invalid(
-                "fixed-ips",
-                format!("IP address {address} is not a valid IP for the specified subnet."),
-            ));
-        }
-        if first.gateway == Some(address) {
-            return Err(Error::invalid(
-                "fixed-ips",
-                format!("IP address {address} is the gateway of subnet {}.", first.id),
-            ));
-        }
-        take(tx, &first.id, &first.pools, Some(address), port_id).await?;
-        return Ok(());
-    }
-    for subnet in &fitting {
-        match take(tx, &subnet.id, &subnet.pools, None, port_id).await {
-            Err(error) if error.code == ErrorCode::NoAddress => {}
-            other => return other.map(drop),
-        }
-    }
-    Err(exhausted(&first.id))
-}
-
-fn misfit(subnets: &[Subnet], request: &FixedRequest) -> Error {
-    let message = match (&request.subnet_id, request.address) {
-        (Some(id), Some(address)) if subnets.iter().any(|subnet| subnet.id == *id) => {
-            format!("IP address {address} is not a valid IP for subnet {id}.")
-        }
-        (Some(id), _) => format!("Subnet {id} could not be found on the port's network."),
-        (None, Some(address)) => {
-            format!("IP address {address} is not a valid IP for any of the subnets on the port's network.")
-        }
-        (None, None) => "The port's network has no subnet.".to_owned(),
-    };
-    Error::invalid("fixed-ips", message)
-}
-
 async fn set_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<()> {
     tx.execute("DELETE FROM port_groups WHERE port_id = $1", args![port_id]).await?;
     for group in groups {
@@ -439,27 +342,6 @@ async fn set_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<(
         .await?;
     }
     Ok(())
-}
-
-/// Whether a port has this address in the subnet; none: any address of it.
-pub async fn address_taken(conn: &mut Conn, subnet_id: &str, address: Option<IpAddr>) -> Result<bool> {
-    let found = match address {
-        Some(address) => {
-            conn.optional(
-                "SELECT port_id FROM port_addresses WHERE subnet_id = $1 AND address = $2",
-                args![subnet_id, &address.to_string()],
-                |row| row.text(0),
-            )
-            .await?
-        }
-        None => {
-            conn.optional("SELECT port_id FROM port_addresses WHERE subnet_id = $1 LIMIT 1", args![subnet_id], |row| {
-                row.text(0)
-            })
-            .await?
-        }
-    };
-    Ok(found.is_some())
 }
 
 /// Changes what is set.
@@ -498,160 +380,6 @@ pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result
         set_groups(tx, id, groups).await?;
     }
     existing(tx, id).await
-}
-
-/// Gives back what the requests don't name, and takes what they name anew.
-async fn refix(tx: &mut Conn, old: &Port, requests: &[FixedRequest]) -> Result<()> {
-    let mut wanted = requests.to_vec();
-    let mut gone = Vec::new();
-    for fixed in &old.fixed_ips {
-        let by_address = wanted
-            .iter()
-            .position(|request| request.address.is_some_and(|address| address.to_string() == fixed.address));
-        let by_subnet = wanted
-            .iter()
-            .position(|request| request.address.is_none() && request.subnet_id.as_ref() == Some(&fixed.subnet_id));
-        match by_address.or(by_subnet) {
-            Some(at) => {
-                wanted.remove(at);
-            }
-            None => gone.push(fixed),
-        }
-    }
-    for fixed in gone {
-        tx.execute(
-            "DELETE FROM port_addresses WHERE subnet_id = $1 AND address = $2 AND port_id = $3",
-            args![&fixed.subnet_id, &fixed.address, &old.id],
-        )
-        .await?;
-    }
-    let subnets = subnets_of_network(tx, &old.network_id).await?;
-    for request in &wanted {
-        fix(tx, &subnets, request, &old.id).await?;
-    }
-    Ok(())
-}
-
-/// A server takes a port that its project made before. `in-use` where another device has it, `not-found` where it is another
-/// project's.
-pub async fn take_port(
-    tx: &mut Conn,
-    id: &str,
-    project_id: &str,
-    device_id: &str,
-    device_owner: &str,
-    position: u32,
-) -> Result<Port> {
-    let taken = tx
-        .execute(
-            "UPDATE ports SET device_id = $3, device_owner = $4, position = $5, updated_at = $6, revision = revision + 1 \
-             WHERE id = $1 AND project_id = $2 AND device_id IN ('', $3)",
-            args![id, project_id, device_id, device_owner, position, Timestamp::now()],
-        )
-        .await?;
-    let port = get_port(tx, id, Some(project_id)).await?.ok_or_else(|| Error::not_found("port", id))?;
-    if taken == 0 {
-        return Err(Error::new(ErrorCode::InUse, format!("Port {id} is still in use.")).with_resource("port", id));
-    }
-    if port.fixed_ips.is_empty() {
-        return Err(Error::invalid("port-id", format!("Port {id} requires a FixedIP in order to be used.")));
-    }
-    Ok(port)
-}
-
-/// The device's ports in their order, with what the machine must know of their networks. Two queries.
-pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<DevicePort>> {
-    if device_id.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut details: BTreeMap<String, Vec<NicAddress>> = BTreeMap::new();
-    let addresses = conn
-        .all(
-            "SELECT a.port_id, a.address, s.ip_version, s.cidr, s.gateway, s.dns, s.dhcp FROM ports p \
-             JOIN port_addresses a ON a.port_id = p.id JOIN subnets s ON s.id = a.subnet_id WHERE p.device_id = $1 \
-             ORDER BY a.port_id, s.ip_version, a.number",
-            args![device_id],
-            |row| {
-                let prefix = row.text_ref(3)?.rsplit_once('/').and_then(|(_, prefix)| prefix.parse().ok());
-                let address = NicAddress {
-                    address: row.text(1)?,
-                    ip_version: if row.int(2)? == 6 { 6 } else { 4 },
-                    prefix: prefix.ok_or_else(|| Error::internal("the store holds a subnet without a prefix"))?,
-                    gateway: row.opt_text(4)?,
-                    dns: row.json(5)?,
-                    dhcp: row.flag(6)?,
-                };
-                Ok((row.text(0)?, address))
-            },
-        )
-        .await?;
-    for (port_id, address) in addresses {
-        details.entry(port_id).or_default().push(address);
-    }
-    let mut query = query(conn.is_postgres());
-    let device = query.text(device_id);
-    query.and(format!("p.device_id = {device}"));
-    let networks = query.joined("n.name, n.mtu, p.position", "ports p JOIN networks n ON n.id = p.network_id");
-    let mut found = networks.rows(conn, |row| Ok((row.int(20)?, port(row)?, row.text(18)?, row.u32(19)?))).await?;
-    found.sort_by(|one, other| (one.0, &one.1.id).cmp(&(other.0, &other.1.id)));
-    Ok(found
-        .into_iter()
-        .map(|(_, port, network_name, mtu)| DevicePort {
-            addresses: details.remove(&port.id).unwrap_or_default(),
-            port,
-            network_name,
-            mtu,
-        })
-        .collect())
-}
-
-/// Gives back the device's ports: those that were made for it go with their addresses, the others are free again. Nothing to
-/// give back is no error. Gives how many ports there were.
-pub async fn release_ports_of_device(tx: &mut Conn, device_id: &str) -> Result<u64> {
-    if device_id.is_empty() {
-        return Ok(0);
-    }
-    for table in ["port_addresses", "port_groups"] {
-        tx.execute(
-            format!(
-                "DELETE FROM {table} WHERE port_id IN (SELECT id FROM ports WHERE device_id = $1 AND with_device = 1)"
-            ),
-            args![device_id],
-        )
-        .await?;
-    }
-    let gone = tx.execute("DELETE FROM ports WHERE device_id = $1 AND with_device = 1", args![device_id]).await?;
-    let freed = tx
-        .execute(
-            "UPDATE ports SET device_id = '', device_owner = '', node = '', position = 0, updated_at = $2, \
-             revision = revision + 1 WHERE device_id = $1",
-            args![device_id, Timestamp::now()],
-        )
-        .await?;
-    Ok(gone + freed)
-}
-
-/// Says which compute node the port's device runs on; empty: none. False: there is no such port.
-pub async fn bind_port(tx: &mut Conn, id: &str, node: &str) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE ports SET node = $2, updated_at = $3, revision = revision + 1 WHERE id = $1",
-            args![id, node, Timestamp::now()],
-        )
-        .await?;
-    Ok(changed == 1)
-}
-
-/// [`bind_port`] for all ports of a device; gives how many there are.
-pub async fn bind_ports_of_device(tx: &mut Conn, device_id: &str, node: &str) -> Result<u64> {
-    if device_id.is_empty() {
-        return Ok(0);
-    }
-    tx.execute(
-        "UPDATE ports SET node = $2, updated_at = $3, revision = revision + 1 WHERE device_id = $1",
-        args![device_id, node, Timestamp::now()],
-    )
-    .await
 }
 
 /// With its addresses. False: there is no such port.

@@ -87,6 +87,8 @@ pub struct Change<'a> {
     pub progress: Option<u32>,
     /// `Some(None)`: the fault is over.
     pub fault: Option<Option<Fault>>,
+    /// The administrator's password is not needed any more.
+    pub forget_password: bool,
 }
 
 /// Writes a change; gives false when the server isn't there.
@@ -94,7 +96,7 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
     let mut sets = vec!["updated_at = $2".to_owned()];
     let mut values: Vec<crate::Value<'_>> = vec![id.into(), now.into()];
     let fault = change.fault.as_ref();
-    let columns: [(&str, Option<crate::Value<'_>>); 9] = [
+    let columns: [(&str, Option<crate::Value<'_>>); 10] = [
         ("vm_state", change.vm_state.map(|state| state.as_str().into())),
         ("task_state", change.task_state.map(|task| task.map_or("", TaskState::as_str).into())),
         ("power_state", change.power_state.map(|state| state.as_str().into())),
@@ -103,6 +105,7 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
         ("progress", change.progress.map(Into::into)),
         ("fault_message", fault.map(|fault| fault.as_ref().map(|fault| fault.message.as_str()).into())),
         ("fault_code", fault.map(|fault| fault.as_ref().map(|fault| i64::from(fault.code)).into())),
+        ("admin_password", change.forget_password.then(|| "".into())),
         ("fault_at", fault.map(|fault| fault.as_ref().map(|fault| fault.created_at).into())),
     ];
     for (column, value) in columns {
@@ -120,7 +123,7 @@ pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<boo
     let done = tx
         .execute(
             "UPDATE servers SET vm_state = 'deleted', task_state = '', power_state = 'no-state', deleted = 1, \
-             terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
+             admin_password = '',              terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
             args![id, now],
         )
         .await?;

@@ -335,13 +335,13 @@ pub async fn get(conn: &mut Conn, id: &str, project_id: Option<&str>) -> Result<
     Ok(found.filter(|full| project_id.is_none_or(|project| full.server.project_id == project)))
 }
 
-/// Writes a new server.
-pub async fn insert(tx: &mut Conn, server: &Server) -> Result<()> {
+/// Writes a new server. `admin_password` is sealed; empty: none.
+pub async fn insert(tx: &mut Conn, server: &Server, admin_password: &str) -> Result<()> {
     let sql = format!(
-        "INSERT INTO servers ({}, {}) VALUES ({})",
+        "INSERT INTO servers ({}, {}, admin_password) VALUES ({})",
         OWN.join(", "),
         TEXTS.join(", "),
-        dialect::placeholders(1, OWN.len() + TEXTS.len())
+        dialect::placeholders(1, OWN.len() + TEXTS.len() + 1)
     );
     let flavor = serde_json::to_string(&server.flavor).map_err(Error::internal)?;
     let metadata = serde_json::to_string(&server.metadata).map_err(Error::internal)?;
@@ -385,6 +385,7 @@ pub async fn insert(tx: &mut Conn, server: &Server) -> Result<()> {
             &metadata,
             &server.attributes,
             &server.user_data,
+            admin_password,
         ],
     )
     .await?;

@@ -121,7 +121,7 @@ async fn a_server_is_read_whole_in_one_query() {
     for database in databases().await {
         let mut tx = database.db.begin().await.expect("begin");
         let written = server(1);
-        insert(&mut tx, &written).await.expect("insert");
+        insert(&mut tx, &written, "sealed").await.expect("insert");
         for tag in ["b", "a", "b"] {
             insert_tag(&mut tx, &written.id, tag).await.expect("tag");
         }
@@ -151,7 +151,7 @@ async fn changes_touch_only_what_they_name() {
     for database in databases().await {
         let mut tx = database.db.begin().await.expect("begin");
         let mut expected = server(1);
-        insert(&mut tx, &expected).await.expect("insert");
+        insert(&mut tx, &expected, "").await.expect("insert");
         let fault = Fault { message: "broken".to_owned(), code: 500, created_at: Timestamp(5) };
         let first = Change {
             vm_state: Some(VmState::Error),
@@ -245,5 +245,27 @@ async fn a_use_is_metered_once_and_ends_once() {
         assert_eq!(ids(&mut tx, 0, 1000).await.len(), 1, "the span of no time is left out");
         assert_eq!((ids(&mut tx, 300, 400).await.len(), ids(&mut tx, 0, 100).await.len()), (0, 0), "half open");
         assert_eq!((ids(&mut tx, 299, 300).await.len(), ids(&mut tx, 0, 101).await.len()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_password_stays_until_it_is_forgotten_or_the_server_is_deleted() {
+    for database in databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        for (number, delete) in [(1, false), (2, true)] {
+            let server = server(number);
+            let kept =
+                async |tx: &mut crate::Conn| crate::secrets::admin_password(tx, &server.id).await.expect("a password");
+            insert(&mut tx, &server, "sealed").await.expect("insert");
+            assert!(change(&mut tx, &server.id, &Change::default(), Timestamp(9)).await.expect("change"));
+            assert_eq!(kept(&mut tx).await.as_deref(), Some("sealed"), "{}", database.name);
+            if delete {
+                assert!(mark_deleted(&mut tx, &server.id, Timestamp(9)).await.expect("deleted"));
+            } else {
+                let forget = Change { forget_password: true, ..Change::default() };
+                assert!(change(&mut tx, &server.id, &forget, Timestamp(9)).await.expect("change"));
+            }
+            assert_eq!(kept(&mut tx).await, None, "{}", database.name);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The NoCloud seed: key, user data, host name and addresses, so that what the core says is what the guest has.
+//! The NoCloud seed: key, password, user data, host name and addresses, so that what the core says is what the guest has.
 
 use base64::Engine;
 use serde_json::{Map, Value, json};
@@ -11,17 +11,28 @@ pub fn files(spec: &DomainSpec) -> Result<Vec<(String, Vec<u8>)>, String> {
         "local-hostname": spec.hostname,
         "public-keys": spec.authorized_keys,
     });
-    Ok(vec![
+    let mut files = vec![
         ("meta-data".to_owned(), text(&meta_data)),
         ("network-config".to_owned(), text(&network_config(&spec.nics))),
         ("user-data".to_owned(), user_data(spec)?),
-    ])
+    ];
+    if let Some(handle) = &spec.admin_password {
+        files.push(("vendor-data".to_owned(), password(handle)));
+    }
+    Ok(files)
 }
 
 fn text(value: &Value) -> Vec<u8> {
     let mut bytes = value.to_string().into_bytes();
     bytes.push(b'\n');
     bytes
+}
+
+/// For the image's default user. Beside the user data, which may be a script, and which wins where both speak. The host writes
+/// a hash where the handle stands.
+fn password(handle: &str) -> Vec<u8> {
+    let config = json!({ "password": handle, "chpasswd": { "expire": false } });
+    [b"#cloud-config\n".to_vec(), text(&config)].concat()
 }
 
 fn user_data(spec: &DomainSpec) -> Result<Vec<u8>, String> {

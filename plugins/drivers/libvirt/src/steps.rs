@@ -1,5 +1,7 @@
 //! The steps of the contract in terms of the platform.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use skyloom_sdk::driver::libvirt::{DomainInfo, DomainState};
 use skyloom_sdk::driver::lifecycle::StopMode;
@@ -138,8 +140,18 @@ impl<P: Platform> Libvirt<P> {
     }
 
     pub fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>, Error> {
-        let infos = self.platform.list(after, limit)?;
-        infos.iter().map(|info| Ok(describe(&info.uuid, Some(info), self.disks(&info.uuid)?))).collect()
+        let mut servers: BTreeMap<String, (Option<DomainInfo>, Vec<String>)> = BTreeMap::new();
+        for info in self.platform.list(after, limit)? {
+            servers.insert(info.uuid.clone(), (Some(info), Vec::new()));
+        }
+        for name in self.platform.list_volumes("")? {
+            let Some((server, disk)) = name.split_once('.') else { continue };
+            if disk != SEED && is_uuid(server) && after.is_none_or(|after| server > after) {
+                servers.entry(server.to_owned()).or_default().1.push(disk.to_owned());
+            }
+        }
+        let page = servers.into_iter().take(limit as usize);
+        Ok(page.map(|(id, (info, disks))| describe(&id, info.as_ref(), disks)).collect())
     }
 
     pub fn capacity(&self) -> Result<NodeCapacity, Error> {
@@ -187,6 +199,15 @@ impl<P: Platform> Libvirt<P> {
 
 fn volume_name(server_id: &str, disk: &str) -> String {
     format!("{server_id}.{disk}")
+}
+
+/// Whether a server can be named so: other files in the folder are not ours.
+fn is_uuid(text: &str) -> bool {
+    let dashed = |at| matches!(at, 8 | 13 | 18 | 23);
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, letter)| {
+            if dashed(at) { letter == b'-' } else { letter.is_ascii_digit() || matches!(letter, b'a'..=b'f') }
+        })
 }
 
 fn describe(server_id: &str, info: Option<&DomainInfo>, disks: Vec<String>) -> Domain {

@@ -99,6 +99,9 @@ struct Record {
     defined: bool,
     running: bool,
     disks: Vec<String>,
+    /// The guest was given an administrator's password.
+    #[serde(default)]
+    has_password: bool,
     vcpus: u32,
     memory_mib: u32,
     console: String,
@@ -151,6 +154,7 @@ impl<W: World> Simulator<W> {
                     record.disks.push(disk.id.clone());
                 }
             }
+            record.has_password = spec.admin_password.is_some();
             Ok(())
         })
     }
@@ -167,7 +171,7 @@ impl<W: World> Simulator<W> {
         self.change(&spec.server_id, Some(spec), delay, |record| {
             if let Some(disk) = spec.disks.iter().find(|disk| !record.disks.contains(&disk.id)) {
                 let text = format!("disk {} of server {} isn't there", disk.id, spec.server_id);
-                return Err(failure(ErrorCode::DriverFailed, ErrorClass::Unavailable, &text));
+                return Err(failure(ErrorCode::WrongState, ErrorClass::Conflict, &text));
             }
             record.defined = true;
             record.operation.clone_from(&key.operation);
@@ -319,6 +323,7 @@ fn new_record(server_id: &str) -> Record {
         defined: false,
         running: false,
         disks: Vec::new(),
+        has_password: false,
         vcpus: 0,
         memory_mib: 0,
         console: String::new(),

@@ -139,25 +139,9 @@ fn error(status: u16, message: &str) -> Response {
     out.begin_object().key(key!("error")).begin_object();
     out.key(key!("message")).string(message);
     out.key(key!("code")).unsigned(u64::from(status));
-    out.key(key!("title")).string(title(status));
+    out.key(key!("title")).string(respond::reason(status));
     out.end_object().end_object();
     respond::json(status, out.finish())
-}
-
-fn title(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        409 => "Conflict",
-        413 => "Request Entity Too Large",
-        429 => "Too Many Requests",
-        501 => "Not Implemented",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Internal Server Error",
-    }
 }
 
 #[cfg(test)]

@@ -38,29 +38,12 @@ impl Fault {
     }
 
     pub fn response(&self, request: &Request) -> Response {
-        let body = json!({"error": {"code": self.status, "message": self.message, "title": title(self.status)}});
+        let body = json!({"error": {"code": self.status, "message": self.message, "title": respond::reason(self.status)}});
         let response = crate::json(self.status, &body);
         if self.status != 401 {
             return response;
         }
         respond::with_header(response, "WWW-Authenticate", format!("Keystone uri=\"{}/v3\"", request.base_url))
-    }
-}
-
-/// The reason phrase of a status.
-pub fn title(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        409 => "Conflict",
-        413 => "Request Entity Too Large",
-        429 => "Too Many Requests",
-        501 => "Not Implemented",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Internal Server Error",
     }
 }
 

@@ -29,7 +29,7 @@ impl Fault {
     }
 
     pub fn response(&self, request: &Request) -> Response {
-        let title = title(self.status);
+        let title = respond::reason(self.status);
         let accept = respond::header(request, "accept").unwrap_or_default();
         let (content_type, text) = match form(accept) {
             Form::Html => {
@@ -105,23 +105,6 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#x27;")
 }
 
-fn title(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        409 => "Conflict",
-        410 => "Gone",
-        413 => "Request Entity Too Large",
-        415 => "Unsupported Media Type",
-        501 => "Not Implemented",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Internal Server Error",
-    }
-}
-
 /// The whole table; a code of a newer host is a fault of the server.
 fn status(code: &ErrorCode) -> u16 {
     match code {
@@ -163,8 +146,8 @@ mod tests {
     fn every_code_has_a_status_and_a_title() {
         for code in every_code() {
             let fault = Fault::from(error(code.clone(), "text"));
-            assert_ne!(title(fault.status), "", "{code:?}");
-            assert_eq!(title(fault.status) == "Internal Server Error", fault.status == 500, "{code:?}");
+            assert_ne!(respond::reason(fault.status), "", "{code:?}");
+            assert_eq!(respond::reason(fault.status) == "Internal Server Error", fault.status == 500, "{code:?}");
             assert_eq!(fault.message, "text");
         }
     }

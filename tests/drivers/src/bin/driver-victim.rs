@@ -4,6 +4,7 @@
 
 use driver_tests::simulator::Simulator;
 use driver_tests::{Bench, checks};
+use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::StepKey;
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,10 +19,17 @@ async fn main() {
         &*driver,
         &key("create-disks"),
         server,
-        driver.create_disks(&key("create-disks"), &spec).await,
+        driver.create_disks(&key("create-disks"), &spec, &SecretVault::default()).await,
     )
     .await;
-    checks::finish(&bench, &*driver, &key("define"), server, driver.define(&key("define"), &spec).await).await;
+    checks::finish(
+        &bench,
+        &*driver,
+        &key("define"),
+        server,
+        driver.define(&key("define"), &spec, &SecretVault::default()).await,
+    )
+    .await;
     checks::finish(&bench, &*driver, &key("start"), server, driver.start(&key("start"), server).await).await;
     println!("started");
     // Its standard input never says anything; the end of it means that the test is gone.

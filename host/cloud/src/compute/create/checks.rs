@@ -23,6 +23,9 @@ const MAX_TAG: usize = 60;
 /// Of the user data as it is sent, in base64.
 const MAX_USER_DATA: usize = 65_535;
 
+/// Of the administrator's password, in bytes.
+const MAX_PASSWORD: usize = 1024;
+
 /// What stands firm after the request was looked at.
 pub(super) struct Checked {
     pub(super) metadata: BTreeMap<String, String>,
@@ -50,6 +53,14 @@ pub(super) fn check(context: &CallContext, settings: &Settings, create: &wit::Se
         tags: check_tags(&create.tags)?,
         attributes: with_attributes(context, "{}", &create.attributes)?,
     })
+}
+
+pub(super) fn check_password(password: &str) -> Result<()> {
+    if password.len() > MAX_PASSWORD || password.contains('\0') {
+        let text = format!("A password has at most {MAX_PASSWORD} bytes, none of them zero.");
+        return Err(Error::invalid("admin-password", text));
+    }
+    Ok(())
 }
 
 fn check_names(create: &wit::ServerCreate) -> Result<()> {

@@ -7,6 +7,8 @@ mod references;
 mod tests;
 mod write;
 
+use std::sync::Arc;
+
 use skyloom_model::{Action, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
@@ -25,6 +27,8 @@ struct Plan<'a> {
     checked: Checked,
     references: References,
     reservation_id: String,
+    /// Of the guests' administrator.
+    admin_password: Arc<str>,
     now: Timestamp,
 }
 
@@ -60,12 +64,13 @@ impl Cloud {
         }
         let admin_password = match &create.admin_password {
             Some(handle) => {
-                context.secret("admin-password", handle)?;
+                checks::check_password(&*context.secret("admin-password", handle)?)?;
                 handle.clone()
             }
             None => context.secrets.put(checks::password()),
         };
-        let plan = self.plan(context, create).await?;
+        let password = context.secret("admin-password", &admin_password)?;
+        let plan = self.plan(context, create, password).await?;
         let made = self.write(&plan).await?;
         Ok(wit::ServerCreated {
             server_ids: made.server_ids,
@@ -76,7 +81,12 @@ impl Cloud {
     }
 
     /// Everything that can be known before the transaction.
-    async fn plan<'a>(&self, context: &'a CallContext, create: wit::ServerCreate) -> Result<Plan<'a>> {
+    async fn plan<'a>(
+        &self,
+        context: &'a CallContext,
+        create: wit::ServerCreate,
+        admin_password: Arc<str>,
+    ) -> Result<Plan<'a>> {
         let caller = context.caller()?;
         let project_id = caller.project()?.to_owned();
         let checked = checks::check(context, &self.inner.compute.settings, &create)?;
@@ -92,6 +102,7 @@ impl Cloud {
             checked,
             references,
             reservation_id: checks::reservation_id(),
+            admin_password,
             now: Timestamp::now(),
             create,
         })
@@ -103,7 +114,7 @@ impl Cloud {
         let mut tx = self.db().begin().await?;
         let most = u32::try_from(create.names.len()).unwrap_or(u32::MAX);
         let count = self.fitting(&mut tx, &plan.project_id, &plan.needs(), create.min_count, most).await?;
-        let made = write::servers(&mut tx, plan, count as usize).await?;
+        let made = write::servers(&mut tx, &self.inner.sealer, plan, count as usize).await?;
         if create.dry_run {
             return Ok(write::Made { server_ids: Vec::new(), operation_id: String::new() });
         }

@@ -38,7 +38,13 @@ async fn a_creation_writes_everything_that_is_meant() {
         };
         let made = cloud.create_servers(&context, create).await.expect("creation");
         let [id] = made.server_ids.as_slice() else { panic!("one server") };
-        assert_eq!(context.secrets.get(&made.admin_password).expect("a password").len(), 16);
+        let password = context.secrets.get(&made.admin_password).expect("a password");
+        assert_eq!(password.len(), 16);
+        let mut conn = world.database.db.read().await.expect("a connection");
+        let sealed = skyloom_store::secrets::admin_password(&mut conn, id).await.expect("read").expect("kept");
+        drop(conn);
+        assert!(!sealed.contains(&*password));
+        assert_eq!(cloud.inner.sealer.open(id, &sealed).expect("opens"), *password);
 
         let server = cloud.get_server(&context, id.clone()).await.expect("the server");
         assert_eq!((server.vm_state, server.task_state), (wit::VmState::Building, Some(wit::TaskState::Scheduling)));
@@ -68,6 +74,27 @@ async fn a_creation_writes_everything_that_is_meant() {
         let used = |name: &str| used.iter().find(|quota| quota.name == name).expect(name).used;
         assert_eq!((used("servers"), used("vcpus"), used("memory-mib"), used("keypairs")), (1, 1, 512, 1));
         assert_eq!((used("volumes"), used("volume-gib"), used("ports"), used("public-addresses")), (2, 8, 2, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_bounded_and_an_empty_one_is_none() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let with = |password: String| wit::ServerCreate {
+            admin_password: Some(context.secrets.put(password)),
+            ..world.create(&["a"])
+        };
+        for wrong in ["x".repeat(1025), "a\0b".to_owned()] {
+            let error = cloud.create_servers(&context, with(wrong)).await.expect_err("refused");
+            assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some("admin-password")));
+        }
+        for (password, kept) in [("x".repeat(1024), true), (String::new(), false)] {
+            let made = cloud.create_servers(&context, with(password)).await.expect("creation");
+            let mut conn = world.database.db.read().await.expect("a connection");
+            let sealed = skyloom_store::secrets::admin_password(&mut conn, &made.server_ids[0]).await.expect("read");
+            assert_eq!(sealed.is_some(), kept, "{}", world.database.name);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::references::Groups;
 use super::{Plan, checks};
 use crate::compute::image;
 use crate::compute::power::new_operation;
+use crate::secrets::Sealer;
 
 pub(super) struct Made {
     pub(super) server_ids: Vec<String>,
@@ -35,7 +36,7 @@ impl GroupIds {
     }
 }
 
-pub(super) async fn servers(tx: &mut Conn, plan: &Plan<'_>, count: usize) -> Result<Made> {
+pub(super) async fn servers(tx: &mut Conn, sealer: &Sealer, plan: &Plan<'_>, count: usize) -> Result<Made> {
     if let Some(image) = &plan.references.image {
         image::still_active(tx, &image.id).await?;
     }
@@ -46,7 +47,12 @@ pub(super) async fn servers(tx: &mut Conn, plan: &Plan<'_>, count: usize) -> Res
     let mut last = String::new();
     for (index, name) in plan.create.names.iter().take(count).enumerate() {
         let id = new_id();
-        servers::insert(tx, &server(plan, index, name, &id)).await?;
+        // An empty one leaves the guest as its image is.
+        let password = match &*plan.admin_password {
+            "" => String::new(),
+            password => sealer.seal(&id, password)?,
+        };
+        servers::insert(tx, &server(plan, index, name, &id), &password).await?;
         for tag in &plan.checked.tags {
             servers::insert_tag(tx, &id, tag).await?;
         }

@@ -96,7 +96,7 @@ impl Platform {
             Some(driver) => driver.inspect(&self.server_id).await?,
             None => None,
         };
-        let power = found.as_ref().map(|domain| domain.power);
+        let power = found.as_ref().and_then(Domain::defined);
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::Power(power);
         Ok(found)
     }

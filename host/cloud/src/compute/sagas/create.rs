@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use skyloom_jobs::{Event, OnFailure, Outcome, Retry, Run, Saga, Step};
 use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
+use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::DomainSpec;
 use skyloom_store::servers::{self, Brief, Change};
 use skyloom_store::volumes::{self, Volume, VolumeState};
@@ -40,7 +41,7 @@ struct Plan {
     platform: Platform,
     node: Option<Node>,
     volumes: Vec<Volume>,
-    spec: OnceCell<DomainSpec>,
+    spec: OnceCell<(DomainSpec, SecretVault)>,
 }
 
 impl Create {
@@ -72,12 +73,20 @@ impl Create {
         .await
     }
 
-    async fn spec<'p>(&self, plan: &'p Plan) -> Result<&'p DomainSpec> {
+    /// What to make, and the values of the handles in it.
+    async fn spec<'p>(&self, plan: &'p Plan) -> Result<&'p (DomainSpec, SecretVault)> {
         plan.spec
             .get_or_try_init(|| async {
                 let server = &plan.platform.server_id;
                 let node = plan.node.as_ref().ok_or_else(|| Error::internal("a step before the server is placed"))?;
-                spec::build(&mut self.context.cloud.db().read().await?, server, node, &plan.volumes).await
+                let mut conn = self.context.cloud.db().read().await?;
+                let mut spec = spec::build(&mut conn, server, node, &plan.volumes).await?;
+                let secrets = SecretVault::new();
+                if let Some(sealed) = skyloom_store::secrets::admin_password(&mut conn, server).await? {
+                    let password = self.context.cloud.inner.sealer.open(server, &sealed)?;
+                    spec.admin_password = Some(secrets.put(password));
+                }
+                Ok((spec, secrets))
             })
             .await
     }
@@ -115,6 +124,7 @@ impl Create {
             launched_at: Some(now),
             progress: Some(100),
             fault: Some(None),
+            forget_password: true,
             ..Change::default()
         };
         servers::change(tx, &server.id, &change, now).await?;
@@ -141,6 +151,7 @@ impl Create {
             power_state: Some(PowerState::NoState),
             node: Some(""),
             fault: Some(Some(settle::fault(error, now))),
+            forget_password: true,
             ..Change::default()
         };
         servers::change(tx, id, &change, now).await?;
@@ -151,7 +162,12 @@ impl Create {
     async fn cancelled(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         self.release(tx, run, now).await?;
-        let change = Change { power_state: Some(PowerState::NoState), node: Some(""), ..Change::default() };
+        let change = Change {
+            power_state: Some(PowerState::NoState),
+            node: Some(""),
+            forget_password: true,
+            ..Change::default()
+        };
         servers::change(tx, id, &change, now).await?;
         Ok(())
     }
@@ -184,8 +200,14 @@ impl Saga for Create {
             return driver.poll(&key, server, token).await.map(outcome);
         }
         match step {
-            DISKS => driver.create_disks(&key, self.spec(&plan).await?).await,
-            DEFINE => driver.define(&key, self.spec(&plan).await?).await,
+            DISKS => {
+                let (spec, secrets) = self.spec(&plan).await?;
+                driver.create_disks(&key, spec, secrets).await
+            }
+            DEFINE => {
+                let (spec, secrets) = self.spec(&plan).await?;
+                driver.define(&key, spec, secrets).await
+            }
             _ => driver.start(&key, server).await,
         }
         .map(outcome)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use skyloom_jobs::{Event, Outcome, Retry, Run, Saga, Step};
 use skyloom_model::{Result, Timestamp};
-use skyloom_runtime::driver::Power;
+use skyloom_runtime::driver::{Domain, Power};
 use skyloom_store::{Conn, operations_nodes, servers, volumes};
 
 use super::context::{Context, Platform, Seen};
@@ -72,7 +72,7 @@ impl Delete {
 
     async fn power_off(&self, run: &Run, platform: &Platform, token: Option<&str>) -> Result<Outcome> {
         if token.is_none() {
-            let power = platform.look().await?.map(|domain| domain.power);
+            let power = platform.look().await?.as_ref().and_then(Domain::defined);
             if matches!(power, None | Some(Power::Stopped)) {
                 return Ok(Outcome::Done);
             }

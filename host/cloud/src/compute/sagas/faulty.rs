@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use skyloom_jobs::Faults;
 use skyloom_jobs::faults::Failure;
 use skyloom_model::{Error, ErrorCode, Result};
+use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Progress, StepKey, StopMode};
 
 /// Any driver, with the faults of one kind of operation. Without armed faults it only passes on.
@@ -51,16 +52,16 @@ fn struck(step: &str) -> Error {
 
 #[async_trait]
 impl Driver for FaultyDriver {
-    async fn create_disks(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress> {
-        self.call(&key.step, || self.inner.create_disks(key, spec)).await
+    async fn create_disks(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
+        self.call(&key.step, || self.inner.create_disks(key, spec, secrets)).await
     }
 
     async fn delete_disks(&self, key: &StepKey, server_id: &str, disks: &[String]) -> Result<Progress> {
         self.call(&key.step, || self.inner.delete_disks(key, server_id, disks)).await
     }
 
-    async fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress> {
-        self.call(&key.step, || self.inner.define(key, spec)).await
+    async fn define(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
+        self.call(&key.step, || self.inner.define(key, spec, secrets)).await
     }
 
     async fn undefine(&self, key: &StepKey, server_id: &str) -> Result<Progress> {

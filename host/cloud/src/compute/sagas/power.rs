@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use skyloom_jobs::{Event, Outcome, Retry, Run, Saga, Step};
 use skyloom_model::{Error, ErrorCode, Result, TaskState, Timestamp};
-use skyloom_runtime::driver::{Power, Progress, StopMode};
+use skyloom_runtime::driver::{Domain, Power, Progress, StopMode};
 use skyloom_store::{Conn, servers};
 
 use super::context::{Context, Platform, Seen, absent_is_done, key, outcome};
@@ -119,7 +119,7 @@ async fn judged(platform: &Platform, progress: Progress, wanted: Power) -> Resul
     if let Progress::Pending(_) = progress {
         return Ok(outcome(progress));
     }
-    let power = platform.look().await?.map(|domain| domain.power);
+    let power = platform.look().await?.as_ref().and_then(Domain::defined);
     let off = |power| matches!(power, Power::Stopped | Power::Crashed);
     if power.is_some_and(|power| power == wanted || (off(wanted) && off(power))) {
         return Ok(Outcome::Done);

@@ -44,6 +44,8 @@ pub(super) async fn build(conn: &mut Conn, server_id: &str, node: &Node, volumes
         ramdisk_blob: ramdisk,
         authorized_keys: Some(server.public_key).filter(|key| !key.is_empty()).into_iter().collect(),
         user_data: server.user_data,
+        // Whoever asks for the steps gives the handle, because the value is its.
+        admin_password: None,
         metadata: server.metadata.into_iter().collect(),
     })
 }

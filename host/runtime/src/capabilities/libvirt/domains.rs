@@ -12,7 +12,7 @@ use super::{DomainInfo, DomainState, Libvirt, METADATA_NAMESPACE, xml};
 impl Libvirt {
     pub async fn define(&self, text: &str) -> Result<()> {
         let checked =
-            xml::check(text, &|kind, name| self.storage.resolve(kind, name), &|network| self.permit_network(network))?;
+            xml::check(text, &|kind, name| self.storage.existing(kind, name), &|network| self.permit_network(network))?;
         self.storage.prepare_console(&checked.uuid)?;
         self.connections
             .run(move |connection| {

@@ -5,6 +5,7 @@ mod connection;
 mod domains;
 mod making;
 mod networks;
+mod seed;
 mod storage;
 mod xml;
 
@@ -13,6 +14,8 @@ use std::path::PathBuf;
 use skyloom_model::{Error, ErrorCode, Result};
 
 pub use crate::bindings::driver::skyloom::libvirt::libvirt::{DomainInfo, DomainState, HostInfo};
+
+use crate::context::SecretVault;
 
 use connection::Connections;
 use storage::Storage;
@@ -85,8 +88,9 @@ impl Libvirt {
         self.storage.list_volumes(prefix)
     }
 
-    pub async fn create_seed(&self, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
-        self.storage.create_seed(name, files)
+    pub async fn create_seed(&self, name: &str, files: Vec<(String, Vec<u8>)>, secrets: &SecretVault) -> Result<()> {
+        let files = seed::with_hashes(name, files, secrets)?;
+        self.storage.write_disk(name, &seed::image(&files)?)
     }
 
     pub async fn file_reference(&self, kind: &str, name: &str) -> Result<String> {

@@ -1,7 +1,7 @@
 //! The storage folder: disks, seeds, console logs. All access goes through one opened directory, so that no name leads out of
 //! it; only QEMU itself gets paths.
 
-use std::io::{Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,8 +14,6 @@ use super::making::{Making, broken, open};
 /// `qemu-img` on a large image over slow storage; longer means that it hangs.
 const IMAGE_TOOL_DEADLINE: Duration = Duration::from_mins(2);
 const GIB: u64 = 1024 * 1024 * 1024;
-/// A seed holds at most 64 KiB of user data; FAT needs its tables beside it.
-const SEED_BYTES: usize = 512 * 1024;
 
 #[derive(Debug)]
 pub struct Storage {
@@ -47,6 +45,21 @@ impl Storage {
             "console" => Ok(self.consoles_path.join(console_file(name))),
             _ => Err(Error::invalid("kind", format!("a file of kind {kind:?} is not known"))),
         }
+    }
+
+    /// [`Storage::resolve`] for what a definition names: a disk or blob that isn't there is `wrong-state`.
+    pub fn existing(&self, kind: &str, name: &str) -> Result<PathBuf> {
+        let path = self.resolve(kind, name)?;
+        let there = match kind {
+            "volume" => self.disks.exists(name),
+            "blob" => path.exists(),
+            _ => true,
+        };
+        if there {
+            return Ok(path);
+        }
+        Err(Error::new(ErrorCode::WrongState, "A disk or image of the server isn't there.")
+            .with_internal(format!("{kind} {name} doesn't exist")))
     }
 
     /// A qcow2 overlay over a blob, or an empty disk. It is made elsewhere and moved here when it is whole.
@@ -90,7 +103,9 @@ impl Storage {
     }
 
     pub fn list_volumes(&self, prefix: &str) -> Result<Vec<String>> {
-        check_name(prefix)?;
+        if !prefix.is_empty() {
+            check_name(prefix)?;
+        }
         let mut names = Vec::new();
         for entry in self.disks.entries().map_err(|error| broken(&error))? {
             let name = entry.map_err(|error| broken(&error))?.file_name();
@@ -100,9 +115,9 @@ impl Storage {
         Ok(names)
     }
 
-    pub fn create_seed(&self, name: &str, files: &[(String, Vec<u8>)]) -> Result<()> {
+    /// A raw disk of these bytes, in the place of an earlier one.
+    pub fn write_disk(&self, name: &str, bytes: &[u8]) -> Result<()> {
         check_name(name)?;
-        let bytes = seed_image(files).map_err(|error| broken(&error))?;
         self.making.folder.write(name, bytes).map_err(|error| broken(&error))?;
         self.made(name)
     }
@@ -193,23 +208,6 @@ async fn virtual_size(path: &Path) -> Result<u64> {
     info["virtual-size"].as_u64().ok_or_else(|| Error::internal("qemu-img tells no virtual size"))
 }
 
-/// A FAT file system labelled `CIDATA`, in memory.
-fn seed_image(files: &[(String, Vec<u8>)]) -> std::io::Result<Vec<u8>> {
-    let mut image = Cursor::new(vec![0; SEED_BYTES]);
-    let options = fatfs::FormatVolumeOptions::new().volume_label(*b"CIDATA     ");
-    fatfs::format_volume(&mut image, options)?;
-    {
-        let system = fatfs::FileSystem::new(&mut image, fatfs::FsOptions::new())?;
-        for (name, bytes) in files {
-            let mut file = system.root_dir().create_file(name)?;
-            file.truncate()?;
-            file.write_all(bytes)?;
-        }
-        system.unmount()?;
-    }
-    Ok(image.into_inner())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,21 +230,32 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_is_a_labelled_file_system_with_its_files() {
+    fn a_disk_of_bytes_is_replaced_and_deleted() {
         let (folder, storage) = storage();
-        let files = [("meta-data".to_owned(), b"one".to_vec()), ("user-data".to_owned(), vec![0xff; 65_535])];
-        storage.create_seed("s.seed", &files).unwrap();
-        storage.create_seed("s.seed", &files).unwrap();
-        let image = std::fs::read(folder.path().join("disks/s.seed")).unwrap();
-        let system = fatfs::FileSystem::new(Cursor::new(image), fatfs::FsOptions::new()).unwrap();
-        assert_eq!(system.volume_label(), "CIDATA");
-        let mut read = Vec::new();
-        system.root_dir().open_file("user-data").unwrap().read_to_end(&mut read).unwrap();
-        assert_eq!(read.len(), 65_535);
+        storage.write_disk("s.seed", b"one").unwrap();
+        storage.write_disk("s.seed", b"other").unwrap();
+        assert_eq!(std::fs::read(folder.path().join("disks/s.seed")).unwrap(), b"other");
         assert_eq!(storage.list_volumes("s.").unwrap(), ["s.seed"]);
+        assert_eq!(storage.list_volumes("").unwrap(), ["s.seed"]);
         storage.delete_volume("s.seed").unwrap();
         storage.delete_volume("s.seed").unwrap();
         assert!(storage.list_volumes("s.").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_definition_names_what_is_there() {
+        let (folder, storage) = storage();
+        for (kind, name) in [("volume", "s.disk"), ("blob", "kernel")] {
+            assert_eq!(storage.existing(kind, name).unwrap_err().code, ErrorCode::WrongState, "{kind}");
+        }
+        std::fs::create_dir(folder.path().join("blobs")).unwrap();
+        std::fs::write(folder.path().join("blobs/kernel"), b"").unwrap();
+        storage.write_disk("s.disk", b"").unwrap();
+        assert!(storage.existing("volume", "s.disk").unwrap().ends_with("disks/s.disk"));
+        assert!(storage.existing("blob", "kernel").unwrap().ends_with("blobs/kernel"));
+        // QEMU makes the console's file.
+        assert!(storage.existing("console", "s").is_ok());
+        assert_eq!(storage.existing("volume", "../x").unwrap_err().code, ErrorCode::Invalid);
     }
 
     #[test]

@@ -116,7 +116,8 @@ impl Platform for &Fake {
 
     fn create_seed(&self, name: &str, files: &[(String, Vec<u8>)]) -> Result<(), Error> {
         self.pass("create-seed")?;
-        assert_eq!(files.len(), 3);
+        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["meta-data", "network-config", "user-data", "vendor-data"]);
         self.volumes.borrow_mut().insert(name.to_owned(), None);
         Ok(())
     }
@@ -182,6 +183,7 @@ fn spec() -> DomainSpec {
         kernel_arguments: Some("a <b> & 'c'".into()),
         authorized_keys: vec!["ssh-ed25519 AAAA \"me\"".into()],
         user_data: None,
+        admin_password: Some("secret:1:0".into()),
         metadata: vec![],
     }
 }
@@ -300,4 +302,36 @@ fn a_console_of_no_text_is_still_shown() {
     make(&fake).unwrap();
     assert_eq!(Libvirt::new(&fake).unwrap().console(ID, 100).unwrap(), "ready \u{fffd}");
     assert_eq!(Libvirt::new(&fake).unwrap().console("other", 100).unwrap_err().code, ErrorCode::NotFound);
+}
+
+#[test]
+fn the_password_is_a_handle_beside_the_user_data() {
+    let files: BTreeMap<_, _> = seed::files(&spec()).unwrap().into_iter().collect();
+    let text = String::from_utf8(files["vendor-data"].clone()).unwrap();
+    let config: serde_json::Value = serde_json::from_str(text.strip_prefix("#cloud-config\n").unwrap()).unwrap();
+    assert_eq!(config, serde_json::json!({ "password": "secret:1:0", "chpasswd": { "expire": false } }));
+    let none = DomainSpec { admin_password: None, ..spec() };
+    assert_eq!(seed::files(&none).unwrap().len(), 3);
+}
+
+#[test]
+fn the_list_shows_what_has_only_disks() {
+    let fake = Fake::default();
+    make(&fake).unwrap();
+    let alone = "6f1c9d3e-0000-4000-8000-000000000000";
+    for name in [&format!("{alone}.disk-1"), &format!("{alone}.seed"), "notes.txt", "no-uuid.disk", "lost+found"] {
+        (&fake).create_volume(name, 1, None, None).unwrap();
+    }
+    let driver = Libvirt::new(&fake).unwrap();
+    let shown = |after: Option<&str>, limit| -> Vec<(String, String, Vec<String>)> {
+        let page = driver.list(after, limit).unwrap();
+        page.into_iter().map(|domain| (domain.server_id, domain.operation, domain.disks)).collect()
+    };
+    let disks = |name: &str| vec![name.to_owned()];
+    let whole = (ID.to_owned(), "operation-1".to_owned(), disks("disk"));
+    let rest = (alone.to_owned(), String::new(), disks("disk-1"));
+    assert_eq!(shown(None, 10), [rest.clone(), whole.clone()]);
+    assert_eq!(shown(None, 1), [rest]);
+    assert_eq!(shown(Some(alone), 10), [whole]);
+    assert!(shown(Some(ID), 10).is_empty());
 }

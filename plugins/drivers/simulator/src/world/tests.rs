@@ -67,6 +67,7 @@ fn spec(id: &str) -> DomainSpec {
         kernel_arguments: None,
         authorized_keys: vec![],
         user_data: None,
+        admin_password: None,
         metadata: vec![],
     }
 }
@@ -135,7 +136,7 @@ fn a_guest_that_ignores_a_soft_stop_obeys_a_hard_one() {
 fn a_domain_is_not_defined_over_missing_disks_and_not_started_undefined() {
     let fake = Fake::default();
     let simulator = Simulator::new(&fake).unwrap();
-    assert_eq!(simulator.define(&key("define"), &spec("s")).unwrap_err().code, ErrorCode::DriverFailed);
+    assert_eq!(simulator.define(&key("define"), &spec("s")).unwrap_err().code, ErrorCode::WrongState);
     assert_eq!(simulator.start(&key("start"), "s").unwrap_err().code, ErrorCode::NotFound);
     assert!(fake.documents.borrow().is_empty());
 }

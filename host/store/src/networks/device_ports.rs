@@ -1,0 +1,151 @@
+//! Ports of devices: taken, bound to a node, shown to the machine, given back.
+
+use std::collections::BTreeMap;
+
+use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+
+use super::ports::{Port, get_port, port, query};
+use crate::{Conn, args};
+
+/// A device's port with what its machine must know of the network.
+#[derive(Clone, Debug)]
+pub struct DevicePort {
+    pub port: Port,
+    pub network_name: String,
+    pub mtu: u32,
+    pub addresses: Vec<NicAddress>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NicAddress {
+    pub address: String,
+    /// 4 or 6.
+    pub ip_version: u8,
+    /// Length of the subnet's prefix.
+    pub prefix: u8,
+    pub gateway: Option<String>,
+    pub dns: Vec<String>,
+    pub dhcp: bool,
+}
+
+/// A server takes a port that its project made before. `in-use` where another device has it, `not-found` where it is another
+/// project's.
+pub async fn take_port(
+    tx: &mut Conn,
+    id: &str,
+    project_id: &str,
+    device_id: &str,
+    device_owner: &str,
+    position: u32,
+) -> Result<Port> {
+    let taken = tx
+        .execute(
+            "UPDATE ports SET device_id = $3, device_owner = $4, position = $5, updated_at = $6, revision = revision + 1 \
+             WHERE id = $1 AND project_id = $2 AND device_id IN ('', $3)",
+            args![id, project_id, device_id, device_owner, position, Timestamp::now()],
+        )
+        .await?;
+    let port = get_port(tx, id, Some(project_id)).await?.ok_or_else(|| Error::not_found("port", id))?;
+    if taken == 0 {
+        return Err(Error::new(ErrorCode::InUse, format!("Port {id} is still in use.")).with_resource("port", id));
+    }
+    if port.fixed_ips.is_empty() {
+        return Err(Error::invalid("port-id", format!("Port {id} requires a FixedIP in order to be used.")));
+    }
+    Ok(port)
+}
+
+/// The device's ports in their order, with what the machine must know of their networks. Two queries.
+pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<DevicePort>> {
+    if device_id.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut details: BTreeMap<String, Vec<NicAddress>> = BTreeMap::new();
+    let addresses = conn
+        .all(
+            "SELECT a.port_id, a.address, s.ip_version, s.cidr, s.gateway, s.dns, s.dhcp FROM ports p \
+             JOIN port_addresses a ON a.port_id = p.id JOIN subnets s ON s.id = a.subnet_id WHERE p.device_id = $1 \
+             ORDER BY a.port_id, s.ip_version, a.number",
+            args![device_id],
+            |row| {
+                let prefix = row.text_ref(3)?.rsplit_once('/').and_then(|(_, prefix)| prefix.parse().ok());
+                let address = NicAddress {
+                    address: row.text(1)?,
+                    ip_version: if row.int(2)? == 6 { 6 } else { 4 },
+                    prefix: prefix.ok_or_else(|| Error::internal("the store holds a subnet without a prefix"))?,
+                    gateway: row.opt_text(4)?,
+                    dns: row.json(5)?,
+                    dhcp: row.flag(6)?,
+                };
+                Ok((row.text(0)?, address))
+            },
+        )
+        .await?;
+    for (port_id, address) in addresses {
+        details.entry(port_id).or_default().push(address);
+    }
+    let mut query = query(conn.is_postgres());
+    let device = query.text(device_id);
+    query.and(format!("p.device_id = {device}"));
+    let networks = query.joined("n.name, n.mtu, p.position", "ports p JOIN networks n ON n.id = p.network_id");
+    let mut found = networks.rows(conn, |row| Ok((row.int(20)?, port(row)?, row.text(18)?, row.u32(19)?))).await?;
+    found.sort_by(|one, other| (one.0, &one.1.id).cmp(&(other.0, &other.1.id)));
+    Ok(found
+        .into_iter()
+        .map(|(_, port, network_name, mtu)| DevicePort {
+            addresses: details.remove(&port.id).unwrap_or_default(),
+            port,
+            network_name,
+            mtu,
+        })
+        .collect())
+}
+
+/// Gives back the device's ports: those that were made for it go with their addresses, the others are free again. Nothing to
+/// give back is no error. Gives how many ports there were.
+pub async fn release_ports_of_device(tx: &mut Conn, device_id: &str) -> Result<u64> {
+    if device_id.is_empty() {
+        return Ok(0);
+    }
+    for table in ["port_addresses", "port_groups"] {
+        tx.execute(
+            format!(
+                "DELETE FROM {table} WHERE port_id IN (SELECT id FROM ports WHERE device_id = $1 AND with_device = 1)"
+            ),
+            args![device_id],
+        )
+        .await?;
+    }
+    let gone = tx.execute("DELETE FROM ports WHERE device_id = $1 AND with_device = 1", args![device_id]).await?;
+    let freed = tx
+        .execute(
+            "UPDATE ports SET device_id = '', device_owner = '', node = '', position = 0, updated_at = $2, \
+             revision = revision + 1 WHERE device_id = $1",
+            args![device_id, Timestamp::now()],
+        )
+        .await?;
+    Ok(gone + freed)
+}
+
+/// Says which compute node the port's device runs on; empty: none. False: there is no such port.
+pub async fn bind_port(tx: &mut Conn, id: &str, node: &str) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE ports SET node = $2, updated_at = $3, revision = revision + 1 WHERE id = $1",
+            args![id, node, Timestamp::now()],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// [`bind_port`] for all ports of a device; gives how many there are.
+pub async fn bind_ports_of_device(tx: &mut Conn, device_id: &str, node: &str) -> Result<u64> {
+    if device_id.is_empty() {
+        return Ok(0);
+    }
+    tx.execute(
+        "UPDATE ports SET node = $2, updated_at = $3, revision = revision + 1 WHERE device_id = $1",
+        args![device_id, node, Timestamp::now()],
+    )
+    .await
+}

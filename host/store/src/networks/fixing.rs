@@ -1,0 +1,138 @@
+//! Which addresses a port gets.
+
+use std::net::IpAddr;
+
+use skyloom_model::{Error, ErrorCode, Result};
+
+use super::addresses::{exhausted, take};
+use super::ports::{FixedRequest, Port};
+use super::subnets::{Subnet, subnets_of_network};
+use crate::{Conn, args};
+
+/// One address of each IP version: of the first subnet, by age, that has one free.
+pub(super) async fn fix_default(tx: &mut Conn, subnets: &[Subnet], port_id: &str) -> Result<()> {
+    for version in [4, 6] {
+        let mut full = None;
+        let mut given = false;
+        for subnet in subnets.iter().filter(|subnet| subnet.cidr.ip_version() == version) {
+            match take(tx, &subnet.id, &subnet.pools, None, port_id).await {
+                Ok(_) => {
+                    given = true;
+                    break;
+                }
+                Err(error) if error.code == ErrorCode::NoAddress => full = Some(subnet),
+                Err(error) => return Err(error),
+            }
+        }
+        if let (false, Some(subnet)) = (given, full) {
+            return Err(Error::new(
+                ErrorCode::NoAddress,
+                format!("No more IP addresses available on network {}.", subnet.network_id),
+            )
+            .with_resource("network", &subnet.network_id));
+        }
+    }
+    Ok(())
+}
+
+/// Gives what one request asks for.
+pub(super) async fn fix(tx: &mut Conn, subnets: &[Subnet], request: &FixedRequest, port_id: &str) -> Result<()> {
+    let fitting: Vec<&Subnet> = subnets
+        .iter()
+        .filter(|subnet| request.subnet_id.as_ref().is_none_or(|id| *id == subnet.id))
+        .filter(|subnet| request.address.is_none_or(|address| subnet.cidr.contains(address)))
+        .collect();
+    let Some(first) = fitting.first() else {
+        return Err(misfit(subnets, request));
+    };
+    if let Some(address) = request.address {
+        if !first.cidr.hosts().contains(address) {
+            return Err(Error::invalid(
+                "fixed-ips",
+                format!("IP address {address} is not a valid IP for the specified subnet."),
+            ));
+        }
+        if first.gateway == Some(address) {
+            return Err(Error::invalid(
+                "fixed-ips",
+                format!("IP address {address} is the gateway of subnet {}.", first.id),
+            ));
+        }
+        take(tx, &first.id, &first.pools, Some(address), port_id).await?;
+        return Ok(());
+    }
+    for subnet in &fitting {
+        match take(tx, &subnet.id, &subnet.pools, None, port_id).await {
+            Err(error) if error.code == ErrorCode::NoAddress => {}
+            other => return other.map(drop),
+        }
+    }
+    Err(exhausted(&first.id))
+}
+
+fn misfit(subnets: &[Subnet], request: &FixedRequest) -> Error {
+    let message = match (&request.subnet_id, request.address) {
+        (Some(id), Some(address)) if subnets.iter().any(|subnet| subnet.id == *id) => {
+            format!("IP address {address} is not a valid IP for subnet {id}.")
+        }
+        (Some(id), _) => format!("Subnet {id} could not be found on the port's network."),
+        (None, Some(address)) => {
+            format!("IP address {address} is not a valid IP for any of the subnets on the port's network.")
+        }
+        (None, None) => "The port's network has no subnet.".to_owned(),
+    };
+    Error::invalid("fixed-ips", message)
+}
+
+/// Gives back what the requests don't name, and takes what they name anew.
+pub(super) async fn refix(tx: &mut Conn, old: &Port, requests: &[FixedRequest]) -> Result<()> {
+    let mut wanted = requests.to_vec();
+    let mut gone = Vec::new();
+    for fixed in &old.fixed_ips {
+        let by_address = wanted
+            .iter()
+            .position(|request| request.address.is_some_and(|address| address.to_string() == fixed.address));
+        let by_subnet = wanted
+            .iter()
+            .position(|request| request.address.is_none() && request.subnet_id.as_ref() == Some(&fixed.subnet_id));
+        match by_address.or(by_subnet) {
+            Some(at) => {
+                wanted.remove(at);
+            }
+            None => gone.push(fixed),
+        }
+    }
+    for fixed in gone {
+        tx.execute(
+            "DELETE FROM port_addresses WHERE subnet_id = $1 AND address = $2 AND port_id = $3",
+            args![&fixed.subnet_id, &fixed.address, &old.id],
+        )
+        .await?;
+    }
+    let subnets = subnets_of_network(tx, &old.network_id).await?;
+    for request in &wanted {
+        fix(tx, &subnets, request, &old.id).await?;
+    }
+    Ok(())
+}
+
+/// Whether a port has this address in the subnet; none: any address of it.
+pub async fn address_taken(conn: &mut Conn, subnet_id: &str, address: Option<IpAddr>) -> Result<bool> {
+    let found = match address {
+        Some(address) => {
+            conn.optional(
+                "SELECT port_id FROM port_addresses WHERE subnet_id = $1 AND address = $2",
+                args![subnet_id, &address.to_string()],
+                |row| row.text(0),
+            )
+            .await?
+        }
+        None => {
+            conn.optional("SELECT port_id FROM port_addresses WHERE subnet_id = $1 LIMIT 1", args![subnet_id], |row| {
+                row.text(0)
+            })
+            .await?
+        }
+    };
+    Ok(found.is_some())
+}

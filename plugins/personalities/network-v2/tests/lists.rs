@@ -1,0 +1,187 @@
+//! Lists: pages, filters, queries that make no sense.
+
+mod support;
+
+use network_v2::handle;
+use serde_json::{Value, json};
+use skyloom_sdk::cloud::compute::Zone;
+use skyloom_sdk::cloud::networks::{
+    AddressRange, FixedIp, FixedIpRequest, GroupPage, HostRoute, Network, NetworkPage, Port, PortPage, Router,
+    RulePage, SecurityGroup, SecurityGroupRule, Subnet, SubnetPage,
+};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, json_of, not_found};
+use skyloom_sdk::{PageRequest, Response};
+
+use support::*;
+
+fn five(seen: &Seen<PageRequest>) -> FakeCloud {
+    let mut cloud = FakeCloud::default();
+    let log = seen.clone();
+    cloud.networks.list_networks = Some(Box::new(move |_, page| {
+        log.push(page.clone());
+        let mut ids: Vec<u32> = (1..=5).collect();
+        if page.sort.last().is_some_and(|key| key.descending) {
+            ids.reverse();
+        }
+        let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+        let start =
+            page.marker.as_ref().map_or(0, |marker| 1 + ids.iter().position(|id| id == marker).expect("marker"));
+        let end = ids.len().min(start + page.limit as usize);
+        let networks: Vec<Network> = ids[start..end].iter().map(|id| network(id)).collect();
+        let next = (end < ids.len()).then(|| ids[end - 1].clone());
+        Ok(NetworkPage { networks, next })
+    }));
+    cloud
+}
+
+fn ids(response: &Response) -> Vec<String> {
+    let body = json_of(response);
+    let list = body["networks"].as_array().expect("a list");
+    list.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn lists_are_whole_or_in_pages_with_links() {
+    let seen = Seen::default();
+    let cloud = five(&seen);
+    let all = handle(&cloud, call("networks.list").build());
+    assert_eq!(ids(&all), ["1", "2", "3", "4", "5"]);
+    assert_eq!(json_of(&all)["networks_links"], Value::Null);
+    let links = |response: &Response| {
+        let body = json_of(response);
+        let links = body["networks_links"].as_array().cloned().unwrap_or_default();
+        links
+            .iter()
+            .map(|link| {
+                (
+                    link["rel"].as_str().unwrap_or_default().to_owned(),
+                    link["href"].as_str().unwrap_or_default().to_owned(),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let own = |rel: &str, query: &str| (rel.to_owned(), format!("http://cloud.test/network/v2.0/networks?{query}"));
+    let first = handle(&cloud, call("networks.list").query("limit", "2").query("fields", "id").build());
+    assert_eq!(ids(&first), ["1", "2"]);
+    assert_eq!(links(&first), [own("next", "limit=2&fields=id&marker=2")]);
+    let middle = handle(&cloud, call("networks.list").query("limit", "2").query("marker", "2").build());
+    assert_eq!(ids(&middle), ["3", "4"]);
+    assert_eq!(
+        links(&middle),
+        [own("next", "limit=2&marker=4"), own("previous", "limit=2&marker=3&page_reverse=True")]
+    );
+    let last = handle(&cloud, call("networks.list").query("limit", "2").query("marker", "4").build());
+    assert_eq!(links(&last), [own("previous", "limit=2&marker=5&page_reverse=True")]);
+    let back = call("networks.list").query("limit", "2").query("marker", "5").query("page_reverse", "True");
+    let back = handle(&cloud, back.build());
+    assert_eq!(ids(&back), ["3", "4"]);
+    assert_eq!(links(&back), [own("next", "limit=2&marker=4"), own("previous", "limit=2&marker=3&page_reverse=True")]);
+    handle(&cloud, call("networks.list").query("sort_key", "name").query("sort_dir", "desc").build());
+    let sort = seen.all().pop().expect("a call").sort;
+    let sort: Vec<_> = sort.iter().map(|key| (key.field.as_str(), key.descending)).collect();
+    assert_eq!(sort, [("name", true), ("id", false)]);
+}
+
+#[test]
+fn queries_that_make_no_sense_are_refused() {
+    let seen = Seen::default();
+    let cloud = five(&seen);
+    for query in [
+        &[("limit", "-1")][..],
+        &[("limit", "x")],
+        &[("sort_key", "mtu"), ("sort_dir", "asc")],
+        &[("sort_key", "name"), ("sort_dir", "up")],
+        &[("sort_key", "name"), ("sort_key", "id"), ("sort_dir", "asc")],
+        &[("unknown", "x")],
+        &[("shared", "maybe")],
+        &[("project_id", "a"), ("project_id", "b")],
+    ] {
+        let mut request = call("networks.list");
+        for (name, value) in query {
+            request = request.query(name, value);
+        }
+        let (status, kind, _) = fault(&handle(&cloud, request.build()));
+        assert_eq!((status, kind.as_str(), seen.all().len()), (400, "HTTPBadRequest", 0), "{query:?}");
+    }
+}
+
+#[test]
+fn filters_reach_the_core() {
+    let mut cloud = FakeCloud::default();
+    let ports = Seen::default();
+    let log = ports.clone();
+    cloud.networks.list_ports = Some(Box::new(move |filter, _| {
+        log.push(filter.clone());
+        Ok(PortPage { ports: vec![port(true)], next: None })
+    }));
+    let request = call("ports.list")
+        .query("device_id", "server-1")
+        .query("network_id", "a")
+        .query("network_id", "b")
+        .query("fixed_ips", "ip_address=10.0.0.7")
+        .query("fixed_ips", "subnet_id=subnet-1")
+        .query("mac_address", "fa:16:3e:00:00:01")
+        .query("tenant_id", "p");
+    let response = handle(&cloud, request.build());
+    assert_eq!(json_of(&response)["ports"][0]["id"], "port-1");
+    let filter = ports.only();
+    assert_eq!(filter.device_ids, ["server-1"]);
+    assert_eq!(filter.network_ids, ["a", "b"]);
+    assert_eq!((filter.address.as_deref(), filter.subnet_id.as_deref()), (Some("10.0.0.7"), Some("subnet-1")));
+    assert_eq!((filter.macs.len(), filter.project_id.as_deref()), (1, Some("p")));
+    for wrong in ["10.0.0.7", "ip_address_substr=10"] {
+        assert_eq!(handle(&cloud, call("ports.list").query("fixed_ips", wrong).build()).status, 400);
+    }
+
+    let subnets = Seen::default();
+    let log = subnets.clone();
+    cloud.networks.list_subnets = Some(Box::new(move |filter, _| {
+        log.push(filter.clone());
+        Ok(SubnetPage { subnets: vec![subnet()], next: None })
+    }));
+    handle(
+        &cloud,
+        call("subnets.list").query("ip_version", "6").query("enable_dhcp", "False").query("cidr", "c").build(),
+    );
+    let filter = subnets.only();
+    assert_eq!((filter.ip_version, filter.dhcp, filter.cidr.as_deref()), (Some(6), Some(false), Some("c")));
+    assert_eq!(handle(&cloud, call("subnets.list").query("ip_version", "5").build()).status, 400);
+
+    let rules = Seen::default();
+    let log = rules.clone();
+    cloud.networks.list_security_group_rules = Some(Box::new(move |filter, _| {
+        log.push(filter.clone());
+        Ok(RulePage { rules: vec![rule()], next: None })
+    }));
+    let request = call("security-group-rules.list").query("direction", "egress").query("ethertype", "IPv4");
+    let response = handle(&cloud, request.query("security_group_id", "g").build());
+    assert_eq!(json_of(&response)["security_group_rules"][0]["id"], "rule-1");
+    let filter = rules.only();
+    assert_eq!((filter.ingress, filter.ip_version, filter.group_id.as_deref()), (Some(false), Some(4), Some("g")));
+    assert_eq!(handle(&cloud, call("security-group-rules.list").query("direction", "up").build()).status, 400);
+
+    cloud.networks.list_security_groups = Some(Box::new(|_, _| Ok(GroupPage { groups: vec![group()], next: None })));
+    let groups = |value: &str| json_of(&handle(&cloud, call("security-groups.list").query("shared", value).build()));
+    assert_eq!(groups("False")["security_groups"].as_array().map(Vec::len), Some(1));
+    assert_eq!(groups("True")["security_groups"], json!([]));
+}
+
+#[test]
+fn routers_are_filtered_and_paged() {
+    let mut cloud = FakeCloud::default();
+    cloud.networks.list_routers =
+        Some(Box::new(|_| Ok(vec![router("b", "two"), router("a", "one"), router("c", "one")])));
+    let ids = |request: Call| {
+        let body = json_of(&handle(&cloud, request.build()));
+        body["routers"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|item| item["id"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(call("routers.list")), ["a", "b", "c"]);
+    assert_eq!(ids(call("routers.list").query("name", "one")), ["a", "c"]);
+    assert_eq!(ids(call("routers.list").query("limit", "1").query("marker", "a")), ["b"]);
+    assert_eq!(handle(&cloud, call("routers.list").query("marker", "z").build()).status, 400);
+}

@@ -1,0 +1,130 @@
+"""The unchanged OpenStack client, loaded once and forked for each command: its start takes seconds, a session has a hundred.
+
+Also what sessions need around it: a Skyloom of their own, steps with PASS and FAIL lines. The first FAIL ends a session.
+Exit codes of `main`: 0 all passed, 77 the client is missing here, 1 failed.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SUPPORT = ROOT / "tests/support"
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+PYTHON = pathlib.Path(os.environ.get("SKYLOOM_VENV", TARGET / "venv")) / "bin/python"
+
+
+def inside_venv():
+    """Goes on in the environment that has the client; 77 where there is none."""
+    if not PYTHON.exists():
+        print("SKIP python-openstackclient is missing (.ci/install)")
+        sys.exit(77)
+    if pathlib.Path(sys.prefix) != PYTHON.parent.parent.resolve() and "SKYLOOM_IN_VENV" not in os.environ:
+        os.environ["SKYLOOM_IN_VENV"] = "1"
+        os.execv(PYTHON, [PYTHON, *sys.argv])
+
+
+class Client:
+    """One login. Calling it runs a command; it must succeed unless `fails` is asked for."""
+
+    def __init__(self, **options):
+        # As arguments, so that no environment and no file of the machine's has a say.
+        self.options = [f"--os-{key.replace('_', '-')}={value}" for key, value in options.items() if value is not None]
+
+    def _run(self, words):
+        from openstackclient import shell
+
+        # A process of its own: the client keeps its logins in the classes.
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    os.dup2(os.openpty()[1], 0)  # a person's: without one the client uploads its standard input
+                    os.dup2(out.fileno(), 1)
+                    os.dup2(err.fileno(), 2)
+                    status = shell.main([*self.options, *words])
+                except SystemExit as end:  # how argparse refuses
+                    status = end.code
+                finally:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    os._exit(status if isinstance(status, int) else int(bool(status)))
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            out.seek(0), err.seek(0)
+            return status, out.read(), err.read()
+
+    def text(self, *words):
+        status, out, err = self._run([str(word) for word in words])
+        assert not status, f"openstack {' '.join(map(str, words))}: {err.strip() or out.strip()}"
+        return out
+
+    def __call__(self, *words):
+        """What the command shows, as JSON: an object of `show`, a list of `list`."""
+        return json.loads(self.text(*words, "-f", "json"))
+
+    def fails(self, reason, *words):
+        """It must fail, and its message must hold the reason."""
+        status, out, err = self._run([str(word) for word in words])
+        said = (out + err).strip()
+        assert status, f"openstack {' '.join(map(str, words))} succeeded: {said}"
+        assert reason in said, f"openstack {' '.join(map(str, words))}: {reason!r} is not in {said!r}"
+
+
+def names(rows, column="Name"):
+    return sorted(row[column] for row in rows)
+
+
+def same(what, found, wanted):
+    assert found == wanted, f"{what}: {found!r} and not {wanted!r}"
+
+
+def run(name, step):
+    start = time.monotonic()
+    try:
+        step()
+    except Exception as error:  # the reason is the report, whatever it is
+        print(f"FAIL {name} ({time.monotonic() - start:.2f} s)\n   {type(error).__name__}: {error}", flush=True)
+        return False
+    print(f"PASS {name} ({time.monotonic() - start:.2f} s)", flush=True)
+    return True
+
+
+def main(session, deployment="laptop"):
+    """Runs the methods `step_*` of `session(env, folder)` in their order, over a deployment of its own."""
+    inside_venv()
+    work = pathlib.Path(tempfile.mkdtemp(prefix="skyloom-session."))
+    # Nothing of the machine's own clouds.
+    for key in [key for key in os.environ if key.startswith("OS_")]:
+        del os.environ[key]
+    os.environ["OS_CLIENT_CONFIG_FILE"] = str(work / "none.yaml")
+    config = ROOT / "examples/deployments" / deployment / "skyloom.toml"
+
+    def start():
+        subprocess.run([SUPPORT / "skyloom/start", config, work], check=True, stdin=subprocess.DEVNULL)
+
+    def stop():
+        subprocess.run([SUPPORT / "skyloom/stop", work], check=True, stdin=subprocess.DEVNULL)
+
+    try:
+        ok = run("server starts and is ready", start)
+        if ok:
+            env = dict(line.split("=", 1) for line in (work / "env").read_text().splitlines())
+            one = session(env, work)
+            steps = [getattr(one, name) for name in vars(session) if name.startswith("step_")]
+            # For work on a session: all its failures at once.
+            keep_going = "SKYLOOM_KEEP_GOING" in os.environ
+            results = (run(step.__doc__, step) for step in steps)
+            ok = all(list(results) if keep_going else results)
+            if not ok:
+                print("-- the server's last lines", *(work / "log").read_text(errors="replace").splitlines()[-40:], sep="\n")
+            ok = run("SIGTERM ends the server with 0", stop) and ok
+    finally:
+        subprocess.run([SUPPORT / "skyloom/stop", work], check=False, stdin=subprocess.DEVNULL, capture_output=True)
+        shutil.rmtree(work, ignore_errors=True)
+    return 0 if ok else 1

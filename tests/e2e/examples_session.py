@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""The example plugins at work in the deployment of their own: what plugins/README.md promises an author.
+
+Starts a Skyloom (examples/deployments/plugins) and ends it. Prints PASS or FAIL with seconds for each step; the first FAIL
+ends it. Exit code 77: the OpenStack client is missing here.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+from client import ROOT, TARGET, Client, main, same
+
+SKYLOOM = pathlib.Path(os.environ.get("SKYLOOM_BIN", TARGET / "release/skyloom"))
+PLUGINS = pathlib.Path(os.environ.get("SKYLOOM_PLUGINS", TARGET / "plugins"))
+
+
+class Session:
+    def __init__(self, env, _folder):
+        self.url = env["SKYLOOM_URL"]
+        self.admin = Client(
+            auth_url=f"{self.url}/identity/v3", username="admin", password=env["SKYLOOM_ADMIN_PASSWORD"],
+            project_name="admin", user_domain_name="Default", project_domain_name="Default", identity_api_version=3,
+        )
+
+    def get(self, path, token=None):
+        call = urllib.request.Request(self.url + path, headers={"X-Auth-Token": token} if token else {})
+        try:
+            with urllib.request.urlopen(call, timeout=30) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def step_check(self):
+        """plugin check takes each of them"""
+        for plugin in ("fleet", "paper", "flat-fee"):
+            subprocess.run([SKYLOOM, "plugin", "check", PLUGINS / f"{plugin}.wasm"], check=True, capture_output=True)
+
+    def step_explain(self):
+        """plugin explain says what each may do"""
+        config = ROOT / "examples/deployments/plugins/skyloom.toml"
+        for plugin, capability in (("fleet", "compute"), ("paper", "documents"), ("flat-fee", "")):
+            words = [SKYLOOM, "plugin", "explain", "--config", config, plugin]
+            said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+            assert plugin in said and capability in said, said
+
+    def step_fleet(self):
+        """the face answers, to those who have a token"""
+        self.token = self.admin("token", "issue")["id"]
+        same("fleet", self.get("/fleet-api/fleet", self.token), (200, []))
+        same("nobody", self.get("/fleet-api/fleet")[0], 401)
+
+    def step_server(self):
+        """a server on the example's hypervisor, seen through the example's face"""
+        image = self.admin("image", "list")[0]["ID"]
+        network = self.admin("network", "list", "--internal")[0]["ID"]
+        self.admin.text("server", "create", "--flavor", "1", "--image", image, "--network", network, "--wait", "on-paper")
+        same("fleet", self.get("/fleet-api/fleet", self.token), (200, [{"name": "on-paper", "node": "desk-1"}]))
+        assert "on paper, this server is up" in self.admin.text("console", "log", "show", "on-paper")
+        self.admin.text("server", "reboot", "--hard", "--wait", "on-paper")
+        same("boots", self.admin.text("console", "log", "show", "on-paper").count("is up"), 2)
+
+    def step_delete(self):
+        """it goes without rest"""
+        self.admin.text("server", "delete", "--wait", "on-paper")
+        same("fleet", self.get("/fleet-api/fleet", self.token), (200, []))
+
+    def step_tariff(self):
+        """the example's tariff: one price for each span of use, however short"""
+        status, answer = self.get("/billing/v1/consumption-records", self.token)
+        assert status == 200, answer
+        records = [row for row in answer["consumption"]["records"] if row["meter"] == "vcpu"]
+        same("spans", len(records), 1)
+        for row in records:
+            same("amount", (row["amount"], row["unit_price"]), ("0.012", "0.012"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Session, "plugins"))

@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Networks, subnets, ports and security groups, with the unchanged OpenStack client.
+
+Starts a Skyloom of its own (laptop deployment) and ends it. Prints PASS or FAIL with seconds for each step; the first
+FAIL ends it. Exit code 77: the client is missing here.
+"""
+
+import sys
+
+from client import Client, main, names, same
+
+
+class Session:
+    def __init__(self, env, _folder):
+        self.env, self.ids = env, {}
+        self.admin = self.login("admin", env["SKYLOOM_ADMIN_PASSWORD"], "admin")
+
+    def login(self, user, password, project):
+        return Client(
+            auth_url=f"{self.env['SKYLOOM_URL']}/identity/v3", username=user, password=password, project_name=project,
+            user_domain_name="Default", project_domain_name="Default", identity_api_version=3,
+        )
+
+    def step_people(self):
+        """two members of two projects"""
+        for who in ("ann", "bob"):
+            project = self.admin("project", "create", f"{who}s")["id"]
+            self.admin.text("user", "create", "--password", f"{who}'s pass", who)
+            self.admin.text("role", "add", "--user", who, "--project", project, "member")
+            self.ids[who] = project
+        self.ann, self.bob = (self.login(who, f"{who}'s pass", f"{who}s") for who in ("ann", "bob"))
+
+    def step_extensions(self):
+        """extension list and show, availability zones, agents are nobody's business"""
+        aliases = names(self.ann("extension", "list", "--network"), "Alias")
+        assert {"security-group", "external-net"} <= set(aliases), aliases
+        self.ann("extension", "show", "security-group")
+        self.ann("availability", "zone", "list", "--network")
+
+    # --- networks ---
+
+    def step_networks(self):
+        """network create, list, show, set, unset"""
+        made = self.ann("network", "create", "--description", "The lab's", "--mtu", "1400", "--disable", "lab")
+        self.ids["lab"] = made["id"]
+        same("made", (made["name"], made["description"], made["mtu"], made["project_id"]), ("lab", "The lab's", 1400, self.ids["ann"]))
+        same("state", (made["admin_state_up"], made["shared"], made["router:external"]), (False, False, False))
+        assert "lab" in names(self.ann("network", "list")), "in the list"
+        same("by name", names(self.ann("network", "list", "--name", "lab")), ["lab"])
+        same("disabled", names(self.ann("network", "list", "--disable")), ["lab"])
+        same("of the project", names(self.admin("network", "list", "--project", self.ids["ann"])), ["lab"])
+        long = self.ann("network", "list", "--long", "--name", "lab")
+        same("long", long[0]["Status"], "ACTIVE" if long[0]["State"] else long[0]["Status"])
+        self.ann.text("network", "set", "--name", "lab 2", "--enable", "--description", "", "--mtu", "1450", "lab")
+        shown = self.ann("network", "show", "lab 2")
+        same("set", (shown["id"], shown["admin_state_up"], shown["description"], shown["mtu"]), (made["id"], True, "", 1450))
+        same("external", [row for row in self.ann("network", "list", "--external") if row["Name"] == "lab 2"], [])
+
+    def step_foreign_networks(self):
+        """another project's network: not seen, not changed; sharing is an operator's"""
+        self.bob.fails("No Network found", "network", "show", self.ids["lab"])
+        self.bob.fails("No Network found", "network", "delete", self.ids["lab"])
+        self.ann.fails("403", "network", "set", "--share", "lab 2")
+        self.ann.fails("403", "network", "create", "--external", "outside")
+        self.admin.text("network", "set", "--share", self.ids["lab"])
+        assert "lab 2" in names(self.bob("network", "list", "--share")), "shared"
+        self.bob.fails("403", "network", "set", "--name", "mine", self.ids["lab"])
+        self.admin.text("network", "set", "--no-share", self.ids["lab"])
+
+    # --- subnets ---
+
+    def step_subnets(self):
+        """subnet create, list, show, set, unset, for both families"""
+        made = self.ann(
+            "subnet", "create", "--network", "lab 2", "--subnet-range", "192.0.2.0/24", "--gateway", "192.0.2.254",
+            "--allocation-pool", "start=192.0.2.10,end=192.0.2.20", "--dns-nameserver", "192.0.2.53", "--host-route",
+            "destination=198.51.100.0/24,gateway=192.0.2.9", "--description", "Four", "four",
+        )
+        self.ids["four"] = made["id"]
+        same("made", (made["cidr"], made["gateway_ip"], made["ip_version"]), ("192.0.2.0/24", "192.0.2.254", 4))
+        same("pool", made["allocation_pools"], [{"start": "192.0.2.10", "end": "192.0.2.20"}])
+        same("routes", made["host_routes"], [{"destination": "198.51.100.0/24", "nexthop": "192.0.2.9"}])
+        six = self.ann(
+            "subnet", "create", "--network", "lab 2", "--ip-version", "6", "--subnet-range", "2001:db8::/64", "--gateway",
+            "none", "--no-dhcp", "six",
+        )
+        same("six", (six["cidr"], six["gateway_ip"], six["enable_dhcp"]), ("2001:db8::/64", None, False))
+        same("list", names(self.ann("subnet", "list", "--network", "lab 2")), ["four", "six"])
+        same("by family", names(self.ann("subnet", "list", "--network", "lab 2", "--ip-version", "6")), ["six"])
+        same("by range", names(self.ann("subnet", "list", "--subnet-range", "192.0.2.0/24")), ["four"])
+        self.ann.text(
+            "subnet", "set", "--name", "4", "--no-dns-nameservers", "--dns-nameserver", "192.0.2.54", "--gateway", "192.0.2.1",
+            "--no-allocation-pool", "--allocation-pool", "start=192.0.2.30,end=192.0.2.31", "--description", "", "four",
+        )
+        shown = self.ann("subnet", "show", "4")
+        same("set", (shown["id"], shown["gateway_ip"], shown["dns_nameservers"]), (made["id"], "192.0.2.1", ["192.0.2.54"]))
+        same("pool", shown["allocation_pools"], [{"start": "192.0.2.30", "end": "192.0.2.31"}])
+        self.ann.text("subnet", "unset", "--dns-nameserver", "192.0.2.54", "4")
+        same("unset", self.ann("subnet", "show", "4")["dns_nameservers"], [])
+        self.ann.fails("400", "subnet", "create", "--network", "lab 2", "--subnet-range", "192.0.2.128/25", "overlap")
+        same("subnets", len(self.ann("network", "show", "lab 2")["subnets"]), 2)
+
+    # --- security groups ---
+
+    def step_groups(self):
+        """security group and rule create, list, show, set, delete"""
+        made = self.ann("security", "group", "create", "--description", "Web", "web")
+        self.ids["web"] = made["id"]
+        same("egress is open", len(made["rules"]), 2)
+        assert {"default", "web"} <= set(names(self.ann("security", "group", "list"))), "security group list"
+        rule = self.ann(
+            "security", "group", "rule", "create", "--protocol", "tcp", "--dst-port", "80:81", "--remote-ip", "192.0.2.0/24",
+            "--description", "http", "web",
+        )
+        same("rule", (rule["direction"], rule["protocol"], rule["port_range_min"], rule["port_range_max"]), ("ingress", "tcp", 80, 81))
+        self.ann("security", "group", "rule", "create", "--egress", "--ethertype", "IPv6", "--protocol", "icmpv6", "web")
+        self.ann("security", "group", "rule", "create", "--remote-group", "web", "web")
+        self.ann.fails("409", "security", "group", "rule", "create", "--remote-group", "web", "web")
+        same("rules", len(self.ann("security", "group", "rule", "list", "web")), 5)
+        same("ingress", len(self.ann("security", "group", "rule", "list", "--ingress", "web")), 2)
+        same("tcp", [row["ID"] for row in self.ann("security", "group", "rule", "list", "--protocol", "tcp", "web")], [rule["id"]])
+        self.ann("security", "group", "rule", "show", rule["id"])
+        self.ann.text("security", "group", "rule", "delete", rule["id"])
+        self.ann.text("security", "group", "set", "--name", "www", "--description", "", "web")
+        same("set", self.ann("security", "group", "show", "www")["id"], made["id"])
+        self.bob.fails("No SecurityGroup found", "security", "group", "show", made["id"])
+
+    # --- ports ---
+
+    def step_ports(self):
+        """port create, list, show, set, unset"""
+        made = self.ann(
+            "port", "create", "--network", "lab 2", "--fixed-ip", "subnet=4,ip-address=192.0.2.40", "--mac-address",
+            "fa:16:3e:00:00:40", "--security-group", "www", "--description", "A plug", "--device-owner", "test:one", "--device",
+            "nothing", "plug",
+        )
+        self.ids["plug"] = made["id"]
+        same("made", (made["mac_address"], made["fixed_ips"]), ("fa:16:3e:00:00:40", [{"subnet_id": self.ids["four"], "ip_address": "192.0.2.40"}]))
+        same("groups", made["security_group_ids"], [self.ids["web"]])
+        other = self.ann("port", "create", "--network", "lab 2", "--no-security-group", "--disable", "--fixed-ip", "subnet=4", "other")
+        address = other["fixed_ips"][0]["ip_address"]
+        assert address in ("192.0.2.30", "192.0.2.31"), f"from the pool: {address}"
+        same("groups", other["security_group_ids"], [])
+        same("list", names(self.ann("port", "list", "--network", "lab 2")), ["other", "plug"])
+        for words in (
+            ("--mac-address", "fa:16:3e:00:00:40"), ("--fixed-ip", "ip-address=192.0.2.40"), ("--device-owner", "test:one"),
+            ("--device-id", "nothing"), ("--name", "plug"), ("--security-group", self.ids["web"]),
+        ):
+            same(" ".join(words), names(self.ann("port", "list", *words)), ["plug"])
+        self.ann.text(
+            "port", "set", "--name", "plug 2", "--description", "", "--disable", "--fixed-ip", "subnet=4,ip-address=192.0.2.41", "plug"
+        )
+        shown = self.ann("port", "show", "plug 2")
+        addresses = sorted(fixed["ip_address"] for fixed in shown["fixed_ips"])
+        same("set", (shown["id"], shown["admin_state_up"], addresses), (made["id"], False, ["192.0.2.40", "192.0.2.41"]))
+        self.ann.text("port", "unset", "--fixed-ip", "subnet=4,ip-address=192.0.2.40", "--security-group", "www", "plug 2")
+        shown = self.ann("port", "show", "plug 2")
+        same("unset", ([fixed["ip_address"] for fixed in shown["fixed_ips"]], shown["security_group_ids"]), (["192.0.2.41"], []))
+        self.ann.text("port", "set", "--security-group", "www", "plug 2")
+        self.ann.fails("409", "port", "create", "--network", "lab 2", "--fixed-ip", "ip-address=192.0.2.41", "twice")
+        self.ann.fails("409", "port", "create", "--network", "lab 2", "--mac-address", "fa:16:3e:00:00:40", "twice")
+        self.bob.fails("No Port found", "port", "show", self.ids["plug"])
+
+    def step_full(self):
+        """a pool that is used up says so"""
+        self.ann("port", "create", "--network", "lab 2", "--fixed-ip", "subnet=4", "last")
+        self.ann.fails("409", "port", "create", "--network", "lab 2", "--fixed-ip", "subnet=4", "none left")
+
+    # --- with a server ---
+
+    def step_server(self):
+        """a server on a port of one's own and on a network"""
+        image = self.ann("image", "list")[0]["ID"]
+        self.ann.text("port", "set", "--enable", "--device", "", "--device-owner", "", "plug 2")
+        self.ann.text("server", "create", "--flavor", "1", "--image", image, "--port", "plug 2", "--wait", "one")
+        same("addresses", self.ann("server", "show", "one")["addresses"], {"lab 2": ["192.0.2.41"]})
+        server = self.ann("server", "show", "one")["id"]
+        same("its port", names(self.ann("port", "list", "--server", "one")), ["plug 2"])
+        same("device", self.ann("port", "show", "plug 2")["device_id"], server)
+        self.ann.fails("409", "network", "delete", "lab 2")
+        self.ann.text("server", "delete", "--wait", "one")
+        same("the port is the user's", self.ann("port", "show", "plug 2")["device_id"], "")
+
+    # --- the end of it ---
+
+    def step_delete(self):
+        """delete: what is in use is refused, then all of it goes"""
+        self.ann.fails("409", "subnet", "delete", "4")
+        self.ann.fails("409", "security", "group", "delete", "www")
+        self.ann.text("port", "delete", "plug 2", "other", "last")
+        self.ann.text("security", "group", "delete", "www")
+        self.ann.text("subnet", "delete", "4", "six")
+        self.ann.text("network", "delete", "lab 2")
+        same("ports", self.ann("port", "list"), [])
+        self.ann.fails("No Network found", "network", "show", "lab 2")
+
+    def step_routers(self):
+        """routers are read: list and show"""
+        routers = self.admin("router", "list")
+        same("router", self.admin("router", "show", routers[0]["ID"])["id"], routers[0]["ID"])
+
+    def step_unsupported(self):
+        """what is not there is refused in words"""
+        self.ann.fails("405", "router", "create", "mine")
+        self.ann.fails("404", "network", "create", "--tag", "a-tag", "tagged")
+        self.ann.text("network", "delete", "tagged")  # the client makes it before it asks for the tag
+        self.ann.fails("404", "network", "agent", "list")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Session))
