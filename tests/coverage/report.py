@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The coverage report: which operations of the catalogue are served, and which of their rules a test of THIS run proved.
 
-    report.py LOG...        logs of the tests: of `cargo test -- --show-output`, or plain lines
+    report.py LOG...                        logs of the tests: of `cargo test -- --show-output`, or plain lines
+    report.py --unproven FOLDER LOG...      the rules of served operations that no test proved; FOLDER has the catalogue
 
 Read from the logs, one a line; of cargo's logs only what passed tests printed:
     RULE <operation of the catalogue> <hash>         a test proved this rule (macro `rule!`); hashes as index.py makes them
@@ -19,6 +20,8 @@ import pathlib
 import re
 import sys
 import tomllib
+
+from index import rule_hash
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULE = re.compile(r"^RULE (\S+) (\S+)$")
@@ -71,12 +74,32 @@ def print_api(api, catalog, served, proven):
         print(f"   {count(name):3}/{len(catalog[name]):<3} {name}")
 
 
+def print_unproven(folder, served, proven):
+    """The words of the rules stand in the catalogue only, so it is needed here."""
+    for file in sorted(pathlib.Path(folder).glob("*.json")):
+        for entry in json.loads(file.read_text(encoding="utf-8")):
+            if "rules" not in entry or entry.get("id") not in served:
+                continue
+            rules = {rule_hash(rule): rule for rule in entry["rules"]}
+            missing = {hash: rule for hash, rule in rules.items() if hash not in proven[entry["id"]]}
+            if missing:
+                print(f"{entry['id']}, {len(missing)} of {len(rules)}:")
+            for hash, rule in missing.items():
+                print(f"   {hash} {rule}")
+
+
 def main():
-    if len(sys.argv) < 2:
+    arguments = sys.argv[1:]
+    folder = arguments[1] if arguments[:1] == ["--unproven"] and len(arguments) > 2 else None
+    logs = arguments[2:] if folder else arguments
+    if not logs or logs[0].startswith("--"):
         sys.exit(__doc__)
     catalog = json.loads(pathlib.Path(__file__).with_name("catalog.json").read_text(encoding="utf-8"))
     served, absent = served_operations()
-    proven, unsupported = read_logs(sys.argv[1:])
+    proven, unsupported = read_logs(logs)
+    if folder:
+        print_unproven(folder, served, proven)
+        return 0
     unsupported |= absent
     for api in sorted({name.split(".")[0] for name in catalog}):
         print_api(api, catalog, served, proven)

@@ -102,6 +102,9 @@ interfaces! {
         fn delete_flavor(id: String) -> ();
         fn set_extra_specs(id: String, items: Vec<Pair>) -> Vec<Pair>;
         fn delete_extra_spec(id: String, key: String) -> ();
+        fn list_flavor_access(id: String) -> Vec<String>;
+        fn add_flavor_access(id: String, project_id: String) -> ();
+        fn remove_flavor_access(id: String, project_id: String) -> ();
     }
     /// `skyloom:cloud/keypairs`.
     trait KeypairsApi in keypairs needs Keypairs {

@@ -29,6 +29,8 @@ pub struct Flavor {
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub is_public: Option<bool>,
+    /// With `is_public`: also the private ones that this project was given.
+    pub project_id: Option<String>,
     pub min_memory_mib: Option<u32>,
     pub min_disk_gib: Option<u32>,
     /// Only those that one of these nodes could hold when empty: vcpus, memory, disk each.
@@ -47,6 +49,10 @@ const KEYS: &[Key] = &[
     Key::int("ephemeral-gib", "f.ephemeral_gib"),
     Key::int("swap-mib", "f.swap_mib"),
     Key::int("created-at", "f.created_at"),
+    Key::int("is-public", "f.is_public"),
+    Key::int("disabled", "f.disabled"),
+    Key::int("rxtx-factor-milli", "f.rxtx_factor_milli"),
+    Key::text("description", "coalesce(f.description, '')"),
 ];
 
 fn of_row(row: Row<'_>) -> Result<Flavor> {
@@ -107,7 +113,15 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Flavor>> {
 /// Default order: id ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Flavor>> {
     let mut query = Query::new(COLUMNS, "flavors f", "f.id");
-    query.and_flag("f.is_public", filter.is_public);
+    match (filter.is_public, &filter.project_id) {
+        (Some(true), Some(project)) => {
+            let project = query.text(project);
+            query.and(format!(
+                "(f.is_public = 1 OR EXISTS (SELECT 1 FROM flavor_access x WHERE x.flavor_id = f.id AND x.project_id = {project}))"
+            ));
+        }
+        (is_public, _) => query.and_flag("f.is_public", is_public),
+    }
     query.and_int("f.memory_mib", ">=", filter.min_memory_mib.map(i64::from));
     query.and_int("f.disk_gib", ">=", filter.min_disk_gib.map(i64::from));
     if let Some(nodes) = &filter.fits {
@@ -142,7 +156,31 @@ pub async fn lock_extra_specs(tx: &mut Conn, id: &str) -> Result<Option<BTreeMap
     tx.optional(format!("SELECT extra_specs FROM flavors WHERE id = $1{lock}"), args![id], |row| row.json(0)).await
 }
 
+/// Ids of the projects that may use a private flavor, ascending.
+pub async fn access(conn: &mut Conn, id: &str) -> Result<Vec<String>> {
+    let sql = "SELECT project_id FROM flavor_access WHERE flavor_id = $1 ORDER BY project_id";
+    conn.all(sql, args![id], |row| row.text(0)).await
+}
+
+pub async fn has_access(conn: &mut Conn, id: &str, project_id: &str) -> Result<bool> {
+    let sql = "SELECT project_id FROM flavor_access WHERE flavor_id = $1 AND project_id = $2";
+    Ok(conn.optional(sql, args![id, project_id], |row| row.text(0)).await?.is_some())
+}
+
+/// Gives false when the project has it already.
+pub async fn add_access(tx: &mut Conn, id: &str, project_id: &str) -> Result<bool> {
+    let sql = "INSERT INTO flavor_access (flavor_id, project_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    Ok(tx.execute(sql, args![id, project_id]).await? == 1)
+}
+
+/// Gives false when the project doesn't have it.
+pub async fn remove_access(tx: &mut Conn, id: &str, project_id: &str) -> Result<bool> {
+    let sql = "DELETE FROM flavor_access WHERE flavor_id = $1 AND project_id = $2";
+    Ok(tx.execute(sql, args![id, project_id]).await? == 1)
+}
+
 /// Gives false when there is no such flavor.
 pub async fn delete(tx: &mut Conn, id: &str) -> Result<bool> {
+    tx.execute("DELETE FROM flavor_access WHERE flavor_id = $1", args![id]).await?;
     Ok(tx.execute("DELETE FROM flavors WHERE id = $1", args![id]).await? == 1)
 }

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "operations", include_str!("../migrations/0005_operations.sql")),
     (6, "metering", include_str!("../migrations/0006_metering.sql")),
     (7, "secrets", include_str!("../migrations/0007_secrets.sql")),
+    (8, "flavor access", include_str!("../migrations/0008_flavor_access.sql")),
 ];
 
 /// What the database holds and what this program knows.

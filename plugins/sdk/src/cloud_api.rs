@@ -96,6 +96,9 @@ interfaces! {
         fn delete_flavor(id: &str) -> ();
         fn set_extra_specs(id: &str, items: &[Pair]) -> Vec<Pair>;
         fn delete_extra_spec(id: &str, key: &str) -> ();
+        fn list_flavor_access(id: &str) -> Vec<String>;
+        fn add_flavor_access(id: &str, project_id: &str) -> ();
+        fn remove_flavor_access(id: &str, project_id: &str) -> ();
     }
     /// `skyloom:cloud/keypairs`.
     trait Keypairs in keypairs {

@@ -1,13 +1,14 @@
-//! Flavors. Private ones are for operators only.
+//! Flavors. Private ones are for operators and for the projects that they give them to.
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Caller, Error, Result, Timestamp, new_id};
+use skyloom_model::{Action, Caller, Error, ErrorCode, Result, Timestamp, new_id};
 use skyloom_runtime::api::FlavorsApi;
 use skyloom_runtime::bindings::cloud::flavors as wit;
 use skyloom_runtime::bindings::types::common::{PageRequest, Pair};
 use skyloom_runtime::bindings::types::errors::Error as WitError;
 use skyloom_runtime::context::CallContext;
+use skyloom_store::identity::projects;
 use skyloom_store::{Conn, flavors as store, nodes};
 
 use super::common::{check_name, check_text, items, page, pairs};
@@ -85,8 +86,13 @@ fn missing(id: &str) -> Error {
 impl Cloud {
     /// A flavor that the caller may use.
     pub(super) async fn usable_flavor(&self, conn: &mut Conn, caller: &Caller, id: &str) -> Result<store::Flavor> {
-        let flavor = store::get(conn, id).await?;
-        flavor.filter(|flavor| flavor.is_public || caller.admin).ok_or_else(|| missing(id))
+        let flavor = store::get(conn, id).await?.ok_or_else(|| missing(id))?;
+        let given = match caller.project_id() {
+            _ if flavor.is_public || caller.admin => true,
+            Some(project) => store::has_access(conn, id, project).await?,
+            None => false,
+        };
+        if given { Ok(flavor) } else { Err(missing(id)) }
     }
 
     async fn flavor_page(
@@ -107,8 +113,13 @@ impl Cloud {
             Some(zone) => Some(self.room_of_zone(&mut conn, zone).await?),
             None => None,
         };
-        let filter =
-            store::Filter { is_public, min_memory_mib: filter.min_memory_mib, min_disk_gib: filter.min_disk_gib, fits };
+        let filter = store::Filter {
+            is_public,
+            project_id: caller.project_id().map(ToOwned::to_owned),
+            min_memory_mib: filter.min_memory_mib,
+            min_disk_gib: filter.min_disk_gib,
+            fits,
+        };
         let listed = store::list(&mut conn, &filter, &page(request)).await?;
         Ok(wit::FlavorPage { flavors: listed.items.into_iter().map(view).collect(), next: listed.next })
     }
@@ -179,11 +190,50 @@ impl Cloud {
         let mut specs = store::lock_extra_specs(&mut tx, id).await?.ok_or_else(|| missing(id))?;
         if specs.remove(key).is_none() {
             let message = format!("Flavor {id} has no extra specs with key {key}.");
-            return Err(Error::new(skyloom_model::ErrorCode::NotFound, message)
-                .with_resource("flavor", id)
-                .with_field("key"));
+            return Err(Error::new(ErrorCode::NotFound, message).with_resource("flavor", id).with_field("key"));
         }
         store::set_extra_specs(&mut tx, id, &specs).await?;
+        tx.commit().await
+    }
+}
+
+/// Who may use a private flavor.
+impl Cloud {
+    async fn flavor_access(&self, context: &CallContext, id: &str) -> Result<Vec<String>> {
+        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        let mut conn = self.db().read().await?;
+        store::get(&mut conn, id).await?.ok_or_else(|| missing(id))?;
+        store::access(&mut conn, id).await
+    }
+
+    async fn give_flavor(&self, context: &CallContext, id: &str, project_id: &str) -> Result<()> {
+        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        let mut tx = self.db().begin().await?;
+        // Held, so that the flavor doesn't go meanwhile.
+        store::lock_extra_specs(&mut tx, id).await?.ok_or_else(|| missing(id))?;
+        let flavor = store::get(&mut tx, id).await?.ok_or_else(|| missing(id))?;
+        if flavor.is_public {
+            let message = format!("Flavor {id} is public: every project may use it.");
+            return Err(Error::new(ErrorCode::WrongState, message).with_resource("flavor", id));
+        }
+        if projects::get(&mut tx, project_id).await?.is_none() {
+            return Err(Error::invalid("project-id", format!("Project ID {project_id} is not a valid project.")));
+        }
+        if !store::add_access(&mut tx, id, project_id).await? {
+            let message = format!("Flavor access already exists for flavor {id} and project {project_id} combination.");
+            return Err(Error::new(ErrorCode::AlreadyExists, message).with_resource("flavor", id));
+        }
+        tx.commit().await
+    }
+
+    async fn take_flavor(&self, context: &CallContext, id: &str, project_id: &str) -> Result<()> {
+        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        let mut tx = self.db().begin().await?;
+        store::get(&mut tx, id).await?.ok_or_else(|| missing(id))?;
+        if !store::remove_access(&mut tx, id, project_id).await? {
+            let message = format!("Flavor access not found for {id} / {project_id} combination.");
+            return Err(Error::new(ErrorCode::NotFound, message).with_resource("flavor", id).with_field("project-id"));
+        }
         tx.commit().await
     }
 }
@@ -235,5 +285,27 @@ impl FlavorsApi for Cloud {
 
     async fn delete_extra_spec(&self, context: &Arc<CallContext>, id: String, key: String) -> Result<(), WitError> {
         Ok(self.remove_extra_spec(context, &id, &key).await?)
+    }
+
+    async fn list_flavor_access(&self, context: &Arc<CallContext>, id: String) -> Result<Vec<String>, WitError> {
+        Ok(self.flavor_access(context, &id).await?)
+    }
+
+    async fn add_flavor_access(
+        &self,
+        context: &Arc<CallContext>,
+        id: String,
+        project_id: String,
+    ) -> Result<(), WitError> {
+        Ok(self.give_flavor(context, &id, &project_id).await?)
+    }
+
+    async fn remove_flavor_access(
+        &self,
+        context: &Arc<CallContext>,
+        id: String,
+        project_id: String,
+    ) -> Result<(), WitError> {
+        Ok(self.take_flavor(context, &id, &project_id).await?)
     }
 }

@@ -90,17 +90,33 @@ impl Cloud {
             vm_states: filter.vm_states.into_iter().map(view::of_vm_state).collect(),
             task_states: filter.task_states.into_iter().map(view::of_task_state).collect(),
             has_task: filter.has_task,
-            flavor_id: filter.flavor_id,
+            flavor_id_part: filter
+                .flavor_id
+                .clone()
+                .filter(|_| filter.flavor_id_is_part)
+                .map(|part| part.to_ascii_lowercase()),
+            flavor_id: filter.flavor_id.filter(|_| !filter.flavor_id_is_part),
             image_id: filter.image_id,
             zone: filter.zone,
             node: filter.node,
             key_name: filter.key_name,
             user_id: filter.user_id,
             reservation_id: filter.reservation_id,
-            address: filter.address,
+            address_part: filter.address.clone().filter(|_| filter.address_is_part),
+            address: filter.address.filter(|_| !filter.address_is_part),
             address_version: filter.address_version,
             hostname: filter.hostname,
             locked: filter.locked,
+            description: filter.description,
+            config_drive: filter.config_drive,
+            launch_index: filter.launch_index,
+            progress: filter.progress,
+            access_ipv4: filter.access_ipv4,
+            access_ipv6: filter.access_ipv6,
+            power_states: filter.power_states.into_iter().map(view::of_power_state).collect(),
+            created: filter.created.map(range),
+            launched: filter.launched.map(range),
+            terminated: filter.terminated.map(range),
             changed_since: filter.changed_since.map(Timestamp),
             changed_before: filter.changed_before.map(Timestamp),
             tags_all: filter.tags_all,
@@ -110,6 +126,10 @@ impl Cloud {
             metadata: filter.metadata,
         })
     }
+}
+
+fn range(range: wit::TimeRange) -> (Timestamp, Timestamp) {
+    (Timestamp(range.since), Timestamp(range.before))
 }
 
 /// How names are compared.

@@ -20,6 +20,8 @@ mod settings;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_flavors;
 mod update;
 mod view;
 mod volumes;

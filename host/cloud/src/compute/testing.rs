@@ -137,33 +137,7 @@ pub(crate) fn operator(project: &str) -> Arc<CallContext> {
 impl World {
     /// A request for servers of the smallest flavor with these names.
     pub(crate) fn create(&self, names: &[&str]) -> wit::ServerCreate {
-        wit::ServerCreate {
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            min_count: u32::try_from(names.len()).expect("few"),
-            description: None,
-            flavor_id: "1".to_owned(),
-            image_id: Some(self.image.clone()),
-            key_name: None,
-            zone: None,
-            node: None,
-            hostname: None,
-            networks: wit::NetworkChoice::Automatic,
-            security_groups: Vec::new(),
-            root_volume: None,
-            data_volumes: Vec::new(),
-            public_address: None,
-            user_data: None,
-            config_drive: false,
-            admin_password: None,
-            metadata: Vec::new(),
-            tags: Vec::new(),
-            access_ipv4: String::new(),
-            access_ipv6: String::new(),
-            on_failure: wit::OnFailure::Keep,
-            dry_run: false,
-            as_batch: false,
-            attributes: "{}".to_owned(),
-        }
+        wit::ServerCreate { image_id: Some(self.image.clone()), ..creation(names) }
     }
 
     /// How many rows there are.
@@ -192,6 +166,37 @@ impl World {
             tx.execute(sql, skyloom_store::args![id]).await.expect(sql);
         }
         tx.commit().await.expect("commit");
+    }
+}
+
+/// A request that names no image.
+pub(crate) fn creation(names: &[&str]) -> wit::ServerCreate {
+    wit::ServerCreate {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        min_count: u32::try_from(names.len()).expect("few"),
+        description: None,
+        flavor_id: "1".to_owned(),
+        image_id: None,
+        key_name: None,
+        zone: None,
+        node: None,
+        hostname: None,
+        networks: wit::NetworkChoice::Automatic,
+        security_groups: Vec::new(),
+        root_volume: None,
+        data_volumes: Vec::new(),
+        public_address: None,
+        user_data: None,
+        config_drive: false,
+        admin_password: None,
+        metadata: Vec::new(),
+        tags: Vec::new(),
+        access_ipv4: String::new(),
+        access_ipv6: String::new(),
+        on_failure: wit::OnFailure::Keep,
+        dry_run: false,
+        as_batch: false,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -231,6 +236,18 @@ pub(crate) fn any_server() -> wit::ServerFilter {
         address_version: None,
         hostname: None,
         locked: None,
+        flavor_id_is_part: false,
+        address_is_part: false,
+        description: None,
+        config_drive: None,
+        launch_index: None,
+        progress: None,
+        access_ipv4: None,
+        access_ipv6: None,
+        power_states: vec![],
+        created: None,
+        launched: None,
+        terminated: None,
         changed_since: None,
         changed_before: None,
         all_projects: false,

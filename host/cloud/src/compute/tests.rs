@@ -4,6 +4,7 @@ use skyloom_model::ErrorCode;
 use skyloom_runtime::api::{ComputeApi, FlavorsApi, OperationsApi};
 use skyloom_runtime::bindings::cloud::operations::OperationState;
 use skyloom_runtime::bindings::cloud::{compute as wit, flavors};
+use skyloom_runtime::bindings::types::common::{PageRequest, SortKey};
 
 use super::testing::{Kind, World, any_server, member, operator, page, worlds};
 use crate::Settings;
@@ -98,6 +99,10 @@ async fn filters_hold_together() {
         let tagged = |name: &str, tags: &[&str], key: &str| wit::ServerCreate {
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             metadata: vec![("key.with dots".to_owned(), key.to_owned())],
+            description: Some(format!("of {name}")),
+            config_drive: name == "three",
+            access_ipv4: if name == "one" { "192.0.2.1".to_owned() } else { String::new() },
+            access_ipv6: if name == "one" { "2001:db8::1".to_owned() } else { String::new() },
             ..world.create(&[name])
         };
         for (name, tags, key) in [("one", &["a", "b"][..], "x"), ("two", &["a"], "y"), ("three", &[], "x")] {
@@ -107,6 +112,8 @@ async fn filters_hold_together() {
         let first = cloud.list_servers(&context, any_server(), page(0, None)).await.expect("list").servers;
         let address = first[0].nics[0].addresses[0].address.clone();
         let of_that = first[0].name.clone();
+        let created = first[1].created_at;
+        let until = |before| wit::TimeRange { since: 0, before };
         let cases: Vec<(wit::ServerFilter, Vec<&str>)> = vec![
             (wit::ServerFilter { tags_all: tags(&["a", "b"]), ..any_server() }, vec!["one"]),
             (wit::ServerFilter { tags_any: tags(&["b", "c", "a"]), ..any_server() }, vec!["two", "one"]),
@@ -117,6 +124,16 @@ async fn filters_hold_together() {
                 vec!["three", "one"],
             ),
             (wit::ServerFilter { metadata: vec![("$[".to_owned(), "x".to_owned())], ..any_server() }, vec![]),
+            (
+                wit::ServerFilter {
+                    address: Some(address[1..].to_owned()),
+                    address_is_part: true,
+                    name: Some(of_that.clone()),
+                    ..any_server()
+                },
+                vec![of_that.as_str()],
+            ),
+            (wit::ServerFilter { address: Some(address[1..].to_owned()), ..any_server() }, vec![]),
             (wit::ServerFilter { address: Some(address), ..any_server() }, vec![of_that.as_str()]),
             (wit::ServerFilter { address_version: Some(6), ..any_server() }, vec![]),
             (wit::ServerFilter { vm_states: vec![wit::VmState::Active], ..any_server() }, vec![]),
@@ -130,7 +147,27 @@ async fn filters_hold_together() {
             ),
             (wit::ServerFilter { has_task: Some(false), ..any_server() }, vec![]),
             (wit::ServerFilter { flavor_id: Some("2".to_owned()), ..any_server() }, vec![]),
+            (
+                wit::ServerFilter { flavor_id: Some("1".to_owned()), flavor_id_is_part: true, ..any_server() },
+                vec!["three", "two", "one"],
+            ),
+            (wit::ServerFilter { flavor_id: Some("11".to_owned()), flavor_id_is_part: true, ..any_server() }, vec![]),
             (wit::ServerFilter { changed_since: Some(i64::MAX), ..any_server() }, vec![]),
+            (wit::ServerFilter { description: Some("of two".to_owned()), ..any_server() }, vec!["two"]),
+            (wit::ServerFilter { config_drive: Some(true), ..any_server() }, vec!["three"]),
+            (wit::ServerFilter { launch_index: Some(1), ..any_server() }, vec![]),
+            (wit::ServerFilter { progress: Some(0), ..any_server() }, vec!["three", "two", "one"]),
+            (wit::ServerFilter { access_ipv4: Some("192.0.2.1".to_owned()), ..any_server() }, vec!["one"]),
+            (wit::ServerFilter { access_ipv6: Some("2001:db8::1".to_owned()), ..any_server() }, vec!["one"]),
+            (wit::ServerFilter { power_states: vec![wit::PowerState::Running], ..any_server() }, vec![]),
+            (
+                wit::ServerFilter { power_states: vec![wit::PowerState::NoState], ..any_server() },
+                vec!["three", "two", "one"],
+            ),
+            (wit::ServerFilter { created: Some(until(created)), ..any_server() }, vec!["one"]),
+            // Never launched, never terminated: in no range.
+            (wit::ServerFilter { launched: Some(until(i64::MAX)), ..any_server() }, vec![]),
+            (wit::ServerFilter { terminated: Some(until(i64::MAX)), ..any_server() }, vec![]),
         ];
         for (number, (filter, expected)) in cases.into_iter().enumerate() {
             let listed = cloud.list_servers(&context, filter, page(0, None)).await.expect("list").servers;
@@ -295,5 +332,52 @@ async fn private_flavors_and_writing_are_for_operators() {
         cloud.delete_flavor(&admin, "x".to_owned()).await.expect("delete");
         let server = cloud.get_server(&admin, id).await.expect("the server");
         assert_eq!((server.flavor.name.as_str(), server.volumes.len()), ("x", 3));
+    }
+}
+
+#[tokio::test]
+async fn every_order_of_servers_is_a_whole_list() {
+    for world in worlds(Settings::default()).await {
+        made(&world, &["a", "b", "c"]).await;
+        for field in [
+            "created-at",
+            "updated-at",
+            "launched-at",
+            "name",
+            "id",
+            "zone",
+            "node",
+            "key-name",
+            "project-id",
+            "user-id",
+            "image-id",
+            "vm-state",
+            "task-state",
+            "hostname",
+            "terminated-at",
+            "description",
+            "flavor-id",
+            "access-ipv4",
+            "access-ipv6",
+            "config-drive",
+            "launch-index",
+            "locked",
+            "progress",
+            "power-state",
+        ] {
+            let sort = vec![SortKey { field: field.to_owned(), descending: true }];
+            let (mut names, mut marker) = (Vec::new(), None);
+            loop {
+                let page = PageRequest { limit: 2, marker, sort: sort.clone() };
+                let listed = world.cloud.list_servers(&member("p"), any_server(), page).await.expect(field);
+                names.extend(listed.servers.into_iter().map(|server| server.name));
+                marker = listed.next;
+                if marker.is_none() {
+                    break;
+                }
+            }
+            names.sort();
+            assert_eq!(names, ["a", "b", "c"], "{field} on {}", world.database.name);
+        }
     }
 }

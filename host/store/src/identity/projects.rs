@@ -133,11 +133,12 @@ pub async fn in_use(conn: &mut Conn, id: &str) -> Result<Option<&'static str>> {
     Ok(None)
 }
 
-/// The project, what is granted in it, and the tokens that are scoped to it.
+/// The project, what is granted in it and to it, and the tokens that are scoped to it.
 pub async fn delete(conn: &mut Conn, id: &str) -> Result<u64> {
     for statement in [
         "DELETE FROM tokens WHERE scope_kind = 'project' AND scope_id = $1",
         "DELETE FROM assignments WHERE target_kind = 'project' AND target_id = $1",
+        "DELETE FROM flavor_access WHERE project_id = $1",
         "UPDATE users SET default_project_id = NULL WHERE default_project_id = $1",
     ] {
         conn.execute(statement, args![id]).await?;

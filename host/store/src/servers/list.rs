@@ -1,6 +1,6 @@
 //! Lists of servers: one query a page, served by an index in the default order.
 
-use skyloom_model::{Result, TaskState, Timestamp, VmState};
+use skyloom_model::{PowerState, Result, TaskState, Timestamp, VmState};
 
 use super::{Full, columns, of_row};
 use crate::db::Conn;
@@ -33,6 +33,8 @@ pub struct Filter {
     pub task_states: Vec<TaskState>,
     pub has_task: Option<bool>,
     pub flavor_id: Option<String>,
+    /// Part of the flavor's id without ASCII case; lower-case itself.
+    pub flavor_id_part: Option<String>,
     pub image_id: Option<String>,
     pub zone: Option<String>,
     pub node: Option<String>,
@@ -41,10 +43,23 @@ pub struct Filter {
     pub reservation_id: Option<String>,
     /// Prefix of an address.
     pub address: Option<String>,
+    /// Part of an address.
+    pub address_part: Option<String>,
     /// 4 or 6, of that address.
     pub address_version: Option<u8>,
     pub hostname: Option<String>,
     pub locked: Option<bool>,
+    pub description: Option<String>,
+    pub config_drive: Option<bool>,
+    pub launch_index: Option<u32>,
+    pub progress: Option<u8>,
+    pub access_ipv4: Option<String>,
+    pub access_ipv6: Option<String>,
+    pub power_states: Vec<PowerState>,
+    pub created: Option<(Timestamp, Timestamp)>,
+    /// Never holds for a server that was not launched.
+    pub launched: Option<(Timestamp, Timestamp)>,
+    pub terminated: Option<(Timestamp, Timestamp)>,
     pub changed_since: Option<Timestamp>,
     pub changed_before: Option<Timestamp>,
     pub tags_all: Vec<String>,
@@ -69,6 +84,16 @@ const KEYS: &[Key] = &[
     Key::text("vm-state", "s.vm_state"),
     Key::text("task-state", "s.task_state"),
     Key::text("hostname", "s.hostname"),
+    Key::int("terminated-at", "s.terminated_at"),
+    Key::text("description", "coalesce(s.description, '')"),
+    Key::text("flavor-id", "s.flavor_id"),
+    Key::text("access-ipv4", "s.access_ipv4"),
+    Key::text("access-ipv6", "s.access_ipv6"),
+    Key::int("config-drive", "s.config_drive"),
+    Key::int("launch-index", "s.launch_index"),
+    Key::int("locked", "s.locked"),
+    Key::int("progress", "s.progress"),
+    Key::text("power-state", "s.power_state"),
 ];
 
 const DEFAULT: &[(&str, bool)] = &[("created-at", true)];
@@ -107,13 +132,30 @@ fn query(postgres: bool, columns: String, filter: &Filter) -> Query {
         ("s.user_id", &filter.user_id),
         ("s.reservation_id", &filter.reservation_id),
         ("s.hostname", &filter.hostname),
+        ("s.description", &filter.description),
+        ("s.access_ipv4", &filter.access_ipv4),
+        ("s.access_ipv6", &filter.access_ipv6),
     ] {
         query.and_text(column, value.as_deref());
     }
+    if let Some(part) = &filter.flavor_id_part {
+        let part = query.text(part);
+        query.and(dialect::contains(postgres, "lower(s.flavor_id)", &part));
+    }
     query.and_flag("s.locked", filter.locked);
+    query.and_flag("s.config_drive", filter.config_drive);
+    query.and_int("s.launch_index", "=", filter.launch_index.map(i64::from));
+    query.and_int("s.progress", "=", filter.progress.map(i64::from));
+    for (column, range) in
+        [("s.created_at", filter.created), ("s.launched_at", filter.launched), ("s.terminated_at", filter.terminated)]
+    {
+        // 0 stands for never.
+        query.and_int(column, ">=", range.map(|(since, _)| since.0.max(1)));
+        query.and_int(column, "<", range.map(|(_, before)| before.0));
+    }
     query.and_int("s.updated_at", ">=", filter.changed_since.map(|time| time.0));
     query.and_int("s.updated_at", "<=", filter.changed_before.map(|time| time.0));
-    address(&mut query, filter);
+    address(postgres, &mut query, filter);
     tags(&mut query, filter);
     for (key, value) in &filter.metadata {
         if key.starts_with(['$', '[']) {
@@ -132,6 +174,8 @@ fn states(query: &mut Query, filter: &Filter) {
     query.and_any("s.vm_state", &words);
     let words: Vec<String> = filter.task_states.iter().map(|state| state.as_str().to_owned()).collect();
     query.and_any("s.task_state", &words);
+    let words: Vec<String> = filter.power_states.iter().map(|state| state.as_str().to_owned()).collect();
+    query.and_any("s.power_state", &words);
     match filter.has_task {
         Some(true) => query.and("s.task_state <> ''"),
         Some(false) => query.and("s.task_state = ''"),
@@ -139,11 +183,15 @@ fn states(query: &mut Query, filter: &Filter) {
     }
 }
 
-fn address(query: &mut Query, filter: &Filter) {
-    if filter.address.is_none() && filter.address_version.is_none() {
+fn address(postgres: bool, query: &mut Query, filter: &Filter) {
+    if filter.address.is_none() && filter.address_part.is_none() && filter.address_version.is_none() {
         return;
     }
     let mut conditions = Vec::new();
+    if let Some(part) = &filter.address_part {
+        let part = query.text(part);
+        conditions.push(dialect::contains(postgres, "a.address", &part));
+    }
     if let Some(prefix) = &filter.address {
         let prefix = query.text(prefix);
         conditions.push(format!("substr(a.address, 1, length({prefix})) = {prefix}"));

@@ -28,10 +28,11 @@ fn text(value: &Value) -> Vec<u8> {
     bytes
 }
 
-/// For the image's default user. Beside the user data, which may be a script, and which wins where both speak. The host writes
-/// a hash where the handle stands.
+/// Of `root`, as both vendors promise. Beside the user data, which may be a script, and which wins where both speak. The host
+/// writes a hash where the handle stands.
 fn password(handle: &str) -> Vec<u8> {
-    let config = json!({ "password": handle, "chpasswd": { "expire": false } });
+    let root = json!({ "name": "root", "password": handle, "type": "hash" });
+    let config = json!({ "chpasswd": { "expire": false, "users": [root] } });
     [b"#cloud-config\n".to_vec(), text(&config)].concat()
 }
 

@@ -33,6 +33,8 @@ pub struct Rules {
     pub typed_stop: bool,
     /// Extended attributes (host, instance name ...) for everybody, not for operators only.
     pub extended_attributes_for_all: bool,
+    /// The filters of lists by flavor and address look for a part, that by name for a part instead of a pattern.
+    pub fuzzy_filters: bool,
     /// The image filter finds nothing (servers start from volumes) and makes all other filters void.
     pub image_filter_is_void: bool,
     /// Statuses that the status filter knows.
@@ -41,6 +43,12 @@ pub struct Rules {
     pub hosts_may_be_chosen: bool,
     /// The volume type of a disk may be named at every version, not from 2.67 on only.
     pub volume_type_always: bool,
+    /// Flavors say in their extra specs whether they are sold.
+    pub sale_states: bool,
+    /// Longest public key in bytes that a new server can get; none: any.
+    pub injected_key: Option<usize>,
+    /// Nobody, operators neither, sees another user's key pairs.
+    pub private_keypairs: bool,
     /// Fields of a new server that are accepted, stored where they are shown, and have no effect.
     pub without_effect: &'static [&'static str],
     /// Scheduler hints that are accepted and have no effect.
@@ -60,6 +68,7 @@ static UPSTREAM: Rules = Rules {
     console_minor: None,
     typed_stop: false,
     extended_attributes_for_all: false,
+    fuzzy_filters: false,
     image_filter_is_void: false,
     statuses: &[
         "ACTIVE",
@@ -84,6 +93,9 @@ static UPSTREAM: Rules = Rules {
     ],
     hosts_may_be_chosen: true,
     volume_type_always: false,
+    sale_states: false,
+    injected_key: None,
+    private_keypairs: false,
     without_effect: &[
         "OS-DCF:diskConfig",
         "block_device_mapping_v2[].device_name",
@@ -107,6 +119,7 @@ static ECS: Rules = Rules {
     console_minor: Some(5),
     typed_stop: true,
     extended_attributes_for_all: true,
+    fuzzy_filters: true,
     image_filter_is_void: true,
     statuses: &[
         "ACTIVE",
@@ -123,6 +136,9 @@ static ECS: Rules = Rules {
     ],
     hosts_may_be_chosen: false,
     volume_type_always: true,
+    sale_states: true,
+    injected_key: Some(1024),
+    private_keypairs: true,
     without_effect: &[
         "OS-DCF:diskConfig",
         "config_drive",

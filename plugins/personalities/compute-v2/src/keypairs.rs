@@ -8,13 +8,14 @@ use skyloom_sdk::{Cloud, Error, ErrorCode, PageRequest, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
+use crate::unsupported::refuse;
 use crate::views::keypair::{write, write_common};
 
 const MOST: u32 = 1000;
 
-/// Another user, whom operators may name from 2.10 on.
+/// Another user, whom operators may name from 2.10 on; the vendor's document has no such parameter.
 fn user<'a, C>(context: &Context<'a, C>) -> Option<&'a str> {
-    if context.since(10) { context.query().last("user_id") } else { None }
+    if context.since(10) && !context.rules().private_keypairs { context.query().last("user_id") } else { None }
 }
 
 fn refusal<'a, C>(context: &'a Context<'_, C>, name: &'a str) -> impl Fn(Error) -> Fault + 'a {
@@ -110,7 +111,7 @@ fn read<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<KeypairCreat
     }
     let kind = match fields.optional_str("type")?.filter(|_| context.since(2)) {
         None | Some("ssh") => KeyKind::Ssh,
-        Some("x509") => KeyKind::X509,
+        Some("x509") => return Err(refuse("keypairs.create", "type x509")),
         Some(other) => {
             return Err(Fault::bad_request(format!(
                 "Invalid input for field/attribute type. Value: {other}. '{other}' is not one of ['ssh', 'x509']"

@@ -392,3 +392,56 @@ fn rubbish_is_refused() {
     assert!(refused(&cloud, upstream(), violated, 400).starts_with("Invalid input for field/attribute name."));
     assert!(seen.all().is_empty());
 }
+
+#[test]
+fn the_vendor_sells_no_flavor_that_is_sold_out() {
+    let (mut cloud, seen) = with_create();
+    cloud.flavors.get_flavor = Some(Box::new(|id| {
+        let specs = [("cond:operation:status", "normal"), ("cond:operation:az", "az1(sellout), az2(obt)")];
+        let mut flavor = flavor(id);
+        flavor.extra_specs = specs.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+        Ok(flavor)
+    }));
+    let in_zone = |zone: &str| create_call(1, json!({ "availability_zone": zone }));
+    assert!(refused(&cloud, ecs(), in_zone("az1"), 400).contains("sellout"));
+    assert!(seen.all().is_empty());
+    for call in [in_zone("az2"), in_zone("az3"), create_call(1, json!({}))] {
+        assert_eq!(ask(&cloud, ecs(), call).0, 202);
+    }
+    // Upstream gives these extra specs no meaning.
+    assert_eq!(ask(&cloud, upstream(), in_zone("az1")).0, 202);
+}
+
+#[test]
+fn the_vendor_injects_no_long_key() {
+    let (mut cloud, seen) = with_create();
+    cloud.keypairs.get_keypair = Some(Box::new(|name, user| {
+        assert!(user.is_none());
+        match name {
+            "long" => Ok(keypair(name, 1025)),
+            "short" => Ok(keypair(name, 1024)),
+            _ => Err(not_found("keypair", name)),
+        }
+    }));
+    let with_key = |name: &str| create_call(1, json!({ "key_name": name }));
+    assert!(refused(&cloud, ecs(), with_key("long"), 400).contains("1024"));
+    assert!(seen.all().is_empty());
+    assert_eq!(ask(&cloud, ecs(), with_key("short")).0, 202);
+    assert_eq!(ask(&cloud, upstream(), with_key("long")).0, 202);
+    // What isn't there is the core's to refuse.
+    assert_eq!(ask(&cloud, ecs(), with_key("none")).0, 202);
+    rule!("nova.keypairs.create", "4ad3cc8c");
+}
+
+#[test]
+fn several_networks_are_a_conflict() {
+    let (mut cloud, _) = with_create();
+    cloud.compute.create_servers = Some(Box::new(|_| {
+        let mut several =
+            error(ErrorCode::WrongState, "Multiple possible networks found, use a Network ID to be more specific.");
+        several.field = Some("networks".to_owned());
+        Err(several)
+    }));
+    assert!(refused(&cloud, upstream(), create_call(37, json!({ "networks": "auto" })), 409).starts_with("Multiple"));
+    refused(&cloud, upstream(), create_call(1, json!({})), 409);
+}

@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::Zone;
 use skyloom_sdk::cloud::flavors::{Flavor, FlavorPage};
@@ -104,24 +107,6 @@ fn every_operation_is_served() {
     refused(&FakeCloud::default(), upstream(), unknown, 404);
 }
 
-fn flavor() -> Flavor {
-    Flavor {
-        id: "1".to_owned(),
-        name: "m1.tiny".to_owned(),
-        description: Some("small".to_owned()),
-        vcpus: 1,
-        memory_mib: 512,
-        disk_gib: 1,
-        ephemeral_gib: 0,
-        swap_mib: 0,
-        rxtx_factor_milli: 1000,
-        is_public: true,
-        disabled: false,
-        extra_specs: vec![("hw:cpu".to_owned(), "x".to_owned())],
-        created_at: NOON,
-    }
-}
-
 type FlavorQuery = (skyloom_sdk::cloud::flavors::FlavorFilter, skyloom_sdk::PageRequest);
 
 fn with_flavors(next: Option<&str>) -> (FakeCloud, Seen<FlavorQuery>) {
@@ -130,9 +115,10 @@ fn with_flavors(next: Option<&str>) -> (FakeCloud, Seen<FlavorQuery>) {
     let mut cloud = FakeCloud::default();
     cloud.flavors.list_flavors = Some(Box::new(move |filter, page| {
         keep.push((filter.clone(), page.clone()));
-        Ok(FlavorPage { flavors: vec![flavor()], next: next.clone() })
+        Ok(FlavorPage { flavors: vec![flavor("1")], next: next.clone() })
     }));
-    cloud.flavors.get_flavor = Some(Box::new(|id| if id == "1" { Ok(flavor()) } else { Err(not_found("flavor", id)) }));
+    cloud.flavors.get_flavor =
+        Some(Box::new(|id| if id == "1" { Ok(flavor("1")) } else { Err(not_found("flavor", id)) }));
     (cloud, seen)
 }
 
@@ -207,9 +193,9 @@ fn flavors_are_made_changed_and_deleted() {
     let keep = seen.clone();
     cloud.flavors.create_flavor = Some(Box::new(move |create| {
         keep.push(create.clone());
-        Ok(flavor())
+        Ok(flavor("1"))
     }));
-    cloud.flavors.update_flavor = Some(Box::new(|_, _| Ok(flavor())));
+    cloud.flavors.update_flavor = Some(Box::new(|_, _| Ok(flavor("1"))));
     cloud.flavors.delete_flavor = Some(Box::new(|_| Ok(())));
     let create = |body: Value| post("flavors.create", "/v2.1/flavors", &json!({ "flavor": body }));
     let body = json!({ "name": "big", "ram": "1024", "vcpus": 2, "disk": 20, "id": "auto", "swap": "", "rxtx_factor": 1.5,
@@ -243,12 +229,65 @@ fn flavors_are_made_changed_and_deleted() {
     cloud.flavors.create_flavor = Some(Box::new(|_| Err(error(ErrorCode::AlreadyExists, "exists"))));
     let twice = create(json!({ "name": "big", "ram": 1, "vcpus": 1, "disk": 1 }));
     assert_eq!(refused(&cloud, upstream(), twice, 409), "Flavor with name big already exists.");
-    for operation in ["flavors.add_access", "flavors.remove_access"] {
-        let call = post(operation, "/v2.1/flavors/1/action", &json!({})).param("flavor_id", "1");
-        assert!(refused(&cloud, upstream(), call, 400).contains("not supported"));
+}
+
+#[test]
+fn a_private_flavor_is_given_and_taken() {
+    let (mut cloud, _) = with_flavors(None);
+    let given = Rc::new(RefCell::new(vec!["project-1".to_owned()]));
+    let (listed, added, removed) = (given.clone(), given.clone(), given.clone());
+    cloud.flavors.list_flavor_access = Some(Box::new(move |_| Ok(listed.borrow().clone())));
+    cloud.flavors.add_flavor_access = Some(Box::new(move |id, project| match (id, project) {
+        ("1", _) => Err(error(ErrorCode::WrongState, "public")),
+        (_, "nobody") => Err(invalid("project-id", "Project ID nobody is not a valid project.")),
+        (_, project) if added.borrow().iter().any(|other| other == project) => {
+            Err(error(ErrorCode::AlreadyExists, "Flavor access already exists."))
+        }
+        (_, project) => {
+            added.borrow_mut().push(project.to_owned());
+            Ok(())
+        }
+    }));
+    cloud.flavors.remove_flavor_access = Some(Box::new(move |_, project| {
+        let before = removed.borrow().len();
+        removed.borrow_mut().retain(|other| other != project);
+        if removed.borrow().len() < before {
+            return Ok(());
+        }
+        let mut missing = not_found("flavor", "private");
+        missing.field = Some("project-id".to_owned());
+        Err(missing)
+    }));
+    cloud.flavors.get_flavor = Some(Box::new(|id| Ok(Flavor { is_public: id == "1", ..flavor("1") })));
+    let list =
+        |id: &str| Call::new("flavors.list_access", "GET", "/v2.1/flavors/x/os-flavor-access").param("flavor_id", id);
+    let act = |operation: &str, id: &str, body: Value| {
+        post(operation, "/v2.1/flavors/x/action", &body).param("flavor_id", id)
+    };
+    let add =
+        |id: &str, tenant: &str| act("flavors.add_access", id, json!({ "addTenantAccess": { "tenant": tenant } }));
+    let remove =
+        |tenant: &str| act("flavors.remove_access", "private", json!({ "removeTenantAccess": { "tenant": tenant } }));
+    let access = |projects: &[&str]| {
+        let all: Vec<Value> = projects.iter().map(|id| json!({ "flavor_id": "private", "tenant_id": id })).collect();
+        (200, json!({ "flavor_access": all }))
+    };
+    assert_eq!(ask(&cloud, upstream(), list("private")), access(&["project-1"]));
+    refused(&cloud, upstream(), list("1"), 404);
+    assert_eq!(ask(&cloud, upstream(), add("private", "project-2")), access(&["project-1", "project-2"]));
+    refused(&cloud, upstream(), add("private", "project-2"), 409);
+    assert_eq!(refused(&cloud, upstream(), add("1", "project-2"), 409), "Can not add access to a public flavor.");
+    refused(&cloud, upstream(), add("private", "nobody"), 400);
+    for body in [
+        json!({ "addTenantAccess": {} }),
+        json!({ "addTenantAccess": null }),
+        json!({ "addTenantAccess": { "tenant": 1 } }),
+        json!({ "addTenantAccess": { "tenant": "" } }),
+    ] {
+        refused(&cloud, upstream(), act("flavors.add_access", "private", body), 400);
     }
-    let list = Call::new("flavors.list_access", "GET", "/v2.1/flavors/1/os-flavor-access").param("flavor_id", "1");
-    refused(&cloud, upstream(), list, 404);
+    assert_eq!(ask(&cloud, upstream(), remove("project-1")), access(&["project-2"]));
+    refused(&cloud, upstream(), remove("project-1"), 404);
 }
 
 #[test]
@@ -293,15 +332,11 @@ fn extra_specs_are_a_map() {
     refused(&cloud, upstream(), delete("q"), 404);
 }
 
-fn keypair(private: bool) -> Keypair {
+fn own_keypair(private: bool) -> Keypair {
     Keypair {
-        name: "key".to_owned(),
-        kind: KeyKind::Ssh,
-        user_id: "user-1".to_owned(),
         public_key: "ssh-ed25519 AAAA".to_owned(),
-        fingerprint: "aa:bb".to_owned(),
-        created_at: NOON,
         private_key: private.then(|| "secret:9".to_owned()),
+        ..keypair("key", 0)
     }
 }
 
@@ -311,14 +346,14 @@ fn with_keypairs() -> (FakeCloud, Seen<KeypairCreate>, Seen<Option<String>>) {
     let keep = users.clone();
     cloud.keypairs.list_keypairs = Some(Box::new(move |user, page| {
         keep.push(user.map(str::to_owned));
-        Ok(KeypairPage { keypairs: vec![keypair(false)], next: (page.limit == 1).then(|| "key".to_owned()) })
+        Ok(KeypairPage { keypairs: vec![own_keypair(false)], next: (page.limit == 1).then(|| "key".to_owned()) })
     }));
     cloud.keypairs.get_keypair =
-        Some(Box::new(|name, _| if name == "key" { Ok(keypair(false)) } else { Err(not_found("keypair", name)) }));
+        Some(Box::new(|name, _| if name == "key" { Ok(own_keypair(false)) } else { Err(not_found("keypair", name)) }));
     let keep = seen.clone();
     cloud.keypairs.create_keypair = Some(Box::new(move |create| {
         keep.push(create.clone());
-        Ok(keypair(create.public_key.is_none()))
+        Ok(own_keypair(create.public_key.is_none()))
     }));
     cloud.keypairs.delete_keypair =
         Some(Box::new(|name, _| if name == "key" { Ok(()) } else { Err(not_found("keypair", name)) }));
@@ -334,13 +369,15 @@ fn key_pairs_are_listed_and_shown() {
     let plain = json!({"name": "key", "public_key": "ssh-ed25519 AAAA", "fingerprint": "aa:bb"});
     assert_eq!(ask(&cloud, ecs(), list(1).query("limit", "1")).1, json!({"keypairs": [{"keypair": plain}]}));
     assert_eq!(ask(&cloud, ecs(), list(2)).1["keypairs"][0]["keypair"]["type"], "ssh");
-    let (_, body) = ask(&cloud, ecs(), list(35).query("limit", "1").query("user_id", "other"));
+    let (_, body) = ask(&cloud, upstream(), list(35).query("limit", "1").query("user_id", "other"));
     assert_eq!(
         body["keypairs_links"][0]["href"],
         "http://cloud.test/v2.1/os-keypairs?limit=1&user_id=other&marker=key"
     );
-    assert_eq!(ask(&cloud, ecs(), list(9).query("user_id", "other")).0, 200);
-    assert_eq!(users.all(), [None, None, Some("other".to_owned()), None]);
+    assert_eq!(ask(&cloud, upstream(), list(9).query("user_id", "other")).0, 200);
+    // In the vendor's document nobody sees another's.
+    assert_eq!(ask(&cloud, ecs(), list(35).query("user_id", "other").admin()).0, 200);
+    assert_eq!(users.all(), [None, None, Some("other".to_owned()), None, None]);
     let show = |name: &str| Call::new("keypairs.show", "GET", KEYPAIRS).param("keypair_name", name);
     let (_, body) = ask(&cloud, ecs(), show("key"));
     let shown = &body["keypair"];
@@ -365,15 +402,17 @@ fn key_pairs_are_made_once_and_deleted() {
     let (status, body) = ask(
         &cloud,
         ecs(),
-        create(10, json!({ "name": "key", "public_key": "ssh-rsa A", "type": "x509", "user_id": "u" })),
+        create(10, json!({ "name": "key", "public_key": "ssh-rsa A", "type": "ssh", "user_id": "u" })),
     );
     assert_eq!(status, 201);
     assert!(body["keypair"].get("private_key").is_none());
     let made = &seen.all()[1];
     assert_eq!(
         (made.public_key.as_deref(), made.kind, made.user_id.as_deref()),
-        (Some("ssh-rsa A"), KeyKind::X509, Some("u"))
+        (Some("ssh-rsa A"), KeyKind::Ssh, Some("u"))
     );
+    let certificate = create(2, json!({ "name": "key", "type": "x509" }));
+    assert!(refused(&cloud, upstream(), certificate, 400).contains("not supported"));
     refused(&cloud, ecs(), create(1, json!({ "name": "key", "type": "ssh" })), 400);
     refused(&cloud, ecs(), create(9, json!({ "name": "key", "user_id": "u" })), 400);
     refused(&cloud, upstream(), create(92, json!({ "name": "key" })), 400);

@@ -266,6 +266,7 @@ fn single(name: &str, schema: Value) -> File {
 fn files() -> Vec<(&'static str, Vec<File>)> {
     let reboot_type = json!({ "type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"] });
     let length = json!({ "type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "minimum": -1 });
+    let tenant = object(json!({ "tenant": text(255) }), &["tenant"]);
     let specs = json!({
         "type": "object",
         "propertyNames": { "pattern": "^[a-zA-Z0-9-_:. ]{1,255}$" },
@@ -307,6 +308,8 @@ fn files() -> Vec<(&'static str, Vec<File>)> {
                 ),
             )],
         ),
+        ("flavors.add_access", vec![single("flavors.add_access", wrapped("addTenantAccess", tenant.clone()))]),
+        ("flavors.remove_access", vec![single("flavors.remove_access", wrapped("removeTenantAccess", tenant))]),
         ("flavors.create_extra_specs", vec![single("flavors.extra_specs", wrapped("extra_specs", specs))]),
         ("flavors.update_extra_spec", vec![single("flavors.extra_spec", item)]),
     ]

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::compute::{Fault, PowerState, Server, ServerUpdate, TaskState, VmState, Zone};
+use skyloom_sdk::cloud::compute::{Fault, PowerState, Server, ServerUpdate, TaskState, TimeRange, VmState, Zone};
 use skyloom_sdk::testing::{FakeCloud, Seen, error, invalid, json_of, not_found};
 use skyloom_sdk::{ErrorCode, rule};
 use support::*;
@@ -294,16 +294,26 @@ fn deleted_servers_are_for_operators() {
 fn sort_keys_are_translated_refused_or_overlooked() {
     let (cloud, seen) = with_list(Vec::new(), None);
     let call = |key: &str| get("servers.list", "/v2.1/servers").query("sort_key", key);
-    for (key, field) in
-        [("display_name", "name"), ("uuid", "id"), ("availability_zone", "zone"), ("vm_state", "vm-state")]
-    {
+    for (key, field) in [
+        ("display_name", "name"),
+        ("uuid", "id"),
+        ("availability_zone", "zone"),
+        ("vm_state", "vm-state"),
+        ("progress", "progress"),
+        ("instance_type_id", "flavor-id"),
+        ("display_description", "description"),
+    ] {
         assert_eq!(ask(&cloud, upstream(), call(key).query("sort_dir", "asc")).0, 200);
         let (_, page) = seen.all().pop().expect("a call");
         assert_eq!((page.sort[0].field.as_str(), page.sort[0].descending), (field, false));
     }
+    assert_eq!(ask(&cloud, upstream(), call("locked").version(2, 73)).0, 200);
+    assert_eq!(seen.all().pop().expect("a call").1.sort[0].field, "locked");
+    assert_eq!(ask(&cloud, upstream(), call("locked").version(2, 72)).0, 200);
+    assert!(seen.all().pop().expect("a call").1.sort.is_empty());
     assert_eq!(ask(&cloud, upstream(), call("memory_mb")).0, 200);
     assert!(seen.all().pop().expect("a call").1.sort.is_empty());
-    assert!(refused(&cloud, upstream(), call("progress"), 400).contains("not supported"));
+    assert!(refused(&cloud, upstream(), call("auto_disk_config"), 400).contains("not supported"));
     refused(&cloud, upstream(), call("nonsense"), 400);
     refused(&cloud, upstream(), call("host"), 403);
     refused(&cloud, upstream(), call("uuid").query("sort_dir", "up"), 400);
@@ -314,8 +324,11 @@ fn sort_keys_are_translated_refused_or_overlooked() {
 fn strange_filters_are_refused_by_name() {
     let (cloud, _) = with_list(Vec::new(), None);
     let call = |name: &str, value: &str| get("servers.list", "/v2.1/servers").query(name, value).version(2, 96).admin();
-    for name in ["power_state", "launched_at", "kernel_id", "access_ip_v4", "soft_deleted", "description"] {
+    for name in ["auto_disk_config", "soft_deleted"] {
         assert!(refused(&cloud, upstream(), call(name, "1"), 400).contains(name));
+    }
+    for name in ["power_state", "launched_at", "launch_index", "progress", "config_drive"] {
+        assert!(refused(&cloud, upstream(), call(name, "x"), 400).contains(name));
     }
     assert!(refused(&cloud, upstream(), call("ip", "10.*5$"), 400).contains("beginning"));
     refused(&cloud, upstream(), call("changes-since", "yesterday"), 400);
@@ -389,4 +402,87 @@ fn a_deletion_names_one_server() {
     cloud.compute.delete_servers = Some(Box::new(|_, _, _, _| Err(error(ErrorCode::Internal, "An unexpected error"))));
     refused(&cloud, upstream(), call_it(), 500);
     rule!("nova.servers.delete", "6e2dd386");
+}
+
+#[test]
+fn every_filter_of_the_record_reaches_the_core() {
+    let (cloud, seen) = with_list(vec![server()], None);
+    let ask_for = |name: &str, value: &str| {
+        let call = get("servers.list", "/v2.1/servers").version(2, 96).query(name, value).admin();
+        let (status, body) = ask(&cloud, upstream(), call);
+        assert_eq!(status, 200, "{name} {body}");
+        (seen.all().pop(), body["servers"].as_array().expect("servers").len())
+    };
+    let filter = |name: &str, value: &str| ask_for(name, value).0.expect("a call").0;
+    assert_eq!(filter("description", "front").description.as_deref(), Some("front"));
+    assert_eq!(filter("config_drive", "True").config_drive, Some(true));
+    assert_eq!(filter("config_drive", "").config_drive, Some(false));
+    assert_eq!(filter("launch_index", "2").launch_index, Some(2));
+    assert_eq!(filter("progress", "100").progress, Some(100));
+    assert_eq!(filter("power_state", "4").power_states, [PowerState::ShutDown]);
+    assert_eq!(filter("access_ip_v4", "192.0.2.1").access_ipv4.as_deref(), Some("192.0.2.1"));
+    assert_eq!(filter("access_ip_v6", "2001:db8::1").access_ipv6.as_deref(), Some("2001:db8::1"));
+    let range = |range: Option<TimeRange>| range.map(|range| (range.since, range.before));
+    assert_eq!(range(filter("created_at", "2026-01-31T12:00:00Z").created), Some((NOON - 500_000, NOON + 500_000)));
+    assert_eq!(range(filter("launched_at", "2026-01-31T12:00:00.500000").launched), Some((NOON, NOON + 1)));
+    assert_eq!(range(filter("terminated_at", "2026-01-31T12:00:00.500000").terminated), Some((NOON, NOON + 1)));
+    // What is the same for every server finds all of them, or none without a question.
+    let calls = seen.all().len();
+    for (name, value, count) in [
+        ("root_device_name", "/dev/vda", 1),
+        ("root_device_name", "/dev/sda", 0),
+        ("kernel_id", "x", 0),
+        ("ramdisk_id", "x", 0),
+        ("locked_by", "admin", 0),
+        ("power_state", "9", 0),
+    ] {
+        assert_eq!(ask_for(name, value).1, count, "{name} {value}");
+    }
+    assert_eq!(seen.all().len(), calls + 1);
+}
+
+#[test]
+fn the_vendor_looks_for_parts() {
+    for (operation, path, _) in LISTS {
+        let (cloud, seen) = with_list(Vec::new(), None);
+        let call = get(operation, path).query("flavor", "s3").query("name", "^w").query("ip", ".0.5");
+        assert_eq!(ask(&cloud, ecs(), call.clone()).0, 200);
+        let (filter, _) = seen.only();
+        assert_eq!((filter.flavor_id.as_deref(), filter.flavor_id_is_part), (Some("s3"), true));
+        assert_eq!((filter.name.as_deref(), filter.name_is_pattern), (Some("^w"), false));
+        assert_eq!(
+            (filter.address.as_deref(), filter.address_is_part, filter.address_version),
+            (Some(".0.5"), true, Some(4))
+        );
+        assert_eq!(ask(&cloud, upstream(), get(operation, path).query("flavor", "s3").query("ip", "^10\\.0")).0, 200);
+        let (filter, _) = seen.all().pop().expect("a call");
+        assert!(!filter.flavor_id_is_part && !filter.address_is_part);
+        assert_eq!(filter.address.as_deref(), Some("10.0"));
+    }
+}
+
+#[test]
+fn a_page_of_a_hundred_is_taken_as_such() {
+    let (cloud, seen) = with_list((0..100).map(|_| server()).collect(), Some(SERVER));
+    let call = get("servers.list_detail", "/v2.1/servers/detail").query("limit", "100");
+    let (_, body) = ask(&cloud, ecs(), call);
+    assert_eq!((seen.only().1.limit, body["servers"].as_array().map(Vec::len)), (100, Some(100)));
+    assert!(body["servers_links"][0]["href"].as_str().is_some_and(|href| href.contains("limit=100")));
+    rule!("nova.servers.list_detail", "4dd4a166");
+}
+
+/// The three words of a state go together in a list as they do in the table.
+#[test]
+fn lists_tell_states_by_the_table() {
+    for vm in compute_v2::status::VM_STATES {
+        for task in compute_v2::status::TASK_STATES.into_iter().map(Some).chain([None]) {
+            let (cloud, _) = with_list(vec![Server { vm_state: vm, task_state: task, ..server() }], None);
+            let (_, body) = ask(&cloud, ecs(), get("servers.list_detail", "/v2.1/servers/detail"));
+            let shown = &body["servers"][0];
+            assert_eq!(shown["status"], compute_v2::status::status(vm, task));
+            assert_eq!(shown["OS-EXT-STS:vm_state"], compute_v2::status::vm_word(vm));
+            assert_eq!(shown["OS-EXT-STS:task_state"], json!(task.map(compute_v2::status::task_word)));
+        }
+    }
+    rule!("nova.servers.list_detail", "ca0ab605");
 }

@@ -23,8 +23,6 @@ const MAX_TAG: usize = 60;
 /// Of the user data as it is sent, in base64.
 const MAX_USER_DATA: usize = 65_535;
 
-/// Of the administrator's password, in bytes.
-const MAX_PASSWORD: usize = 1024;
 
 /// What stands firm after the request was looked at.
 pub(super) struct Checked {
@@ -53,14 +51,6 @@ pub(super) fn check(context: &CallContext, settings: &Settings, create: &wit::Se
         tags: check_tags(&create.tags)?,
         attributes: with_attributes(context, "{}", &create.attributes)?,
     })
-}
-
-pub(super) fn check_password(password: &str) -> Result<()> {
-    if password.len() > MAX_PASSWORD || password.contains('\0') {
-        let text = format!("A password has at most {MAX_PASSWORD} bytes, none of them zero.");
-        return Err(Error::invalid("admin-password", text));
-    }
-    Ok(())
 }
 
 fn check_names(create: &wit::ServerCreate) -> Result<()> {
@@ -167,19 +157,6 @@ pub(super) fn reservation_id() -> String {
     format!("r-{}", letters.collect::<String>())
 }
 
-/// For people: sixteen letters and digits without those that look alike, of each kind at least one.
-pub(super) fn password() -> String {
-    const KINDS: [&[u8]; 3] = [b"abcdefghijkmnpqrstuvwxyz", b"ABCDEFGHJKLMNPQRSTUVWXYZ", b"23456789"];
-    let pick = |kind: &[u8]| kind[rand::random_range(0..kind.len())] as char;
-    let mut letters: Vec<char> = KINDS.iter().map(|kind| pick(kind)).collect();
-    let all = KINDS.concat();
-    letters.extend((letters.len()..16).map(|_| pick(&all)));
-    for index in (1..letters.len()).rev() {
-        letters.swap(index, rand::random_range(0..=index));
-    }
-    letters.into_iter().collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,16 +174,6 @@ mod tests {
         assert_eq!(check_tags(&["b".into(), "a".into(), "b".into()]).expect("tags").len(), 2);
         for bad in ["", "a/b", "a,b", &"x".repeat(61)] {
             check_tags(&[bad.to_owned()]).expect_err(bad);
-        }
-    }
-
-    #[test]
-    fn passwords_have_every_kind_and_differ() {
-        let (one, other) = (password(), password());
-        assert_eq!(one.len(), 16);
-        assert_ne!(one, other);
-        for kind in [char::is_uppercase, char::is_lowercase, char::is_numeric] {
-            assert!(one.chars().any(kind), "{one}");
         }
     }
 }

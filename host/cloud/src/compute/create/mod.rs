@@ -2,6 +2,7 @@
 //! writes everything that is meant: servers, disks, ports, operations. Sagas do the rest.
 
 mod checks;
+mod password;
 mod references;
 #[cfg(test)]
 mod tests;
@@ -62,21 +63,15 @@ impl Cloud {
         if create.node.is_some() {
             self.permit(context.caller.as_deref(), Action::ServersCreateOnNode)?;
         }
-        let admin_password = match &create.admin_password {
-            Some(handle) => {
-                checks::check_password(&*context.secret("admin-password", handle)?)?;
-                handle.clone()
-            }
-            None => context.secrets.put(checks::password()),
-        };
-        let password = context.secret("admin-password", &admin_password)?;
+        let handle = password::first(context, create.admin_password.as_deref())?;
+        let password = context.secret("admin-password", &handle)?;
         let plan = self.plan(context, create, password).await?;
         let made = self.write(&plan).await?;
         Ok(wit::ServerCreated {
             server_ids: made.server_ids,
             operation_id: made.operation_id,
             reservation_id: plan.reservation_id,
-            admin_password,
+            admin_password: handle,
         })
     }
 

@@ -183,12 +183,14 @@ async fn planned_nics(
         wit::NetworkChoice::None => Ok(Vec::new()),
         wit::NetworkChoice::Automatic => {
             let mut found = networks::networks_for_servers(conn, project_id).await?;
-            let message = match found.len() {
-                1 => return Ok(found.pop().map(|network| on_network(network.id)).into_iter().collect()),
-                0 => "No network is available to the project; name one.",
-                _ => "Multiple possible networks found, use a Network ID to be more specific.",
-            };
-            Err(Error::invalid("networks", message))
+            match found.len() {
+                1 => Ok(found.pop().map(|network| on_network(network.id)).into_iter().collect()),
+                0 => Err(Error::invalid("networks", "No network is available to the project; name one.")),
+                _ => {
+                    let message = "Multiple possible networks found, use a Network ID to be more specific.";
+                    Err(Error::new(ErrorCode::WrongState, message).with_field("networks"))
+                }
+            }
         }
         wit::NetworkChoice::Nics(requests) => {
             let mut nics = Vec::with_capacity(requests.len());

@@ -6,7 +6,7 @@ use skyloom_runtime::bindings::cloud::{compute as wit, keypairs, networks};
 use skyloom_store::quotas::{self, Quota};
 
 use crate::Settings;
-use crate::compute::testing::{Kind as _, any_server, context_of, member, operator, page, worlds};
+use crate::compute::testing::{Kind as _, any_server, context_of, creation, member, operator, page, worlds};
 
 #[tokio::test]
 async fn a_creation_writes_everything_that_is_meant() {
@@ -317,5 +317,62 @@ async fn ports_and_networks_are_the_callers_and_free() {
         assert_eq!(error.kind(), ErrorCode::AddressInUse, "{}", world.database.name);
         // The refused ones left nothing.
         assert_eq!((world.count("servers").await, world.count("volumes").await), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn several_networks_are_a_conflict() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        for (name, cidr) in [("one", "10.8.0.0/24"), ("two", "10.9.0.0/24")] {
+            let network = networks::NetworkWrite {
+                name: Some(name.to_owned()),
+                description: None,
+                project_id: None,
+                shared: None,
+                external: None,
+                enabled: None,
+                mtu: None,
+                port_security: None,
+                is_default: None,
+            };
+            let network = cloud.create_network(&context, network).await.expect("a network");
+            // A network without a subnet is no candidate: with the first one alone there is no doubt.
+            let made = cloud.create_servers(&context, world.create(&[name])).await;
+            assert!(made.is_ok(), "{made:?}");
+            let subnet = networks::SubnetWrite {
+                name: None,
+                description: None,
+                project_id: None,
+                network_id: Some(network.id),
+                ip_version: None,
+                cidr: Some(cidr.to_owned()),
+                gateway: None,
+                dhcp: None,
+                dns: None,
+                pools: None,
+                host_routes: None,
+            };
+            cloud.create_subnet(&context, subnet).await.expect("a subnet");
+        }
+        let error = cloud.create_servers(&context, world.create(&["c"])).await.expect_err("two networks");
+        assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::WrongState, Some("networks")));
+        let none = wit::ServerCreate { networks: wit::NetworkChoice::None, ..world.create(&["d"]) };
+        cloud.create_servers(&context, none).await.expect("no network is wanted");
+        assert_eq!(world.count("servers").await, 3, "{}", world.database.name);
+    }
+}
+
+#[test]
+fn a_host_name_is_made_of_letters_digits_and_dashes() {
+    for (name, made) in [
+        ("web-1", "web-1"),
+        ("Web 1_b", "web-1-b"),
+        ("-web.", "web"),
+        ("云web服务器", "web"),
+        ("云服务器", "server-id-1"),
+        (&"a".repeat(80), &"a".repeat(63)),
+    ] {
+        assert_eq!(super::checks::hostname(&creation(&[name]), 0, name, "id-1"), made);
     }
 }

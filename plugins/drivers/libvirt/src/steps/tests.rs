@@ -309,7 +309,8 @@ fn the_password_is_a_handle_beside_the_user_data() {
     let files: BTreeMap<_, _> = seed::files(&spec()).unwrap().into_iter().collect();
     let text = String::from_utf8(files["vendor-data"].clone()).unwrap();
     let config: serde_json::Value = serde_json::from_str(text.strip_prefix("#cloud-config\n").unwrap()).unwrap();
-    assert_eq!(config, serde_json::json!({ "password": "secret:1:0", "chpasswd": { "expire": false } }));
+    let root = serde_json::json!({ "name": "root", "password": "secret:1:0", "type": "hash" });
+    assert_eq!(config, serde_json::json!({ "chpasswd": { "expire": false, "users": [root] } }));
     let none = DomainSpec { admin_password: None, ..spec() };
     assert_eq!(seed::files(&none).unwrap().len(), 3);
 }

@@ -84,7 +84,8 @@ fn filter<C>(context: &Context<'_, C>) -> Result<FlavorFilter, Fault> {
 fn sort<C>(context: &Context<'_, C>) -> Result<SortKey, Fault> {
     let query = context.query();
     let field = match query.last("sort_key").unwrap_or("flavorid") {
-        "flavorid" => "id",
+        // The weight is the same for every flavor: none.
+        "flavorid" | "vcpu_weight" => "id",
         "name" => "name",
         "memory_mb" => "memory-mib",
         "vcpus" => "vcpus",
@@ -93,9 +94,11 @@ fn sort<C>(context: &Context<'_, C>) -> Result<SortKey, Fault> {
         "swap" => "swap-mib",
         // Nova's own number rises with time.
         "created_at" | "id" => "created-at",
-        "updated_at" | "disabled" | "is_public" | "rxtx_factor" | "vcpu_weight" | "description" => {
-            return Err(refuse("flavors.list", "sort_key"));
-        }
+        "disabled" => "disabled",
+        "is_public" => "is-public",
+        "rxtx_factor" => "rxtx-factor-milli",
+        "description" => "description",
+        "updated_at" => return Err(refuse("flavors.list", "sort_key updated_at")),
         other => {
             return Err(Fault::bad_request(format!(
                 "Invalid input for query parameters sort_key. Value: {other}. '{other}' is not a sort key"

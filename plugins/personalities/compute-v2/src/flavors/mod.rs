@@ -1,7 +1,9 @@
 //! Flavors: sizes of servers.
 
+pub mod access;
 pub mod extra_specs;
 pub mod list;
+pub mod sale;
 
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::flavors::{Flavor, FlavorCreate};
@@ -142,14 +144,4 @@ pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let id = context.param("flavor_id");
     context.cloud.delete_flavor(id).map_err(refusal(id))?;
     Ok(respond::empty(202))
-}
-
-/// Who may use a private flavor: no capability yet.
-pub fn access<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let id = context.param("flavor_id");
-    let flavor = context.cloud.get_flavor(id).map_err(refusal(id))?;
-    if flavor.is_public && context.request.operation == "flavors.list_access" {
-        return Err(Fault::not_found("Access list not available for public flavors."));
-    }
-    Err(refuse(&context.request.operation, "access to private flavors"))
 }

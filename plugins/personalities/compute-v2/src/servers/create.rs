@@ -5,7 +5,7 @@ use skyloom_sdk::cloud::compute::{OnFailure, ServerCreate, ServerCreated};
 use skyloom_sdk::json::{Fields, Writer};
 use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
 
-use super::{disks, names, networks};
+use super::{disks, names, networks, vendor};
 use crate::attributes::Attributes;
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
@@ -30,6 +30,7 @@ pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
         return Err(Fault::bad_request("'server' is a required property"));
     };
     let wanted = read(context, &server, hints)?;
+    vendor::check(context, &wanted.create)?;
     let created = context.cloud.create_servers(&wanted.create).map_err(|error| refusal(&wanted.create, error))?;
     answer(context, &wanted, &created)
 }

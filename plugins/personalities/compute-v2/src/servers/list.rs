@@ -1,6 +1,6 @@
 //! Lists of servers: which of the query's filters the core is asked for, and the page.
 
-use skyloom_sdk::cloud::compute::{ServerFilter, ServerPage, VmState};
+use skyloom_sdk::cloud::compute::{PowerState, ServerFilter, ServerPage, TimeRange, VmState};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::Paging;
 use skyloom_sdk::{Cloud, Error, ErrorCode, Response, SortKey, any, key, respond, time};
@@ -14,6 +14,15 @@ use crate::unsupported::{is_listed, refuse};
 use crate::views::server::{size, write, write_short};
 
 const LIST: &str = "servers.list";
+const ROOT_DEVICE: &str = "/dev/vda";
+const POWER_STATES: [PowerState; 6] = [
+    PowerState::NoState,
+    PowerState::Running,
+    PowerState::Paused,
+    PowerState::ShutDown,
+    PowerState::Crashed,
+    PowerState::Suspended,
+];
 
 pub fn index<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let Some(page) = fetch(context)? else { return Ok(nothing()) };
@@ -159,10 +168,13 @@ impl<C> Reader<'_, '_, C> {
             "name" | "display_name" => {
                 filter.name = text();
                 // Upstream takes a regular expression; the vendor a part of the name.
-                filter.name_is_pattern = !self.context.rules().plain_names;
+                filter.name_is_pattern = !self.context.rules().fuzzy_filters;
             }
             "uuid" => filter.ids.push(value.to_owned()),
-            "flavor" => filter.flavor_id = text(),
+            "flavor" => {
+                filter.flavor_id = text();
+                filter.flavor_id_is_part = self.context.rules().fuzzy_filters;
+            }
             "image" | "image_ref" => filter.image_id = text(),
             "availability_zone" => filter.zone = text(),
             "host" | "node" => filter.node = text(),
@@ -173,6 +185,19 @@ impl<C> Reader<'_, '_, C> {
             "ip" => self.read_address(value, 4)?,
             "ip6" => self.read_address(value, 6)?,
             "locked" => filter.locked = Some(flag(name, value)?),
+            "description" | "display_description" => filter.description = text(),
+            "config_drive" => filter.config_drive = Some(!value.is_empty() && flag(name, value)?),
+            "launch_index" => filter.launch_index = Some(number(name, value)?),
+            "progress" => filter.progress = Some(number(name, value)?),
+            "power_state" => self.read_power_state(number(name, value)?),
+            "access_ip_v4" => filter.access_ipv4 = text(),
+            "access_ip_v6" => filter.access_ipv6 = text(),
+            "created_at" => filter.created = Some(instant(name, value)?),
+            "launched_at" => filter.launched = Some(instant(name, value)?),
+            "terminated_at" => filter.terminated = Some(instant(name, value)?),
+            // Every server has the same of these here: no kernel and no locker of its own, its system disk as the first one.
+            "kernel_id" | "ramdisk_id" | "locked_by" => self.void |= !value.is_empty(),
+            "root_device_name" => self.void |= value != ROOT_DEVICE,
             "changes-since" => filter.changed_since = Some(moment(name, value)?),
             "changes-before" => filter.changed_before = Some(moment(name, value)?),
             "all_tenants" => filter.all_projects = value.is_empty() || flag(name, value)?,
@@ -197,16 +222,29 @@ impl<C> Reader<'_, '_, C> {
         Ok(())
     }
 
-    /// Nova searches addresses by a regular expression; the core by their beginning.
+    /// Upstream searches addresses by a regular expression from their beginning on, the core by their beginning; the vendor
+    /// looks for a part.
     fn read_address(&mut self, value: &str, version: u8) -> Result<(), Fault> {
+        self.filter.address_version = Some(version);
+        if self.context.rules().fuzzy_filters {
+            self.filter.address = Some(value.to_owned());
+            self.filter.address_is_part = true;
+            return Ok(());
+        }
         let plain = value.trim_start_matches('^').replace("\\.", ".");
         let plain = plain.strip_suffix(".*").unwrap_or(&plain);
         if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')) {
             return Err(refuse(LIST, "ip"));
         }
         self.filter.address = Some(plain.to_owned());
-        self.filter.address_version = Some(version);
         Ok(())
+    }
+
+    /// Those of the core's states that the dialect shows with this number.
+    fn read_power_state(&mut self, number: u64) {
+        let states = POWER_STATES.into_iter().filter(|state| self.context.dialect.power_state(*state) == number);
+        self.filter.power_states = states.collect();
+        self.void |= self.filter.power_states.is_empty();
     }
 
     fn read_status(&mut self) -> Result<(), Fault> {
@@ -244,6 +282,16 @@ fn moment(name: &str, value: &str) -> Result<i64, Fault> {
     })
 }
 
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Fault> {
+    value.parse().map_err(|_| Fault::bad_request(format!("Invalid value '{value}' for {name}: it is no number")))
+}
+
+/// A moment is as exact as it is written: without a fraction it means the whole second.
+fn instant(name: &str, value: &str) -> Result<TimeRange, Fault> {
+    let since = moment(name, value)?;
+    Ok(TimeRange { since, before: since.saturating_add(if value.contains('.') { 1 } else { 1_000_000 }) })
+}
+
 fn list(value: &str) -> Vec<String> {
     value.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
 }
@@ -265,6 +313,16 @@ const SORT_KEYS: &[(&str, &str)] = &[
     ("vm_state", "vm-state"),
     ("task_state", "task-state"),
     ("hostname", "hostname"),
+    ("terminated_at", "terminated-at"),
+    ("display_description", "description"),
+    ("instance_type_id", "flavor-id"),
+    ("access_ip_v4", "access-ipv4"),
+    ("access_ip_v6", "access-ipv6"),
+    ("config_drive", "config-drive"),
+    ("launch_index", "launch-index"),
+    ("locked", "locked"),
+    ("power_state", "power-state"),
+    ("progress", "progress"),
 ];
 
 /// Keys that Nova knows and overlooks; and those whose value is the same for every server here.
@@ -317,11 +375,14 @@ fn sort<C>(context: &Context<'_, C>) -> Result<Vec<SortKey>, Fault> {
         if matches!(name, "host" | "node") && !context.admin() {
             return Err(Fault::new(403, format!("Only administrators can sort servers by {name}")));
         }
+        if name == "locked" && !context.since(73) {
+            continue;
+        }
         if let Some((_, field)) = SORT_KEYS.iter().find(|(nova, _)| *nova == name) {
             keys.push(SortKey { field: (*field).to_owned(), descending: descending(at) });
-        } else if is_listed(LIST, &format!("sort_key {name}")) && (name != "locked" || context.since(73)) {
+        } else if is_listed(LIST, &format!("sort_key {name}")) {
             return Err(refuse(LIST, &format!("sort_key {name}")));
-        } else if !OVERLOOKED_SORT_KEYS.contains(&name) && name != "locked" {
+        } else if !OVERLOOKED_SORT_KEYS.contains(&name) {
             return Err(Fault::bad_request(format!(
                 "Invalid input for query parameters sort_key. Value: {name}. '{name}' is not a sort key"
             )));

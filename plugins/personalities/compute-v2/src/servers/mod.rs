@@ -10,6 +10,7 @@ pub mod metadata;
 mod names;
 mod networks;
 pub mod parts;
+mod vendor;
 
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::compute::{DeleteOptions, Server, ServerUpdate};

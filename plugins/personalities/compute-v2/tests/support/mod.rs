@@ -7,6 +7,8 @@ use skyloom_sdk::cloud::compute::{
     Address, PowerState, Server, ServerCreate, ServerCreated, ServerFlavor, ServerNic, ServerPage, ServerVolume,
     VmState,
 };
+use skyloom_sdk::cloud::flavors::Flavor;
+use skyloom_sdk::cloud::keypairs::{KeyKind, Keypair};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, json_of};
 use skyloom_sdk::{PageRequest, Response};
 
@@ -178,4 +180,36 @@ pub fn post(operation: &str, path: &str, body: &Value) -> Call {
 
 pub fn put(operation: &str, path: &str, body: &Value) -> Call {
     Call::new(operation, "PUT", path).version(2, 1).param("server_id", SERVER).body(body)
+}
+
+/// A public flavor.
+pub fn flavor(id: &str) -> Flavor {
+    Flavor {
+        id: id.to_owned(),
+        name: "m1.tiny".to_owned(),
+        description: Some("small".to_owned()),
+        vcpus: 1,
+        memory_mib: 512,
+        disk_gib: 1,
+        ephemeral_gib: 0,
+        swap_mib: 0,
+        rxtx_factor_milli: 1000,
+        is_public: true,
+        disabled: false,
+        extra_specs: vec![("hw:cpu".to_owned(), "x".to_owned())],
+        created_at: NOON,
+    }
+}
+
+/// A key pair whose public half has this many bytes.
+pub fn keypair(name: &str, bytes: usize) -> Keypair {
+    Keypair {
+        name: name.to_owned(),
+        kind: KeyKind::Ssh,
+        user_id: "user-1".to_owned(),
+        public_key: "k".repeat(bytes),
+        fingerprint: "aa:bb".to_owned(),
+        created_at: NOON,
+        private_key: None,
+    }
 }

@@ -1,0 +1,128 @@
+//! Who may use a private flavor, on both databases.
+
+use skyloom_model::{ErrorCode, Timestamp};
+use skyloom_runtime::api::{ComputeApi, FlavorsApi};
+use skyloom_runtime::bindings::cloud::{compute as wit, flavors};
+use skyloom_store::identity::projects;
+
+use super::testing::{Kind, World, member, operator, page, worlds};
+use crate::Settings;
+
+const PRIVATE: &str = "small";
+
+fn flavor(id: &str, is_public: bool) -> flavors::FlavorCreate {
+    flavors::FlavorCreate {
+        id: Some(id.to_owned()),
+        name: format!("name of {id}"),
+        description: None,
+        vcpus: 1,
+        memory_mib: 64,
+        disk_gib: 1,
+        ephemeral_gib: 0,
+        swap_mib: 0,
+        rxtx_factor_milli: 1000,
+        is_public,
+    }
+}
+
+async fn project(world: &World, id: &str) {
+    let project = projects::Project {
+        id: id.to_owned(),
+        domain_id: "default".to_owned(),
+        name: id.to_owned(),
+        description: String::new(),
+        enabled: true,
+        parent_id: None,
+        tags: Vec::new(),
+    };
+    let mut tx = world.database.db.begin().await.expect("begin");
+    projects::insert(&mut tx, &project, Timestamp::now()).await.expect("a project");
+    tx.commit().await.expect("commit");
+}
+
+async fn listed(world: &World, project: &str, admin: bool, is_public: Option<bool>, all: bool) -> bool {
+    let context = if admin { operator(project) } else { member(project) };
+    let filter = flavors::FlavorFilter { is_public, all, min_memory_mib: None, min_disk_gib: None, zone: None };
+    let found = world.cloud.list_flavors(&context, filter, page(0, None)).await.expect("list").flavors;
+    assert!(found.len() >= usize::from(is_public != Some(false)) * 5);
+    found.iter().any(|flavor| flavor.id == PRIVATE)
+}
+
+#[tokio::test]
+async fn a_private_flavor_is_for_the_projects_it_is_given_to() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, admin) = (&world.cloud, operator("op"));
+        project(&world, "p").await;
+        project(&world, "q").await;
+        cloud.create_flavor(&admin, flavor(PRIVATE, false)).await.expect("a flavor");
+        let server = |name: &str| wit::ServerCreate { flavor_id: PRIVATE.to_owned(), ..world.create(&[name]) };
+
+        // Before: nobody's but the operators'.
+        assert!(!listed(&world, "p", false, None, false).await);
+        assert_eq!(
+            cloud.create_servers(&member("p"), server("a")).await.expect_err("private").kind(),
+            ErrorCode::NotFound
+        );
+        let id = || PRIVATE.to_owned();
+        cloud.add_flavor_access(&admin, id(), "p".to_owned()).await.expect("given");
+        cloud.add_flavor_access(&admin, id(), "q".to_owned()).await.expect("given");
+        assert_eq!(cloud.list_flavor_access(&admin, id()).await.expect("access"), ["p", "q"]);
+        assert!(listed(&world, "p", false, None, false).await);
+        // What others ask for beyond that is overlooked.
+        assert!(listed(&world, "p", false, Some(false), true).await);
+        assert!(!listed(&world, "r", false, None, false).await, "{}", world.database.name);
+        // An operator's list of public ones has those that the operator's own project was given.
+        assert!(!listed(&world, "op", true, Some(true), false).await);
+        assert!(listed(&world, "p", true, Some(true), false).await);
+        assert!(listed(&world, "op", true, Some(false), false).await);
+        assert!(listed(&world, "op", true, None, true).await);
+        assert_eq!(cloud.get_flavor(&member("p"), id()).await.expect("given").id, PRIVATE);
+        assert_eq!(cloud.get_flavor(&member("r"), id()).await.expect_err("not given").kind(), ErrorCode::NotFound);
+        let made = cloud.create_servers(&member("p"), server("a")).await.expect("creation").server_ids;
+
+        // Taken away: the server stays, no new one comes.
+        cloud.remove_flavor_access(&admin, id(), "p".to_owned()).await.expect("taken");
+        assert!(!listed(&world, "p", false, None, false).await);
+        assert_eq!(
+            cloud.create_servers(&member("p"), server("b")).await.expect_err("taken").kind(),
+            ErrorCode::NotFound
+        );
+        cloud.get_server(&member("p"), made[0].clone()).await.expect("the server");
+        // Given to nobody when it comes back under the same id.
+        cloud.delete_flavor(&admin, id()).await.expect("delete");
+        cloud.create_flavor(&admin, flavor(PRIVATE, false)).await.expect("a flavor");
+        assert!(cloud.list_flavor_access(&admin, id()).await.expect("access").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn wrong_access_is_refused() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, admin) = (&world.cloud, operator("op"));
+        project(&world, "p").await;
+        cloud.create_flavor(&admin, flavor(PRIVATE, false)).await.expect("a flavor");
+        let add = async |flavor: &str, project: &str| {
+            let error = cloud.add_flavor_access(&admin, flavor.to_owned(), project.to_owned()).await.err();
+            error.map(|error| (error.kind(), error.field.unwrap_or_default()))
+        };
+        assert_eq!(add("1", "p").await, Some((ErrorCode::WrongState, String::new())));
+        assert_eq!(add("none", "p").await, Some((ErrorCode::NotFound, String::new())));
+        assert_eq!(add(PRIVATE, "nobody").await, Some((ErrorCode::Invalid, "project-id".to_owned())));
+        assert_eq!(add(PRIVATE, "p").await, None);
+        assert_eq!(add(PRIVATE, "p").await, Some((ErrorCode::AlreadyExists, String::new())));
+        let remove = async |flavor: &str, project: &str| {
+            let error = cloud.remove_flavor_access(&admin, flavor.to_owned(), project.to_owned()).await.err();
+            error.map(|error| (error.kind(), error.field.unwrap_or_default()))
+        };
+        assert_eq!(remove("none", "p").await, Some((ErrorCode::NotFound, String::new())));
+        assert_eq!(remove(PRIVATE, "q").await, Some((ErrorCode::NotFound, "project-id".to_owned())));
+        assert_eq!(remove(PRIVATE, "p").await, None);
+        let member = member("p");
+        let refused = [
+            cloud.list_flavor_access(&member, PRIVATE.to_owned()).await.err(),
+            cloud.add_flavor_access(&member, PRIVATE.to_owned(), "p".to_owned()).await.err(),
+            cloud.remove_flavor_access(&member, PRIVATE.to_owned(), "p".to_owned()).await.err(),
+        ];
+        assert!(refused.into_iter().all(|error| error.is_some_and(|error| error.kind() == ErrorCode::Forbidden)));
+    }
+}

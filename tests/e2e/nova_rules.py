@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""Rules of Nova's API that hold only over the whole way: header, personality, core, driver.
+
+Starts a Skyloom of its own (laptop deployment, simulator, three volumes a project) and ends it. Prints PASS or FAIL with
+seconds for each step; the first FAIL ends it. What a passed step proved it says in lines `RULE operation hash`, which the
+coverage report reads. Both faces are asked where their rules are the same.
+"""
+
+import pathlib
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from ecs_session import ROOT, SUPPORT, poll, request, run
+
+VOLUMES = 3
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+PAIR_MADE, DELETED = (200, 201), (202, 204)
+
+
+def proves(*rules):
+    """What the step proves when it passes: operation and hashes, as in `rule!` of the Rust tests."""
+
+    def mark(step):
+        step.rules = rules
+        return step
+
+    return mark
+
+
+class Rules:
+    def __init__(self, env):
+        self.cloud, self.ecs, self.password = (env[k] for k in ("SKYLOOM_URL", "SKYLOOM_ECS_URL", "SKYLOOM_ADMIN_PASSWORD"))
+        self.faces = (f"{self.cloud}/compute", self.ecs)
+        self.compute, self.network_url = f"{self.cloud}/compute/v2.1", f"{self.cloud}/network/v2.0"
+        self.admin = self.other = self.project = self.image = self.network = None
+        self.flavor = "rules.Small.1"
+
+    # --- helpers ---
+
+    def login(self, user, password, project="admin"):
+        domain = {"id": "default"}
+        user = {"name": user, "password": password, "domain": domain}
+        scope = {"project": {"name": project, "domain": domain}}
+        body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
+        answer, headers = request("POST", f"{self.cloud}/identity/v3/auth/tokens", body=body, expect=(201,))
+        return headers["X-Subject-Token"], answer["token"]
+
+    def call(self, method, url, body=None, token=None, minor=None, **more):
+        headers = {"X-OpenStack-Nova-API-Version": f"2.{minor}"} if minor else {}
+        return request(method, url, token or self.admin, body, headers=headers, **more)[0]
+
+    def server(self, name, base=None, expect=(202,), **members):
+        server = {"name": name, "flavorRef": self.flavor, "imageRef": self.image, "networks": [{"uuid": self.network}], **members}
+        answer = self.call("POST", f"{base or self.compute}/servers", {"server": server}, expect=expect)
+        return answer.get("server", answer)
+
+    def active(self, server_id):
+        def ended():
+            server = self.call("GET", f"{self.compute}/servers/{server_id}")["server"]
+            assert server["status"] != "ERROR", server
+            return server["status"] == "ACTIVE", server
+
+        return poll(60, ended)
+
+    def delete(self, *server_ids):
+        for server_id in server_ids:
+            self.call("DELETE", f"{self.compute}/servers/{server_id}", expect=(204,))
+        poll(60, lambda: ((left := self.call("GET", f"{self.compute}/servers")["servers"]) == [], left))
+
+    def ports_of(self, server_id):
+        return self.call("GET", f"{self.network_url}/ports?device_id={server_id}")["ports"]
+
+    # --- the steps, in order ---
+
+    def step_things(self):
+        """users, image, flavor, network"""
+        self.admin, token = self.login("admin", self.password)
+        self.project = token["project"]["id"]
+        identity = f"{self.cloud}/identity/v3"
+        self.other_password = secrets.token_urlsafe(12)
+        user = {"name": "other", "password": self.other_password, "domain_id": "default"}
+        user = self.call("POST", f"{identity}/users", {"user": user}, expect=(201,))["user"]["id"]
+        role = self.call("GET", f"{identity}/roles?name=member")["roles"][0]["id"]
+        self.call("PUT", f"{identity}/projects/{self.project}/users/{user}/roles/{role}", expect=(204,))
+        self.other, self.other_id = self.login("other", self.other_password)[0], user
+        image = {"name": "rules", "disk_format": "raw", "container_format": "bare", "min_disk": 2, "visibility": "public"}
+        url = f"{self.cloud}/image/v2/images"
+        self.image = self.call("POST", url, image, expect=(201,))["id"]
+        stream = {"Content-Type": "application/octet-stream"}
+        request("PUT", f"{url}/{self.image}/file", self.admin, b"\0" * 65536, headers=stream, expect=(204,))
+        poll(30, lambda: ((i := self.call("GET", f"{url}/{self.image}"))["status"] == "active", i))
+        self.network = self.call("GET", f"{self.network_url}/networks?router:external=false")["networks"][0]["id"]
+
+    @proves(("nova.flavors.list", "4c7830cd"))
+    def step_flavors(self):
+        """a list of flavors has what there is"""
+        flavor = {"id": self.flavor, "name": "rules", "ram": 64, "vcpus": 1, "disk": 2}
+        before = {f["id"] for f in self.call("GET", f"{self.compute}/flavors")["flavors"]}
+        self.call("POST", f"{self.compute}/flavors", {"flavor": flavor})
+        for face in self.faces:
+            assert {f["id"] for f in self.call("GET", f"{face}/v2.1/flavors")["flavors"]} == before | {self.flavor}
+
+    @proves(*[(f"nova.versions.{name}", "ba0365fe", "f7db09dd", "a2c7f920") for name in ("list", "show")])
+    def step_versions(self):
+        """main versions have addresses, microversions headers"""
+        old, new = "X-OpenStack-Nova-API-Version", "OpenStack-API-Version"
+        for face in self.faces:
+            versions = request("GET", f"{face}/", expect=(200, 300))[0]["versions"]
+            assert {v["id"] for v in versions} == {"v2.0", "v2.1"}, versions
+            for version in versions:
+                shown = request("GET", version["links"][0]["href"])[0]["version"]
+                assert (shown["id"], shown["version"]) == (version["id"], version["version"]), shown
+
+            def described(headers, path="v2.1", expect=(200,)):
+                answer, got = request("GET", f"{face}/{path}/flavors/{self.flavor}", self.admin, headers=headers, expect=expect)
+                return "description" in answer.get("flavor", {}), got
+
+            assert not described({})[0]
+            assert not described({old: "2.54"})[0] and described({old: "2.55"})[0]
+            assert not described({new: "compute 2.27"})[0] and described({new: "compute 2.55"})[0]
+            assert described({new: "compute 2.27"})[1][new] == "compute 2.27"
+            assert described({old: "2.55"})[1][old] == "2.55"
+            # Another service's version is not ours, and /v2 has none.
+            assert not described({new: "volume 2.55"})[0]
+            assert not described({new: "compute 2.55"}, path="v2")[0]
+            described({new: "compute 2.97"}, expect=(406,))
+            described({new: "compute nonsense"}, expect=(400,))
+
+    @proves(*[(f"nova.keypairs.{name}", "05813f2d") for name in ("list", "show", "create", "delete")])
+    def step_keypairs(self):
+        """a key pair is its user's alone"""
+        for face in self.faces:
+            url = f"{face}/v2.1/os-keypairs"
+            names = lambda token, query="": [k["keypair"]["name"] for k in self.call("GET", url + query, token=token)["keypairs"]]
+            self.call("POST", url, {"keypair": {"name": "mine"}}, token=self.other, expect=PAIR_MADE)
+            # Not even the operator of the project finds it by its name.
+            assert names(self.admin) == [] and names(self.other) == ["mine"]
+            self.call("GET", f"{url}/mine", expect=(404,))
+            self.call("DELETE", f"{url}/mine", expect=(404,))
+            # The same name is free for another user; deleting the one leaves the other.
+            self.call("POST", url, {"keypair": {"name": "mine"}}, expect=PAIR_MADE)
+            self.call("DELETE", f"{url}/mine", expect=DELETED)
+            assert self.call("GET", f"{url}/mine", token=self.other)["keypair"]["user_id"] == self.other_id
+            self.call("DELETE", f"{url}/mine", token=self.other, expect=DELETED)
+
+    @proves(
+        ("nova.servers.create", "c74116fa"),
+        ("nova.servers.delete", "f8b53511"),
+        ("nova.server_volumes.list", "41e8cd2c"),
+    )
+    def step_belongings(self):
+        """groups guard new cards only, and an own port outlives its server"""
+        group = self.call("POST", f"{self.network_url}/security-groups", {"security_group": {"name": "web"}})["security_group"]
+        port = self.call("POST", f"{self.network_url}/ports", {"port": {"network_id": self.network}})["port"]
+        default = port["security_groups"]
+        assert default and group["id"] not in default, port
+        web = [{"name": "web"}]
+        new = self.server("by-network", security_groups=web)["id"]
+        # Its disk is told of while it is being attached.
+        attached = self.call("GET", f"{self.compute}/servers/{new}/os-volume_attachments")["volumeAttachments"]
+        assert [a["serverId"] for a in attached] == [new], attached
+        own = self.server("by-port", security_groups=web, networks=[{"port": port["id"]}])["id"]
+        plain = self.server("plain")["id"]
+        for server in (new, own, plain):
+            self.active(server)
+        assert [p["security_groups"] for p in self.ports_of(new)] == [[group["id"]]]
+        assert [(p["id"], p["security_groups"]) for p in self.ports_of(own)] == [(port["id"], default)]
+        assert [p["security_groups"] for p in self.ports_of(plain)] == [default]
+        made = self.ports_of(new)[0]["id"]
+        assert self.call("GET", f"{self.compute}/servers/{new}/os-volume_attachments")["volumeAttachments"] == attached
+        self.delete(new, own, plain)
+        self.call("GET", f"{self.network_url}/ports/{made}", expect=(404,))
+        left = self.call("GET", f"{self.network_url}/ports/{port['id']}")["port"]
+        assert left["device_id"] == "" and left["fixed_ips"] == port["fixed_ips"], left
+        self.call("DELETE", f"{self.network_url}/ports/{port['id']}", expect=(204,))
+
+    @proves(
+        ("nova.servers.create", "973b0672", "a36d9edb", "dbb7301a"),
+        ("nova.servers.list", "48f93670"),
+        ("nova.servers.list_detail", "48f93670"),
+    )
+    def step_many(self):
+        """as many servers as the quota of disks allows, found by parts"""
+        base = f"{self.ecs}/v2.1"
+        wanted = {"min_count": 1, "max_count": VOLUMES + 2, "return_reservation_id": True}
+        reservation = self.server("Rule_云.X", base, **wanted)["reservation_id"]
+        servers = self.call("GET", f"{base}/servers?reservation_id={reservation}")["servers"]
+        assert len(servers) == VOLUMES, servers
+        refused = self.server("one-more", base, expect=(403,))
+        assert "forbidden" in refused, refused
+        self.server("too-many", base, expect=(403,), min_count=2, max_count=2)
+        addresses = {}
+        for server in servers:
+            shown = self.active(server["id"])
+            (addresses[server["id"]],) = [a["addr"] for network in shown["addresses"].values() for a in network]
+            attached = self.call("GET", f"{base}/servers/{server['id']}/os-volume_attachments")["volumeAttachments"]
+            assert len(attached) == 1 and attached[0]["device"], attached
+            host = self.call("GET", f"{base}/servers/{server['id']}", minor=3)["server"]["OS-EXT-SRV-ATTR:hostname"]
+            assert HOST_NAME.fullmatch(host), host
+        first = servers[0]
+        for path in ("servers", "servers/detail"):
+            found = lambda query: {s["id"] for s in self.call("GET", f"{base}/{path}?{query}")["servers"]}
+            everyone = set(addresses)
+            assert found("flavor=SMALL") == everyone and found("flavor=large") == set()
+            assert found(f"name={first['name'][-6:]}".replace("云", "%E4%BA%91")) == {first["id"]} and found("name=%5ERule") == set()
+            part = addresses[first["id"]][1:]
+            assert found(f"ip={part}") == {i for i, address in addresses.items() if part in address}
+            assert found("ip=.0.0.0.0.") == set()
+        self.delete(*addresses)
+
+    @proves(("nova.servers.create", "b893fdc7"))
+    def step_small_disk(self):
+        """a system disk is as large as the image asks"""
+        device = {"source_type": "image", "destination_type": "volume", "uuid": self.image, "boot_index": 0}
+        for base in (self.compute, f"{self.ecs}/v2.1"):
+            small = {**device, "volume_size": 1, "delete_on_termination": True}
+            self.server("disk", base, expect=(400,), block_device_mapping_v2=[small])
+            server = self.server("disk", base, block_device_mapping_v2=[{**small, "volume_size": 2}])["id"]
+            self.active(server)
+            self.delete(server)
+
+    def step_private_flavor(self):
+        """a private flavor is for whom it is given to"""
+        url = f"{self.compute}/flavors"
+        flavor = {"id": "own", "name": "own", "ram": 64, "vcpus": 1, "disk": 2, "os-flavor-access:is_public": False}
+        self.call("POST", url, {"flavor": flavor})
+        sees = lambda: "own" in {f["id"] for f in self.call("GET", url, token=self.other)["flavors"]}
+        act = lambda what, **more: self.call("POST", f"{url}/own/action", {what: {"tenant": self.project}}, **more)
+        assert not sees()
+        self.call("GET", f"{url}/own", token=self.other, expect=(404,))
+        act("addTenantAccess", token=self.other, expect=(403,))
+        assert act("addTenantAccess") == {"flavor_access": [{"flavor_id": "own", "tenant_id": self.project}]}
+        act("addTenantAccess", expect=(409,))
+        assert sees() and self.call("GET", f"{url}/own", token=self.other)["flavor"]["id"] == "own"
+        assert self.call("GET", f"{url}/own/os-flavor-access")["flavor_access"][0]["tenant_id"] == self.project
+        assert act("removeTenantAccess") == {"flavor_access": []}
+        act("removeTenantAccess", expect=(404,))
+        assert not sees()
+        all_of_them = lambda query: {f["id"] for f in self.call("GET", f"{url}?is_public={query}")["flavors"]}
+        assert all_of_them("false") == {"own"} and "own" not in all_of_them("true")
+        assert all_of_them("none") == all_of_them("true") | {"own"}
+        self.call("DELETE", f"{url}/own", expect=(202,))
+
+    def step_several_networks(self):
+        """several networks are a conflict where none is named"""
+        identity, call = f"{self.cloud}/identity/v3", self.call
+        project = call("POST", f"{identity}/projects", {"project": {"name": "torn", "domain_id": "default"}}, expect=(201,))
+        role = call("GET", f"{identity}/roles?name=member")["roles"][0]["id"]
+        project = project["project"]["id"]
+        call("PUT", f"{identity}/projects/{project}/users/{self.other_id}/roles/{role}", expect=(204,))
+        token = self.login("other", self.other_password, "torn")[0]
+        for name, cidr in (("one", "10.201.0.0/24"), ("two", "10.202.0.0/24")):
+            network = call("POST", f"{self.network_url}/networks", {"network": {"name": name}}, token=token)["network"]["id"]
+            subnet = {"network_id": network, "ip_version": 4, "cidr": cidr}
+            call("POST", f"{self.network_url}/subnets", {"subnet": subnet}, token=token)
+        server = {"name": "where", "flavorRef": self.flavor, "imageRef": self.image}
+        create = lambda **more: call("POST", f"{self.compute}/servers", {"server": {**server, **more}}, token=token, minor=37, expect=(409,))
+        assert "Multiple possible networks" in create(networks="auto")["conflictingRequest"]["message"]
+        call("POST", f"{self.compute}/servers", {"server": server}, token=token, expect=(409,))
+
+
+def main():
+    work = pathlib.Path(tempfile.mkdtemp(prefix="skyloom-nova."))
+    config = ROOT / "examples/deployments/laptop/skyloom.toml"
+    quota = f's/^default-zone = .*/&\\nquotas = {{ volumes = {VOLUMES} }}/'
+    ok = False
+
+    def start():
+        subprocess.run([SUPPORT / "skyloom/start", config, work, quota], check=True, stdin=subprocess.DEVNULL)
+
+    def stop():
+        subprocess.run([SUPPORT / "skyloom/stop", work], check=True, stdin=subprocess.DEVNULL)
+
+    try:
+        ok = run("server starts and is ready", start)
+        if ok:
+            session = Rules(dict(line.split("=", 1) for line in (work / "env").read_text().splitlines()))
+            for name in [name for name in vars(Rules) if name.startswith("step_")]:
+                step = getattr(session, name)
+                ok = ok and run(step.__doc__, step)
+                for operation, *hashes in getattr(step, "rules", ()) if ok else ():
+                    for rule in hashes:
+                        print(f"RULE {operation} {rule}", flush=True)
+            log = (work / "log").read_text(errors="replace").splitlines()
+            if not ok:
+                print("-- the server's last lines", *log[-40:], sep="\n")
+            ok = run("SIGTERM ends the server with 0", stop) and ok
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
