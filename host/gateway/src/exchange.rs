@@ -217,7 +217,7 @@ impl<'g> Exchange<'g> {
     ) -> Result<(Vec<u8>, Vec<wit::Violation>), Refused> {
         let Some(mut value) = value else {
             if operation.schemas.is_some() {
-                return Err(Refused::because(Refusal::MalformedBody, "The request needs a JSON body."));
+                return Err(Refusal::MissingBody.into());
             }
             return Ok((Vec::new(), Vec::new()));
         };
@@ -271,7 +271,8 @@ fn select<'g>(live: &[&'g Choice], value: Option<&Value>) -> Result<&'g Choice, 
     }
     let known = |key: &str| live.iter().find(|choice| choice.operation.body_key.as_deref() == Some(key));
     let Some(Value::Object(object)) = value else {
-        return keyless.copied().ok_or_else(|| Refusal::BodyKey.into());
+        let refusal = if value.is_some() { Refusal::BodyKey } else { Refusal::MissingBody };
+        return keyless.copied().ok_or_else(|| refusal.into());
     };
     let mut selected = object.keys().filter_map(|key| known(key));
     match (selected.next(), selected.next()) {

@@ -34,8 +34,10 @@ macro_rules! refusals {
 refusals! {
     /// A path or query that is not what RFC 3986 allows.
     MalformedRequest "invalid" 400 "The request is malformed.";
-    /// Not JSON, not UTF-8, a key twice, too deep, or empty where a schema stands.
+    /// Not JSON, not UTF-8, a key twice, or too deep.
     MalformedBody "malformed-body" 400 "The request body is not valid JSON.";
+    /// Empty where a schema stands or an action is selected; worded as `malformed-body` where the manifest doesn't word it.
+    MissingBody "missing-body" 400 "The request needs a JSON body.";
     /// No or two keys that select an operation.
     BodyKey "body-key" 400 "The request body must have exactly one action.";
     VersionMalformed "version-malformed" 400 "The API version of the request is malformed.";
@@ -139,7 +141,11 @@ fn insert_protocol_headers(headers: &mut HeaderMap, details: &Details<'_>) {
 }
 
 fn compile(refusal: Refusal, errors: &ApiErrors) -> Result<Compiled, String> {
-    let by_code = errors.overrides.get(refusal.as_str());
+    let worded = |refusal: Refusal| errors.overrides.get(refusal.as_str());
+    let by_code = match refusal {
+        Refusal::MissingBody => worded(refusal).or_else(|| worded(Refusal::MalformedBody)),
+        _ => worded(refusal),
+    };
     let usual = by_code.and_then(|changed| changed.status).unwrap_or_else(|| refusal.status());
     let by_status = errors.overrides.get(&refusal.status().to_string());
     let pick = |of: fn(&RefusalOverride) -> Option<&String>| by_code.and_then(of).or_else(|| by_status.and_then(of));
@@ -294,6 +300,21 @@ mod tests {
         let answer = templates.answer(Refusal::NotFound, &details);
         assert_eq!(answer.status(), 404);
         assert_eq!(body(answer), r#"{"e":{"code":404,"m":"a \"quote\"\n","id":"req-1","t":"Not Found"}}"#);
+    }
+
+    #[test]
+    fn a_missing_body_is_worded_as_a_malformed_one_where_the_manifest_words_only_that() {
+        let worded = |names: &[&str]| {
+            let mut errors = ApiErrors { body: "{message}".to_owned(), ..ApiErrors::default() };
+            for name in names {
+                let changed = RefusalOverride { body: Some((*name).to_owned()), ..RefusalOverride::default() };
+                errors.overrides.insert((*name).to_owned(), changed);
+            }
+            body(Templates::compile(&errors).unwrap().answer(Refusal::MissingBody, &Details::default()))
+        };
+        assert_eq!(worded(&[]), "The request needs a JSON body.");
+        assert_eq!(worded(&["malformed-body"]), "malformed-body");
+        assert_eq!(worded(&["malformed-body", "missing-body"]), "missing-body");
     }
 
     #[test]

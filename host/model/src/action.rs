@@ -79,6 +79,8 @@ actions! {
     NetworksWrite "networks:write" Member;
     NetworksShare "networks:share" Admin;
     NetworksWriteAll "networks:write-all" Admin;
+    PublicAddressesCreate "public-addresses:create" Member;
+    PublicAddressesBind "public-addresses:bind" Member;
     VolumesRead "volumes:read" Reader;
     BillingRead "billing:read" Reader;
     BillingReadAll "billing:read-all" Admin;

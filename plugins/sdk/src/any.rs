@@ -2,7 +2,7 @@
 
 use crate::cloud::compute::ServerFilter;
 use crate::cloud::flavors::FlavorFilter;
-use crate::cloud::networks::{GroupFilter, PortFilter};
+use crate::cloud::networks::{GroupFilter, NetworkFilter, PortFilter};
 use crate::cloud::operations::OperationFilter;
 
 /// The caller's living servers.
@@ -55,6 +55,21 @@ pub fn servers() -> ServerFilter {
 #[must_use]
 pub fn flavors() -> FlavorFilter {
     FlavorFilter { is_public: None, all: false, min_memory_mib: None, min_disk_gib: None, zone: None }
+}
+
+/// The networks that the caller sees.
+#[must_use]
+pub fn networks() -> NetworkFilter {
+    NetworkFilter {
+        ids: Vec::new(),
+        names: Vec::new(),
+        project_id: None,
+        shared: None,
+        external: None,
+        enabled: None,
+        is_default: None,
+        tags: Vec::new(),
+    }
 }
 
 /// The caller's ports.

@@ -56,6 +56,7 @@ mod bindings {
 pub use bindings::{driver as driver_bindings, personality as personality_bindings, tariff as tariff_bindings};
 
 pub mod any;
+pub mod base64;
 pub mod bump;
 mod cloud_api;
 pub mod json;

@@ -9,6 +9,9 @@ use crate::Cloud;
 /// Bytes in a GiB.
 pub(super) const GIB: u64 = 1 << 30;
 
+/// Image property that names the kind of operating system.
+const OS_TYPE: &str = "os_type";
+
 /// What a server's creation must know of its image.
 pub(super) struct BootImage {
     pub(super) id: String,
@@ -16,6 +19,8 @@ pub(super) struct BootImage {
     pub(super) min_memory_mib: u32,
     /// Of the disk that the image holds.
     pub(super) virtual_bytes: u64,
+    /// Its own property says that it holds Windows.
+    pub(super) windows: bool,
 }
 
 impl BootImage {
@@ -27,7 +32,7 @@ impl BootImage {
 }
 
 impl Cloud {
-    /// An active image that the caller may see, and that is a disk.
+    /// An active image that the caller may see, and that is a disk. `not-found` and `invalid` name it.
     pub(super) async fn boot_image(&self, conn: &mut Conn, caller: &Caller, id: &str) -> Result<BootImage> {
         let image = store::get_image(conn, id).await?;
         let image = image
@@ -50,6 +55,10 @@ impl Cloud {
             min_disk_gib: image.min_disk_gib,
             min_memory_mib: image.min_memory_mib,
             virtual_bytes: content.virtual_size.max(content.size),
+            windows: image
+                .properties
+                .iter()
+                .any(|(name, value)| name == OS_TYPE && value.eq_ignore_ascii_case("windows")),
         })
     }
 }

@@ -188,7 +188,7 @@ pub(crate) fn creation(names: &[&str]) -> wit::ServerCreate {
         public_address: None,
         user_data: None,
         config_drive: false,
-        admin_password: None,
+        admin_password: wit::PasswordChoice::Keep,
         metadata: Vec::new(),
         tags: Vec::new(),
         access_ipv4: String::new(),

@@ -10,6 +10,7 @@ use super::{ApiVersion, BodyKind, CONTRACTS, Kind, Manifest, Method, Operation};
 /// Refusals of the host that are no error of the core; keys of `[api.errors.overrides]` beside error codes and statuses.
 pub const HOST_REFUSALS: &[&str] = &[
     "malformed-body",
+    "missing-body",
     "body-key",
     "version-malformed",
     "version-unsupported",

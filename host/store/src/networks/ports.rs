@@ -101,8 +101,8 @@ pub struct PortSpec {
     pub network_id: String,
     pub subnet_id: Option<String>,
     pub address: Option<IpAddr>,
-    /// Ids; empty: the project's default group.
-    pub security_groups: Vec<String>,
+    /// Ids; none: the project's default group.
+    pub security_groups: Option<Vec<String>>,
     pub device_id: String,
     /// e.g. `compute:zone-1`.
     pub device_owner: String,
@@ -228,10 +228,10 @@ pub async fn allocate_port(tx: &mut Conn, spec: PortSpec) -> Result<Port> {
         };
     }
     let port_security = port_security_of(tx, &spec.network_id).await?;
-    let security_group_ids = if spec.security_groups.is_empty() && port_security {
-        vec![default_group(tx, &spec.project_id, Timestamp::now()).await?]
-    } else {
-        spec.security_groups
+    let security_group_ids = match spec.security_groups {
+        Some(groups) => groups,
+        None if port_security => vec![default_group(tx, &spec.project_id, Timestamp::now()).await?],
+        None => Vec::new(),
     };
     let fixed_ips = (spec.subnet_id.is_some() || spec.address.is_some())
         .then(|| vec![FixedRequest { subnet_id: spec.subnet_id, address: spec.address }]);

@@ -17,7 +17,7 @@ pub fn files(spec: &DomainSpec) -> Result<Vec<(String, Vec<u8>)>, String> {
         ("user-data".to_owned(), user_data(spec)?),
     ];
     if let Some(handle) = &spec.admin_password {
-        files.push(("vendor-data".to_owned(), password(handle)));
+        files.push(("vendor-data".to_owned(), password(spec, handle)));
     }
     Ok(files)
 }
@@ -29,20 +29,23 @@ fn text(value: &Value) -> Vec<u8> {
 }
 
 /// Of `root`, as both vendors promise. Beside the user data, which may be a script, and which wins where both speak. The host
-/// writes a hash where the handle stands.
-fn password(handle: &str) -> Vec<u8> {
+/// writes a hash where the handle stands. Who has no key logs in with it, so the guest's SSH server must take it.
+fn password(spec: &DomainSpec, handle: &str) -> Vec<u8> {
     let root = json!({ "name": "root", "password": handle, "type": "hash" });
-    let config = json!({ "chpasswd": { "expire": false, "users": [root] } });
+    let mut config = json!({ "chpasswd": { "expire": false, "users": [root] } });
+    if spec.authorized_keys.is_empty() {
+        config["ssh_pwauth"] = json!(true);
+        config["disable_root"] = json!(false);
+    }
     [b"#cloud-config\n".to_vec(), text(&config)].concat()
 }
 
 fn user_data(spec: &DomainSpec) -> Result<Vec<u8>, String> {
-    match &spec.user_data {
-        Some(encoded) => base64::engine::general_purpose::STANDARD
-            .decode(encoded)
-            .map_err(|error| format!("user data of server {} is no base64: {error}", spec.server_id)),
-        None => Ok(b"#cloud-config\n{}\n".to_vec()),
-    }
+    let Some(encoded) = &spec.user_data else { return Ok(b"#cloud-config\n{}\n".to_vec()) };
+    // Line breaks within base64 are usual in what people send.
+    base64::engine::general_purpose::STANDARD
+        .decode(encoded.split_ascii_whitespace().collect::<String>())
+        .map_err(|error| format!("user data of server {} is no base64: {error}", spec.server_id))
 }
 
 /// Version 2 of cloud-init's network configuration, one entry a card, found by its MAC.

@@ -104,6 +104,9 @@ struct Record {
     has_password: bool,
     vcpus: u32,
     memory_mib: u32,
+    /// What a guest would find on its seed disk.
+    #[serde(default)]
+    seed: String,
     console: String,
 }
 
@@ -177,6 +180,7 @@ impl<W: World> Simulator<W> {
             record.operation.clone_from(&key.operation);
             record.vcpus = spec.vcpus;
             record.memory_mib = spec.memory_mib;
+            record.seed = seed(spec);
             Ok(())
         })
     }
@@ -198,6 +202,8 @@ impl<W: World> Simulator<W> {
                 let text =
                     format!("simulated guest {server_id}: boot with {} vCPU, {} MiB", record.vcpus, record.memory_mib);
                 record.print(&text);
+                let seed = format!("simulated guest: {}", record.seed);
+                record.print(&seed);
                 record.print("simulated guest: login: ");
             }
             Ok(())
@@ -326,8 +332,16 @@ fn new_record(server_id: &str) -> Record {
         has_password: false,
         vcpus: 0,
         memory_mib: 0,
+        seed: String::new(),
         console: String::new(),
     }
+}
+
+/// How one can log in.
+fn seed(spec: &DomainSpec) -> String {
+    let password = if spec.admin_password.is_some() { "a password" } else { "no password" };
+    let user_data = if spec.user_data.is_some() { ", user data" } else { "" };
+    format!("host name {}, {} keys, {password}{user_data}", spec.hostname, spec.authorized_keys.len())
 }
 
 fn parse(body: &str) -> Result<Record, Error> {

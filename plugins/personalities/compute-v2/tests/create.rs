@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::json;
-use skyloom_sdk::cloud::compute::{NetworkChoice, OnFailure};
+use skyloom_sdk::cloud::compute::{NetworkChoice, OnFailure, PasswordChoice};
 use skyloom_sdk::testing::{error, header_of, json_of, not_found};
 use skyloom_sdk::{ErrorCode, rule};
 use support::*;
@@ -157,7 +157,7 @@ fn passwords_keys_and_user_data_go_to_the_core() {
     assert_eq!(status, 202);
     assert_eq!(body["server"]["security_groups"], json!([{ "name": "one" }, { "name": "two" }]));
     let create = seen.only();
-    assert_eq!(create.admin_password.as_deref(), Some("secret:7"));
+    assert_eq!(create.admin_password, PasswordChoice::Given("secret:7".to_owned()));
     assert_eq!((create.key_name.as_deref(), create.user_data.as_deref()), (Some("mykey"), Some("aGVsbG8=")));
     assert_eq!(create.security_groups, ["one", "two"]);
     assert_eq!(create.metadata, [("a".to_owned(), "b".to_owned())]);

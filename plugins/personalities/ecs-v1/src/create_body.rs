@@ -37,6 +37,12 @@ pub struct Server {
     pub description: Option<String>,
 }
 
+impl Server {
+    pub fn zone(&self) -> Option<&str> {
+        self.availability_zone.as_deref().filter(|zone| !zone.is_empty())
+    }
+}
+
 #[derive(Deserialize)]
 pub struct Nic {
     pub subnet_id: String,
@@ -44,6 +50,16 @@ pub struct Nic {
     #[serde(rename = "binding:profile")]
     pub profile: Option<NicProfile>,
     pub extra_dhcp_opts: Option<Vec<Value>>,
+}
+
+impl Nic {
+    pub fn address(&self) -> Option<&str> {
+        self.ip_address.as_deref().filter(|address| !address.is_empty())
+    }
+
+    pub fn has_no_groups(&self) -> bool {
+        self.profile.as_ref().is_some_and(|profile| profile.disable_security_groups == Some(true))
+    }
 }
 
 #[derive(Deserialize)]
@@ -83,10 +99,22 @@ pub struct DataVolume {
     pub size: u32,
     pub data_image_id: Option<String>,
     pub metadata: Option<BTreeMap<String, String>>,
-    pub extendparam: Option<BTreeMap<String, Value>>,
+    pub extendparam: Option<VolumeParams>,
     pub multiattach: Option<bool>,
     #[serde(flatten)]
     pub device: Device,
+}
+
+impl DataVolume {
+    pub fn image(&self) -> Option<&str> {
+        self.data_image_id.as_deref().filter(|id| !id.is_empty())
+    }
+}
+
+#[derive(Deserialize)]
+pub struct VolumeParams {
+    #[serde(rename = "snapshotId")]
+    pub snapshot_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -112,5 +140,4 @@ pub struct GroupRef {
 pub struct Hints {
     pub group: Option<String>,
     pub tenancy: Option<String>,
-    pub dedicated_host_id: Option<String>,
 }

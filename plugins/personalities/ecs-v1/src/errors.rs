@@ -1,7 +1,10 @@
 //! The vendor's envelope and codes. One table from the core's codes, narrowed by what the operation was about.
 
+use skyloom_sdk::cloud::operations::Operation;
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::{Error, ErrorCode, Response, Violation, key, respond};
+
+use crate::create_checks::too_many_nics;
 
 /// What a call failed with, ready for the envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +24,6 @@ impl Failure {
     /// A parameter of the request is wrong.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, "Ecs.0005", message)
-    }
-
-    /// A field whose capability this platform doesn't have.
-    pub fn unsupported(field: &str) -> Self {
-        Self::invalid(format!("The parameter {field} is not supported by this platform."))
     }
 
     pub fn no_server(id: &str) -> Self {
@@ -50,7 +48,12 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let (status, code) = code_of(&error);
-        Self::new(status, code, error.message)
+        match code {
+            // The core's words for these are those of another API.
+            "Ecs.0314" => Self::new(status, code, "The key pair does not exist."),
+            "Pdp.0001" => Self::new(status, code, "Policy doesn't allow this operation to be performed."),
+            _ => Self::new(status, code, error.message),
+        }
     }
 }
 
@@ -58,11 +61,13 @@ impl From<Error> for Failure {
 fn code_of(error: &Error) -> (u16, &'static str) {
     let kind = error.resource.as_ref().map_or("", |(kind, _)| kind.as_str());
     match &error.code {
-        ErrorCode::Invalid => (400, code_of_field(error)),
-        ErrorCode::NotFound => code_of_missing(kind, error.field.as_deref()),
+        ErrorCode::Invalid => (400, code_of_invalid(kind, error.field.as_deref())),
+        ErrorCode::NotFound => code_of_missing(kind),
         ErrorCode::Unauthenticated => (401, "Common.0013"),
         ErrorCode::Forbidden => (403, "Pdp.0001"),
-        ErrorCode::AlreadyExists | ErrorCode::WrongState | ErrorCode::InUse => (400, "Ecs.0100"),
+        ErrorCode::AlreadyExists | ErrorCode::WrongState => (400, "Ecs.0100"),
+        // A public address that is bound already; its only free state may be bound.
+        ErrorCode::InUse => (400, if kind == "port" { "Ecs.0919" } else { "Ecs.0005" }),
         ErrorCode::Busy => (501, "Ecs.0603"),
         ErrorCode::Locked => (400, "Ecs.0605"),
         ErrorCode::QuotaExceeded => (400, code_of_quota(error)),
@@ -78,26 +83,28 @@ fn code_of(error: &Error) -> (u16, &'static str) {
     }
 }
 
-fn code_of_missing(kind: &str, field: Option<&str>) -> (u16, &'static str) {
-    match (kind, field) {
-        ("server", _) => (404, "Ecs.0114"),
-        ("flavor", _) => (400, "Ecs.0029"),
-        ("image", _) => (400, "Ecs.0031"),
-        ("keypair" | "key-pair", _) => (400, "Ecs.0314"),
-        ("network" | "subnet", _) => (400, "Ecs.0038"),
-        ("router" | "security-group" | "port", _) => (400, "Ecs.0014"),
-        ("volume-type", _) => (400, "Ecs.0043"),
-        ("operation", _) => (400, "Common.0011"),
+fn code_of_missing(kind: &str) -> (u16, &'static str) {
+    match kind {
+        "server" => (404, "Ecs.0114"),
+        "flavor" => (400, "Ecs.0029"),
+        "image" => (400, "Ecs.0031"),
+        "keypair" => (400, "Ecs.0314"),
+        "network" | "subnet" => (400, "Ecs.0038"),
+        "router" | "security-group" | "port" => (400, "Ecs.0014"),
+        "operation" => (400, "Common.0011"),
         _ => (400, "Ecs.0005"),
     }
 }
 
-fn code_of_field(error: &Error) -> &'static str {
-    match error.field.as_deref().unwrap_or_default() {
-        "image-state" => "Ecs.0032",
-        "address" => "Ecs.0039",
-        "security-groups" | "networks" => "Ecs.0014",
-        "volume-type" => "Ecs.0043",
+fn code_of_invalid(kind: &str, field: Option<&str>) -> &'static str {
+    match (kind, field) {
+        // What is wrong with an image that is there is its state.
+        ("image", _) => "Ecs.0032",
+        ("volume-type", _) => "Ecs.0043",
+        (_, Some("key-name")) => "Ecs.0314",
+        // Not offered any more, or not for this image.
+        (_, Some("flavor-id")) => "Ecs.0027",
+        (_, Some("security-groups")) => "Ecs.0014",
         _ => "Ecs.0005",
     }
 }
@@ -111,17 +118,20 @@ fn code_of_quota(error: &Error) -> &'static str {
     }
 }
 
-/// The vendor's code of a failed job, by what the job did.
-pub fn code_of_job(kind: &str, error: &Error) -> &'static str {
+/// The vendor's code of a failed job, by what the job did and, of a creation, how far it came.
+pub fn code_of_job(operation: &Operation, error: &Error) -> &'static str {
     let (_, code) = code_of(error);
     if code != "Ecs.1001" && code != "Ecs.0005" && code != "Common.0001" {
         return code;
     }
-    match kind.rsplit('.').next().unwrap_or_default() {
-        "create" => "Ecs.0204",
-        "delete" => "Ecs.0501",
-        "start" => "Ecs.0226",
-        "reboot" => "Ecs.0227",
+    let failed = operation.steps.iter().rev().find(|step| step.error.is_some()).map(|step| step.name.as_str());
+    match (operation.kind.rsplit('.').next().unwrap_or_default(), failed) {
+        // A server's disks are made in one step.
+        ("create", Some("disks")) => "Ecs.0202",
+        ("create", _) => "Ecs.0204",
+        ("delete", _) => "Ecs.0501",
+        ("start", _) => "Ecs.0226",
+        ("reboot", _) => "Ecs.0227",
         _ => "Ecs.1001",
     }
 }
@@ -135,10 +145,6 @@ pub fn of_violation(violation: &Violation) -> Failure {
         return Failure::invalid("request body is illegal.");
     }
     match (pointer, keyword) {
-        ("/server/name", "maxLength") => too_long_name(),
-        ("/server/name", "pattern") => {
-            Failure::new(400, "Ecs.0915", "The name of the ECS has characters that are not allowed.")
-        }
         ("/server/description", _) => Failure::new(400, "Ecs.0041", "Invalid description field."),
         ("/server/count", "maximum") => {
             Failure::new(400, "Ecs.0913", "The number of ECSs to be created exceeds the maximum allowed limit.")
@@ -146,9 +152,7 @@ pub fn of_violation(violation: &Violation) -> Failure {
         ("/server/data_volumes", "maxItems") => {
             Failure::new(400, "Ecs.0042", "The number of attached data disks exceeds the maximum allowed limit.")
         }
-        ("/server/nics", "maxItems") => {
-            Failure::new(400, "Ecs.0050", "The number of NICs attached to the ECS exceeds the quota.")
-        }
+        ("/server/nics", "maxItems") => too_many_nics(),
         ("/server/adminPass" | "/server/metadata/admin_pass", _) => {
             Failure::new(400, "Ecs.0011", "Ensure the password meets the password complexity requirements.")
         }
@@ -162,15 +166,19 @@ pub fn of_violation(violation: &Violation) -> Failure {
             Failure::new(400, "Ecs.0118", "The number of ECSs exceeds the maximum allowed limit.")
         }
         (_, "required") => {
-            Failure::invalid(format!("A required parameter is missing: {}", required(&field, &violation.message)))
+            Failure::invalid(format!("A required parameter is missing: {}.", member(&field, &violation.message)))
         }
+        (_, "additionalProperties") => Failure::invalid(format!(
+            "The parameter {} is not supported by this platform.",
+            member(&field, &violation.message)
+        )),
         _ => Failure::invalid(format!("The value of the parameter {field} is not valid.")),
     }
 }
 
-/// Name of the missing member, which stands in quotes in the validator's message.
-fn required(field: &str, message: &str) -> String {
-    let name = message.split('"').nth(1).unwrap_or("a member");
+/// Path of the member that a violation is about; its name stands in quotes in the validator's message.
+fn member(field: &str, message: &str) -> String {
+    let name = message.split(['"', '\'']).nth(1).unwrap_or("a member");
     if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") }
 }
 

@@ -2,8 +2,9 @@
 
 use skyloom_sdk::cloud::flavors::{Flavor, FlavorFilter};
 use skyloom_sdk::json::Writer;
+use skyloom_sdk::paging::every_page;
 use skyloom_sdk::query::Query;
-use skyloom_sdk::{Cloud, Error, PageRequest, Request, Response, key, respond};
+use skyloom_sdk::{Cloud, Request, Response, any, key, respond};
 
 use crate::errors::Failure;
 
@@ -12,14 +13,12 @@ const ZONE_STATUS: &str = "cond:operation:az";
 
 pub fn list<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure> {
     let zone = Query(&request.query).last("availability_zone").filter(|zone| !zone.is_empty());
-    let filter = FlavorFilter {
-        is_public: None,
-        all: false,
-        min_memory_mib: None,
-        min_disk_gib: None,
-        zone: zone.map(ToOwned::to_owned),
-    };
-    let flavors = all_pages(cloud, &filter)?;
+    let filter = FlavorFilter { zone: zone.map(ToOwned::to_owned), ..any::flavors() };
+    // The vendor's list is not paged.
+    let flavors = every_page(|page| {
+        let found = cloud.list_flavors(&filter, &page)?;
+        Ok::<_, Failure>((found.flavors, found.next))
+    })?;
     let shown: Vec<&Flavor> = flavors.iter().filter(|flavor| is_shown(flavor, zone)).collect();
     let mut out = Writer::with_capacity(64 + shown.len() * 768);
     out.begin_object().key(key!("flavors")).begin_array();
@@ -28,24 +27,6 @@ pub fn list<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure>
     }
     out.end_array().end_object();
     Ok(respond::json(200, out.finish()))
-}
-
-/// The vendor's list is not paged.
-fn all_pages<C: Cloud>(cloud: &C, filter: &FlavorFilter) -> Result<Vec<Flavor>, Failure> {
-    let fetch = |page: &PageRequest| -> Result<(Vec<Flavor>, Option<String>), Error> {
-        let page = cloud.list_flavors(filter, page)?;
-        Ok((page.flavors, page.next))
-    };
-    let mut flavors = Vec::new();
-    let mut marker = None;
-    loop {
-        let (mut page, next) = fetch(&PageRequest { limit: 1000, marker, sort: Vec::new() })?;
-        flavors.append(&mut page);
-        match next {
-            Some(next) => marker = Some(next),
-            None => return Ok(flavors),
-        }
-    }
 }
 
 /// Without a zone all but withdrawn ones; with a zone those that can be used there.
@@ -58,7 +39,7 @@ fn is_shown(flavor: &Flavor, zone: Option<&str>) -> bool {
 }
 
 /// The zone's own status, else the region's, else normal. A zone with empty parentheses counts as not named.
-fn status_in<'a>(flavor: &'a Flavor, zone: Option<&str>) -> &'a str {
+pub fn status_in<'a>(flavor: &'a Flavor, zone: Option<&str>) -> &'a str {
     let spec = |name: &str| flavor.extra_specs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let of_zone = zone.and_then(|zone| spec(ZONE_STATUS).and_then(|text| zone_status(text, zone)));
     of_zone.or_else(|| spec(REGION_STATUS)).unwrap_or("normal")

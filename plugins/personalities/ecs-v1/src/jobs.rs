@@ -26,7 +26,11 @@ pub fn get<C: Cloud>(cloud: &C, wire: &str) -> Response {
     match cloud.get_operation(&id) {
         Ok(tree) => respond::json(200, write(&tree)),
         Err(error) if error.code == ErrorCode::NotFound => failed_query(&unknown(wire)),
-        Err(error) => failed_query(&error.into()),
+        Err(error) if error.code == ErrorCode::Forbidden => failed_query(&error.into()),
+        Err(error) => {
+            let message = format!("Query job Error because {}", error.message);
+            failed_query(&Failure { code: "Common.0025", message, ..error.into() })
+        }
     }
 }
 
@@ -76,8 +80,13 @@ fn write(tree: &OperationTree) -> Vec<u8> {
 }
 
 fn write_entity(out: &mut Writer, operation: &Operation) {
-    if operation.resource_kind == "server" && !operation.resource_id.is_empty() {
-        out.key(key!("server_id")).string(&operation.resource_id);
+    let name = match operation.resource_kind.as_str() {
+        "server" => "server_id",
+        "port" => "nic_id",
+        _ => return,
+    };
+    if !operation.resource_id.is_empty() {
+        out.dynamic_key(name).string(&operation.resource_id);
     }
 }
 
@@ -97,13 +106,24 @@ fn write_time(out: &mut Writer, ended: Option<Timestamp>) {
 /// Both null unless the job failed. A parent fails with its sub-jobs; the finer reason stands in them.
 fn write_error(out: &mut Writer, operation: &Operation, is_batch: bool) {
     let (code, reason) = match (&operation.error, is_failed(operation)) {
-        (_, true) if is_batch => (Some("Common.0021"), Some("Sub job fail!".to_owned())),
-        (Some(error), true) => (Some(code_of_job(&operation.kind, error)), Some(error.message.clone())),
+        (_, true) if is_batch => {
+            let (code, reason) = of_failed_batch(&operation.kind);
+            (Some(code), Some(reason.to_owned()))
+        }
+        (Some(error), true) => (Some(code_of_job(operation, error)), Some(error.message.clone())),
         (None, true) => (Some("Common.0999"), Some("The job was ended before it was done.".to_owned())),
         (_, false) => (None, None),
     };
     out.key(key!("error_code")).optional_string(code);
     out.key(key!("fail_reason")).optional_string(reason.as_deref());
+}
+
+/// The finer reasons stand in the sub-jobs.
+fn of_failed_batch(kind: &str) -> (&'static str, &'static str) {
+    match kind {
+        "batch.server.start" | "batch.server.stop" | "batch.server.reboot" => ("Ecs.0611", "Batch operation failed."),
+        _ => ("Common.0021", "Sub job fail!"),
+    }
 }
 
 fn is_failed(operation: &Operation) -> bool {

@@ -5,10 +5,12 @@
 mod batch;
 mod create;
 mod create_body;
+mod create_checks;
 mod errors;
 mod flavors;
 mod jobs;
 mod limits;
+mod unsupported;
 
 use skyloom_sdk::{Cloud, Imports, Personality, Request, Response, respond};
 

@@ -14,8 +14,8 @@ use crate::compute::update::{check_access, check_hostname};
 
 /// The most servers of one call.
 const MAX_SERVERS: usize = 500;
-/// The most disks of one server, the system disk among them.
-const MAX_DISKS: usize = 26;
+/// The most disks of one server, the system disk among them: as many as the vendor with the most has, and the flavor's two.
+const MAX_DISKS: usize = 62;
 /// The largest disk.
 const MAX_DISK_GIB: u32 = 65_536;
 const MAX_TAGS: usize = 50;
@@ -81,7 +81,8 @@ fn check_volumes(settings: &Settings, create: &wit::ServerCreate) -> Result<()> 
         if let Some(kind) = &volume.volume_type
             && !settings.volume_types.contains(kind)
         {
-            return Err(Error::invalid(field, format!("Volume type {kind} could not be found.")));
+            let error = Error::invalid(field, format!("Volume type {kind} could not be found."));
+            return Err(error.with_resource("volume-type", kind));
         }
     }
     // The flavor may add two disks of its own.

@@ -8,14 +8,13 @@ mod references;
 mod tests;
 mod write;
 
-use std::sync::Arc;
-
 use skyloom_model::{Action, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::quotas::Quota;
 
 use self::checks::Checked;
+use self::password::Password;
 use self::references::References;
 use crate::Cloud;
 
@@ -29,7 +28,7 @@ struct Plan<'a> {
     references: References,
     reservation_id: String,
     /// Of the guests' administrator.
-    admin_password: Arc<str>,
+    password: Password,
     now: Timestamp,
 }
 
@@ -63,15 +62,17 @@ impl Cloud {
         if create.node.is_some() {
             self.permit(context.caller.as_deref(), Action::ServersCreateOnNode)?;
         }
-        let handle = password::first(context, create.admin_password.as_deref())?;
-        let password = context.secret("admin-password", &handle)?;
-        let plan = self.plan(context, create, password).await?;
+        if let Some(address) = &create.public_address {
+            let action = if address.id.is_some() { Action::PublicAddressesBind } else { Action::PublicAddressesCreate };
+            self.permit(context.caller.as_deref(), action)?;
+        }
+        let plan = self.plan(context, create).await?;
         let made = self.write(&plan).await?;
         Ok(wit::ServerCreated {
             server_ids: made.server_ids,
             operation_id: made.operation_id,
             reservation_id: plan.reservation_id,
-            admin_password: handle,
+            admin_password: plan.password.handle,
         })
     }
 
@@ -80,7 +81,6 @@ impl Cloud {
         &self,
         context: &'a CallContext,
         create: wit::ServerCreate,
-        admin_password: Arc<str>,
     ) -> Result<Plan<'a>> {
         let caller = context.caller()?;
         let project_id = caller.project()?.to_owned();
@@ -90,6 +90,8 @@ impl Cloud {
             self.check_metadata_count(&mut conn, &project_id, checked.metadata.len()).await?;
         }
         let references = self.references(&mut conn, caller, &project_id, &create).await?;
+        let windows = references.image.as_ref().is_some_and(|image| image.windows);
+        let password = Password::of(context, &create.admin_password, windows)?;
         Ok(Plan {
             context,
             user_id: caller.user.id.clone(),
@@ -97,7 +99,7 @@ impl Cloud {
             checked,
             references,
             reservation_id: checks::reservation_id(),
-            admin_password,
+            password,
             now: Timestamp::now(),
             create,
         })

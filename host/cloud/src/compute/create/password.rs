@@ -1,16 +1,44 @@
 //! The first password of a server's administrator: the caller's own or a made one.
 
-use skyloom_model::{Error, Result};
+use std::sync::Arc;
+
+use skyloom_model::{Error, ErrorCode, Result};
+use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
 
 /// In bytes.
 const MAX_PASSWORD: usize = 1024;
 
-/// The handle of the password that the request brought, looked at, or of one that is made.
-pub(super) fn first(context: &CallContext, given: Option<&str>) -> Result<String> {
-    let Some(handle) = given else { return Ok(context.secrets.put(random())) };
-    check(&context.secret("admin-password", handle)?)?;
-    Ok(handle.to_owned())
+/// What a creation makes of its choice.
+#[derive(Default)]
+pub(super) struct Password {
+    /// Empty: the image's own is kept.
+    pub(super) handle: String,
+    /// What the guest takes; empty: nothing.
+    pub(super) value: Arc<str>,
+}
+
+impl Password {
+    /// `windows`: the image holds Windows, whose guests take no password from a seed.
+    pub(super) fn of(context: &CallContext, choice: &wit::PasswordChoice, windows: bool) -> Result<Self> {
+        let (handle, value) = match choice {
+            wit::PasswordChoice::Keep => return Ok(Self::default()),
+            wit::PasswordChoice::Generate => {
+                let value = random();
+                (context.secrets.put(value.clone()), if windows { Arc::default() } else { value.into() })
+            }
+            wit::PasswordChoice::Given(handle) => {
+                let value = context.secret("admin-password", handle)?;
+                check(&value)?;
+                if windows && !value.is_empty() {
+                    let message = "The password of a Windows guest cannot be set.";
+                    return Err(Error::new(ErrorCode::NotSupported, message).with_field("admin-password"));
+                }
+                (handle.clone(), value)
+            }
+        };
+        Ok(Self { handle, value })
+    }
 }
 
 fn check(password: &str) -> Result<()> {

@@ -49,7 +49,8 @@ pub(super) struct PlannedDisk {
     pub(super) size_gib: u32,
     pub(super) volume_type: String,
     pub(super) delete_on_termination: bool,
-    pub(super) from_image: bool,
+    /// What it begins as; empty: an empty disk.
+    pub(super) image_id: String,
 }
 
 impl Cloud {
@@ -68,7 +69,12 @@ impl Cloud {
             Some(id) => Some(self.boot_image(conn, caller, id).await?),
             None => None,
         };
-        let disks = self.disks(create, &flavor, image.as_ref())?;
+        let mut disks = self.disks(create, &flavor, image.as_ref())?;
+        for (volume, disk) in create.data_volumes.iter().zip(&mut disks[1..]) {
+            if let Some(id) = &volume.image_id {
+                disk.image_id = self.data_image(conn, caller, id, volume.size_gib).await?;
+            }
+        }
         Ok(References {
             public_key: public_key(conn, &caller.user.id, create.key_name.as_deref()).await?,
             zone: self.zone_of(conn, create).await?,
@@ -102,6 +108,16 @@ impl Cloud {
         Err(Error::invalid("zone", "The requested availability zone is not available."))
     }
 
+    /// The image of a data disk, which must hold it.
+    async fn data_image(&self, conn: &mut Conn, caller: &Caller, id: &str, size_gib: u32) -> Result<String> {
+        let image = self.boot_image(conn, caller, id).await?;
+        if size_gib < image.least_gib() {
+            let message = format!("A data disk is too small for image {id}: it needs {} GiB.", image.least_gib());
+            return Err(Error::invalid("data-volumes", message));
+        }
+        Ok(image.id)
+    }
+
     /// The system disk, the disks asked for, then those that the flavor brings.
     fn disks(
         &self,
@@ -110,17 +126,18 @@ impl Cloud {
         image: Option<&BootImage>,
     ) -> Result<Vec<PlannedDisk>> {
         let default_type = &self.inner.compute.settings.default_volume_type;
-        let disk = |volume: &wit::VolumeRequest, from_image| PlannedDisk {
+        let image_id = image.map(|image| image.id.clone()).unwrap_or_default();
+        let disk = |volume: &wit::VolumeRequest, image_id| PlannedDisk {
             size_gib: volume.size_gib,
             volume_type: volume.volume_type.clone().unwrap_or_else(|| default_type.clone()),
             delete_on_termination: volume.delete_on_termination,
-            from_image,
+            image_id,
         };
-        let own = |size_gib, from_image| PlannedDisk {
+        let own = |size_gib, image_id| PlannedDisk {
             size_gib,
             volume_type: default_type.clone(),
             delete_on_termination: true,
-            from_image,
+            image_id,
         };
         if let Some(image) = image
             && image.min_memory_mib > flavor.memory_mib
@@ -128,8 +145,10 @@ impl Cloud {
             return Err(Error::invalid("flavor-id", "Flavor's memory is too small for requested image."));
         }
         let root = match (&create.root_volume, image) {
-            (Some(volume), _) => disk(volume, image.is_some()),
-            (None, Some(image)) => own(if flavor.disk_gib == 0 { image.least_gib() } else { flavor.disk_gib }, true),
+            (Some(volume), _) => disk(volume, image_id),
+            (None, Some(image)) => {
+                own(if flavor.disk_gib == 0 { image.least_gib() } else { flavor.disk_gib }, image_id)
+            }
             (None, None) => {
                 return Err(Error::invalid("image-id", "A server needs an image, or a system disk of its own."));
             }
@@ -146,9 +165,9 @@ impl Cloud {
             return Err(Error::invalid(field, message));
         }
         let mut disks = vec![root];
-        disks.extend(create.data_volumes.iter().map(|volume| disk(volume, false)));
+        disks.extend(create.data_volumes.iter().map(|volume| disk(volume, String::new())));
         let of_flavor = [flavor.ephemeral_gib, flavor.swap_mib.div_ceil(1024)];
-        disks.extend(of_flavor.into_iter().filter(|size| *size > 0).map(|size| own(size, false)));
+        disks.extend(of_flavor.into_iter().filter(|size| *size > 0).map(|size| own(size, String::new())));
         Ok(disks)
     }
 }
@@ -244,6 +263,8 @@ async fn planned_nic(
         None => None,
     };
     let groups = match &request.security_groups {
+        // An empty list is none at all, unlike the server's own, which is the default one.
+        Some(named) if named.is_empty() => Some(Groups { default: false, ids: Vec::new() }),
         Some(named) => Some(groups(conn, project_id, named).await?),
         None => None,
     };

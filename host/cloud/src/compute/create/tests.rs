@@ -8,6 +8,11 @@ use skyloom_store::quotas::{self, Quota};
 use crate::Settings;
 use crate::compute::testing::{Kind as _, any_server, context_of, creation, member, operator, page, worlds};
 
+/// An empty disk of the default type that outlives its server.
+fn volume(size_gib: u32) -> wit::VolumeRequest {
+    wit::VolumeRequest { size_gib, volume_type: None, delete_on_termination: false, image_id: None }
+}
+
 #[tokio::test]
 async fn a_creation_writes_everything_that_is_meant() {
     for world in worlds(Settings::default()).await {
@@ -26,7 +31,8 @@ async fn a_creation_writes_everything_that_is_meant() {
             key_name: Some("key".to_owned()),
             metadata: vec![("role".to_owned(), "web".to_owned())],
             tags: vec!["b".to_owned(), "a".to_owned()],
-            data_volumes: vec![wit::VolumeRequest { size_gib: 7, volume_type: None, delete_on_termination: false }],
+            data_volumes: vec![volume(7)],
+            admin_password: wit::PasswordChoice::Generate,
             user_data: Some("I2Nsb3VkLWNvbmZpZwo=".to_owned()),
             public_address: Some(wit::PublicAddressRequest {
                 id: None,
@@ -82,7 +88,7 @@ async fn a_password_is_bounded_and_an_empty_one_is_none() {
     for world in worlds(Settings::default()).await {
         let (cloud, context) = (&world.cloud, member("p"));
         let with = |password: String| wit::ServerCreate {
-            admin_password: Some(context.secrets.put(password)),
+            admin_password: wit::PasswordChoice::Given(context.secrets.put(password)),
             ..world.create(&["a"])
         };
         for wrong in ["x".repeat(1025), "a\0b".to_owned()] {
@@ -204,23 +210,22 @@ async fn each_wrong_reference_is_named() {
         ("access-ipv6", |create| create.access_ipv6 = "10.0.0.1".to_owned(), ErrorCode::Invalid),
         ("hostname", |create| create.hostname = Some("a b".to_owned()), ErrorCode::Invalid),
         ("attributes", |create| create.attributes = "[]".to_owned(), ErrorCode::Invalid),
-        ("admin-password", |create| create.admin_password = Some("guessed".to_owned()), ErrorCode::Invalid),
+        (
+            "admin-password",
+            |create| create.admin_password = wit::PasswordChoice::Given("guessed".to_owned()),
+            ErrorCode::Invalid,
+        ),
         (
             "root-volume",
             |create| {
-                create.root_volume =
-                    Some(wit::VolumeRequest { size_gib: 0, volume_type: None, delete_on_termination: true });
+                create.root_volume = Some(volume(0));
             },
             ErrorCode::Invalid,
         ),
         (
             "data-volumes",
             |create| {
-                create.data_volumes = vec![wit::VolumeRequest {
-                    size_gib: 1,
-                    volume_type: Some("none".to_owned()),
-                    delete_on_termination: true,
-                }];
+                create.data_volumes = vec![wit::VolumeRequest { volume_type: Some("none".to_owned()), ..volume(1) }];
             },
             ErrorCode::Invalid,
         ),
@@ -374,5 +379,127 @@ fn a_host_name_is_made_of_letters_digits_and_dashes() {
         (&"a".repeat(80), &"a".repeat(63)),
     ] {
         assert_eq!(super::checks::hostname(&creation(&[name]), 0, name, "id-1"), made);
+    }
+}
+
+#[tokio::test]
+async fn an_images_own_password_is_kept_and_windows_takes_none() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let with = |choice| wit::ServerCreate { admin_password: choice, ..world.create(&["a"]) };
+        let made = cloud.create_servers(&context, with(wit::PasswordChoice::Keep)).await.expect("creation");
+        assert_eq!(made.admin_password, "", "{}", world.database.name);
+        let mut conn = world.database.db.read().await.expect("a connection");
+        let sealed = skyloom_store::secrets::admin_password(&mut conn, &made.server_ids[0]).await.expect("read");
+        assert_eq!(sealed, None, "{}", world.database.name);
+        drop(conn);
+
+        let mut tx = world.database.db.begin().await.expect("begin");
+        let sql = "INSERT INTO image_properties (image_id, name, value) VALUES ($1, 'os_type', 'Windows')";
+        tx.execute(sql, skyloom_store::args![&world.image]).await.expect(sql);
+        tx.commit().await.expect("commit");
+        let given = wit::PasswordChoice::Given(context.secrets.put("Pa55-word".to_owned()));
+        let error = cloud.create_servers(&context, with(given)).await.expect_err("Windows");
+        assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::NotSupported, Some("admin-password")));
+    }
+}
+
+#[tokio::test]
+async fn a_server_has_up_to_62_disks_and_a_data_disk_may_begin_as_an_image() {
+    let mut settings = Settings::default();
+    settings.compute.quotas = [("volumes".to_owned(), -1), ("volume-gib".to_owned(), -1)].into();
+    for world in worlds(settings).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let with = |disks| wit::ServerCreate { data_volumes: disks, ..world.create(&["a"]) };
+        let error = cloud.create_servers(&context, with(vec![volume(1); 60])).await.expect_err("60 data disks");
+        assert_eq!(error.field.as_deref(), Some("data-volumes"));
+        let made = cloud.create_servers(&context, with(vec![volume(1); 59])).await.expect("59 data disks");
+        let server = cloud.get_server(&context, made.server_ids[0].clone()).await.expect("the server");
+        let devices: Vec<&str> = server.volumes.iter().map(|volume| volume.device.as_str()).collect();
+        assert_eq!((devices.len(), devices[25], devices[26], devices[59]), (60, "/dev/vdz", "/dev/vdaa", "/dev/vdbh"));
+
+        let from = |id: &str| wit::VolumeRequest { image_id: Some(id.to_owned()), ..volume(1) };
+        let error = cloud.create_servers(&context, with(vec![from("none")])).await.expect_err("no such image");
+        assert_eq!(error.kind(), ErrorCode::NotFound);
+        cloud.create_servers(&context, with(vec![from(&world.image)])).await.expect("a disk of an image");
+        let mut conn = world.database.db.read().await.expect("a connection");
+        let sql = "SELECT count(*) FROM volumes WHERE image_id = $1 AND boot_index = 1";
+        let found = conn.one(sql, skyloom_store::args![&world.image], |row| row.int(0)).await.expect(sql);
+        assert_eq!(found, 1, "{}", world.database.name);
+        drop(conn);
+
+        let mut tx = world.database.db.begin().await.expect("begin");
+        let sql = "UPDATE images SET min_disk_gib = 2 WHERE id = $1";
+        tx.execute(sql, skyloom_store::args![&world.image]).await.expect(sql);
+        tx.commit().await.expect("commit");
+        let large = wit::ServerCreate { flavor_id: "2".to_owned(), ..with(vec![from(&world.image)]) };
+        let error = cloud.create_servers(&context, large).await.expect_err("smaller than its image");
+        assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some("data-volumes")));
+    }
+}
+
+#[tokio::test]
+async fn an_address_beside_its_network_names_the_network() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let shown = cloud.create_servers(&context, world.create(&["a"])).await.expect("creation");
+        let server = cloud.get_server(&context, shown.server_ids[0].clone()).await.expect("the server");
+        let network = server.nics[0].network_id.clone();
+        for address in ["192.0.2.1", "10.0.0.1"] {
+            let nic = wit::NicRequest {
+                port_id: None,
+                network_id: Some(network.clone()),
+                subnet_id: None,
+                address: Some(address.to_owned()),
+                security_groups: None,
+            };
+            let create = wit::ServerCreate { networks: wit::NetworkChoice::Nics(vec![nic]), ..world.create(&["b"]) };
+            let error = cloud.create_servers(&context, create).await.expect_err(address);
+            assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some("address")));
+            assert_eq!(error.resource, Some(("network".to_owned(), network.clone())), "{}", world.database.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_public_address_has_actions_of_its_own() {
+    let mut settings = Settings::default();
+    let keepers = |action: &str| (action.to_owned(), vec!["address-keeper".to_owned()]);
+    settings.identity.policy = [keepers("public-addresses:create"), keepers("public-addresses:bind")].into();
+    for world in worlds(settings).await {
+        let with = |id: Option<&str>| wit::ServerCreate {
+            public_address: Some(wit::PublicAddressRequest {
+                id: id.map(ToOwned::to_owned),
+                bandwidth_mbit: 1,
+                delete_on_termination: true,
+            }),
+            ..world.create(&["a"])
+        };
+        for id in [None, Some("any")] {
+            let error = world.cloud.create_servers(&member("p"), with(id)).await.expect_err("no keeper");
+            assert_eq!(error.kind(), ErrorCode::Forbidden, "{}", world.database.name);
+        }
+        world.cloud.create_servers(&operator("p"), with(None)).await.expect("an operator");
+        world.cloud.create_servers(&member("p"), world.create(&["b"])).await.expect("without an address");
+    }
+}
+
+#[tokio::test]
+async fn a_card_with_an_empty_list_of_groups_has_none() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let made = cloud.create_servers(&context, world.create(&["a"])).await.expect("creation");
+        let server = cloud.get_server(&context, made.server_ids[0].clone()).await.expect("the server");
+        let nic = |groups: Option<Vec<String>>| wit::NicRequest {
+            port_id: None,
+            network_id: Some(server.nics[0].network_id.clone()),
+            subnet_id: None,
+            address: None,
+            security_groups: groups,
+        };
+        let nics = wit::NetworkChoice::Nics(vec![nic(None), nic(Some(Vec::new()))]);
+        let create = wit::ServerCreate { networks: nics, ..world.create(&["b"]) };
+        cloud.create_servers(&context, create).await.expect("creation");
+        assert_eq!((world.count("ports").await, world.count("port_groups").await), (3, 2), "{}", world.database.name);
     }
 }

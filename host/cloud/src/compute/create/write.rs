@@ -1,5 +1,7 @@
 //! The transaction that makes servers: all rows, or none.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use skyloom_jobs::{NewOperation, OnFailure};
 use skyloom_model::{Error, ErrorCode, PowerState, Result, TaskState, VmState, new_id};
@@ -37,8 +39,10 @@ impl GroupIds {
 }
 
 pub(super) async fn servers(tx: &mut Conn, sealer: &Sealer, plan: &Plan<'_>, count: usize) -> Result<Made> {
-    if let Some(image) = &plan.references.image {
-        image::still_active(tx, &image.id).await?;
+    // Once each, in an order that two creations share.
+    let images: BTreeSet<&String> = plan.references.disks.iter().map(|disk| &disk.image_id).collect();
+    for image in images.into_iter().filter(|image| !image.is_empty()) {
+        image::still_active(tx, image).await?;
     }
     let groups = default_group(tx, plan).await?;
     let batch = plan.create.as_batch || count > 1;
@@ -48,7 +52,7 @@ pub(super) async fn servers(tx: &mut Conn, sealer: &Sealer, plan: &Plan<'_>, cou
     for (index, name) in plan.create.names.iter().take(count).enumerate() {
         let id = new_id();
         // An empty one leaves the guest as its image is.
-        let password = match &*plan.admin_password {
+        let password = match &*plan.password.value {
             "" => String::new(),
             password => sealer.seal(&id, password)?,
         };
@@ -125,7 +129,6 @@ fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
 }
 
 async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> Result<()> {
-    let image_id = plan.references.image.as_ref().map(|image| image.id.as_str());
     for (index, disk) in plan.references.disks.iter().enumerate() {
         let volume = Volume {
             id: new_id(),
@@ -140,7 +143,7 @@ async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> R
             boot_index: u32::try_from(index).unwrap_or(u32::MAX),
             device: device(index),
             delete_on_termination: disk.delete_on_termination,
-            image_id: image_id.filter(|_| disk.from_image).unwrap_or_default().to_owned(),
+            image_id: disk.image_id.clone(),
             created_at: plan.now,
             updated_at: plan.now,
         };
@@ -149,10 +152,14 @@ async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> R
     Ok(())
 }
 
-/// `/dev/vda`, `/dev/vdb`, ...; the request's check keeps the count below 27.
+/// `/dev/vda` to `/dev/vdz`, then `/dev/vdaa` and so on.
 fn device(index: usize) -> String {
-    let letter = u8::try_from(index).ok().and_then(|index| b'a'.checked_add(index)).unwrap_or(b'z');
-    format!("/dev/vd{}", letter as char)
+    const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
+    let letter = |index: usize| LETTERS[index % LETTERS.len()] as char;
+    match index / LETTERS.len() {
+        0 => format!("/dev/vd{}", letter(index)),
+        round => format!("/dev/vd{}{}", letter(round - 1), letter(index)),
+    }
 }
 
 async fn cards(tx: &mut Conn, plan: &Plan<'_>, groups: &GroupIds, server_id: &str) -> Result<()> {
@@ -169,13 +176,17 @@ async fn cards(tx: &mut Conn, plan: &Plan<'_>, groups: &GroupIds, server_id: &st
             network_id: nic.network_id.clone(),
             subnet_id: nic.subnet_id.clone(),
             address: nic.address,
-            security_groups: groups.of(nic.groups.as_ref().unwrap_or(&plan.references.groups)),
+            security_groups: Some(groups.of(nic.groups.as_ref().unwrap_or(&plan.references.groups))),
             device_id: server_id.to_owned(),
             device_owner: owner.clone(),
             mac: None,
             position,
         };
-        networks::allocate_port(tx, spec).await?;
+        networks::allocate_port(tx, spec).await.map_err(|error| match error.field.as_deref() {
+            // An address that doesn't fit: the request has it on this network.
+            Some("fixed-ips") => error.with_field("address").with_resource("network", &nic.network_id),
+            _ => error,
+        })?;
     }
     Ok(())
 }

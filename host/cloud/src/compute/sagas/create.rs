@@ -68,7 +68,8 @@ impl Create {
                 Some(node) => Some(self.context.driver(&node.settings.name, KIND)?),
                 None => None,
             };
-            Ok(Plan { platform: Platform::new(driver, id.clone()), node, volumes, spec: OnceCell::new() })
+            let platform = Platform::new(driver, id.clone());
+            Ok(Plan { platform, node, volumes, spec: OnceCell::new() })
         }))
         .await
     }

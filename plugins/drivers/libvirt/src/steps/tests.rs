@@ -311,6 +311,13 @@ fn the_password_is_a_handle_beside_the_user_data() {
     let config: serde_json::Value = serde_json::from_str(text.strip_prefix("#cloud-config\n").unwrap()).unwrap();
     let root = serde_json::json!({ "name": "root", "password": "secret:1:0", "type": "hash" });
     assert_eq!(config, serde_json::json!({ "chpasswd": { "expire": false, "users": [root] } }));
+    let no_key = DomainSpec { authorized_keys: Vec::new(), ..spec() };
+    let files: BTreeMap<_, _> = seed::files(&no_key).unwrap().into_iter().collect();
+    let text = String::from_utf8(files["vendor-data"].clone()).unwrap();
+    assert!(text.contains(r#""ssh_pwauth":true"#), "who has no key logs in with the password: {text}");
+    let lines = DomainSpec { user_data: Some("I2Nsb3Vk\nLWNvbmZpZwo=\n".into()), ..spec() };
+    let files: BTreeMap<_, _> = seed::files(&lines).unwrap().into_iter().collect();
+    assert_eq!(files["user-data"], b"#cloud-config\n", "base64 in lines");
     let none = DomainSpec { admin_password: None, ..spec() };
     assert_eq!(seed::files(&none).unwrap().len(), 3);
 }

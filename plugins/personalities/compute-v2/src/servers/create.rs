@@ -1,15 +1,15 @@
 //! New servers.
 
 use serde_json::{Map, Value};
-use skyloom_sdk::cloud::compute::{OnFailure, ServerCreate, ServerCreated};
+use skyloom_sdk::cloud::compute::{OnFailure, PasswordChoice, ServerCreate, ServerCreated};
 use skyloom_sdk::json::{Fields, Writer};
-use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
+use skyloom_sdk::{Cloud, Error, ErrorCode, base64, key, respond};
 
 use super::{disks, names, networks, vendor};
 use crate::attributes::Attributes;
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
-use crate::lenient::{base64_length, boolean, count};
+use crate::lenient::{boolean, count};
 use crate::unsupported::{is_listed, refuse};
 
 const CREATE: &str = "servers.create";
@@ -75,7 +75,10 @@ fn read<C: Cloud>(
         public_address: None,
         user_data: user_data(context, &fields)?,
         config_drive: config_drive(context, &fields)?,
-        admin_password: fields.optional_str("adminPass")?.map(str::to_owned),
+        admin_password: match fields.optional_str("adminPass")? {
+            Some(password) => PasswordChoice::Given(password.to_owned()),
+            None => PasswordChoice::Generate,
+        },
         metadata: fields.optional_pairs("metadata")?.unwrap_or_default(),
         tags: tags(context, &fields)?,
         access_ipv4: fields.optional_str("accessIPv4")?.unwrap_or_default().to_owned(),
@@ -164,7 +167,7 @@ fn groups(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
 fn user_data<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<Option<String>, Fault> {
     const LONGEST: usize = 65_535;
     let Some(text) = fields.optional_str("user_data")? else { return Ok(None) };
-    let Some(length) = base64_length(text) else {
+    let Some(length) = base64::length(text) else {
         return Err(Fault::bad_request("Invalid input for field/attribute user_data. It is not a 'base64'"));
     };
     if text.len() > LONGEST || context.rules().user_data.is_some_and(|longest| length > longest) {

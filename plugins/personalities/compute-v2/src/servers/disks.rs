@@ -157,6 +157,7 @@ impl Device {
             size_gib,
             volume_type: self.volume_type.clone(),
             delete_on_termination: self.delete_on_termination,
+            image_id: None,
         })
     }
 

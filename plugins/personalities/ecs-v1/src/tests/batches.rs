@@ -112,6 +112,31 @@ fn one_unknown_server_fails_the_whole_request_before_anything_is_begun() {
     assert!(seen.all().is_empty());
 }
 
+fn ids(count: usize) -> serde_json::Value {
+    (0..count).map(|_| json!({ "id": "a" })).collect()
+}
+
+#[test]
+fn a_batch_holds_up_to_1000_servers() {
+    for (operation, name) in [("servers.start", "os-start"), ("servers.stop", "os-stop"), ("servers.reboot", "reboot")]
+    {
+        let body = |count| match name {
+            "reboot" => json!({ name: { "type": "SOFT", "servers": ids(count) } }),
+            _ => json!({ name: { "servers": ids(count) } }),
+        };
+        assert_eq!(change(operation, &body(1000)).0.status, 200, "{operation}");
+        for (count, code) in [(1001, "Ecs.0118"), (0, "Ecs.0005")] {
+            assert_eq!(code_of(&change(operation, &body(count)).0), (400, code.to_owned()), "{operation}");
+        }
+    }
+    assert_eq!(delete(&json!({ "servers": ids(1000) })).0.status, 200);
+    for (count, code) in [(1001, "Ecs.0118"), (0, "Ecs.0005")] {
+        assert_eq!(code_of(&delete(&json!({ "servers": ids(count) })).0), (400, code.to_owned()));
+    }
+    let without_type = json!({ "reboot": { "servers": ids(1) } });
+    assert_eq!(code_of(&change("servers.reboot", &without_type).0), (400, "Ecs.0005".to_owned()));
+}
+
 fn delete(body: &serde_json::Value) -> (Response, Seen<(Vec<String>, DeleteOptions)>) {
     let seen = Seen::default();
     let request = post("servers.delete", "/v1/project-1/cloudservers/delete", body).build();
@@ -139,7 +164,7 @@ fn a_deletion_says_what_becomes_of_disks_and_addresses() {
 
 #[test]
 fn a_malformed_deletion_is_told_in_the_documents_words() {
-    let (response, seen) = delete(&json!({ "servers": 1 }));
+    let (response, seen) = delete(&json!([]));
     assert_eq!(json_of(&response), json!({ "error": { "message": "request body is illegal.", "code": "Ecs.0005" } }));
     assert_eq!(response.status, 400);
     assert!(seen.all().is_empty());

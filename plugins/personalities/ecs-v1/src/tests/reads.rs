@@ -1,6 +1,6 @@
 use serde_json::json;
 use skyloom_sdk::cloud::flavors::{Flavor, FlavorPage};
-use skyloom_sdk::cloud::operations::{Operation, OperationState, OperationTree};
+use skyloom_sdk::cloud::operations::{Operation, OperationState, OperationTree, Step};
 use skyloom_sdk::cloud::quotas::Quota;
 use skyloom_sdk::testing::{self, Call, FakeCloud, json_of, not_found};
 use skyloom_sdk::{ErrorCode, Response, rule};
@@ -66,6 +66,10 @@ fn a_batch_shows_its_sub_jobs() {
             }]},
         })
     );
+    let mut card = operation(JOB, "port.attach", OperationState::Succeeded, "port-1");
+    card.resource_kind = "port".into();
+    let response = job(OperationTree { operation: card, children: vec![] });
+    assert_eq!(json_of(&response)["entities"], json!({ "nic_id": "port-1" }));
     rule!("ecs.jobs.get", "6d15b573");
     rule!("ecs.jobs.get", "1558aeb0");
 }
@@ -85,6 +89,39 @@ fn a_failed_sub_job_says_why_and_its_parent_says_so() {
     );
     assert_eq!(sub_job["entities"]["errorcode_message"], "The disk could not be made.");
     rule!("ecs.jobs.get", "64cf79a1");
+}
+
+#[test]
+fn a_failed_part_has_the_code_of_what_it_did() {
+    let failed = |kind: &str, code: ErrorCode, step: &str| {
+        let mut child = operation(JOB, kind, OperationState::Failed, "server-1");
+        let error = testing::error(code, "why");
+        child.steps = vec![
+            Step { name: "place".into(), started_at: 0, ended_at: Some(1), error: None },
+            Step { name: step.into(), started_at: 1, ended_at: Some(2), error: Some(error.clone()) },
+        ];
+        child.error = Some(error);
+        json_of(&job(OperationTree { operation: child, children: vec![] }))["error_code"].as_str().unwrap().to_owned()
+    };
+    for (kind, code, step, expected) in [
+        ("server.create", ErrorCode::DriverFailed, "disks", "Ecs.0202"),
+        ("server.create", ErrorCode::DriverFailed, "define", "Ecs.0204"),
+        ("server.create", ErrorCode::NoCapacity, "place", "Ecs.0319"),
+        ("server.delete", ErrorCode::DriverFailed, "undefine", "Ecs.0501"),
+        ("server.start", ErrorCode::DriverFailed, "start", "Ecs.0226"),
+        ("server.start", ErrorCode::WrongState, "start", "Ecs.0100"),
+        ("server.stop", ErrorCode::Locked, "stop", "Ecs.0605"),
+        ("server.stop", ErrorCode::Busy, "stop", "Ecs.0603"),
+        ("server.reboot", ErrorCode::DriverFailed, "start", "Ecs.0227"),
+        ("server.reboot", ErrorCode::TimedOut, "stop", "Ecs.1002"),
+    ] {
+        assert_eq!(failed(kind, code, step), expected, "{kind} {step}");
+    }
+    for (kind, expected) in [("batch.server.stop", "Ecs.0611"), ("batch.server.delete", "Common.0021")] {
+        let parent = operation(JOB, kind, OperationState::Failed, "");
+        let body = json_of(&job(OperationTree { operation: parent, children: vec![] }));
+        assert_eq!(body["error_code"], expected, "{kind}");
+    }
 }
 
 #[test]
@@ -120,9 +157,15 @@ fn a_query_that_fails_is_told_at_the_top() {
         assert!(json_of(&response)["message"].is_string());
     }
     rule!("ecs.jobs.get", "723150a1");
+    cloud.operations.get_operation = Some(Box::new(|_| Err(testing::error(ErrorCode::Unavailable, "it is away"))));
+    let request = Call::new("jobs.get", "GET", "/v1/project-1/jobs/x").param("job_id", JOB_ON_THE_WIRE).build();
+    let response = crate::handle(&cloud, &request);
+    assert_eq!(response.status, 503);
+    let expected = json!({ "code": "Common.0025", "message": "Query job Error because it is away" });
+    assert_eq!(json_of(&response), expected);
 }
 
-fn flavor(id: &str, specs: &[(&str, &str)]) -> Flavor {
+pub fn flavor(id: &str, specs: &[(&str, &str)]) -> Flavor {
     Flavor {
         id: id.into(),
         name: id.into(),
@@ -169,7 +212,11 @@ fn names(body: &serde_json::Value) -> Vec<&str> {
 fn flavors_are_shown_as_the_zone_sells_them() {
     assert_eq!(names(&flavors(None)), ["plain", "mixed"]);
     assert_eq!(names(&flavors(Some("az1"))), ["plain", "mixed"]);
+    // Sold out in the region: on sale only where the zone says so, and empty parentheses say nothing.
     assert_eq!(names(&flavors(Some("az2"))), ["plain"]);
+    assert_eq!(names(&flavors(Some("az3"))), ["plain"]);
+    rule!("ecs.flavors.list", "95c75f74");
+    rule!("ecs.flavors.list", "570f28aa");
     rule!("ecs.flavors.list", "ddeaa4a6");
     rule!("ecs.flavors.list", "bde56759");
     rule!("ecs.flavors.list", "5401fc02");
