@@ -44,6 +44,10 @@ class World:
         self.cloud, self.ecs, self.password = (
             env[name] for name in ("SKYLOOM_URL", "SKYLOOM_ECS_URL", "SKYLOOM_ADMIN_PASSWORD")
         )
+        # The copy says port 0; the server picked.
+        for listener in self.deployment["listener"]:
+            url = {"cloud": self.cloud, "ecs": self.ecs}[listener["name"]]
+            listener["address"] = url.removeprefix("http://")
         self.identity, self.nova = f"{self.cloud}/identity/v3", f"{self.cloud}/compute/v2.1"
         self.glance, self.neutron = f"{self.cloud}/image/v2", f"{self.cloud}/network/v2.0"
         self.least = least_roles()

@@ -75,7 +75,7 @@ class Session(harness.Session):
             ({"name": "云Web_1.a", "adminPass": PASSWORD}, ("0", "a password")),
             ({"name": "with-key", "key_name": "key"}, ("1", "no password")),
             ({"name": "with-neither"}, ("0", "no password")),
-            ({"name": "with-both", "adminPass": PASSWORD, "user_data": user_data}, ("0", "user data")),
+            ({"name": "with-both", "adminPass": PASSWORD, "user_data": user_data}, ("0", "no password, user data")),
             ({"name": "云"}, ("0", "no password")),
         ]
         servers = []

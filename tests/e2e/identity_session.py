@@ -125,7 +125,14 @@ class Session:
         self.admin.text("project", "set", "--disable", made["id"])
         same("disabled", self.admin("project", "show", made["id"])["enabled"], False)
         self.admin.text("project", "set", "--enable", made["id"])
-        same("parents", self.admin("project", "show", "--parents", made["id"])["parents"], None)
+        domain = self.admin("domain", "show", "factory")["id"]
+        same("parents", self.admin("project", "show", "--parents", made["id"])["parents"], {domain: None})
+        below = self.admin("project", "create", "--domain", "factory", "--parent", made["id"], "corner")
+        shown = self.admin("project", "show", "--parents", "--children", below["id"])
+        same("nested", (shown["parents"], shown["subtree"]), ({made["id"]: {domain: None}}, None))
+        shown = self.admin("project", "show", "--children", made["id"])
+        same("children", shown["subtree"], {below["id"]: None})
+        self.admin.text("project", "delete", below["id"])
         self.admin.fails("no-such-project", "project", "show", "no-such-project")
 
     # --- users ---
@@ -201,11 +208,16 @@ class Session:
         self.member("catalog", "list")
         self.member("user", "show", self.ids["ann"])
         for words in (
-            ("role", "assignment", "list", "--auth-user", "--auth-project"), ("domain", "list"), ("domain", "create", "x"), ("project", "create", "x"), ("user", "list"),
-            ("user", "create", "x"), ("role", "create", "x"), ("user", "delete", self.ids["admin"]),
-            ("role", "add", "--user", self.ids["ann"], "--project", self.ids["hall"], "admin"),
+            ("role", "assignment", "list", "--auth-user", "--auth-project"), ("domain", "list"), ("domain", "create", "x"),
+            ("project", "create", "x"), ("user", "list"), ("user", "create", "x"), ("role", "create", "x"),
+            ("user", "delete", self.ids["admin"]),
         ):
             self.member.fails("403", *words)
+        # The client says nothing of a refusal.
+        role = self.admin("role", "show", "admin")["id"]
+        self.member.text("role", "add", "--user", self.ids["ann"], "--project", self.ids["hall"], role)
+        given = self.admin("role", "assignment", "list", "--user", self.ids["ann"], "--project", self.ids["hall"], "--role", role)
+        same("the role", given, [])
 
     def step_password(self):
         """user password set: the old one and its tokens are over"""

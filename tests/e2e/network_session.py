@@ -171,7 +171,8 @@ class Session:
     def step_server(self):
         """a server on a port of one's own and on a network"""
         image = self.ann("image", "list")[0]["ID"]
-        self.ann.text("port", "set", "--enable", "--device", "", "--device-owner", "", "plug 2")
+        self.ann.text("port", "set", "--enable", "plug 2")
+        self.ann.text("port", "unset", "--device", "--device-owner", "plug 2")
         self.ann.text("server", "create", "--flavor", "1", "--image", image, "--port", "plug 2", "--wait", "one")
         same("addresses", self.ann("server", "show", "one")["addresses"], {"lab 2": ["192.0.2.41"]})
         server = self.ann("server", "show", "one")["id"]

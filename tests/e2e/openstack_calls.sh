@@ -96,7 +96,7 @@ keypairs() {
   at 2.10 holds '[k["Name"] for k in it] == ["three"]' keypair list --user friend
   at 2.10 os keypair delete --user friend three
   holds 'sorted(k["Name"] for k in it) == ["one", "two"]' keypair list
-  at 2.35 holds '[k["Name"] for k in it] == ["one"]' keypair list --limit 1
+  at 2.35 holds '[k["Name"] for k in it] == ["one"]' keypair list --limit 1 --max-items 1
   os keypair delete one two
   holds 'it == []' keypair list
 }

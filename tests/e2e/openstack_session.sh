@@ -191,8 +191,9 @@ nothing_left() {
   same domains "$(virsh -q -c "$uri" list --all --name | tr -d '\n')" ""
   virsh -q -c "$uri" net-dumpxml skyloom >"$work/net.xml"
   if grep '<host ' "$work/net.xml"; then echo "a DHCP entry is left" && return 1; fi
-  # Disks, seeds and consoles are in the servers' folder; anything that names the server may lie elsewhere too.
-  if find "$work/sky/servers" -type f 2>/dev/null | grep .; then echo "files of servers are left" && return 1; fi
+  # Disks, seeds and consoles are in the servers' folder, with the running process's own lock; anything that names the
+  # server may lie elsewhere too.
+  if find "$work/sky/servers" -type f -not -path '*/making/*.lock' 2>/dev/null | grep .; then echo "files of servers are left" && return 1; fi
   if find "$work/sky" "$work/lv/pool" -name "*$id*" | grep .; then echo "files are left" && return 1; fi
 }
 

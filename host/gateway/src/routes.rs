@@ -15,10 +15,10 @@ const MAX_PARAMETERS: usize = 16;
 /// The routes of one listener.
 #[derive(Debug)]
 pub struct Routes {
-    /// One tree a method, each template leading to an index of `routes`: a template without the method leaves a path to the
+    /// One tree a method, each template leading to an index of `all`: a template without the method leaves a path to the
     /// next one that has it. HEAD's tree has what GET's has, but where an operation has HEAD of its own.
     trees: Vec<(Method, matchit::Router<usize>)>,
-    routes: Vec<Route>,
+    all: Vec<Route>,
     mounts: Vec<Arc<Mount>>,
 }
 
@@ -110,7 +110,7 @@ impl Routes {
     /// Every defect, a line each, where two operations claim one route.
     pub fn build(mounts: Vec<Arc<Mount>>) -> Result<Self, Vec<String>> {
         let mut builder =
-            Builder { routes: Self { trees: Vec::new(), routes: Vec::new(), mounts }, known: HashMap::new() };
+            Builder { routes: Self { trees: Vec::new(), all: Vec::new(), mounts }, known: HashMap::new() };
         let mut defects = Vec::new();
         for mount in builder.routes.mounts.clone() {
             for operation in &mount.operations {
@@ -130,7 +130,7 @@ impl Routes {
     /// A literal beats a parameter, from left to right; a template without the method leaves it to the next one.
     pub fn find<'p>(&self, method: &Method, path: &Path<'p>) -> Found<'_, 'p> {
         let Some(index) = self.tree(method).and_then(|tree| index_in(tree, path)) else { return self.find_other(path) };
-        let route = &self.routes[index];
+        let route = &self.all[index];
         let taken = path.segments.iter().zip(&route.parameters).filter(|(_, parameter)| **parameter);
         Found::Route { route, captures: taken.map(|(segment, _)| segment.clone()).collect() }
     }
@@ -139,9 +139,9 @@ impl Routes {
     fn find_other(&self, path: &Path<'_>) -> Found<'static, 'static> {
         let found = |(method, tree): &(Method, _)| Some((method.to_string(), index_in(tree, path)?));
         let (methods, indices): (BTreeSet<String>, Vec<usize>) = self.trees.iter().filter_map(found).unzip();
-        match indices.into_iter().min_by_key(|index| (&self.routes[*index].parameters, *index)) {
+        match indices.into_iter().min_by_key(|index| (&self.all[*index].parameters, *index)) {
             Some(first) => Found::Method {
-                mount: self.routes[first].mount.clone(),
+                mount: self.all[first].mount.clone(),
                 allow: methods.into_iter().collect::<Vec<_>>().join(", "),
             },
             None => Found::Nothing { mount: self.nearest(&path.segments) },
@@ -190,12 +190,12 @@ impl Builder {
                 return Err(format!("plugin `{}`: {template} has more than {MAX_PARAMETERS} parameters", mount.plugin));
             }
             let parameters = names.iter().map(Option::is_some).collect();
-            self.add(key, self.routes.routes.len())
+            self.add(key, self.routes.all.len())
                 .map_err(|error| format!("plugin `{}`: {template}: {error}", mount.plugin))?;
-            self.routes.routes.push(Route { template, parameters, mount: mount.clone(), choices: vec![choice] });
+            self.routes.all.push(Route { template, parameters, mount: mount.clone(), choices: vec![choice] });
             return Ok(());
         };
-        let route = &mut self.routes.routes[index];
+        let route = &mut self.routes.all[index];
         let clash = |route: &Route, other: &Operation| {
             format!(
                 "two operations claim {} {template}: `{}` of plugin `{}` and `{}` of plugin `{}` ({})",

@@ -26,7 +26,7 @@ fn manifest(id: &str, operations: &[(&str, String)]) -> String {
 /// Plugins side by side at the root. Answers are `<operation> <parameter>,<parameter>`.
 struct Side {
     gateway: std::sync::Arc<Gateway>,
-    _world: World,
+    world: World,
 }
 
 impl Side {
@@ -44,7 +44,7 @@ impl Side {
             mount(&manifest(id, operations), "", echo).unwrap()
         });
         let gateway = Gateway::new(world.shared.clone(), mounts.collect())?;
-        Ok(Self { gateway, _world: world })
+        Ok(Self { gateway, world })
     }
 
     async fn ask(&self, method: &str, path: &str) -> (u16, String, Option<String>) {
@@ -158,10 +158,10 @@ async fn head_is_get_unless_it_is_there_itself() {
     assert_eq!(side.ask("GET", "/a/b").await.1, "o2 ");
     let head = async |path| side.ask("HEAD", path).await;
     assert_eq!(head("/a/b").await.0, 200);
-    let text = side._world.shared.metrics.text().await;
+    let text = side.world.shared.metrics.text().await;
     assert!(text.contains("operation=\"o1\",status=\"200\"} 1"), "{text}");
     assert_eq!(head("/a/c").await.0, 200);
-    let text = side._world.shared.metrics.text().await;
+    let text = side.world.shared.metrics.text().await;
     assert!(text.contains("operation=\"o0\",status=\"200\"} 1"), "{text}");
     assert_eq!(head("/b").await.0, 404);
 }

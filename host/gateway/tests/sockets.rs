@@ -95,8 +95,9 @@ async fn a_stored_file_that_is_too_short_breaks_the_connection() {
     // The connection outlives a whole file: a second request is answered on it.
     let answer = talk(running.api, &(keep("whole") + &get("/api/things/whole/file"))).await;
     assert_eq!(answer.matches("content-length: 10\r\n").count(), 2, "{answer}");
-    let ended = tokio::time::timeout(Duration::from_secs(10), talk(running.api, &keep("short")));
-    let answer = ended.await.expect("the connection ends");
+    let request = keep("short");
+    let ended = tokio::time::timeout(Duration::from_secs(10), talk(running.api, &request)).await;
+    let answer = ended.expect("the connection ends");
     // How much of it still went out is not certain.
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     assert!(body.len() < 11, "{answer}");

@@ -199,7 +199,7 @@ fn nobody_has_to_listen_to_what_it_says() {
             }))
         };
         let running = Running { child, operator: String::new(), said: String::new() };
-        let limit = Instant::now() + Duration::from_secs(60);
+        let limit = Instant::now() + Duration::from_mins(1);
         while !world.state("login.txt").exists() {
             assert!(Instant::now() < limit, "it does not start");
             std::thread::yield_now();

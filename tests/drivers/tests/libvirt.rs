@@ -77,10 +77,10 @@ async fn servers_of_one_name_have_their_own_addresses() {
     // An address that is somebody else's already is refused, and what was begun is taken back.
     let mut third = bench.spec();
     third.nics[0].addresses.clone_from(&specs[0].nics[0].addresses);
-    let mut key = checks::key("create-disks");
-    checks::finish(&bench, &*driver, &key, &third.server_id, driver.create_disks(&key, &third).await).await;
+    let (mut key, secrets) = (checks::key("create-disks"), SecretVault::default());
+    checks::finish(&bench, &*driver, &key, &third.server_id, driver.create_disks(&key, &third, &secrets).await).await;
     key.step = "define".to_owned();
-    assert_eq!(driver.define(&key, &third).await.expect_err("taken").code, ErrorCode::DriverFailed);
+    assert_eq!(driver.define(&key, &third, &secrets).await.expect_err("taken").code, ErrorCode::DriverFailed);
     for spec in specs.iter().chain([&third]) {
         checks::remove(&bench, &*driver, spec).await;
     }

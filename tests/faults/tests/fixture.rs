@@ -144,7 +144,7 @@ impl Fixture {
             public_address: None,
             user_data: None,
             config_drive: false,
-            admin_password: wit::PasswordChoice::Keep,
+            admin_password: wit::PasswordChoice::Generate,
             metadata: Vec::new(),
             tags: Vec::new(),
             access_ipv4: String::new(),

@@ -8,7 +8,11 @@ use crate::database::count;
 #[test]
 fn processes_on_one_server_share_what_plugins_keep() {
     let Some(cluster) = Cluster::new() else { return skip("shared documents", "package postgresql-15 is missing") };
-    let changes = format!("[database]\nurl = \"{}\"\n[reconcile]\ninterval-ms = 100\n", cluster.url);
+    // What the one seals the other opens.
+    let key = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&key, "5a".repeat(32)).expect("the key");
+    let database = format!("url = \"{}\"\nsecret-key = \"{}\"", cluster.url, key.path().display());
+    let changes = format!("[database]\n{database}\n[reconcile]\ninterval-ms = 100\n");
     let Some(world) = World::new("shared documents", &changes) else { return };
     let one = world.start();
     let other = world.start_beside(&world.state("../other"));

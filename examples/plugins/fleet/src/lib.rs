@@ -4,7 +4,7 @@ use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::every_page;
 use skyloom_sdk::{Cloud, Error, Personality, Request, Response, any, key, respond};
 
-struct Fleet;
+pub struct Fleet;
 
 impl Personality for Fleet {
     fn handle(request: Request) -> Response {

@@ -16,6 +16,7 @@ use skyloom_cloud::reconcile::Reconciler;
 use skyloom_gateway::{Gateway, Metrics, Server, Shared};
 use skyloom_jobs::{Engine, Faults};
 use skyloom_store::Db;
+use skyloom_store::documents::Documents;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -73,6 +74,7 @@ struct Running {
     engine: Engine,
     background: Vec<JoinHandle<()>>,
     db: Db,
+    documents: Documents,
     places: Vec<Place>,
     bound: Vec<Bound>,
     operator: Option<std::net::SocketAddr>,
@@ -91,7 +93,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     let disks = Arc::new(disks::Disks::new(state.path().to_owned(), images.clone(), deployment.state.min_free_mib));
     let documents = core::open_documents(deployment, state.path()).await?;
     let plugins = {
-        let (loaded, state) = (loaded.clone(), state.path().to_owned());
+        let (loaded, state, documents) = (loaded.clone(), state.path().to_owned(), documents.clone());
         let load = move || Plugins::load(&loaded, &state, images, documents);
         tokio::task::spawn_blocking(load).await.map_err(|_| Failure::new("loading the plugins panicked"))??
     };
@@ -134,7 +136,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
         }
         None => None,
     };
-    Ok(Running { server, engine, background, db, places, bound, operator, admin })
+    Ok(Running { server, engine, background, db, documents, places, bound, operator, admin })
 }
 
 async fn listen(address: std::net::SocketAddr, name: &str) -> Result<TcpListener, Failure> {
@@ -220,7 +222,7 @@ impl Running {
     }
 
     async fn serve(self, mut stop: Stop) -> Result<(), Failure> {
-        let Self { server, engine, background, db, .. } = self;
+        let Self { server, engine, background, db, documents, .. } = self;
         let (asked, told) = tokio::sync::oneshot::channel::<()>();
         let drained = server.run(async move { drop(told.await) });
         let end = async {
@@ -242,6 +244,7 @@ impl Running {
             task.abort();
         }
         db.close().await;
+        documents.close().await;
         tracing::info!("stopped");
         Ok(())
     }

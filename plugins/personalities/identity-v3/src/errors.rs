@@ -38,7 +38,8 @@ impl Fault {
     }
 
     pub fn response(&self, request: &Request) -> Response {
-        let body = json!({"error": {"code": self.status, "message": self.message, "title": respond::reason(self.status)}});
+        let body =
+            json!({"error": {"code": self.status, "message": self.message, "title": respond::reason(self.status)}});
         let response = crate::json(self.status, &body);
         if self.status != 401 {
             return response;

@@ -4,7 +4,7 @@ use skyloom_sdk::respond::{empty, param, with_header};
 use skyloom_sdk::{Identity, Request, Response};
 
 use crate::bodies::{self, Body};
-use crate::{Answer, Fault, lists};
+use crate::{Answer, Fault, hierarchy, lists};
 
 fn view(request: &Request, project: &Project) -> Value {
     json!({
@@ -112,7 +112,10 @@ pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    Ok(lists::one(200, "project", &view(request, &cloud.get_project(param(request, "project_id"))?)))
+    let project = cloud.get_project(param(request, "project_id"))?;
+    let mut shown = view(request, &project);
+    hierarchy::add(cloud, request, &project, |project| view(request, project), &mut shown)?;
+    Ok(lists::one(200, "project", &shown))
 }
 
 pub fn update<C: Identity>(cloud: &C, request: &Request) -> Answer {

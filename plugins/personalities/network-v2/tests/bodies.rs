@@ -3,14 +3,9 @@
 mod support;
 
 use network_v2::handle;
-use serde_json::{Value, json};
-use skyloom_sdk::cloud::compute::Zone;
-use skyloom_sdk::cloud::networks::{
-    AddressRange, FixedIp, FixedIpRequest, GroupPage, HostRoute, Network, NetworkPage, Port, PortPage, Router,
-    RulePage, SecurityGroup, SecurityGroupRule, Subnet, SubnetPage,
-};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, json_of, not_found};
-use skyloom_sdk::{PageRequest, Response};
+use serde_json::json;
+use skyloom_sdk::cloud::networks::{AddressRange, FixedIpRequest, HostRoute};
+use skyloom_sdk::testing::{FakeCloud, Seen};
 
 use support::*;
 

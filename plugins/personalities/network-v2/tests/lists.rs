@@ -4,16 +4,13 @@ mod support;
 
 use network_v2::handle;
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::compute::Zone;
-use skyloom_sdk::cloud::networks::{
-    AddressRange, FixedIp, FixedIpRequest, GroupPage, HostRoute, Network, NetworkPage, Port, PortPage, Router,
-    RulePage, SecurityGroup, SecurityGroupRule, Subnet, SubnetPage,
-};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, json_of, not_found};
+use skyloom_sdk::cloud::networks::{GroupPage, Network, NetworkPage, PortPage, RulePage, SubnetPage};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, json_of};
 use skyloom_sdk::{PageRequest, Response};
 
 use support::*;
 
+/// A core with networks `1` to `5`, paged as the core does it.
 fn five(seen: &Seen<PageRequest>) -> FakeCloud {
     let mut cloud = FakeCloud::default();
     let log = seen.clone();

@@ -3,14 +3,9 @@
 mod support;
 
 use network_v2::handle;
-use serde_json::{Value, json};
+use serde_json::json;
 use skyloom_sdk::cloud::compute::Zone;
-use skyloom_sdk::cloud::networks::{
-    AddressRange, FixedIp, FixedIpRequest, GroupPage, HostRoute, Network, NetworkPage, Port, PortPage, Router,
-    RulePage, SecurityGroup, SecurityGroupRule, Subnet, SubnetPage,
-};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, json_of, not_found};
-use skyloom_sdk::{PageRequest, Response};
+use skyloom_sdk::testing::{FakeCloud, json_of, not_found};
 
 use support::*;
 
@@ -127,5 +122,3 @@ fn resources_are_shown_whole() {
     let response = handle(&cloud, call("ports.show").param("port_id", "x").build());
     assert_eq!(fault(&response), (404, "PortNotFound".to_owned(), "Port x could not be found.".to_owned()));
 }
-
-/// A core with networks `1` to `5`, paged as the core does it.

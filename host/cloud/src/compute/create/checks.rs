@@ -23,7 +23,6 @@ const MAX_TAG: usize = 60;
 /// Of the user data as it is sent, in base64.
 const MAX_USER_DATA: usize = 65_535;
 
-
 /// What stands firm after the request was looked at.
 pub(super) struct Checked {
     pub(super) metadata: BTreeMap<String, String>,

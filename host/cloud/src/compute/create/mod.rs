@@ -77,11 +77,7 @@ impl Cloud {
     }
 
     /// Everything that can be known before the transaction.
-    async fn plan<'a>(
-        &self,
-        context: &'a CallContext,
-        create: wit::ServerCreate,
-    ) -> Result<Plan<'a>> {
+    async fn plan<'a>(&self, context: &'a CallContext, create: wit::ServerCreate) -> Result<Plan<'a>> {
         let caller = context.caller()?;
         let project_id = caller.project()?.to_owned();
         let checked = checks::check(context, &self.inner.compute.settings, &create)?;

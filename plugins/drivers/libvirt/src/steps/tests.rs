@@ -89,9 +89,10 @@ impl Platform for &Fake {
         }))
     }
 
-    fn list(&self, _after: Option<&str>, _limit: u32) -> Result<Vec<DomainInfo>, Error> {
-        let uuids: Vec<_> = self.domains.borrow().keys().cloned().collect();
-        uuids.iter().map(|uuid| Ok(self.inspect(uuid)?.unwrap())).collect()
+    fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<DomainInfo>, Error> {
+        let mut uuids: Vec<_> = self.domains.borrow().keys().cloned().collect();
+        uuids.retain(|uuid| after.is_none_or(|after| uuid.as_str() > after));
+        uuids.iter().take(limit as usize).map(|uuid| Ok(self.inspect(uuid)?.unwrap())).collect()
     }
 
     fn describe_host(&self) -> Result<HostInfo, Error> {

@@ -1,15 +1,11 @@
 //! What the fake core holds, and requests.
 #![allow(dead_code)] // each test program uses a part of it
 
-use network_v2::handle;
-use serde_json::{Value, json};
-use skyloom_sdk::cloud::compute::Zone;
+use skyloom_sdk::Response;
 use skyloom_sdk::cloud::networks::{
-    AddressRange, FixedIp, FixedIpRequest, GroupPage, HostRoute, Network, NetworkPage, Port, PortPage, Router,
-    RulePage, SecurityGroup, SecurityGroupRule, Subnet, SubnetPage,
+    AddressRange, FixedIp, HostRoute, Network, Port, Router, SecurityGroup, SecurityGroupRule, Subnet,
 };
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, json_of, not_found};
-use skyloom_sdk::{PageRequest, Response};
+use skyloom_sdk::testing::{Call, json_of};
 
 pub const NOON: i64 = 1_767_268_800_000_000;
 
