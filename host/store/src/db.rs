@@ -155,6 +155,8 @@ pub enum Db {
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub readers: u32,
+    /// Of pages that each connection to SQLite keeps.
+    pub cache_kib: u32,
     pub acquire_timeout: Duration,
     /// True: an answered write survives power loss, not only the process's death.
     pub sync_on_commit: bool,
@@ -162,7 +164,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 4, acquire_timeout: Duration::from_secs(10), sync_on_commit: true }
+        Self { readers: 4, cache_kib: 8192, acquire_timeout: Duration::from_secs(10), sync_on_commit: true }
     }
 }
 
@@ -178,7 +180,7 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(options.acquire_timeout)
             .statement_cache_capacity(512)
-            .pragma("cache_size", "-16384")
+            .pragma("cache_size", "-8192")
             .pragma("mmap_size", "268435456")
             .pragma("temp_store", "memory");
         let pool = |connections: u32| {

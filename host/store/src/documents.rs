@@ -49,7 +49,7 @@ pub struct Document {
 
 impl Documents {
     fn options() -> Options {
-        Options { readers: READERS, sync_on_commit: false, ..Options::default() }
+        Options { readers: READERS, cache_kib: 1024, sync_on_commit: false, ..Options::default() }
     }
 
     /// In a file; it is made if it isn't there.

@@ -70,8 +70,9 @@ impl Deployment {
         })
     }
 
-    pub fn database_file(&self) -> PathBuf {
-        self.folder.join("state/skyloom.db")
+    /// A file in the state folder.
+    pub fn state_file(&self, name: &str) -> PathBuf {
+        self.folder.join("state").join(name)
     }
 
     pub fn id(&self) -> u32 {
@@ -116,7 +117,7 @@ impl Deployment {
     }
 
     fn addresses_file(&self) -> PathBuf {
-        self.folder.join("state/addresses")
+        self.state_file("addresses")
     }
 
     /// None: the server has not said yet where it listens.

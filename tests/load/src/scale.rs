@@ -10,6 +10,7 @@ use skyloom_store::Db;
 use crate::client::{self, Connection, Plan};
 use crate::deployment::Deployment;
 use crate::process::resident_mib;
+use crate::seed::Place;
 use crate::table::Table;
 
 const READS: &[(&str, &str)] = &[
@@ -54,9 +55,9 @@ async fn measure(run: &Run, folder: &Path, postgres: Option<&String>, table: &mu
     let mut have = run.creations + 1;
     for size in &run.sizes {
         deployment.stop().await?;
-        let db = open(&deployment, postgres.map(|_| url.as_str())).await?;
-        crate::seed::grow(&db, &server, have, *size).await?;
-        db.close().await;
+        let place = open(&deployment, postgres.map(|_| url.as_str())).await?;
+        crate::seed::grow(&place, &server, have, *size).await?;
+        place.close().await;
         have = have.max(*size);
         deployment.start().await?;
         let (token, _) = deployment.login().await?;
@@ -177,13 +178,16 @@ async fn first_server(deployment: &Deployment) -> Result<String> {
     Ok(answer["server"]["id"].as_str().context("id")?.to_owned())
 }
 
-async fn open(deployment: &Deployment, url: Option<&str>) -> Result<Db> {
+async fn open(deployment: &Deployment, url: Option<&str>) -> Result<Place> {
     let options = skyloom_store::db::Options { sync_on_commit: false, ..Default::default() };
-    let opened = match url {
-        Some(url) => Db::postgres(url, options).await,
-        None => Db::sqlite(&deployment.database_file(), options).await,
-    };
-    opened.map_err(|error| anyhow::anyhow!(error.for_log()))
+    let shown = |error: skyloom_model::Error| anyhow::anyhow!(error.for_log());
+    if let Some(url) = url {
+        let db = Db::postgres(url, options).await.map_err(shown)?;
+        return Ok(Place { world: db.clone(), db, documents: "skyloom_documents.documents" });
+    }
+    let db = Db::sqlite(&deployment.state_file("skyloom.db"), options).await.map_err(shown)?;
+    let world = Db::sqlite(&deployment.state_file("documents.db"), options).await.map_err(shown)?;
+    Ok(Place { db, world, documents: "documents" })
 }
 
 /// A database of this run's own on the server.
@@ -213,8 +217,8 @@ pub async fn prepare_sqlite(plugins: &Path, binary: &Path, folder: &Path, size: 
     let (_, project) = deployment.login().await?;
     let server = first_server(&deployment).await?;
     deployment.stop().await?;
-    let db = open(&deployment, None).await?;
-    crate::seed::grow(&db, &server, 1, size).await?;
-    db.close().await;
-    Ok(Prepared { database: deployment.database_file(), project, server })
+    let place = open(&deployment, None).await?;
+    crate::seed::grow(&place, &server, 1, size).await?;
+    place.close().await;
+    Ok(Prepared { database: deployment.state_file("skyloom.db"), project, server })
 }

@@ -2,21 +2,44 @@
 //! that the core itself made, so that no field is ours to guess.
 
 use anyhow::{Result, anyhow};
-use skyloom_model::Error;
+use skyloom_model::{Error, new_id};
 use skyloom_store::{Conn, Db, args};
-use uuid::Uuid;
 
 /// Rows of one commit.
 const BATCH: u32 = 5000;
 
-/// Copies `server` until the project holds `total` servers. Volumes, ports and addresses are copied with it.
-pub async fn grow(db: &Db, server: &str, have: u32, total: u32) -> Result<()> {
+/// Where copies go.
+pub struct Place {
+    pub db: Db,
+    /// Has the simulator's world, in the table `documents`.
+    pub world: Db,
+    pub documents: &'static str,
+}
+
+impl Place {
+    pub async fn close(&self) {
+        self.db.close().await;
+        self.world.close().await;
+    }
+}
+
+/// Copies `server` until the project holds `total` servers. Volumes, ports and addresses are copied with it, and its machine
+/// in the simulator's world: a look at the platform finds what the database says.
+pub async fn grow(place: &Place, server: &str, have: u32, total: u32) -> Result<()> {
+    let db = &place.db;
+    let machine = Machine::of(place, server).await.map_err(shown)?;
     let mut from = have;
     while from < total {
         let until = total.min(from + BATCH);
         let mut tx = db.begin().await.map_err(shown)?;
+        let mut made = Vec::new();
         for number in from..until {
-            copy(&mut tx, server, number).await.map_err(shown)?;
+            made.push(copy(&mut tx, server, number).await.map_err(shown)?);
+        }
+        tx.commit().await.map_err(shown)?;
+        let mut tx = place.world.begin().await.map_err(shown)?;
+        for (id, own) in &made {
+            machine.copy(&mut tx, place.documents, id, own).await.map_err(shown)?;
         }
         tx.commit().await.map_err(shown)?;
         from = until;
@@ -29,7 +52,45 @@ pub async fn grow(db: &Db, server: &str, have: u32, total: u32) -> Result<()> {
     Ok(())
 }
 
-async fn copy(tx: &mut Conn, server: &str, number: u32) -> skyloom_model::Result<()> {
+/// A server's document in the simulator's world.
+struct Machine {
+    owner: String,
+    collection: String,
+    body: String,
+    version: i64,
+    server: String,
+    volume: String,
+}
+
+impl Machine {
+    async fn of(place: &Place, server: &str) -> skyloom_model::Result<Self> {
+        let mut conn = place.db.read().await?;
+        let volumes = "SELECT id FROM volumes WHERE server_id = $1";
+        let volume = conn.one(volumes, args![server], |row| row.text(0)).await?;
+        let sql = format!("SELECT owner, collection, body, version FROM {} WHERE id = $1", place.documents);
+        let mut conn = place.world.read().await?;
+        conn.one(sql, args![server], |row| {
+            Ok(Self {
+                owner: row.text(0)?,
+                collection: row.text(1)?,
+                body: row.text(2)?,
+                version: row.int(3)?,
+                server: server.to_owned(),
+                volume: volume.clone(),
+            })
+        })
+        .await
+    }
+
+    async fn copy(&self, tx: &mut Conn, documents: &str, id: &str, volume: &str) -> skyloom_model::Result<()> {
+        let body = self.body.replace(&self.server, id).replace(&self.volume, volume);
+        let sql = format!("INSERT INTO {documents} (owner, collection, id, body, version) VALUES ($1, $2, $3, $4, $5)");
+        tx.execute(sql, args![&self.owner, &self.collection, id, &body, self.version]).await.map(|_| ())
+    }
+}
+
+/// The ids of the copy and of its volume.
+async fn copy(tx: &mut Conn, server: &str, number: u32) -> skyloom_model::Result<(String, String)> {
     let (id, volume, port) = (new_id(), new_id(), new_id());
     let name = format!("load-{number:06}");
     // Ages differ, so that lists in order of creation mean something.
@@ -51,8 +112,8 @@ async fn copy(tx: &mut Conn, server: &str, number: u32) -> skyloom_model::Result
          SELECT $1, group_id FROM port_groups WHERE port_id = (SELECT id FROM ports WHERE device_id = $2)",
         args![&port, server],
     )
-    .await
-    .map(|_| ())
+    .await?;
+    Ok((id, volume))
 }
 
 /// Copies the rows of a table where `key` is `of`, with other values in some columns and another time of creation.
@@ -95,10 +156,6 @@ fn columns(table: &str) -> Vec<&'static str> {
     names
         .filter(|name| name.chars().all(|letter| letter.is_ascii_lowercase() || "_0123456789".contains(letter)))
         .collect()
-}
-
-fn new_id() -> String {
-    Uuid::new_v4().to_string()
 }
 
 fn shown(error: Error) -> anyhow::Error {
