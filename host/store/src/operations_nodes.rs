@@ -57,15 +57,13 @@ pub async fn place_of(conn: &mut Conn, server_id: &str) -> Result<Option<String>
 
 /// Reserves the server's need on the node, where it fits below `limit`. False: the node has become too full.
 pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, limit: Amount) -> Result<bool> {
-    tx.execute(
-        "INSERT INTO node_usage (node, vcpus, memory_mib, disk_gib) VALUES ($1, 0, 0, 0) ON CONFLICT (node) DO NOTHING",
-        args![node],
-    )
-    .await?;
     let fits = tx
         .execute(
-            "UPDATE node_usage SET vcpus = vcpus + $2, memory_mib = memory_mib + $3, disk_gib = disk_gib + $4 \
-             WHERE node = $1 AND vcpus + $2 <= $5 AND memory_mib + $3 <= $6 AND disk_gib + $4 <= $7",
+            "INSERT INTO node_usage (node, vcpus, memory_mib, disk_gib) \
+             SELECT $1, $2, $3, $4 WHERE $2 <= $5 AND $3 <= $6 AND $4 <= $7 \
+             ON CONFLICT (node) DO UPDATE SET vcpus = node_usage.vcpus + $2, memory_mib = node_usage.memory_mib + $3, \
+             disk_gib = node_usage.disk_gib + $4 WHERE node_usage.vcpus + $2 <= $5 \
+             AND node_usage.memory_mib + $3 <= $6 AND node_usage.disk_gib + $4 <= $7",
             args![node, need.vcpus, need.memory_mib, need.disk_gib, limit.vcpus, limit.memory_mib, limit.disk_gib],
         )
         .await?;

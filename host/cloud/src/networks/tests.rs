@@ -309,21 +309,22 @@ async fn a_servers_port_stays_with_its_server() {
         let (cloud, context) = (&world.cloud, member("p"));
         let (net, _) = made(cloud, &context, "10.9.0.0/24").await;
         let mut tx = world.database.db.begin().await.expect("begin");
+        let port = skyloom_model::new_id();
         let spec = skyloom_store::networks::PortSpec {
-            id: skyloom_model::new_id(),
+            id: port.clone(),
             project_id: "p".to_owned(),
             network_id: net.id.clone(),
             device_id: "server".to_owned(),
             device_owner: "compute:zone".to_owned(),
             ..Default::default()
         };
-        let port = skyloom_store::networks::allocate_port(&mut tx, spec).await.expect("allocate");
+        skyloom_store::networks::allocate_port(&mut tx, spec).await.expect("allocate");
         tx.commit().await.expect("commit");
-        refused!(cloud.delete_port(&context, port.id.clone()), InUse);
+        refused!(cloud.delete_port(&context, port.clone()), InUse);
         let away = wit::PortWrite { device_id: Some(String::new()), ..same_port() };
-        refused!(cloud.update_port(&context, port.id.clone(), away), InUse);
+        refused!(cloud.update_port(&context, port.clone(), away), InUse);
         let named = wit::PortWrite { name: Some("web".to_owned()), ..same_port() };
-        assert_eq!(cloud.update_port(&context, port.id.clone(), named).await.expect("name").name, "web");
+        assert_eq!(cloud.update_port(&context, port.clone(), named).await.expect("name").name, "web");
     }
 }
 

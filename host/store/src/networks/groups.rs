@@ -190,6 +190,10 @@ pub async fn resolve_groups(conn: &mut Conn, project_id: &str, names_or_ids: &[S
 /// The id of the project's default group, made with its rules when it isn't there: all traffic out, and traffic in from
 /// the same group.
 pub async fn default_group(tx: &mut Conn, project_id: &str, now: Timestamp) -> Result<String> {
+    const FIND: &str = "SELECT id FROM security_groups WHERE project_id = $1 AND is_default = 1";
+    if let Some(id) = tx.optional(FIND, args![project_id], |row| row.text(0)).await? {
+        return Ok(id);
+    }
     let id = new_id();
     let made = tx
         .execute(
@@ -199,11 +203,8 @@ pub async fn default_group(tx: &mut Conn, project_id: &str, now: Timestamp) -> R
         )
         .await?;
     if made == 0 {
-        return tx
-            .one("SELECT id FROM security_groups WHERE project_id = $1 AND is_default = 1", args![project_id], |row| {
-                row.text(0)
-            })
-            .await;
+        // Another process was faster.
+        return tx.one(FIND, args![project_id], |row| row.text(0)).await;
     }
     for ip_version in [4, 6] {
         for ingress in [false, true] {

@@ -219,14 +219,7 @@ async fn existing(conn: &mut Conn, id: &str) -> Result<Port> {
 
 /// Makes a port for a server and gives it its addresses. `no-address`, `address-in-use`, `invalid` where the network has no
 /// subnet.
-pub async fn allocate_port(tx: &mut Conn, spec: PortSpec) -> Result<Port> {
-    if let Some(made) = get_port(tx, &spec.id, None).await? {
-        return if made.device_id == spec.device_id {
-            Ok(made)
-        } else {
-            Err(Error::new(ErrorCode::AlreadyExists, format!("Port {} already exists.", spec.id)))
-        };
-    }
+pub async fn allocate_port(tx: &mut Conn, spec: PortSpec) -> Result<()> {
     let port_security = port_security_of(tx, &spec.network_id).await?;
     let security_group_ids = match spec.security_groups {
         Some(groups) => groups,
@@ -250,14 +243,11 @@ pub async fn allocate_port(tx: &mut Conn, spec: PortSpec) -> Result<Port> {
         security_group_ids,
         ..NewPort::default()
     };
-    let port = insert_port(tx, &new).await?;
-    if port.fixed_ips.is_empty() {
-        return Err(Error::invalid(
-            "network-id",
-            format!("Network {} requires a subnet in order to boot instances on.", port.network_id),
-        ));
+    if place(tx, &new).await? {
+        return Ok(());
     }
-    Ok(port)
+    let text = format!("Network {} requires a subnet in order to boot instances on.", new.network_id);
+    Err(Error::invalid("network-id", text))
 }
 
 async fn port_security_of(conn: &mut Conn, network_id: &str) -> Result<bool> {
@@ -268,8 +258,13 @@ async fn port_security_of(conn: &mut Conn, network_id: &str) -> Result<bool> {
 
 /// Makes a port with its addresses and groups.
 pub async fn insert_port(tx: &mut Conn, new: &NewPort) -> Result<Port> {
-    let now = Timestamp::now();
-    insert_row(tx, new, now).await?;
+    place(tx, new).await?;
+    existing(tx, &new.id).await
+}
+
+/// False: its network has no subnet.
+async fn place(tx: &mut Conn, new: &NewPort) -> Result<bool> {
+    insert_row(tx, new, Timestamp::now()).await?;
     let subnets = subnets_of_network(tx, &new.network_id).await?;
     match &new.fixed_ips {
         Some(requests) => {
@@ -279,8 +274,8 @@ pub async fn insert_port(tx: &mut Conn, new: &NewPort) -> Result<Port> {
         }
         None => fix_default(tx, &subnets, &new.id).await?,
     }
-    set_groups(tx, &new.id, &new.security_group_ids).await?;
-    existing(tx, &new.id).await
+    insert_groups(tx, &new.id, &new.security_group_ids).await?;
+    Ok(!subnets.is_empty())
 }
 
 async fn insert_row(tx: &mut Conn, new: &NewPort, now: Timestamp) -> Result<()> {
@@ -334,6 +329,10 @@ fn mac_in_use(mac: &str, network_id: &str) -> Error {
 
 async fn set_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<()> {
     tx.execute("DELETE FROM port_groups WHERE port_id = $1", args![port_id]).await?;
+    insert_groups(tx, port_id, groups).await
+}
+
+async fn insert_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<()> {
     for group in groups {
         tx.execute(
             "INSERT INTO port_groups (port_id, group_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",

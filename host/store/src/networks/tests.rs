@@ -122,6 +122,12 @@ async fn tx(database: &TestDatabase) -> Conn {
     database.db.begin().await.expect("begin")
 }
 
+async fn allocated(tx: &mut Conn, spec: PortSpec) -> skyloom_model::Result<Port> {
+    let id = spec.id.clone();
+    allocate_port(tx, spec).await?;
+    Ok(get_port(tx, &id, None).await?.expect("the port"))
+}
+
 #[tokio::test]
 async fn a_subnet_gives_each_address_once_and_then_none() {
     for database in databases().await {
@@ -129,7 +135,7 @@ async fn a_subnet_gives_each_address_once_and_then_none() {
         let mut tx = tx(&database).await;
         let mut seen = BTreeSet::new();
         for number in 0..13 {
-            let port = allocate_port(&mut tx, spec(&network, &format!("server-{number}"))).await.expect(database.name);
+            let port = allocated(&mut tx, spec(&network, &format!("server-{number}"))).await.expect(database.name);
             let [fixed] = port.fixed_ips.as_slice() else { panic!("one address: {port:?}") };
             assert_eq!(fixed.subnet_id, subnet.id);
             assert!(subnet.pools[0].contains(ip(&fixed.address)), "{}", fixed.address);
@@ -154,7 +160,7 @@ async fn transactions_side_by_side_never_get_one_address_twice() {
                 let (db, spec) = (database.db.clone(), spec(&network, &format!("server-{number}")));
                 tokio::spawn(async move {
                     let mut tx = db.begin().await?;
-                    let port = allocate_port(&mut tx, spec).await?;
+                    let port = allocated(&mut tx, spec).await?;
                     tx.commit().await?;
                     Ok::<_, skyloom_model::Error>(port.fixed_ips[0].address.clone())
                 })
@@ -175,7 +181,7 @@ async fn a_wanted_address_is_given_or_refused() {
         let (network, subnet) = made(&database.db, "10.0.0.0/24").await;
         let mut tx = tx(&database).await;
         let wanted = |address: &str| PortSpec { address: Some(ip(address)), ..spec(&network, "s") };
-        let port = allocate_port(&mut tx, wanted("10.0.0.77")).await.expect("free");
+        let port = allocated(&mut tx, wanted("10.0.0.77")).await.expect("free");
         assert_eq!(port.fixed_ips[0].address, "10.0.0.77");
         let taken = allocate_port(&mut tx, wanted("10.0.0.77")).await.expect_err("taken");
         assert_eq!(taken.code, ErrorCode::AddressInUse);
@@ -200,19 +206,6 @@ async fn a_wanted_address_is_given_or_refused() {
 }
 
 #[tokio::test]
-async fn a_second_call_with_the_same_id_finds_the_first_port() {
-    for database in databases().await {
-        let (network, _) = made(&database.db, "10.0.0.0/24").await;
-        let mut tx = tx(&database).await;
-        let spec = spec(&network, "server");
-        let first = allocate_port(&mut tx, spec.clone()).await.expect("first");
-        assert_eq!(allocate_port(&mut tx, spec.clone()).await.expect("second"), first);
-        let other = PortSpec { device_id: "other".to_owned(), ..spec };
-        assert_eq!(allocate_port(&mut tx, other).await.expect_err("other").code, ErrorCode::AlreadyExists);
-    }
-}
-
-#[tokio::test]
 async fn a_device_sees_its_ports_and_leaves_those_it_took() {
     for database in databases().await {
         let (network, subnet) = made(&database.db, "10.0.0.0/24").await;
@@ -222,8 +215,7 @@ async fn a_device_sees_its_ports_and_leaves_those_it_took() {
         let own =
             NewPort { id: new_id(), project_id: "p".to_owned(), network_id: network.id.clone(), ..NewPort::default() };
         let own = insert_port(&mut tx, &own).await.expect("own");
-        let mine =
-            allocate_port(&mut tx, PortSpec { position: 1, ..spec(&network, "server") }).await.expect("allocated");
+        let mine = allocated(&mut tx, PortSpec { position: 1, ..spec(&network, "server") }).await.expect("allocated");
         assert_eq!(mine.security_group_ids, [group]);
         take_port(&mut tx, &own.id, "p", "server", "compute:zone", 0).await.expect("take");
         let foreign = take_port(&mut tx, &own.id, "q", "server", "compute:zone", 0).await.expect_err("foreign");
@@ -258,7 +250,7 @@ async fn a_port_changes_its_addresses_and_keeps_what_stays() {
     for database in databases().await {
         let (network, subnet) = made(&database.db, "10.0.0.0/24").await;
         let mut tx = tx(&database).await;
-        let port = allocate_port(&mut tx, spec(&network, "")).await.expect("port");
+        let port = allocated(&mut tx, spec(&network, "")).await.expect("port");
         let kept = port.fixed_ips[0].clone();
         let update = |requests: Vec<FixedRequest>| PortUpdate { fixed_ips: Some(requests), ..PortUpdate::default() };
         let keep = FixedRequest { subnet_id: Some(subnet.id.clone()), address: Some(ip(&kept.address)) };
@@ -399,7 +391,7 @@ async fn what_is_used_cannot_go() {
     for database in databases().await {
         let (network, subnet) = made(&database.db, "10.0.0.0/24").await;
         let mut open = tx(&database).await;
-        let port = allocate_port(&mut open, spec(&network, "server")).await.expect("port");
+        let port = allocated(&mut open, spec(&network, "server")).await.expect("port");
         assert!(network_in_use(&mut open, &network.id, None).await.expect("in use"));
         assert!(!network_in_use(&mut open, &network.id, Some("p")).await.expect("by others"));
         assert!(group_in_use(&mut open, &port.security_group_ids[0]).await.expect("in use"));

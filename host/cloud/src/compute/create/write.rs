@@ -201,20 +201,20 @@ async fn public_address(tx: &mut Conn, plan: &Plan<'_>, server_id: &str) -> Resu
         return Err(Error::new(ErrorCode::InUse, message).with_resource("public-address", id));
     }
     let Some(network_id) = &plan.references.outside else { return Ok(()) };
-    let id = new_id();
+    let (id, port_id) = (new_id(), new_id());
     let spec = PortSpec {
-        id: new_id(),
+        id: port_id.clone(),
         project_id: plan.project_id.clone(),
         network_id: network_id.clone(),
         device_id: id.clone(),
         device_owner: public_addresses::DEVICE_OWNER.to_owned(),
         ..PortSpec::default()
     };
-    let port = networks::allocate_port(tx, spec).await?;
+    networks::allocate_port(tx, spec).await?;
     let address = PublicAddress {
         id,
         project_id: plan.project_id.clone(),
-        port_id: port.id,
+        port_id,
         server_id: server_id.to_owned(),
         bandwidth_mbit: wanted.bandwidth_mbit,
         delete_on_termination: wanted.delete_on_termination,
