@@ -144,7 +144,7 @@ def run(name, step):
 
 def main(kind, edits=()):
     """Runs a session of this kind on the laptop deployment, changed by these expressions of sed; gives the exit code."""
-    work = pathlib.Path(tempfile.mkdtemp(prefix="skyloom-ecs."))
+    work = pathlib.Path(tempfile.mkdtemp(prefix="skyloom-session."))
     ok = False
 
     def start():
@@ -157,7 +157,7 @@ def main(kind, edits=()):
         ok = run("server starts and is ready", start)
         if ok:
             session = kind(dict(line.split("=", 1) for line in (work / "env").read_text().splitlines()))
-            names = [name for owner in (Session, kind) for name in vars(owner) if name.startswith("step_")]
+            names = [name for owner in reversed(kind.__mro__) for name in vars(owner) if name.startswith("step_")]
             ok = all(run(step.__doc__, step) for step in (getattr(session, name) for name in names))
             log = (work / "log").read_text(errors="replace").splitlines()
             if not ok:

@@ -6,29 +6,16 @@ seconds for each step; the first FAIL ends it. What a passed step proved it says
 coverage report reads. Both faces are asked where their rules are the same.
 """
 
-import pathlib
 import re
 import secrets
-import shutil
-import subprocess
 import sys
-import tempfile
 
-from ecs_session import ROOT, SUPPORT, poll, request, run
+import harness
+from harness import poll, request, rule
 
 VOLUMES = 3
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 PAIR_MADE, DELETED = (200, 201), (202, 204)
-
-
-def proves(*rules):
-    """What the step proves when it passes: operation and hashes, as in `rule!` of the Rust tests."""
-
-    def mark(step):
-        step.rules = rules
-        return step
-
-    return mark
 
 
 class Rules:
@@ -95,7 +82,6 @@ class Rules:
         poll(30, lambda: ((i := self.call("GET", f"{url}/{self.image}"))["status"] == "active", i))
         self.network = self.call("GET", f"{self.network_url}/networks?router:external=false")["networks"][0]["id"]
 
-    @proves(("nova.flavors.list", "4c7830cd"))
     def step_flavors(self):
         """a list of flavors has what there is"""
         flavor = {"id": self.flavor, "name": "rules", "ram": 64, "vcpus": 1, "disk": 2}
@@ -103,8 +89,8 @@ class Rules:
         self.call("POST", f"{self.compute}/flavors", {"flavor": flavor})
         for face in self.faces:
             assert {f["id"] for f in self.call("GET", f"{face}/v2.1/flavors")["flavors"]} == before | {self.flavor}
+        rule("nova.flavors.list", "4c7830cd")
 
-    @proves(*[(f"nova.versions.{name}", "ba0365fe", "f7db09dd", "a2c7f920") for name in ("list", "show")])
     def step_versions(self):
         """main versions have addresses, microversions headers"""
         old, new = "X-OpenStack-Nova-API-Version", "OpenStack-API-Version"
@@ -129,8 +115,9 @@ class Rules:
             assert not described({new: "compute 2.55"}, path="v2")[0]
             described({new: "compute 2.97"}, expect=(406,))
             described({new: "compute nonsense"}, expect=(400,))
+        for name in ("list", "show"):
+            rule(f"nova.versions.{name}", "ba0365fe", "f7db09dd", "a2c7f920")
 
-    @proves(*[(f"nova.keypairs.{name}", "05813f2d") for name in ("list", "show", "create", "delete")])
     def step_keypairs(self):
         """a key pair is its user's alone"""
         for face in self.faces:
@@ -146,12 +133,9 @@ class Rules:
             self.call("DELETE", f"{url}/mine", expect=DELETED)
             assert self.call("GET", f"{url}/mine", token=self.other)["keypair"]["user_id"] == self.other_id
             self.call("DELETE", f"{url}/mine", token=self.other, expect=DELETED)
+        for name in ("list", "show", "create", "delete"):
+            rule(f"nova.keypairs.{name}", "05813f2d")
 
-    @proves(
-        ("nova.servers.create", "c74116fa"),
-        ("nova.servers.delete", "f8b53511"),
-        ("nova.server_volumes.list", "41e8cd2c"),
-    )
     def step_belongings(self):
         """groups guard new cards only, and an own port outlives its server"""
         group = self.call("POST", f"{self.network_url}/security-groups", {"security_group": {"name": "web"}})["security_group"]
@@ -177,12 +161,10 @@ class Rules:
         left = self.call("GET", f"{self.network_url}/ports/{port['id']}")["port"]
         assert left["device_id"] == "" and left["fixed_ips"] == port["fixed_ips"], left
         self.call("DELETE", f"{self.network_url}/ports/{port['id']}", expect=(204,))
+        rule("nova.servers.create", "c74116fa")
+        rule("nova.servers.delete", "f8b53511")
+        rule("nova.server_volumes.list", "41e8cd2c")
 
-    @proves(
-        ("nova.servers.create", "973b0672", "a36d9edb", "dbb7301a"),
-        ("nova.servers.list", "48f93670"),
-        ("nova.servers.list_detail", "48f93670"),
-    )
     def step_many(self):
         """as many servers as the quota of disks allows, found by parts"""
         base = f"{self.ecs}/v2.1"
@@ -211,8 +193,10 @@ class Rules:
             assert found(f"ip={part}") == {i for i, address in addresses.items() if part in address}
             assert found("ip=.0.0.0.0.") == set()
         self.delete(*addresses)
+        rule("nova.servers.create", "973b0672", "a36d9edb", "dbb7301a")
+        rule("nova.servers.list", "48f93670")
+        rule("nova.servers.list_detail", "48f93670")
 
-    @proves(("nova.servers.create", "b893fdc7"))
     def step_small_disk(self):
         """a system disk is as large as the image asks"""
         device = {"source_type": "image", "destination_type": "volume", "uuid": self.image, "boot_index": 0}
@@ -222,6 +206,7 @@ class Rules:
             server = self.server("disk", base, block_device_mapping_v2=[{**small, "volume_size": 2}])["id"]
             self.active(server)
             self.delete(server)
+        rule("nova.servers.create", "b893fdc7")
 
     def step_private_flavor(self):
         """a private flavor is for whom it is given to"""
@@ -263,36 +248,6 @@ class Rules:
         call("POST", f"{self.compute}/servers", {"server": server}, token=token, expect=(409,))
 
 
-def main():
-    work = pathlib.Path(tempfile.mkdtemp(prefix="skyloom-nova."))
-    config = ROOT / "examples/deployments/laptop/skyloom.toml"
-    quota = f's/^default-zone = .*/&\\nquotas = {{ volumes = {VOLUMES} }}/'
-    ok = False
-
-    def start():
-        subprocess.run([SUPPORT / "skyloom/start", config, work, quota], check=True, stdin=subprocess.DEVNULL)
-
-    def stop():
-        subprocess.run([SUPPORT / "skyloom/stop", work], check=True, stdin=subprocess.DEVNULL)
-
-    try:
-        ok = run("server starts and is ready", start)
-        if ok:
-            session = Rules(dict(line.split("=", 1) for line in (work / "env").read_text().splitlines()))
-            for name in [name for name in vars(Rules) if name.startswith("step_")]:
-                step = getattr(session, name)
-                ok = ok and run(step.__doc__, step)
-                for operation, *hashes in getattr(step, "rules", ()) if ok else ():
-                    for rule in hashes:
-                        print(f"RULE {operation} {rule}", flush=True)
-            log = (work / "log").read_text(errors="replace").splitlines()
-            if not ok:
-                print("-- the server's last lines", *log[-40:], sep="\n")
-            ok = run("SIGTERM ends the server with 0", stop) and ok
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return 0 if ok else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    quota = f"s/^default-zone = .*/&\\nquotas = {{ volumes = {VOLUMES} }}/"
+    sys.exit(harness.main(Rules, [quota]))
