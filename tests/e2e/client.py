@@ -1,22 +1,17 @@
 """The unchanged OpenStack client, loaded once and forked for each command: its start takes seconds, a session has a hundred.
 
-Also what sessions need around it: a Skyloom of their own, steps with PASS and FAIL lines. The first FAIL ends a session.
 Exit codes of `main`: 0 all passed, 77 the client is missing here, 1 failed.
 """
 
 import json
 import os
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SUPPORT = ROOT / "tests/support"
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-PYTHON = pathlib.Path(os.environ.get("SKYLOOM_VENV", TARGET / "venv")) / "bin/python"
+import harness
+
+PYTHON = harness.VENV / "bin/python"
 
 
 def inside_venv():
@@ -84,47 +79,10 @@ def same(what, found, wanted):
     assert found == wanted, f"{what}: {found!r} and not {wanted!r}"
 
 
-def run(name, step):
-    start = time.monotonic()
-    try:
-        step()
-    except Exception as error:  # the reason is the report, whatever it is
-        print(f"FAIL {name} ({time.monotonic() - start:.2f} s)\n   {type(error).__name__}: {error}", flush=True)
-        return False
-    print(f"PASS {name} ({time.monotonic() - start:.2f} s)", flush=True)
-    return True
-
-
 def main(session, deployment="laptop"):
-    """Runs the methods `step_*` of `session(env, folder)` in their order, over a deployment of its own."""
+    """`harness.main` where the client is, and with nothing of the machine's own clouds."""
     inside_venv()
-    work = pathlib.Path(tempfile.mkdtemp(prefix="skyloom-session."))
-    # Nothing of the machine's own clouds.
     for key in [key for key in os.environ if key.startswith("OS_")]:
         del os.environ[key]
-    os.environ["OS_CLIENT_CONFIG_FILE"] = str(work / "none.yaml")
-    config = ROOT / "examples/deployments" / deployment / "skyloom.toml"
-
-    def start():
-        subprocess.run([SUPPORT / "skyloom/start", config, work], check=True, stdin=subprocess.DEVNULL)
-
-    def stop():
-        subprocess.run([SUPPORT / "skyloom/stop", work], check=True, stdin=subprocess.DEVNULL)
-
-    try:
-        ok = run("server starts and is ready", start)
-        if ok:
-            env = dict(line.split("=", 1) for line in (work / "env").read_text().splitlines())
-            one = session(env, work)
-            steps = [getattr(one, name) for name in vars(session) if name.startswith("step_")]
-            # For work on a session: all its failures at once.
-            keep_going = "SKYLOOM_KEEP_GOING" in os.environ
-            results = (run(step.__doc__, step) for step in steps)
-            ok = all(list(results) if keep_going else results)
-            if not ok:
-                print("-- the server's last lines", *(work / "log").read_text(errors="replace").splitlines()[-40:], sep="\n")
-            ok = run("SIGTERM ends the server with 0", stop) and ok
-    finally:
-        subprocess.run([SUPPORT / "skyloom/stop", work], check=False, stdin=subprocess.DEVNULL, capture_output=True)
-        shutil.rmtree(work, ignore_errors=True)
-    return 0 if ok else 1
+    os.environ["OS_CLIENT_CONFIG_FILE"] = os.devnull
+    return harness.main(session, deployment=deployment)

@@ -13,7 +13,8 @@ import sys
 import urllib.error
 import urllib.request
 
-from client import ROOT, TARGET, Client, main, same
+from client import Client, main, same
+from harness import ROOT, TARGET
 
 SKYLOOM = pathlib.Path(os.environ.get("SKYLOOM_BIN", TARGET / "release/skyloom"))
 PLUGINS = pathlib.Path(os.environ.get("SKYLOOM_PLUGINS", TARGET / "plugins"))

@@ -18,7 +18,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SUPPORT = ROOT / "tests/support"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 VENV = pathlib.Path(os.environ.get("SKYLOOM_VENV", TARGET / "venv"))
-LAPTOP = ROOT / "examples/deployments/laptop/skyloom.toml"
 
 
 def request(method, url, token=None, body=None, headers=(), expect=(200, 201, 202, 204)):
@@ -57,7 +56,7 @@ def rule(operation, *hashes):
 class Session:
     """An administrator's token, and what ECS and its neighbours need to make servers."""
 
-    def __init__(self, env):
+    def __init__(self, env, _folder):
         self.cloud, self.ecs, self.password = (env[k] for k in ("SKYLOOM_URL", "SKYLOOM_ECS_URL", "SKYLOOM_ADMIN_PASSWORD"))
         self.token = self.project = self.image = self.flavor = self.network = self.vpc = None
 
@@ -142,27 +141,30 @@ def run(name, step):
     return True
 
 
-def main(kind, edits=()):
-    """Runs a session of this kind on the laptop deployment, changed by these expressions of sed; gives the exit code."""
+def main(kind, edits=(), deployment="laptop"):
+    """Runs the methods `step_*` of `kind(env, folder)` in their order, those of the classes above it first, over a deployment of
+    its own, changed by these expressions of sed. Gives the exit code."""
     work = pathlib.Path(tempfile.mkdtemp(prefix="skyloom-session."))
-    ok = False
+    config = ROOT / "examples/deployments" / deployment / "skyloom.toml"
 
     def start():
-        subprocess.run([SUPPORT / "skyloom/start", LAPTOP, work, *edits], check=True, stdin=subprocess.DEVNULL)
+        subprocess.run([SUPPORT / "skyloom/start", config, work, *edits], check=True, stdin=subprocess.DEVNULL)
 
-    def stop():
-        subprocess.run([SUPPORT / "skyloom/stop", work], check=True, stdin=subprocess.DEVNULL)
+    def stop(check=True):
+        subprocess.run([SUPPORT / "skyloom/stop", work], check=check, stdin=subprocess.DEVNULL, capture_output=not check)
 
     try:
         ok = run("server starts and is ready", start)
         if ok:
-            session = kind(dict(line.split("=", 1) for line in (work / "env").read_text().splitlines()))
+            session = kind(dict(line.split("=", 1) for line in (work / "env").read_text().splitlines()), work)
             names = [name for owner in reversed(kind.__mro__) for name in vars(owner) if name.startswith("step_")]
-            ok = all(run(step.__doc__, step) for step in (getattr(session, name) for name in names))
-            log = (work / "log").read_text(errors="replace").splitlines()
+            results = (run(step.__doc__, step) for step in (getattr(session, name) for name in names))
+            # For work on a session: all its failures at once.
+            ok = all(list(results) if "SKYLOOM_KEEP_GOING" in os.environ else results)
             if not ok:
-                print("-- the server's last lines", *log[-40:], sep="\n")
+                print("-- the server's last lines", *(work / "log").read_text(errors="replace").splitlines()[-40:], sep="\n")
             ok = run("SIGTERM ends the server with 0", stop) and ok
     finally:
+        stop(check=False)
         shutil.rmtree(work, ignore_errors=True)
     return 0 if ok else 1

@@ -19,7 +19,7 @@ PAIR_MADE, DELETED = (200, 201), (202, 204)
 
 
 class Rules:
-    def __init__(self, env):
+    def __init__(self, env, _folder):
         self.cloud, self.ecs, self.password = (env[k] for k in ("SKYLOOM_URL", "SKYLOOM_ECS_URL", "SKYLOOM_ADMIN_PASSWORD"))
         self.faces = (f"{self.cloud}/compute", self.ecs)
         self.compute, self.network_url = f"{self.cloud}/compute/v2.1", f"{self.cloud}/network/v2.0"
