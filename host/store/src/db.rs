@@ -180,8 +180,6 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(options.acquire_timeout)
             .statement_cache_capacity(512)
-            // A whole page of a list: the connection's thread need not wait for whoever takes the rows.
-            .row_buffer_size(1024)
             .pragma("cache_size", "-8192")
             .pragma("mmap_size", "268435456")
             .pragma("temp_store", "memory");
