@@ -180,8 +180,8 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(options.acquire_timeout)
             .statement_cache_capacity(512)
-            .pragma("cache_size", "-8192")
-            .pragma("mmap_size", "268435456")
+            // Not mapped: each connection's mapping of a large file would count as memory of ours.
+            .pragma("cache_size", format!("-{}", options.cache_kib))
             .pragma("temp_store", "memory");
         let pool = |connections: u32| {
             SqlitePoolOptions::new()
