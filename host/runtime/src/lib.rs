@@ -15,6 +15,7 @@ pub mod driver;
 mod engine;
 mod error;
 mod explain;
+mod filters;
 pub mod grants;
 pub mod guest;
 mod host_calls;

@@ -310,9 +310,8 @@ async fn private_flavors_and_writing_are_for_operators() {
         let filter = |is_public, all| flavors::FlavorFilter {
             is_public,
             all,
-            min_memory_mib: None,
-            min_disk_gib: None,
             zone: Some("zone-1".to_owned()),
+            ..Default::default()
         };
         let count = async |context, filter| {
             cloud.list_flavors(context, filter, page(0, None)).await.expect("list").flavors.len()

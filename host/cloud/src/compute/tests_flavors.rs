@@ -42,7 +42,7 @@ async fn project(world: &World, id: &str) {
 
 async fn listed(world: &World, project: &str, admin: bool, is_public: Option<bool>, all: bool) -> bool {
     let context = if admin { operator(project) } else { member(project) };
-    let filter = flavors::FlavorFilter { is_public, all, min_memory_mib: None, min_disk_gib: None, zone: None };
+    let filter = flavors::FlavorFilter { is_public, all, ..Default::default() };
     let found = world.cloud.list_flavors(&context, filter, page(0, None)).await.expect("list").flavors;
     assert!(found.len() >= usize::from(is_public != Some(false)) * 5);
     found.iter().any(|flavor| flavor.id == PRIVATE)

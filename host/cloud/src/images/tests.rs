@@ -51,33 +51,6 @@ fn as_it_is(image: &wit::Image) -> wit::ImageUpdate {
     }
 }
 
-fn everything() -> wit::ImageFilter {
-    wit::ImageFilter {
-        ids: Vec::new(),
-        names: Vec::new(),
-        states: Vec::new(),
-        visibility: None,
-        owner: None,
-        protected: None,
-        hidden: None,
-        disk_formats: Vec::new(),
-        container_formats: Vec::new(),
-        min_size: None,
-        max_size: None,
-        min_disk_gib: None,
-        min_memory_mib: None,
-        created_since: None,
-        created_before: None,
-        updated_since: None,
-        updated_before: None,
-        tags: Vec::new(),
-        checksum: None,
-        hash_value: None,
-        properties: Vec::new(),
-        all_projects: false,
-    }
-}
-
 fn page() -> PageRequest {
     PageRequest { limit: 0, marker: None, sort: Vec::new() }
 }
@@ -209,14 +182,14 @@ async fn images_are_seen_and_changed_by_whom_they_should() {
         refused!(cloud.update_image(&other, public.id.clone(), as_it_is(&public)), Forbidden);
         refused!(cloud.set_active(&owner, private.id.clone(), false), Forbidden);
         assert_eq!(cloud.get_image(&other, community.id.clone()).await.expect("community").id, community.id);
-        let seen = cloud.list_images(&other, everything(), page()).await.expect("list").images;
+        let seen = cloud.list_images(&other, wit::ImageFilter::default(), page()).await.expect("list").images;
         let ids: Vec<&str> = seen.iter().map(|image| image.id.as_str()).collect();
         assert!(
             ids.contains(&public.id.as_str())
                 && !ids.contains(&community.id.as_str())
                 && !ids.contains(&private.id.as_str())
         );
-        let all = wit::ImageFilter { all_projects: true, ..everything() };
+        let all = wit::ImageFilter { all_projects: true, ..wit::ImageFilter::default() };
         refused!(cloud.list_images(&other, all.clone(), page()), Forbidden);
         let all = cloud.list_images(&operator("admin"), all, page()).await.expect("all").images;
         assert!(all.iter().any(|image| image.id == private.id));

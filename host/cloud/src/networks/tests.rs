@@ -75,16 +75,7 @@ fn same_port() -> wit::PortWrite {
 }
 
 fn networks_of(project: Option<&str>) -> wit::NetworkFilter {
-    wit::NetworkFilter {
-        ids: Vec::new(),
-        names: Vec::new(),
-        project_id: project.map(ToOwned::to_owned),
-        shared: None,
-        external: None,
-        enabled: None,
-        is_default: None,
-        tags: Vec::new(),
-    }
+    wit::NetworkFilter { project_id: project.map(ToOwned::to_owned), ..Default::default() }
 }
 
 /// A network of the caller with one subnet.
@@ -338,7 +329,7 @@ async fn security_groups_keep_their_rules() {
             project_id: None,
             stateful: None,
         };
-        let none = wit::GroupFilter { ids: Vec::new(), names: Vec::new(), project_id: None, tags: Vec::new() };
+        let none = wit::GroupFilter::default();
         let groups = cloud.list_security_groups(&context, none.clone(), page()).await.expect("list").groups;
         assert_eq!(groups.len(), 1, "the default one is made when somebody looks");
         let default = groups[0].clone();
