@@ -6,6 +6,8 @@ mod password;
 mod references;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_parts;
 mod write;
 
 use skyloom_model::{Action, Result, Timestamp};

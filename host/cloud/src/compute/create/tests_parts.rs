@@ -1,0 +1,207 @@
+//! What a server is made of: cards on networks, addresses, groups, disks.
+
+use skyloom_model::ErrorCode;
+use skyloom_runtime::api::{ComputeApi, NetworksApi};
+use skyloom_runtime::bindings::cloud::{compute as wit, networks};
+
+use super::tests::volume;
+use crate::Settings;
+use crate::compute::testing::{Kind as _, member, operator, page, worlds};
+
+#[tokio::test]
+async fn ports_and_networks_are_the_callers_and_free() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let private = networks::NetworkFilter { names: vec!["private".to_owned()], ..Default::default() };
+        let page = page(0, None);
+        let network = cloud.list_networks(&context, private, page).await.expect("list").networks.remove(0);
+        let port = networks::PortWrite {
+            name: None,
+            description: None,
+            project_id: None,
+            network_id: Some(network.id.clone()),
+            mac: None,
+            enabled: None,
+            fixed_ips: None,
+            security_group_ids: None,
+            device_id: None,
+            device_owner: None,
+            port_security: None,
+        };
+        let port = cloud.create_port(&context, port).await.expect("a port");
+        let nic = wit::NicRequest {
+            port_id: Some(port.id.clone()),
+            network_id: None,
+            subnet_id: None,
+            address: None,
+            security_groups: None,
+        };
+        let on = |nic: &wit::NicRequest, names: &[&str]| wit::ServerCreate {
+            networks: wit::NetworkChoice::Nics(vec![nic.clone()]),
+            ..world.create(names)
+        };
+        let error = cloud.create_servers(&member("q"), on(&nic, &["a"])).await.expect_err("foreign port");
+        assert_eq!(error.kind(), ErrorCode::NotFound);
+        let error = cloud.create_servers(&context, on(&nic, &["a", "b"])).await.expect_err("one port for two");
+        assert_eq!(error.kind(), ErrorCode::Invalid);
+        let made = cloud.create_servers(&context, on(&nic, &["a"])).await.expect("creation");
+        let server = cloud.get_server(&context, made.server_ids[0].clone()).await.expect("the server");
+        assert_eq!((server.nics.len(), &server.nics[0].port_id), (1, &port.id));
+        assert_eq!(server.nics[0].addresses[0].address, port.fixed_ips[0].address);
+        let error = cloud.create_servers(&context, on(&nic, &["b"])).await.expect_err("port in use");
+        assert_eq!(error.kind(), ErrorCode::InUse);
+        let nic = wit::NicRequest {
+            port_id: None,
+            network_id: Some(network.id),
+            address: Some(port.fixed_ips[0].address.clone()),
+            ..nic
+        };
+        let error = cloud.create_servers(&context, on(&nic, &["b"])).await.expect_err("address in use");
+        assert_eq!(error.kind(), ErrorCode::AddressInUse, "{}", world.database.name);
+        // The refused ones left nothing.
+        assert_eq!((world.count("servers").await, world.count("volumes").await), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn several_networks_are_a_conflict() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        for (name, cidr) in [("one", "10.8.0.0/24"), ("two", "10.9.0.0/24")] {
+            let network = networks::NetworkWrite {
+                name: Some(name.to_owned()),
+                description: None,
+                project_id: None,
+                shared: None,
+                external: None,
+                enabled: None,
+                mtu: None,
+                port_security: None,
+                is_default: None,
+            };
+            let network = cloud.create_network(&context, network).await.expect("a network");
+            // A network without a subnet is no candidate: with the first one alone there is no doubt.
+            let made = cloud.create_servers(&context, world.create(&[name])).await;
+            assert!(made.is_ok(), "{made:?}");
+            let subnet = networks::SubnetWrite {
+                name: None,
+                description: None,
+                project_id: None,
+                network_id: Some(network.id),
+                ip_version: None,
+                cidr: Some(cidr.to_owned()),
+                gateway: None,
+                dhcp: None,
+                dns: None,
+                pools: None,
+                host_routes: None,
+            };
+            cloud.create_subnet(&context, subnet).await.expect("a subnet");
+        }
+        let error = cloud.create_servers(&context, world.create(&["c"])).await.expect_err("two networks");
+        assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::WrongState, Some("networks")));
+        let none = wit::ServerCreate { networks: wit::NetworkChoice::None, ..world.create(&["d"]) };
+        cloud.create_servers(&context, none).await.expect("no network is wanted");
+        assert_eq!(world.count("servers").await, 3, "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
+async fn a_server_has_up_to_62_disks_and_a_data_disk_may_begin_as_an_image() {
+    let mut settings = Settings::default();
+    settings.compute.quotas = [("volumes".to_owned(), -1), ("volume-gib".to_owned(), -1)].into();
+    for world in worlds(settings).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let with = |disks| wit::ServerCreate { data_volumes: disks, ..world.create(&["a"]) };
+        let error = cloud.create_servers(&context, with(vec![volume(1); 60])).await.expect_err("60 data disks");
+        assert_eq!(error.field.as_deref(), Some("data-volumes"));
+        let made = cloud.create_servers(&context, with(vec![volume(1); 59])).await.expect("59 data disks");
+        let server = cloud.get_server(&context, made.server_ids[0].clone()).await.expect("the server");
+        let devices: Vec<&str> = server.volumes.iter().map(|volume| volume.device.as_str()).collect();
+        assert_eq!((devices.len(), devices[25], devices[26], devices[59]), (60, "/dev/vdz", "/dev/vdaa", "/dev/vdbh"));
+
+        let from = |id: &str| wit::VolumeRequest { image_id: Some(id.to_owned()), ..volume(1) };
+        let error = cloud.create_servers(&context, with(vec![from("none")])).await.expect_err("no such image");
+        assert_eq!(error.kind(), ErrorCode::NotFound);
+        cloud.create_servers(&context, with(vec![from(&world.image)])).await.expect("a disk of an image");
+        let mut conn = world.database.db.read().await.expect("a connection");
+        let sql = "SELECT count(*) FROM volumes WHERE image_id = $1 AND boot_index = 1";
+        let found = conn.one(sql, skyloom_store::args![&world.image], |row| row.int(0)).await.expect(sql);
+        assert_eq!(found, 1, "{}", world.database.name);
+        drop(conn);
+
+        let mut tx = world.database.db.begin().await.expect("begin");
+        let sql = "UPDATE images SET min_disk_gib = 2 WHERE id = $1";
+        tx.execute(sql, skyloom_store::args![&world.image]).await.expect(sql);
+        tx.commit().await.expect("commit");
+        let large = wit::ServerCreate { flavor_id: "2".to_owned(), ..with(vec![from(&world.image)]) };
+        let error = cloud.create_servers(&context, large).await.expect_err("smaller than its image");
+        assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some("data-volumes")));
+    }
+}
+
+#[tokio::test]
+async fn an_address_beside_its_network_names_the_network() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let shown = cloud.create_servers(&context, world.create(&["a"])).await.expect("creation");
+        let server = cloud.get_server(&context, shown.server_ids[0].clone()).await.expect("the server");
+        let network = server.nics[0].network_id.clone();
+        for address in ["192.0.2.1", "10.0.0.1"] {
+            let nic = wit::NicRequest {
+                port_id: None,
+                network_id: Some(network.clone()),
+                subnet_id: None,
+                address: Some(address.to_owned()),
+                security_groups: None,
+            };
+            let create = wit::ServerCreate { networks: wit::NetworkChoice::Nics(vec![nic]), ..world.create(&["b"]) };
+            let error = cloud.create_servers(&context, create).await.expect_err(address);
+            assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some("address")));
+            assert_eq!(error.resource, Some(("network".to_owned(), network.clone())), "{}", world.database.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_public_address_has_actions_of_its_own() {
+    let mut settings = Settings::default();
+    let keepers = |action: &str| (action.to_owned(), vec!["address-keeper".to_owned()]);
+    settings.identity.policy = [keepers("public-addresses:create"), keepers("public-addresses:bind")].into();
+    for world in worlds(settings).await {
+        let with = |id: Option<&str>| wit::ServerCreate {
+            public_address: Some(wit::PublicAddressRequest {
+                id: id.map(ToOwned::to_owned),
+                bandwidth_mbit: 1,
+                delete_on_termination: true,
+            }),
+            ..world.create(&["a"])
+        };
+        for id in [None, Some("any")] {
+            let error = world.cloud.create_servers(&member("p"), with(id)).await.expect_err("no keeper");
+            assert_eq!(error.kind(), ErrorCode::Forbidden, "{}", world.database.name);
+        }
+        world.cloud.create_servers(&operator("p"), with(None)).await.expect("an operator");
+        world.cloud.create_servers(&member("p"), world.create(&["b"])).await.expect("without an address");
+    }
+}
+
+#[tokio::test]
+async fn a_card_with_an_empty_list_of_groups_has_none() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let made = cloud.create_servers(&context, world.create(&["a"])).await.expect("creation");
+        let server = cloud.get_server(&context, made.server_ids[0].clone()).await.expect("the server");
+        let nic = |groups: Option<Vec<String>>| wit::NicRequest {
+            port_id: None,
+            network_id: Some(server.nics[0].network_id.clone()),
+            subnet_id: None,
+            address: None,
+            security_groups: groups,
+        };
+        let nics = wit::NetworkChoice::Nics(vec![nic(None), nic(Some(Vec::new()))]);
+        let create = wit::ServerCreate { networks: nics, ..world.create(&["b"]) };
+        cloud.create_servers(&context, create).await.expect("creation");
+        assert_eq!((world.count("ports").await, world.count("port_groups").await), (3, 2), "{}", world.database.name);
+    }
+}
