@@ -1,9 +1,15 @@
-//! Durable operations: rows, locks and the reads that follow them. What a worker writes stands in `operations_log`.
+//! Durable operations: rows, and the reads that follow them. What a worker writes stands in `operations_log`.
 
-use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+mod list;
+mod locks;
+
+use skyloom_model::{Error, Result, Timestamp};
 
 use crate::args;
 use crate::db::{Conn, Row};
+
+pub use list::{Filter, list};
+pub use locks::{Holder, holder, lock, take_over};
 
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($variant:ident $text:literal,)* }) => {
@@ -217,73 +223,6 @@ pub async fn insert(tx: &mut Conn, operation: &Operation) -> Result<()> {
     Ok(())
 }
 
-/// Takes the resource's lock for the operation. `busy` when another operation holds it.
-pub async fn lock(tx: &mut Conn, resource_kind: &str, resource_id: &str, operation_id: &str) -> Result<()> {
-    let taken = tx
-        .execute(
-            "INSERT INTO operation_locks (resource_kind, resource_id, operation_id) VALUES ($1, $2, $3) \
-             ON CONFLICT (resource_kind, resource_id) DO NOTHING",
-            args![resource_kind, resource_id, operation_id],
-        )
-        .await?;
-    if taken == 1 || holder(tx, resource_kind, resource_id).await?.as_deref() == Some(operation_id) {
-        return Ok(());
-    }
-    let message = format!("Another operation is in progress on {resource_kind} {resource_id}.");
-    Err(Error::new(ErrorCode::Busy, message).with_resource(resource_kind, resource_id))
-}
-
-/// The operation that holds the resource.
-pub async fn holder(conn: &mut Conn, resource_kind: &str, resource_id: &str) -> Result<Option<String>> {
-    conn.optional(
-        "SELECT operation_id FROM operation_locks WHERE resource_kind = $1 AND resource_id = $2",
-        args![resource_kind, resource_id],
-        |row| row.text(0),
-    )
-    .await
-}
-
-/// The kind and id of an operation that stands in the way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    pub id: String,
-    pub kind: String,
-}
-
-/// Takes the resource's lock for the operation where it is free; else gives who holds it, whose row is then held by this
-/// transaction, so that it can't end meanwhile.
-pub async fn take_over(
-    tx: &mut Conn,
-    resource_kind: &str,
-    resource_id: &str,
-    operation_id: &str,
-) -> Result<Option<Holder>> {
-    let sql = format!(
-        "SELECT o.id, o.kind FROM operation_locks l JOIN operations o ON o.id = l.operation_id \
-         WHERE l.resource_kind = $1 AND l.resource_id = $2{}",
-        if tx.is_postgres() { " FOR UPDATE" } else { "" }
-    );
-    let holder = |row: Row<'_>| Ok(Holder { id: row.text(0)?, kind: row.text(1)? });
-    // The holder may end between the two statements on PostgreSQL: then the lock is free at the second attempt.
-    for _ in 0..3 {
-        if let Some(holder) = tx.optional(sql.as_str(), args![resource_kind, resource_id], holder).await? {
-            return Ok(Some(holder));
-        }
-        let taken = tx
-            .execute(
-                "INSERT INTO operation_locks (resource_kind, resource_id, operation_id) VALUES ($1, $2, $3) \
-                 ON CONFLICT (resource_kind, resource_id) DO NOTHING",
-                args![resource_kind, resource_id, operation_id],
-            )
-            .await?;
-        if taken == 1 {
-            return Ok(None);
-        }
-    }
-    let message = format!("Another operation is in progress on {resource_kind} {resource_id}.");
-    Err(Error::new(ErrorCode::Busy, message).with_resource(resource_kind, resource_id))
-}
-
 /// An operation of this kind that waits for the holder.
 pub async fn waiting_for(conn: &mut Conn, holder_id: &str, kind: &str) -> Result<Option<String>> {
     conn.optional(
@@ -350,78 +289,6 @@ fn step_of_row(row: Row<'_>) -> Result<Step> {
         started_at: row.time(6)?,
         ended_at: row.opt_time(7)?,
     })
-}
-
-/// Which operations to list; all that are set must hold.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// None: of every project.
-    pub project_id: Option<String>,
-    pub resource_id: Option<String>,
-    pub request_id: Option<String>,
-    pub parent_id: Option<String>,
-    /// Empty: any.
-    pub kinds: Vec<String>,
-    /// Empty: any.
-    pub states: Vec<State>,
-    pub changed_since: Option<Timestamp>,
-    pub changed_before: Option<Timestamp>,
-}
-
-/// Newest first, those after the operation `marker`, at most `limit`. A marker that isn't there is `invalid`.
-pub async fn list(conn: &mut Conn, filter: &Filter, marker: Option<&str>, limit: u32) -> Result<Vec<Operation>> {
-    let mut conditions: Vec<String> = Vec::new();
-    let mut values: Vec<crate::Value<'_>> = Vec::new();
-    let texts = [
-        ("project_id", &filter.project_id),
-        ("resource_id", &filter.resource_id),
-        ("request_id", &filter.request_id),
-        ("parent_id", &filter.parent_id),
-    ];
-    for (column, value) in texts {
-        if let Some(value) = value {
-            values.push(value.into());
-            conditions.push(format!("o.{column} = ${}", values.len()));
-        }
-    }
-    for (comparison, time) in [(">=", filter.changed_since), ("<", filter.changed_before)] {
-        if let Some(time) = time {
-            values.push(time.into());
-            conditions.push(format!("o.updated_at {comparison} ${}", values.len()));
-        }
-    }
-    let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
-    let kinds: Vec<&str> = filter.kinds.iter().map(String::as_str).collect();
-    for (column, words) in [("state", states), ("kind", kinds)] {
-        if !words.is_empty() {
-            let from = values.len() + 1;
-            values.extend(words.into_iter().map(crate::Value::from));
-            let places: Vec<String> = (from..=values.len()).map(|place| format!("${place}")).collect();
-            conditions.push(format!("o.{column} IN ({})", places.join(", ")));
-        }
-    }
-    let after = match marker {
-        Some(id) => Some((created_at(conn, id).await?, id)),
-        None => None,
-    };
-    if let Some((created_at, id)) = after {
-        values.push(created_at.into());
-        values.push(id.into());
-        let (time, id) = (values.len() - 1, values.len());
-        conditions.push(format!("(o.created_at < ${time} OR (o.created_at = ${time} AND o.id < ${id}))"));
-    }
-    let condition = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
-    values.push(limit.into());
-    let place = values.len();
-    let sql =
-        format!("SELECT {COLUMNS} FROM operations o {condition} ORDER BY o.created_at DESC, o.id DESC LIMIT ${place}");
-    conn.all(sql, &values, of_row).await
-}
-
-async fn created_at(conn: &mut Conn, id: &str) -> Result<Timestamp> {
-    conn.optional("SELECT created_at FROM operations WHERE id = $1", args![id], |row| row.time(0))
-        .await?
-        .ok_or_else(|| Error::invalid("marker", format!("There is no operation {id} to begin after.")))
 }
 
 /// Brings a parent up to its children: running once one of them began, ended when all ended. Several workers may end the last

@@ -1,0 +1,75 @@
+//! At most one operation holds a resource.
+
+use skyloom_model::{Error, ErrorCode, Result};
+
+use crate::db::{Conn, Row};
+use crate::{args, dialect};
+
+/// Takes the resource's lock for the operation. `busy` when another operation holds it.
+pub async fn lock(tx: &mut Conn, resource_kind: &str, resource_id: &str, operation_id: &str) -> Result<()> {
+    let taken = insert(tx, resource_kind, resource_id, operation_id).await?;
+    if taken || holder(tx, resource_kind, resource_id).await?.as_deref() == Some(operation_id) {
+        return Ok(());
+    }
+    Err(busy(resource_kind, resource_id))
+}
+
+/// The operation that holds the resource.
+pub async fn holder(conn: &mut Conn, resource_kind: &str, resource_id: &str) -> Result<Option<String>> {
+    conn.optional(
+        "SELECT operation_id FROM operation_locks WHERE resource_kind = $1 AND resource_id = $2",
+        args![resource_kind, resource_id],
+        |row| row.text(0),
+    )
+    .await
+}
+
+/// The kind and id of an operation that stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub id: String,
+    pub kind: String,
+}
+
+/// Takes the resource's lock for the operation where it is free; else gives who holds it, whose row is then held by this
+/// transaction, so that it can't end meanwhile.
+pub async fn take_over(
+    tx: &mut Conn,
+    resource_kind: &str,
+    resource_id: &str,
+    operation_id: &str,
+) -> Result<Option<Holder>> {
+    let sql = format!(
+        "SELECT o.id, o.kind FROM operation_locks l JOIN operations o ON o.id = l.operation_id \
+         WHERE l.resource_kind = $1 AND l.resource_id = $2{}",
+        dialect::for_update(tx.is_postgres())
+    );
+    let holder = |row: Row<'_>| Ok(Holder { id: row.text(0)?, kind: row.text(1)? });
+    // The holder may end between the two statements on PostgreSQL: then the lock is free at the second attempt.
+    for _ in 0..3 {
+        if let Some(holder) = tx.optional(sql.as_str(), args![resource_kind, resource_id], holder).await? {
+            return Ok(Some(holder));
+        }
+        if insert(tx, resource_kind, resource_id, operation_id).await? {
+            return Ok(None);
+        }
+    }
+    Err(busy(resource_kind, resource_id))
+}
+
+/// False: another operation, or this one already, holds the resource.
+async fn insert(tx: &mut Conn, resource_kind: &str, resource_id: &str, operation_id: &str) -> Result<bool> {
+    let taken = tx
+        .execute(
+            "INSERT INTO operation_locks (resource_kind, resource_id, operation_id) VALUES ($1, $2, $3) \
+             ON CONFLICT (resource_kind, resource_id) DO NOTHING",
+            args![resource_kind, resource_id, operation_id],
+        )
+        .await?;
+    Ok(taken == 1)
+}
+
+fn busy(resource_kind: &str, resource_id: &str) -> Error {
+    let message = format!("Another operation is in progress on {resource_kind} {resource_id}.");
+    Error::new(ErrorCode::Busy, message).with_resource(resource_kind, resource_id)
+}
