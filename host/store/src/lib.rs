@@ -20,6 +20,7 @@ pub mod nodes;
 pub mod operations;
 pub mod operations_log;
 pub mod operations_nodes;
+mod pieces;
 pub mod postgres;
 pub mod prices;
 pub mod public_addresses;

@@ -1,9 +1,11 @@
 //! What servers hold of their compute nodes, from placement to removal.
 
+use std::collections::HashSet;
+
 use skyloom_model::{Result, Timestamp};
 
-use crate::args;
 use crate::db::{Conn, Row};
+use crate::{args, pieces};
 
 /// An amount of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -176,10 +178,17 @@ pub async fn server_now(conn: &mut Conn, id: &str) -> Result<Option<OnNode>> {
     conn.optional(sql, args![id], on_node).await
 }
 
-/// Whether an operation holds the server, be there a record of it or not.
-pub async fn is_held(conn: &mut Conn, server_id: &str) -> Result<bool> {
-    let sql = "SELECT count(*) FROM operation_locks WHERE resource_kind = 'server' AND resource_id = $1";
-    Ok(conn.one(sql, args![server_id], |row| row.int(0)).await? > 0)
+/// Those of the servers whose domains may be on the node: living ones with their place there, and those that an operation holds,
+/// be there a record of them or not. The list may be long.
+pub async fn expected_on(conn: &mut Conn, node: &str, ids: &[String]) -> Result<HashSet<String>> {
+    pieces::found(conn, args![node], ids, |list| {
+        format!(
+            "SELECT s.id FROM servers s JOIN node_reservations r ON r.server_id = s.id \
+             WHERE s.deleted = 0 AND r.node = $1 AND s.id IN ({list}) UNION \
+             SELECT l.resource_id FROM operation_locks l WHERE l.resource_kind = 'server' AND l.resource_id IN ({list})"
+        )
+    })
+    .await
 }
 
 /// Resources of servers that are gone, whose spans are still open: they would be charged for ever.

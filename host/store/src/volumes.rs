@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use skyloom_model::{Result, Timestamp};
 
-use crate::args;
 use crate::db::{Conn, Row};
 use crate::listing::{Key, Listed, Page, Query};
+use crate::{args, pieces};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
@@ -163,18 +163,9 @@ pub async fn remove(tx: &mut Conn, id: &str) -> Result<bool> {
     Ok(tx.execute("DELETE FROM volumes WHERE id = $1", args![id]).await? == 1)
 }
 
-/// Those of the ids that are volumes, of any project. Asked for in pieces, so that the list may be long.
+/// Those of the ids that are volumes, of any project. The list may be long.
 pub async fn known(conn: &mut Conn, ids: &[String]) -> Result<HashSet<String>> {
-    const AT_ONCE: usize = 200;
-    let mut found = HashSet::new();
-    for piece in ids.chunks(AT_ONCE) {
-        let list = crate::dialect::placeholders(1, piece.len());
-        let values: Vec<crate::Value<'_>> = piece.iter().map(crate::Value::from).collect();
-        found.extend(
-            conn.all(format!("SELECT id FROM volumes WHERE id IN ({list})"), &values, |row| row.text(0)).await?,
-        );
-    }
-    Ok(found)
+    pieces::found(conn, &[], ids, |list| format!("SELECT id FROM volumes WHERE id IN ({list})")).await
 }
 
 /// Whether a disk stands on the image.

@@ -108,6 +108,42 @@ async fn a_domain_without_a_record_is_reported_and_removed_only_by_policy() {
     fixture.check_everything().await;
 }
 
+/// More orphans than one page of the platform's list and one statement hold, between servers that are none: at rest, and under
+/// an operation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_domains_without_a_record_are_told_from_the_servers_among_them() {
+    for database in databases().await {
+        let fixture = Fixture::new(database).await;
+        let resting = fixture.prepare(Kind::Stop { hard: true }).await;
+        let kind = Kind::Reboot { hard: true };
+        let rebooting = fixture.prepare(kind).await;
+        let strict = reconciler(&fixture, Settings { remove_orphans: true, ..Settings::default() }).await;
+        fixture.world.hold("stop");
+        let operation = fixture.ask(kind, &rebooting).await;
+        fixture.called(&operation, "stop").await;
+        let strays: Vec<String> = (0..700).map(|_| skyloom_model::new_id()).collect();
+        for stray in &strays {
+            let stray_machine = Machine { disks: [format!("disk of {stray}")].into(), ..Machine::default() };
+            fixture.world.machines().insert(stray.clone(), stray_machine);
+        }
+        strict.look().await.unwrap();
+        assert_eq!(counted(&strict, "orphans"), 700, "{}", fixture.name);
+        // This world's first answer is `pending`, so each of the two calls is made at two looks.
+        for _ in 0..4 {
+            strict.look().await.unwrap();
+        }
+        assert!(strays.iter().all(|stray| fixture.world.machine(stray).is_none()), "{}", fixture.name);
+        assert!(fixture.world.machine(&resting).is_some() && fixture.world.machine(&rebooting).is_some());
+        fixture.world.let_go();
+        assert!(fixture.rest(&operation).await.unwrap().state.ended());
+        for server in [&resting, &rebooting] {
+            fixture.check(server, "beside orphans").await;
+            clear(&fixture, server, "beside orphans").await;
+        }
+        fixture.check_everything().await;
+    }
+}
+
 /// A volume that outlived its server is somebody's data: its disk is no orphan, nor goes it with a domain that is one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_volume_kept_after_its_server_is_no_orphan() {

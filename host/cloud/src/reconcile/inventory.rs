@@ -89,42 +89,32 @@ impl Inner {
     /// Domains without a record here: those that an operation holds are being made or removed.
     async fn judge_orphans(&self, node: &Node, domains: Vec<Domain>) -> Result<()> {
         let name = &node.settings.name;
-        let mut conn = self.cloud.db().read().await?;
-        let mut met = HashSet::new();
+        let ids: Vec<String> = domains.iter().map(|domain| domain.server_id.clone()).collect();
         let disks: Vec<String> = domains.iter().flat_map(|domain| domain.disks.iter().cloned()).collect();
+        let mut conn = self.cloud.db().read().await?;
+        let expected = store::expected_on(&mut conn, name, &ids).await?;
         let kept = volumes::known(&mut conn, &disks).await?;
-        for domain in &domains {
-            let known = store::server_now(&mut conn, &domain.server_id).await?;
-            let here = store::place_of(&mut conn, &domain.server_id).await?.as_deref() == Some(name);
-            let held = store::is_held(&mut conn, &domain.server_id).await?;
-            if held || (known.is_some() && here) || only_kept(domain, &kept) {
-                continue;
-            }
-            met.insert(format!("{name}/{}", domain.server_id));
-        }
         drop(conn);
-        add(&self.counters.orphans, met.len());
-        let before = {
-            let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-            let prefix = format!("{name}/");
-            let before: HashSet<String> =
-                suspects.iter().filter(|suspect| suspect.starts_with(&prefix)).cloned().collect();
-            suspects.retain(|suspect| !suspect.starts_with(&prefix));
-            suspects.extend(met.iter().cloned());
-            before
-        };
-        for domain in domains {
-            let suspect = format!("{name}/{}", domain.server_id);
-            if !met.contains(&suspect) {
-                continue;
-            }
-            let remove = self.settings.remove_orphans && before.contains(&suspect);
+        let orphans: Vec<&Domain> = domains
+            .iter()
+            .filter(|domain| !expected.contains(&domain.server_id) && !only_kept(domain, &kept))
+            .collect();
+        add(&self.counters.orphans, orphans.len());
+        let before = self.suspect(name, orphans.iter().map(|domain| domain.server_id.clone()).collect());
+        for domain in orphans {
+            let remove = self.settings.remove_orphans && before.contains(&domain.server_id);
             tracing::warn!(node = name, server = domain.server_id, removed = remove, "a domain that no record knows");
             if remove {
-                remove_orphan(node, &domain, &kept).await?;
+                remove_orphan(node, domain, &kept).await?;
             }
         }
         Ok(())
+    }
+
+    /// Remembers the node's orphans until the next look; gives those of the last one.
+    fn suspect(&self, node: &str, orphans: HashSet<String>) -> HashSet<String> {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.insert(node.to_owned(), orphans).unwrap_or_default()
     }
 }
 

@@ -7,7 +7,7 @@ mod inventory;
 mod settings;
 mod sweep;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -62,9 +62,9 @@ struct Inner {
     engine: Engine,
     settings: Settings,
     counters: Counters,
-    /// Orphans of the last look, `node/server`: only one that is met twice is removed, because a creation may just be
-    /// under way in another process.
-    suspects: Mutex<HashSet<String>>,
+    /// Orphans of the last look by node: only one that is met twice is removed, because a creation may just be under way in
+    /// another process.
+    suspects: Mutex<HashMap<String, HashSet<String>>>,
 }
 
 impl Reconciler {
