@@ -1,6 +1,6 @@
 //! What `skyloom:driver` promises, asked of a driver component through the runtime, and a bench for each driver: where the
-//! component runs and how to see its platform without it. A new driver adds a [`Bench`] and a file under `tests/` that
-//! calls the [`checks`].
+//! component runs and how to see its platform without it. A new driver adds a [`Bench`] and a file under `tests/` with one
+//! line: [`kit!`] makes a test of each of the [`checks`].
 
 pub mod checks;
 pub mod libvirt;
@@ -32,6 +32,27 @@ pub trait Bench: Send + Sync {
     fn ready_text(&self) -> &'static str;
     /// For a guest to come up or to go down.
     fn deadline(&self) -> Duration;
+}
+
+/// The [`checks`] as tests of a file. `$bench` is a function from a test's name to its bench, or None where the machine has no
+/// such platform; then come the checks of what not every driver can do.
+#[macro_export]
+macro_rules! kit {
+    ($bench:expr $(, $more:ident)*) => {
+        $crate::kit!(
+            @tests $bench, life, console, removal_of_a_running_server, definition_without_disks, absence, list,
+            list_of_what_has_only_disks, capacity, reload, at_once, hostile_names $(, $more)*
+        );
+    };
+    (@tests $bench:expr $(, $check:ident)+) => {
+        $(#[tokio::test]
+        async fn $check() {
+            let bench = $bench;
+            if let Some(bench) = bench(stringify!($check)) {
+                $crate::checks::$check(&bench).await;
+            }
+        })+
+    };
 }
 
 /// The packed component of a driver.

@@ -5,34 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use driver_tests::simulator::Simulator;
-use driver_tests::{Bench, checks};
+use driver_tests::{Bench, checks, kit};
 use serde_json::json;
 use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Power, Progress, StepKey, StopMode};
 
-macro_rules! kit {
-    ($($check:ident),+ $(,)?) => {
-        $(#[tokio::test]
-        async fn $check() {
-            checks::$check(&Simulator::new(json!({}))).await;
-        })+
-    };
-}
-
-kit!(
-    life,
-    console,
-    admin_password,
-    removal_of_a_running_server,
-    definition_without_disks,
-    absence,
-    list,
-    list_of_what_has_only_disks,
-    capacity,
-    reload,
-    at_once,
-    hostile_names,
-);
+kit!(|_| Some(Simulator::new(json!({}))), admin_password);
 
 /// Every kind of step takes its time: pending until then, done after, and the kit goes through all the same.
 #[tokio::test]
