@@ -71,6 +71,33 @@ class Client:
         assert reason in said, f"openstack {' '.join(map(str, words))}: {reason!r} is not in {said!r}"
 
 
+class Session:
+    """An administrator's client, and more logins in the default domain."""
+
+    def __init__(self, env, folder):
+        self.url, self.folder = env["SKYLOOM_URL"], folder
+        self.admin = self.login("admin", env["SKYLOOM_ADMIN_PASSWORD"], "admin")
+
+    def login(self, user, password, project):
+        return Client(
+            auth_url=f"{self.url}/identity/v3", username=user, password=password, project_name=project,
+            user_domain_name="Default", project_domain_name="Default", identity_api_version=3,
+        )
+
+
+class Members(Session):
+    """Ann and Bob, members of a project each; `ids` has the projects' by their names."""
+
+    def step_people(self):
+        """two members of two projects"""
+        self.ids = {}
+        for who in ("ann", "bob"):
+            self.ids[who] = self.admin("project", "create", f"{who}s")["id"]
+            self.admin.text("user", "create", "--password", f"{who}'s pass", who)
+            self.admin.text("role", "add", "--user", who, "--project", self.ids[who], "member")
+        self.ann, self.bob = (self.login(who, f"{who}'s pass", f"{who}s") for who in ("ann", "bob"))
+
+
 def names(rows, column="Name"):
     return sorted(row[column] for row in rows)
 

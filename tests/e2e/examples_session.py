@@ -13,21 +13,14 @@ import sys
 import urllib.error
 import urllib.request
 
-from client import Client, main, same
+from client import Session, main, same
 from harness import ROOT, TARGET
 
 SKYLOOM = pathlib.Path(os.environ.get("SKYLOOM_BIN", TARGET / "release/skyloom"))
 PLUGINS = pathlib.Path(os.environ.get("SKYLOOM_PLUGINS", TARGET / "plugins"))
 
 
-class Session:
-    def __init__(self, env, _folder):
-        self.url = env["SKYLOOM_URL"]
-        self.admin = Client(
-            auth_url=f"{self.url}/identity/v3", username="admin", password=env["SKYLOOM_ADMIN_PASSWORD"],
-            project_name="admin", user_domain_name="Default", project_domain_name="Default", identity_api_version=3,
-        )
-
+class Plugins(Session):
     def get(self, path, token=None):
         call = urllib.request.Request(self.url + path, headers={"X-Auth-Token": token} if token else {})
         try:
@@ -81,4 +74,4 @@ class Session:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Session, "plugins"))
+    sys.exit(main(Plugins, "plugins"))

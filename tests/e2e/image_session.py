@@ -9,36 +9,16 @@ import hashlib
 import os
 import sys
 
-from client import Client, main, names, same
+from client import Members, main, names, same
 
 MIB = 1 << 20
 
 
-class Session:
-    def __init__(self, env, folder):
-        self.env, self.folder = env, folder
-        self.admin = self.login("admin", env["SKYLOOM_ADMIN_PASSWORD"], "admin")
-        self.ids = {}
-
-    def login(self, user, password, project):
-        return Client(
-            auth_url=f"{self.env['SKYLOOM_URL']}/identity/v3", username=user, password=password, project_name=project,
-            user_domain_name="Default", project_domain_name="Default", identity_api_version=3,
-        )
-
+class Images(Members):
     def file(self, name, size):
         path = self.folder / name
         path.write_bytes(os.urandom(size))
         return path
-
-    def step_people(self):
-        """two members of two projects"""
-        for who in ("ann", "bob"):
-            project = self.admin("project", "create", f"{who}s")["id"]
-            self.admin.text("user", "create", "--password", f"{who}'s pass", who)
-            self.admin.text("role", "add", "--user", who, "--project", project, "member")
-            self.ids[who] = project
-        self.ann, self.bob = (self.login(who, f"{who}'s pass", f"{who}s") for who in ("ann", "bob"))
 
     # --- making ---
 
@@ -167,4 +147,4 @@ class Session:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Session))
+    sys.exit(main(Images))

@@ -7,29 +7,10 @@ FAIL ends it. Exit code 77: the client is missing here.
 
 import sys
 
-from client import Client, main, names, same
+from client import Members, main, names, same
 
 
-class Session:
-    def __init__(self, env, _folder):
-        self.env, self.ids = env, {}
-        self.admin = self.login("admin", env["SKYLOOM_ADMIN_PASSWORD"], "admin")
-
-    def login(self, user, password, project):
-        return Client(
-            auth_url=f"{self.env['SKYLOOM_URL']}/identity/v3", username=user, password=password, project_name=project,
-            user_domain_name="Default", project_domain_name="Default", identity_api_version=3,
-        )
-
-    def step_people(self):
-        """two members of two projects"""
-        for who in ("ann", "bob"):
-            project = self.admin("project", "create", f"{who}s")["id"]
-            self.admin.text("user", "create", "--password", f"{who}'s pass", who)
-            self.admin.text("role", "add", "--user", who, "--project", project, "member")
-            self.ids[who] = project
-        self.ann, self.bob = (self.login(who, f"{who}'s pass", f"{who}s") for who in ("ann", "bob"))
-
+class Networks(Members):
     def step_extensions(self):
         """extension list and show, availability zones, agents are nobody's business"""
         aliases = names(self.ann("extension", "list", "--network"), "Alias")
@@ -209,4 +190,4 @@ class Session:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Session))
+    sys.exit(main(Networks))
