@@ -66,6 +66,7 @@ pub mod respond;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod time;
+pub mod unsupported;
 
 pub use bindings::personality::exports::skyloom::personality::handler::{
     Body, Caller, Guest as Personality, Request, Response, Upload, Violation,

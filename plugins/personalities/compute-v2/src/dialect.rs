@@ -47,6 +47,8 @@ pub struct Rules {
     pub sale_states: bool,
     /// Longest public key in bytes that a new server can get; none: any.
     pub injected_key: Option<usize>,
+    /// Images of whole servers are refused, and a Windows guest's password has a key of its own in the metadata.
+    pub image_kinds: bool,
     /// Nobody, operators neither, sees another user's key pairs.
     pub private_keypairs: bool,
     /// Fields of a new server that are accepted, stored where they are shown, and have no effect.
@@ -95,6 +97,7 @@ static UPSTREAM: Rules = Rules {
     volume_type_always: false,
     sale_states: false,
     injected_key: None,
+    image_kinds: false,
     private_keypairs: false,
     without_effect: &[
         "OS-DCF:diskConfig",
@@ -138,6 +141,7 @@ static ECS: Rules = Rules {
     volume_type_always: true,
     sale_states: true,
     injected_key: Some(1024),
+    image_kinds: true,
     private_keypairs: true,
     without_effect: &[
         "OS-DCF:diskConfig",

@@ -190,82 +190,6 @@ fn descriptions_need_2_19() {
 }
 
 #[test]
-fn a_system_disk_may_be_asked_for_as_a_volume() {
-    let (cloud, seen) = with_create();
-    let devices = json!([
-        { "source_type": "image", "destination_type": "volume", "uuid": IMAGE, "boot_index": "0", "volume_size": "40",
-          "volume_type": "SSD", "delete_on_termination": "True", "device_name": "/dev/xvdq" },
-        { "source_type": "blank", "destination_type": "volume", "volume_size": 10 },
-    ]);
-    let (status, body) =
-        ask(&cloud, ecs(), create_call(1, json!({ "imageRef": "ABSENT", "block_device_mapping_v2": devices })));
-    assert_eq!(status, 202, "{body}");
-    let create = seen.only();
-    assert_eq!(create.image_id.as_deref(), Some(IMAGE));
-    let root = create.root_volume.expect("a system disk");
-    assert_eq!((root.size_gib, root.volume_type.as_deref(), root.delete_on_termination), (40, Some("SSD"), true));
-    assert_eq!(create.data_volumes.len(), 1);
-    assert_eq!((create.data_volumes[0].size_gib, create.data_volumes[0].delete_on_termination), (10, false));
-    rule!(CREATE, "a674e115");
-}
-
-#[test]
-fn clients_name_the_image_twice() {
-    let (cloud, seen) = with_create();
-    // As the command line client does when it adds disks.
-    let devices = json!([{ "source_type": "image", "destination_type": "local", "uuid": IMAGE, "boot_index": 0,
-                           "delete_on_termination": true }]);
-    assert_eq!(ask(&cloud, upstream(), create_call(42, json!({ "block_device_mapping_v2": devices }))).0, 202);
-    assert!(seen.only().root_volume.is_none());
-}
-
-#[test]
-fn devices_without_a_capability_are_refused_by_name() {
-    let (cloud, seen) = with_create();
-    for (device, words) in [
-        (json!({ "source_type": "volume", "uuid": "v", "boot_index": 0 }), "source_type volume"),
-        (json!({ "source_type": "snapshot", "uuid": "s", "boot_index": 0 }), "source_type snapshot"),
-        (json!({ "source_type": "blank", "destination_type": "local", "volume_size": 1 }), "destination_type local"),
-        (
-            json!({ "source_type": "image", "destination_type": "volume", "uuid": IMAGE, "boot_index": 0 }),
-            "non-zero size",
-        ),
-        (json!({ "source_type": "blank", "destination_type": "volume" }), "non-zero size"),
-        (
-            json!({ "source_type": "blank", "destination_type": "volume", "boot_index": 0, "volume_size": 1 }),
-            "blank device",
-        ),
-        (json!({ "source_type": "other" }), "source_type"),
-        (json!({ "source_type": "image", "uuid": NETWORK, "boot_index": 0 }), "differs from imageRef"),
-    ] {
-        let message = refused(&cloud, upstream(), create_call(42, json!({ "block_device_mapping_v2": [device] })), 400);
-        assert!(message.contains(words), "{message}");
-    }
-    let legacy = json!({ "block_device_mapping": [{ "volume_id": "v" }] });
-    assert!(refused(&cloud, upstream(), create_call(1, legacy), 400).contains("block_device_mapping"));
-    let device =
-        json!([{ "source_type": "blank", "destination_type": "volume", "volume_size": 1, "volume_type": "SSD" }]);
-    refused(&cloud, upstream(), create_call(66, json!({ "block_device_mapping_v2": device })), 400);
-    assert!(seen.all().is_empty());
-    assert_eq!(ask(&cloud, upstream(), create_call(67, json!({ "block_device_mapping_v2": device }))).0, 202);
-    rule!(CREATE, "ca5f8224");
-}
-
-#[test]
-fn an_image_is_a_uuid() {
-    let (cloud, _) = with_create();
-    for image in ["cirros", "11111111-2222-3333-4444", "http://images/x"] {
-        assert!(refused(&cloud, ecs(), create_call(1, json!({ "imageRef": image })), 400).contains("uuid"));
-    }
-    refused(&cloud, ecs(), create_call(1, json!({ "imageRef": "" })), 400);
-    refused(&cloud, ecs(), create_call(1, json!({ "imageRef": "ABSENT" })), 400);
-    let disk = json!([{ "source_type": "image", "destination_type": "volume", "uuid": IMAGE, "boot_index": 0, "volume_size": 1 }]);
-    let from_disk = create_call(1, json!({ "imageRef": "ABSENT", "block_device_mapping_v2": disk }));
-    assert_eq!(ask(&cloud, ecs(), from_disk).0, 202);
-    rule!(CREATE, "e031672b");
-}
-
-#[test]
 fn hosts_are_for_upstream_operators() {
     for (zone, expected) in [
         ("z1", (Some("z1"), None)),
@@ -391,46 +315,6 @@ fn rubbish_is_refused() {
     let violated = create_call(1, json!({})).violation("/server/name", "maxLength", "too long");
     assert!(refused(&cloud, upstream(), violated, 400).starts_with("Invalid input for field/attribute name."));
     assert!(seen.all().is_empty());
-}
-
-#[test]
-fn the_vendor_sells_no_flavor_that_is_sold_out() {
-    let (mut cloud, seen) = with_create();
-    cloud.flavors.get_flavor = Some(Box::new(|id| {
-        let specs = [("cond:operation:status", "normal"), ("cond:operation:az", "az1(sellout), az2(obt)")];
-        let mut flavor = flavor(id);
-        flavor.extra_specs = specs.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-        Ok(flavor)
-    }));
-    let in_zone = |zone: &str| create_call(1, json!({ "availability_zone": zone }));
-    assert!(refused(&cloud, ecs(), in_zone("az1"), 400).contains("sellout"));
-    assert!(seen.all().is_empty());
-    for call in [in_zone("az2"), in_zone("az3"), create_call(1, json!({}))] {
-        assert_eq!(ask(&cloud, ecs(), call).0, 202);
-    }
-    // Upstream gives these extra specs no meaning.
-    assert_eq!(ask(&cloud, upstream(), in_zone("az1")).0, 202);
-}
-
-#[test]
-fn the_vendor_injects_no_long_key() {
-    let (mut cloud, seen) = with_create();
-    cloud.keypairs.get_keypair = Some(Box::new(|name, user| {
-        assert!(user.is_none());
-        match name {
-            "long" => Ok(keypair(name, 1025)),
-            "short" => Ok(keypair(name, 1024)),
-            _ => Err(not_found("keypair", name)),
-        }
-    }));
-    let with_key = |name: &str| create_call(1, json!({ "key_name": name }));
-    assert!(refused(&cloud, ecs(), with_key("long"), 400).contains("1024"));
-    assert!(seen.all().is_empty());
-    assert_eq!(ask(&cloud, ecs(), with_key("short")).0, 202);
-    assert_eq!(ask(&cloud, upstream(), with_key("long")).0, 202);
-    // What isn't there is the core's to refuse.
-    assert_eq!(ask(&cloud, ecs(), with_key("none")).0, 202);
-    rule!("nova.keypairs.create", "4ad3cc8c");
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn to_core<C: Cloud>(cloud: &C, request: &Request, server: &Server, dry_run: boo
     checks::flavor(cloud, server)?;
     checks::networks(cloud, request, server)?;
     let image = cloud.get_image(&server.image)?;
+    checks::image(&image)?;
     let root_size = checks::root_size(&image, server.root_volume.size)?;
     let mut metadata = server.metadata.clone().unwrap_or_default();
     let admin_password = checks::password(server, &image, &mut metadata)?;

@@ -14,8 +14,6 @@ use crate::unsupported::{refuse, refuse_if};
 
 /// Extra spec of a flavor: the most cards of a server.
 const MOST_NICS: &str = "instance_vnic:max_count";
-/// Image property that names the kind of operating system.
-const OS_TYPE: &str = "os_type";
 
 /// Fields whose capability isn't there yet are refused by name, never dropped.
 pub fn capabilities(server: &Server) -> Result<(), Failure> {
@@ -176,6 +174,11 @@ pub fn networks<C: Cloud>(cloud: &C, request: &Request, server: &Server) -> Resu
     Ok(())
 }
 
+/// One of a whole server would bring its own data disks, not the system disk alone.
+pub fn image(image: &Image) -> Result<(), Failure> {
+    refuse_if(ecs_rules::is_full_server(&image.properties), "server.imageRef (full-server image)")
+}
+
 /// The size asked for; absent or 0 means what the image asks for, and never less than that.
 pub fn root_size(image: &Image, wanted: Option<u32>) -> Result<u32, Failure> {
     match wanted.unwrap_or(0) {
@@ -195,8 +198,8 @@ pub fn password(
     image: &Image,
     metadata: &mut BTreeMap<String, String>,
 ) -> Result<PasswordChoice, Failure> {
-    let reserved = metadata.remove("admin_pass");
-    let windows = image.properties.iter().any(|(key, value)| key == OS_TYPE && value.eq_ignore_ascii_case("windows"));
+    let reserved = metadata.remove(ecs_rules::WINDOWS_PASSWORD);
+    let windows = ecs_rules::is_windows(&image.properties);
     if windows && reserved.is_some() {
         return Err(refuse("server.metadata.admin_pass (Windows image)"));
     }

@@ -33,6 +33,25 @@ pub fn is_description(text: &str) -> bool {
     text.chars().count() <= DESCRIPTION && !text.contains(['<', '>'])
 }
 
+/// The reserved key of a server's metadata that holds the password of a Windows guest's administrator.
+pub const WINDOWS_PASSWORD: &str = "admin_pass";
+
+/// Whether an image with these properties holds Windows.
+#[must_use]
+pub fn is_windows(properties: &[(String, String)]) -> bool {
+    has(properties, "os_type", "windows")
+}
+
+/// Whether an image with these properties is one of a whole server with all its disks.
+#[must_use]
+pub fn is_full_server(properties: &[(String, String)]) -> bool {
+    has(properties, "__whole_image", "true")
+}
+
+fn has(properties: &[(String, String)], name: &str, word: &str) -> bool {
+    properties.iter().any(|(key, value)| key == name && value.eq_ignore_ascii_case(word))
+}
+
 /// The names of `count` servers of one request. Several get a mark, `-0000` and upwards; a name that ends in one is counted on
 /// from it.
 #[must_use]
@@ -63,6 +82,15 @@ mod tests {
         assert_eq!(numbered("web-0010", 1), ["web-0010"]);
         assert_eq!(numbered("web-12", 2), ["web-12-0000", "web-12-0001"]);
         assert_eq!(numbered("-0001", 2), ["-0001-0000", "-0001-0001"]);
+    }
+
+    #[test]
+    fn an_image_says_what_it_holds() {
+        let properties =
+            |name: &str, value: &str| vec![("a".to_owned(), "b".to_owned()), (name.to_owned(), value.to_owned())];
+        assert!(is_windows(&properties("os_type", "Windows")) && !is_windows(&properties("os_type", "Linux")));
+        assert!(is_full_server(&properties("__whole_image", "true")));
+        assert!(!is_full_server(&properties("__whole_image", "false")) && !is_full_server(&[]));
     }
 
     #[test]

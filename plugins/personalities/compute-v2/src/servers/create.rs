@@ -12,7 +12,7 @@ use crate::errors::Fault;
 use crate::lenient::{boolean, count};
 use crate::unsupported::{is_listed, refuse};
 
-const CREATE: &str = "servers.create";
+pub(super) const CREATE: &str = "servers.create";
 
 /// What the request said beside what the core is told.
 struct Wanted {
@@ -41,10 +41,10 @@ fn read<C: Cloud>(
     hints: Option<Value>,
 ) -> Result<Wanted, Fault> {
     let fields = Fields::new(server, &["server"]);
-    refuse_what_has_no_capability(context, &fields)?;
+    refuse_what_has_no_capability(&fields)?;
     let (min_count, max_count) = counts(&fields)?;
     let names = names::of_new_servers(context, fields.str("name")?, max_count)?;
-    let disks = disks::read(context, server)?;
+    let disks = disks::read(context, server, max_count)?;
     let (networks, nic_tags) = networks::read(context, fields.value("networks"))?;
     let place = place(context, &fields)?;
     let hostname = if context.since(90) { fields.optional_str("hostname")? } else { None };
@@ -95,17 +95,12 @@ fn read<C: Cloud>(
     Ok(Wanted { create, reservation_only, groups, disk_config: disk_config.unwrap_or("MANUAL").to_owned() })
 }
 
-fn refuse_what_has_no_capability<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<(), Fault> {
+fn refuse_what_has_no_capability(fields: &Fields<'_>) -> Result<(), Fault> {
     if fields.optional_array("personality")?.is_some_and(|files| !files.is_empty()) {
         return Err(refuse(CREATE, "personality"));
     }
     if fields.optional_array("trusted_image_certificates")?.is_some_and(|ids| !ids.is_empty()) {
         return Err(refuse(CREATE, "trusted_image_certificates"));
-    }
-    // On the vendor's side this key sets the password of a Windows guest.
-    let vendor = context.rules().plain_names;
-    if vendor && fields.optional_object("metadata")?.is_some_and(|map| map.contains_key("admin_pass")) {
-        return Err(refuse(CREATE, "metadata.admin_pass"));
     }
     Ok(())
 }

@@ -24,49 +24,59 @@ pub struct Disks {
     pub tags: Vec<Option<String>>,
 }
 
-pub fn read<C: Cloud>(context: &Context<'_, C>, server: &Map<String, Value>) -> Result<Disks, Fault> {
+/// Of `servers` servers of one request.
+pub fn read<C: Cloud>(context: &Context<'_, C>, server: &Map<String, Value>, servers: u32) -> Result<Disks, Fault> {
     let fields = Fields::new(server, &["server"]);
     let legacy = fields.optional_array("block_device_mapping")?.unwrap_or_default();
     let devices = fields.optional_array("block_device_mapping_v2")?.unwrap_or_default();
     if !legacy.is_empty() && !devices.is_empty() {
-        return Err(Fault::bad_request(
-            "Block Device Mapping is Invalid: Using different block_device_mapping syntaxes is not allowed in the same request.",
-        ));
+        return Err(invalid("Using different block_device_mapping syntaxes is not allowed in the same request."));
     }
     if !legacy.is_empty() {
         return Err(refuse(CREATE, "block_device_mapping"));
     }
     let mut disks = Disks { image_id: image(context, &fields)?, ..Disks::default() };
-    let mut root_tag = None;
-    let mut root_seen = false;
-    for device in devices {
-        let Value::Object(device) = device else {
-            return Err(Fault::invalid_type("block_device_mapping_v2", "object"));
-        };
-        let device = Device::read(context, device)?;
-        if device.is_root() {
-            if root_seen {
-                return Err(invalid(
-                    "Boot sequence for the instance and image/block device mapping combination is not valid.",
-                ));
-            }
-            root_seen = true;
-            root_tag.clone_from(&device.tag);
-        } else {
-            disks.tags.push(device.tag.clone());
-        }
-        device.apply(&mut disks)?;
-    }
-    disks.tags.insert(0, root_tag);
-    if disks.tags.iter().all(Option::is_none) {
-        disks.tags.clear();
-    }
+    let devices = devices.iter().map(|device| match device {
+        Value::Object(device) => Device::read(context, device),
+        _ => Err(Fault::invalid_type("block_device_mapping_v2", "object")),
+    });
+    let devices = devices.collect::<Result<Vec<_>, _>>()?;
+    check_boot(&devices, disks.image_id.is_some())?;
+    check_volumes(&devices, servers)?;
+    disks.tags = tags(&devices);
+    devices.into_iter().try_for_each(|device| device.apply(&mut disks))?;
     if disks.image_id.is_none() {
         return Err(Fault::bad_request(
             "Missing imageRef attribute: without it, a device of block_device_mapping_v2 must boot from an image",
         ));
     }
     Ok(disks)
+}
+
+/// One device boots, or the image does: existing volumes alone leave nothing to boot from.
+fn check_boot(devices: &[Device], has_image: bool) -> Result<(), Fault> {
+    let roots = devices.iter().filter(|device| device.is_root()).count();
+    let only_volumes = !devices.is_empty() && devices.iter().all(Device::is_volume);
+    if roots > 1 || (roots == 0 && only_volumes && !has_image) {
+        return Err(invalid("Boot sequence for the instance and image/block device mapping combination is not valid."));
+    }
+    Ok(())
+}
+
+/// An existing volume is one server's.
+fn check_volumes(devices: &[Device], servers: u32) -> Result<(), Fault> {
+    if servers > 1 && devices.iter().any(Device::is_volume) {
+        return Err(Fault::bad_request("Cannot attach one or more volumes to multiple instances"));
+    }
+    Ok(())
+}
+
+/// By boot order, the system disk first; empty where none has one.
+fn tags(devices: &[Device]) -> Vec<Option<String>> {
+    let root = devices.iter().find(|device| device.is_root()).and_then(|device| device.tag.clone());
+    let others = devices.iter().filter(|device| !device.is_root()).map(|device| device.tag.clone());
+    let tags: Vec<Option<String>> = std::iter::once(root).chain(others).collect();
+    if tags.iter().all(Option::is_none) { Vec::new() } else { tags }
 }
 
 fn image<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<Option<String>, Fault> {
@@ -146,6 +156,11 @@ impl Device {
 
     fn is_root(&self) -> bool {
         self.boot_index == 0
+    }
+
+    /// One that exists already.
+    fn is_volume(&self) -> bool {
+        self.source == "volume"
     }
 
     fn volume(&self) -> Result<VolumeRequest, Fault> {

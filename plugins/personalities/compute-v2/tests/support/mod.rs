@@ -8,6 +8,7 @@ use skyloom_sdk::cloud::compute::{
     VmState,
 };
 use skyloom_sdk::cloud::flavors::Flavor;
+use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
 use skyloom_sdk::cloud::keypairs::{KeyKind, Keypair};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, json_of};
 use skyloom_sdk::{PageRequest, Response};
@@ -145,6 +146,7 @@ pub fn with_create() -> (FakeCloud, Seen<ServerCreate>) {
     let seen = Seen::default();
     let keep = seen.clone();
     let mut cloud = FakeCloud::default();
+    cloud.images.get_image = Some(Box::new(|_| Ok(image(&[]))));
     cloud.compute.create_servers = Some(Box::new(move |create| {
         keep.push(create.clone());
         Ok(ServerCreated {
@@ -198,6 +200,32 @@ pub fn flavor(id: &str) -> Flavor {
         disabled: false,
         extra_specs: vec![("hw:cpu".to_owned(), "x".to_owned())],
         created_at: NOON,
+    }
+}
+
+/// An image with these properties.
+pub fn image(properties: &[(&str, &str)]) -> Image {
+    Image {
+        id: IMAGE.to_owned(),
+        name: Some("image".to_owned()),
+        owner: "project-1".to_owned(),
+        state: ImageState::Active,
+        visibility: Visibility::Public,
+        protected: false,
+        hidden: false,
+        disk_format: Some("raw".to_owned()),
+        container_format: Some("bare".to_owned()),
+        min_disk_gib: 0,
+        min_memory_mib: 0,
+        size: Some(1),
+        virtual_size: None,
+        checksum: None,
+        hash_algorithm: None,
+        hash_value: None,
+        created_at: NOON,
+        updated_at: NOON,
+        tags: Vec::new(),
+        properties: properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
     }
 }
 

@@ -1,22 +1,23 @@
 //! What is refused, and with which code.
 
 use serde_json::{Value, json};
+use skyloom_sdk::cloud::images::Image;
 use skyloom_sdk::testing::{self, Call, Seen, json_of, not_found};
 use skyloom_sdk::{Error, ErrorCode, rule};
 
-use super::creation::{changed, cloud, create, refused, set};
+use super::creation::{changed, cloud, create, image, refused, set};
 use super::{NETWORK, code_of, creation, post};
 use crate::unsupported::UNSUPPORTED;
 
 /// A request for each entry of the table.
-fn asks_for(field: &str) -> Option<Value> {
+fn asks_for(field: &str) -> Value {
     let disk = |name: &str, value: Value| {
         let mut disk = json!({ "volumetype": "SSD", "size": 10 });
         disk[name] = value;
         changed("/data_volumes", json!([disk]))
     };
     let eip = json!({ "iptype": "5_bgp", "bandwidth": { "size": 1, "sharetype": "WHOLE" } });
-    Some(match field {
+    match field {
         "server.nics[].extra_dhcp_opts" => {
             changed("/nics/0/extra_dhcp_opts", json!([{ "opt_name": "26", "opt_value": 8888 }]))
         }
@@ -36,24 +37,36 @@ fn asks_for(field: &str) -> Option<Value> {
         "server.os:scheduler_hints.tenancy (dedicated)" => {
             changed("/os:scheduler_hints", json!({ "tenancy": "dedicated", "dedicated_host_id": "x" }))
         }
-        // Over an image of Windows: see guests.rs.
-        "server.metadata.admin_pass (Windows image)" => return None,
+        // Over an image with the property: see `marked`.
+        "server.metadata.admin_pass (Windows image)" => changed("/metadata", json!({ "admin_pass": "Handle-1" })),
+        "server.imageRef (full-server image)" => creation(),
         other => panic!("no request asks for {other}"),
-    })
+    }
+}
+
+/// The property of the image that makes a request one for the entry.
+fn marked(field: &str) -> Option<(String, String)> {
+    let (name, value) = match field {
+        "server.metadata.admin_pass (Windows image)" => ("os_type", "Windows"),
+        "server.imageRef (full-server image)" => ("__whole_image", "true"),
+        _ => return None,
+    };
+    Some((name.to_owned(), value.to_owned()))
 }
 
 #[test]
 fn what_the_platform_cannot_do_is_refused_by_name() {
-    for field in UNSUPPORTED.iter().map(|entry| entry.field) {
-        let Some(body) = asks_for(field) else { continue };
-        let (response, seen) = create(&body);
-        assert_eq!(response.status, 400, "{field}");
-        assert!(seen.all().is_empty(), "{field} reached the core");
-        let error = &json_of(&response)["error"];
-        let message = error["message"].as_str().unwrap();
-        assert!(message.starts_with(&format!("The parameter {field} is not supported")), "{message}");
-        println!("UNSUPPORTED ecs-v1 servers.create {field}: {} {message}", error["code"].as_str().unwrap());
-    }
+    UNSUPPORTED.prove("ecs-v1", include_str!("../../plugin.toml"), |entry| {
+        let seen = Seen::default();
+        let mut cloud = cloud(&seen);
+        let image = Image { properties: marked(entry.what).into_iter().collect(), ..image(4) };
+        cloud.images.get_image = Some(Box::new(move |_| Ok(image.clone())));
+        let request = post(entry.operation, "/v1/project-1/cloudservers", &asks_for(entry.what)).build();
+        let response = crate::handle(&cloud, &request);
+        assert_eq!(code_of(&response), (400, entry.code.to_owned()), "{entry:?}");
+        assert!(seen.all().is_empty(), "{entry:?} reached the core");
+        json_of(&response)["error"]["message"].as_str().unwrap().to_owned()
+    });
 }
 
 #[test]

@@ -1,0 +1,123 @@
+//! POST /servers: images and disks.
+
+mod support;
+
+use serde_json::{Value, json};
+use skyloom_sdk::rule;
+use support::*;
+
+const CREATE: &str = "nova.servers.create";
+
+#[test]
+fn a_system_disk_may_be_asked_for_as_a_volume() {
+    let (cloud, seen) = with_create();
+    let devices = json!([
+        { "source_type": "image", "destination_type": "volume", "uuid": IMAGE, "boot_index": "0", "volume_size": "40",
+          "volume_type": "SSD", "delete_on_termination": "True", "device_name": "/dev/xvdq" },
+        { "source_type": "blank", "destination_type": "volume", "volume_size": 10 },
+    ]);
+    let (status, body) =
+        ask(&cloud, ecs(), create_call(1, json!({ "imageRef": "ABSENT", "block_device_mapping_v2": devices })));
+    assert_eq!(status, 202, "{body}");
+    let create = seen.only();
+    assert_eq!(create.image_id.as_deref(), Some(IMAGE));
+    let root = create.root_volume.expect("a system disk");
+    assert_eq!((root.size_gib, root.volume_type.as_deref(), root.delete_on_termination), (40, Some("SSD"), true));
+    assert_eq!(create.data_volumes.len(), 1);
+    assert_eq!((create.data_volumes[0].size_gib, create.data_volumes[0].delete_on_termination), (10, false));
+    rule!(CREATE, "a674e115");
+}
+
+#[test]
+fn clients_name_the_image_twice() {
+    let (cloud, seen) = with_create();
+    // As the command line client does when it adds disks.
+    let devices = json!([{ "source_type": "image", "destination_type": "local", "uuid": IMAGE, "boot_index": 0,
+                           "delete_on_termination": true }]);
+    assert_eq!(ask(&cloud, upstream(), create_call(42, json!({ "block_device_mapping_v2": devices }))).0, 202);
+    assert!(seen.only().root_volume.is_none());
+}
+
+#[test]
+fn devices_without_a_capability_are_refused_by_name() {
+    let (cloud, seen) = with_create();
+    for (device, words) in [
+        (json!({ "source_type": "volume", "uuid": "v", "boot_index": 0 }), "source_type volume"),
+        (json!({ "source_type": "snapshot", "uuid": "s", "boot_index": 0 }), "source_type snapshot"),
+        (json!({ "source_type": "blank", "destination_type": "local", "volume_size": 1 }), "destination_type local"),
+        (
+            json!({ "source_type": "image", "destination_type": "volume", "uuid": IMAGE, "boot_index": 0 }),
+            "non-zero size",
+        ),
+        (json!({ "source_type": "blank", "destination_type": "volume" }), "non-zero size"),
+        (
+            json!({ "source_type": "blank", "destination_type": "volume", "boot_index": 0, "volume_size": 1 }),
+            "blank device",
+        ),
+        (json!({ "source_type": "other" }), "source_type"),
+        (json!({ "source_type": "image", "uuid": NETWORK, "boot_index": 0 }), "differs from imageRef"),
+    ] {
+        let message = refused(&cloud, upstream(), create_call(42, json!({ "block_device_mapping_v2": [device] })), 400);
+        assert!(message.contains(words), "{message}");
+    }
+    let legacy = json!({ "block_device_mapping": [{ "volume_id": "v" }] });
+    assert!(refused(&cloud, upstream(), create_call(1, legacy), 400).contains("block_device_mapping"));
+    let device =
+        json!([{ "source_type": "blank", "destination_type": "volume", "volume_size": 1, "volume_type": "SSD" }]);
+    refused(&cloud, upstream(), create_call(66, json!({ "block_device_mapping_v2": device })), 400);
+    assert!(seen.all().is_empty());
+    assert_eq!(ask(&cloud, upstream(), create_call(67, json!({ "block_device_mapping_v2": device }))).0, 202);
+    rule!(CREATE, "ca5f8224");
+}
+
+#[test]
+fn an_image_is_a_uuid() {
+    let (cloud, _) = with_create();
+    for image in ["cirros", "11111111-2222-3333-4444", "http://images/x"] {
+        assert!(refused(&cloud, ecs(), create_call(1, json!({ "imageRef": image })), 400).contains("uuid"));
+    }
+    refused(&cloud, ecs(), create_call(1, json!({ "imageRef": "" })), 400);
+    refused(&cloud, ecs(), create_call(1, json!({ "imageRef": "ABSENT" })), 400);
+    let disk = json!([{ "source_type": "image", "destination_type": "volume", "uuid": IMAGE, "boot_index": 0, "volume_size": 1 }]);
+    let from_disk = create_call(1, json!({ "imageRef": "ABSENT", "block_device_mapping_v2": disk }));
+    assert_eq!(ask(&cloud, ecs(), from_disk).0, 202);
+    rule!(CREATE, "e031672b");
+}
+
+/// The message with which these devices are refused.
+fn devices_refused(members: Value) -> String {
+    let (cloud, seen) = with_create();
+    let message = refused(&cloud, ecs(), create_call(1, members.clone()), 400);
+    assert_eq!(message, refused(&cloud, upstream(), create_call(1, members), 400));
+    assert!(seen.all().is_empty());
+    message
+}
+
+fn volume(boot_index: i64) -> Value {
+    json!({ "source_type": "volume", "destination_type": "volume", "uuid": PORT, "boot_index": boot_index })
+}
+
+#[test]
+fn an_existing_volume_is_not_for_several_servers() {
+    for devices in [json!([volume(0)]), json!([volume(-1)]), json!([{ "volume_id": PORT }])] {
+        let message = devices_refused(json!({ "max_count": 2, "block_device_mapping_v2": devices }));
+        assert_eq!(message, "Cannot attach one or more volumes to multiple instances");
+    }
+    // New disks are made for each.
+    let (cloud, seen) = with_create();
+    let disk = json!([{ "source_type": "blank", "destination_type": "volume", "volume_size": 1 }]);
+    let several = json!({ "max_count": 2, "block_device_mapping_v2": disk });
+    assert_eq!(ask(&cloud, ecs(), create_call(1, several)).0, 202);
+    assert_eq!(seen.only().names.len(), 2);
+    rule!(CREATE, "087e60d0");
+}
+
+#[test]
+fn of_volumes_alone_one_boots() {
+    let of = |devices: Value| devices_refused(json!({ "imageRef": "ABSENT", "block_device_mapping_v2": devices }));
+    for devices in [json!([volume(-1)]), json!([volume(-1), volume(-1)]), json!([volume(0), volume(0)])] {
+        assert!(of(devices).contains("Boot sequence"));
+    }
+    assert!(of(json!([volume(0), volume(-1)])).contains("existing volumes"), "that volumes aren't there yet");
+    rule!(CREATE, "dd81b257");
+}
