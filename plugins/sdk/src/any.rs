@@ -2,6 +2,7 @@
 
 use crate::cloud::compute::ServerFilter;
 use crate::cloud::flavors::FlavorFilter;
+use crate::cloud::images::ImageFilter;
 use crate::cloud::networks::{GroupFilter, NetworkFilter, PortFilter};
 use crate::cloud::operations::OperationFilter;
 
@@ -55,6 +56,35 @@ pub fn servers() -> ServerFilter {
 #[must_use]
 pub fn flavors() -> FlavorFilter {
     FlavorFilter { is_public: None, all: false, min_memory_mib: None, min_disk_gib: None, zone: None }
+}
+
+/// The images of the caller's project and those that it may use.
+#[must_use]
+pub fn images() -> ImageFilter {
+    ImageFilter {
+        ids: Vec::new(),
+        names: Vec::new(),
+        states: Vec::new(),
+        visibility: None,
+        owner: None,
+        protected: None,
+        hidden: None,
+        disk_formats: Vec::new(),
+        container_formats: Vec::new(),
+        min_size: None,
+        max_size: None,
+        min_disk_gib: None,
+        min_memory_mib: None,
+        created_since: None,
+        created_before: None,
+        updated_since: None,
+        updated_before: None,
+        tags: Vec::new(),
+        checksum: None,
+        hash_value: None,
+        properties: Vec::new(),
+        all_projects: false,
+    }
 }
 
 /// The networks that the caller sees.

@@ -28,7 +28,9 @@ const MAX_LIMIT: u32 = 1000;
 const SECOND: i64 = 1_000_000;
 
 pub fn parse(query: &[Pair], admin: bool) -> Result<Wanted, Fault> {
-    let mut wanted = Wanted { filter: empty(admin), limit: None, marker: None, sort: Vec::new(), nothing: false };
+    // Administrators see the images of all projects, as upstream.
+    let everything = ImageFilter { all_projects: admin, ..skyloom_sdk::any::images() };
+    let mut wanted = Wanted { filter: everything, limit: None, marker: None, sort: Vec::new(), nothing: false };
     for (name, value) in query {
         match name.as_str() {
             "limit" => wanted.limit = Some(limit(value)?),
@@ -40,34 +42,6 @@ pub fn parse(query: &[Pair], admin: bool) -> Result<Wanted, Fault> {
     wanted.nothing |= wanted.limit == Some(0);
     wanted.sort = order(&Query(query))?;
     Ok(wanted)
-}
-
-fn empty(admin: bool) -> ImageFilter {
-    ImageFilter {
-        ids: Vec::new(),
-        names: Vec::new(),
-        states: Vec::new(),
-        visibility: None,
-        owner: None,
-        protected: None,
-        hidden: None,
-        disk_formats: Vec::new(),
-        container_formats: Vec::new(),
-        min_size: None,
-        max_size: None,
-        min_disk_gib: None,
-        min_memory_mib: None,
-        created_since: None,
-        created_before: None,
-        updated_since: None,
-        updated_before: None,
-        tags: Vec::new(),
-        checksum: None,
-        hash_value: None,
-        properties: Vec::new(),
-        // Administrators see the images of all projects, as upstream.
-        all_projects: admin,
-    }
 }
 
 fn filter(wanted: &mut Wanted, name: &str, value: &str, admin: bool) -> Result<(), Fault> {
