@@ -208,6 +208,35 @@ class Rules:
             self.delete(server)
         rule("nova.servers.create", "b893fdc7")
 
+    def step_data_disk(self):
+        """a data disk may begin as an image, and is no smaller than that asks"""
+        device = {"source_type": "image", "destination_type": "volume", "uuid": self.image, "boot_index": -1, "delete_on_termination": True}
+        for base in (self.compute, f"{self.ecs}/v2.1"):
+            self.server("data", base, expect=(400,), block_device_mapping_v2=[{**device, "volume_size": 1}])
+            server = self.server("data", base, block_device_mapping_v2=[{**device, "volume_size": 3}])["id"]
+            self.active(server)
+            attached = self.call("GET", f"{base}/servers/{server}/os-volume_attachments")["volumeAttachments"]
+            assert len(attached) == 2, attached
+            self.delete(server)
+
+    def step_kinds_of_images(self):
+        """images of whole servers and of Windows are refused where that vendor's documents say so"""
+        url = f"{self.cloud}/image/v2/images/{self.image}"
+        patch = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+        change = lambda *changes: request("PATCH", url, self.admin, list(changes), headers=patch)
+        vendors = f"{self.ecs}/v2.1"
+        said = lambda **more: self.server("kind", vendors, expect=(400,), **more)["badRequest"]["message"]
+        change({"op": "add", "path": "/__whole_image", "value": "true"})
+        assert "use POST /v1/{project_id}/cloudservers" in said()
+        self.delete(self.server("kind")["id"])  # upstream gives the property no meaning
+        change({"op": "remove", "path": "/__whole_image"}, {"op": "add", "path": "/os_type", "value": "Windows"})
+        assert "metadata.admin_pass" in said(adminPass="Pa55-word")
+        assert "cannot be set" in said(metadata={"admin_pass": "Pa55-word"})
+        self.delete(self.server("kind", vendors)["id"])
+        change({"op": "remove", "path": "/os_type"})
+        self.delete(self.server("kind", vendors, adminPass="Pa55-word")["id"])
+        rule("nova.servers.create", "71925370", "8cbaea11")
+
     def step_private_flavor(self):
         """a private flavor is for whom it is given to"""
         url = f"{self.compute}/flavors"

@@ -84,6 +84,35 @@ fn an_image_is_a_uuid() {
     rule!(CREATE, "e031672b");
 }
 
+#[test]
+fn a_data_disk_may_begin_as_an_image() {
+    let (cloud, seen) = with_create();
+    let of = |uuid: Value| {
+        json!([{ "source_type": "image", "destination_type": "volume", "uuid": uuid, "boot_index": -1, "volume_size": 3,
+                 "delete_on_termination": true }])
+    };
+    for settings in [upstream(), ecs()] {
+        let devices = json!({ "block_device_mapping_v2": of(json!(NETWORK)) });
+        assert_eq!(ask(&cloud, settings, create_call(1, devices)).0, 202);
+    }
+    for create in seen.all() {
+        assert_eq!(create.image_id.as_deref(), Some(IMAGE));
+        let [disk] = create.data_volumes.as_slice() else { panic!("one disk: {:?}", create.data_volumes) };
+        assert_eq!((disk.image_id.as_deref(), disk.size_gib, disk.delete_on_termination), (Some(NETWORK), 3, true));
+    }
+    for (devices, words) in [
+        (of(json!("cirros")), "failed to get image"),
+        (of(Value::Null), "needs a uuid"),
+        (
+            json!([{ "source_type": "image", "uuid": NETWORK, "boot_index": -1, "volume_size": 3 }]),
+            "destination_type local",
+        ),
+    ] {
+        let message = refused(&cloud, ecs(), create_call(1, json!({ "block_device_mapping_v2": devices })), 400);
+        assert!(message.contains(words), "{message}");
+    }
+}
+
 /// The message with which these devices are refused.
 fn devices_refused(members: Value) -> String {
     let (cloud, seen) = with_create();

@@ -1,5 +1,5 @@
-//! `block_device_mapping_v2` of a new server: a system disk from an image, empty data disks. What existing volumes and snapshots
-//! would need is refused.
+//! `block_device_mapping_v2` of a new server: a system disk and data disks, each of an image or empty. What existing volumes and
+//! snapshots would need is refused.
 
 use serde_json::{Map, Value};
 use skyloom_sdk::Cloud;
@@ -163,6 +163,14 @@ impl Device {
         self.source == "volume"
     }
 
+    fn image(&self) -> Result<String, Fault> {
+        match &self.uuid {
+            Some(uuid) if is_uuid(uuid) => Ok(uuid.clone()),
+            Some(uuid) => Err(invalid(&format!("failed to get image {uuid}."))),
+            None => Err(invalid("Image source needs a uuid.")),
+        }
+    }
+
     fn volume(&self) -> Result<VolumeRequest, Fault> {
         let size_gib = self.size.filter(|size| *size > 0).ok_or_else(|| {
             let sources = if self.source == "image" { "Images" } else { "Blank volumes" };
@@ -181,14 +189,11 @@ impl Device {
             ("volume", ..) => Err(refuse(CREATE, "source_type volume")),
             ("snapshot", ..) => Err(refuse(CREATE, "source_type snapshot")),
             ("image", destination, true) => {
-                let Some(uuid) = &self.uuid else { return Err(invalid("Image source needs a uuid.")) };
-                if disks.image_id.as_ref().is_some_and(|image| image != uuid) {
+                let image = self.image()?;
+                if disks.image_id.as_ref().is_some_and(|other| *other != image) {
                     return Err(invalid("The image of the boot device differs from imageRef."));
                 }
-                if !is_uuid(uuid) {
-                    return Err(invalid(&format!("failed to get image {uuid}.")));
-                }
-                disks.image_id = Some(uuid.clone());
+                disks.image_id = Some(image);
                 if destination == Some("volume") {
                     disks.root = Some(self.volume()?);
                 }
@@ -196,6 +201,10 @@ impl Device {
             }
             ("blank", Some("volume"), false) => {
                 disks.data.push(self.volume()?);
+                Ok(())
+            }
+            ("image", Some("volume"), false) => {
+                disks.data.push(VolumeRequest { image_id: Some(self.image()?), ..self.volume()? });
                 Ok(())
             }
             ("blank", _, true) => Err(invalid("A blank device cannot be the boot device.")),
