@@ -3,8 +3,8 @@
 use skyloom_model::{Error, Result, Timestamp};
 
 use crate::args;
-use crate::db::{Conn, Row};
 use crate::listing::Query;
+use crate::{Conn, Row};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeriodState {

@@ -1,18 +1,17 @@
-//! One face for the two databases: connections, transactions, parameters and rows.
+//! One face for the two databases: how they are opened, parameters and rows. Statements run on a [`Conn`].
 
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use skyloom_model::{Error, ErrorCode, Result};
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Connection as _, Postgres, Row as _, Sqlite, Transaction};
+use sqlx::{Connection as _, Row as _};
 
+use crate::Conn;
 use crate::postgres::Pool;
 
 /// A parameter of a statement.
@@ -217,8 +216,8 @@ impl Db {
     /// A connection for reading.
     pub async fn read(&self) -> Result<Conn> {
         match self {
-            Self::Sqlite { readers, .. } => readers.acquire().await.map(Conn::SqliteRead).map_err(from_sqlx),
-            Self::Postgres(pool) => pool.acquire().await.map(Conn::PostgresRead),
+            Self::Sqlite { readers, .. } => readers.acquire().await.map(Conn::from).map_err(from_sqlx),
+            Self::Postgres(pool) => pool.acquire().await.map(Conn::from),
         }
     }
 
@@ -227,17 +226,17 @@ impl Db {
     pub async fn begin(&self) -> Result<Conn> {
         match self {
             Self::Sqlite { writer, .. } => {
-                writer.begin_with("BEGIN IMMEDIATE").await.map(Conn::SqliteTx).map_err(from_sqlx)
+                writer.begin_with("BEGIN IMMEDIATE").await.map(Conn::from).map_err(from_sqlx)
             }
-            Self::Postgres(pool) => pool.begin().await.map(Conn::PostgresTx),
+            Self::Postgres(pool) => pool.begin().await.map(Conn::from),
         }
     }
 
     /// A connection on which every statement commits by itself.
     pub(crate) async fn autocommit(&self) -> Result<Conn> {
         match self {
-            Self::Sqlite { writer, .. } => writer.acquire().await.map(Conn::SqliteRead).map_err(from_sqlx),
-            Self::Postgres(pool) => pool.acquire().await.map(Conn::PostgresRead),
+            Self::Sqlite { writer, .. } => writer.acquire().await.map(Conn::from).map_err(from_sqlx),
+            Self::Postgres(pool) => pool.acquire().await.map(Conn::from),
         }
     }
 
@@ -252,147 +251,6 @@ impl Db {
                 writer.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
-        }
-    }
-}
-
-/// A connection, within a transaction or not.
-#[derive(Debug)]
-pub enum Conn {
-    SqliteTx(Transaction<'static, Sqlite>),
-    PostgresTx(Transaction<'static, Postgres>),
-    SqliteRead(PoolConnection<Sqlite>),
-    PostgresRead(PoolConnection<Postgres>),
-}
-
-fn sqlite_arguments(values: &[Value<'_>]) -> Result<SqliteArguments> {
-    let mut arguments = SqliteArguments::default();
-    for value in values {
-        bind(&mut arguments, value)?;
-    }
-    Ok(arguments)
-}
-
-fn postgres_arguments(values: &[Value<'_>]) -> Result<PgArguments> {
-    let mut arguments = PgArguments::default();
-    for value in values {
-        bind(&mut arguments, value)?;
-    }
-    Ok(arguments)
-}
-
-/// Adds one value to the arguments of either database.
-fn bind<'q, A>(arguments: &mut A, value: &Value<'_>) -> Result<()>
-where
-    A: sqlx::Arguments,
-    String: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
-    i64: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
-    Option<String>: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
-    Option<i64>: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
-{
-    match *value {
-        Value::Text(text) => arguments.add(text.to_owned()),
-        Value::Int(int) => arguments.add(int),
-        Value::OptText(text) => arguments.add(text.map(ToOwned::to_owned)),
-        Value::OptInt(int) => arguments.add(int),
-    }
-    .map_err(Error::internal)
-}
-
-impl Conn {
-    /// All rows, each through `map`.
-    pub async fn all<T>(
-        &mut self,
-        sql: impl Into<String>,
-        values: &[Value<'_>],
-        mut map: impl FnMut(Row<'_>) -> Result<T>,
-    ) -> Result<Vec<T>> {
-        let sql = AssertSqlSafe(sql.into());
-        if let Some(connection) = self.sqlite() {
-            let rows =
-                sqlx::query_with(sql, sqlite_arguments(values)?).fetch_all(connection).await.map_err(from_sqlx)?;
-            rows.iter().map(|row| map(Row::Sqlite(row))).collect()
-        } else {
-            let connection = self.postgres();
-            let rows =
-                sqlx::query_with(sql, postgres_arguments(values)?).fetch_all(connection).await.map_err(from_sqlx)?;
-            rows.iter().map(|row| map(Row::Postgres(row))).collect()
-        }
-    }
-
-    /// The first row, if there is one.
-    pub async fn optional<T>(
-        &mut self,
-        sql: impl Into<String>,
-        values: &[Value<'_>],
-        map: impl FnOnce(Row<'_>) -> Result<T>,
-    ) -> Result<Option<T>> {
-        let sql = AssertSqlSafe(sql.into());
-        if let Some(connection) = self.sqlite() {
-            let row =
-                sqlx::query_with(sql, sqlite_arguments(values)?).fetch_optional(connection).await.map_err(from_sqlx)?;
-            row.as_ref().map(|row| map(Row::Sqlite(row))).transpose()
-        } else {
-            let connection = self.postgres();
-            let row = sqlx::query_with(sql, postgres_arguments(values)?)
-                .fetch_optional(connection)
-                .await
-                .map_err(from_sqlx)?;
-            row.as_ref().map(|row| map(Row::Postgres(row))).transpose()
-        }
-    }
-
-    /// The first row of an answer that always has one (`count(*)`).
-    pub async fn one<T>(
-        &mut self,
-        sql: impl Into<String>,
-        values: &[Value<'_>],
-        map: impl FnOnce(Row<'_>) -> Result<T>,
-    ) -> Result<T> {
-        self.optional(sql, values, map)
-            .await?
-            .ok_or_else(|| Error::internal("a query that must answer a row gave none"))
-    }
-
-    /// Runs a statement; gives the number of rows that it changed.
-    pub async fn execute(&mut self, sql: impl Into<String>, values: &[Value<'_>]) -> Result<u64> {
-        let sql = AssertSqlSafe(sql.into());
-        if let Some(connection) = self.sqlite() {
-            let done = sqlx::query_with(sql, sqlite_arguments(values)?).execute(connection).await.map_err(from_sqlx)?;
-            Ok(done.rows_affected())
-        } else {
-            let connection = self.postgres();
-            let done =
-                sqlx::query_with(sql, postgres_arguments(values)?).execute(connection).await.map_err(from_sqlx)?;
-            Ok(done.rows_affected())
-        }
-    }
-
-    pub async fn commit(self) -> Result<()> {
-        match self {
-            Self::SqliteTx(transaction) => transaction.commit().await.map_err(from_sqlx),
-            Self::PostgresTx(transaction) => transaction.commit().await.map_err(from_sqlx),
-            Self::SqliteRead(_) | Self::PostgresRead(_) => Ok(()),
-        }
-    }
-
-    pub fn is_postgres(&self) -> bool {
-        matches!(self, Self::PostgresTx(_) | Self::PostgresRead(_))
-    }
-
-    fn sqlite(&mut self) -> Option<&mut sqlx::SqliteConnection> {
-        match self {
-            Self::SqliteTx(transaction) => Some(&mut **transaction),
-            Self::SqliteRead(pooled) => Some(&mut **pooled),
-            Self::PostgresTx(_) | Self::PostgresRead(_) => None,
-        }
-    }
-
-    fn postgres(&mut self) -> &mut sqlx::PgConnection {
-        match self {
-            Self::PostgresTx(transaction) => transaction,
-            Self::PostgresRead(pooled) => pooled,
-            Self::SqliteTx(_) | Self::SqliteRead(_) => unreachable!("`sqlite` was asked first"),
         }
     }
 }

@@ -42,6 +42,13 @@ pub fn json_array(postgres: bool, columns: &[String]) -> String {
     if postgres { format!("json_build_array({columns})::text") } else { format!("json_array({columns})") }
 }
 
+/// A query of all rows of `rows`, a sub-query with the alias `t`: one of its columns joined to one text in its order, and their
+/// number.
+pub fn text_and_count(postgres: bool, column: &str, rows: &str) -> String {
+    let join = if postgres { "string_agg" } else { "group_concat" };
+    format!("SELECT coalesce({join}({column}, ''), ''), count(*) FROM ({rows}) t")
+}
+
 /// At the end of a SELECT in a transaction: lock its rows until the commit. SQLite has one writer, so a transaction that
 /// [`begin`](crate::Db::begin) made holds everything already.
 pub fn for_update(postgres: bool) -> &'static str {

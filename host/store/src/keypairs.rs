@@ -3,8 +3,8 @@
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use crate::args;
-use crate::db::{Conn, Row};
 use crate::listing::{Key, Listed, Page, Query};
+use crate::{Conn, Row};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keypair {

@@ -5,6 +5,7 @@
 //! live above, in `cloud`, which composes one transaction from several of these functions.
 
 pub mod charges;
+mod conn;
 pub mod db;
 pub mod dialect;
 pub mod documents;
@@ -31,4 +32,5 @@ pub mod servers;
 pub mod testing;
 pub mod volumes;
 
-pub use db::{Conn, Db, Row, Value};
+pub use conn::Conn;
+pub use db::{Db, Row, Value};

@@ -48,6 +48,16 @@ pub struct Page {
     pub sort: Vec<(String, bool)>,
 }
 
+impl Page {
+    /// How many items it may hold.
+    fn size(&self) -> usize {
+        if self.limit == 0 { MAX_PAGE as usize } else { self.limit.min(MAX_PAGE) as usize }
+    }
+}
+
+/// A text of JSON values one behind the other.
+pub type Packed<'t> = serde_json::Deserializer<serde_json::de::StrRead<'t>>;
+
 /// One page and the marker of the next one.
 #[derive(Clone, Debug)]
 pub struct Listed<T> {
@@ -164,20 +174,58 @@ impl Query {
         page: &Page,
         mut map: impl FnMut(Row<'_>) -> Result<T>,
     ) -> Result<Listed<T>> {
-        let order = order(self.id, keys, default, &page.sort)?;
-        if let Some(marker) = &page.marker {
-            self.after(conn, &order, marker).await?;
-        }
-        let limit = if page.limit == 0 { MAX_PAGE } else { page.limit.min(MAX_PAGE) } as usize;
-        let words: Vec<String> = order.iter().map(|(key, down)| format!("{}{}", key.sql, direction(*down))).collect();
-        // One more than asked for tells whether there is a next page.
-        let sql = format!("{} ORDER BY {} LIMIT {}", self.select(), words.join(", "), limit + 1);
+        let limit = page.size();
+        let sql = self.ordered(conn, keys, default, page).await?;
         let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
         let mut rows = conn.all(sql, &values, |row| Ok((row.text(0)?, map(row)?))).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = if more { rows.last().map(|(id, _)| id.clone()) } else { None };
         Ok(Listed { items: rows.into_iter().map(|(_, item)| item).collect(), next })
+    }
+
+    /// As [`Query::page`], of one column that holds JSON values one behind the other. All rows come as one text, because the way
+    /// of a row from the database costs more than its bytes. `unpack` reads one item, `id` tells what it is.
+    pub async fn packed_page<T>(
+        mut self,
+        conn: &mut Conn,
+        keys: &[Key],
+        default: &[(&str, bool)],
+        page: &Page,
+        unpack: impl Fn(&mut Packed<'_>) -> Result<T>,
+        id: impl Fn(&T) -> &String,
+    ) -> Result<Listed<T>> {
+        let limit = page.size();
+        self.columns.push_str(" AS item");
+        let rows = self.ordered(conn, keys, default, page).await?;
+        let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
+        let sql = dialect::text_and_count(conn.is_postgres(), "t.item", &rows);
+        let mut items = conn
+            .one(sql, &values, |row| {
+                let mut packed = Packed::from_str(row.text_ref(0)?);
+                (0..row.int(1)?).map(|_| unpack(&mut packed)).collect::<Result<Vec<T>>>()
+            })
+            .await?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(|item| id(item).clone()) } else { None };
+        Ok(Listed { items, next })
+    }
+
+    /// The rows of a page, and one more: it tells whether there is a next page.
+    async fn ordered(
+        &mut self,
+        conn: &mut Conn,
+        keys: &[Key],
+        default: &[(&str, bool)],
+        page: &Page,
+    ) -> Result<String> {
+        let order = order(self.id, keys, default, &page.sort)?;
+        if let Some(marker) = &page.marker {
+            self.after(conn, &order, marker).await?;
+        }
+        let words: Vec<String> = order.iter().map(|(key, down)| format!("{}{}", key.sql, direction(*down))).collect();
+        Ok(format!("{} ORDER BY {} LIMIT {}", self.select(), words.join(", "), page.size() + 1))
     }
 
     /// The first row by a column, ascending.

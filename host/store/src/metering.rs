@@ -4,8 +4,8 @@
 use skyloom_model::{Error, Result, Timestamp, new_id};
 
 use crate::args;
-use crate::db::{Conn, Row};
 use crate::listing::Query;
+use crate::{Conn, Row};
 
 /// The end of a span that has none yet.
 pub const OPEN: Timestamp = Timestamp(i64::MAX);

@@ -2,7 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Result};
 
-use crate::db::{Conn, Db};
+use crate::{Conn, Db};
 
 /// In order; a released one is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[

@@ -3,7 +3,7 @@
 use skyloom_model::{Result, Timestamp};
 
 use crate::args;
-use crate::db::{Conn, Row};
+use crate::{Conn, Row};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {

@@ -6,7 +6,7 @@ mod locks;
 use skyloom_model::{Error, Result, Timestamp};
 
 use crate::args;
-use crate::db::{Conn, Row};
+use crate::{Conn, Row};
 
 pub use list::{Filter, list};
 pub use locks::{Holder, holder, lock, take_over};

@@ -3,8 +3,8 @@
 
 use skyloom_model::{Error, Result, Timestamp};
 
+use crate::Conn;
 use crate::args;
-use crate::db::Conn;
 use crate::operations::{COLUMNS, Operation, Phase, State, StepState, error_text, of_row};
 
 /// Lease of a single owner: it needs no end, because the owner's next start takes everything back.

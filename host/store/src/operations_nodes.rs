@@ -4,8 +4,7 @@ use std::collections::HashSet;
 
 use skyloom_model::{Result, Timestamp};
 
-use crate::db::{Conn, Row};
-use crate::{args, pieces};
+use crate::{Conn, Row, args, pieces};
 
 /// An amount of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

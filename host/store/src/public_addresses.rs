@@ -3,8 +3,8 @@
 use skyloom_model::{Result, Timestamp};
 
 use crate::args;
-use crate::db::{Conn, Row};
 use crate::metering::{self, NewSpan, meter};
+use crate::{Conn, Row};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicAddress {

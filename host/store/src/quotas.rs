@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use skyloom_model::Result;
 
+use crate::Conn;
 use crate::args;
-use crate::db::Conn;
 
 macro_rules! quotas {
     ($($variant:ident $text:literal $count:expr;)*) => {

@@ -2,8 +2,8 @@
 
 use skyloom_model::Result;
 
+use crate::Conn;
 use crate::args;
-use crate::db::Conn;
 
 /// Lays down what the sealing key is known by, if nobody did before; gives the fingerprint that counts.
 pub async fn sealing_key(tx: &mut Conn, fingerprint: &str) -> Result<String> {

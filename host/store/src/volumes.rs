@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use skyloom_model::{Result, Timestamp};
 
-use crate::db::{Conn, Row};
 use crate::listing::{Key, Listed, Page, Query};
-use crate::{args, pieces};
+use crate::{Conn, Row, args, pieces};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {

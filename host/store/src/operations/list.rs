@@ -4,7 +4,7 @@ use skyloom_model::{Error, Result, Timestamp};
 
 use super::{COLUMNS, Operation, State, of_row};
 use crate::args;
-use crate::db::Conn;
+use crate::Conn;
 
 /// Which operations to list; all that are set must hold.
 #[derive(Clone, Debug, Default)]

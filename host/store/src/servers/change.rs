@@ -6,8 +6,8 @@ use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
 
 use super::{Fault, task, word};
 use crate::args;
-use crate::db::{Conn, Row};
 use crate::dialect;
+use crate::{Conn, Row};
 
 /// What decides about a server: its states and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use skyloom_model::{PowerState, Result, TaskState, Timestamp, VmState};
 
-use super::{Full, columns, of_row};
-use crate::db::Conn;
+use super::{Full, packed, unpack};
+use crate::conn::Conn;
 use crate::dialect;
 use crate::listing::{Key, Listed, Page, Query};
 
@@ -240,7 +240,8 @@ fn tags(query: &mut Query, filter: &Filter) {
 /// Newest first unless sorted otherwise.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Full>> {
     let postgres = conn.is_postgres();
-    query(postgres, columns(postgres, false), filter).page(conn, KEYS, DEFAULT, page, of_row).await
+    let servers = query(postgres, packed(postgres, false), filter);
+    servers.packed_page(conn, KEYS, DEFAULT, page, unpack, |full| &full.server.id).await
 }
 
 /// Ids and names only, in the same order: for conditions that no database knows.

@@ -198,7 +198,7 @@ async fn the_default_order_is_an_index() {
             let sql = format!(
                 "EXPLAIN QUERY PLAN SELECT {} FROM servers s WHERE {filter}{page} \
                  ORDER BY s.created_at DESC, s.id DESC LIMIT 21",
-                columns(false, false)
+                packed(false, false)
             );
             let plan = tx.all(sql, &[], |row| Ok((row.int(1)?, row.text(3)?))).await.expect("plan");
             // The steps of the page itself; the sub-collections hang below their sub-queries.
