@@ -122,6 +122,16 @@ pub async fn lock_resource(tx: &mut Conn, resource_kind: &str, resource_id: &str
     store::lock(tx, resource_kind, resource_id, operation_id).await
 }
 
+/// [`lock_resource`] for a resource that this transaction makes.
+pub async fn lock_new_resource(
+    tx: &mut Conn,
+    resource_kind: &str,
+    resource_id: &str,
+    operation_id: &str,
+) -> Result<()> {
+    store::lock_new(tx, resource_kind, resource_id, operation_id).await
+}
+
 /// What became of an operation that goes before others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Superseded {

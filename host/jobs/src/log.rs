@@ -115,18 +115,17 @@ impl Writer {
         let several = batch.len() > 1;
         for write in batch {
             if several {
-                tx.execute("SAVEPOINT write_of_one", &[]).await?;
+                tx.begin_part().await?;
             }
-            let answer = match self.apply(&mut tx, write, now).await {
+            let answer = match self.part(&mut tx, write, several, now).await {
                 Ok(Some(cancel)) => Answer::Stored { cancel },
                 Ok(None) => Answer::Lost("the lease is another worker's".to_owned()),
                 Err(error) if error.class() == ErrorClass::Unavailable => return Err(error),
                 Err(error) => Answer::Refused(error),
             };
             let stored = matches!(answer, Answer::Stored { .. });
-            if several {
-                let end = if stored { "RELEASE SAVEPOINT write_of_one" } else { "ROLLBACK TO SAVEPOINT write_of_one" };
-                tx.execute(end, &[]).await?;
+            if !stored && several {
+                tx.drop_part().await?;
             } else if !stored {
                 return Ok(vec![answer]);
             }
@@ -164,6 +163,18 @@ impl Writer {
         for counter in counters {
             Metrics::add(counter, 1);
         }
+    }
+
+    /// A write by itself, `several`: beside others. What is wrong with it is told here and not by the commit. None: the lease
+    /// is lost.
+    async fn part(&self, tx: &mut Conn, write: &Write, several: bool, now: Timestamp) -> Result<Option<bool>> {
+        let stored = self.apply(tx, write, now).await?;
+        if several && stored.is_some() {
+            tx.keep_part().await?;
+        } else {
+            tx.flush().await?;
+        }
+        Ok(stored)
     }
 
     /// None: the lease is lost.

@@ -18,6 +18,9 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{Cli, Command, Format, LogFormat};
 use crate::failure::Failure;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = start_log(&cli)

@@ -209,8 +209,8 @@ impl Conn {
         }
     }
 
-    /// Makes what is deferred.
-    async fn flush(&mut self) -> Result<()> {
+    /// Makes what is deferred, so that what is wrong with it is told here.
+    pub async fn flush(&mut self) -> Result<()> {
         if self.deferred.is_empty() {
             return Ok(());
         }

@@ -47,7 +47,7 @@ pub struct NewSpan<'a> {
 
 /// Begins a use. One that is open already for the resource and meter stays as it is, so a repeated step opens no second one.
 pub async fn open_span(tx: &mut Conn, span: &NewSpan<'_>, now: Timestamp) -> Result<()> {
-    tx.execute(
+    tx.defer(
         "INSERT INTO spans (id, project_id, resource_kind, resource_id, meter, class, quantity, started_at, ended_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
         args![
@@ -66,8 +66,8 @@ pub async fn open_span(tx: &mut Conn, span: &NewSpan<'_>, now: Timestamp) -> Res
     Ok(())
 }
 
-/// Ends the resource's open uses of these meters, of every meter where none is named. Gives how many ended; none is no error.
-pub async fn close_spans(tx: &mut Conn, resource_id: &str, meters: &[&str], now: Timestamp) -> Result<u64> {
+/// Ends the resource's open uses of these meters, of every meter where none is named. That there is none is no error.
+pub async fn close_spans(tx: &mut Conn, resource_id: &str, meters: &[&str], now: Timestamp) -> Result<()> {
     let mut values: Vec<crate::Value<'_>> = vec![resource_id.into(), now.into()];
     values.extend(meters.iter().map(|meter| crate::Value::from(*meter)));
     let of = if meters.is_empty() {
@@ -80,7 +80,7 @@ pub async fn close_spans(tx: &mut Conn, resource_id: &str, meters: &[&str], now:
         "UPDATE spans SET ended_at = CASE WHEN started_at > $2 THEN started_at ELSE $2 END \
          WHERE resource_id = $1 AND ended_at = 9223372036854775807{of}"
     );
-    tx.execute(sql, &values).await
+    tx.defer(sql, &values).await
 }
 
 /// A server that begins to run: its processors and memory.
@@ -108,7 +108,7 @@ pub async fn open_running(
 }
 
 /// A server that no longer runs.
-pub async fn close_running(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<u64> {
+pub async fn close_running(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
     close_spans(tx, server_id, &[meter::VCPU, meter::MEMORY_MIB], now).await
 }
 

@@ -26,8 +26,8 @@ pub use network::{
     network_in_use, networks_for_servers, touch_network, update_network,
 };
 pub use ports::{
-    FixedIp, FixedRequest, NewPort, Port, PortFilter, PortSpec, PortUpdate, allocate_port, delete_port, get_port,
-    insert_port, list_ports, update_port,
+    FixedIp, FixedRequest, NewPort, Port, PortFilter, PortNetwork, PortSpec, PortUpdate, allocate_port, delete_port,
+    get_port, insert_port, list_ports, update_port,
 };
 pub use routers::{Router, default_router, get_router, list_routers};
 pub use subnets::{

@@ -9,7 +9,7 @@ use crate::args;
 use crate::{Conn, Row};
 
 pub use list::{Filter, list};
-pub use locks::{Holder, holder, lock, take_over};
+pub use locks::{Holder, holder, lock, lock_new, take_over};
 
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($variant:ident $text:literal,)* }) => {
@@ -181,7 +181,7 @@ pub(crate) fn of_row(row: Row<'_>) -> Result<Operation> {
 /// Writes a new operation.
 pub async fn insert(tx: &mut Conn, operation: &Operation) -> Result<()> {
     let error = error_text(operation.error.as_ref())?;
-    tx.execute(
+    tx.defer(
         "INSERT INTO operations (id, kind, state, project_id, user_id, request_id, personality, resource_kind, resource_id, \
          parent_id, position, params, on_failure, step, phase, attempt, runnable, next_run_at, waits_for, lease_owner, \
          lease_until, fence, cancel, progress, error, created_at, started_at, ended_at, updated_at) VALUES ($1, $2, $3, $4, \
@@ -219,8 +219,7 @@ pub async fn insert(tx: &mut Conn, operation: &Operation) -> Result<()> {
             operation.updated_at,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// An operation of this kind that waits for the holder.

@@ -193,7 +193,7 @@ pub async fn end(
     if cancel && hand_over(tx, lease.id, now).await? {
         return Ok(Some(true));
     }
-    tx.execute("DELETE FROM operation_locks WHERE operation_id = $1", args![lease.id]).await?;
+    tx.defer("DELETE FROM operation_locks WHERE operation_id = $1", args![lease.id]).await?;
     Ok(Some(false))
 }
 
@@ -204,19 +204,19 @@ async fn hand_over(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
         })
         .await?;
     let Some(waiting) = waiting else { return Ok(false) };
-    tx.execute("UPDATE operation_locks SET operation_id = $2 WHERE operation_id = $1", args![id, &waiting]).await?;
-    tx.execute(
+    tx.defer("UPDATE operation_locks SET operation_id = $2 WHERE operation_id = $1", args![id, &waiting]).await?;
+    tx.defer(
         "UPDATE operations SET waits_for = NULL, runnable = 1, next_run_at = $2 WHERE id = $1",
         args![&waiting, now],
     )
     .await?;
-    tx.execute("UPDATE operations SET waits_for = $2 WHERE waits_for = $1", args![id, &waiting]).await?;
+    tx.defer("UPDATE operations SET waits_for = $2 WHERE waits_for = $1", args![id, &waiting]).await?;
     Ok(true)
 }
 
 /// Begins a step; one that is begun already stays as it is.
 pub async fn begin_step(tx: &mut Conn, operation_id: &str, number: i64, name: &str, now: Timestamp) -> Result<()> {
-    tx.execute(
+    tx.defer(
         "INSERT INTO operation_steps (operation_id, number, name, state, started_at) VALUES ($1, $2, $3, 'begun', $4) \
          ON CONFLICT (operation_id, number) DO NOTHING",
         args![operation_id, number, name, now],
@@ -243,7 +243,7 @@ pub async fn end_step(
     now: Timestamp,
 ) -> Result<()> {
     let error = error_text(ending.error)?;
-    tx.execute(
+    tx.defer(
         "UPDATE operation_steps SET state = $3, error = CASE WHEN $3 = 'done' THEN NULL ELSE \
          coalesce($4, error) END, plugin_digest = coalesce($5, plugin_digest), \
          ended_at = coalesce(ended_at, $6) WHERE operation_id = $1 AND number = $2",
@@ -256,7 +256,7 @@ pub async fn end_step(
 /// Keeps the last failure of a step that is tried again.
 pub async fn note_error(tx: &mut Conn, operation_id: &str, number: i64, error: &Error) -> Result<()> {
     let error = error_text(Some(error))?;
-    tx.execute(
+    tx.defer(
         "UPDATE operation_steps SET error = $3 WHERE operation_id = $1 AND number = $2",
         args![operation_id, number, &error],
     )

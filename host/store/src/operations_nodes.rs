@@ -28,13 +28,24 @@ fn amount(row: Row<'_>, from: usize) -> Result<Amount> {
     Ok(Amount { vcpus: row.int(from)?, memory_mib: row.int(from + 1)?, disk_gib: row.int(from + 2)? })
 }
 
-/// What the server needs, with its zone: its flavor's processors and memory, and its volumes. None: there is no such server.
-pub async fn need(conn: &mut Conn, server_id: &str) -> Result<Option<(String, Amount)>> {
+/// What placement asks of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    pub zone: String,
+    /// Its flavor's processors and memory, and its volumes.
+    pub amount: Amount,
+    /// The node on which it has its place already.
+    pub node: Option<String>,
+}
+
+/// None: there is no such server.
+pub async fn need(conn: &mut Conn, server_id: &str) -> Result<Option<Need>> {
     conn.optional(
         "SELECT s.zone, s.vcpus, s.memory_mib, CAST((SELECT coalesce(sum(v.size_gib), 0) FROM volumes v \
-         WHERE v.server_id = s.id) AS BIGINT) FROM servers s WHERE s.id = $1 AND s.deleted = 0",
+         WHERE v.server_id = s.id) AS BIGINT), r.node FROM servers s LEFT JOIN node_reservations r ON r.server_id = s.id \
+         WHERE s.id = $1 AND s.deleted = 0",
         args![server_id],
-        |row| Ok((row.text(0)?, amount(row, 1)?)),
+        |row| Ok(Need { zone: row.text(0)?, amount: amount(row, 1)?, node: row.opt_text(4)? }),
     )
     .await
 }
@@ -71,7 +82,7 @@ pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, l
     if fits == 0 {
         return Ok(false);
     }
-    tx.execute(
+    tx.defer(
         "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) VALUES ($1, $2, $3, $4, $5)",
         args![server_id, node, need.vcpus, need.memory_mib, need.disk_gib],
     )
@@ -91,7 +102,7 @@ pub async fn release(tx: &mut Conn, server_id: &str) -> Result<()> {
     let Some((node, held)) = held else { return Ok(()) };
     let gone = tx.execute("DELETE FROM node_reservations WHERE server_id = $1", args![server_id]).await?;
     if gone == 1 {
-        tx.execute(
+        tx.defer(
             "UPDATE node_usage SET vcpus = vcpus - $2, memory_mib = memory_mib - $3, disk_gib = disk_gib - $4 \
              WHERE node = $1",
             args![&node, held.vcpus, held.memory_mib, held.disk_gib],

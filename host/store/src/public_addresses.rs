@@ -86,7 +86,7 @@ pub async fn of_server(conn: &mut Conn, server_id: &str) -> Result<Vec<PublicAdd
 /// Before the release of a server whose creation failed: addresses that were made for it, since `since`, go with it, and those
 /// that it took over stay the project's.
 pub async fn mark_made_for(tx: &mut Conn, server_id: &str, since: Timestamp) -> Result<()> {
-    tx.execute(
+    tx.defer(
         "UPDATE public_addresses SET delete_on_termination = CASE WHEN created_at >= $2 THEN 1 ELSE 0 END \
          WHERE server_id = $1",
         args![server_id, since],
@@ -101,10 +101,10 @@ pub async fn release_of_server(tx: &mut Conn, server_id: &str, all: Option<bool>
     for address in of_server(tx, server_id).await? {
         if all.unwrap_or(address.delete_on_termination) {
             metering::close_spans(tx, &address.id, &[], now).await?;
-            tx.execute("DELETE FROM public_addresses WHERE id = $1", args![&address.id]).await?;
+            tx.defer("DELETE FROM public_addresses WHERE id = $1", args![&address.id]).await?;
             crate::networks::release_ports_of_device(tx, &address.id).await?;
         } else {
-            tx.execute("UPDATE public_addresses SET server_id = '' WHERE id = $1", args![&address.id]).await?;
+            tx.defer("UPDATE public_addresses SET server_id = '' WHERE id = $1", args![&address.id]).await?;
         }
     }
     Ok(())

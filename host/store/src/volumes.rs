@@ -92,7 +92,7 @@ fn of_row(row: Row<'_>) -> Result<Volume> {
 }
 
 pub async fn insert(tx: &mut Conn, volume: &Volume) -> Result<()> {
-    tx.execute(
+    tx.defer(
         "INSERT INTO volumes (id, project_id, user_id, name, size_gib, volume_type, bootable, state, server_id, boot_index, \
          device, delete_on_termination, image_id, created_at, updated_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
@@ -114,8 +114,7 @@ pub async fn insert(tx: &mut Conn, volume: &Volume) -> Result<()> {
             volume.updated_at,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// `project_id` none: of any project.
@@ -140,8 +139,8 @@ pub async fn of_server(conn: &mut Conn, server_id: &str) -> Result<Vec<Volume>> 
 }
 
 /// All of a server's volumes at once.
-pub async fn set_state_of_server(tx: &mut Conn, server_id: &str, state: VolumeState, now: Timestamp) -> Result<u64> {
-    tx.execute(
+pub async fn set_state_of_server(tx: &mut Conn, server_id: &str, state: VolumeState, now: Timestamp) -> Result<()> {
+    tx.defer(
         "UPDATE volumes SET state = $2, updated_at = $3 WHERE server_id = $1",
         args![server_id, state.as_str(), now],
     )
@@ -149,17 +148,17 @@ pub async fn set_state_of_server(tx: &mut Conn, server_id: &str, state: VolumeSt
 }
 
 /// Leaves the volume without its server, available.
-pub async fn detach(tx: &mut Conn, id: &str, now: Timestamp) -> Result<u64> {
-    tx.execute(
+pub async fn detach(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
+    tx.defer(
         "UPDATE volumes SET state = 'available', server_id = '', device = '', updated_at = $2 WHERE id = $1",
         args![id, now],
     )
     .await
 }
 
-/// Gives false when it wasn't there.
-pub async fn remove(tx: &mut Conn, id: &str) -> Result<bool> {
-    Ok(tx.execute("DELETE FROM volumes WHERE id = $1", args![id]).await? == 1)
+/// One that isn't there is no error.
+pub async fn remove(tx: &mut Conn, id: &str) -> Result<()> {
+    tx.defer("DELETE FROM volumes WHERE id = $1", args![id]).await
 }
 
 /// Those of the ids that are volumes, of any project. The list may be long.

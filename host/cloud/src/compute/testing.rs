@@ -158,7 +158,7 @@ impl World {
             launched_at: Some(now),
             ..Default::default()
         };
-        assert!(skyloom_store::servers::change(&mut tx, id, &change, now).await.expect("change"));
+        skyloom_store::servers::change(&mut tx, id, &change, now).await.expect("change");
         for sql in [
             "DELETE FROM operation_locks WHERE resource_id = $1",
             "UPDATE operations SET state = 'succeeded', runnable = 0 WHERE resource_id = $1",

@@ -304,12 +304,12 @@ async fn a_servers_port_stays_with_its_server() {
         let spec = skyloom_store::networks::PortSpec {
             id: port.clone(),
             project_id: "p".to_owned(),
-            network_id: net.id.clone(),
             device_id: "server".to_owned(),
             device_owner: "compute:zone".to_owned(),
             ..Default::default()
         };
-        skyloom_store::networks::allocate_port(&mut tx, spec).await.expect("allocate");
+        let network = skyloom_store::networks::PortNetwork::load(&mut tx, &net.id).await.expect("network");
+        skyloom_store::networks::allocate_port(&mut tx, &network, spec).await.expect("allocate");
         tx.commit().await.expect("commit");
         refused!(cloud.delete_port(&context, port.clone()), InUse);
         let away = wit::PortWrite { device_id: Some(String::new()), ..same_port() };

@@ -144,10 +144,13 @@ pub(crate) async fn take(
             .with_field("address"))
         };
     }
-    for _ in 0..ATTEMPTS {
-        let Some(free) = free(tx, subnet_id, pools).await? else { return Err(exhausted(subnet_id)) };
-        if insert(tx, subnet_id, free, port_id).await? {
-            return Ok(free);
+    for attempt in 0..ATTEMPTS {
+        let Some(place) = Place::random(pools) else { return Err(exhausted(subnet_id)) };
+        // Seldom taken where the subnet isn't nearly full: then nothing is read.
+        let found = if attempt == 0 { Some(place.address(pools)) } else { place.free(tx, subnet_id, pools).await? };
+        let Some(found) = found else { return Err(exhausted(subnet_id)) };
+        if insert(tx, subnet_id, found, port_id).await? {
+            return Ok(found);
         }
     }
     Err(Error::new(ErrorCode::Busy, format!("Subnet {subnet_id} is contended; try again."))
@@ -170,35 +173,51 @@ async fn insert(tx: &mut Conn, subnet_id: &str, address: IpAddr, port_id: &str) 
     Ok(changed == 1)
 }
 
-/// A free address of the pools: the first one at or behind a random place. Random, because then transactions that run side
-/// by side seldom want the same one, and an address that was just given back is not at once another machine's.
-async fn free(tx: &mut Conn, subnet_id: &str, pools: &[Range]) -> Result<Option<IpAddr>> {
-    let sizes: Vec<u128> = pools.iter().map(|pool| number(pool.end) - number(pool.start)).collect();
-    let total = sizes.iter().fold(0_u128, |sum, size| sum.saturating_add(size.saturating_add(1)));
-    if total == 0 {
-        return Ok(None);
+/// An address of the pools, taken or not.
+struct Place {
+    pool: usize,
+    number: u128,
+}
+
+impl Place {
+    /// Random, because then transactions that run side by side seldom want the same one, and an address that was just given
+    /// back is not at once another machine's. None: the pools hold nothing.
+    fn random(pools: &[Range]) -> Option<Self> {
+        let sizes: Vec<u128> = pools.iter().map(|pool| number(pool.end) - number(pool.start)).collect();
+        let total = sizes.iter().fold(0_u128, |sum, size| sum.saturating_add(size.saturating_add(1)));
+        if total == 0 {
+            return None;
+        }
+        let mut place = uuid::Uuid::new_v4().as_u128() % (1 << 62) % total;
+        let mut pool = 0;
+        while place > sizes[pool] {
+            place -= sizes[pool] + 1;
+            pool += 1;
+        }
+        Some(Self { pool, number: number(pools[pool].start) + place })
     }
-    let mut place = uuid::Uuid::new_v4().as_u128() % (1 << 62) % total;
-    let mut begin = 0;
-    while place > sizes[begin] {
-        place -= sizes[begin] + 1;
-        begin += 1;
+
+    fn address(&self, pools: &[Range]) -> IpAddr {
+        address(pools[self.pool].start.is_ipv6(), self.number)
     }
-    let middle = number(pools[begin].start) + place;
-    // From the place to the end of its pool, the other pools in turn, and last the part before the place.
-    if let Some(found) = gap(tx, subnet_id, pools[begin], middle, number(pools[begin].end)).await? {
-        return Ok(Some(found));
-    }
-    for step in 1..pools.len() {
-        let pool = pools[(begin + step) % pools.len()];
-        if let Some(found) = gap(tx, subnet_id, pool, number(pool.start), number(pool.end)).await? {
+
+    /// The first free address from here to the end of its pool, in the other pools in turn, and last in the part before.
+    async fn free(&self, tx: &mut Conn, subnet_id: &str, pools: &[Range]) -> Result<Option<IpAddr>> {
+        let own = pools[self.pool];
+        if let Some(found) = gap(tx, subnet_id, own, self.number, number(own.end)).await? {
             return Ok(Some(found));
         }
+        for step in 1..pools.len() {
+            let pool = pools[(self.pool + step) % pools.len()];
+            if let Some(found) = gap(tx, subnet_id, pool, number(pool.start), number(pool.end)).await? {
+                return Ok(Some(found));
+            }
+        }
+        if self.number == number(own.start) {
+            return Ok(None);
+        }
+        gap(tx, subnet_id, own, number(own.start), self.number - 1).await
     }
-    if middle == number(pools[begin].start) {
-        return Ok(None);
-    }
-    gap(tx, subnet_id, pools[begin], number(pools[begin].start), middle - 1).await
 }
 
 /// The first address of `from..=to` that nobody has.

@@ -102,13 +102,13 @@ pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<Dev
 }
 
 /// Gives back the device's ports: those that were made for it go with their addresses, the others are free again. Nothing to
-/// give back is no error. Gives how many ports there were.
-pub async fn release_ports_of_device(tx: &mut Conn, device_id: &str) -> Result<u64> {
+/// give back is no error.
+pub async fn release_ports_of_device(tx: &mut Conn, device_id: &str) -> Result<()> {
     if device_id.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
     for table in ["port_addresses", "port_groups"] {
-        tx.execute(
+        tx.defer(
             format!(
                 "DELETE FROM {table} WHERE port_id IN (SELECT id FROM ports WHERE device_id = $1 AND with_device = 1)"
             ),
@@ -116,15 +116,13 @@ pub async fn release_ports_of_device(tx: &mut Conn, device_id: &str) -> Result<u
         )
         .await?;
     }
-    let gone = tx.execute("DELETE FROM ports WHERE device_id = $1 AND with_device = 1", args![device_id]).await?;
-    let freed = tx
-        .execute(
-            "UPDATE ports SET device_id = '', device_owner = '', node = '', position = 0, updated_at = $2, \
-             revision = revision + 1 WHERE device_id = $1",
-            args![device_id, Timestamp::now()],
-        )
-        .await?;
-    Ok(gone + freed)
+    tx.defer("DELETE FROM ports WHERE device_id = $1 AND with_device = 1", args![device_id]).await?;
+    tx.defer(
+        "UPDATE ports SET device_id = '', device_owner = '', node = '', position = 0, updated_at = $2, \
+         revision = revision + 1 WHERE device_id = $1",
+        args![device_id, Timestamp::now()],
+    )
+    .await
 }
 
 /// Says which compute node the port's device runs on; empty: none. False: there is no such port.
@@ -138,12 +136,12 @@ pub async fn bind_port(tx: &mut Conn, id: &str, node: &str) -> Result<bool> {
     Ok(changed == 1)
 }
 
-/// [`bind_port`] for all ports of a device; gives how many there are.
-pub async fn bind_ports_of_device(tx: &mut Conn, device_id: &str, node: &str) -> Result<u64> {
+/// [`bind_port`] for all ports of a device.
+pub async fn bind_ports_of_device(tx: &mut Conn, device_id: &str, node: &str) -> Result<()> {
     if device_id.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
-    tx.execute(
+    tx.defer(
         "UPDATE ports SET node = $2, updated_at = $3, revision = revision + 1 WHERE device_id = $1",
         args![device_id, node, Timestamp::now()],
     )

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use super::fixing::{fix, fix_default, refix};
-use super::subnets::subnets_of_network;
+use super::subnets::{Subnet, subnets_of_network};
 use super::{BY_ID, PORT_KEYS, default_group};
 use crate::listing::{Listed, Page, Query};
 use crate::{Conn, Row, args, dialect};
@@ -98,7 +98,6 @@ pub struct PortSpec {
     /// Minted before; a second call with the same id and device gives the port that the first one made.
     pub id: String,
     pub project_id: String,
-    pub network_id: String,
     pub subnet_id: Option<String>,
     pub address: Option<IpAddr>,
     /// Ids; none: the project's default group.
@@ -219,11 +218,10 @@ async fn existing(conn: &mut Conn, id: &str) -> Result<Port> {
 
 /// Makes a port for a server and gives it its addresses. `no-address`, `address-in-use`, `invalid` where the network has no
 /// subnet.
-pub async fn allocate_port(tx: &mut Conn, spec: PortSpec) -> Result<()> {
-    let port_security = port_security_of(tx, &spec.network_id).await?;
+pub async fn allocate_port(tx: &mut Conn, network: &PortNetwork, spec: PortSpec) -> Result<()> {
     let security_group_ids = match spec.security_groups {
         Some(groups) => groups,
-        None if port_security => vec![default_group(tx, &spec.project_id, Timestamp::now()).await?],
+        None if network.port_security => vec![default_group(tx, &spec.project_id, Timestamp::now()).await?],
         None => Vec::new(),
     };
     let fixed_ips = (spec.subnet_id.is_some() || spec.address.is_some())
@@ -231,10 +229,10 @@ pub async fn allocate_port(tx: &mut Conn, spec: PortSpec) -> Result<()> {
     let new = NewPort {
         id: spec.id,
         project_id: spec.project_id,
-        network_id: spec.network_id,
+        network_id: network.id.clone(),
         mac: spec.mac,
         enabled: true,
-        port_security,
+        port_security: network.port_security,
         device_id: spec.device_id,
         device_owner: spec.device_owner,
         with_device: true,
@@ -243,39 +241,51 @@ pub async fn allocate_port(tx: &mut Conn, spec: PortSpec) -> Result<()> {
         security_group_ids,
         ..NewPort::default()
     };
-    if place(tx, &new).await? {
-        return Ok(());
+    place(tx, &new, &network.subnets).await?;
+    if network.subnets.is_empty() {
+        let text = format!("Network {} requires a subnet in order to boot instances on.", network.id);
+        return Err(Error::invalid("network-id", text));
     }
-    let text = format!("Network {} requires a subnet in order to boot instances on.", new.network_id);
-    Err(Error::invalid("network-id", text))
+    Ok(())
 }
 
-async fn port_security_of(conn: &mut Conn, network_id: &str) -> Result<bool> {
-    conn.optional("SELECT port_security FROM networks WHERE id = $1", args![network_id], |row| row.flag(0))
-        .await?
-        .ok_or_else(|| Error::not_found("network", network_id))
+/// What new ports of servers must know of their network.
+#[derive(Clone, Debug)]
+pub struct PortNetwork {
+    id: String,
+    port_security: bool,
+    subnets: Vec<Subnet>,
+}
+
+impl PortNetwork {
+    pub async fn load(conn: &mut Conn, id: &str) -> Result<Self> {
+        let port_security = conn
+            .optional("SELECT port_security FROM networks WHERE id = $1", args![id], |row| row.flag(0))
+            .await?
+            .ok_or_else(|| Error::not_found("network", id))?;
+        Ok(Self { id: id.to_owned(), port_security, subnets: subnets_of_network(conn, id).await? })
+    }
 }
 
 /// Makes a port with its addresses and groups.
 pub async fn insert_port(tx: &mut Conn, new: &NewPort) -> Result<Port> {
-    place(tx, new).await?;
+    let subnets = subnets_of_network(tx, &new.network_id).await?;
+    place(tx, new, &subnets).await?;
     existing(tx, &new.id).await
 }
 
-/// False: its network has no subnet.
-async fn place(tx: &mut Conn, new: &NewPort) -> Result<bool> {
+/// `subnets`: all of its network.
+async fn place(tx: &mut Conn, new: &NewPort, subnets: &[Subnet]) -> Result<()> {
     insert_row(tx, new, Timestamp::now()).await?;
-    let subnets = subnets_of_network(tx, &new.network_id).await?;
     match &new.fixed_ips {
         Some(requests) => {
             for request in requests {
-                fix(tx, &subnets, request, &new.id).await?;
+                fix(tx, subnets, request, &new.id).await?;
             }
         }
-        None => fix_default(tx, &subnets, &new.id).await?,
+        None => fix_default(tx, subnets, &new.id).await?,
     }
-    insert_groups(tx, &new.id, &new.security_group_ids).await?;
-    Ok(!subnets.is_empty())
+    insert_groups(tx, &new.id, &new.security_group_ids).await
 }
 
 async fn insert_row(tx: &mut Conn, new: &NewPort, now: Timestamp) -> Result<()> {
@@ -328,13 +338,13 @@ fn mac_in_use(mac: &str, network_id: &str) -> Error {
 }
 
 async fn set_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<()> {
-    tx.execute("DELETE FROM port_groups WHERE port_id = $1", args![port_id]).await?;
+    tx.defer("DELETE FROM port_groups WHERE port_id = $1", args![port_id]).await?;
     insert_groups(tx, port_id, groups).await
 }
 
 async fn insert_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<()> {
     for group in groups {
-        tx.execute(
+        tx.defer(
             "INSERT INTO port_groups (port_id, group_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             args![port_id, group],
         )
@@ -383,7 +393,7 @@ pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result
 
 /// With its addresses. False: there is no such port.
 pub async fn delete_port(tx: &mut Conn, id: &str) -> Result<bool> {
-    tx.execute("DELETE FROM port_addresses WHERE port_id = $1", args![id]).await?;
-    tx.execute("DELETE FROM port_groups WHERE port_id = $1", args![id]).await?;
+    tx.defer("DELETE FROM port_addresses WHERE port_id = $1", args![id]).await?;
+    tx.defer("DELETE FROM port_groups WHERE port_id = $1", args![id]).await?;
     Ok(tx.execute("DELETE FROM ports WHERE id = $1", args![id]).await? == 1)
 }

@@ -63,11 +63,10 @@ async fn made(db: &Db, cidr: &str) -> (Network, Subnet) {
     (network, subnet)
 }
 
-fn spec(network: &Network, device: &str) -> PortSpec {
+fn spec(device: &str) -> PortSpec {
     PortSpec {
         id: new_id(),
         project_id: "p".to_owned(),
-        network_id: network.id.clone(),
         device_id: device.to_owned(),
         device_owner: "compute:zone".to_owned(),
         ..PortSpec::default()
@@ -122,9 +121,14 @@ async fn tx(database: &TestDatabase) -> Conn {
     database.db.begin().await.expect("begin")
 }
 
-async fn allocated(tx: &mut Conn, spec: PortSpec) -> skyloom_model::Result<Port> {
+async fn allocate(tx: &mut Conn, network: &Network, spec: PortSpec) -> skyloom_model::Result<()> {
+    let network = PortNetwork::load(tx, &network.id).await?;
+    allocate_port(tx, &network, spec).await
+}
+
+async fn allocated(tx: &mut Conn, network: &Network, spec: PortSpec) -> skyloom_model::Result<Port> {
     let id = spec.id.clone();
-    allocate_port(tx, spec).await?;
+    allocate(tx, network, spec).await?;
     Ok(get_port(tx, &id, None).await?.expect("the port"))
 }
 
@@ -135,19 +139,20 @@ async fn a_subnet_gives_each_address_once_and_then_none() {
         let mut tx = tx(&database).await;
         let mut seen = BTreeSet::new();
         for number in 0..13 {
-            let port = allocated(&mut tx, spec(&network, &format!("server-{number}"))).await.expect(database.name);
+            let port = allocated(&mut tx, &network, spec(&format!("server-{number}"))).await.expect(database.name);
             let [fixed] = port.fixed_ips.as_slice() else { panic!("one address: {port:?}") };
             assert_eq!(fixed.subnet_id, subnet.id);
             assert!(subnet.pools[0].contains(ip(&fixed.address)), "{}", fixed.address);
             assert!(seen.insert(fixed.address.clone()), "{} twice", fixed.address);
         }
-        let error = allocate_port(&mut tx, spec(&network, "one-too-many")).await.expect_err("full");
+        let error = allocate(&mut tx, &network, spec("one-too-many")).await.expect_err("full");
         assert_eq!(error.code, ErrorCode::NoAddress, "{}", database.name);
         // What is given back can be had again.
-        assert_eq!(release_ports_of_device(&mut tx, "server-5").await.expect("release"), 1);
-        assert_eq!(release_ports_of_device(&mut tx, "server-5").await.expect("again"), 0);
-        let again = PortSpec { id: new_id(), ..spec(&network, "later") };
-        allocate_port(&mut tx, again).await.expect("the one that came back");
+        for _ in 0..2 {
+            release_ports_of_device(&mut tx, "server-5").await.expect("release");
+        }
+        let again = PortSpec { id: new_id(), ..spec("later") };
+        allocate(&mut tx, &network, again).await.expect("the one that came back");
     }
 }
 
@@ -157,10 +162,10 @@ async fn transactions_side_by_side_never_get_one_address_twice() {
         let (network, _) = made(&database.db, "10.1.0.0/26").await;
         let tasks: Vec<_> = (0..40)
             .map(|number| {
-                let (db, spec) = (database.db.clone(), spec(&network, &format!("server-{number}")));
+                let (db, network, spec) = (database.db.clone(), network.clone(), spec(&format!("server-{number}")));
                 tokio::spawn(async move {
                     let mut tx = db.begin().await?;
-                    let port = allocated(&mut tx, spec).await?;
+                    let port = allocated(&mut tx, &network, spec).await?;
                     tx.commit().await?;
                     Ok::<_, skyloom_model::Error>(port.fixed_ips[0].address.clone())
                 })
@@ -180,27 +185,23 @@ async fn a_wanted_address_is_given_or_refused() {
     for database in databases().await {
         let (network, subnet) = made(&database.db, "10.0.0.0/24").await;
         let mut tx = tx(&database).await;
-        let wanted = |address: &str| PortSpec { address: Some(ip(address)), ..spec(&network, "s") };
-        let port = allocated(&mut tx, wanted("10.0.0.77")).await.expect("free");
+        let wanted = |address: &str| PortSpec { address: Some(ip(address)), ..spec("s") };
+        let port = allocated(&mut tx, &network, wanted("10.0.0.77")).await.expect("free");
         assert_eq!(port.fixed_ips[0].address, "10.0.0.77");
-        let taken = allocate_port(&mut tx, wanted("10.0.0.77")).await.expect_err("taken");
+        let taken = allocate(&mut tx, &network, wanted("10.0.0.77")).await.expect_err("taken");
         assert_eq!(taken.code, ErrorCode::AddressInUse);
         for wrong in ["10.0.0.1", "10.0.0.0", "10.0.0.255", "10.0.1.1", "fd00::1"] {
             assert_eq!(
-                allocate_port(&mut tx, wanted(wrong)).await.expect_err(wrong).code,
+                allocate(&mut tx, &network, wanted(wrong)).await.expect_err(wrong).code,
                 ErrorCode::Invalid,
                 "{wrong}"
             );
         }
-        let elsewhere = PortSpec { subnet_id: Some(new_id()), ..spec(&network, "s") };
-        assert_eq!(allocate_port(&mut tx, elsewhere).await.expect_err("subnet").code, ErrorCode::Invalid);
-        let mac = |mac: &str| PortSpec {
-            mac: Some(mac.to_owned()),
-            subnet_id: Some(subnet.id.clone()),
-            ..spec(&network, "s")
-        };
-        allocate_port(&mut tx, mac("02:00:00:00:00:01")).await.expect("mac");
-        let twice = allocate_port(&mut tx, mac("02:00:00:00:00:01")).await.expect_err("mac twice");
+        let elsewhere = PortSpec { subnet_id: Some(new_id()), ..spec("s") };
+        assert_eq!(allocate(&mut tx, &network, elsewhere).await.expect_err("subnet").code, ErrorCode::Invalid);
+        let mac = |mac: &str| PortSpec { mac: Some(mac.to_owned()), subnet_id: Some(subnet.id.clone()), ..spec("s") };
+        allocate(&mut tx, &network, mac("02:00:00:00:00:01")).await.expect("mac");
+        let twice = allocate(&mut tx, &network, mac("02:00:00:00:00:01")).await.expect_err("mac twice");
         assert_eq!(twice.code, ErrorCode::AlreadyExists);
     }
 }
@@ -215,14 +216,14 @@ async fn a_device_sees_its_ports_and_leaves_those_it_took() {
         let own =
             NewPort { id: new_id(), project_id: "p".to_owned(), network_id: network.id.clone(), ..NewPort::default() };
         let own = insert_port(&mut tx, &own).await.expect("own");
-        let mine = allocated(&mut tx, PortSpec { position: 1, ..spec(&network, "server") }).await.expect("allocated");
+        let mine = allocated(&mut tx, &network, PortSpec { position: 1, ..spec("server") }).await.expect("allocated");
         assert_eq!(mine.security_group_ids, [group]);
         take_port(&mut tx, &own.id, "p", "server", "compute:zone", 0).await.expect("take");
         let foreign = take_port(&mut tx, &own.id, "q", "server", "compute:zone", 0).await.expect_err("foreign");
         assert_eq!(foreign.code, ErrorCode::NotFound);
         let second = take_port(&mut tx, &own.id, "p", "other", "compute:zone", 0).await.expect_err("taken");
         assert_eq!(second.code, ErrorCode::InUse);
-        assert_eq!(bind_ports_of_device(&mut tx, "server", "node-1").await.expect("bind"), 2);
+        bind_ports_of_device(&mut tx, "server", "node-1").await.expect("bind");
 
         // A bound port is active while its server runs.
         assert!(!get_port(&mut tx, &mine.id, None).await.expect("get").expect("there").active);
@@ -238,7 +239,7 @@ async fn a_device_sees_its_ports_and_leaves_those_it_took() {
         assert_eq!(ports[1].addresses[0].dns, ["192.0.2.53"]);
         assert_eq!(ports_of_device(&mut tx, "").await.expect("none").len(), 0);
 
-        assert_eq!(release_ports_of_device(&mut tx, "server").await.expect("release"), 2);
+        release_ports_of_device(&mut tx, "server").await.expect("release");
         let left = get_port(&mut tx, &own.id, Some("p")).await.expect("get").expect("the port that was taken");
         assert_eq!((left.device_id.as_str(), left.node.as_str(), left.fixed_ips.len()), ("", "", 2));
         assert_eq!(get_port(&mut tx, &mine.id, None).await.expect("get"), None);
@@ -250,7 +251,7 @@ async fn a_port_changes_its_addresses_and_keeps_what_stays() {
     for database in databases().await {
         let (network, subnet) = made(&database.db, "10.0.0.0/24").await;
         let mut tx = tx(&database).await;
-        let port = allocated(&mut tx, spec(&network, "")).await.expect("port");
+        let port = allocated(&mut tx, &network, spec("")).await.expect("port");
         let kept = port.fixed_ips[0].clone();
         let update = |requests: Vec<FixedRequest>| PortUpdate { fixed_ips: Some(requests), ..PortUpdate::default() };
         let keep = FixedRequest { subnet_id: Some(subnet.id.clone()), address: Some(ip(&kept.address)) };
@@ -391,7 +392,7 @@ async fn what_is_used_cannot_go() {
     for database in databases().await {
         let (network, subnet) = made(&database.db, "10.0.0.0/24").await;
         let mut open = tx(&database).await;
-        let port = allocated(&mut open, spec(&network, "server")).await.expect("port");
+        let port = allocated(&mut open, &network, spec("server")).await.expect("port");
         assert!(network_in_use(&mut open, &network.id, None).await.expect("in use"));
         assert!(!network_in_use(&mut open, &network.id, Some("p")).await.expect("by others"));
         assert!(group_in_use(&mut open, &port.security_group_ids[0]).await.expect("in use"));

@@ -3,8 +3,8 @@
 use skyloom_model::{Error, Result, Timestamp};
 
 use super::{COLUMNS, Operation, State, of_row};
-use crate::args;
 use crate::Conn;
+use crate::args;
 
 /// Which operations to list; all that are set must hold.
 #[derive(Clone, Debug, Default)]

@@ -2,8 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Result};
 
-use crate::db::{Conn, Row};
-use crate::{args, dialect};
+use crate::{Conn, Row, args, dialect};
 
 /// Takes the resource's lock for the operation. `busy` when another operation holds it.
 pub async fn lock(tx: &mut Conn, resource_kind: &str, resource_id: &str, operation_id: &str) -> Result<()> {
@@ -12,6 +11,15 @@ pub async fn lock(tx: &mut Conn, resource_kind: &str, resource_id: &str, operati
         return Ok(());
     }
     Err(busy(resource_kind, resource_id))
+}
+
+/// Takes the lock of a resource that this transaction makes, which nobody can hold.
+pub async fn lock_new(tx: &mut Conn, resource_kind: &str, resource_id: &str, operation_id: &str) -> Result<()> {
+    tx.defer(
+        "INSERT INTO operation_locks (resource_kind, resource_id, operation_id) VALUES ($1, $2, $3)",
+        args![resource_kind, resource_id, operation_id],
+    )
+    .await
 }
 
 /// The operation that holds the resource.

@@ -91,8 +91,8 @@ pub struct Change<'a> {
     pub forget_password: bool,
 }
 
-/// Writes a change; gives false when the server isn't there.
-pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp) -> Result<bool> {
+/// Writes a change; a server that isn't there or is deleted stays as it is.
+pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp) -> Result<()> {
     let mut sets = vec!["updated_at = $2".to_owned()];
     let mut values: Vec<crate::Value<'_>> = vec![id.into(), now.into()];
     let fault = change.fault.as_ref();
@@ -115,7 +115,7 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
         }
     }
     let sql = format!("UPDATE servers SET {} WHERE id = $1 AND deleted = 0", sets.join(", "));
-    Ok(tx.execute(sql, &values).await? == 1)
+    tx.defer(sql, &values).await
 }
 
 /// The end of a server's life; the row is kept for operators. Its tags go.
@@ -132,7 +132,7 @@ pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<boo
 
 /// Takes the row away as if it had never been.
 pub async fn remove(tx: &mut Conn, id: &str) -> Result<bool> {
-    tx.execute("DELETE FROM server_tags WHERE server_id = $1", args![id]).await?;
+    tx.defer("DELETE FROM server_tags WHERE server_id = $1", args![id]).await?;
     Ok(tx.execute("DELETE FROM servers WHERE id = $1", args![id]).await? == 1)
 }
 

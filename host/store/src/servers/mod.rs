@@ -350,7 +350,7 @@ pub async fn insert(tx: &mut Conn, server: &Server, admin_password: &str) -> Res
     let flavor = serde_json::to_string(&server.flavor).map_err(Error::internal)?;
     let metadata = serde_json::to_string(&server.metadata).map_err(Error::internal)?;
     let fault = server.fault.as_ref();
-    tx.execute(
+    tx.defer(
         sql,
         args![
             &server.id,
@@ -392,15 +392,10 @@ pub async fn insert(tx: &mut Conn, server: &Server, admin_password: &str) -> Res
             admin_password,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 pub async fn insert_tag(tx: &mut Conn, server_id: &str, tag: &str) -> Result<()> {
-    tx.execute(
-        "INSERT INTO server_tags (server_id, tag) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        args![server_id, tag],
-    )
-    .await?;
-    Ok(())
+    tx.defer("INSERT INTO server_tags (server_id, tag) VALUES ($1, $2) ON CONFLICT DO NOTHING", args![server_id, tag])
+        .await
 }

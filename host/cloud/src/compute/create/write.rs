@@ -1,13 +1,13 @@
 //! The transaction that makes servers: all rows, or none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use skyloom_jobs::{NewOperation, OnFailure};
 use skyloom_model::{Error, ErrorCode, PowerState, Result, TaskState, VmState, new_id};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::Conn;
-use skyloom_store::networks::{self, PortSpec};
+use skyloom_store::networks::{self, PortNetwork, PortSpec};
 use skyloom_store::public_addresses::{self, PublicAddress};
 use skyloom_store::servers::{self, FlavorCopy, Server};
 use skyloom_store::volumes::{self, Volume, VolumeState};
@@ -44,6 +44,7 @@ pub(super) async fn servers(tx: &mut Conn, sealer: &Sealer, plan: &Plan<'_>, cou
     for image in images.into_iter().filter(|image| !image.is_empty()) {
         image::still_active(tx, image).await?;
     }
+    let networks = networks_of(tx, plan).await?;
     let groups = default_group(tx, plan).await?;
     let batch = plan.create.as_batch || count > 1;
     let parent = if batch { Some(parent(tx, plan).await?) } else { None };
@@ -61,8 +62,8 @@ pub(super) async fn servers(tx: &mut Conn, sealer: &Sealer, plan: &Plan<'_>, cou
             servers::insert_tag(tx, &id, tag).await?;
         }
         disks(tx, plan, name, &id).await?;
-        cards(tx, plan, &groups, &id).await?;
-        public_address(tx, plan, &id).await?;
+        cards(tx, plan, &networks, &groups, &id).await?;
+        public_address(tx, plan, &networks, &id).await?;
         last = operation(tx, plan, index, &id, parent.as_deref()).await?;
         server_ids.push(id);
     }
@@ -162,7 +163,29 @@ fn device(index: usize) -> String {
     }
 }
 
-async fn cards(tx: &mut Conn, plan: &Plan<'_>, groups: &GroupIds, server_id: &str) -> Result<()> {
+/// Those that new cards are on, read once for all servers.
+async fn networks_of(tx: &mut Conn, plan: &Plan<'_>) -> Result<BTreeMap<String, PortNetwork>> {
+    let mut networks = BTreeMap::new();
+    let of_cards = plan.references.nics.iter().filter(|nic| nic.port_id.is_none()).map(|nic| &nic.network_id);
+    for id in of_cards.chain(&plan.references.outside) {
+        if !networks.contains_key(id) {
+            networks.insert(id.clone(), PortNetwork::load(tx, id).await?);
+        }
+    }
+    Ok(networks)
+}
+
+fn network<'n>(networks: &'n BTreeMap<String, PortNetwork>, id: &str) -> Result<&'n PortNetwork> {
+    networks.get(id).ok_or_else(|| Error::internal(format!("network {id} was not read")))
+}
+
+async fn cards(
+    tx: &mut Conn,
+    plan: &Plan<'_>,
+    networks: &BTreeMap<String, PortNetwork>,
+    groups: &GroupIds,
+    server_id: &str,
+) -> Result<()> {
     let owner = format!("compute:{}", plan.references.zone);
     for (position, nic) in plan.references.nics.iter().enumerate() {
         let position = u32::try_from(position).unwrap_or(u32::MAX);
@@ -173,7 +196,6 @@ async fn cards(tx: &mut Conn, plan: &Plan<'_>, groups: &GroupIds, server_id: &st
         let spec = PortSpec {
             id: new_id(),
             project_id: plan.project_id.clone(),
-            network_id: nic.network_id.clone(),
             subnet_id: nic.subnet_id.clone(),
             address: nic.address,
             security_groups: Some(groups.of(nic.groups.as_ref().unwrap_or(&plan.references.groups))),
@@ -182,16 +204,23 @@ async fn cards(tx: &mut Conn, plan: &Plan<'_>, groups: &GroupIds, server_id: &st
             mac: None,
             position,
         };
-        networks::allocate_port(tx, spec).await.map_err(|error| match error.field.as_deref() {
-            // An address that doesn't fit: the request has it on this network.
-            Some("fixed-ips") => error.with_field("address").with_resource("network", &nic.network_id),
-            _ => error,
+        networks::allocate_port(tx, network(networks, &nic.network_id)?, spec).await.map_err(|error| {
+            match error.field.as_deref() {
+                // An address that doesn't fit: the request has it on this network.
+                Some("fixed-ips") => error.with_field("address").with_resource("network", &nic.network_id),
+                _ => error,
+            }
         })?;
     }
     Ok(())
 }
 
-async fn public_address(tx: &mut Conn, plan: &Plan<'_>, server_id: &str) -> Result<()> {
+async fn public_address(
+    tx: &mut Conn,
+    plan: &Plan<'_>,
+    networks: &BTreeMap<String, PortNetwork>,
+    server_id: &str,
+) -> Result<()> {
     let Some(wanted) = &plan.create.public_address else { return Ok(()) };
     if let Some(id) = &wanted.id {
         if public_addresses::bind(tx, id, server_id, wanted.delete_on_termination).await? {
@@ -205,12 +234,11 @@ async fn public_address(tx: &mut Conn, plan: &Plan<'_>, server_id: &str) -> Resu
     let spec = PortSpec {
         id: port_id.clone(),
         project_id: plan.project_id.clone(),
-        network_id: network_id.clone(),
         device_id: id.clone(),
         device_owner: public_addresses::DEVICE_OWNER.to_owned(),
         ..PortSpec::default()
     };
-    networks::allocate_port(tx, spec).await?;
+    networks::allocate_port(tx, network(networks, network_id)?, spec).await?;
     let address = PublicAddress {
         id,
         project_id: plan.project_id.clone(),
@@ -255,6 +283,6 @@ async fn operation(
         position: u32::try_from(index).unwrap_or(u32::MAX),
         ..new_operation(plan.context, operation, &plan.project_id, plan.now)?
     };
-    skyloom_jobs::lock_resource(tx, "server", server_id, &operation.id).await?;
+    skyloom_jobs::lock_new_resource(tx, "server", server_id, &operation.id).await?;
     skyloom_jobs::enqueue(tx, operation).await
 }

@@ -102,8 +102,7 @@ impl Create {
         let task = Some(Some(TaskState::BlockDeviceMapping));
         let change = Change { node: Some(&node), task_state: task, ..Change::default() };
         servers::change(tx, id, &change, now).await?;
-        networks::bind_ports_of_device(tx, id, &node).await?;
-        Ok(())
+        networks::bind_ports_of_device(tx, id, &node).await
     }
 
     async fn disks_made(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
@@ -155,8 +154,7 @@ impl Create {
             forget_password: true,
             ..Change::default()
         };
-        servers::change(tx, id, &change, now).await?;
-        Ok(())
+        servers::change(tx, id, &change, now).await
     }
 
     /// A delete waits: it finds the server as one that was never placed.
@@ -169,8 +167,7 @@ impl Create {
             forget_password: true,
             ..Change::default()
         };
-        servers::change(tx, id, &change, now).await?;
-        Ok(())
+        servers::change(tx, id, &change, now).await
     }
 }
 

@@ -123,7 +123,7 @@ impl Saga for Delete {
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         match event {
-            Event::Done(POWER_OFF) => skyloom_store::metering::close_running(tx, id, now).await.map(drop),
+            Event::Done(POWER_OFF) => skyloom_store::metering::close_running(tx, id, now).await,
             Event::Succeeded => {
                 let params: Params = run.params()?;
                 let (volumes, addresses) = (params.volumes(), params.delete_public_addresses);

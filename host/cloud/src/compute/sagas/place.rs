@@ -2,7 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_store::Conn;
-use skyloom_store::operations_nodes::{self as store, Amount, Candidate};
+use skyloom_store::operations_nodes::{self as store, Amount, Candidate, Need};
 
 /// Reserves a place for the server and gives the node's name; a server that has one keeps it. `no-capacity` when no node of
 /// its zone fits. `wanted`: only this node. `usable`: whether this process has reached the node's platform.
@@ -13,10 +13,11 @@ pub(super) async fn place(
     vcpus_per_core: u32,
     usable: impl Fn(&str) -> bool,
 ) -> Result<String> {
-    if let Some(node) = store::place_of(tx, server_id).await? {
+    let Need { zone, amount: need, node } =
+        store::need(tx, server_id).await?.ok_or_else(|| Error::not_found("server", server_id))?;
+    if let Some(node) = node {
         return Ok(node);
     }
-    let (zone, need) = store::need(tx, server_id).await?.ok_or_else(|| Error::not_found("server", server_id))?;
     let reached: Vec<Candidate> = store::candidates(tx, &zone)
         .await?
         .into_iter()

@@ -34,8 +34,7 @@ pub(crate) async fn settle(tx: &mut Conn, server: &Brief, power: Option<Power>, 
 /// Opens or closes the spans of processors and memory.
 pub(crate) async fn spans(tx: &mut Conn, server: &Brief, running: bool, now: Timestamp) -> Result<()> {
     if !running {
-        metering::close_running(tx, &server.id, now).await?;
-        return Ok(());
+        return metering::close_running(tx, &server.id, now).await;
     }
     let (project, flavor) = (&server.project_id, &server.flavor_id);
     metering::open_running(tx, project, &server.id, flavor, server.vcpus, server.memory_mib, now).await
@@ -53,8 +52,7 @@ pub(crate) fn fault(error: &Error, now: Timestamp) -> Fault {
 /// Only the task changes.
 pub(super) async fn task(tx: &mut Conn, server_id: &str, task: Option<TaskState>, now: Timestamp) -> Result<()> {
     let change = Change { task_state: Some(task), ..Change::default() };
-    servers::change(tx, server_id, &change, now).await?;
-    Ok(())
+    servers::change(tx, server_id, &change, now).await
 }
 
 /// A server whose operation is stuck: people see an error until the operator has helped.
@@ -65,6 +63,5 @@ pub(super) async fn stuck(tx: &mut Conn, server_id: &str, error: &Error, now: Ti
         fault: Some(Some(fault(error, now))),
         ..Change::default()
     };
-    servers::change(tx, server_id, &change, now).await?;
-    Ok(())
+    servers::change(tx, server_id, &change, now).await
 }
