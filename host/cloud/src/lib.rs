@@ -94,8 +94,8 @@ impl Cloud {
             return Ok(false);
         }
         self.inner.identity.seed(&mut tx, &seed.identity).await?;
-        self.inner.images.seed(&mut tx, &seed.images).await?;
-        self.inner.networks.seed(&mut tx, &seed.networks).await?;
+        self.inner.images.seed(&mut tx, &seed.images, &seed.identity).await?;
+        self.inner.networks.seed(&mut tx, &seed.networks, &seed.identity).await?;
         self.inner.compute.seed(&mut tx, &seed.compute).await?;
         self.inner.billing.seed(&mut tx, &seed.billing).await?;
         tx.commit().await?;

@@ -21,7 +21,6 @@ mod tests;
 
 pub use policy::{ADMIN, MEMBER, READER};
 pub use seed::Seed;
-pub(crate) use seed::seeded_project;
 pub use sessions::REVOCATION_BOUND;
 pub use settings::{Settings, Slowdown};
 

@@ -77,13 +77,15 @@ pub(super) async fn seed(identity: &Identity, tx: &mut Conn, seed: &Seed) -> Res
     assignments::grant(tx, &admin, &Target::System, &admin_role).await
 }
 
-/// The id of the project in the domain `default` that a table below `[seed]` names as the owner of what it lays down.
-pub(crate) async fn seeded_project(tx: &mut Conn, table: &str, name: &str) -> Result<String> {
-    let sql = "SELECT id FROM projects WHERE name = $1 AND domain_id = 'default'";
-    tx.optional(sql, skyloom_store::args![name], |row| row.text(0)).await?.ok_or_else(|| {
-        let message = format!("[{table}] project = \"{name}\": there is no such project");
-        skyloom_model::Error::invalid(format!("{table}.project"), message)
-    })
+impl Seed {
+    /// The id of the project, one of this seed's, that another table below `[seed]` names as the owner of what it lays down.
+    pub(crate) async fn project(&self, tx: &mut Conn, table: &str, name: &str) -> Result<String> {
+        let sql = "SELECT id FROM projects WHERE name = $1 AND domain_id = $2";
+        tx.optional(sql, skyloom_store::args![name, &self.domain_id], |row| row.text(0)).await?.ok_or_else(|| {
+            let message = format!("[{table}] project = \"{name}\": there is no such project");
+            skyloom_model::Error::invalid(format!("{table}.project"), message)
+        })
+    }
 }
 
 /// Gives the id of the first operator.

@@ -72,8 +72,9 @@ fn tiny() -> Vec<u8> {
 }
 
 impl Images {
-    pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed) -> Result<()> {
-        let owner = crate::identity::seeded_project(tx, "seed.images", &seed.project).await?;
+    /// `owners`: where the owning project comes from.
+    pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed, owners: &crate::identity::Seed) -> Result<()> {
+        let owner = owners.project(tx, "seed.images", &seed.project).await?;
         if seed.images.is_empty() {
             let mut writer = self.blobs.create().await?;
             writer.write(&tiny()).await?;

@@ -55,8 +55,9 @@ impl Default for Seed {
 }
 
 impl Networks {
-    pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed) -> Result<()> {
-        let owner = crate::identity::seeded_project(tx, "seed.networks", &seed.project).await?;
+    /// `owners`: where the owning project comes from.
+    pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed, owners: &crate::identity::Seed) -> Result<()> {
+        let owner = owners.project(tx, "seed.networks", &seed.project).await?;
         let now = Timestamp::now();
         self.seed_network(tx, &owner, &seed.shared, false, now).await?;
         if let Some(external) = &seed.external {

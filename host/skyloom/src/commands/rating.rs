@@ -25,7 +25,7 @@ pub fn run(command: RatingCommand) -> Result<(), Failure> {
                 start.parse().map_err(|error| Failure::config(vec![format!("{start} is no time: {error}")]))?;
             with_database(&deployment, async |_, db| {
                 billing::retry(db, Timestamp(at.as_microsecond()), &start).await?;
-                println!("the period that begins at {start} is rated again at the next run of a running skyloom");
+                say!("the period that begins at {start} is rated again at the next run of a running skyloom");
                 Ok(())
             })
         }

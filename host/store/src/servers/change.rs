@@ -123,7 +123,7 @@ pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<boo
     let done = tx
         .execute(
             "UPDATE servers SET vm_state = 'deleted', task_state = '', power_state = 'no-state', deleted = 1, \
-             admin_password = '',              terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
+             admin_password = '', terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
             args![id, now],
         )
         .await?;

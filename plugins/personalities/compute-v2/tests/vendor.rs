@@ -24,6 +24,7 @@ fn the_vendor_sells_no_flavor_that_is_sold_out() {
     }
     // Upstream gives these extra specs no meaning.
     assert_eq!(ask(&cloud, upstream(), in_zone("az1")).0, 202);
+    rule!("nova.flavors.list_extra_specs", "2f3fe017", "e5492a08");
 }
 
 #[test]

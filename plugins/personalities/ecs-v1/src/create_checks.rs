@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ecs_rules::sale;
 use skyloom_sdk::cloud::compute::PasswordChoice;
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::Image;
@@ -117,7 +118,7 @@ pub fn security_groups(nics: &[Nic]) -> Result<(), Failure> {
 /// The flavor is there, on sale in the zone, and has room for so many cards.
 pub fn flavor<C: Cloud>(cloud: &C, server: &Server) -> Result<(), Failure> {
     let flavor = cloud.get_flavor(&server.flavor)?;
-    match flavors::status_in(&flavor, server.zone()) {
+    match sale::state(&flavor.extra_specs, server.zone()) {
         "abandon" => return Err(Failure::new(400, "Ecs.0029", format!("The flavor {} does not exist.", flavor.id))),
         "sellout" | "obt_sellout" => {
             return Err(Failure::new(400, "Ecs.0319", "Insufficient resources for this flavor. Try another flavor."));

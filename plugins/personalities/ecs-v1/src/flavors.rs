@@ -1,5 +1,6 @@
-//! Flavors with their sale status by zone, which stands in two of their extra specs.
+//! Flavors with their sale status by zone.
 
+use ecs_rules::sale;
 use skyloom_sdk::cloud::flavors::{Flavor, FlavorFilter};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::every_page;
@@ -7,9 +8,6 @@ use skyloom_sdk::query::Query;
 use skyloom_sdk::{Cloud, Request, Response, any, key, respond};
 
 use crate::errors::Failure;
-
-const REGION_STATUS: &str = "cond:operation:status";
-const ZONE_STATUS: &str = "cond:operation:az";
 
 pub fn list<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure> {
     let zone = Query(&request.query).last("availability_zone").filter(|zone| !zone.is_empty());
@@ -31,26 +29,11 @@ pub fn list<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure>
 
 /// Without a zone all but withdrawn ones; with a zone those that can be used there.
 fn is_shown(flavor: &Flavor, zone: Option<&str>) -> bool {
-    let status = status_in(flavor, zone);
+    let status = sale::state(&flavor.extra_specs, zone);
     match zone {
         None => status != "abandon",
         Some(_) => matches!(status, "normal" | "promotion" | "obt" | "obt_sellout_soon"),
     }
-}
-
-/// The zone's own status, else the region's, else normal. A zone with empty parentheses counts as not named.
-pub fn status_in<'a>(flavor: &'a Flavor, zone: Option<&str>) -> &'a str {
-    let spec = |name: &str| flavor.extra_specs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    let of_zone = zone.and_then(|zone| spec(ZONE_STATUS).and_then(|text| zone_status(text, zone)));
-    of_zone.or_else(|| spec(REGION_STATUS)).unwrap_or("normal")
-}
-
-/// Reads `az0(normal), az1(sellout)`.
-fn zone_status<'a>(text: &'a str, zone: &str) -> Option<&'a str> {
-    text.split(',').find_map(|part| {
-        let (name, status) = part.trim().strip_suffix(')')?.split_once('(')?;
-        (name.trim() == zone && !status.trim().is_empty()).then(|| status.trim())
-    })
 }
 
 /// The types are the vendor's: numbers of vCPUs and disk as strings, memory as a number.
@@ -89,15 +72,6 @@ fn factor(milli: u32) -> String {
 #[cfg(test)]
 mod unit {
     use super::*;
-
-    #[test]
-    fn a_zone_says_its_own_status() {
-        let text = "az0(normal), az1(sellout),az2()";
-        assert_eq!(zone_status(text, "az1"), Some("sellout"));
-        assert_eq!(zone_status(text, "az2"), None);
-        assert_eq!(zone_status(text, "az9"), None);
-        assert_eq!(zone_status("garbage", "az0"), None);
-    }
 
     #[test]
     fn a_factor_is_a_plain_number() {

@@ -1,6 +1,8 @@
 //! What that vendor's two ways to make a server have in common: its own API (`ecs-v1`) and its compute API (`compute-v2` with
 //! the dialect `ecs`). Each words its refusals itself.
 
+pub mod sale;
+
 /// Longest name of one server, in columns.
 pub const NAME_COLUMNS: usize = 128;
 /// Longest name where several servers get a mark behind it, in columns.

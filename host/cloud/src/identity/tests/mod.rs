@@ -203,3 +203,16 @@ fn assert_invalid<T>(answer: Result<T, Error>, field: &str) {
         }
     }
 }
+
+#[tokio::test]
+async fn what_a_cloud_begins_with_may_stand_in_a_domain_of_another_name() {
+    for database in databases().await {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut settings = crate::Settings { identity: settings(), ..crate::Settings::default() };
+        settings.images.folder = folder.path().to_owned();
+        let cloud = Cloud::new(database.db.clone(), settings).expect("a cloud");
+        let home = Seed { domain_id: "home".to_owned(), domain_name: "Home".to_owned(), ..Seed::default() };
+        let seed = crate::Seed { identity: home, ..crate::Seed::default() };
+        assert!(cloud.seed(&seed).await.expect("seed"), "{}", database.name);
+    }
+}

@@ -3,7 +3,6 @@
 pub mod access;
 pub mod extra_specs;
 pub mod list;
-pub mod sale;
 
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::flavors::{Flavor, FlavorCreate};

@@ -1,12 +1,12 @@
 //! What the vendor's document asks of a new server beyond upstream.
 
+use ecs_rules::sale;
 use skyloom_sdk::cloud::compute::{PasswordChoice, ServerCreate};
 use skyloom_sdk::{Cloud, ErrorCode};
 
 use super::create::CREATE;
 use crate::context::Context;
 use crate::errors::Fault;
-use crate::flavors::sale;
 use crate::unsupported::refuse;
 
 /// What is missing here the core refuses by itself.

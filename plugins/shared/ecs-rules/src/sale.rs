@@ -1,12 +1,11 @@
 //! Whether the vendor sells a flavor, as two of its extra specs say: one for the whole region, one that names zones.
 
-use skyloom_sdk::Pair;
-
 const REGION: &str = "cond:operation:status";
 const ZONES: &str = "cond:operation:az";
 
 /// The state in a zone (none: of the region). A zone that isn't named has the region's; a region without one is `normal`.
-pub fn state<'a>(extra_specs: &'a [Pair], zone: Option<&str>) -> &'a str {
+#[must_use]
+pub fn state<'a>(extra_specs: &'a [(String, String)], zone: Option<&str>) -> &'a str {
     let spec = |name: &str| extra_specs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let of_zone = zone.and_then(|zone| spec(ZONES)?.split(',').find_map(|entry| in_zone(entry, zone)));
     of_zone.or(spec(REGION)).map(str::trim).filter(|state| !state.is_empty()).unwrap_or("normal")
@@ -19,17 +18,16 @@ fn in_zone<'a>(entry: &'a str, zone: &str) -> Option<&'a str> {
 }
 
 /// Whether servers are made of it.
+#[must_use]
 pub fn is_sold(state: &str) -> bool {
     !matches!(state, "abandon" | "sellout" | "obt_sellout")
 }
 
 #[cfg(test)]
 mod tests {
-    use skyloom_sdk::rule;
-
     use super::*;
 
-    fn specs(items: &[(&str, &str)]) -> Vec<Pair> {
+    fn specs(items: &[(&str, &str)]) -> Vec<(String, String)> {
         items.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
@@ -48,6 +46,7 @@ mod tests {
         }
         assert_eq!(state(&specs(&[]), Some("az0")), "normal");
         assert_eq!(state(&specs(&[(REGION, "")]), None), "normal");
+        assert_eq!(state(&specs(&[(REGION, " sellout ")]), Some("az0")), "sellout");
         assert_eq!(state(&specs(&[(ZONES, "az1(obt)")]), Some("az1")), "obt");
         for (state, sold) in [
             ("normal", true),
@@ -59,6 +58,5 @@ mod tests {
         ] {
             assert_eq!(is_sold(state), sold, "{state}");
         }
-        rule!("nova.flavors.list_extra_specs", "2f3fe017", "e5492a08");
     }
 }
