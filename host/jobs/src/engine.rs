@@ -33,8 +33,8 @@ pub(crate) struct Shared {
     owner: String,
     wake: Notify,
     in_hand: Mutex<HashMap<String, Arc<Run>>>,
-    /// Operations of which this process no longer knows how they stand; their leases are given back.
-    dropped: Mutex<Vec<String>>,
+    /// Runs of which this process no longer knows how they stand; their leases are given back.
+    dropped: Mutex<Vec<Arc<Run>>>,
     draining: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -210,7 +210,7 @@ async fn round(
     let pause = if claimed.is_empty() { settings.poll } else { Duration::ZERO };
     for (run, saga) in claimed {
         locked(&shared.in_hand).insert(run.operation.id.clone(), run.clone());
-        let hold = Hold { shared: shared.clone(), id: run.operation.id.clone(), lost: true };
+        let hold = Hold { shared: shared.clone(), run: run.clone(), lost: true };
         let drive = Drive { worker: worker.clone(), run, saga };
         running.spawn(work(hold, drive));
     }
@@ -224,7 +224,7 @@ async fn work(mut hold: Hold, drive: Drive) {
             Ok(()) => hold.lost = false,
             Err(Lost(why)) => {
                 Metrics::add(&shared.metrics.leases_lost, 1);
-                tracing::warn!(operation = hold.id, why, "an operation is let go");
+                tracing::warn!(operation = hold.run.operation.id, why, "an operation is let go");
             }
         },
         () = shared.faults.death() => {}
@@ -234,16 +234,16 @@ async fn work(mut hold: Hold, drive: Drive) {
 /// Takes the operation out of hand when its task ends, however it ends.
 struct Hold {
     shared: Arc<Shared>,
-    id: String,
+    run: Arc<Run>,
     lost: bool,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         if self.lost {
-            locked(&self.shared.dropped).push(self.id.clone());
+            locked(&self.shared.dropped).push(self.run.clone());
         }
-        locked(&self.shared.in_hand).remove(&self.id);
+        locked(&self.shared.in_hand).remove(&self.run.operation.id);
         self.shared.wake.notify_one();
     }
 }
@@ -255,8 +255,8 @@ async fn give_back(shared: &Shared) -> Result<()> {
     }
     let given = async {
         let mut tx = shared.db.begin().await?;
-        for id in &dropped {
-            log::give_back(&mut tx, id, &shared.owner, Timestamp::now()).await?;
+        for run in &dropped {
+            log::give_back(&mut tx, run.lease(), Timestamp::now()).await?;
         }
         tx.commit().await
     };
@@ -267,13 +267,18 @@ async fn give_back(shared: &Shared) -> Result<()> {
     result
 }
 
-/// Leases up to `limit` operations in one write, and begins the first step of those that are new.
+/// Leases up to `limit` operations in one write, and begins the first step of those that are new. What is in hand here is
+/// never leased a second time: two runs of one operation would do and undo its steps side by side.
 async fn claim(shared: &Shared, sagas: &Sagas, limit: u32) -> Result<Vec<(Arc<Run>, Arc<dyn Saga>)>> {
     let mut tx = shared.db.begin().await?;
     let now = Timestamp::now();
     let until = if tx.is_postgres() { now.plus(shared.settings.lease) } else { log::FOREVER };
     let mut claimed: Vec<(Arc<Run>, Arc<dyn Saga>)> = Vec::new();
     for mut operation in log::due(&mut tx, now, limit).await? {
+        if locked(&shared.in_hand).contains_key(&operation.id) {
+            log::heartbeat(&mut tx, &shared.owner, &[operation.id], until).await?;
+            continue;
+        }
         let fresh = operation.fence == 0;
         if !log::lease(&mut tx, &mut operation, &shared.owner, until, now).await? {
             continue;
@@ -324,19 +329,20 @@ async fn stick_unknown(tx: &mut skyloom_store::Conn, operation: &Operation, now:
     Ok(())
 }
 
-/// Prolongs this process's leases, all in one statement.
+/// Prolongs the leases of what is in hand, all in one statement.
 async fn heartbeat(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(shared.settings.lease / 3).await;
         if shared.faults.is_dead() {
             return;
         }
-        if locked(&shared.in_hand).is_empty() {
+        let ids: Vec<String> = locked(&shared.in_hand).keys().cloned().collect();
+        if ids.is_empty() {
             continue;
         }
         let beat = async {
             let mut tx = shared.db.begin().await?;
-            log::heartbeat(&mut tx, &shared.owner, Timestamp::now().plus(shared.settings.lease)).await?;
+            log::heartbeat(&mut tx, &shared.owner, &ids, Timestamp::now().plus(shared.settings.lease)).await?;
             tx.commit().await
         };
         if let Err(error) = beat.await {

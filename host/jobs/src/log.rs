@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use skyloom_model::{Error, ErrorClass, Result, Timestamp};
 use skyloom_store::operations::{self as store, Phase, State, StepState};
-use skyloom_store::operations_log::{self as log, Ending, Lease, Position};
+use skyloom_store::operations_log::{self as log, Ending, Position};
 use skyloom_store::{Conn, Db};
 use tokio::sync::{mpsc, oneshot};
 
@@ -183,7 +183,7 @@ impl Writer {
         if tx.is_postgres() {
             saga.hold(tx, run).await?;
         }
-        let lease = Lease { id: &run.operation.id, fence: run.operation.fence };
+        let lease = run.lease();
         match &write.change {
             Change::Done { step } => self.done(tx, run, saga, *step, now).await,
             Change::PutOff { step, attempt, error, at } => {
@@ -229,7 +229,7 @@ impl Writer {
         step: usize,
         now: Timestamp,
     ) -> Result<Option<bool>> {
-        let lease = Lease { id: &run.operation.id, fence: run.operation.fence };
+        let lease = run.lease();
         let next = saga.steps().get(step + 1);
         let cancel = if next.is_some() {
             let position = Position {
@@ -270,7 +270,7 @@ impl Writer {
         error: Option<&Error>,
         now: Timestamp,
     ) -> Result<Option<bool>> {
-        let lease = Lease { id: &run.operation.id, fence: run.operation.fence };
+        let lease = run.lease();
         let moved = if step > 0 {
             let position = Position {
                 state: State::Unwinding,

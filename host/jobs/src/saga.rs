@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use skyloom_model::{Error, Result, Timestamp};
 use skyloom_store::Conn;
 use skyloom_store::operations::Operation;
+use skyloom_store::operations_log::Lease;
 use tokio::sync::{Notify, OnceCell};
 
 /// What a step's failure leads to.
@@ -111,6 +112,10 @@ impl Run {
             step_began: AtomicI64::new(step_began.0),
             data: OnceCell::new(),
         }
+    }
+
+    pub(crate) fn lease(&self) -> Lease<'_> {
+        Lease { id: &self.operation.id, fence: self.operation.fence }
     }
 
     /// What the saga was told at the request, as JSON.

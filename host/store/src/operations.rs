@@ -232,12 +232,13 @@ pub async fn waiting_for(conn: &mut Conn, holder_id: &str, kind: &str) -> Result
     .await
 }
 
-/// Asks the operation to unwind. Gives false when it has ended meanwhile.
+/// Asks the operation to unwind. Gives false when it has ended meanwhile. One that a worker holds stays leased: its worker
+/// looks for this by itself, and unwinds when the call that is under way has ended.
 pub async fn cancel(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
-            "UPDATE operations SET cancel = 1, updated_at = $2, next_run_at = CASE WHEN next_run_at > $2 THEN $2 \
-             ELSE next_run_at END WHERE id = $1 AND ended_at IS NULL",
+            "UPDATE operations SET cancel = 1, updated_at = $2, next_run_at = CASE WHEN lease_owner = '' AND next_run_at > $2 \
+             THEN $2 ELSE next_run_at END WHERE id = $1 AND ended_at IS NULL",
             args![id, now],
         )
         .await?;

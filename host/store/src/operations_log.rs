@@ -51,13 +51,16 @@ pub async fn lease(
     Ok(changed == 1)
 }
 
-/// Prolongs all leases of the owner.
-pub async fn heartbeat(tx: &mut Conn, owner: &str, until: Timestamp) -> Result<u64> {
-    tx.execute(
-        "UPDATE operations SET lease_until = $2, next_run_at = $2 WHERE lease_owner = $1 AND runnable = 1",
-        args![owner, until],
-    )
-    .await
+/// Prolongs the owner's leases of these operations, which it has in hand. Another one that the database holds in its name, as
+/// after a lease whose answer was lost, runs out.
+pub async fn heartbeat(tx: &mut Conn, owner: &str, ids: &[String], until: Timestamp) -> Result<u64> {
+    let list = crate::dialect::placeholders(3, ids.len());
+    let mut values: Vec<crate::Value<'_>> = vec![owner.into(), until.into()];
+    values.extend(ids.iter().map(crate::Value::from));
+    let sql = format!(
+        "UPDATE operations SET lease_until = $2, next_run_at = $2 WHERE lease_owner = $1 AND runnable = 1 AND id IN ({list})"
+    );
+    tx.execute(sql, &values).await
 }
 
 /// Takes back every lease at once: only for the single owner of a database, at its start. Gives their number.
@@ -69,12 +72,12 @@ pub async fn reclaim_all(tx: &mut Conn, now: Timestamp) -> Result<u64> {
     .await
 }
 
-/// Gives back the lease of an operation of which this owner no longer knows how it stands.
-pub async fn give_back(tx: &mut Conn, id: &str, owner: &str, now: Timestamp) -> Result<()> {
+/// Gives back the lease of an operation of which its worker no longer knows how it stands. A later lease stays.
+pub async fn give_back(tx: &mut Conn, lease: Lease<'_>, now: Timestamp) -> Result<()> {
     tx.execute(
-        "UPDATE operations SET lease_owner = '', lease_until = 0, next_run_at = $3 WHERE id = $1 AND lease_owner = $2 \
-         AND runnable = 1",
-        args![id, owner, now],
+        "UPDATE operations SET lease_owner = '', lease_until = 0, next_run_at = $3 WHERE id = $1 AND fence = $2 \
+         AND lease_owner <> '' AND runnable = 1",
+        args![lease.id, lease.fence, now],
     )
     .await?;
     Ok(())

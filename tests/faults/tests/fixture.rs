@@ -97,10 +97,16 @@ impl Fixture {
 
     /// Starts an engine with these faults; the one before it is dead already.
     pub async fn start(&self, faults: faults::Settings) -> Engine {
-        let faults = Arc::new(Faults::in_process(faults));
-        let engine = Engine::new(self.db.clone(), times(), faults.clone());
-        engine.start(sagas::all(&self.cloud, faults)).await.unwrap();
+        let engine = self.run(times(), faults).await;
         *self.engine.lock().unwrap() = Some(engine.clone());
+        engine
+    }
+
+    /// An engine beside the fixture's own one, as another process has it.
+    pub async fn run(&self, times: skyloom_jobs::Settings, faults: faults::Settings) -> Engine {
+        let faults = Arc::new(Faults::in_process(faults));
+        let engine = Engine::new(self.db.clone(), times, faults.clone());
+        engine.start(sagas::all(&self.cloud, faults)).await.unwrap();
         engine
     }
 

@@ -4,6 +4,7 @@ mod attach;
 mod fixture;
 mod kill;
 mod libvirt;
+mod overlap;
 mod points;
 mod reconcile;
 mod walk;

@@ -8,6 +8,7 @@ use skyloom_faults::machine::{Machine, Sight};
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Power, Progress, StepKey, StopMode};
+use tokio::sync::Notify;
 
 /// How the platform answers when it is asked for its capacity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct World {
     /// Steps that stay pending until they are let go.
     held: Mutex<BTreeSet<String>>,
     calls: Mutex<Vec<String>>,
+    /// The step whose next call hangs before it has its effect.
+    hanging: Mutex<Option<String>>,
+    /// Lets the call that hangs go on.
+    go_on: Notify,
 }
 
 fn failure(code: ErrorCode, text: &str) -> Error {
@@ -56,6 +61,21 @@ impl World {
         self.held.lock().unwrap().clear();
     }
 
+    /// The next call of this step hangs until [`World::go_on`]; then it has its effect.
+    pub fn hang(&self, step: &str) {
+        *self.hanging.lock().unwrap() = Some(step.to_owned());
+    }
+
+    pub fn go_on(&self) {
+        self.go_on.notify_one();
+    }
+
+    /// The steps called for the operation, in order.
+    pub fn calls_for(&self, operation: &str) -> Vec<String> {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().filter_map(|call| call.strip_prefix(operation)).map(|step| step.trim().to_owned()).collect()
+    }
+
     /// Whether the step was called for the operation.
     pub fn called(&self, operation: &str, step: &str) -> bool {
         self.calls.lock().unwrap().contains(&format!("{operation} {step}"))
@@ -63,13 +83,18 @@ impl World {
 
     /// Notes the call; changes the machine; one that holds nothing any more is gone. The first reply is `pending`, so that
     /// every step is polled too.
-    fn change(
+    async fn change(
         &self,
         key: &StepKey,
         server_id: &str,
-        apply: impl FnOnce(&mut Machine) -> Result<()>,
+        apply: impl FnOnce(&mut Machine) -> Result<()> + Send,
     ) -> Result<Progress> {
         self.calls.lock().unwrap().push(format!("{} {}", key.operation, key.step));
+        let hangs = self.hanging.lock().unwrap().take_if(|step| *step == key.step).is_some();
+        if hangs {
+            self.go_on.notified().await;
+            self.calls.lock().unwrap().push(format!("{} {}: goes on", key.operation, key.step));
+        }
         let mut machines = self.machines();
         let mut machine = machines.get(server_id).cloned().unwrap_or_default();
         let before = machine.clone();
@@ -104,6 +129,7 @@ impl Driver for World {
             machine.disks.extend(spec.disks.iter().map(|disk| disk.id.clone()));
             Ok(())
         })
+        .await
     }
 
     async fn delete_disks(&self, key: &StepKey, server_id: &str, disks: &[String]) -> Result<Progress> {
@@ -114,6 +140,7 @@ impl Driver for World {
             machine.disks.retain(|disk| !disks.contains(disk));
             Ok(())
         })
+        .await
     }
 
     async fn define(&self, key: &StepKey, spec: &DomainSpec, _: &SecretVault) -> Result<Progress> {
@@ -127,6 +154,7 @@ impl Driver for World {
             machine.defined = Some(key.operation.clone());
             Ok(())
         })
+        .await
     }
 
     async fn undefine(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
@@ -135,6 +163,7 @@ impl Driver for World {
             machine.defined = None;
             Ok(())
         })
+        .await
     }
 
     async fn start(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
@@ -148,6 +177,7 @@ impl Driver for World {
             }
             Ok(())
         })
+        .await
     }
 
     async fn stop(&self, key: &StepKey, server_id: &str, mode: StopMode) -> Result<Progress> {
@@ -159,6 +189,7 @@ impl Driver for World {
             machine.running = false;
             Ok(())
         })
+        .await
     }
 
     async fn poll(&self, key: &StepKey, _server_id: &str, _token: &str) -> Result<Progress> {

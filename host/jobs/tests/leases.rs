@@ -1,0 +1,143 @@
+//! Who holds an operation: one run of it at a time, whatever happens to the request, the lease or the database meanwhile.
+
+mod toy;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use skyloom_jobs::{Engine, Settings, State, faults};
+use skyloom_model::Timestamp;
+use skyloom_store::testing::{TestDatabase, databases};
+use skyloom_store::{Db, args, operations, operations_log as log};
+use toy::{World, counted, locks, make, start_with, supersede, until, wait};
+
+/// Calls may take as long as the test wants.
+fn patient() -> Settings {
+    Settings { call_timeout: Duration::from_mins(1), ..Settings::quick() }
+}
+
+async fn start(db: &Db, world: &Arc<World>) -> Engine {
+    start_with(db, world, patient(), faults::Settings::default()).await
+}
+
+/// Some rounds of each engine: what it wanted to lease it has leased then.
+async fn rounds(db: &Db, engines: &[&Engine], name: &str) {
+    for round in 0..6 {
+        for (number, engine) in engines.iter().enumerate() {
+            let id = make(db, engine, &format!("probe-{name}-{round}-{number}")).await;
+            wait(db, &id, &[State::Succeeded]).await;
+        }
+    }
+}
+
+fn sum(engines: &[&Engine], counter: &str) -> u64 {
+    engines.iter().map(|engine| counted(engine, counter)).sum()
+}
+
+/// The call of step two is under way when the resource is deleted, through the last of the engines.
+async fn delete_during_a_call(db: &Db, name: &str, world: &World, engines: &[&Engine]) {
+    world.block("a/two");
+    let id = make(db, engines[0], "a").await;
+    until("step two is called", || world.calls_of("two") == 1).await;
+    let waiting = supersede(db, engines[engines.len() - 1], "a").await;
+    rounds(db, engines, "cancelled").await;
+    let probes = 6 * engines.len();
+    assert_eq!(world.calls_of("two/undo"), 0, "{name}: undone while it is being done");
+    assert_eq!(world.calls_of("two"), 1 + probes, "{name}: done a second time");
+    world.release("a/two");
+    wait(db, &id, &[State::Cancelled]).await;
+    wait(db, waiting.id(), &[State::Succeeded]).await;
+    for step in ["one/undo", "two/undo", "three/undo"] {
+        assert_eq!(world.calls_of(step), 1, "{name}: {step}");
+    }
+    let calls = world.calls();
+    let at = |wanted: &str| calls.iter().position(|call| call == wanted).expect(wanted);
+    assert!(at("a/two/ended") < at("two/undo"), "{name}: {calls:?}");
+    assert_eq!(sum(engines, "leases_lost"), 0, "{name}");
+    assert_eq!(sum(engines, "leased"), 2 + probes as u64, "{name}: each operation is leased once");
+    assert_eq!(locks(db).await, 0, "{name}");
+}
+
+#[tokio::test]
+async fn a_delete_waits_for_the_call_that_is_under_way() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world).await;
+        delete_during_a_call(db, name, &world, &[&engine]).await;
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_delete_waits_for_the_call_of_another_process() {
+    for TestDatabase { db, name, .. } in databases().await.iter().filter(|database| database.db.is_postgres()) {
+        let world = Arc::<World>::default();
+        let (one, two) = (start(db, &world).await, start(db, &world).await);
+        delete_during_a_call(db, name, &world, &[&one, &two]).await;
+        one.drain().await;
+        two.drain().await;
+    }
+}
+
+/// The run that looks again and again at a pending step is in one process, the request in another.
+#[tokio::test]
+async fn a_process_hears_of_a_cancellation_in_another_one() {
+    for TestDatabase { db, name, .. } in databases().await.iter().filter(|database| database.db.is_postgres()) {
+        let world = Arc::<World>::default();
+        let (one, two) = (start(db, &world).await, start(db, &world).await);
+        world.pending.lock().unwrap().insert("two".to_owned());
+        let id = make(db, &one, "a").await;
+        until("step two is looked at", || world.calls_of("two") > 1).await;
+        let (holder, other) = if one.in_hand() == 1 { (&one, &two) } else { (&two, &one) };
+        // Only the other one is told that there is something new.
+        supersede(db, other, "a").await;
+        wait(db, &id, &[State::Cancelled]).await;
+        until("it unwinds where it is in hand", || counted(holder, "cancelled") == 1).await;
+        assert_eq!(sum(&[holder, other], "leases_lost"), 0, "{name}");
+        one.abort();
+        two.abort();
+    }
+}
+
+/// As after a time without a database, in which no lease could be prolonged.
+#[tokio::test]
+async fn a_process_does_not_lease_what_it_has_in_hand() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world).await;
+        world.block("a/two");
+        let id = make(db, &engine, "a").await;
+        until("step two is called", || world.calls_of("two") == 1).await;
+        let mut tx = db.begin().await.unwrap();
+        tx.execute("UPDATE operations SET next_run_at = 0, lease_until = 0 WHERE id = $1", args![&id]).await.unwrap();
+        tx.commit().await.unwrap();
+        rounds(db, &[&engine], "late").await;
+        let held = operations::get(&mut db.read().await.unwrap(), &id).await.unwrap().unwrap();
+        assert_eq!(held.fence, 1, "{name}: leased a second time");
+        assert!(held.next_run_at.0 > 0, "{name}: its lease is prolonged");
+        world.release("a/two");
+        wait(db, &id, &[State::Succeeded]).await;
+        assert_eq!(counted(&engine, "leases_lost"), 0, "{name}");
+        engine.drain().await;
+    }
+}
+
+/// A worker that has lost its lease can't free the one that came after it.
+#[tokio::test]
+async fn a_later_lease_is_not_given_back() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world).await;
+        world.block("a/two");
+        let id = make(db, &engine, "a").await;
+        until("step two is called", || world.calls_of("two") == 1).await;
+        let mut tx = db.begin().await.unwrap();
+        for (fence, held) in [(0, true), (1, false)] {
+            log::give_back(&mut tx, log::Lease { id: &id, fence }, Timestamp::now()).await.unwrap();
+            let now = operations::get(&mut tx, &id).await.unwrap().unwrap();
+            assert_eq!(!now.lease_owner.is_empty(), held, "{name}: given back by fence {fence}");
+        }
+        drop(tx);
+        engine.abort();
+    }
+}
