@@ -302,12 +302,23 @@ async fn claim(shared: &Shared, sagas: &Sagas, limit: u32) -> Result<Vec<(Arc<Ru
     if crash(shared, &claimed, Moment::Before) {
         return Err(Error::unavailable("the engine is dead"));
     }
-    tx.commit().await?;
+    let lost = claimed.iter().any(|(run, _)| shared.faults.loses_commit(&run.operation.kind, &run.operation.id));
+    let committed = tx.commit().await.and_then(|()| if lost { Err(lost_commit()) } else { Ok(()) });
     if crash(shared, &claimed, Moment::After) {
         return Err(Error::unavailable("the engine is dead"));
     }
+    if let Err(error) = committed {
+        // They may be leased all the same, by a run that nobody has.
+        locked(&shared.dropped).extend(claimed.into_iter().map(|(run, _)| run));
+        return Err(error);
+    }
     Metrics::add(&shared.metrics.leased, claimed.len());
     Ok(claimed)
+}
+
+/// What an armed fault makes of a commit that took effect.
+pub(crate) fn lost_commit() -> Error {
+    Error::unavailable("the commit's answer is lost")
 }
 
 fn crash(shared: &Shared, claimed: &[(Arc<Run>, Arc<dyn Saga>)], moment: Moment) -> bool {

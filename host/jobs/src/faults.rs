@@ -17,6 +17,8 @@ pub struct Settings {
     pub driver: Vec<DriverFault>,
     /// Where the process kills itself.
     pub crash: Vec<Crash>,
+    /// Writes that are stored while this process is told that they failed.
+    pub lost_commit: Vec<LostCommit>,
 }
 
 /// What happens to a driver's call.
@@ -69,13 +71,24 @@ pub struct Crash {
     pub moment: Moment,
 }
 
+/// The commit of one write of the step log takes effect, and its answer is lost.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LostCommit {
+    /// Kind of the operation whose write it is.
+    pub operation: String,
+    /// Number of the operation's write in this process, counted as for a death.
+    pub write: u32,
+}
+
 /// The armed faults of one process.
 pub struct Faults {
     settings: Settings,
     /// Calls left, by fault.
     left: Vec<AtomicU32>,
     crashed: Vec<AtomicBool>,
-    /// Writes so far, by operation; kept only where a crash is armed.
+    lost: Vec<AtomicBool>,
+    /// Writes so far, by operation; kept only where a fault of a write is armed.
     writes: Mutex<HashMap<String, u32>>,
     in_process: bool,
     dead: AtomicBool,
@@ -101,6 +114,7 @@ impl Faults {
         Self {
             left: settings.driver.iter().map(|fault| AtomicU32::new(fault.times)).collect(),
             crashed: settings.crash.iter().map(|_| AtomicBool::new(false)).collect(),
+            lost: settings.lost_commit.iter().map(|_| AtomicBool::new(false)).collect(),
             writes: Mutex::default(),
             settings,
             in_process: false,
@@ -117,7 +131,8 @@ impl Faults {
 
     /// Refuses armed faults where somebody from outside could meet them. `loopback`: all listeners are loopback addresses.
     pub fn validate(settings: &Settings, loopback: bool) -> Result<()> {
-        if loopback || (settings.driver.is_empty() && settings.crash.is_empty()) {
+        let none = settings.driver.is_empty() && settings.crash.is_empty() && settings.lost_commit.is_empty();
+        if loopback || none {
             return Ok(());
         }
         Err(Error::invalid(
@@ -145,7 +160,7 @@ impl Faults {
 
     /// Dies here if that is armed. True: the engine is dead (in-process only, else this doesn't return).
     pub(crate) fn crash(&self, operation_kind: &str, operation: &str, moment: Moment) -> bool {
-        if self.settings.crash.is_empty() {
+        if self.settings.crash.is_empty() && self.settings.lost_commit.is_empty() {
             return false;
         }
         let write = self.number(operation, moment);
@@ -157,6 +172,23 @@ impl Faults {
             }
         }
         self.is_dead()
+    }
+
+    /// Whether the answer of the commit that is about to be made gets lost.
+    pub(crate) fn loses_commit(&self, operation_kind: &str, operation: &str) -> bool {
+        if self.settings.lost_commit.is_empty() {
+            return false;
+        }
+        let write = self.number(operation, Moment::Before);
+        let mut faults = self.settings.lost_commit.iter().zip(&self.lost);
+        faults.any(|(fault, done)| {
+            let here = fault.operation == operation_kind && fault.write == write;
+            let here = here && !done.swap(true, Ordering::SeqCst);
+            if here {
+                tracing::warn!(operation_kind, write, "an armed fault loses the answer of a commit");
+            }
+            here
+        })
     }
 
     /// The number of the write that is about to be made, or was just made.
@@ -209,6 +241,7 @@ mod tests {
                 times: 2,
             }],
             crash: vec![Crash { operation: "server.stop".to_owned(), write: 1, moment: Moment::After }],
+            lost_commit: Vec::new(),
         }
     }
 

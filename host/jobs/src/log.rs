@@ -10,6 +10,7 @@ use skyloom_store::operations_log::{self as log, Ending, Position};
 use skyloom_store::{Conn, Db};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::engine::lost_commit;
 use crate::faults::{Faults, Moment};
 use crate::metrics::Metrics;
 use crate::saga::{Event, Run, Saga};
@@ -137,7 +138,15 @@ impl Writer {
         for parent in parents {
             store::settle_parent(&mut tx, &parent, now).await?;
         }
-        tx.commit().await?;
+        let lost = batch.iter().any(|write| {
+            let operation = &write.run.operation;
+            self.faults.loses_commit(&operation.kind, &operation.id)
+        });
+        let committed = tx.commit().await.and_then(|()| if lost { Err(lost_commit()) } else { Ok(()) });
+        if let Err(error) = committed {
+            // Stored or not: whoever leases them next reads how they stand. Written again, they could be stored twice.
+            return Ok(batch.iter().map(|_| Answer::Lost(error.for_log())).collect());
+        }
         Metrics::add(&self.metrics.commits, 1);
         Metrics::add(&self.metrics.writes, batch.len());
         for (write, answer) in batch.iter().zip(&answers) {

@@ -5,7 +5,8 @@ mod toy;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skyloom_jobs::{Engine, Settings, State, faults};
+use skyloom_jobs::faults::{self, LostCommit};
+use skyloom_jobs::{Engine, NewOperation, Settings, State, enqueue};
 use skyloom_model::Timestamp;
 use skyloom_store::testing::{TestDatabase, databases};
 use skyloom_store::{Db, args, operations, operations_log as log};
@@ -139,5 +140,55 @@ async fn a_later_lease_is_not_given_back() {
         }
         drop(tx);
         engine.abort();
+    }
+}
+
+/// The process is busy all the time, so that its leases are prolonged.
+#[tokio::test]
+async fn an_operation_goes_on_when_the_answer_of_a_commit_is_lost() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        for write in 0..=3 {
+            let world = Arc::<World>::default();
+            let lost_commit = vec![LostCommit { operation: "toy.make".to_owned(), write }];
+            let faults = faults::Settings { lost_commit, ..faults::Settings::default() };
+            let engine = start_with(db, &world, patient(), faults).await;
+            let other = format!("busy{write}");
+            world.block(&format!("{other}/one"));
+            let busy = supersede(db, &engine, &other).await;
+            until("it is busy", || world.calls_of("one") == 1).await;
+            let id = make(db, &engine, &format!("a{write}")).await;
+            wait(db, &id, &[State::Succeeded]).await;
+            let done = world.marks().iter().filter(|mark| mark.starts_with('a')).count();
+            assert_eq!(done, 3, "{name}: after a lost answer to write {write}");
+            world.release(&format!("{other}/one"));
+            wait(db, busy.id(), &[State::Succeeded]).await;
+            assert_eq!(locks(db).await, 0, "{name}");
+            engine.drain().await;
+        }
+    }
+}
+
+/// A commit that took effect only after the lease was given back, as it may over a broken connection.
+#[tokio::test]
+async fn a_lease_that_nobody_has_in_hand_runs_out() {
+    for TestDatabase { db, name, .. } in databases().await.iter().filter(|database| database.db.is_postgres()) {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world).await;
+        world.block("busy/two");
+        let busy = make(db, &engine, "busy").await;
+        until("it is busy", || world.calls_of("two") == 1).await;
+        let mut tx = db.begin().await.unwrap();
+        let operation = NewOperation::new("toy.make", "toy", "a");
+        let id = enqueue(&mut tx, operation).await.unwrap();
+        let soon = Timestamp::now().plus(Duration::from_secs(1));
+        let sql = "UPDATE operations SET lease_owner = (SELECT lease_owner FROM operations WHERE id = $2), lease_until = $3, \
+                   next_run_at = $3, fence = 1, state = 'running' WHERE id = $1";
+        tx.execute(sql, args![&id, &busy, soon]).await.unwrap();
+        tx.commit().await.unwrap();
+        wait(db, &id, &[State::Succeeded]).await;
+        assert_eq!(engine.in_hand(), 1, "{name}: it was busy all the time");
+        world.release("busy/two");
+        wait(db, &busy, &[State::Succeeded]).await;
+        engine.drain().await;
     }
 }

@@ -43,11 +43,11 @@ async fn driver_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32
     for step in steps(fixture, kind) {
         for &failure in wanted {
             let case = format!("{kind:?} {} {failure:?} once", step.name);
-            let faults = Settings { driver: vec![fault(kind, step.name, failure, 1)], crash: Vec::new() };
+            let faults = Settings { driver: vec![fault(kind, step.name, failure, 1)], ..Settings::default() };
             let rest = run(fixture, kind, faults, true, &case).await;
             assert_eq!(rest.operation.state, State::Succeeded, "{case}: {:?}", rest.operation.error);
             let case = format!("{kind:?} {} {failure:?} always", step.name);
-            let faults = Settings { driver: vec![fault(kind, step.name, failure, 0)], crash: Vec::new() };
+            let faults = Settings { driver: vec![fault(kind, step.name, failure, 0)], ..Settings::default() };
             let rest = run(fixture, kind, faults, points % 2 == 0, &case).await;
             // Repeated calls harm nobody; what is done though it was said to fail is found by looking; and after the point of no return the operator's retry brings it to its end.
             let ends_well = failure == Failure::Repeat || step.no_return || !lasting(kind).contains(&failure);
@@ -71,7 +71,7 @@ async fn undo_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32 {
                     fault(kind, step.name, lasting(kind)[0], 0),
                     fault(kind, &format!("{}/undo", undone.name), failure, 1),
                 ];
-                let faults = Settings { driver, crash: Vec::new() };
+                let faults = Settings { driver, ..Settings::default() };
                 let rest = run(fixture, kind, faults, points % 2 == 0, &case).await;
                 assert_eq!(rest.operation.state, State::Failed, "{case}: {:?}", rest.operation.error);
                 points += 1;
@@ -89,7 +89,7 @@ async fn crashes(fixture: &Fixture, kind: Kind, failing: Option<&str>) -> u32 {
         for moment in MOMENTS {
             let case = format!("{kind:?} dies {moment:?} write {write}, failing {failing:?}");
             let driver = failing.map(|step| fault(kind, step, lasting(kind)[0], 0)).into_iter().collect();
-            let faults = Settings { driver, crash: vec![crash(kind, write, moment)] };
+            let faults = Settings { driver, crash: vec![crash(kind, write, moment)], ..Settings::default() };
             let rest = run(fixture, kind, faults, write % 2 == 0, &case).await;
             let expected = if failing.is_some() { State::Failed } else { State::Succeeded };
             assert_eq!(rest.operation.state, expected, "{case}: {:?}", rest.operation.error);
@@ -224,13 +224,13 @@ async fn each_kind_of_fault_on_postgresql() {
         let first = steps(&fixture, kind)[0];
         for failure in FAILURES {
             let case = format!("{kind:?} {} {failure:?}", first.name);
-            let faults = Settings { driver: vec![fault(kind, first.name, failure, 1)], crash: Vec::new() };
+            let faults = Settings { driver: vec![fault(kind, first.name, failure, 1)], ..Settings::default() };
             let rest = run(&fixture, kind, faults, true, &case).await;
             assert_eq!(rest.operation.state, State::Succeeded, "{case}");
         }
         for moment in MOMENTS {
             let case = format!("{kind:?} dies {moment:?} write 1");
-            let faults = Settings { driver: Vec::new(), crash: vec![crash(kind, 1, moment)] };
+            let faults = Settings { crash: vec![crash(kind, 1, moment)], ..Settings::default() };
             let rest = run(&fixture, kind, faults, true, &case).await;
             assert!(rest.crashed, "{case}");
             assert_eq!(rest.operation.state, State::Succeeded, "{case}");

@@ -25,7 +25,7 @@ pub fn crash(kind: Kind, write: u32, moment: Moment) -> Crash {
 /// once the faults are over.
 pub async fn run(fixture: &Fixture, kind: Kind, faults: Settings, keep: bool, case: &str) -> Rest {
     // After a crash the same driver faults stand again: the platform's trouble doesn't end with our process.
-    let again = Settings { crash: Vec::new(), driver: faults.driver.clone() };
+    let again = Settings { driver: faults.driver.clone(), ..Settings::default() };
     let prepared = if kind == Kind::Create { None } else { Some(fixture.prepare(kind).await) };
     fixture.start(faults).await;
     let (server, operation) = match prepared {
