@@ -73,13 +73,20 @@ pub async fn all(conn: &mut Conn) -> Result<Vec<Node>> {
     conn.all(format!("SELECT {COLUMNS} FROM nodes ORDER BY zone, name"), &[], of_row).await
 }
 
-/// Nodes that no deployment file names any longer take no new servers.
-pub async fn disable_others(tx: &mut Conn, names: &[String], now: Timestamp) -> Result<u64> {
-    let list = crate::dialect::placeholders(2, names.len());
-    let mut values: Vec<crate::Value<'_>> = vec![now.into()];
+/// A process says that it still drives the node.
+pub async fn beat(tx: &mut Conn, name: &str, enabled: bool, now: Timestamp) -> Result<()> {
+    tx.execute("UPDATE nodes SET enabled = $2, updated_at = $3 WHERE name = $1", args![name, enabled, now]).await?;
+    Ok(())
+}
+
+/// Nodes of which nobody has said anything since before `before`, other than `names`, take no new servers. Gives how many.
+pub async fn disable_others(tx: &mut Conn, names: &[String], before: Timestamp, now: Timestamp) -> Result<u64> {
+    let list = crate::dialect::placeholders(3, names.len());
+    let mut values: Vec<crate::Value<'_>> = vec![now.into(), before.into()];
     values.extend(names.iter().map(crate::Value::from));
     let other = if names.is_empty() { String::new() } else { format!(" AND name NOT IN ({list})") };
-    tx.execute(format!("UPDATE nodes SET enabled = 0, updated_at = $1 WHERE enabled = 1{other}"), &values).await
+    let sql = format!("UPDATE nodes SET enabled = 0, updated_at = $1 WHERE enabled = 1 AND updated_at < $2{other}");
+    tx.execute(sql, &values).await
 }
 
 /// Forgets nodes that take no new servers since before `before`, hold nothing, and are none of `names` (those that are in use

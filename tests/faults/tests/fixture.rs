@@ -21,6 +21,8 @@ use crate::world::World;
 pub struct Fixture {
     pub name: &'static str,
     pub db: Db,
+    /// The core's, for another one over the same database.
+    pub settings: Settings,
     pub cloud: Cloud,
     pub world: Arc<World>,
     pub engine: Mutex<Option<Engine>>,
@@ -59,7 +61,7 @@ impl Fixture {
         settings.compute.attach.answer = Duration::from_millis(300);
         settings.compute.attach.retry_first = Duration::from_millis(2);
         settings.compute.attach.retry_max = Duration::from_millis(20);
-        let cloud = Cloud::new(database.db.clone(), settings).unwrap();
+        let cloud = Cloud::new(database.db.clone(), settings.clone()).unwrap();
         cloud.seed(&Seed::default()).await.unwrap();
         let world = Arc::new(World::default());
         cloud.attach_node(node("node-1"), world.clone() as Arc<dyn Driver>).await.unwrap();
@@ -78,6 +80,7 @@ impl Fixture {
         let fixture = Arc::new(Self {
             name: database.name,
             db: database.db.clone(),
+            settings,
             cloud,
             world,
             engine: Mutex::default(),

@@ -6,6 +6,7 @@ mod kill;
 mod libvirt;
 mod overlap;
 mod points;
+mod processes;
 mod reconcile;
 mod walk;
 mod world;

@@ -29,11 +29,26 @@ pub struct AttachTimes {
     #[serde(rename = "retry-max-ms", deserialize_with = "milliseconds")]
     #[schemars(with = "u64")]
     pub retry_max: Duration,
+    /// Where several processes share a database: how often each says that it drives its nodes.
+    #[serde(rename = "beat-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
+    pub beat: Duration,
+    /// A node of which no process has said so for this long takes no new servers. Longer than a restart takes, and than the
+    /// processes' clocks differ.
+    #[serde(rename = "away-ms", deserialize_with = "milliseconds")]
+    #[schemars(with = "u64")]
+    pub away: Duration,
 }
 
 impl Default for AttachTimes {
     fn default() -> Self {
-        Self { answer: Duration::from_secs(10), retry_first: Duration::from_secs(1), retry_max: Duration::from_mins(1) }
+        Self {
+            answer: Duration::from_secs(10),
+            retry_first: Duration::from_secs(1),
+            retry_max: Duration::from_mins(1),
+            beat: Duration::from_secs(10),
+            away: Duration::from_mins(1),
+        }
     }
 }
 

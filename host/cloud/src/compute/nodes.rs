@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::driver::Driver;
 use skyloom_store::nodes as store;
+use tokio::task::JoinHandle;
 
 use crate::Cloud;
 
@@ -54,13 +55,48 @@ impl Node {
 }
 
 impl Cloud {
-    /// To be called once all nodes of the deployment are attached: those that it no longer names take no new servers.
+    /// To be called once all nodes of the deployment are attached: those that it no longer names take no new servers. Where
+    /// other processes share the database, only those of which none of them has said anything for `[compute.attach] away-ms`.
     pub async fn retire_other_nodes(&self) -> Result<u64> {
-        let names: Vec<String> = self.attached_nodes().iter().map(|node| node.settings.name.clone()).collect();
+        let names = self.node_names();
         let mut tx = self.db().begin().await?;
-        let retired = store::disable_others(&mut tx, &names, Timestamp::now()).await?;
+        let now = Timestamp::now();
+        let away = self.inner.compute.settings.attach.away;
+        let before = if tx.is_postgres() { now.minus(away) } else { Timestamp(i64::MAX) };
+        let retired = store::disable_others(&mut tx, &names, before, now).await?;
         tx.commit().await?;
         Ok(retired)
+    }
+
+    /// Says that this process drives the nodes whose platforms have answered. One that was held for lost takes servers again.
+    pub async fn beat(&self) -> Result<()> {
+        let mut tx = self.db().begin().await?;
+        // By name in every process, so that two of them can't wait for one another.
+        for node in self.attached_nodes().iter().filter(|node| node.answered) {
+            store::beat(&mut tx, &node.settings.name, node.settings.enabled, Timestamp::now()).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Where processes share a database: tells the others about this one's nodes, and retires those of processes that are
+    /// gone. Ends at once where there is only this one.
+    #[must_use]
+    pub fn start_beating(&self) -> JoinHandle<()> {
+        let cloud = self.clone();
+        tokio::spawn(async move {
+            while cloud.db().is_postgres() {
+                tokio::time::sleep(cloud.inner.compute.settings.attach.beat).await;
+                let beat = async {
+                    cloud.beat().await?;
+                    cloud.retire_other_nodes().await
+                };
+                match beat.await {
+                    Ok(0) => {}
+                    Ok(nodes) => tracing::warn!(nodes, "nodes that no process drives take no new servers"),
+                    Err(error) => tracing::warn!(error = error.for_log(), "the nodes could not be told of"),
+                }
+            }
+        })
     }
 
     /// The node of this name. `unavailable` when this process has no driver for it.
@@ -70,6 +106,11 @@ impl Cloud {
             Error::new(ErrorCode::Unavailable, "The compute node is not available at the moment.")
                 .with_internal(format!("no driver is attached for node {name}"))
         })
+    }
+
+    /// Names of the nodes that this process has a driver for.
+    pub fn node_names(&self) -> Vec<String> {
+        self.attached_nodes().iter().map(|node| node.settings.name.clone()).collect()
     }
 
     /// All nodes that this process has a driver for, by name.

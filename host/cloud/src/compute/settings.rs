@@ -65,6 +65,10 @@ impl Settings {
         if self.default_zone.is_empty() || self.default_zone.contains(':') {
             return Err(Error::invalid("compute.default-zone", "[compute] default-zone is empty or holds a colon"));
         }
+        if self.attach.beat.is_zero() || self.attach.away <= self.attach.beat {
+            let message = "[compute.attach] beat-ms is at least 1, and away-ms is longer";
+            return Err(Error::invalid("compute.attach", message));
+        }
         if !self.volume_types.contains(&self.default_volume_type) {
             return Err(Error::invalid(
                 "compute.default-volume-type",

@@ -38,7 +38,7 @@ impl Inner {
                 break;
             }
         }
-        let here: Vec<String> = self.cloud.attached_nodes().iter().map(|node| node.settings.name.clone()).collect();
+        let here = self.cloud.node_names();
         let mut tx = self.cloud.db().begin().await?;
         let gone = nodes::remove_retired(&mut tx, &here, days(settings.keep_nodes_days)).await?;
         tx.commit().await?;

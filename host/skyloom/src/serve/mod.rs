@@ -103,6 +103,9 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());
     let mut background = vec![reconciler.start(), cloud.start_attaching()];
+    if deployment.jobs.worker {
+        background.push(cloud.start_beating());
+    }
     if let Some(tariff) = &deployment.tariff {
         cloud.set_tariff(plugins.tariff(&tariff.plugin)?);
         background.push(cloud.start_rating());
