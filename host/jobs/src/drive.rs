@@ -29,7 +29,8 @@ enum Verdict {
     Done,
     Failed(Error),
     Cancelled,
-    Draining,
+    /// Another process is to go on: this one stops, or can't do the step.
+    GiveBack,
 }
 
 /// What to do next.
@@ -101,11 +102,12 @@ impl Drive {
                 return Verdict::Cancelled;
             }
             if *draining.borrow() {
-                return Verdict::Draining;
+                return Verdict::GiveBack;
             }
             match self.call(at, undo, token.as_deref()).await {
                 Ok(Outcome::Done) => return Verdict::Done,
                 Ok(Outcome::Pending(next)) => token = Some(next),
+                Ok(Outcome::Elsewhere) => return Verdict::GiveBack,
                 Err(error) => return Verdict::Failed(error),
             }
             // Where the operation may still unwind the deadline holds over all attempts and crashes, else over each attempt.
@@ -144,7 +146,7 @@ impl Drive {
             },
             Verdict::Failed(error) => self.failed(at, error).await,
             Verdict::Cancelled => self.unwind(at, None).await,
-            Verdict::Draining => self.give_back(&at).await,
+            Verdict::GiveBack => self.give_back(&at).await,
         }
     }
 
@@ -187,7 +189,7 @@ impl Drive {
                 Err(refused) => refused,
             },
             Verdict::Failed(error) => error,
-            Verdict::Cancelled | Verdict::Draining => return self.give_back(&at).await,
+            Verdict::Cancelled | Verdict::GiveBack => return self.give_back(&at).await,
         };
         self.again_or_stuck(&at, refused).await
     }

@@ -1,7 +1,7 @@
 //! Leases operations and lets workers walk them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use skyloom_model::{Error, Result, Timestamp, new_id};
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     metrics: Arc<Metrics>,
     /// Names this process in leases; new at each start.
     owner: String,
+    /// The nodes that this process drives.
+    nodes: OnceLock<Box<NodeNames>>,
     wake: Notify,
     in_hand: Mutex<HashMap<String, Arc<Run>>>,
     /// Runs of which this process no longer knows how they stand; their leases are given back.
@@ -39,6 +41,7 @@ pub(crate) struct Shared {
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
+type NodeNames = dyn Fn() -> Vec<String> + Send + Sync;
 type Sagas = HashMap<&'static str, Arc<dyn Saga>>;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -54,6 +57,7 @@ impl Engine {
             faults,
             metrics: Arc::default(),
             owner: new_id(),
+            nodes: OnceLock::new(),
             wake: Notify::new(),
             in_hand: Mutex::default(),
             dropped: Mutex::default(),
@@ -61,6 +65,14 @@ impl Engine {
             tasks: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Says which compute nodes this process drives: where several processes share a database, it then leaves the servers on
+    /// other nodes to the others. The first one stays.
+    pub fn set_nodes(&self, names: impl Fn() -> Vec<String> + Send + Sync + 'static) {
+        if self.shared.nodes.set(Box::new(names)).is_err() {
+            tracing::warn!("the engine has its nodes already");
+        }
     }
 
     /// Begins to work. On SQLite, where this process is the only one, everything that an earlier process left is taken back at
@@ -148,6 +160,13 @@ impl Engine {
     }
 }
 
+impl Shared {
+    /// The nodes whose servers are this process's work. None: all are, because it is the only one, or nothing was said.
+    fn reach(&self) -> Option<Vec<String>> {
+        if self.db.is_postgres() { self.nodes.get().map(|names| names()) } else { None }
+    }
+}
+
 /// Leases what is due, as long as there is room.
 async fn dispatch(shared: Arc<Shared>, worker: Arc<Worker>, sagas: Sagas) {
     // Dropping the set stops the operations in hand together with this task.
@@ -198,7 +217,8 @@ async fn round(
     if free == 0 {
         return Ok(settings.poll);
     }
-    let due = log::next_due(&mut conn).await?;
+    let nodes = shared.reach();
+    let due = log::next_due(&mut conn, nodes.as_deref()).await?;
     drop(conn);
     let now = Timestamp::now();
     if due > now {
@@ -206,7 +226,7 @@ async fn round(
         return Ok(Duration::from_micros(pause).clamp(Duration::from_millis(1), settings.poll));
     }
     let limit = settings.claim_batch.min(u32::try_from(free).unwrap_or(u32::MAX)).max(1);
-    let claimed = claim(shared, sagas, limit).await?;
+    let claimed = claim(shared, sagas, limit, nodes.as_deref()).await?;
     let pause = if claimed.is_empty() { settings.poll } else { Duration::ZERO };
     for (run, saga) in claimed {
         locked(&shared.in_hand).insert(run.operation.id.clone(), run.clone());
@@ -269,12 +289,17 @@ async fn give_back(shared: &Shared) -> Result<()> {
 
 /// Leases up to `limit` operations in one write, and begins the first step of those that are new. What is in hand here is
 /// never leased a second time: two runs of one operation would do and undo its steps side by side.
-async fn claim(shared: &Shared, sagas: &Sagas, limit: u32) -> Result<Vec<(Arc<Run>, Arc<dyn Saga>)>> {
+async fn claim(
+    shared: &Shared,
+    sagas: &Sagas,
+    limit: u32,
+    nodes: Option<&[String]>,
+) -> Result<Vec<(Arc<Run>, Arc<dyn Saga>)>> {
     let mut tx = shared.db.begin().await?;
     let now = Timestamp::now();
     let until = if tx.is_postgres() { now.plus(shared.settings.lease) } else { log::FOREVER };
     let mut claimed: Vec<(Arc<Run>, Arc<dyn Saga>)> = Vec::new();
-    for mut operation in log::due(&mut tx, now, limit).await? {
+    for mut operation in log::due(&mut tx, now, limit, nodes).await? {
         if locked(&shared.in_hand).contains_key(&operation.id) {
             log::heartbeat(&mut tx, &shared.owner, &[operation.id], until).await?;
             continue;

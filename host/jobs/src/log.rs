@@ -28,7 +28,7 @@ pub(crate) enum Change {
     Undone { step: usize, error: Option<Error> },
     /// The operator must help.
     Stick { step: usize, error: Error },
-    /// The process stops: another one goes on.
+    /// Another process goes on.
     GiveBack { attempt: i64 },
 }
 

@@ -38,6 +38,8 @@ pub enum Outcome {
     Done,
     /// Look again, with this token.
     Pending(String),
+    /// Only another process can do it: this one gives it back, and no attempt is counted.
+    Elsewhere,
 }
 
 /// What a log write says; the saga writes its own records in the same transaction.

@@ -21,6 +21,14 @@ async fn start(db: &Db, world: &Arc<World>) -> Engine {
     start_with(db, world, patient(), faults::Settings::default()).await
 }
 
+/// An engine of a process with these nodes.
+async fn start_on(db: &Db, world: &Arc<World>, nodes: &'static [&'static str]) -> Engine {
+    let engine = Engine::new(db.clone(), patient(), Arc::default());
+    engine.set_nodes(move || nodes.iter().map(ToString::to_string).collect());
+    engine.start(toy::sagas(world)).await.expect("the engine starts");
+    engine
+}
+
 /// Some rounds of each engine: what it wanted to lease it has leased then.
 async fn rounds(db: &Db, engines: &[&Engine], name: &str) {
     for round in 0..6 {
@@ -190,5 +198,38 @@ async fn a_lease_that_nobody_has_in_hand_runs_out() {
         world.release("busy/two");
         wait(db, &busy, &[State::Succeeded]).await;
         engine.drain().await;
+    }
+}
+
+/// Many servers of a node whose process is away don't keep the others waiting.
+#[tokio::test]
+async fn a_process_leaves_the_servers_of_other_nodes_alone() {
+    for TestDatabase { db, name, .. } in databases().await.iter().filter(|database| database.db.is_postgres()) {
+        let world = Arc::<World>::default();
+        let mut foreign = Vec::new();
+        let mut tx = db.begin().await.unwrap();
+        for number in 0..100 {
+            let resource = format!("theirs{number}");
+            foreign.push(enqueue(&mut tx, NewOperation::new("toy.make", "toy", &resource)).await.unwrap());
+            let sql = "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) \
+                       VALUES ($1, 'theirs', 1, 1, 1)";
+            tx.execute(sql, args![&resource]).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let ours = start_on(db, &world, &["ours"]).await;
+        let nowhere = start_on(db, &world, &[]).await;
+        rounds(db, &[&ours, &nowhere], "ours").await;
+        for id in &foreign {
+            let operation = operations::get(&mut db.read().await.unwrap(), id).await.unwrap().unwrap();
+            assert_eq!((operation.state, operation.fence), (State::Queued, 0), "{name}");
+        }
+        let theirs = start_on(db, &world, &["theirs"]).await;
+        for id in &foreign {
+            wait(db, id, &[State::Succeeded]).await;
+        }
+        assert!(counted(&theirs, "succeeded") >= 100, "{name}");
+        for engine in [ours, nowhere, theirs] {
+            engine.drain().await;
+        }
     }
 }

@@ -11,20 +11,37 @@ use crate::operations::{COLUMNS, Operation, Phase, State, StepState, error_text,
 pub const FOREVER: Timestamp = Timestamp(i64::MAX);
 
 /// The runnable operations that are due, the longest waiting first. On PostgreSQL their rows are held by this transaction, and
-/// rows that another process holds are left out.
-pub async fn due(tx: &mut Conn, now: Timestamp, limit: u32) -> Result<Vec<Operation>> {
-    let lock = if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
+/// rows that another process holds are left out. `nodes`: only those that a process with these nodes can do; none: all.
+pub async fn due(tx: &mut Conn, now: Timestamp, limit: u32, nodes: Option<&[String]>) -> Result<Vec<Operation>> {
+    let lock = if tx.is_postgres() { " FOR UPDATE OF o SKIP LOCKED" } else { "" };
+    let within = within_reach(3, nodes);
     let sql = format!(
-        "SELECT {COLUMNS} FROM operations o WHERE o.runnable = 1 AND o.next_run_at <= $1 ORDER BY o.next_run_at LIMIT $2{lock}"
+        "SELECT {COLUMNS} FROM operations o WHERE o.runnable = 1 AND o.next_run_at <= $1{within} \
+         ORDER BY o.next_run_at LIMIT $2{lock}"
     );
-    tx.all(sql, args![now, limit], of_row).await
+    let mut values: Vec<crate::Value<'_>> = vec![now.into(), limit.into()];
+    values.extend(nodes.unwrap_or_default().iter().map(crate::Value::from));
+    tx.all(sql, &values, of_row).await
 }
 
-/// When the next operation is due that nobody holds; `FOREVER` when there is none.
-pub async fn next_due(conn: &mut Conn) -> Result<Timestamp> {
-    let found =
-        conn.one("SELECT min(next_run_at) FROM operations WHERE runnable = 1", &[], |row| row.opt_int(0)).await?;
-    Ok(found.map_or(FOREVER, Timestamp))
+/// When the next operation is due that nobody holds; `FOREVER` when there is none. `nodes` as for [`due`].
+pub async fn next_due(conn: &mut Conn, nodes: Option<&[String]>) -> Result<Timestamp> {
+    let within = within_reach(1, nodes);
+    let sql =
+        format!("SELECT o.next_run_at FROM operations o WHERE o.runnable = 1{within} ORDER BY o.next_run_at LIMIT 1");
+    let values: Vec<crate::Value<'_>> = nodes.unwrap_or_default().iter().map(crate::Value::from).collect();
+    Ok(conn.optional(sql, &values, |row| row.time(0)).await?.unwrap_or(FOREVER))
+}
+
+/// The end of a condition on operations `o`: a server that has its place on another node is another process's. The nodes are
+/// the parameters from `first` on.
+fn within_reach(first: usize, nodes: Option<&[String]>) -> String {
+    let Some(nodes) = nodes else { return String::new() };
+    let other = match nodes.len() {
+        0 => String::new(),
+        count => format!(" AND r.node NOT IN ({})", crate::dialect::placeholders(first, count)),
+    };
+    format!(" AND NOT EXISTS (SELECT 1 FROM node_reservations r WHERE r.server_id = o.resource_id{other})")
 }
 
 /// Leases an operation that `due` gave; changes it to what is then stored. False: another one was quicker.

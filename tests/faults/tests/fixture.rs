@@ -107,10 +107,7 @@ impl Fixture {
 
     /// An engine beside the fixture's own one, as another process has it.
     pub async fn run(&self, times: skyloom_jobs::Settings, faults: faults::Settings) -> Engine {
-        let faults = Arc::new(Faults::in_process(faults));
-        let engine = Engine::new(self.db.clone(), times, faults.clone());
-        engine.start(sagas::all(&self.cloud, faults)).await.unwrap();
-        engine
+        run(&self.cloud, times, faults).await
     }
 
     /// The engine dies as a killed process does: nothing is given back.
@@ -254,6 +251,16 @@ impl Fixture {
     pub async fn count(&self, sql: &str, id: &str) -> i64 {
         self.db.read().await.unwrap().one(sql, args![id], |row| row.int(0)).await.unwrap()
     }
+}
+
+/// An engine that does a core's operations, on its nodes.
+pub async fn run(cloud: &Cloud, times: skyloom_jobs::Settings, faults: faults::Settings) -> Engine {
+    let faults = Arc::new(Faults::in_process(faults));
+    let engine = Engine::new(cloud.db().clone(), times, faults.clone());
+    let named = cloud.clone();
+    engine.set_nodes(move || named.node_names());
+    engine.start(sagas::all(cloud, faults)).await.unwrap();
+    engine
 }
 
 /// The kinds of operations; what the saga's table doesn't say.

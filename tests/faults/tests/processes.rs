@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use skyloom_cloud::Cloud;
+use skyloom_jobs::faults::Settings;
+use skyloom_jobs::{Engine, State};
 use skyloom_model::Timestamp;
+use skyloom_runtime::bindings::cloud::compute::OnFailure;
 use skyloom_runtime::driver::Driver;
 use skyloom_store::{args, nodes, testing};
 
-use crate::fixture::{Fixture, node};
+use crate::fixture::{Fixture, Kind, node, run, times};
 use crate::world::World;
 
 /// Another process with the node `node-2`.
@@ -26,6 +29,62 @@ async fn change(fixture: &Fixture, sql: &str, name: &str) {
     let mut tx = fixture.db.begin().await.unwrap();
     assert_eq!(tx.execute(sql, args![name]).await.unwrap(), 1, "{sql}");
     tx.commit().await.unwrap();
+}
+
+fn retries(engine: &Engine) -> u64 {
+    engine.metrics().snapshot().into_iter().find(|(name, ..)| *name == "retries").expect("a counter").2
+}
+
+/// Whoever has room gets the server; whoever has the node does its operations, for as long as that takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_the_work_of_the_process_that_has_its_node() {
+    let Some(database) = testing::postgres().await else { return };
+    let fixture = Fixture::new(database).await;
+    let (cloud, world) = neighbour(&fixture).await;
+    change(&fixture, "UPDATE nodes SET memory_mib = 100 WHERE name = $1", "node-1").await;
+    // The request comes to the process that has no room; the other one is away for the moment.
+    let here = fixture.start(Settings::default()).await;
+    let (server, created) = fixture.create(OnFailure::Keep).await;
+    let placed = "SELECT count(*) FROM node_reservations WHERE server_id = $1 AND node = 'node-2'";
+    while fixture.count(placed, &server).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    let there = run(&cloud, times(), Settings::default()).await;
+    let done = fixture.rest(&created).await.unwrap();
+    assert_eq!((done.state, done.attempt), (State::Succeeded, 0), "{:?}", done.error);
+    assert!(world.machine(&server).is_some_and(|machine| machine.running), "it runs on the other node");
+    for kind in [Kind::Stop { hard: true }, Kind::Start, Kind::Reboot { hard: true }, Kind::Delete] {
+        let operation = fixture.ask(kind, &server).await;
+        let done = fixture.rest(&operation).await.unwrap();
+        assert_eq!((done.state, done.attempt), (State::Succeeded, 0), "{kind:?}: {:?}", done.error);
+    }
+    assert!(world.machine(&server).is_none());
+    assert_eq!((retries(&here), retries(&there)), (0, 0), "no attempt was made in vain");
+    there.abort();
+    fixture.kill();
+    fixture.check_everything().await;
+}
+
+/// A delete while the creation waits for the process of its node.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_waits_for_another_process_is_unwound_there() {
+    let Some(database) = testing::postgres().await else { return };
+    let fixture = Fixture::new(database).await;
+    let (cloud, _world) = neighbour(&fixture).await;
+    change(&fixture, "UPDATE nodes SET memory_mib = 100 WHERE name = $1", "node-1").await;
+    fixture.start(Settings::default()).await;
+    let (server, created) = fixture.create(OnFailure::Keep).await;
+    let waits = "SELECT count(*) FROM operations WHERE id = $1 AND step = 1 AND lease_owner = ''";
+    while fixture.count(waits, &created).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    let deleted = fixture.ask(Kind::Delete, &server).await;
+    let there = run(&cloud, times(), Settings::default()).await;
+    assert_eq!(fixture.rest(&created).await.unwrap().state, State::Cancelled);
+    assert_eq!(fixture.rest(&deleted).await.unwrap().state, State::Succeeded);
+    there.abort();
+    fixture.kill();
+    fixture.check_everything().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -171,6 +171,8 @@ async fn engine(deployment: &Deployment, db: &Db, cloud: &Cloud, plugins: &Plugi
         cloud.attach_node(node_settings(node), driver).await?;
     }
     cloud.retire_other_nodes().await?;
+    let named = cloud.clone();
+    engine.set_nodes(move || named.node_names());
     engine.start(skyloom_cloud::compute::sagas::all(cloud, faults)).await?;
     Ok(engine)
 }

@@ -40,6 +40,8 @@ struct Params {
 struct Plan {
     platform: Platform,
     node: Option<Node>,
+    /// The server's place is on a node that another process drives.
+    elsewhere: bool,
     volumes: Vec<Volume>,
     spec: OnceCell<(DomainSpec, SecretVault)>,
 }
@@ -62,14 +64,20 @@ impl Create {
             let id = &run.operation.resource_id;
             let mut conn = self.context.cloud.db().read().await?;
             let volumes = volumes::of_server(&mut conn, id).await?;
-            let node = skyloom_store::operations_nodes::place_of(&mut conn, id).await?;
-            let node = node.map(|name| self.context.cloud.node(&name)).transpose()?;
+            let place = skyloom_store::operations_nodes::place_of(&mut conn, id).await?;
+            let node = match &place {
+                // Without another process there is nobody to wait for.
+                Some(name) if conn.is_postgres() => self.context.cloud.node(name).ok(),
+                Some(name) => Some(self.context.cloud.node(name)?),
+                None => None,
+            };
+            let elsewhere = place.is_some() && node.is_none();
             let driver = match &node {
                 Some(node) => Some(self.context.driver(&node.settings.name, KIND)?),
                 None => None,
             };
             let platform = Platform::new(driver, id.clone());
-            Ok(Plan { platform, node, volumes, spec: OnceCell::new() })
+            Ok(Plan { platform, node, elsewhere, volumes, spec: OnceCell::new() })
         }))
         .await
     }
@@ -97,7 +105,9 @@ impl Create {
         let params: Params = run.params()?;
         let cloud = &self.context.cloud;
         let ratio = cloud.inner.compute.settings.vcpus_per_core;
-        let usable = |name: &str| cloud.node(name).is_ok_and(|node| node.answered);
+        let shared = tx.is_postgres();
+        // A node of another process is that one's to vouch for.
+        let usable = |name: &str| cloud.node(name).map_or(shared, |node| node.answered);
         let node = place::place(tx, id, params.node.as_deref(), ratio, usable).await?;
         let task = Some(Some(TaskState::BlockDeviceMapping));
         let change = Change { node: Some(&node), task_state: task, ..Change::default() };
@@ -192,6 +202,9 @@ impl Saga for Create {
             return Ok(Outcome::Done);
         }
         let plan = self.plan(run).await?;
+        if plan.elsewhere {
+            return Ok(Outcome::Elsewhere);
+        }
         let (driver, server) = (plan.platform.driver()?, &plan.platform.server_id);
         let key = key(run, self.steps[step].name);
         if let Some(token) = token {
@@ -213,6 +226,9 @@ impl Saga for Create {
 
     async fn undo(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome> {
         let plan = self.plan(run).await?;
+        if plan.elsewhere {
+            return Ok(Outcome::Elsewhere);
+        }
         let platform = &plan.platform;
         match step {
             START => platform.hard_stop(run, "start/undo", token).await,

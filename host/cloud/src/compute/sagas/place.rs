@@ -5,7 +5,7 @@ use skyloom_store::Conn;
 use skyloom_store::operations_nodes::{self as store, Amount, Candidate, Need};
 
 /// Reserves a place for the server and gives the node's name; a server that has one keeps it. `no-capacity` when no node of
-/// its zone fits. `wanted`: only this node. `usable`: whether this process has reached the node's platform.
+/// its zone fits. `wanted`: only this node. `usable`: whether the node's platform can be reached, as far as this process knows.
 pub(super) async fn place(
     tx: &mut Conn,
     server_id: &str,

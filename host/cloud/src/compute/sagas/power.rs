@@ -132,6 +132,7 @@ async fn judged(platform: &Platform, progress: Progress, wanted: Power) -> Resul
 async fn marked(platform: &Platform, stopped: Outcome, mark: &str) -> Result<Outcome> {
     match stopped {
         Outcome::Pending(token) => Ok(Outcome::Pending(format!("{mark}{token}"))),
+        Outcome::Elsewhere => Ok(Outcome::Elsewhere),
         Outcome::Done => judged(platform, Progress::Done, Power::Stopped).await,
     }
 }
