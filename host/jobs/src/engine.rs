@@ -305,9 +305,7 @@ async fn claim(
             continue;
         }
         let fresh = operation.fence == 0;
-        if !log::lease(&mut tx, &mut operation, &shared.owner, until, now).await? {
-            continue;
-        }
+        log::lease(&mut tx, &mut operation, &shared.owner, until, now).await?;
         let Some(saga) = sagas.get(operation.kind.as_str()) else {
             stick_unknown(&mut tx, &operation, now).await?;
             continue;

@@ -44,28 +44,27 @@ fn within_reach(first: usize, nodes: Option<&[String]>) -> String {
     format!(" AND NOT EXISTS (SELECT 1 FROM node_reservations r WHERE r.server_id = o.resource_id{other})")
 }
 
-/// Leases an operation that `due` gave; changes it to what is then stored. False: another one was quicker.
+/// Leases an operation that `due` gave in this transaction, which holds it; changes it to what is then stored.
 pub async fn lease(
     tx: &mut Conn,
     operation: &mut Operation,
     owner: &str,
     until: Timestamp,
     now: Timestamp,
-) -> Result<bool> {
+) -> Result<()> {
     let state = if operation.state == State::Queued { State::Running } else { operation.state };
-    let changed = tx
-        .execute(
-            "UPDATE operations SET lease_owner = $3, lease_until = $4, next_run_at = $4, fence = fence + 1, state = $5, \
-             started_at = coalesce(started_at, $6), updated_at = $6 WHERE id = $1 AND fence = $2",
-            args![&operation.id, operation.fence, owner, until, state.as_str(), now],
-        )
-        .await?;
+    tx.defer(
+        "UPDATE operations SET lease_owner = $2, lease_until = $3, next_run_at = $3, fence = fence + 1, state = $4, \
+         started_at = coalesce(started_at, $5), updated_at = $5 WHERE id = $1",
+        args![&operation.id, owner, until, state.as_str(), now],
+    )
+    .await?;
     owner.clone_into(&mut operation.lease_owner);
     operation.lease_until = until;
     operation.fence += 1;
     operation.state = state;
     operation.started_at.get_or_insert(now);
-    Ok(changed == 1)
+    Ok(())
 }
 
 /// Prolongs the owner's leases of these operations, which it has in hand. Another one that the database holds in its name, as

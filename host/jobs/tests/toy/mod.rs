@@ -202,7 +202,6 @@ pub async fn recorded(db: &Db, what: &str) -> bool {
     found == 1
 }
 
-
 /// Waits until it is so.
 pub async fn until(what: &str, holds: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);
