@@ -82,11 +82,13 @@ pub struct Error {
     pub field: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     internal: Option<String>,
+    #[serde(skip)]
+    collision: bool,
 }
 
 impl Error {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), resource: None, field: None, internal: None }
+        Self { code, message: message.into(), resource: None, field: None, internal: None, collision: false }
     }
 
     /// A value is malformed; `field` in the contract's own words.
@@ -109,6 +111,15 @@ impl Error {
     pub fn unavailable(internal: impl fmt::Display) -> Self {
         Self::new(ErrorCode::Unavailable, "A part of the service is not available at the moment; try again later.")
             .with_internal(internal)
+    }
+
+    /// The database broke a transaction off for another one's sake: it may be made again at once.
+    pub fn collision(internal: impl fmt::Display) -> Self {
+        Self { collision: true, ..Self::unavailable(internal) }
+    }
+
+    pub fn is_collision(&self) -> bool {
+        self.collision
     }
 
     /// A disk is full.

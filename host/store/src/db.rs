@@ -272,6 +272,9 @@ pub fn from_sqlx(error: sqlx::Error) -> Error {
         sqlx::Error::Database(database) if matches!(database.code().as_deref(), Some("13" | "53100")) => {
             Error::full(&error)
         }
+        sqlx::Error::Database(database) if database.code().is_some_and(|code| is_collision(&code)) => {
+            Error::collision(&error)
+        }
         sqlx::Error::Database(database) if is_passing(database.code().as_deref()) => Error::unavailable(&error),
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
             Error::unavailable(&error)
@@ -280,12 +283,17 @@ pub fn from_sqlx(error: sqlx::Error) -> Error {
     }
 }
 
+/// PostgreSQL: a deadlock, or a serialisation failure.
+fn is_collision(code: &str) -> bool {
+    code.len() == 5 && code.starts_with("40")
+}
+
 /// SQLite: busy (5), locked (6), I/O error (10), cannot open (14), with their extended codes. PostgreSQL: connection
-/// (08), serialisation and deadlock (40), resources (53), operator's intervention (57), system (58).
+/// (08), resources (53), operator's intervention (57), system (58).
 fn is_passing(code: Option<&str>) -> bool {
     let Some(code) = code else { return false };
     match code.parse::<u32>() {
         Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 10 | 14),
-        _ => ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)),
+        _ => ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)),
     }
 }

@@ -5,6 +5,7 @@
 //! live above, in `cloud`, which composes one transaction from several of these functions.
 
 pub mod charges;
+pub mod collisions;
 mod conn;
 pub mod db;
 pub mod dialect;

@@ -22,7 +22,7 @@ pub use groups::{
     group_in_use, insert_group, insert_rule, list_groups, list_rules, resolve_groups, update_group,
 };
 pub use network::{
-    Network, NetworkFilter, delete_network, external_network, get_network, insert_network, list_networks,
+    Network, NetworkFilter, delete_network, external_network, get_network, insert_network, list_networks, lock_network,
     network_in_use, networks_for_servers, touch_network, update_network,
 };
 pub use ports::{

@@ -8,6 +8,7 @@ use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
+use skyloom_store::collisions::again;
 use skyloom_store::servers::{self as store, Brief, Change};
 
 use super::common::reach;
@@ -114,12 +115,16 @@ impl Cloud {
         strict: bool,
     ) -> Result<String> {
         let ids = unique(ids)?;
-        let mut tx = self.db().begin().await?;
-        let operation = match ids.as_slice() {
-            [id] if !as_batch => self.ask_one(&mut tx, context, id, wish).await?,
-            _ => self.ask_many(&mut tx, context, &ids, wish, strict).await?,
-        };
-        tx.commit().await?;
+        let operation = again(|| async {
+            let mut tx = self.db().begin().await?;
+            let operation = match ids.as_slice() {
+                [id] if !as_batch => self.ask_one(&mut tx, context, id, wish).await?,
+                _ => self.ask_many(&mut tx, context, &ids, wish, strict).await?,
+            };
+            tx.commit().await?;
+            Ok(operation)
+        })
+        .await?;
         self.wake();
         Ok(operation)
     }

@@ -11,10 +11,11 @@ use skyloom_runtime::bindings::cloud::networks::{
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error;
 use skyloom_runtime::context::CallContext;
+use skyloom_store::collisions::again;
 
 use crate::Cloud;
 
-/// `id;` stands for the argument that names the resource.
+/// `id;` stands for the argument that names the resource. Each is one transaction.
 macro_rules! forward {
     ($($function:ident => $rule:ident($($id:ident)?; $($arg:ident: $kind:ty),*) -> $answer:ty;)*) => {
         #[async_trait::async_trait]
@@ -22,7 +23,7 @@ macro_rules! forward {
             $(async fn $function(
                 &self, context: &Arc<CallContext>, $($id: String,)? $($arg: $kind),*
             ) -> Result<$answer, Error> {
-                Ok(self.$rule(context, $(&$id,)? $($arg),*).await?)
+                Ok(again(|| self.$rule(context, $(&$id,)? $($arg.clone()),*)).await?)
             })*
         }
     };

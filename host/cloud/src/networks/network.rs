@@ -141,7 +141,7 @@ impl Cloud {
     pub(super) async fn networks_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
         let asking = self.asking(context, Action::NetworksWrite)?;
         let mut tx = self.db().begin().await?;
-        store::touch_network(&mut tx, id, Timestamp::now()).await?;
+        store::lock_network(&mut tx, id).await?;
         self.owned_network(&mut tx, id, &asking).await?;
         if store::network_in_use(&mut tx, id, None).await? {
             let message = format!(

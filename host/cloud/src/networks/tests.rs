@@ -383,3 +383,22 @@ async fn a_projects_quota_holds() {
         cloud.create_network(&member("q"), network("other")).await.expect("another project's");
     }
 }
+
+/// Creations and the deletion of what they need, side by side: each is done or refused, none meets a fault of the database.
+#[tokio::test]
+async fn a_network_is_deleted_while_ports_are_made_on_it() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        for _ in 0..20 {
+            let (net, _) = made(cloud, &context, "10.9.0.0/24").await;
+            let make = || cloud.create_port(&context, port(&net.id));
+            let (one, two, gone, three) =
+                tokio::join!(make(), make(), cloud.delete_network(&context, net.id.clone()), make());
+            for answer in [one.map(drop), two.map(drop), three.map(drop), gone] {
+                let code = answer.err().map(|error| error.code);
+                let fine = matches!(code, None | Some(ErrorCode::NotFound | ErrorCode::InUse));
+                assert!(fine, "{}: {code:?}", world.database.name);
+            }
+        }
+    }
+}

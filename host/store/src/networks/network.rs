@@ -181,6 +181,12 @@ pub async fn touch_network(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bo
     Ok(changed == 1)
 }
 
+/// Holds the network's row until the commit against whoever makes a port or a subnet on it. False: there is no such network.
+pub async fn lock_network(tx: &mut Conn, id: &str) -> Result<bool> {
+    let sql = format!("SELECT id FROM networks WHERE id = $1{}", crate::dialect::for_update(tx.is_postgres()));
+    Ok(tx.optional(sql, args![id], |row| row.text(0)).await?.is_some())
+}
+
 /// The network that public addresses come from: the oldest enabled external one with a subnet.
 pub async fn external_network(conn: &mut Conn) -> Result<Option<Network>> {
     let mut query = query(conn.is_postgres());
@@ -205,7 +211,8 @@ pub async fn network_in_use(conn: &mut Conn, id: &str, by_others_than: Option<&s
     Ok(found.is_some())
 }
 
-/// With its subnets; a port on it makes that fail (`in-use`).
+/// With its subnets; a port on it makes that fail (`in-use`). After [`lock_network`]: a new port takes the network before its
+/// subnet, so who took the subnets first could wait for one that waits for them.
 pub async fn delete_network(tx: &mut Conn, id: &str) -> Result<bool> {
     tx.execute("DELETE FROM subnets WHERE network_id = $1", args![id]).await?;
     Ok(tx.execute("DELETE FROM networks WHERE id = $1", args![id]).await? == 1)

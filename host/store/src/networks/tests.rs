@@ -6,7 +6,7 @@ use skyloom_model::{ErrorCode, Timestamp, new_id};
 use super::*;
 use crate::listing::Page;
 use crate::testing::{TestDatabase, databases};
-use crate::{Conn, Db};
+use crate::{Conn, Db, args};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
@@ -414,4 +414,29 @@ async fn what_is_used_cannot_go() {
         release_ports_of_device(&mut open, "server").await.expect("release");
         assert!(delete_network(&mut open, &network.id).await.expect("free"));
     }
+}
+
+/// A port is being made, its network held and its subnet not yet, when the network is deleted.
+#[tokio::test]
+async fn a_network_goes_after_the_port_that_is_being_made_on_it() {
+    let Some(TestDatabase { db, .. }) = crate::testing::postgres().await else { return };
+    let (network, subnet) = made(&db, "10.0.0.0/24").await;
+    let mut port = db.begin().await.expect("begin");
+    let hold = |table: &str| format!("SELECT id FROM {table} WHERE id = $1 FOR KEY SHARE");
+    port.one(hold("networks"), args![&network.id], |row| row.text(0)).await.expect("as a port's row does");
+    let deletion = tokio::spawn({
+        let (db, id) = (db.clone(), network.id.clone());
+        async move {
+            let mut tx = db.begin().await?;
+            lock_network(&mut tx, &id).await?;
+            delete_network(&mut tx, &id).await?;
+            tx.commit().await
+        }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut conn = db.read().await.expect("a connection");
+    while conn.one(waits, &[], |row| row.int(0)).await.expect("activity") == 0 {}
+    port.one(hold("subnets"), args![&subnet.id], |row| row.text(0)).await.expect("as a port's address does");
+    port.commit().await.expect("the port");
+    deletion.await.expect("a task").expect("the deletion");
 }

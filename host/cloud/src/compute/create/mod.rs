@@ -13,6 +13,7 @@ mod write;
 use skyloom_model::{Action, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
+use skyloom_store::collisions::again;
 use skyloom_store::quotas::Quota;
 
 use self::checks::Checked;
@@ -69,7 +70,7 @@ impl Cloud {
             self.permit(context.caller.as_deref(), action)?;
         }
         let plan = self.plan(context, create).await?;
-        let made = self.write(&plan).await?;
+        let made = again(|| self.write(&plan)).await?;
         Ok(wit::ServerCreated {
             server_ids: made.server_ids,
             operation_id: made.operation_id,
