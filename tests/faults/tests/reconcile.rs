@@ -76,6 +76,23 @@ async fn a_server_whose_domain_is_gone_is_in_error_and_can_be_deleted() {
     fixture.check_everything().await;
 }
 
+/// Somebody undefined it by hand, and defined it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_domain_is_back_is_as_the_domain_and_charged_again() {
+    let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;
+    let server = fixture.prepare(Kind::Stop { hard: true }).await;
+    let reconciler = reconciler(&fixture, Settings::default()).await;
+    let machine = fixture.world.machines().remove(&server).expect("its machine");
+    reconciler.look().await.unwrap();
+    assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Error);
+    fixture.world.machines().insert(server.clone(), machine);
+    reconciler.look().await.unwrap();
+    assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active);
+    fixture.check(&server, "back again").await;
+    clear(&fixture, &server, "back again").await;
+    fixture.check_everything().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_without_a_record_is_reported_and_removed_only_by_policy() {
     let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;

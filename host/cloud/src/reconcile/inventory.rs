@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::PoisonError;
 
-use skyloom_model::{Result, Timestamp, VmState};
+use skyloom_model::{PowerState, Result, Timestamp, VmState};
 use skyloom_runtime::driver::{Domain, Power, Progress, StepKey};
 use skyloom_store::operations_nodes::{self as store, OnNode};
 use skyloom_store::{servers, volumes};
@@ -133,10 +133,12 @@ async fn remove_orphan(node: &Node, domain: &Domain, kept: &HashSet<String>) -> 
     Ok(())
 }
 
-/// Only servers at rest can differ: one that is being built, is in error, or is held by an operation says nothing yet.
+/// Only servers at rest can differ: one that is being built, failed, or is held by an operation says nothing yet. One whose
+/// domain was gone is at rest too: it comes back with its domain.
 fn differs(record: &OnNode, power: Option<Power>) -> bool {
     let state = VmState::parse(&record.vm_state);
-    let settled = matches!(state, Some(VmState::Active | VmState::Stopped | VmState::Paused));
+    let gone = state == Some(VmState::Error) && record.power_state == PowerState::NoState.as_str();
+    let settled = gone || matches!(state, Some(VmState::Active | VmState::Stopped | VmState::Paused));
     if !settled || record.busy || power == Some(Power::Unknown) {
         return false;
     }
@@ -166,8 +168,10 @@ mod tests {
         assert!(!differs(&record("active", "running", false), Some(Power::Running)));
         assert!(!differs(&record("active", "running", true), Some(Power::Stopped)));
         assert!(!differs(&record("active", "running", false), Some(Power::Unknown)));
-        for state in ["building", "error", "deleted"] {
-            assert!(!differs(&record(state, "no-state", false), Some(Power::Running)), "{state}");
+        for (state, power) in [("building", "no-state"), ("error", "running"), ("deleted", "no-state")] {
+            assert!(!differs(&record(state, power, false), Some(Power::Running)), "{state}");
         }
+        assert!(differs(&record("error", "no-state", false), Some(Power::Running)), "its domain is back");
+        assert!(!differs(&record("error", "no-state", false), None));
     }
 }
