@@ -67,6 +67,17 @@ pub async fn place_of(conn: &mut Conn, server_id: &str) -> Result<Option<String>
     conn.optional("SELECT node FROM node_reservations WHERE server_id = $1", args![server_id], |row| row.text(0)).await
 }
 
+/// Nodes with operations that nobody has taken since before `before`, and how many: nobody drives those nodes.
+pub async fn waiting(conn: &mut Conn, before: Timestamp) -> Result<Vec<(String, i64)>> {
+    conn.all(
+        "SELECT r.node, count(*) FROM operations o JOIN node_reservations r ON r.server_id = o.resource_id \
+         WHERE o.runnable = 1 AND o.lease_owner = '' AND o.next_run_at < $1 GROUP BY r.node ORDER BY r.node",
+        args![before],
+        |row| Ok((row.text(0)?, row.int(1)?)),
+    )
+    .await
+}
+
 /// Reserves the server's need on the node, where it fits below `limit`. False: the node has become too full.
 pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, limit: Amount) -> Result<bool> {
     let fits = tx

@@ -8,7 +8,7 @@ use skyloom_jobs::{Engine, State};
 use skyloom_model::Timestamp;
 use skyloom_runtime::bindings::cloud::compute::OnFailure;
 use skyloom_runtime::driver::Driver;
-use skyloom_store::{args, nodes, testing};
+use skyloom_store::{args, nodes, operations_nodes, testing};
 
 use crate::fixture::{Fixture, Kind, node, run, times};
 use crate::world::World;
@@ -49,8 +49,15 @@ async fn a_server_is_the_work_of_the_process_that_has_its_node() {
     while fixture.count(placed, &server).await == 0 {
         tokio::task::yield_now().await;
     }
+    while !fixture.operation(&created).await.lease_owner.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let waiting =
+        async || operations_nodes::waiting(&mut fixture.db.read().await.unwrap(), Timestamp::now()).await.unwrap();
+    assert_eq!(waiting().await, [("node-2".to_owned(), 1)], "what the operator is told of");
     let there = run(&cloud, times(), Settings::default()).await;
     let done = fixture.rest(&created).await.unwrap();
+    assert_eq!(waiting().await, []);
     assert_eq!((done.state, done.attempt), (State::Succeeded, 0), "{:?}", done.error);
     assert!(world.machine(&server).is_some_and(|machine| machine.running), "it runs on the other node");
     for kind in [Kind::Stop { hard: true }, Kind::Start, Kind::Reboot { hard: true }, Kind::Delete] {

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::driver::Driver;
-use skyloom_store::nodes as store;
+use skyloom_store::{nodes as store, operations_nodes};
 use tokio::task::JoinHandle;
 
 use crate::Cloud;
@@ -86,17 +86,29 @@ impl Cloud {
         tokio::spawn(async move {
             while cloud.db().is_postgres() {
                 tokio::time::sleep(cloud.inner.compute.settings.attach.beat).await;
-                let beat = async {
-                    cloud.beat().await?;
-                    cloud.retire_other_nodes().await
-                };
-                match beat.await {
-                    Ok(0) => {}
-                    Ok(nodes) => tracing::warn!(nodes, "nodes that no process drives take no new servers"),
-                    Err(error) => tracing::warn!(error = error.for_log(), "the nodes could not be told of"),
+                if let Err(error) = cloud.tell_of_nodes().await {
+                    tracing::warn!(error = error.for_log(), "the nodes could not be told of");
                 }
             }
         })
+    }
+
+    async fn tell_of_nodes(&self) -> Result<()> {
+        self.beat().await?;
+        let retired = self.retire_other_nodes().await?;
+        if retired > 0 {
+            tracing::warn!(nodes = retired, "nodes that no process drives take no new servers");
+        }
+        let before = Timestamp::now().minus(self.inner.compute.settings.attach.away);
+        for (node, operations) in operations_nodes::waiting(&mut self.db().read().await?, before).await? {
+            tracing::error!(
+                alarm = "node-without-process",
+                node,
+                operations,
+                "operations wait for a process with their node"
+            );
+        }
+        Ok(())
     }
 
     /// The node of this name. `unavailable` when this process has no driver for it.
