@@ -11,7 +11,7 @@ use http::request::Parts;
 use serde_json::Value;
 use skyloom_model::Caller;
 use skyloom_runtime::bindings::personality::exports::skyloom::personality::handler as wit;
-use skyloom_runtime::context::{CallContext, SecretVault};
+use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::manifest::{ApiVersion, BodyKind};
 
 use crate::answer::Answer;
@@ -109,6 +109,7 @@ impl<'g> Exchange<'g> {
             personality: self.mount().plugin.clone(),
             secrets,
             client: self.client,
+            streams: Streams::default(),
         });
         let response = self.converse(&context, request, body, &parts.headers).await?;
         outgoing::answer(self.shared.core.as_ref(), operation, &context.secrets, response).await.map_err(Refused::from)
@@ -230,7 +231,7 @@ impl<'g> Exchange<'g> {
         Ok((bytes.into(), violations))
     }
 
-    /// One call; for an upload two, with the bytes between them.
+    /// One call; for an upload two, with the bytes between them. An upload that was begun but isn't taken comes to nothing.
     async fn converse(
         &self,
         context: &Arc<CallContext>,
@@ -240,8 +241,13 @@ impl<'g> Exchange<'g> {
     ) -> Result<Response, Refused> {
         let Some(body) = body else { return self.call(context, request).await };
         let second = request.clone();
-        let response = self.call(context, request).await?;
-        let Body::AcceptUpload(limit) = response.body else { return Ok(response) };
+        let response = self.call(context, request).await;
+        let Ok(Response { body: Body::AcceptUpload(limit), .. }) = response else {
+            if context.streams.upload().is_some() {
+                self.shared.core.abort_upload(context).await;
+            }
+            return response;
+        };
         let upload = upload::Upload { shared: self.shared, context, limit };
         upload
             .run(headers, body, |stored| {

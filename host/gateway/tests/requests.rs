@@ -263,6 +263,23 @@ async fn an_upload_that_comes_to_nothing_is_told_to_the_core() {
 }
 
 #[tokio::test]
+async fn an_upload_that_was_begun_but_not_taken_is_told_to_the_core() {
+    let world = World::new(|context, request| {
+        if request.params[0].1 != "early" {
+            context.streams.grant_upload(5);
+        }
+        match request.params[0].1.as_str() {
+            "trap" => Err(RunError::Trapped("first call".to_owned())),
+            _ => Ok(Response { status: 409, headers: vec![], body: Body::Empty }),
+        }
+    });
+    for (id, status, aborted) in [("early", 409, 0), ("late", 409, 1), ("trap", 500, 2)] {
+        assert_eq!(world.call("PUT", &format!("/api/things/{id}/file"), "abc").await.status, status);
+        assert_eq!(world.core.aborted.lock().unwrap().len(), aborted, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_stored_file_is_streamed() {
     let world = World::new(|_, _| Ok(Response { status: 200, headers: vec![], body: Body::Blob("b1".to_owned()) }));
     let bytes = "0123456789".repeat(100_000);

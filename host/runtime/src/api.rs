@@ -8,13 +8,13 @@ use crate::bindings::cloud::{
 };
 use crate::bindings::types::common::{PageRequest, Pair};
 use crate::bindings::types::errors::Error;
-use crate::context::CallContext;
+use crate::context::{CallContext, Streams};
 use crate::guest::GuestState;
 use crate::manifest::Capability;
 
 macro_rules! interfaces {
     ($($(#[$meta:meta])* trait $name:ident in $module:ident needs $capability:ident {
-        $(fn $function:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*
+        $(fn $function:ident($($arg:ident: $kind:ty),*) -> $answer:ty $(, then $grant:expr)?;)*
     })*) => {
         $(
             $(#[$meta])*
@@ -37,12 +37,25 @@ macro_rules! interfaces {
                 $(async fn $function(&mut self, $($arg: $kind),*) -> wasmtime::Result<Result<$answer, Error>> {
                     let (cloud, context) = self.cloud(Capability::$capability)?;
                     let answer = cloud.$function(context, $($arg),*).await;
+                    $(if let Ok(answer) = &answer {
+                        $grant(&context.streams, answer.clone());
+                    })?
                     self.resume();
                     Ok(answer)
                 })*
             }
         )*
     };
+}
+
+fn grant_upload(streams: &Streams, limit: u64) {
+    streams.grant_upload(limit);
+}
+
+fn grant_download(streams: &Streams, download: Option<images::Download>) {
+    if let Some(download) = download {
+        streams.grant_download(&download.blob);
+    }
 }
 
 #[cfg(any(test, feature = "testing"))]
@@ -133,9 +146,9 @@ interfaces! {
         fn add_tag(id: String, tag: String) -> ();
         fn remove_tag(id: String, tag: String) -> ();
         fn set_active(id: String, active: bool) -> ();
-        fn begin_upload(id: String) -> u64;
+        fn begin_upload(id: String) -> u64, then grant_upload;
         fn finish_upload(id: String, blob: String) -> ();
-        fn open_download(id: String) -> Option<images::Download>;
+        fn open_download(id: String) -> Option<images::Download>, then grant_download;
     }
     /// `skyloom:cloud/networks`.
     trait NetworksApi in networks needs Networks {

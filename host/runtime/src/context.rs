@@ -1,6 +1,6 @@
 //! The request on whose behalf a guest runs.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use skyloom_model::{Caller, Error, ErrorCode};
 
@@ -17,6 +17,8 @@ pub struct CallContext {
     pub secrets: SecretVault,
     /// Address of the client, for slowing failed logins.
     pub client: Option<std::net::IpAddr>,
+    /// The bytes that may pass beside the sandbox.
+    pub streams: Streams,
 }
 
 impl CallContext {
@@ -28,6 +30,41 @@ impl CallContext {
     /// The value behind a handle of this request; `invalid` on `field` when it is none (the guest sent a value of its own).
     pub fn secret(&self, field: &str, handle: &str) -> Result<Arc<str>, Error> {
         self.secrets.get(handle).ok_or_else(|| Error::invalid(field, "The value of this field is not understood."))
+    }
+}
+
+/// What the core let this request stream. A guest's answer only names bytes or a size, so it is believed no further than this.
+#[derive(Debug, Default)]
+pub struct Streams(Mutex<Granted>);
+
+#[derive(Debug, Default)]
+struct Granted {
+    downloads: Vec<String>,
+    upload: Option<u64>,
+}
+
+impl Streams {
+    fn granted(&self) -> MutexGuard<'_, Granted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stored bytes of this name may be sent.
+    pub fn grant_download(&self, blob: &str) {
+        self.granted().downloads.push(blob.to_owned());
+    }
+
+    /// So many bytes may be taken.
+    pub fn grant_upload(&self, limit: u64) {
+        self.granted().upload = Some(limit);
+    }
+
+    pub fn may_send(&self, blob: &str) -> bool {
+        self.granted().downloads.iter().any(|granted| granted == blob)
+    }
+
+    /// How many bytes may be taken; none: no upload was begun.
+    pub fn upload(&self) -> Option<u64> {
+        self.granted().upload
     }
 }
 
@@ -52,7 +89,7 @@ impl SecretVault {
 
     /// Keep a value; gives its handle.
     pub fn put(&self, value: impl Into<Arc<str>>) -> String {
-        let mut values = self.values.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         values.push(value.into());
         self.handle(values.len() - 1)
     }
@@ -63,7 +100,7 @@ impl SecretVault {
 
     /// Every handle with its value.
     pub fn all(&self) -> Vec<(String, Arc<str>)> {
-        let values = self.values.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         values.iter().enumerate().map(|(index, value)| (self.handle(index), value.clone())).collect()
     }
 
@@ -73,7 +110,7 @@ impl SecretVault {
         if salt != format!("{:016x}", self.salt) {
             return None;
         }
-        let values = self.values.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         values.get(index.parse::<usize>().ok()?).cloned()
     }
 }

@@ -5,7 +5,7 @@ use skyloom_model::Result;
 
 use super::*;
 use crate::bindings::host::{clock, documents as wit_documents, log, random};
-use crate::context::SecretVault;
+use crate::context::{SecretVault, Streams};
 use crate::documents::Document;
 
 /// Counts what reaches it.
@@ -51,6 +51,7 @@ fn state(permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestState {
         personality: "p".into(),
         secrets: SecretVault::new(),
         client: None,
+        streams: Streams::default(),
     };
     GuestState::new(Arc::new(sandbox), Arc::new(context))
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::api::CloudApi;
 use crate::bindings::personality::exports::skyloom::personality::handler::GuestIndices;
-use crate::context::CallContext;
+use crate::context::{CallContext, Streams};
 use crate::error::{LoadError, RunError};
 use crate::guest::{self, Sandbox};
 use crate::manifest::{Kind, is_header_name};
@@ -45,23 +45,23 @@ impl Personality {
     /// Answers a request in a fresh sandbox. Dropping the future ends the call.
     pub async fn handle(&self, context: Arc<CallContext>, request: Request) -> Result<Response, RunError> {
         let indices = &*self.indices;
-        guest::run(self.plugin.pre(), &self.sandbox, context, async move |store, instance| {
+        guest::run(self.plugin.pre(), &self.sandbox, context.clone(), async move |store, instance| {
             let answer = indices.load(&mut *store, &instance)?.call_handle(&mut *store, &request).await?;
             Ok(answer)
         })
         .await
-        .and_then(|answer| self.checked(answer))
+        .and_then(|answer| self.checked(answer, &context.streams))
     }
 
     /// What can't be an answer is refused here, so that nobody has to believe a guest.
-    fn checked(&self, answer: Response) -> Result<Response, RunError> {
-        let Some(error) = self.fault(&answer) else { return Ok(answer) };
+    fn checked(&self, answer: Response, streams: &Streams) -> Result<Response, RunError> {
+        let Some(error) = self.fault(&answer, streams) else { return Ok(answer) };
         self.sandbox.counters.bad_answer();
         tracing::warn!(plugin = self.plugin.id(), %error, "a plugin's answer is refused");
         Err(error)
     }
 
-    fn fault(&self, answer: &Response) -> Option<RunError> {
+    fn fault(&self, answer: &Response, streams: &Streams) -> Option<RunError> {
         let rubbish = |reason: String| Some(RunError::Rubbish(reason));
         if !(200..600).contains(&answer.status) {
             return rubbish(format!("status {}", answer.status));
@@ -76,8 +76,13 @@ impl Personality {
         }
         let body = match &answer.body {
             Body::Bytes(bytes) => bytes.len(),
-            Body::Blob(name) => name.len(),
-            Body::Empty | Body::AcceptUpload(_) => 0,
+            Body::Blob(name) if !streams.may_send(name) => {
+                return rubbish("stored bytes that the core did not open for this request".to_owned());
+            }
+            Body::AcceptUpload(limit) if streams.upload().is_none_or(|granted| *limit > granted) => {
+                return rubbish("an upload that the core did not begin for this request, or a larger one".to_owned());
+            }
+            Body::Empty | Body::Blob(_) | Body::AcceptUpload(_) => 0,
         };
         let size = answer.headers.iter().fold(body, |size, (name, value)| size + name.len() + value.len());
         let limit = self.sandbox.limits.output;

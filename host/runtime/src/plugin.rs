@@ -10,7 +10,7 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use crate::api::CloudApi;
 use crate::bindings::{cloud, host};
 use crate::cache;
-use crate::context::{CallContext, SecretVault};
+use crate::context::{CallContext, SecretVault, Streams};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::engine::Runtime;
 use crate::error::LoadError;
@@ -273,6 +273,7 @@ impl Plugin {
             personality: self.id().into(),
             secrets,
             client: None,
+            streams: Streams::default(),
         })
     }
 }

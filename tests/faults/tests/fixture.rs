@@ -11,7 +11,7 @@ use skyloom_jobs::{Engine, Operation, State};
 use skyloom_model::{Caller, Error, Named, Placed, Scope, VmState};
 use skyloom_runtime::api::ComputeApi;
 use skyloom_runtime::bindings::cloud::compute as wit;
-use skyloom_runtime::context::{CallContext, SecretVault};
+use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::driver::Driver;
 use skyloom_store::testing::TestDatabase;
 use skyloom_store::{Db, args, operations, servers};
@@ -124,6 +124,7 @@ impl Fixture {
             personality: "test".into(),
             secrets: SecretVault::new(),
             client: None,
+            streams: Streams::default(),
         })
     }
 

@@ -9,14 +9,14 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
-use skyloom_runtime::context::{CallContext, SecretVault};
+use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::manifest::LimitsTable;
 use skyloom_runtime::personality::{Body, Request, Response};
 use skyloom_runtime::{
     Grant, LoadError, LoadOptions, Options, Package, Personality, Plugin, RunError, Runtime, package,
 };
 
-pub use stand_in::{Memory, StubCloud};
+pub use stand_in::{Memory, StubCloud, UPLOAD};
 pub use tables::{PIECE, growing_tariff};
 
 /// Crates of the components that the tests load.
@@ -68,7 +68,7 @@ pub fn packed(package: &str, manifest: &str) -> Vec<u8> {
 }
 
 /// Every interface that the hostile personality imports.
-pub const FACE_CAPABILITIES: &[&str] = &["log", "clock", "random", "config", "documents", "compute"];
+pub const FACE_CAPABILITIES: &[&str] = &["log", "clock", "random", "config", "documents", "compute", "images"];
 
 /// The manifest of a plugin that asks for these capabilities; `rest` follows.
 pub fn manifest(id: &str, kind: &str, capabilities: &[&str], rest: &str) -> String {
@@ -129,6 +129,7 @@ pub async fn call_at(face: &Personality, operation: &str, n: u64, path: &str) ->
         personality: "test".into(),
         secrets: SecretVault::new(),
         client: None,
+        streams: Streams::default(),
     };
     let request = Request {
         operation: operation.to_owned(),

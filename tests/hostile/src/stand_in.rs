@@ -9,7 +9,7 @@ use skyloom_runtime::api::{
     BillingApi, ComputeApi, FlavorsApi, IdentityApi, ImagesApi, KeypairsApi, NetworksApi, OperationsApi, QuotasApi,
     VolumesApi,
 };
-use skyloom_runtime::bindings::cloud::compute;
+use skyloom_runtime::bindings::cloud::{compute, images};
 use skyloom_runtime::bindings::types::errors::Error;
 use skyloom_runtime::context::CallContext;
 use skyloom_runtime::{Document, Documents};
@@ -68,7 +68,10 @@ impl Documents for Memory {
     }
 }
 
-/// A core that knows no server, and refuses everything else.
+/// What [`StubCloud`] lets be uploaded, in bytes.
+pub const UPLOAD: u64 = 100;
+
+/// A core that knows no server and one image, `image` with the bytes `bytes`, and refuses everything else.
 #[derive(Clone, Copy, Debug)]
 pub struct StubCloud;
 
@@ -78,11 +81,28 @@ impl ComputeApi for StubCloud {
         Err(skyloom_model::Error::not_found("server", id).into())
     }
 }
+
+#[async_trait]
+impl ImagesApi for StubCloud {
+    async fn open_download(&self, _: &Arc<CallContext>, id: String) -> Result<Option<images::Download>, Error> {
+        known(&id)?;
+        Ok(Some(images::Download { blob: "bytes".to_owned(), size: 5, checksum: String::new() }))
+    }
+
+    async fn begin_upload(&self, _: &Arc<CallContext>, id: String) -> Result<u64, Error> {
+        known(&id)?;
+        Ok(UPLOAD)
+    }
+}
+
+fn known(image: &str) -> Result<(), Error> {
+    if image == "image" { Ok(()) } else { Err(skyloom_model::Error::not_found("image", image).into()) }
+}
+
 impl FlavorsApi for StubCloud {}
 impl KeypairsApi for StubCloud {}
 impl OperationsApi for StubCloud {}
 impl QuotasApi for StubCloud {}
-impl ImagesApi for StubCloud {}
 impl NetworksApi for StubCloud {}
 impl VolumesApi for StubCloud {}
 impl BillingApi for StubCloud {}

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostile_tests::{call, call_at, face, runtime, text};
+use hostile_tests::{UPLOAD, call, call_at, face, runtime, text};
 use skyloom_model::ErrorCode;
 use skyloom_runtime::manifest::{Capability, LimitsTable};
+use skyloom_runtime::personality::Body;
 use skyloom_runtime::{Personality, RunError};
 
 const LIMITS: LimitsTable = LimitsTable {
@@ -154,6 +155,34 @@ async fn rubbish_is_no_answer() {
     assert_eq!(call(&face, "status", 204).await.unwrap().status, 204);
     assert_eq!(call(&face, "status", 599).await.unwrap().status, 599);
     assert_eq!(call(&face, "header", 0).await.unwrap().headers[0].1, "a b\tc é");
+}
+
+/// Bytes pass beside the sandbox, so what a guest says of them is believed only where the core said it in this request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stored_bytes_are_sent_only_when_the_core_opened_them() {
+    let face = one(LIMITS);
+    let opened = call(&face, "blob-opened", 0).await.unwrap();
+    assert!(matches!(opened.body, Body::Blob(name) if name == "bytes"));
+    for (operation, name) in [("blob-guessed", "bytes"), ("blob-guessed", ""), ("blob-beside", "bytes2")] {
+        let error = beside_a_neighbour(&face, operation, 0, name).await;
+        assert!(matches!(error, RunError::Rubbish(_)), "{operation} {name}: {error}");
+    }
+    assert_eq!(face.plugin().counters().bad_answers, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_is_taken_only_as_the_core_began_it() {
+    let face = one(LIMITS);
+    for limit in [UPLOAD, 1] {
+        let begun = call(&face, "upload-begun", limit).await.unwrap();
+        assert!(matches!(begun.body, Body::AcceptUpload(taken) if taken == limit));
+    }
+    for (operation, limit) in
+        [("upload-begun", UPLOAD + 1), ("upload-refused", 1), ("upload-made-up", u64::MAX), ("upload-made-up", 0)]
+    {
+        let error = beside_a_neighbour(&face, operation, limit, "/").await;
+        assert!(matches!(error, RunError::Rubbish(_)), "{operation} {limit}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -228,6 +228,6 @@ fn explain_says_what_and_why() {
     assert_eq!(why(Capability::Log), Some("asked for, granted and used"));
     assert_eq!(why(Capability::Quotas), Some("granted without being asked for: no effect"));
     assert_eq!(why(Capability::Compute), Some("refused: the deployment doesn't grant it, and the code needs it"));
-    assert_eq!(why(Capability::Images), None);
+    assert_eq!(why(Capability::Networks), None);
     assert!(explained.refused.unwrap().starts_with("plugin `face` needs the capability"));
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use skyloom_model::{Caller, Error, ErrorCode, Named, Placed, Result, Scope};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
-use skyloom_runtime::context::{CallContext, SecretVault};
+use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Progress, StepKey, StopMode};
 use skyloom_store::images::{ImageFilter, list_images};
 use skyloom_store::listing::Page;
@@ -123,6 +123,7 @@ pub(crate) fn context_of(project: &str, admin: bool, personality: &str) -> Arc<C
         personality: personality.into(),
         secrets: SecretVault::new(),
         client: None,
+        streams: Streams::default(),
     })
 }
 

@@ -12,7 +12,7 @@ use skyloom_runtime::api::IdentityApi as _;
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error;
-use skyloom_runtime::context::{CallContext, SecretVault};
+use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_store::testing::{TestDatabase, databases};
 
 use super::{Seed, Settings, Slowdown};
@@ -59,6 +59,7 @@ fn context_from(caller: Option<Arc<Caller>>, client: &str) -> Arc<CallContext> {
         personality: "test".into(),
         secrets: SecretVault::new(),
         client: Some(client.parse().expect("an address")),
+        streams: Streams::default(),
     })
 }
 

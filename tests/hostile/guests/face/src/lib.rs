@@ -32,6 +32,13 @@ impl Personality for Face {
             "header-name" => return with_header("X-Bad\r\nSet-Cookie", "a"),
             "header-value" => return with_header("X-Bad", "a\r\nSet-Cookie: b"),
             "header" => return with_header("X-Good", "a b\tc é"),
+            // The path names the bytes: of no call, of this call, of no call beside one of this call.
+            "blob-guessed" => return with(Body::Blob(request.path)),
+            "blob-opened" => return download(|blob| blob),
+            "blob-beside" => return download(|_| request.path.clone()),
+            "upload-made-up" => return with(Body::AcceptUpload(n)),
+            "upload-begun" => return upload("image", n),
+            "upload-refused" => return upload("another's", n),
             other => return text(&format!("no operation {other}")),
         }
         text("ok")
@@ -76,12 +83,30 @@ fn documents(id: &str) -> Response {
     }
 }
 
+/// Opens the image's bytes and answers with the name that is made of theirs.
+fn download(name: impl Fn(String) -> String) -> Response {
+    match cloud::images::open_download("image") {
+        Ok(Some(download)) => with(Body::Blob(name(download.blob))),
+        other => text(&format!("{other:?}")),
+    }
+}
+
+/// Begins an upload and asks for so many bytes, whatever the core said.
+fn upload(image: &str, limit: u64) -> Response {
+    drop(cloud::images::begin_upload(image));
+    with(Body::AcceptUpload(limit))
+}
+
+fn with(body: Body) -> Response {
+    Response { status: 200, headers: Vec::new(), body }
+}
+
 fn text(text: &str) -> Response {
     bytes(text.as_bytes().to_vec())
 }
 
 fn bytes(bytes: Vec<u8>) -> Response {
-    Response { status: 200, headers: Vec::new(), body: Body::Bytes(bytes) }
+    with(Body::Bytes(bytes))
 }
 
 fn with_header(name: &str, value: &str) -> Response {
