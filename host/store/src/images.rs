@@ -277,13 +277,12 @@ pub async fn keep_image(tx: &mut Conn, id: &str) -> Result<Option<ImageState>> {
     Ok(state.and_then(|state| ImageState::parse(&state)))
 }
 
-/// Whether a disk stands on it, or on an image that boots with it as kernel or ramdisk.
+/// Whether a disk stands on it, or a server boots with it as kernel or ramdisk.
 pub async fn image_in_use(conn: &mut Conn, id: &str) -> Result<bool> {
     let found = conn
         .optional(
             "SELECT v.id FROM volumes v WHERE v.image_id = $1 \
-             UNION ALL SELECT v.id FROM volumes v JOIN image_properties p ON p.image_id = v.image_id \
-             WHERE p.name IN ('kernel_id', 'ramdisk_id') AND p.value = $1 LIMIT 1",
+             UNION ALL SELECT b.server_id FROM boot_images b WHERE b.image_id = $1 LIMIT 1",
             args![id],
             |row| row.text(0),
         )
@@ -325,7 +324,7 @@ pub struct Boot {
     pub properties: BTreeMap<String, String>,
 }
 
-/// Of any project. None: there is no such image.
+/// Of any project: whether a server may have it was asked at its creation. None: there is no such image.
 pub async fn boot(conn: &mut Conn, id: &str) -> Result<Option<Boot>> {
     let image = get_image(conn, id).await?;
     Ok(image.map(|image| Boot {

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "metering", include_str!("../migrations/0006_metering.sql")),
     (7, "secrets", include_str!("../migrations/0007_secrets.sql")),
     (8, "flavor access", include_str!("../migrations/0008_flavor_access.sql")),
+    (9, "boot images", include_str!("../migrations/0009_boot_images.sql")),
 ];
 
 /// What the database holds and what this program knows.

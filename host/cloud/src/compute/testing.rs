@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use skyloom_model::{Caller, Error, ErrorCode, Named, Placed, Result, Scope};
-use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::api::ImagesApi as _;
+use skyloom_runtime::bindings::cloud::{compute as wit, images};
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Progress, StepKey, StopMode};
@@ -139,6 +140,36 @@ impl World {
     /// A request for servers of the smallest flavor with these names.
     pub(crate) fn create(&self, names: &[&str]) -> wit::ServerCreate {
         wit::ServerCreate { image_id: Some(self.image.clone()), ..creation(names) }
+    }
+
+    /// An image with bytes and these properties, which only the project sees.
+    pub(crate) async fn upload(&self, context: &Arc<CallContext>, properties: &[(&str, &str)]) -> images::Image {
+        let image = self.queued(context, properties).await;
+        self.cloud.begin_upload(context, image.id.clone()).await.expect("begin");
+        let mut writer = self.cloud.create_blob().await.expect("a file");
+        writer.write(b"bytes").await.expect("write");
+        let blob = writer.finish().await.expect("finish").name;
+        self.cloud.finish_upload(context, image.id.clone(), blob).await.expect("upload");
+        self.cloud.get_image(context, image.id).await.expect("the image")
+    }
+
+    /// The same without bytes.
+    pub(crate) async fn queued(&self, context: &Arc<CallContext>, properties: &[(&str, &str)]) -> images::Image {
+        let create = images::ImageCreate {
+            id: None,
+            name: None,
+            visibility: Some(images::Visibility::Private),
+            protected: false,
+            hidden: false,
+            disk_format: Some("raw".to_owned()),
+            container_format: Some("bare".to_owned()),
+            min_disk_gib: 0,
+            min_memory_mib: 0,
+            tags: Vec::new(),
+            properties: properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            owner: None,
+        };
+        self.cloud.create_image(context, create).await.expect("an image")
     }
 
     /// How many rows there are.

@@ -8,6 +8,7 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::{Error, ErrorCode};
 use skyloom_runtime::context::CallContext;
 use skyloom_store::args;
+use skyloom_store::boot_images::{self, BootImages};
 
 use super::qcow2;
 use crate::compute::testing::{World, member, operator};
@@ -252,9 +253,7 @@ async fn an_image_stays_while_a_disk_stands_on_it() {
     for world in worlds().await {
         let (cloud, context) = (&world.cloud, member("p"));
         let kernel = cloud.create_image(&context, create("aki")).await.expect("kernel");
-        let properties = vec![("kernel_id".to_owned(), kernel.id.clone())];
-        let disk = wit::ImageCreate { properties, ..create("ami") };
-        let disk = cloud.create_image(&context, disk).await.expect("disk");
+        let disk = cloud.create_image(&context, create("ami")).await.expect("disk");
         let mut tx = world.database.db.begin().await.expect("begin");
         tx.execute(
             "INSERT INTO volumes (id, project_id, user_id, name, size_gib, volume_type, bootable, state, server_id, boot_index, \
@@ -264,11 +263,14 @@ async fn an_image_stays_while_a_disk_stands_on_it() {
         )
         .await
         .expect("volume");
+        let with = BootImages { kernel: Some(kernel.id.clone()), ramdisk: None };
+        boot_images::insert(&mut tx, "s", &with).await.expect("kernel");
         tx.commit().await.expect("commit");
         refused!(cloud.delete_image(&context, disk.id.clone()), InUse);
         refused!(cloud.delete_image(&context, kernel.id.clone()), InUse);
         let mut tx = world.database.db.begin().await.expect("begin");
         tx.execute("DELETE FROM volumes", &[]).await.expect("volumes");
+        boot_images::release(&mut tx, "s").await.expect("kernel");
         tx.commit().await.expect("commit");
         cloud.delete_image(&context, disk.id).await.expect("disk");
         cloud.delete_image(&context, kernel.id).await.expect("kernel");

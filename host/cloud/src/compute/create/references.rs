@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use skyloom_model::{Caller, Error, ErrorCode, Result};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::Conn;
+use skyloom_store::boot_images::BootImages;
 use skyloom_store::flavors::Flavor;
 use skyloom_store::{keypairs, networks, nodes, public_addresses};
 
@@ -16,6 +17,8 @@ use crate::Cloud;
 pub(super) struct References {
     pub(super) flavor: Flavor,
     pub(super) image: Option<BootImage>,
+    /// What the image names to boot with.
+    pub(super) boots_with: BootImages,
     /// Empty: none.
     pub(super) public_key: String,
     pub(super) zone: String,
@@ -69,6 +72,10 @@ impl Cloud {
             Some(id) => Some(self.boot_image(conn, caller, id).await?),
             None => None,
         };
+        let boots_with = match &image {
+            Some(image) => self.boots_with(conn, caller, image).await?,
+            None => BootImages::default(),
+        };
         let mut disks = self.disks(create, &flavor, image.as_ref())?;
         for (volume, disk) in create.data_volumes.iter().zip(&mut disks[1..]) {
             if let Some(id) = &volume.image_id {
@@ -83,6 +90,7 @@ impl Cloud {
             outside: outside(conn, project_id, create.public_address.as_ref()).await?,
             flavor,
             image,
+            boots_with,
             disks,
         })
     }

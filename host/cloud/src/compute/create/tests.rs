@@ -1,7 +1,7 @@
 //! Creation of servers, on both databases.
 
 use skyloom_model::ErrorCode;
-use skyloom_runtime::api::{ComputeApi, KeypairsApi, OperationsApi, QuotasApi};
+use skyloom_runtime::api::{ComputeApi, ImagesApi, KeypairsApi, OperationsApi, QuotasApi};
 use skyloom_runtime::bindings::cloud::{compute as wit, keypairs};
 use skyloom_store::quotas::{self, Quota};
 
@@ -258,6 +258,34 @@ async fn each_wrong_reference_is_named() {
         assert_eq!(error.kind(), ErrorCode::Forbidden);
         world.cloud.create_servers(&operator("p"), create).await.expect("an operator names a node");
         assert_eq!(world.count("servers").await, 1, "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
+async fn a_server_boots_only_with_images_that_its_creator_may_use() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, owner, other) = (&world.cloud, member("p"), member("q"));
+        let secret = world.upload(&owner, &[]).await.id;
+        let empty = world.queued(&other, &[]).await.id;
+        let on = async |context, property, named: &str| {
+            let image = world.upload(context, &[(property, named)]).await.id;
+            let create = wit::ServerCreate { image_id: Some(image), ..creation(&["a"]) };
+            cloud.create_servers(context, create).await
+        };
+        for property in ["kernel_id", "ramdisk_id"] {
+            for named in [secret.as_str(), empty.as_str(), "none"] {
+                let error = on(&other, property, named).await.expect_err(named);
+                assert_eq!(error.kind(), ErrorCode::Invalid, "{property} {named} on {}", world.database.name);
+                assert_eq!(error.field.as_deref(), Some("image-id"));
+            }
+        }
+        assert_eq!(world.count("servers").await, 0);
+        // Nobody else's image holds the owner's.
+        cloud.delete_image(&owner, secret).await.expect("delete");
+        let own = world.upload(&owner, &[]).await.id;
+        on(&owner, "kernel_id", &own).await.expect("an own kernel");
+        on(&other, "kernel_id", &world.image).await.expect("a public kernel");
+        on(&other, "kernel_id", "").await.expect("no kernel");
     }
 }
 

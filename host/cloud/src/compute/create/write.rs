@@ -6,11 +6,11 @@ use serde_json::json;
 use skyloom_jobs::{NewOperation, OnFailure};
 use skyloom_model::{Error, ErrorCode, PowerState, Result, TaskState, VmState, new_id};
 use skyloom_runtime::bindings::cloud::compute as wit;
-use skyloom_store::Conn;
 use skyloom_store::networks::{self, PortNetwork, PortSpec};
 use skyloom_store::public_addresses::{self, PublicAddress};
 use skyloom_store::servers::{self, FlavorCopy, Server};
 use skyloom_store::volumes::{self, Volume, VolumeState};
+use skyloom_store::{Conn, boot_images};
 
 use super::references::Groups;
 use super::{Plan, checks};
@@ -40,7 +40,8 @@ impl GroupIds {
 
 pub(super) async fn servers(tx: &mut Conn, sealer: &Sealer, plan: &Plan<'_>, count: usize) -> Result<Made> {
     // Once each, in an order that two creations share.
-    let images: BTreeSet<&String> = plan.references.disks.iter().map(|disk| &disk.image_id).collect();
+    let of_disks = plan.references.disks.iter().map(|disk| &disk.image_id);
+    let images: BTreeSet<&String> = of_disks.chain(plan.references.boots_with.ids()).collect();
     for image in images.into_iter().filter(|image| !image.is_empty()) {
         image::still_active(tx, image).await?;
     }
@@ -61,6 +62,7 @@ pub(super) async fn servers(tx: &mut Conn, sealer: &Sealer, plan: &Plan<'_>, cou
         for tag in &plan.checked.tags {
             servers::insert_tag(tx, &id, tag).await?;
         }
+        boot_images::insert(tx, &id, &plan.references.boots_with).await?;
         disks(tx, plan, name, &id).await?;
         cards(tx, plan, &networks, &groups, &id).await?;
         public_address(tx, plan, &networks, &id).await?;

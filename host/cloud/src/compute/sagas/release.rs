@@ -1,7 +1,7 @@
 //! Frees what the records hold for a server: volumes, ports, addresses, its place, its spans. Nothing to free is no error.
 
 use skyloom_model::{Result, Timestamp};
-use skyloom_store::{Conn, metering, networks, operations_nodes, public_addresses, volumes};
+use skyloom_store::{Conn, boot_images, metering, networks, operations_nodes, public_addresses, volumes};
 
 /// Which of a server's volumes go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) async fn all_of_server(
             volumes::detach(tx, &volume.id, now).await?;
         }
     }
-
+    boot_images::release(tx, server_id).await?;
     public_addresses::release_of_server(tx, server_id, addresses, now).await?;
     networks::release_ports_of_device(tx, server_id).await?;
     metering::close_spans(tx, server_id, &[], now).await?;

@@ -6,13 +6,11 @@ use skyloom_store::images::Boot;
 use skyloom_store::networks::DevicePort;
 use skyloom_store::servers::Server;
 use skyloom_store::volumes::Volume;
-use skyloom_store::{Conn, images, networks, servers};
+use skyloom_store::{Conn, boot_images, images, networks, servers};
 
 use crate::compute::Node;
 
-/// Image properties that name the kernel, the initial ramdisk (ids of images) and the kernel's arguments.
-const KERNEL: &str = "kernel_id";
-const RAMDISK: &str = "ramdisk_id";
+/// Image property that holds the kernel's arguments.
 const KERNEL_ARGUMENTS: &str = "os_command_line";
 
 /// The specification of a server on its node. `not-supported` where the node has no way into one of its networks.
@@ -23,8 +21,9 @@ pub(super) async fn build(conn: &mut Conn, server_id: &str, node: &Node, volumes
         Some(id) => boot(conn, id).await?,
         None => Boot::default(),
     };
-    let kernel = blob_of(conn, image.properties.get(KERNEL)).await?;
-    let ramdisk = blob_of(conn, image.properties.get(RAMDISK)).await?;
+    let boots_with = boot_images::of_server(conn, server_id).await?;
+    let kernel = blob_of(conn, boots_with.kernel).await?;
+    let ramdisk = blob_of(conn, boots_with.ramdisk).await?;
     let mut disks = Vec::with_capacity(volumes.len());
     for volume in volumes {
         disks.push(disk(conn, volume, &full.server, &image).await?);
@@ -92,9 +91,9 @@ fn nic(port: &DevicePort, node: &Node) -> Result<Nic> {
     })
 }
 
-async fn blob_of(conn: &mut Conn, image_id: Option<&String>) -> Result<Option<String>> {
-    let Some(id) = image_id.filter(|id| !id.is_empty()) else { return Ok(None) };
-    boot(conn, id)
+async fn blob_of(conn: &mut Conn, image_id: Option<String>) -> Result<Option<String>> {
+    let Some(id) = image_id else { return Ok(None) };
+    boot(conn, &id)
         .await?
         .blob
         .map(Some)
@@ -104,4 +103,74 @@ async fn blob_of(conn: &mut Conn, image_id: Option<&String>) -> Result<Option<St
 async fn boot(conn: &mut Conn, image_id: &str) -> Result<Boot> {
     let found = images::boot(conn, image_id).await?;
     found.ok_or_else(|| Error::invalid("image-id", format!("Image {image_id} is gone.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use skyloom_model::Timestamp;
+    use skyloom_runtime::api::{ComputeApi as _, ImagesApi as _};
+    use skyloom_runtime::bindings::cloud::{compute, images as wit};
+
+    use super::*;
+    use crate::Settings;
+    use crate::compute::NodeSettings;
+    use crate::compute::sagas::release;
+    use crate::compute::testing::{Kind as _, World, creation, member, worlds};
+
+    /// The world's node with these ways into its platform's networks.
+    fn node(world: &World, names: &[(&str, &str)]) -> Node {
+        let node = world.cloud.node("node-1").expect("the node");
+        let platform_networks = names.iter().map(|(name, way)| ((*name).to_owned(), (*way).to_owned())).collect();
+        let settings = NodeSettings { platform_networks, ..(*node.settings).clone() };
+        Node { settings: Arc::new(settings), ..node }
+    }
+
+    async fn built(world: &World, server: &str, node: &Node) -> Result<DomainSpec> {
+        let mut conn = world.database.db.read().await.expect("read");
+        build(&mut conn, server, node, &[]).await
+    }
+
+    #[tokio::test]
+    async fn a_server_boots_with_what_its_image_named_at_its_creation() {
+        for world in worlds(Settings::default()).await {
+            let (cloud, context) = (&world.cloud, member("p"));
+            let foreign = world.upload(&member("q"), &[]).await;
+            let (kernel, ramdisk) = (world.upload(&context, &[]).await, world.upload(&context, &[]).await);
+            let properties = [("kernel_id", &*kernel.id), ("ramdisk_id", &*ramdisk.id)];
+            let image = world.upload(&context, &properties).await;
+            let create = compute::ServerCreate { image_id: Some(image.id.clone()), ..creation(&["a"]) };
+            let server = cloud.create_servers(&context, create).await.expect("creation").server_ids.remove(0);
+            let changed = wit::ImageUpdate {
+                read_at: image.updated_at,
+                name: image.name,
+                visibility: image.visibility,
+                protected: false,
+                hidden: false,
+                disk_format: image.disk_format,
+                container_format: image.container_format,
+                min_disk_gib: 0,
+                min_memory_mib: 0,
+                tags: Vec::new(),
+                properties: vec![("ramdisk_id".to_owned(), foreign.id)],
+                owner: image.owner,
+            };
+            cloud.update_image(&context, image.id.clone(), changed).await.expect("update");
+            let spec = built(&world, &server, &node(&world, &[("private", "bridge")])).await.expect("spec");
+            for (blob, of) in [(spec.kernel_blob, &kernel), (spec.ramdisk_blob, &ramdisk)] {
+                let download = cloud.open_download(&context, of.id.clone()).await.expect("open").expect("bytes");
+                assert_eq!(blob, Some(download.blob), "{}", world.database.name);
+                let error = cloud.delete_image(&context, of.id.clone()).await.expect_err("in use");
+                assert_eq!(error.kind(), ErrorCode::InUse);
+            }
+            let mut tx = world.database.db.begin().await.expect("begin");
+            release::all_of_server(&mut tx, &server, release::Volumes::All, None, Timestamp::now())
+                .await
+                .expect("release");
+            tx.commit().await.expect("commit");
+            cloud.delete_image(&context, kernel.id).await.expect("kernel");
+            cloud.delete_image(&context, ramdisk.id).await.expect("ramdisk");
+        }
+    }
 }

@@ -1,0 +1,48 @@
+//! Images that a server boots with, beside those that its disks began as.
+
+use skyloom_model::Result;
+
+use crate::args;
+use crate::db::Conn;
+
+/// Ids of images; none: the server boots from its disk alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootImages {
+    pub kernel: Option<String>,
+    pub ramdisk: Option<String>,
+}
+
+impl BootImages {
+    pub fn ids(&self) -> impl Iterator<Item = &String> {
+        self.kernel.iter().chain(&self.ramdisk)
+    }
+}
+
+/// Of a new server.
+pub async fn insert(tx: &mut Conn, server_id: &str, images: &BootImages) -> Result<()> {
+    for (part, image) in [("kernel", &images.kernel), ("ramdisk", &images.ramdisk)] {
+        if let Some(image) = image {
+            let sql = "INSERT INTO boot_images (server_id, part, image_id) VALUES ($1, $2, $3)";
+            tx.execute(sql, args![server_id, part, image]).await?;
+        }
+    }
+    Ok(())
+}
+
+pub async fn of_server(conn: &mut Conn, server_id: &str) -> Result<BootImages> {
+    let sql = "SELECT part, image_id FROM boot_images WHERE server_id = $1";
+    let mut images = BootImages::default();
+    for (part, image) in conn.all(sql, args![server_id], |row| Ok((row.text(0)?, row.text(1)?))).await? {
+        match part.as_str() {
+            "kernel" => images.kernel = Some(image),
+            _ => images.ramdisk = Some(image),
+        }
+    }
+    Ok(images)
+}
+
+/// None to release is no error.
+pub async fn release(tx: &mut Conn, server_id: &str) -> Result<()> {
+    tx.execute("DELETE FROM boot_images WHERE server_id = $1", args![server_id]).await?;
+    Ok(())
+}
