@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::driver::Driver;
+use skyloom_store::networks::DevicePort;
 use skyloom_store::{nodes as store, operations_nodes};
 use tokio::task::JoinHandle;
 
@@ -25,7 +26,9 @@ pub struct NodeSettings {
     pub memory_mib: Option<u64>,
     #[serde(default)]
     pub disk_gib: Option<u64>,
-    /// Names of the platform's networks by the name or id of the cloud's network; `*` for every other one.
+    /// Names of the platform's networks by the cloud's network: its id; its name, for shared and external networks only, because
+    /// a project may call its own as it likes; or `*` for every other one, those of the projects too: they then meet on one
+    /// network of the platform unless its driver keeps them apart.
     #[serde(default)]
     pub platform_networks: BTreeMap<String, String>,
     /// False: takes no new servers.
@@ -47,10 +50,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// The platform's name of a network of the cloud.
-    pub fn platform_network(&self, id: &str, name: &str) -> Option<&str> {
+    /// The platform's name of the network that a port is on.
+    pub fn platform_network(&self, port: &DevicePort) -> Option<&str> {
         let names = &self.settings.platform_networks;
-        names.get(id).or_else(|| names.get(name)).or_else(|| names.get("*")).map(String::as_str)
+        let by_name = || names.get(&port.network_name).filter(|_| port.of_operators);
+        names.get(&port.port.network_id).or_else(by_name).or_else(|| names.get("*")).map(String::as_str)
     }
 }
 

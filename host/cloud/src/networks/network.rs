@@ -125,6 +125,10 @@ impl Cloud {
             network.mtu = mtu;
         }
         if let Some(name) = text("name", write.name)? {
+            // Compute nodes' settings go by it.
+            if (network.shared || network.external) && name != network.name {
+                self.permit(Some(asking.caller), Action::NetworksShare)?;
+            }
             network.name = name;
         }
         if let Some(description) = text("description", write.description)? {

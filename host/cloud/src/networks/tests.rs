@@ -320,6 +320,24 @@ async fn a_servers_port_stays_with_its_server() {
 }
 
 #[tokio::test]
+async fn a_networks_name_is_an_operators_once_others_use_it() {
+    for world in worlds().await {
+        let cloud = &world.cloud;
+        let renamed = || wit::NetworkWrite { name: Some("private".to_owned()), ..network("") };
+        let (own, _) = made(cloud, &member("p"), "10.9.0.0/24").await;
+        cloud.update_network(&member("p"), own.id.clone(), renamed()).await.expect("an own network");
+        let shared = wit::NetworkWrite { name: Some("shared".to_owned()), shared: Some(true), ..network("") };
+        cloud.update_network(&operator("o"), own.id.clone(), shared).await.expect("an operator shares it");
+        refused!(cloud.update_network(&member("p"), own.id.clone(), renamed()), Forbidden);
+        let described = wit::NetworkWrite { name: None, description: Some("d".to_owned()), ..network("") };
+        cloud.update_network(&member("p"), own.id.clone(), described).await.expect("the rest stays the owner's");
+        let same = wit::NetworkWrite { name: Some("shared".to_owned()), ..network("") };
+        cloud.update_network(&member("p"), own.id.clone(), same).await.expect("the same name");
+        cloud.update_network(&operator("o"), own.id, renamed()).await.expect("an operator");
+    }
+}
+
+#[tokio::test]
 async fn security_groups_keep_their_rules() {
     for world in worlds().await {
         let (cloud, context) = (&world.cloud, member("p"));

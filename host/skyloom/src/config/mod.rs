@@ -235,7 +235,9 @@ pub struct Node {
     /// False: takes no new servers.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// Our network's name or id to the platform's; `*` for every other one.
+    /// Names of the platform's networks by the cloud's network: its id; its name, for shared and external networks only, because
+    /// a project may call its own as it likes; or `*` for every other one, those of the projects too: they then meet on one
+    /// network of the platform unless its driver keeps them apart.
     #[serde(default)]
     pub platform_networks: BTreeMap<String, String>,
     /// The driver's config for this node, laid over the plugin's own.

@@ -12,6 +12,8 @@ use crate::{Conn, args};
 pub struct DevicePort {
     pub port: Port,
     pub network_name: String,
+    /// Shared or external, so that its name is an operator's word.
+    pub of_operators: bool,
     pub mtu: u32,
     pub addresses: Vec<NicAddress>,
 }
@@ -87,15 +89,19 @@ pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<Dev
     let mut query = query(conn.is_postgres());
     let device = query.text(device_id);
     query.and(format!("p.device_id = {device}"));
-    let networks = query.joined("n.name, n.mtu, p.position", "ports p JOIN networks n ON n.id = p.network_id");
-    let mut found = networks.rows(conn, |row| Ok((row.int(20)?, port(row)?, row.text(18)?, row.u32(19)?))).await?;
+    let columns = "n.name, n.mtu, p.position, n.shared, n.external";
+    let networks = query.joined(columns, "ports p JOIN networks n ON n.id = p.network_id");
+    let mut found = networks
+        .rows(conn, |row| Ok((row.int(20)?, port(row)?, row.text(18)?, row.u32(19)?, row.flag(21)? || row.flag(22)?)))
+        .await?;
     found.sort_by(|one, other| (one.0, &one.1.id).cmp(&(other.0, &other.1.id)));
     Ok(found
         .into_iter()
-        .map(|(_, port, network_name, mtu)| DevicePort {
+        .map(|(_, port, network_name, mtu, of_operators)| DevicePort {
             addresses: details.remove(&port.id).unwrap_or_default(),
             port,
             network_name,
+            of_operators,
             mtu,
         })
         .collect())

@@ -69,7 +69,7 @@ async fn disk(conn: &mut Conn, volume: &Volume, server: &Server, image: &Boot) -
 }
 
 fn nic(port: &DevicePort, node: &Node) -> Result<Nic> {
-    let platform = node.platform_network(&port.port.network_id, &port.network_name).ok_or_else(|| {
+    let platform = node.platform_network(port).ok_or_else(|| {
         Error::new(ErrorCode::NotSupported, "The server's compute node has no way into one of its networks.")
             .with_resource("network", &port.port.network_id)
             .with_internal(format!("node {}: platform-networks lacks {}", node.settings.name, port.network_name))
@@ -110,14 +110,15 @@ mod tests {
     use std::sync::Arc;
 
     use skyloom_model::Timestamp;
-    use skyloom_runtime::api::{ComputeApi as _, ImagesApi as _};
-    use skyloom_runtime::bindings::cloud::{compute, images as wit};
+    use skyloom_runtime::api::{ComputeApi as _, ImagesApi as _, NetworksApi as _};
+    use skyloom_runtime::bindings::cloud::{compute, images as wit, networks};
+    use skyloom_runtime::context::CallContext;
 
     use super::*;
     use crate::Settings;
     use crate::compute::NodeSettings;
     use crate::compute::sagas::release;
-    use crate::compute::testing::{Kind as _, World, creation, member, worlds};
+    use crate::compute::testing::{Kind as _, World, creation, member, operator, worlds};
 
     /// The world's node with these ways into its platform's networks.
     fn node(world: &World, names: &[(&str, &str)]) -> Node {
@@ -130,6 +131,72 @@ mod tests {
     async fn built(world: &World, server: &str, node: &Node) -> Result<DomainSpec> {
         let mut conn = world.database.db.read().await.expect("read");
         build(&mut conn, server, node, &[]).await
+    }
+
+    /// A network with a subnet; its id.
+    async fn network(world: &World, context: &Arc<CallContext>, name: &str, shared: bool) -> String {
+        let network = networks::NetworkWrite {
+            name: Some(name.to_owned()),
+            description: None,
+            project_id: None,
+            shared: Some(shared),
+            external: None,
+            enabled: None,
+            mtu: None,
+            port_security: None,
+            is_default: None,
+        };
+        let network = world.cloud.create_network(context, network).await.expect("network").id;
+        let subnet = networks::SubnetWrite {
+            name: None,
+            description: None,
+            project_id: None,
+            network_id: Some(network.clone()),
+            ip_version: None,
+            cidr: Some("10.9.0.0/24".to_owned()),
+            gateway: None,
+            dhcp: None,
+            dns: None,
+            pools: None,
+            host_routes: None,
+        };
+        world.cloud.create_subnet(context, subnet).await.expect("subnet");
+        network
+    }
+
+    async fn server_on(world: &World, context: &Arc<CallContext>, network: &str) -> String {
+        let nic = compute::NicRequest {
+            port_id: None,
+            network_id: Some(network.to_owned()),
+            subnet_id: None,
+            address: None,
+            security_groups: None,
+        };
+        let create =
+            compute::ServerCreate { networks: compute::NetworkChoice::Nics(vec![nic]), ..world.create(&["a"]) };
+        world.cloud.create_servers(context, create).await.expect("creation").server_ids.remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_name_leads_to_a_platforms_network_only_from_an_operators() {
+        for world in worlds(Settings::default()).await {
+            let own = network(&world, &member("p"), "private", false).await;
+            let server = server_on(&world, &member("p"), &own).await;
+            let error =
+                built(&world, &server, &node(&world, &[("private", "bridge")])).await.expect_err("an own network");
+            assert_eq!(error.code, ErrorCode::NotSupported, "{}", world.database.name);
+            // What an operator says of every network, or of this one, holds.
+            let all = [("private", "bridge"), ("*", "isolated")];
+            let spec = built(&world, &server, &node(&world, &all)).await.expect("for every network");
+            assert_eq!(spec.nics[0].platform_network, "isolated");
+            let spec = built(&world, &server, &node(&world, &[(&own, "theirs")])).await.expect("by its id");
+            assert_eq!(spec.nics[0].platform_network, "theirs");
+
+            let shared = network(&world, &operator("o"), "private", true).await;
+            let server = server_on(&world, &member("p"), &shared).await;
+            let spec = built(&world, &server, &node(&world, &[("private", "bridge")])).await.expect("a shared network");
+            assert_eq!(spec.nics[0].platform_network, "bridge");
+        }
     }
 
     #[tokio::test]
