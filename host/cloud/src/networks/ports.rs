@@ -9,6 +9,7 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::networks::{self as store, FixedRequest, Network, NewPort, Port, PortFilter, PortUpdate};
 use skyloom_store::quotas::Quota;
+use skyloom_store::servers;
 
 use super::{Asking, convert, network, nothing_has, rules, text};
 use crate::Cloud;
@@ -62,6 +63,7 @@ impl Cloud {
             self.as_owner(&asking, &network.project_id)?;
         }
         self.may_say(&asking, &network, &write)?;
+        no_server(&mut tx, write.device_id.as_deref()).await?;
         let port_security = write.port_security.unwrap_or(network.port_security);
         let groups = self.groups_for(&mut tx, &asking, &project_id, write.security_group_ids, port_security).await?;
         let new = NewPort {
@@ -106,6 +108,7 @@ impl Cloud {
             }
         }
         self.may_say(&asking, &network, &write)?;
+        no_server(&mut tx, write.device_id.as_deref().filter(|device| *device != port.device_id)).await?;
         let mac = write.mac.as_deref().map(mac).transpose()?.filter(|mac| *mac != port.mac);
         let of_a_server = port.with_device || port.device_owner.starts_with("compute:");
         let moved = write.device_id.as_ref().is_some_and(|device| *device != port.device_id)
@@ -221,6 +224,17 @@ impl Cloud {
         }
         Ok(wanted)
     }
+}
+
+/// A server has the ports that its creation gave it: one that says by itself that it is a server's would be shown, plugged in and
+/// given back with it, whoever made it.
+async fn no_server(tx: &mut Conn, device_id: Option<&str>) -> Result<()> {
+    let Some(id) = device_id.filter(|id| !id.is_empty()) else { return Ok(()) };
+    if servers::brief(tx, id, None).await?.is_none() {
+        return Ok(());
+    }
+    let message = format!("Device {id} is a server; a port becomes a server's when the server is created.");
+    Err(Error::invalid("device-id", message))
 }
 
 fn used(port: &Port) -> Error {

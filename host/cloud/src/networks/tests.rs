@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyloom_runtime::api::NetworksApi as _;
+use skyloom_runtime::api::{ComputeApi as _, NetworksApi as _};
 use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::{Error, ErrorCode};
@@ -316,6 +316,32 @@ async fn a_servers_port_stays_with_its_server() {
         refused!(cloud.update_port(&context, port.clone(), away), InUse);
         let named = wit::PortWrite { name: Some("web".to_owned()), ..same_port() };
         assert_eq!(cloud.update_port(&context, port.clone(), named).await.expect("name").name, "web");
+    }
+}
+
+#[tokio::test]
+async fn a_port_is_a_servers_only_by_the_servers_creation() {
+    for world in worlds().await {
+        let cloud = &world.cloud;
+        let made_servers = cloud.create_servers(&member("p"), world.create(&["a"])).await.expect("creation");
+        let server = &made_servers.server_ids[0];
+        let before = cloud.get_server(&member("p"), server.clone()).await.expect("server");
+        for context in [member("q"), member("p"), operator("q")] {
+            let (net, _) = made(cloud, &context, "10.9.0.0/24").await;
+            let of_server = || Some(server.clone());
+            let claiming = wit::PortWrite { device_id: of_server(), ..port(&net.id) };
+            refused!(cloud.create_port(&context, claiming), Invalid, "device-id");
+            let other = wit::PortWrite { device_id: Some("a router".to_owned()), ..port(&net.id) };
+            let other = cloud.create_port(&context, other).await.expect("another device");
+            let claiming = wit::PortWrite { device_id: of_server(), ..same_port() };
+            refused!(cloud.update_port(&context, other.id, claiming), Invalid, "device-id");
+        }
+        let after = cloud.get_server(&member("p"), server.clone()).await.expect("server");
+        assert_eq!((after.nics.len(), before.nics.len()), (1, 1), "{}", world.database.name);
+        // A client that sends the whole port back changes nothing.
+        let own = before.nics[0].port_id.clone();
+        let same = wit::PortWrite { device_id: Some(server.clone()), ..same_port() };
+        assert_eq!(&cloud.update_port(&member("p"), own, same).await.expect("the same").device_id, server);
     }
 }
 
