@@ -1,6 +1,7 @@
 //! The gate of `define`: a domain's XML passes only through a short list of elements and attributes, and every file or network
 //! that it names is one that the grant holds. What isn't on the list is refused, whatever libvirt would make of it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use quick_xml::events::attributes::Attribute;
@@ -69,6 +70,18 @@ const ELEMENTS: &[(&str, &[(&str, Check)])] = &[
     ("domain/devices/rng/backend", &[("model", OneOf(&["builtin"]))]),
 ];
 
+/// Elements that may stand more than once beside another. Of any other one libvirt might read the first and we the last.
+const REPEATED: &[&str] = &[
+    "domain/os/boot",
+    "domain/devices/disk",
+    "domain/devices/interface",
+    "domain/devices/serial",
+    "domain/devices/rng",
+];
+
+/// The element whose text says which domain this is.
+const UUID: &str = "domain/uuid";
+
 /// Elements whose text is a placeholder of an image's blob.
 const FILE_TEXT: &[&str] = &["domain/os/kernel", "domain/os/initrd"];
 
@@ -97,6 +110,7 @@ pub fn check(
         resolve,
         permit_network,
         path: Vec::new(),
+        seen: vec![BTreeSet::new()],
         uuid: String::new(),
         marked: false,
         out: Writer::new(Vec::new()),
@@ -116,6 +130,8 @@ struct Gate<'a> {
     resolve: &'a dyn Fn(&str, &str) -> Result<PathBuf>,
     permit_network: &'a dyn Fn(&str) -> Result<()>,
     path: Vec<String>,
+    /// What stands in each open element, the document itself first.
+    seen: Vec<BTreeSet<String>>,
     uuid: String,
     marked: bool,
     out: Writer<Vec<u8>>,
@@ -130,17 +146,18 @@ impl Gate<'_> {
             }
             Event::Empty(start) => {
                 let start = self.open(&start)?;
-                self.path.pop();
+                self.close();
                 self.write(Event::Empty(start))
             }
             Event::End(end) => {
-                self.path.pop();
+                self.close();
                 self.write(Event::End(end))
             }
             Event::Text(text) => self.text(&text),
             Event::GeneralRef(reference) => {
-                if FILE_TEXT.contains(&self.path.join("/").as_str()) {
-                    return Err(refused("a file is named with an entity"));
+                let path = self.path.join("/");
+                if path == UUID || FILE_TEXT.contains(&path.as_str()) {
+                    return Err(refused(&format!("an entity stands in {path}")));
                 }
                 self.write(Event::GeneralRef(reference))
             }
@@ -155,6 +172,11 @@ impl Gate<'_> {
         let Some((_, allowed)) = ELEMENTS.iter().find(|(known, _)| *known == path) else {
             return Err(refused(&format!("the element {path} is not permitted")));
         };
+        let first = self.seen.last_mut().is_some_and(|seen| seen.insert(name.clone()));
+        if !first && !REPEATED.contains(&path.as_str()) {
+            return Err(refused(&format!("the element {path} stands twice")));
+        }
+        self.seen.push(BTreeSet::new());
         self.marked |= path == "domain/metadata/skyloom:server";
         let mut copy = BytesStart::new(name);
         for attribute in start.attributes() {
@@ -163,6 +185,11 @@ impl Gate<'_> {
             copy.push_attribute((key.as_str(), value.as_str()));
         }
         Ok(copy)
+    }
+
+    fn close(&mut self) {
+        self.path.pop();
+        self.seen.pop();
     }
 
     fn attribute(&self, path: &str, allowed: &[(&str, Check)], attribute: &Attribute<'_>) -> Result<(String, String)> {
@@ -192,9 +219,11 @@ impl Gate<'_> {
             let file = self.file("blob", plain.trim())?;
             return self.write(Event::Text(BytesText::new(&file)));
         }
-        if path == "domain/uuid" {
+        if path == UUID {
             let uuid = uuid::Uuid::parse_str(plain.trim()).map_err(|_| refused("its UUID is none"))?;
             self.uuid = uuid.to_string();
+            // In the one form that every reader understands alike.
+            return self.write(Event::Text(BytesText::new(&uuid.to_string())));
         }
         self.write(Event::Text(text.clone().into_owned()))
     }
@@ -330,6 +359,38 @@ mod tests {
             assert!(run(&xml).is_err(), "passed: {xml}");
         }
         assert!(run(&domain("", "")).is_ok());
+    }
+
+    /// What stands twice is read by one reader as the first, by another as the last.
+    #[test]
+    fn what_a_domain_has_once_stands_once() {
+        let uuid = "<uuid>6f1c9d3e-0000-4000-8000-000000000001</uuid>";
+        let other = "<uuid>6f1c9d3e-0000-4000-8000-000000000002</uuid>";
+        let twice = |element: &str, more: &str| domain("", "").replace(element, &format!("{element}{more}"));
+        for xml in [
+            twice(uuid, other),
+            twice(uuid, uuid),
+            twice(uuid, "<uuid/>"),
+            domain("", "").replace("</uuid>", "<!-- --></uuid>"),
+            domain("", "").replace("-0000-4000", "-0000&#45;4000"),
+            twice("<name>a</name>", "<name>b</name>"),
+            twice("</metadata>", "<metadata/>"),
+            twice("</skyloom:server>", "<skyloom:server xmlns:skyloom='urn:skyloom:server'/>"),
+            twice("</os>", "<os/>"),
+            twice("</os>", "<memory>1</memory><memory>2</memory>"),
+            twice("</devices>", "<devices/>"),
+            domain("<kernel>skyloom-file/blob/a</kernel><kernel>skyloom-file/blob/b</kernel>", ""),
+            domain(
+                "",
+                "<disk type='file' device='disk'><source file='skyloom-file/volume/a'/><source file='skyloom-file/volume/b'/></disk>",
+            ),
+            domain("", "<interface type='network'><mac address='a'/><mac address='b'/></interface>"),
+            format!("{0}{0}", domain("", "")),
+        ] {
+            assert!(run(&xml).is_err(), "passed: {xml}");
+        }
+        let disk = "<disk type='file' device='disk'><source file='skyloom-file/volume/a'/></disk>";
+        assert!(run(&domain("<boot dev='hd'/><boot dev='network'/>", &format!("{disk}{disk}"))).is_ok());
     }
 
     #[test]
