@@ -61,6 +61,12 @@ pub struct Seed {
     pub billing: billing::Seed,
 }
 
+/// Whether [`Cloud::seed`] has filled the database. An error also where it has no tables yet.
+pub async fn is_seeded(db: &Db) -> Result<bool> {
+    let mut conn = db.read().await?;
+    Ok(conn.one("SELECT count(*) FROM seeded WHERE area = 'cloud'", &[], |row| row.int(0)).await? > 0)
+}
+
 impl Cloud {
     /// The core over a database that is migrated already.
     pub fn new(db: Db, settings: Settings) -> Result<Self> {

@@ -99,6 +99,35 @@ fn an_empty_database_is_migrated_and_looked_at() {
 }
 
 #[test]
+fn a_check_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, images) = (folder.path().join("skyloom.toml"), folder.path().join("images"));
+    std::fs::write(&file, format!("[images]\nfolder = {images:?}\n")).unwrap();
+    let output = skyloom(&["check", "--config", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["skyloom.toml"]);
+}
+
+/// Seeds are for a database that nobody filled: afterwards their files may be gone.
+#[tokio::test]
+async fn a_check_tries_seeds_only_where_a_start_would_lay_them() {
+    let Some(database) = skyloom_store::testing::postgres().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("skyloom.toml");
+    let seed = "[[seed.images.images]]\nname = \"gone\"\nfile = \"gone.raw\"\ndisk-format = \"raw\"\n";
+    std::fs::write(&file, format!("[database]\nurl = \"{}\"\n{seed}", database.url)).unwrap();
+    let check = || skyloom(&["check", "--config", file.to_str().unwrap()]);
+    let output = check();
+    assert!(!output.status.success() && text(&output.stderr).contains("gone.raw"), "{}", text(&output.stderr));
+    let mut tx = database.db.begin().await.unwrap();
+    tx.execute("INSERT INTO seeded (area, seeded_at) VALUES ('cloud', 1)", &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    let output = check();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
 fn every_shell_gets_its_completion() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = skyloom(&["completion", shell]);

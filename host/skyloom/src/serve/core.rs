@@ -52,19 +52,18 @@ fn sqlite_file(state: &Path) -> PathBuf {
 /// The core, seeded on a fresh database. No password: the database has its administrator already and we don't know it.
 pub async fn start(loaded: &Loaded, state: &StateDir, db: &Db) -> Result<(Cloud, Option<AdminPassword>), Failure> {
     let key = loaded.deployment.database.secret_key.as_ref().map(|file| loaded.path(file));
-    let cloud = cloud(&loaded.deployment, state.path(), db, state.sealer(key.as_deref())?)?;
+    let images = state.path().join(&loaded.deployment.images.folder);
+    let cloud = cloud(&loaded.deployment, images, db, state.sealer(key.as_deref())?)?;
     let admin = state.admin_password()?;
     let fresh = seed(loaded, &cloud, &admin.value).await?;
     let admin = admin.settle(fresh)?;
     Ok((cloud, admin))
 }
 
-fn cloud(deployment: &Deployment, state: &Path, db: &Db, sealer: Sealer) -> Result<Cloud, Failure> {
-    let mut images = deployment.images.clone();
-    images.folder = state.join(&images.folder);
+fn cloud(deployment: &Deployment, images: PathBuf, db: &Db, sealer: Sealer) -> Result<Cloud, Failure> {
     let settings = skyloom_cloud::Settings {
         identity: deployment.identity.clone(),
-        images,
+        images: skyloom_cloud::images::Settings { folder: images, ..deployment.images.clone() },
         networks: deployment.networks.clone(),
         compute: deployment.compute.clone(),
         billing: deployment.billing.clone(),
@@ -82,8 +81,8 @@ async fn seed(loaded: &Loaded, cloud: &Cloud, admin_password: &str) -> Result<bo
     Ok(cloud.seed(&seed).await?)
 }
 
-/// Does with the areas' settings, and where there is no database yet with the seeds, what a start would do, on a database and
-/// in a folder that are thrown away: nothing that is refused then can be missed here.
+/// Does with the areas' settings, and where the database isn't filled yet with the seeds, what a start would do, on a database
+/// and in folders that are thrown away: nothing that is refused then can be missed here.
 pub async fn rehearse(loaded: &Loaded) -> Result<(), Failure> {
     let scratch = tempfile::tempdir()?;
     let options = db::Options { sync_on_commit: false, ..db::Options::default() };
@@ -93,10 +92,22 @@ pub async fn rehearse(loaded: &Loaded) -> Result<(), Failure> {
         Some(file) => read_sealer(&loaded.path(file))?,
         None => Sealer::new(&[0; KEY_BYTES]),
     };
-    let cloud = cloud(&loaded.deployment, scratch.path(), &db, sealer)?;
-    if !sqlite_file(&loaded.state_dir).exists() {
+    // Never the deployment's own, which may be absolute.
+    let cloud = cloud(&loaded.deployment, scratch.path().join("images"), &db, sealer)?;
+    if !filled(loaded).await {
         seed(loaded, &cloud, "rehearsal").await?;
     }
     db.close().await;
     Ok(())
+}
+
+/// Whether the deployment's database has its seeds already. One that can't be asked counts as empty: better to try in vain.
+async fn filled(loaded: &Loaded) -> bool {
+    if loaded.deployment.database.url == "sqlite" {
+        return sqlite_file(&loaded.state_dir).exists();
+    }
+    let Ok(db) = connect(&loaded.deployment, &loaded.state_dir).await else { return false };
+    let seeded = skyloom_cloud::is_seeded(&db).await.unwrap_or(false);
+    db.close().await;
+    seeded
 }
