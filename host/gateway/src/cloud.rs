@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use skyloom_cloud::Cloud;
-use skyloom_cloud::images::BlobWriter;
+use skyloom_cloud::images::UploadWriter;
 use skyloom_model::{Action, Caller, Error, ErrorCode, Result};
 use skyloom_runtime::context::CallContext;
 
@@ -21,8 +21,8 @@ impl Core for Cloud {
         Cloud::permit(self, caller, action)
     }
 
-    async fn create_blob(&self) -> Result<Box<dyn BlobSink>> {
-        Ok(Box::new(Sink(Cloud::create_blob(self).await?)))
+    async fn create_blob(&self, context: &Arc<CallContext>) -> Result<Box<dyn BlobSink>> {
+        Ok(Box::new(Sink(Cloud::create_blob(self, context).await?)))
     }
 
     async fn open_blob(&self, name: &str) -> Result<(tokio::fs::File, u64)> {
@@ -41,7 +41,7 @@ impl Core for Cloud {
     }
 }
 
-struct Sink(BlobWriter);
+struct Sink(UploadWriter);
 
 #[async_trait]
 impl BlobSink for Sink {

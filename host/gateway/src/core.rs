@@ -20,8 +20,8 @@ pub trait Core: Send + Sync + 'static {
     /// The one policy table; asked again by each function of the core.
     fn permit(&self, caller: Option<&Caller>, action: Action) -> Result<()>;
 
-    /// A place for the bytes of an upload; dropped unfinished, nothing stays.
-    async fn create_blob(&self) -> Result<Box<dyn BlobSink>>;
+    /// A place for the bytes of the upload that this request began; dropped unfinished, nothing stays.
+    async fn create_blob(&self, context: &Arc<CallContext>) -> Result<Box<dyn BlobSink>>;
 
     /// Stored bytes and their number. `not-found` for a name that isn't there.
     async fn open_blob(&self, name: &str) -> Result<(tokio::fs::File, u64)>;
@@ -36,6 +36,7 @@ pub trait Core: Send + Sync + 'static {
 /// Where the bytes of an upload go.
 #[async_trait]
 pub trait BlobSink: Send {
+    /// `quota-exceeded` where the project may not have so many.
     async fn write(&mut self, bytes: Bytes) -> Result<()>;
 
     /// Durable from here on: its name and size in bytes.

@@ -65,7 +65,8 @@ impl From<ErrorCode> for Refusal {
             ErrorCode::Unauthenticated => Self::Unauthenticated,
             ErrorCode::Forbidden => Self::Forbidden,
             ErrorCode::NotFound => Self::NotFound,
-            ErrorCode::TooLarge => Self::TooLarge,
+            // Only the bytes of an upload are counted by the gateway's calls.
+            ErrorCode::TooLarge | ErrorCode::QuotaExceeded => Self::TooLarge,
             ErrorCode::RateLimited => Self::RateLimited,
             ErrorCode::TimedOut => Self::TimedOut,
             ErrorCode::Invalid => Self::MalformedRequest,

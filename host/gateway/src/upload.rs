@@ -49,15 +49,17 @@ impl Upload<'_> {
             return Err(Refusal::TooLarge.into());
         }
         let failed = |error: skyloom_model::Error| {
-            tracing::error!(
-                request_id = &*self.context.request_id,
-                error = error.for_log(),
-                "an upload cannot be stored"
-            );
+            if error.internal_text().is_some() {
+                tracing::error!(
+                    request_id = &*self.context.request_id,
+                    error = error.for_log(),
+                    "an upload cannot be stored"
+                );
+            }
             Refused::from(Refusal::from(error.code))
         };
         let stall = millis(self.shared.settings.stall_timeout_ms);
-        let mut sink = self.shared.core.create_blob().await.map_err(failed)?;
+        let mut sink = self.shared.core.create_blob(self.context).await.map_err(failed)?;
         let mut taken: u64 = 0;
         loop {
             let frame = match tokio::time::timeout(stall, body.frame()).await {

@@ -215,10 +215,24 @@ pub async fn begin_upload(tx: &mut Conn, id: &str, request: &str, now: Timestamp
     Ok(tx.execute(sql, args![id, now, request]).await? == 1)
 }
 
+/// The image's project and the bytes that are reserved for what a request is uploading. None: it uploads nothing.
+pub async fn uploading(conn: &mut Conn, request: &str) -> Result<Option<(String, u64)>> {
+    let sql = "SELECT owner, reserved FROM images WHERE upload = $1 AND state = 'saving'";
+    let found = conn.optional(sql, args![request], |row| Ok((row.text(0)?, row.int(1)?))).await?;
+    found.map(|(owner, reserved)| Ok((owner, u64::try_from(reserved).map_err(Error::internal)?))).transpose()
+}
+
+/// Says how many bytes are reserved for what a request is uploading; they count as used. False: it uploads nothing.
+pub async fn reserve_upload(tx: &mut Conn, request: &str, bytes: u64) -> Result<bool> {
+    let bytes = i64::try_from(bytes).map_err(Error::internal)?;
+    let sql = "UPDATE images SET reserved = $2 WHERE upload = $1 AND state = 'saving'";
+    Ok(tx.execute(sql, args![request, bytes]).await? == 1)
+}
+
 /// From saving to active, with its bytes. False: the upload of this request is no longer open.
 pub async fn finish_upload(tx: &mut Conn, id: &str, request: &str, content: &Content, now: Timestamp) -> Result<bool> {
     let sql = format!(
-        "UPDATE images SET state = 'active', upload = '', size = $4, virtual_size = $5, checksum = $6, \
+        "UPDATE images SET state = 'active', upload = '', reserved = 0, size = $4, virtual_size = $5, checksum = $6, \
          hash_algorithm = 'sha512', hash_value = $7, blob = $8, updated_at = {LATER} \
          WHERE id = $1 AND state = 'saving' AND upload = $3"
     );
@@ -238,7 +252,8 @@ pub async fn finish_upload(tx: &mut Conn, id: &str, request: &str, content: &Con
 /// What a request left in saving is queued again. Gives how many there were.
 pub async fn abort_uploads(tx: &mut Conn, request: &str, now: Timestamp) -> Result<u64> {
     let sql = format!(
-        "UPDATE images SET state = 'queued', upload = '', updated_at = {LATER} WHERE upload = $1 AND state = 'saving'"
+        "UPDATE images SET state = 'queued', upload = '', reserved = 0, updated_at = {LATER} \
+         WHERE upload = $1 AND state = 'saving'"
     );
     tx.execute(sql, args![request, now]).await
 }
@@ -246,7 +261,8 @@ pub async fn abort_uploads(tx: &mut Conn, request: &str, now: Timestamp) -> Resu
 /// What no process can be uploading any more is queued again: all that began before `before`.
 pub async fn abort_stale_uploads(tx: &mut Conn, before: Timestamp, now: Timestamp) -> Result<u64> {
     let sql = format!(
-        "UPDATE images SET state = 'queued', upload = '', updated_at = {LATER} WHERE state = 'saving' AND updated_at < $1"
+        "UPDATE images SET state = 'queued', upload = '', reserved = 0, updated_at = {LATER} \
+         WHERE state = 'saving' AND updated_at < $1"
     );
     tx.execute(sql, args![before, now]).await
 }
@@ -297,10 +313,10 @@ pub async fn delete_image(tx: &mut Conn, id: &str) -> Result<bool> {
     Ok(tx.execute("DELETE FROM images WHERE id = $1", args![id]).await? == 1)
 }
 
-/// How many images a project has, and their bytes.
+/// How many images a project has, and their bytes with those that are reserved.
 pub async fn usage(conn: &mut Conn, owner: &str) -> Result<(u64, u64)> {
     conn.one(
-        "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM images WHERE owner = $1",
+        "SELECT count(*), CAST(coalesce(sum(coalesce(size, 0) + reserved), 0) AS BIGINT) FROM images WHERE owner = $1",
         args![owner],
         |row| {
             let number = |column| u64::try_from(row.int(column)?).map_err(Error::internal);

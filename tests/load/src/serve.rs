@@ -30,7 +30,7 @@ impl Core for OneCaller {
         Ok(())
     }
 
-    async fn create_blob(&self) -> skyloom_model::Result<Box<dyn BlobSink>> {
+    async fn create_blob(&self, _context: &Arc<CallContext>) -> skyloom_model::Result<Box<dyn BlobSink>> {
         Err(Error::internal("no uploads here"))
     }
 

@@ -185,6 +185,11 @@ pub struct BlobWriter {
 }
 
 impl BlobWriter {
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         // In pieces, so that hashing never holds a thread for long.
         for piece in bytes.chunks(64 * 1024) {

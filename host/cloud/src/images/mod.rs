@@ -13,14 +13,16 @@ mod transfer;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use skyloom_model::{Error, Result};
+use skyloom_runtime::context::CallContext;
 
 use crate::Cloud;
 
 pub use blobs::{BlobInfo, BlobWriter, Blobs};
 pub use seed::{Seed, SeedImage};
+pub use transfer::UploadWriter;
 
 /// The `[images]` table of the deployment file.
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -86,9 +88,9 @@ impl Cloud {
         self.inner.images.blobs.folder()
     }
 
-    /// A file for bytes that a client sends.
-    pub async fn create_blob(&self) -> Result<BlobWriter> {
-        self.inner.images.blobs.create().await
+    /// A file for the bytes of the upload that this request began.
+    pub async fn create_blob(&self, context: &Arc<CallContext>) -> Result<UploadWriter> {
+        Ok(UploadWriter::new(self.clone(), context.clone(), self.inner.images.blobs.create().await?))
     }
 
     /// The bytes that a plugin named in its answer, with their length.

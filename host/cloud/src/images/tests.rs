@@ -59,7 +59,7 @@ fn page() -> PageRequest {
 /// What the gateway does with an upload.
 async fn upload(cloud: &Cloud, context: &Arc<CallContext>, id: &str, bytes: &[u8]) -> Result<(), Error> {
     cloud.begin_upload(context, id.to_owned()).await?;
-    let mut writer = cloud.create_blob().await?;
+    let mut writer = cloud.create_blob(context).await?;
     writer.write(bytes).await?;
     let stored = writer.finish().await?;
     cloud.finish_upload(context, id.to_owned(), stored.name).await
@@ -274,6 +274,54 @@ async fn an_image_stays_while_a_disk_stands_on_it() {
         tx.commit().await.expect("commit");
         cloud.delete_image(&context, disk.id).await.expect("disk");
         cloud.delete_image(&context, kernel.id).await.expect("kernel");
+    }
+}
+
+#[tokio::test]
+async fn uploads_at_the_same_time_stay_within_the_projects_share() {
+    const LEFT: u64 = 1 << 20;
+    let mut settings = Settings::default();
+    settings.images.max_gib_per_project = 1;
+    for world in crate::compute::testing::worlds(settings).await {
+        let cloud = &world.cloud;
+        let stored = world.upload(&member("p"), &[]).await.id;
+        let mut tx = world.database.db.begin().await.expect("begin");
+        tx.execute("UPDATE images SET size = $2 WHERE id = $1", args![&stored, (1 << 30) - LEFT as i64])
+            .await
+            .expect("as if it were large");
+        tx.commit().await.expect("commit");
+
+        let mut uploads = Vec::new();
+        for _ in 0..10 {
+            let context = member("p");
+            let image = cloud.create_image(&context, create("raw")).await.expect("create").id;
+            cloud.begin_upload(&context, image.clone()).await.expect("begin");
+            let writer = cloud.create_blob(&context).await.expect("a file");
+            uploads.push((context, image, writer));
+        }
+        let piece = vec![7; LEFT as usize / 4];
+        let mut written = 0;
+        for _ in 0..4 {
+            for (_, _, writer) in &mut uploads {
+                match writer.write(&piece).await {
+                    Ok(()) => written += piece.len() as u64,
+                    Err(error) => assert_eq!(error.code, skyloom_model::ErrorCode::QuotaExceeded),
+                }
+            }
+        }
+        assert_eq!(written, LEFT, "{}", world.database.name);
+        // What comes to nothing gives its room back, what is whole keeps what it needs.
+        let (first, image, writer) = uploads.remove(0);
+        let blob = writer.finish().await.expect("finish").name;
+        for (context, _, _) in &uploads {
+            cloud.abort_upload(context).await;
+        }
+        cloud.finish_upload(&first, image.clone(), blob).await.expect("the first is whole");
+        let (second, image_of_second, mut writer) = uploads.remove(0);
+        assert_eq!(writer.write(b"x").await.expect_err("aborted").code, skyloom_model::ErrorCode::NotFound);
+        cloud.delete_image(&first, image).await.expect("delete");
+        cloud.begin_upload(&second, image_of_second).await.expect("begin again");
+        writer.write(&piece).await.expect("room again");
     }
 }
 

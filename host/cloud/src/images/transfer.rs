@@ -8,8 +8,9 @@ use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::images as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::images::{self as store, Content, Image, ImageState};
+use skyloom_store::quotas;
 
-use super::blobs::BlobInfo;
+use super::blobs::{BlobInfo, BlobWriter};
 use super::rules::{open_span, owned, seen};
 use super::{GIB, format};
 use crate::Cloud;
@@ -17,6 +18,37 @@ use crate::Cloud;
 /// Pauses between the attempts to write down that an upload came to nothing, where the database didn't take it.
 const ABORT_FIRST: Duration = Duration::from_millis(500);
 const ABORT_MAX: Duration = Duration::from_secs(10);
+/// Bytes of the project's share that an upload takes at a time.
+const ROOM: u64 = 64 << 20;
+
+/// The bytes of an upload on their way into a file. Room is taken from the project's share before they are written, so uploads
+/// beside one another stay within it together.
+pub struct UploadWriter {
+    cloud: Cloud,
+    context: Arc<CallContext>,
+    blob: BlobWriter,
+    /// Bytes.
+    room: u64,
+}
+
+impl UploadWriter {
+    pub(super) fn new(cloud: Cloud, context: Arc<CallContext>, blob: BlobWriter) -> Self {
+        Self { cloud, context, blob, room: 0 }
+    }
+
+    /// `quota-exceeded` where the project has no room for them, `not-found` when the upload is no longer open.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let end = self.blob.size() + bytes.len() as u64;
+        if end > self.room {
+            self.room = self.cloud.make_room(&self.context.request_id, end).await?;
+        }
+        self.blob.write(bytes).await
+    }
+
+    pub async fn finish(self) -> Result<BlobInfo> {
+        self.blob.finish().await
+    }
+}
 
 impl Cloud {
     pub(super) async fn images_begin_upload(&self, context: &Arc<CallContext>, id: &str) -> Result<u64> {
@@ -38,6 +70,27 @@ impl Cloud {
         }
         tx.commit().await?;
         Ok((u64::from(images.settings.max_image_gib) * GIB).min(left))
+    }
+
+    /// Reserves at least so many bytes for what the request is uploading; gives how many it has now.
+    async fn make_room(&self, request: &str, least: u64) -> Result<u64> {
+        let mut tx = self.db().begin().await?;
+        let gone = || Error::new(ErrorCode::NotFound, "The image is no longer uploaded.");
+        let (owner, reserved) = store::uploading(&mut tx, request).await?.ok_or_else(gone)?;
+        quotas::lock_project(&mut tx, &owner).await?;
+        let (_, used) = store::usage(&mut tx, &owner).await?;
+        let most = u64::from(self.inner.images.settings.max_gib_per_project) * GIB;
+        let room = least.next_multiple_of(ROOM).min(most.saturating_sub(used.saturating_sub(reserved)));
+        if room < least {
+            let most = self.inner.images.settings.max_gib_per_project;
+            let message = format!("The project's images would take more than {most} GiB.");
+            return Err(Error::new(ErrorCode::QuotaExceeded, message).with_field("image-gib"));
+        }
+        if !store::reserve_upload(&mut tx, request, room).await? {
+            return Err(gone());
+        }
+        tx.commit().await?;
+        Ok(room)
     }
 
     pub(super) async fn images_finish_upload(&self, context: &Arc<CallContext>, id: &str, blob: String) -> Result<()> {
@@ -76,6 +129,8 @@ impl Cloud {
         };
         let now = Timestamp::now();
         let mut tx = self.db().begin().await?;
+        quotas::lock_project(&mut tx, &image.owner).await?;
+        store::reserve_upload(&mut tx, &context.request_id, 0).await?;
         self.inner.images.check_quota(&mut tx, &image.owner, 0, info.size).await?;
         if !store::finish_upload(&mut tx, &image.id, &context.request_id, &content, now).await? {
             let message = format!("The upload of image {} is no longer open.", image.id);

@@ -199,7 +199,7 @@ impl Core for FakeCore {
         if rank >= action.least() { Ok(()) } else { Err(Error::new(ErrorCode::Forbidden, "no")) }
     }
 
-    async fn create_blob(&self) -> Result<Box<dyn BlobSink>> {
+    async fn create_blob(&self, _: &Arc<CallContext>) -> Result<Box<dyn BlobSink>> {
         Ok(Box::new(Sink { bytes: Vec::new(), blobs: self.blobs.clone() }))
     }
 
