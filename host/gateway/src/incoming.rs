@@ -129,11 +129,21 @@ pub fn parse(bytes: &Bytes, max_depth: u32) -> Result<Option<Value>, Refused> {
     })
 }
 
-/// Puts handles in the place of secrets. Gives whether there were any.
+/// Puts handles in the place of secrets, of whatever kind: who sends a number for a password sends one all the same. Gives
+/// whether there were any.
 pub fn hide_secrets(operation: &Operation, value: &mut Value, secrets: &SecretVault) -> bool {
-    operation.secrets.iter().fold(false, |found, pointer| {
-        pointer.each(value, &mut |text| *text = secrets.put(std::mem::take(text))) | found
-    })
+    let mut found = false;
+    for pointer in &operation.secrets {
+        pointer.each(value, &mut |secret| {
+            let plain = match secret.take() {
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            *secret = Value::String(secrets.put(plain));
+            found = true;
+        });
+    }
+    found
 }
 
 #[cfg(test)]

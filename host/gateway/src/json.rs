@@ -104,36 +104,33 @@ impl Pointer {
         Ok(Self { segments: rest.split('/').map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect() })
     }
 
-    /// Every string that it points at. Gives whether there was one.
-    pub fn each(&self, value: &mut Value, visit: &mut dyn FnMut(&mut String)) -> bool {
-        walk(value, &self.segments, visit)
+    /// Every value that it points at, but no null.
+    pub fn each(&self, value: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
+        walk(value, &self.segments, visit);
     }
 }
 
-fn walk(value: &mut Value, segments: &[String], visit: &mut dyn FnMut(&mut String)) -> bool {
+fn walk(value: &mut Value, segments: &[String], visit: &mut dyn FnMut(&mut Value)) {
     let Some((first, rest)) = segments.split_first() else {
-        return match value {
-            Value::String(text) => {
-                visit(text);
-                true
-            }
-            _ => false,
-        };
+        if !value.is_null() {
+            visit(value);
+        }
+        return;
     };
     match value {
-        Value::Object(object) if first == "*" => {
-            object.values_mut().fold(false, |found, item| walk(item, rest, visit) | found)
+        Value::Object(object) if first == "*" => object.values_mut().for_each(|item| walk(item, rest, visit)),
+        Value::Array(list) if first == "*" => list.iter_mut().for_each(|item| walk(item, rest, visit)),
+        Value::Object(object) => {
+            if let Some(item) = object.get_mut(first) {
+                walk(item, rest, visit);
+            }
         }
-        Value::Array(list) if first == "*" => {
-            list.iter_mut().fold(false, |found, item| walk(item, rest, visit) | found)
+        Value::Array(list) => {
+            if let Some(item) = first.parse::<usize>().ok().and_then(|index| list.get_mut(index)) {
+                walk(item, rest, visit);
+            }
         }
-        Value::Object(object) => object.get_mut(first).is_some_and(|item| walk(item, rest, visit)),
-        Value::Array(list) => first
-            .parse::<usize>()
-            .ok()
-            .and_then(|index| list.get_mut(index))
-            .is_some_and(|item| walk(item, rest, visit)),
-        _ => false,
+        _ => {}
     }
 }
 
@@ -171,13 +168,17 @@ mod tests {
 
     #[test]
     fn pointers_reach_every_item_of_a_star() {
-        let mut value = json!({"a": [{"p": "1"}, {"p": 2}, {"q": "3"}, {"p": "4"}], "b": {"p": "5"}});
+        let mut value =
+            json!({"a": [{"p": "1"}, {"p": 2}, {"q": "3"}, {"p": null}, {"p": {"p": "4"}}], "b": {"p": "5"}});
         let mut seen = Vec::new();
-        let pointer = Pointer::compile("/a/*/p").unwrap();
-        assert!(pointer.each(&mut value, &mut |text| seen.push(std::mem::replace(text, "hidden".to_owned()))));
-        assert_eq!(seen, ["1", "4"]);
-        assert_eq!(value["a"][3]["p"], "hidden");
-        assert_eq!(value["b"]["p"], "5");
-        assert!(!Pointer::compile("/c").unwrap().each(&mut value, &mut |_| {}));
+        Pointer::compile("/a/*/p")
+            .unwrap()
+            .each(&mut value, &mut |item| seen.push(std::mem::replace(item, json!("hidden"))));
+        assert_eq!(seen, [json!("1"), json!(2), json!({"p": "4"})]);
+        assert_eq!(
+            (&value["a"][4]["p"], &value["a"][3]["p"], &value["b"]["p"]),
+            (&json!("hidden"), &json!(null), &json!("5"))
+        );
+        Pointer::compile("/c").unwrap().each(&mut value, &mut |_| panic!("nothing is there"));
     }
 }

@@ -87,9 +87,9 @@ fn reveal(operation: &Operation, secrets: &SecretVault, bytes: Vec<u8>) -> Vec<u
     let Ok(mut value) = serde_json::from_slice(&bytes) else { return bytes };
     let mut changed = false;
     for pointer in &operation.answer_secrets {
-        pointer.each(&mut value, &mut |text| {
-            if let Some(revealed) = secrets.get(text) {
-                revealed.as_ref().clone_into(text);
+        pointer.each(&mut value, &mut |item| {
+            if let Some(revealed) = item.as_str().and_then(|handle| secrets.get(handle)) {
+                *item = revealed.as_ref().into();
                 changed = true;
             }
         });

@@ -165,6 +165,30 @@ async fn secrets_cross_as_handles_both_ways() {
 }
 
 #[tokio::test]
+async fn a_secret_of_any_kind_crosses_as_a_handle() {
+    let world = World::new(|context, request| {
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        Ok(ok(&match &body["thing"]["password"] {
+            serde_json::Value::String(handle) => context.secrets.get(handle).expect("a handle").to_string(),
+            other => other.to_string(),
+        }))
+    });
+    for (sent, behind) in
+        [("4711", "4711"), ("[4711]", "[4711]"), (r#"{"a":4711}"#, r#"{"a":4711}"#), ("true", "true"), ("null", "null")]
+    {
+        let reply =
+            world.call("POST", "/api/things", &format!(r#"{{"thing":{{"name":"n","password":{sent}}}}}"#)).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, behind));
+        let request = world.last();
+        assert!(!String::from_utf8(request.body).unwrap().contains("4711"), "{sent}");
+        // The schema still judges what was sent.
+        let found = request.violations.iter().find(|one| one.pointer == "/thing/password").expect(sent);
+        assert_eq!(found.keyword, "type");
+        assert!(!found.message.contains("4711"), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_of_the_body_selects_the_operation() {
     let world = World::echo();
     let path = "/api/things/x/action";
