@@ -1,6 +1,6 @@
 use skyloom_model::{Result, Timestamp};
 
-use super::{Filter, Reference};
+use super::{Filter, Reference, projects};
 use crate::listing::{Key, Listed, Page, Query};
 use crate::{Conn, Row, args};
 
@@ -64,14 +64,13 @@ pub async fn update(conn: &mut Conn, domain: &Domain) -> Result<u64> {
 /// The domain with its users, projects, and all that is granted to or in them. Whether its projects are empty the caller
 /// has asked before.
 pub async fn delete(conn: &mut Conn, id: &str) -> Result<u64> {
+    projects::delete_belongings(conn, "SELECT id FROM projects WHERE domain_id = $1", id).await?;
     for statement in [
         "DELETE FROM tokens WHERE user_id IN (SELECT id FROM users WHERE domain_id = $1)",
-        "DELETE FROM tokens WHERE scope_kind = 'project' AND scope_id IN (SELECT id FROM projects WHERE domain_id = $1)",
         "DELETE FROM tokens WHERE scope_kind = 'domain' AND scope_id = $1",
         "DELETE FROM assignments WHERE user_id IN (SELECT id FROM users WHERE domain_id = $1)",
-        "DELETE FROM assignments WHERE target_kind = 'project' AND target_id IN (SELECT id FROM projects WHERE domain_id = $1)",
         "DELETE FROM assignments WHERE target_kind = 'domain' AND target_id = $1",
-        "UPDATE users SET default_project_id = NULL WHERE default_project_id IN (SELECT id FROM projects WHERE domain_id = $1)",
+        "DELETE FROM keypairs WHERE user_id IN (SELECT id FROM users WHERE domain_id = $1)",
         "DELETE FROM users WHERE domain_id = $1",
         // One statement: the foreign key between parents and children is looked at when it ends.
         "DELETE FROM projects WHERE domain_id = $1",

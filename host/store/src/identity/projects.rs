@@ -133,15 +133,32 @@ pub async fn in_use(conn: &mut Conn, id: &str) -> Result<Option<&'static str>> {
     Ok(None)
 }
 
-/// The project, what is granted in it and to it, and the tokens that are scoped to it.
-pub async fn delete(conn: &mut Conn, id: &str) -> Result<u64> {
-    for statement in [
-        "DELETE FROM tokens WHERE scope_kind = 'project' AND scope_id = $1",
-        "DELETE FROM assignments WHERE target_kind = 'project' AND target_id = $1",
-        "DELETE FROM flavor_access WHERE project_id = $1",
-        "UPDATE users SET default_project_id = NULL WHERE default_project_id = $1",
-    ] {
-        conn.execute(statement, args![id]).await?;
+/// What goes with projects, `{these}`: what is granted in them and to them, the tokens that are scoped to them, and what the core
+/// made for them. What they used stays: it is billed.
+const BELONGINGS: &[&str] = &[
+    "DELETE FROM tokens WHERE scope_kind = 'project' AND scope_id IN ({these})",
+    "DELETE FROM assignments WHERE target_kind = 'project' AND target_id IN ({these})",
+    "DELETE FROM flavor_access WHERE project_id IN ({these})",
+    "DELETE FROM quotas WHERE project_id IN ({these})",
+    "DELETE FROM routers WHERE project_id IN ({these})",
+    // Of other projects, too, where an operator let them name these groups.
+    "DELETE FROM port_groups WHERE group_id IN (SELECT id FROM security_groups WHERE project_id IN ({these}))",
+    "DELETE FROM security_rules WHERE group_id IN (SELECT id FROM security_groups WHERE project_id IN ({these})) \
+     OR remote_group_id IN (SELECT id FROM security_groups WHERE project_id IN ({these}))",
+    "DELETE FROM security_groups WHERE project_id IN ({these})",
+    "UPDATE users SET default_project_id = NULL WHERE default_project_id IN ({these})",
+];
+
+/// `these`: SQL for the ids of projects, made of `$1`.
+pub(super) async fn delete_belongings(conn: &mut Conn, these: &str, value: &str) -> Result<()> {
+    for statement in BELONGINGS {
+        conn.execute(statement.replace("{these}", these), args![value]).await?;
     }
+    Ok(())
+}
+
+/// The project and all that belongs to it alone.
+pub async fn delete(conn: &mut Conn, id: &str) -> Result<u64> {
+    delete_belongings(conn, "$1", id).await?;
     conn.execute("DELETE FROM projects WHERE id = $1", args![id]).await
 }

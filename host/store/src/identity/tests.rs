@@ -303,6 +303,68 @@ async fn deletion_takes_what_hangs_on_it() {
     }
 }
 
+/// What a project and a user keep without being in use by it; `o` is somebody else's.
+const KEPT: &[&str] = &[
+    "INSERT INTO security_groups (id, project_id, name, description, stateful, is_default, created_at, updated_at, revision) \
+     VALUES ('g-P', 'P', 'default', '', 1, 1, 1, 1, 1)",
+    "INSERT INTO security_rules (id, group_id, project_id, ingress, ip_version, remote_group_id, description, created_at, \
+     revision) VALUES ('r-P', 'g-P', 'P', 1, 4, 'g-P', '', 1, 1)",
+    "INSERT INTO security_rules (id, group_id, project_id, ingress, ip_version, remote_group_id, description, created_at, \
+     revision) VALUES ('o-P', 'g-o', 'o', 1, 4, 'g-P', '', 1, 1)",
+    "INSERT INTO port_groups (port_id, group_id) VALUES ('o', 'g-P')",
+    "INSERT INTO routers (id, project_id, name, description, enabled, is_default, created_at, updated_at) \
+     VALUES ('r-P', 'P', 'default', '', 1, 1, 1, 1)",
+    "INSERT INTO quotas (project_id, name, quota_limit) VALUES ('P', 'servers', 1)",
+    "INSERT INTO flavor_access (flavor_id, project_id) VALUES ('f', 'P')",
+    "INSERT INTO keypairs (user_id, name, kind, public_key, fingerprint, created_at) \
+     VALUES ('U', 'k', 'ssh', '', '', 1)",
+];
+
+async fn keep(tx: &mut Conn, project: &str, user: &str) {
+    for sql in KEPT {
+        let sql = sql.replace("'P'", &format!("'{project}'")).replace("-P'", &format!("-{project}'"));
+        let sql = sql.replace("'U'", &format!("'{user}'"));
+        tx.execute(sql.clone(), &[]).await.expect(&sql);
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_deleted_project_or_user_is_left() {
+    for database in databases().await {
+        world(&database.db).await;
+        let mut tx = database.db.begin().await.expect("begin");
+        for sql in [
+            KEPT[0].replace("'P'", "'o'").replace("-P'", "-o'"),
+            "INSERT INTO networks (id, project_id, name, description, shared, external, enabled, is_default, port_security, \
+             mtu, created_at, updated_at, revision) VALUES ('o', 'o', '', '', 0, 0, 1, 0, 1, 1500, 1, 1, 1)"
+                .to_owned(),
+            "INSERT INTO ports (id, network_id, project_id, name, description, mac, enabled, port_security, device_id, \
+             device_owner, with_device, position, node, created_at, updated_at, revision) \
+             VALUES ('o', 'o', 'o', '', '', '', 1, 1, '', '', 0, 0, '', 1, 1, 1)"
+                .to_owned(),
+        ] {
+            tx.execute(sql.clone(), &[]).await.expect(&sql);
+        }
+        keep(&mut tx, "p1", "u1").await;
+        keep(&mut tx, "p2", "u2").await;
+        assert_eq!(domains::delete(&mut tx, "d1").await.expect("delete"), 1);
+        assert_eq!(left(&mut tx).await, [2, 2, 1, 1, 1, 1, 1], "{}", database.name);
+        assert_eq!(projects::delete(&mut tx, "p2").await.expect("delete"), 1);
+        assert_eq!(users::delete(&mut tx, "u2").await.expect("delete"), 1);
+        assert_eq!(left(&mut tx).await, [1, 0, 0, 0, 0, 0, 0], "{}", database.name);
+    }
+}
+
+/// Rows of groups, rules, groups of ports, routers, quotas, flavor access, key pairs.
+async fn left(conn: &mut Conn) -> Vec<i64> {
+    let mut counts = Vec::new();
+    for table in ["security_groups", "security_rules", "port_groups", "routers", "quotas", "flavor_access", "keypairs"]
+    {
+        counts.push(conn.one(format!("SELECT count(*) FROM {table}"), &[], |row| row.int(0)).await.expect(table));
+    }
+    counts
+}
+
 #[tokio::test]
 async fn a_nul_character_finds_nothing_and_is_no_defect() {
     for database in databases().await {
