@@ -10,6 +10,13 @@ use skyloom_cloud::secrets::{KEY_BYTES, Sealer};
 
 use crate::failure::Failure;
 
+/// Whether the program itself keeps something in the state folder under this name. The images' folder is the deployment's to name.
+pub fn is_own(name: &str) -> bool {
+    const NAMES: [&str; 4] = ["lock", "admin-password", "secret-key", "compiled"];
+    // A database has further files beside it, e.g. `skyloom.db-wal`.
+    NAMES.contains(&name) || ["skyloom.db", "documents.db"].iter().any(|database| name.starts_with(database))
+}
+
 /// Held as long as the process owns the folder; the kernel lets go when the process dies, however it dies.
 #[derive(Debug)]
 pub struct StateDir {

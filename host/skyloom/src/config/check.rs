@@ -1,8 +1,10 @@
 //! What the types alone cannot say about a deployment file.
 
 use std::collections::HashSet;
+use std::path::Component;
 
 use super::{ClientFile, Deployment, Listener, Mount};
+use crate::state;
 
 /// Every defect, a line each.
 pub fn defects(deployment: &Deployment) -> Vec<String> {
@@ -115,6 +117,11 @@ fn check_client_file(found: &mut Vec<String>, deployment: &Deployment, file: &Cl
     if file.name.contains(['/', '\\']) || file.name.starts_with('.') {
         found.push(format!("client-file `{}`: a plain file name", file.name));
     }
+    // An absolute folder begins with the root, and isn't in the state folder.
+    let images = deployment.images.folder.components().find(|part| *part != Component::CurDir);
+    if state::is_own(&file.name) || images == Some(Component::Normal(file.name.as_ref())) {
+        found.push(format!("client-file `{}`: the state folder keeps something of its own under this name", file.name));
+    }
     let mut names = |opening: &str, what: &str, known: &dyn Fn(&str) -> bool| {
         for (at, _) in file.text.match_indices(opening) {
             let name = file.text[at + opening.len()..].split('}').next().unwrap_or_default();
@@ -179,6 +186,37 @@ mod tests {
         ] {
             assert_eq!(Deployment::parse(text).err(), None);
         }
+    }
+
+    #[test]
+    fn a_client_file_takes_no_name_of_the_state_folders_own() {
+        let file = |name: &str| format!("[[client-file]]\nname = \"{name}\"\ntext = \"\"\n");
+        for name in [
+            "",
+            "a/b",
+            ".hidden",
+            "lock",
+            "admin-password",
+            "secret-key",
+            "skyloom.db",
+            "skyloom.db-wal",
+            "documents.db",
+            "documents.db-shm",
+            "images",
+            "compiled",
+        ] {
+            let found = defects(&file(name));
+            assert!(matches!(&found[..], [line] if line.contains("client-file")), "{name}: {found:?}");
+        }
+        for name in ["clouds.yaml", "lock.yaml", "images.txt"] {
+            assert_eq!(defects(&file(name)), Vec::<String>::new());
+        }
+        // Where the bytes of images are said to be elsewhere, that folder's name is taken.
+        let elsewhere = |folder: &str, name: &str| defects(&format!("{}[images]\nfolder = \"{folder}\"\n", file(name)));
+        assert_eq!(elsewhere("blobs/images", "blobs").len(), 1);
+        assert_eq!(elsewhere("/blobs", "images"), Vec::<String>::new());
+        let twice = format!("{0}{0}", file("clouds.yaml"));
+        assert_eq!(defects(&twice), ["two entries client-file `clouds.yaml`"]);
     }
 
     #[test]

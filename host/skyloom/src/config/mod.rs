@@ -256,7 +256,7 @@ pub struct Tariff {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClientFile {
-    /// Name in the state folder.
+    /// Name in the state folder, none of its own files' (host/README.md lists them).
     pub name: String,
     /// What it is for; printed beside its path.
     #[serde(default)]
