@@ -188,6 +188,27 @@ mod tests {
         }
     }
 
+    /// `explain` says of the others that they have no effect: an example shouldn't teach them.
+    #[test]
+    fn the_examples_grant_only_what_is_asked_for() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for example in ["laptop", "libvirt", "plugins"] {
+            let file = root.join("examples/deployments").join(example).join("skyloom.toml");
+            let deployment = Deployment::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
+            for plugin in &deployment.plugins {
+                let kinds = ["plugins/personalities", "plugins/drivers", "plugins/tariffs", "examples/plugins"];
+                let manifest = kinds.iter().find_map(|kind| {
+                    std::fs::read_to_string(root.join(kind).join(&plugin.id).join("plugin.toml")).ok()
+                });
+                let manifest = skyloom_runtime::manifest::Manifest::parse(&manifest.unwrap()).unwrap();
+                for grant in &plugin.grants {
+                    let asked = manifest.capabilities.iter().any(|asked| asked.name == grant.capability);
+                    assert!(asked, "{example} grants {} to {}", grant.capability.as_str(), plugin.id);
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_client_file_takes_no_name_of_the_state_folders_own() {
         let file = |name: &str| format!("[[client-file]]\nname = \"{name}\"\ntext = \"\"\n");
