@@ -55,7 +55,7 @@ impl Libvirt {
     }
 
     pub async fn describe_host(&self) -> Result<HostInfo> {
-        let disk_gib = self.storage.free_gib()?;
+        let disk_gib = self.storage.capacity_gib()?;
         self.connections
             .run(move |connection| {
                 let node = connection.get_node_info()?;

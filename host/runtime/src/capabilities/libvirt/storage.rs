@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, MetadataExt};
 use skyloom_model::{Error, ErrorCode, Result};
 use tokio::process::Command;
 
@@ -14,6 +14,8 @@ use super::making::{Making, broken, open};
 /// `qemu-img` on a large image over slow storage; longer means that it hangs.
 const IMAGE_TOOL_DEADLINE: Duration = Duration::from_mins(2);
 const GIB: u64 = 1024 * 1024 * 1024;
+/// Of what `stat` counts in.
+const BLOCK: u64 = 512;
 
 #[derive(Debug)]
 pub struct Storage {
@@ -150,9 +152,21 @@ impl Storage {
         remove(&self.consoles, &console_file(name))
     }
 
-    pub fn free_gib(&self) -> Result<u64> {
+    /// What disks may fill altogether: what is free and what they hold already.
+    pub fn capacity_gib(&self) -> Result<u64> {
         let stat = rustix::fs::statvfs(&self.disks_path).map_err(|error| broken(&error.into()))?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize) / GIB)
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize).saturating_add(self.held()?) / GIB)
+    }
+
+    /// Bytes that the disks take up.
+    fn held(&self) -> Result<u64> {
+        let mut held = 0_u64;
+        for entry in self.disks.entries().map_err(|error| broken(&error))? {
+            // One that is removed meanwhile counts as free.
+            let Ok(metadata) = entry.map_err(|error| broken(&error))?.metadata() else { continue };
+            held = held.saturating_add(metadata.blocks().saturating_mul(BLOCK));
+        }
+        Ok(held)
     }
 }
 
@@ -240,6 +254,24 @@ mod tests {
         storage.delete_volume("s.seed").unwrap();
         storage.delete_volume("s.seed").unwrap();
         assert!(storage.list_volumes("s.").unwrap().is_empty());
+    }
+
+    /// What is free falls as disks fill. What they hold is added to it, so that nothing is subtracted twice.
+    #[test]
+    fn the_disks_of_the_folder_are_part_of_its_capacity() {
+        let (_folder, storage) = storage();
+        assert_eq!(storage.held().unwrap(), 0);
+        let bytes = vec![7_u8; 8 * 1024 * 1024];
+        for name in ["s.root", "s.data"] {
+            storage.write_disk(name, &bytes).unwrap();
+        }
+        let held = storage.held().unwrap();
+        let written = 2 * bytes.len() as u64;
+        assert!((written..written + written / 8).contains(&held), "{held} bytes held, {written} written");
+        assert!(storage.capacity_gib().unwrap() > 0);
+        storage.delete_volume("s.root").unwrap();
+        storage.delete_volume("s.data").unwrap();
+        assert_eq!(storage.held().unwrap(), 0);
     }
 
     #[test]
