@@ -7,6 +7,8 @@ use tokio::sync::Semaphore;
 use virt::connect::Connect;
 use virt::error::ErrorNumber;
 
+use super::turns::Turns;
+
 /// So many calls wait for the daemon at once; a daemon that hangs holds no more threads than these.
 const MAX_CONNECTIONS: usize = 4;
 
@@ -15,13 +17,30 @@ pub struct Connections {
     uri: String,
     idle: Arc<Mutex<Vec<Connect>>>,
     places: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Connections {
     pub fn new(uri: String) -> Self {
         // The library prints every error to stderr by itself; ours go to the log with their context.
         virt::error::clear_error_callback();
-        Self { uri, idle: Arc::default(), places: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+        Self { uri, idle: Arc::default(), places: Arc::new(Semaphore::new(MAX_CONNECTIONS)), turns: Turns::default() }
+    }
+
+    /// As [`Connections::run`], after every earlier call about the same thing has ended, be its caller gone or not. Those that
+    /// wait take no connection.
+    pub async fn in_turn<T: Send + 'static>(
+        &self,
+        thing: &str,
+        work: impl FnOnce(&Connect) -> std::result::Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
+        let turn = self.turns.take(thing).await;
+        self.run(move |connection| {
+            let answer = work(connection);
+            drop(turn);
+            answer
+        })
+        .await
     }
 
     /// Runs blocking calls on a thread of their own.
@@ -98,5 +117,41 @@ fn translate(error: &virt::error::Error) -> Error {
             Error::new(ErrorCode::TimedOut, "The hypervisor did not answer in time.").with_internal(internal)
         }
         _ => Error::new(ErrorCode::DriverFailed, "The hypervisor refused the request.").with_internal(internal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The library's own stand-in for a hypervisor: no daemon.
+    const STAND_IN: &str = "test:///default";
+    const MOMENT: Duration = Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn a_call_waits_for_an_earlier_one_that_nobody_waits_for_any_more() {
+        let connections = Connections::new(STAND_IN.to_owned());
+        let (go_on, blocks) = mpsc::channel::<()>();
+        let (ended, order) = mpsc::channel();
+        let told = ended.clone();
+        let late = connections.in_turn("one", move |_| {
+            let _ = blocks.recv();
+            let _ = told.send("define");
+            Ok(())
+        });
+        assert!(tokio::time::timeout(MOMENT, late).await.is_err(), "its caller gave up");
+        let mut undo = Box::pin(connections.in_turn("one", move |_| {
+            let _ = ended.send("undefine");
+            Ok(())
+        }));
+        assert!(tokio::time::timeout(MOMENT, &mut undo).await.is_err(), "it waits");
+        assert!(order.try_recv().is_err(), "neither has ended");
+        connections.in_turn("other", |_| Ok(())).await.expect("another domain has a turn of its own");
+        go_on.send(()).expect("the first call is under way");
+        undo.await.expect("its turn has come");
+        assert_eq!(order.try_iter().collect::<Vec<_>>(), ["define", "undefine"]);
     }
 }

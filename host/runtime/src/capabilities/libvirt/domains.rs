@@ -14,8 +14,9 @@ impl Libvirt {
         let checked =
             xml::check(text, &|kind, name| self.storage.existing(kind, name), &|network| self.permit_network(network))?;
         self.storage.prepare_console(&checked.uuid)?;
+        let uuid = checked.uuid.clone();
         self.connections
-            .run(move |connection| {
+            .in_turn(&uuid, move |connection| {
                 // A domain of somebody else with this UUID must not be replaced.
                 if let Some(domain) = lookup(connection, &checked.uuid)? {
                     own_metadata(&domain)?.ok_or_else(not_ours)?;
@@ -109,8 +110,9 @@ impl Libvirt {
         work: impl FnOnce(Option<Domain>) -> std::result::Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
         let uuid = valid_uuid(uuid)?;
+        let thing = uuid.clone();
         self.connections
-            .run(move |connection| {
+            .in_turn(&thing, move |connection| {
                 let Some(domain) = lookup(connection, &uuid)? else { return work(None) };
                 own_metadata(&domain)?.ok_or_else(not_ours)?;
                 work(Some(domain))

@@ -7,6 +7,7 @@ mod making;
 mod networks;
 mod seed;
 mod storage;
+mod turns;
 mod xml;
 
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ impl Libvirt {
     pub async fn add_dhcp_host(&self, network: &str, mac: &str, address: &str, hostname: &str) -> Result<()> {
         let (named, nameless) = (entry(mac, address, Some(hostname))?, entry(mac, address, None)?);
         let (mac, address) = (mac.to_owned(), address.to_owned());
-        self.with_network(network, move |network| {
+        self.with_network(network, &mac.clone(), move |network| {
             let network = network.map_err(Failure::Libvirt)?;
             let add = |entry: &str| update(&network, sys::VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, entry);
             match add(&named) {
@@ -36,7 +36,7 @@ impl Libvirt {
 
     pub async fn remove_dhcp_host(&self, network: &str, mac: &str, address: &str) -> Result<()> {
         let entry = entry(mac, address, None)?;
-        self.with_network(network, move |network| {
+        self.with_network(network, mac, move |network| {
             let network = match network {
                 Err(error) if error.code() == ErrorNumber::NoNetwork => return Ok(()),
                 other => other.map_err(Failure::Libvirt)?,
@@ -49,16 +49,19 @@ impl Libvirt {
         .await
     }
 
+    /// For the entry of this card.
     async fn with_network(
         &self,
         network: &str,
+        mac: &str,
         work: impl FnOnce(std::result::Result<Network, virt::error::Error>) -> std::result::Result<(), Failure>
         + Send
         + 'static,
     ) -> Result<()> {
         self.permit_network(network)?;
         let name = network.to_owned();
-        self.connections.run(move |connection| work(Network::lookup_by_name(connection, &name))).await
+        let thing = format!("{network}/{mac}");
+        self.connections.in_turn(&thing, move |connection| work(Network::lookup_by_name(connection, &name))).await
     }
 }
 

@@ -10,9 +10,12 @@ use skyloom_model::{Error, ErrorCode, Result};
 use tokio::process::Command;
 
 use super::making::{Making, broken, open};
+use crate::limits::WAIT_MS;
 
-/// `qemu-img` on a large image over slow storage; longer means that it hangs.
-const IMAGE_TOOL_DEADLINE: Duration = Duration::from_mins(2);
+/// One call of `qemu-img`, which writes only a disk's first blocks; longer means that it hangs. Shorter than a driver's call may
+/// take, so that its end is told and not cut off.
+const IMAGE_TOOL_DEADLINE: Duration = Duration::from_secs(20);
+const _: () = assert!(IMAGE_TOOL_DEADLINE.as_millis() < WAIT_MS.default as u128);
 const GIB: u64 = 1024 * 1024 * 1024;
 /// Of what `stat` counts in.
 const BLOCK: u64 = 512;
