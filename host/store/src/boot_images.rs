@@ -2,8 +2,8 @@
 
 use skyloom_model::Result;
 
+use crate::Conn;
 use crate::args;
-use crate::db::Conn;
 
 /// Ids of images; none: the server boots from its disk alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

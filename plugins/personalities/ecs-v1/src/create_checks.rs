@@ -10,7 +10,6 @@ use skyloom_sdk::{Cloud, PageRequest, Request, any, base64};
 
 use crate::create_body::{DataVolume, Device, Hints, Nic, Server};
 use crate::errors::{Failure, too_long_name};
-use crate::flavors;
 use crate::unsupported::{refuse, refuse_if};
 
 /// Extra spec of a flavor: the most cards of a server.
