@@ -194,7 +194,8 @@ async fn a_lease_that_nobody_has_in_hand_runs_out() {
         tx.execute(sql, args![&id, &busy, soon]).await.unwrap();
         tx.commit().await.unwrap();
         wait(db, &id, &[State::Succeeded]).await;
-        assert_eq!(engine.in_hand(), 1, "{name}: it was busy all the time");
+        let other = operations::get(&mut db.read().await.unwrap(), &busy).await.unwrap().unwrap();
+        assert_eq!((other.state, other.fence), (State::Running, 1), "{name}: it was busy all the time");
         world.release("busy/two");
         wait(db, &busy, &[State::Succeeded]).await;
         engine.drain().await;
