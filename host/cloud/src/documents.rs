@@ -26,7 +26,7 @@ impl Documents for PluginDocuments {
         self.0.put(owner, collection, id, body, expected).await
     }
 
-    async fn delete(&self, owner: &str, collection: &str, id: &str) -> Result<bool> {
-        self.0.delete(owner, collection, id).await
+    async fn delete(&self, owner: &str, collection: &str, id: &str, expected: Option<u64>) -> Result<bool> {
+        self.0.delete(owner, collection, id, expected).await
     }
 }

@@ -18,5 +18,5 @@ pub trait Documents: Send + Sync {
     async fn get(&self, owner: &str, collection: &str, id: &str) -> Result<Option<Document>>;
     async fn list(&self, owner: &str, collection: &str, after: Option<&str>, limit: u32) -> Result<Vec<Document>>;
     async fn put(&self, owner: &str, collection: &str, id: &str, body: &str, expected: Option<u64>) -> Result<u64>;
-    async fn delete(&self, owner: &str, collection: &str, id: &str) -> Result<bool>;
+    async fn delete(&self, owner: &str, collection: &str, id: &str, expected: Option<u64>) -> Result<bool>;
 }

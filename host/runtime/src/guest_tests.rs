@@ -25,7 +25,7 @@ impl Documents for Seen {
     async fn put(&self, _: &str, _: &str, _: &str, _: &str, _: Option<u64>) -> Result<u64> {
         Ok(1)
     }
-    async fn delete(&self, _: &str, _: &str, _: &str) -> Result<bool> {
+    async fn delete(&self, _: &str, _: &str, _: &str, _: Option<u64>) -> Result<bool> {
         Ok(false)
     }
 }

@@ -132,9 +132,14 @@ impl documents::Host for GuestState {
         Ok(answer.map_err(Into::into))
     }
 
-    async fn delete(&mut self, collection: String, id: String) -> wasmtime::Result<Result<bool, Error>> {
+    async fn delete(
+        &mut self,
+        collection: String,
+        id: String,
+        expected: Option<u64>,
+    ) -> wasmtime::Result<Result<bool, Error>> {
         let (documents, owner) = self.documents()?;
-        let answer = documents.delete(owner, &collection, &id).await;
+        let answer = documents.delete(owner, &collection, &id, expected).await;
         self.resume();
         Ok(answer.map_err(Into::into))
     }

@@ -129,19 +129,37 @@ impl Documents {
                 );
                 let stored = i64::try_from(expected).unwrap_or(i64::MAX);
                 match writer.execute(sql, args![owner, collection, id, body, stored]).await? {
-                    0 => Err(Error::new(ErrorCode::WrongState, format!("Document {id} has another version."))
-                        .with_resource("document", id)),
+                    0 => Err(other_version(id)),
                     _ => Ok(expected + 1),
                 }
             }
         }
     }
 
-    /// Gives whether it existed.
-    pub async fn delete(&self, owner: &str, collection: &str, id: &str) -> Result<bool> {
-        let sql = format!("DELETE FROM {} WHERE owner = $1 AND collection = $2 AND id = $3", self.table);
-        Ok(self.db.autocommit().await?.execute(sql, args![owner, collection, id]).await? > 0)
+    /// Removes when the stored version is `expected` (none: whatever it is); gives whether it existed.
+    pub async fn delete(&self, owner: &str, collection: &str, id: &str, expected: Option<u64>) -> Result<bool> {
+        let table = self.table;
+        let one = "owner = $1 AND collection = $2 AND id = $3";
+        let mut writer = self.db.autocommit().await?;
+        let Some(expected) = expected else {
+            let sql = format!("DELETE FROM {table} WHERE {one}");
+            return Ok(writer.execute(sql, args![owner, collection, id]).await? > 0);
+        };
+        let sql = format!("DELETE FROM {table} WHERE {one} AND version = $4");
+        let stored = i64::try_from(expected).unwrap_or(i64::MAX);
+        if writer.execute(sql, args![owner, collection, id, stored]).await? > 0 {
+            return Ok(true);
+        }
+        let sql = format!("SELECT count(*) FROM {table} WHERE {one}");
+        match writer.one(sql, args![owner, collection, id], |row| row.int(0)).await? {
+            0 => Ok(false),
+            _ => Err(other_version(id)),
+        }
     }
+}
+
+fn other_version(id: &str) -> Error {
+    Error::new(ErrorCode::WrongState, format!("Document {id} has another version.")).with_resource("document", id)
 }
 
 fn document(row: Row<'_>) -> Result<Document> {
@@ -216,9 +234,24 @@ mod tests {
             assert_eq!(documents.put("a", "c", "2", "[]", None).await.unwrap(), 1);
             let one = documents.get("a", "c", "1").await.unwrap().unwrap();
             assert_eq!((one.body.as_str(), one.version), ("[3]", 3), "{place}");
-            assert!(documents.delete("a", "c", "1").await.unwrap());
-            assert!(!documents.delete("a", "c", "1").await.unwrap());
+            assert!(documents.delete("a", "c", "1", None).await.unwrap());
+            assert!(!documents.delete("a", "c", "1", None).await.unwrap());
             assert_eq!(documents.put("a", "c", "1", "{}", Some(0)).await.unwrap(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_removal_does_not_take_what_was_written_after_the_read() {
+        for World { documents, place, .. } in &worlds().await {
+            let read = documents.put("a", "c", "1", "{}", None).await.unwrap();
+            documents.put("a", "c", "1", "[2]", None).await.unwrap();
+            for stale in [0, read] {
+                let error = documents.delete("a", "c", "1", Some(stale)).await.unwrap_err();
+                assert_eq!(error.code, ErrorCode::WrongState, "{place}");
+            }
+            assert_eq!(documents.get("a", "c", "1").await.unwrap().unwrap().body, "[2]");
+            assert!(documents.delete("a", "c", "1", Some(read + 1)).await.unwrap());
+            assert!(!documents.delete("a", "c", "1", Some(read + 1)).await.unwrap(), "what isn't there is no error");
         }
     }
 
@@ -229,7 +262,7 @@ mod tests {
             for (owner, collection) in [("b", "c"), ("a", "d")] {
                 assert_eq!(documents.get(owner, collection, "1").await.unwrap(), None, "{place}");
                 assert!(documents.list(owner, collection, None, 0).await.unwrap().is_empty());
-                assert!(!documents.delete(owner, collection, "1").await.unwrap());
+                assert!(!documents.delete(owner, collection, "1", None).await.unwrap());
             }
             assert!(documents.get("a", "c", "1").await.unwrap().is_some());
         }

@@ -24,6 +24,10 @@ impl Memory {
     }
 }
 
+fn other_version() -> skyloom_model::Error {
+    skyloom_model::Error::new(skyloom_model::ErrorCode::WrongState, "another version")
+}
+
 async fn stall(id: &str) {
     if id.ends_with("stall") {
         std::future::pending::<()>().await;
@@ -56,15 +60,19 @@ impl Documents for Memory {
         let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = stored.entry(Self::key(owner, collection, id)).or_default();
         if expected.is_some_and(|expected| expected != entry.1) {
-            return Err(skyloom_model::Error::new(skyloom_model::ErrorCode::WrongState, "another version"));
+            return Err(other_version());
         }
         *entry = (body.to_owned(), entry.1 + 1);
         Ok(entry.1)
     }
 
-    async fn delete(&self, owner: &str, collection: &str, id: &str) -> Result<bool> {
+    async fn delete(&self, owner: &str, collection: &str, id: &str, expected: Option<u64>) -> Result<bool> {
         let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(stored.remove(&Self::key(owner, collection, id)).is_some())
+        let key = Self::key(owner, collection, id);
+        match stored.get(&key) {
+            Some((_, version)) if expected.is_some_and(|expected| expected != *version) => Err(other_version()),
+            _ => Ok(stored.remove(&key).is_some()),
+        }
     }
 }
 

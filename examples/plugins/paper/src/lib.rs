@@ -40,15 +40,15 @@ fn change(server: &str, apply: impl FnOnce(&mut Note) -> Result<(), Error>) -> R
     let before = found.map_or_else(|| Note { server: server.to_owned(), ..Note::default() }, |(note, _)| note);
     let mut note = before.clone();
     apply(&mut note)?;
+    let quicker = |_| failure(ErrorCode::Unavailable, ErrorClass::Unavailable, "another call was quicker");
     if note == before {
         // Repeated, or nothing to remove.
     } else if note.disks.is_empty() && note.operation.is_empty() {
-        documents::delete(NOTES, server)?;
+        documents::delete(NOTES, server, Some(version)).map_err(quicker)?;
     } else {
         let text = serde_json::to_string(&note)
             .map_err(|error| failure(ErrorCode::Internal, ErrorClass::Bug, &error.to_string()))?;
-        documents::put(NOTES, server, &text, Some(version))
-            .map_err(|_| failure(ErrorCode::Unavailable, ErrorClass::Unavailable, "another call was quicker"))?;
+        documents::put(NOTES, server, &text, Some(version)).map_err(quicker)?;
     }
     Ok(Progress::Done) // or Progress::Pending(token), to be asked again by `poll`
 }

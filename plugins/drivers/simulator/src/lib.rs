@@ -1,5 +1,5 @@
-//! A hypervisor that exists only as documents. Every call reads one document, changes it and writes it back against the
-//! version that it read, so two calls that race cannot lose one another's effect.
+//! A hypervisor that exists only as documents. Every call reads one document, changes it and writes it back (or removes
+//! it) against the version that it read, so two calls that race cannot lose one another's effect.
 
 mod world;
 

@@ -16,7 +16,8 @@ pub trait World {
     fn get(&self, id: &str) -> Result<Option<(String, u64)>, Error>;
     /// False: somebody else wrote first.
     fn put(&self, id: &str, body: &str, version: u64) -> Result<bool, Error>;
-    fn delete(&self, id: &str) -> Result<(), Error>;
+    /// False: somebody else wrote first.
+    fn delete(&self, id: &str, version: u64) -> Result<bool, Error>;
     fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error>;
     /// Microseconds.
     fn now(&self) -> i64;
@@ -32,15 +33,11 @@ impl World for HostWorld {
     }
 
     fn put(&self, id: &str, body: &str, version: u64) -> Result<bool, Error> {
-        match documents::put(COLLECTION, id, body, Some(version)) {
-            Ok(_) => Ok(true),
-            Err(error) if matches!(error.code, ErrorCode::AlreadyExists | ErrorCode::WrongState) => Ok(false),
-            Err(error) => Err(error),
-        }
+        in_time(documents::put(COLLECTION, id, body, Some(version)))
     }
 
-    fn delete(&self, id: &str) -> Result<(), Error> {
-        documents::delete(COLLECTION, id).map(|_| ())
+    fn delete(&self, id: &str, version: u64) -> Result<bool, Error> {
+        in_time(documents::delete(COLLECTION, id, Some(version)))
     }
 
     fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error> {
@@ -53,6 +50,15 @@ impl World for HostWorld {
 
     fn config(&self) -> String {
         config::get()
+    }
+}
+
+/// Whether a write came before everybody else's.
+fn in_time<T>(written: Result<T, Error>) -> Result<bool, Error> {
+    match written {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.code, ErrorCode::AlreadyExists | ErrorCode::WrongState) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -287,13 +293,14 @@ impl<W: World> Simulator<W> {
             if before.as_ref() == Some(&record) {
                 return Ok(Progress::Done);
             }
-            if record.is_empty() {
-                self.world.delete(server_id)?;
-                return Ok(self.after(delay_ms));
-            }
-            let body = serde_json::to_string(&record)
-                .map_err(|error| failure(ErrorCode::Internal, ErrorClass::Bug, &error.to_string()))?;
-            if self.world.put(server_id, &body, version)? {
+            let written = if record.is_empty() {
+                self.world.delete(server_id, version)?
+            } else {
+                let body = serde_json::to_string(&record)
+                    .map_err(|error| failure(ErrorCode::Internal, ErrorClass::Bug, &error.to_string()))?;
+                self.world.put(server_id, &body, version)?
+            };
+            if written {
                 return Ok(self.after(delay_ms));
             }
         }

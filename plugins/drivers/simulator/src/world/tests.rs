@@ -12,6 +12,19 @@ struct Fake {
     config: String,
     /// So many writes lose their race first.
     races: Cell<u32>,
+    /// Somebody else writes this between the next call's read and its write.
+    intruder: RefCell<Option<Record>>,
+}
+
+impl Fake {
+    /// Whether the stored version is still this one.
+    fn is_current(&self, id: &str, version: u64) -> bool {
+        let mut documents = self.documents.borrow_mut();
+        if let Some(record) = self.intruder.take() {
+            documents.insert(id.to_owned(), (serde_json::to_string(&record).unwrap(), version + 1));
+        }
+        documents.get(id).map_or(0, |document| document.1) == version
+    }
 }
 
 impl World for &Fake {
@@ -24,17 +37,15 @@ impl World for &Fake {
             self.races.set(self.races.get() - 1);
             return Ok(false);
         }
-        let mut documents = self.documents.borrow_mut();
-        if documents.get(id).map_or(0, |document| document.1) != version {
+        if !self.is_current(id, version) {
             return Ok(false);
         }
-        documents.insert(id.to_owned(), (body.to_owned(), version + 1));
+        self.documents.borrow_mut().insert(id.to_owned(), (body.to_owned(), version + 1));
         Ok(true)
     }
 
-    fn delete(&self, id: &str) -> Result<(), Error> {
-        self.documents.borrow_mut().remove(id);
-        Ok(())
+    fn delete(&self, id: &str, version: u64) -> Result<bool, Error> {
+        Ok(self.is_current(id, version) && self.documents.borrow_mut().remove(id).is_some())
     }
 
     fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error> {
@@ -148,6 +159,18 @@ fn a_lost_race_is_tried_again_and_a_storm_is_a_retryable_error() {
     fake.races.set(RACES);
     let error = Simulator::new(&fake).unwrap().stop(&key("stop"), "s", false).unwrap_err();
     assert!(error.retryable);
+}
+
+#[test]
+fn a_removal_does_not_take_the_effect_of_a_call_beside_it() {
+    let fake = Fake::default();
+    let simulator = Simulator::new(&fake).unwrap();
+    simulator.create_disks(&key("disks"), &spec("s")).unwrap();
+    let (mut beside, _) = simulator.read("s").unwrap().unwrap();
+    beside.disks.push("disk-2".into());
+    fake.intruder.replace(Some(beside));
+    simulator.delete_disks(&key("disks"), "s", &["disk-1".into()]).unwrap();
+    assert_eq!(simulator.inspect("s").unwrap().unwrap().disks, ["disk-2"]);
 }
 
 #[test]
