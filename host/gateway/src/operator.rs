@@ -1,4 +1,4 @@
-//! The operator's listener: health and metrics.
+//! The operator's listener: health, metrics and the operator's calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use crate::gateway::Shared;
+use crate::operator_nodes::{self, Nodes};
 
 /// A readiness check that takes longer has failed: probes usually give up after a second or few.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -29,14 +30,16 @@ struct Operator {
 }
 
 /// `/healthz`: the process lives. `/readyz`: it takes requests, or a line says why it doesn't. `/metrics`: OpenMetrics text.
-pub(crate) fn router(shared: Arc<Shared>, checks: Vec<Arc<dyn Check>>) -> Router {
+/// What changes something asks for a token, see [`operator_nodes`].
+pub(crate) fn router(shared: Arc<Shared>, checks: Vec<Arc<dyn Check>>, nodes: Arc<dyn Nodes>) -> Router {
     Router::new()
         .route("/healthz", get("ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "GET only\n"))
-        .fallback(async || (StatusCode::NOT_FOUND, "/healthz, /readyz, /metrics\n"))
-        .with_state(Arc::new(Operator { shared, checks }))
+        .with_state(Arc::new(Operator { shared: shared.clone(), checks }))
+        .merge(operator_nodes::router(shared, nodes))
+        .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "the header Allow names what is\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, "/healthz, /readyz, /metrics, /nodes/{name}/config\n"))
 }
 
 async fn ready(State(operator): State<Arc<Operator>>) -> (StatusCode, String) {

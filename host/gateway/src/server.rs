@@ -26,6 +26,7 @@ use tower::Layer;
 use crate::gateway::{Gateway, Shared};
 use crate::metrics::Metrics;
 use crate::operator::{self, Check};
+use crate::operator_nodes::Nodes;
 use crate::settings::{Settings, millis};
 use crate::stall::Stalling;
 
@@ -51,10 +52,10 @@ impl Server {
         self.spawn(socket, tls, gateway.router(), self.stop.clone(), self.connections.clone());
     }
 
-    /// Health and metrics. Goes on answering while the rest drains: neither told to stop nor waited for.
+    /// Health, metrics and the operator's calls. Goes on answering while the rest drains: neither told to stop nor waited for.
     /// `checks`: what must be well beside the core.
-    pub fn listen_operator(&self, socket: TcpListener, checks: Vec<Arc<dyn Check>>) {
-        let router = operator::router(self.shared.clone(), checks);
+    pub fn listen_operator(&self, socket: TcpListener, checks: Vec<Arc<dyn Check>>, nodes: Arc<dyn Nodes>) {
+        let router = operator::router(self.shared.clone(), checks, nodes);
         self.spawn(socket, None, router, CancellationToken::new(), TaskTracker::new());
     }
 

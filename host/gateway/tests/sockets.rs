@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use skyloom_gateway::{Body, Response, Server, Settings};
-use support::{World, ok};
+use support::{FakeNodes, World, ok};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
@@ -29,7 +29,7 @@ async fn serve(world: World) -> Running {
     server.listen(socket, None, &world.gateway);
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let operator = socket.local_addr().unwrap();
-    server.listen_operator(socket, Vec::new());
+    server.listen_operator(socket, Vec::new(), Arc::new(FakeNodes::default()));
     let (stop, stopped) = oneshot::channel();
     let done = tokio::spawn(server.run(async move { drop(stopped.await) }));
     Running { api, operator, stop: Some(stop), done, world: Arc::new(world) }
@@ -135,6 +135,52 @@ async fn the_operators_listener_answers_reads_of_what_it_has() {
     let (code, answer) = status("POST /healthz").await;
     assert!(code == "405" && answer.contains("allow: GET,HEAD\r\n"), "{answer}");
     assert_eq!(status("GET /elsewhere").await.0, "404");
+}
+
+#[tokio::test]
+async fn only_an_administrator_configures_a_nodes_driver() {
+    let running = serve(World::echo()).await;
+    let ask = async |method: &str, node: &str, token: &str, body: &str| {
+        let length = body.len();
+        let head = format!("{method} /nodes/{node}/config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{token}");
+        let answer = talk(running.operator, &format!("{head}Content-Length: {length}\r\n\r\n{body}")).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].to_owned(), head.to_owned(), body.to_owned())
+    };
+    const ADMIN: &str = "Authorization: Bearer admin\r\n";
+    let refused = [
+        ("", "401"),
+        ("X-Token: admin\r\n", "401"),
+        ("Authorization: Basic admin\r\n", "401"),
+        ("Authorization: Bearer nobody\r\n", "401"),
+        ("Authorization: Bearer member\r\n", "403"),
+        ("Authorization: Bearer broken\r\n", "503"),
+    ];
+    for (token, wanted) in refused {
+        for (method, node) in [("GET", "node-1"), ("PATCH", "node-1"), ("PATCH", "other")] {
+            let (code, head, body) = ask(method, node, token, r#"{"delay":1}"#).await;
+            assert_eq!(code, wanted, "{method} {token}: {body}");
+            assert_eq!(head.contains("www-authenticate: Bearer"), wanted == "401", "{head}");
+            assert_eq!(body.lines().count(), 1, "{body}");
+        }
+    }
+    let (code, head, body) = ask("GET", "node-1", ADMIN, "").await;
+    assert!(code == "200" && head.contains("content-type: application/json") && body == "{}\n", "{head}\n{body}");
+    let large = format!(r#"{{"x":"{}"}}"#, "y".repeat(70_000));
+    for (node, body, wanted, words) in [
+        ("node-1", "[]", "400", "no JSON object"),
+        ("node-1", "{", "400", "no JSON object"),
+        ("node-1", r#"{"delay":"x"}"#, "400", "config/delay: no number"),
+        ("other", r#"{"delay":1}"#, "404", "node other"),
+        ("node-1", &large, "413", ""),
+    ] {
+        let (code, _, text) = ask("PATCH", node, ADMIN, body).await;
+        assert!(code == wanted && text.contains(words), "{body:.40}: {code} {text}");
+    }
+    assert_eq!(ask("GET", "node-1", ADMIN, "").await.2, "{}\n", "what was refused changed nothing");
+    assert_eq!(ask("PATCH", "node-1", ADMIN, r#"{"delay":5}"#).await.2, "{\"delay\":5}\n");
+    assert_eq!(ask("GET", "node-1", ADMIN, "").await.2, "{\"delay\":5}\n");
+    assert_eq!(ask("POST", "node-1", ADMIN, "{}").await.0, "405");
 }
 
 #[tokio::test]

@@ -62,6 +62,7 @@ actions! {
     ServersConsole "servers:console" Member;
     ZonesRead "zones:read" Reader;
     ZonesReadNodes "zones:read-nodes" Admin;
+    NodesConfigure "nodes:configure" Admin;
     FlavorsRead "flavors:read" Reader;
     FlavorsWrite "flavors:write" Admin;
     KeypairsRead "keypairs:read" Authenticated;

@@ -204,6 +204,13 @@ impl Plugin {
         &self.loaded.explanation
     }
 
+    /// What one use of it is configured with: `extra`, a mount's or a node's, over the plugin's own, key by key.
+    pub fn config_with(&self, extra: &Map<String, Value>) -> Map<String, Value> {
+        let mut config = self.loaded.config.clone();
+        config.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone())));
+        config
+    }
+
     /// Since it was loaded.
     pub fn counters(&self) -> CountersSnapshot {
         self.loaded.counters.snapshot()
@@ -238,7 +245,7 @@ impl Plugin {
         if found == wanted { Ok(()) } else { Err(LoadError::WrongKind { id: self.id().to_owned(), wanted, found }) }
     }
 
-    /// One use of the plugin, with its configuration (`extra` over the plugin's own, key by key) and documents' owner.
+    /// One use of the plugin, with its configuration ([`Plugin::config_with`]) and documents' owner.
     pub(crate) fn sandbox(
         &self,
         cloud: Option<Arc<dyn CloudApi>>,
@@ -246,8 +253,7 @@ impl Plugin {
         extra: &Map<String, Value>,
     ) -> Result<Arc<Sandbox>, LoadError> {
         let loaded = &self.loaded;
-        let mut config = loaded.config.clone();
-        config.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone())));
+        let config = self.config_with(extra);
         check_config(&loaded.manifest, &config)?;
         Ok(Arc::new(Sandbox {
             plugin: self.id().into(),

@@ -98,6 +98,13 @@ impl Life {
         Some((status, head, serde_json::from_str(&body).unwrap_or(Value::Null)))
     }
 
+    /// Lays this over the configuration of a node's driver, by the operator's call.
+    pub fn configure(&self, node: &str, changes: &Value) {
+        let path = format!("/nodes/{node}/config");
+        let (status, _, body) = self.send(self.operator, "PATCH", &path, changes).expect("the process lives");
+        assert_eq!(status, 200, "{changes}: {body}");
+    }
+
     /// The text of `/metrics`.
     pub fn metrics(&self) -> String {
         self.send(self.operator, "GET", "/metrics", &Value::Null).expect("the process lives").2
@@ -107,8 +114,9 @@ impl Life {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-auth-token: {}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{}{}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            if port == self.operator { "authorization: Bearer " } else { "x-auth-token: " },
             self.token,
             body.len()
         );

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use skyloom_store::{Db, db};
+use skyloom_store::{Db, args, db};
 
 use crate::deployment::plugin;
 use crate::machine::{Machine, Platform, Sight};
@@ -34,9 +34,9 @@ impl Simulator {
     }
 }
 
-#[async_trait]
-impl Platform for Simulator {
-    async fn look(&self) -> Sight {
+impl Simulator {
+    /// The bodies of all its documents in a collection.
+    async fn documents(&self, collection: &str) -> Vec<Value> {
         let options = db::Options::default();
         let (documents, table) = match &self.place {
             Place::Sqlite(file) => (Db::sqlite(file, options).await, "documents"),
@@ -44,12 +44,24 @@ impl Platform for Simulator {
         };
         let documents = documents.unwrap();
         let mut conn = documents.read().await.unwrap();
-        let bodies = conn.all(format!("SELECT body FROM {table}"), &[], |row| row.text(0)).await.unwrap();
+        let sql = format!("SELECT body FROM {table} WHERE collection = $1");
+        let bodies = conn.all(sql, args![collection], |row| row.text(0)).await.unwrap();
         drop(conn);
         documents.close().await;
+        bodies.iter().map(|body| serde_json::from_str(body).expect("a document")).collect()
+    }
+
+    /// How often faults of its configuration have struck that have a number of times.
+    pub async fn strikes(&self) -> u64 {
+        self.documents("faults").await.iter().filter_map(Value::as_u64).sum()
+    }
+}
+
+#[async_trait]
+impl Platform for Simulator {
+    async fn look(&self) -> Sight {
         let mut sight = Sight::default();
-        for body in bodies {
-            let body: Value = serde_json::from_str(&body).expect("a document");
+        for body in self.documents("domains").await {
             let text = |key: &str| body[key].as_str().expect("a text").to_owned();
             let machine = Machine {
                 disks: body["disks"]

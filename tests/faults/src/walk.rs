@@ -172,6 +172,24 @@ impl<'p> Walk<'p> {
         struck
     }
 
+    /// One operation under faults of the simulator's own, set by the operator's call: however it ends, the world and the
+    /// records agree. Gives the server and how it ended.
+    pub async fn under(&self, faults: &Value, kind: Kind, server: &str) -> (String, String) {
+        let case = format!("{} {faults}", kind.name());
+        self.life.configure("node-1", &json!({ "faults": faults }));
+        let (operation, server) = self.ask(kind, server).await;
+        let ended = self.ended(&operation, &case).await;
+        let sight = self.platform.look().await;
+        check::server(&self.db, sight.machines.get(&server), 1, &server, &case).await;
+        check::at_rest(&self.db, &case).await;
+        (server, ended)
+    }
+
+    /// Every server was deleted: neither records nor platform hold anything.
+    pub async fn nothing_left(&self, case: &str) {
+        check::nothing_left(&self.db, &self.platform.look().await, case).await;
+    }
+
     /// How often a fault of a driver call has struck, over all lives.
     pub fn strikes(&self) -> usize {
         let log = std::fs::read_to_string(self.deployment.log()).expect("the process's log");

@@ -11,7 +11,7 @@ use skyloom_store::{nodes, testing};
 
 use crate::fixture::{Fixture, node};
 use crate::walk::clear;
-use crate::world::Presence;
+use crate::world::{Presence, World};
 
 async fn attach(fixture: &Fixture, name: &str) {
     fixture.cloud.attach_node(node(name), fixture.world.clone() as Arc<dyn Driver>).await.expect("attached");
@@ -76,4 +76,29 @@ async fn without_an_answer_the_earlier_one_stays() {
         let known = row("node-2").await;
         assert!(known.enabled && known.memory_mib == before.memory_mib, "{known:?}");
     }
+}
+
+/// An operator gives a node another driver: one that doesn't answer is refused, one that does is the node's from then on, and
+/// nobody puts the earlier one back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_keeps_its_driver_until_another_one_answers() {
+    let fixture = Fixture::new(testing::sqlite().await).await;
+    let drives = |world: &Arc<World>| {
+        let driver = fixture.cloud.node("node-1").unwrap().driver;
+        std::ptr::addr_eq(Arc::as_ptr(&driver), Arc::as_ptr(world))
+    };
+    let other = Arc::new(World::default());
+    other.be(Presence::Refuses);
+    fixture.cloud.change_driver("node-1", other.clone()).await.unwrap_err();
+    assert!(drives(&fixture.world) && answered(&fixture) == [true]);
+
+    fixture.world.be(Presence::Refuses);
+    attach(&fixture, "node-1").await;
+    let attaching = fixture.cloud.start_attaching();
+    other.be(Presence::Answers);
+    fixture.cloud.change_driver("node-1", other.clone()).await.unwrap();
+    tokio::time::timeout(PATIENCE, attaching).await.expect("nothing is left to be asked").unwrap();
+    assert!(drives(&other) && answered(&fixture) == [true]);
+    let error = fixture.cloud.change_driver("node-2", other).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unavailable);
 }

@@ -3,6 +3,7 @@
 mod attach;
 mod fixture;
 mod kill;
+mod knobs;
 mod libvirt;
 mod overlap;
 mod points;

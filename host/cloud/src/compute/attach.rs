@@ -66,6 +66,14 @@ impl Cloud {
         self.put_node(&node, capacity).await
     }
 
+    /// Gives a node in use another driver, for every call from now on. It must answer: otherwise the node keeps the one that
+    /// it has.
+    pub async fn change_driver(&self, name: &str, driver: Arc<dyn Driver>) -> Result<()> {
+        let node = self.node(name)?;
+        let capacity = self.ask_capacity(&*driver).await?;
+        self.put_node(&Node { driver, answered: true, ..node }, Some(capacity)).await
+    }
+
     /// Asks the platforms that have not answered yet, until each of them has; then the task ends.
     #[must_use]
     pub fn start_attaching(&self) -> JoinHandle<()> {
@@ -87,6 +95,9 @@ impl Cloud {
         let mut pause = times.retry_first;
         loop {
             tokio::time::sleep(pause).await;
+            if self.node(name).is_ok_and(|node| node.answered) {
+                return; // With another driver, by the operator's call.
+            }
             let attached = async {
                 let capacity = self.ask_capacity(&*node.driver).await?;
                 self.put_node(&Node { answered: true, ..node.clone() }, Some(capacity)).await

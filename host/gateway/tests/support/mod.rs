@@ -11,8 +11,9 @@ use axum::extract::Request as HttpRequest;
 use axum::response::Response as HttpResponse;
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use serde_json::{Map, Value};
 use skyloom_gateway::{
-    BlobSink, Body, Core, Gateway, Handler, Metrics, Mount, MountSpec, Request, Response, Settings, Shared,
+    BlobSink, Body, Core, Gateway, Handler, Metrics, Mount, MountSpec, Nodes, Request, Response, Settings, Shared,
 };
 use skyloom_model::{Action, Caller, Error, ErrorCode, Least, Named, Placed, Result, Scope};
 use skyloom_runtime::context::CallContext;
@@ -217,6 +218,26 @@ impl Core for FakeCore {
 
     async fn ready(&self) -> Result<()> {
         if self.down.load(std::sync::atomic::Ordering::Relaxed) { Err(Error::unavailable("down")) } else { Ok(()) }
+    }
+}
+
+/// One node, `node-1`. Its driver's schema wants `delay` to be a number.
+#[derive(Default)]
+pub struct FakeNodes(Mutex<Map<String, Value>>);
+
+#[async_trait]
+impl Nodes for FakeNodes {
+    async fn config(&self, node: &str) -> Result<Map<String, Value>> {
+        if node == "node-1" { Ok(self.0.lock().unwrap().clone()) } else { Err(Error::not_found("node", node)) }
+    }
+
+    async fn change_config(&self, node: &str, changes: Map<String, Value>) -> Result<Map<String, Value>> {
+        self.config(node).await?;
+        if !changes.get("delay").is_none_or(Value::is_number) {
+            return Err(Error::invalid("config", "config/delay: no number"));
+        }
+        self.0.lock().unwrap().extend(changes);
+        self.config(node).await
     }
 }
 

@@ -4,6 +4,7 @@ mod client_files;
 mod core;
 mod disks;
 mod mounts;
+mod nodes;
 mod plugins;
 mod sources;
 
@@ -134,7 +135,8 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     let operator = match operator {
         Some(socket) => {
             let address = socket.local_addr()?;
-            server.listen_operator(socket, vec![disks]);
+            let nodes = nodes::Nodes::new(deployment, &plugins, cloud.clone())?;
+            server.listen_operator(socket, vec![disks], Arc::new(nodes));
             Some(address)
         }
         None => None,

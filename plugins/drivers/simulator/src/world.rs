@@ -1,9 +1,13 @@
 //! The simulated world and its rules.
 
+mod faults;
+
 use serde::{Deserialize, Serialize};
 use skyloom_sdk::driver::types::{Domain, DomainSpec, NodeCapacity, Power, Progress, StepKey};
 use skyloom_sdk::host::{clock, config, documents};
 use skyloom_sdk::{Error, ErrorClass, ErrorCode};
+
+use faults::{Call, Fault};
 
 const COLLECTION: &str = "domains";
 /// A write that loses a race is tried again this often before the call fails (retryable).
@@ -13,12 +17,12 @@ const CONSOLE_LIMIT: usize = 16 * 1024;
 
 /// What the simulator needs of its surroundings; a fake in the tests.
 pub trait World {
-    fn get(&self, id: &str) -> Result<Option<(String, u64)>, Error>;
+    fn get(&self, collection: &str, id: &str) -> Result<Option<(String, u64)>, Error>;
     /// False: somebody else wrote first.
-    fn put(&self, id: &str, body: &str, version: u64) -> Result<bool, Error>;
+    fn put(&self, collection: &str, id: &str, body: &str, version: u64) -> Result<bool, Error>;
     /// False: somebody else wrote first.
-    fn delete(&self, id: &str, version: u64) -> Result<bool, Error>;
-    fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error>;
+    fn delete(&self, collection: &str, id: &str, version: u64) -> Result<bool, Error>;
+    fn list(&self, collection: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error>;
     /// Microseconds.
     fn now(&self) -> i64;
     fn config(&self) -> String;
@@ -28,20 +32,20 @@ pub trait World {
 pub struct HostWorld;
 
 impl World for HostWorld {
-    fn get(&self, id: &str) -> Result<Option<(String, u64)>, Error> {
-        Ok(documents::get(COLLECTION, id)?.map(|document| (document.body, document.version)))
+    fn get(&self, collection: &str, id: &str) -> Result<Option<(String, u64)>, Error> {
+        Ok(documents::get(collection, id)?.map(|document| (document.body, document.version)))
     }
 
-    fn put(&self, id: &str, body: &str, version: u64) -> Result<bool, Error> {
-        in_time(documents::put(COLLECTION, id, body, Some(version)))
+    fn put(&self, collection: &str, id: &str, body: &str, version: u64) -> Result<bool, Error> {
+        in_time(documents::put(collection, id, body, Some(version)))
     }
 
-    fn delete(&self, id: &str, version: u64) -> Result<bool, Error> {
-        in_time(documents::delete(COLLECTION, id, Some(version)))
+    fn delete(&self, collection: &str, id: &str, version: u64) -> Result<bool, Error> {
+        in_time(documents::delete(collection, id, Some(version)))
     }
 
-    fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error> {
-        Ok(documents::list(COLLECTION, after, limit)?.into_iter().map(|document| document.body).collect())
+    fn list(&self, collection: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error> {
+        Ok(documents::list(collection, after, limit)?.into_iter().map(|document| document.body).collect())
     }
 
     fn now(&self) -> i64 {
@@ -68,6 +72,7 @@ struct Config {
     delay_ms: Delays,
     ignore_soft_stop: bool,
     capacity: Capacity,
+    faults: Vec<Fault>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,6 +84,19 @@ struct Delays {
     undefine: i64,
     start: i64,
     stop: i64,
+}
+
+impl Delays {
+    fn of(&self, call: Call) -> i64 {
+        match call {
+            Call::CreateDisks => self.create_disks,
+            Call::DeleteDisks => self.delete_disks,
+            Call::Define => self.define,
+            Call::Undefine => self.undefine,
+            Call::Start => self.start,
+            Call::Stop => self.stop,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -156,8 +174,7 @@ impl<W: World> Simulator<W> {
     }
 
     pub fn create_disks(&self, _key: &StepKey, spec: &DomainSpec) -> Result<Progress, Error> {
-        let delay = self.config.delay_ms.create_disks;
-        self.change(&spec.server_id, Some(spec), delay, |record| {
+        self.change(Call::CreateDisks, &spec.server_id, Some(spec), |record| {
             for disk in &spec.disks {
                 if !record.disks.contains(&disk.id) {
                     record.disks.push(disk.id.clone());
@@ -169,15 +186,14 @@ impl<W: World> Simulator<W> {
     }
 
     pub fn delete_disks(&self, _key: &StepKey, server_id: &str, disks: &[String]) -> Result<Progress, Error> {
-        self.change(server_id, None, self.config.delay_ms.delete_disks, |record| {
+        self.change(Call::DeleteDisks, server_id, None, |record| {
             record.disks.retain(|disk| !disks.contains(disk));
             Ok(())
         })
     }
 
     pub fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress, Error> {
-        let delay = self.config.delay_ms.define;
-        self.change(&spec.server_id, Some(spec), delay, |record| {
+        self.change(Call::Define, &spec.server_id, Some(spec), |record| {
             if let Some(disk) = spec.disks.iter().find(|disk| !record.disks.contains(&disk.id)) {
                 let text = format!("disk {} of server {} isn't there", disk.id, spec.server_id);
                 return Err(failure(ErrorCode::WrongState, ErrorClass::Conflict, &text));
@@ -192,7 +208,7 @@ impl<W: World> Simulator<W> {
     }
 
     pub fn undefine(&self, _key: &StepKey, server_id: &str) -> Result<Progress, Error> {
-        self.change(server_id, None, self.config.delay_ms.undefine, |record| {
+        self.change(Call::Undefine, server_id, None, |record| {
             record.running = false;
             record.defined = false;
             record.operation.clear();
@@ -202,7 +218,7 @@ impl<W: World> Simulator<W> {
 
     pub fn start(&self, _key: &StepKey, server_id: &str) -> Result<Progress, Error> {
         self.require_domain(server_id)?;
-        self.change(server_id, None, self.config.delay_ms.start, |record| {
+        self.change(Call::Start, server_id, None, |record| {
             if !record.running {
                 record.running = true;
                 let text =
@@ -221,7 +237,7 @@ impl<W: World> Simulator<W> {
         if soft && self.config.ignore_soft_stop && self.read(server_id)?.is_some_and(|(record, _)| record.running) {
             return Ok(Progress::Pending("ignored".to_owned()));
         }
-        self.change(server_id, None, self.config.delay_ms.stop, |record| {
+        self.change(Call::Stop, server_id, None, |record| {
             if record.running {
                 record.running = false;
                 record.print("simulated guest: power down");
@@ -258,7 +274,7 @@ impl<W: World> Simulator<W> {
     }
 
     pub fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>, Error> {
-        self.world.list(after, limit)?.iter().map(|body| Ok(parse(body)?.to_domain())).collect()
+        self.world.list(COLLECTION, after, limit)?.iter().map(|body| Ok(parse(body)?.to_domain())).collect()
     }
 
     pub fn console(&self, server_id: &str, max_bytes: u32) -> Result<String, Error> {
@@ -272,9 +288,21 @@ impl<W: World> Simulator<W> {
         Ok(record.console[from..].to_owned())
     }
 
+    /// A call on one server, with its faults.
+    fn change(
+        &self,
+        call: Call,
+        server_id: &str,
+        spec: Option<&DomainSpec>,
+        apply: impl Fn(&mut Record) -> Result<(), Error>,
+    ) -> Result<Progress, Error> {
+        let delay_ms = self.config.delay_ms.of(call);
+        self.faulty(call, server_id, || self.write(server_id, spec, delay_ms, apply))
+    }
+
     /// Reads, changes and writes one server's record. The effect is there at once; a delay only keeps the step pending, as
     /// a platform does that accepts a task.
-    fn change(
+    fn write(
         &self,
         server_id: &str,
         spec: Option<&DomainSpec>,
@@ -294,17 +322,17 @@ impl<W: World> Simulator<W> {
                 return Ok(Progress::Done);
             }
             let written = if record.is_empty() {
-                self.world.delete(server_id, version)?
+                self.world.delete(COLLECTION, server_id, version)?
             } else {
                 let body = serde_json::to_string(&record)
                     .map_err(|error| failure(ErrorCode::Internal, ErrorClass::Bug, &error.to_string()))?;
-                self.world.put(server_id, &body, version)?
+                self.world.put(COLLECTION, server_id, &body, version)?
             };
             if written {
                 return Ok(self.after(delay_ms));
             }
         }
-        Err(failure(ErrorCode::Unavailable, ErrorClass::Unavailable, "the simulated server is written by many at once"))
+        Err(written_by_many())
     }
 
     fn after(&self, delay_ms: i64) -> Progress {
@@ -315,7 +343,7 @@ impl<W: World> Simulator<W> {
     }
 
     fn read(&self, server_id: &str) -> Result<Option<(Record, u64)>, Error> {
-        match self.world.get(server_id)? {
+        match self.world.get(COLLECTION, server_id)? {
             Some((body, version)) => Ok(Some((parse(&body)?, version))),
             None => Ok(None),
         }
@@ -354,6 +382,10 @@ fn seed(spec: &DomainSpec) -> String {
 fn parse(body: &str) -> Result<Record, Error> {
     serde_json::from_str(body)
         .map_err(|error| failure(ErrorCode::Internal, ErrorClass::Bug, &format!("document: {error}")))
+}
+
+fn written_by_many() -> Error {
+    failure(ErrorCode::Unavailable, ErrorClass::Unavailable, "the simulated server is written by many at once")
 }
 
 fn no_domain(server_id: &str) -> Error {

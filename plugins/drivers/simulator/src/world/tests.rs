@@ -8,6 +8,8 @@ use super::*;
 #[derive(Default)]
 struct Fake {
     documents: RefCell<BTreeMap<String, (String, u64)>>,
+    /// How often faults have struck.
+    faults: RefCell<BTreeMap<String, (String, u64)>>,
     now: Cell<i64>,
     config: String,
     /// So many writes lose their race first.
@@ -17,9 +19,17 @@ struct Fake {
 }
 
 impl Fake {
+    fn of(config: &str) -> Self {
+        Self { config: config.to_owned(), ..Self::default() }
+    }
+
+    fn kept(&self, collection: &str) -> &RefCell<BTreeMap<String, (String, u64)>> {
+        if collection == COLLECTION { &self.documents } else { &self.faults }
+    }
+
     /// Whether the stored version is still this one.
-    fn is_current(&self, id: &str, version: u64) -> bool {
-        let mut documents = self.documents.borrow_mut();
+    fn is_current(&self, collection: &str, id: &str, version: u64) -> bool {
+        let mut documents = self.kept(collection).borrow_mut();
         if let Some(record) = self.intruder.take() {
             documents.insert(id.to_owned(), (serde_json::to_string(&record).unwrap(), version + 1));
         }
@@ -28,28 +38,28 @@ impl Fake {
 }
 
 impl World for &Fake {
-    fn get(&self, id: &str) -> Result<Option<(String, u64)>, Error> {
-        Ok(self.documents.borrow().get(id).cloned())
+    fn get(&self, collection: &str, id: &str) -> Result<Option<(String, u64)>, Error> {
+        Ok(self.kept(collection).borrow().get(id).cloned())
     }
 
-    fn put(&self, id: &str, body: &str, version: u64) -> Result<bool, Error> {
+    fn put(&self, collection: &str, id: &str, body: &str, version: u64) -> Result<bool, Error> {
         if self.races.get() > 0 {
             self.races.set(self.races.get() - 1);
             return Ok(false);
         }
-        if !self.is_current(id, version) {
+        if !self.is_current(collection, id, version) {
             return Ok(false);
         }
-        self.documents.borrow_mut().insert(id.to_owned(), (body.to_owned(), version + 1));
+        self.kept(collection).borrow_mut().insert(id.to_owned(), (body.to_owned(), version + 1));
         Ok(true)
     }
 
-    fn delete(&self, id: &str, version: u64) -> Result<bool, Error> {
-        Ok(self.is_current(id, version) && self.documents.borrow_mut().remove(id).is_some())
+    fn delete(&self, collection: &str, id: &str, version: u64) -> Result<bool, Error> {
+        Ok(self.is_current(collection, id, version) && self.kept(collection).borrow_mut().remove(id).is_some())
     }
 
-    fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error> {
-        let documents = self.documents.borrow();
+    fn list(&self, collection: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error> {
+        let documents = self.kept(collection).borrow();
         let later = documents.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
         Ok(later.take(limit as usize).map(|(_, document)| document.0.clone()).collect())
     }
@@ -177,4 +187,63 @@ fn a_removal_does_not_take_the_effect_of_a_call_beside_it() {
 fn an_unknown_key_of_the_configuration_is_refused() {
     let fake = Fake { config: r#"{"delays":1}"#.into(), ..Fake::default() };
     assert!(Simulator::new(&fake).is_err());
+}
+
+#[test]
+fn a_call_fails_before_its_effect_as_often_as_is_said() {
+    let fake = Fake::of(r#"{"faults":[{"call":"create-disks","when":"before","times":2}]}"#);
+    for _ in 0..2 {
+        let error = Simulator::new(&fake).unwrap().create_disks(&key("disks"), &spec("s")).unwrap_err();
+        assert_eq!((error.code, error.retryable), (ErrorCode::NotSupported, false));
+        assert!(fake.documents.borrow().is_empty());
+    }
+    // Each call above was a life of its own: the count is kept.
+    assert_eq!(Simulator::new(&fake).unwrap().create_disks(&key("disks"), &spec("s")).unwrap(), Progress::Done);
+}
+
+#[test]
+fn a_call_fails_after_its_effect_or_loses_its_reply() {
+    for (when, retryable) in [("after", false), ("lost-reply", true)] {
+        let fake = Fake::of(&format!(r#"{{"faults":[{{"call":"create-disks","when":"{when}"}}]}}"#));
+        let simulator = Simulator::new(&fake).unwrap();
+        for _ in 0..3 {
+            let error = simulator.create_disks(&key("disks"), &spec("s")).unwrap_err();
+            assert_eq!(error.retryable, retryable, "{when}");
+            assert_eq!(simulator.inspect("s").unwrap().unwrap().disks, ["disk-1"], "{when}");
+        }
+        assert!(fake.faults.borrow().is_empty(), "what strikes every time is not counted");
+    }
+}
+
+#[test]
+fn every_call_has_its_faults() {
+    for call in ["create-disks", "delete-disks", "define", "undefine", "start", "stop"] {
+        let mut fake = Fake::default();
+        made(&fake);
+        fake.config = format!(r#"{{"faults":[{{"call":"{call}","when":"lost-reply"}}]}}"#);
+        let simulator = Simulator::new(&fake).unwrap();
+        let key = key("step");
+        let calls = [
+            ("create-disks", simulator.create_disks(&key, &spec("s"))),
+            ("define", simulator.define(&key, &spec("s"))),
+            ("start", simulator.start(&key, "s")),
+            ("stop", simulator.stop(&key, "s", false)),
+            ("undefine", simulator.undefine(&key, "s")),
+            ("delete-disks", simulator.delete_disks(&key, "s", &["disk-1".into()])),
+        ];
+        let failed: Vec<&str> = calls.iter().filter(|(_, result)| result.is_err()).map(|(name, _)| *name).collect();
+        assert_eq!(failed, [call]);
+        assert!(fake.documents.borrow().is_empty());
+    }
+}
+
+#[test]
+fn a_fault_of_one_server_spares_the_others_and_another_id_counts_anew() {
+    let mut fake = Fake::of(r#"{"faults":[{"call":"create-disks","when":"before","server":"s","times":1}]}"#);
+    let create =
+        |fake: &Fake, server: &str| Simulator::new(fake).unwrap().create_disks(&key("disks"), &spec(server)).is_ok();
+    assert!(create(&fake, "t"));
+    assert_eq!([create(&fake, "s"), create(&fake, "s")], [false, true]);
+    fake.config = fake.config.replace(r#""times""#, r#""id":"2","times""#);
+    assert_eq!([create(&fake, "s"), create(&fake, "s")], [false, true]);
 }
