@@ -21,7 +21,7 @@ mod bindings {
             path: [
                 "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0",
             ],
-            world: "skyloom:driver/libvirt-driver",
+            world: "skyloom:driver/headless-driver",
             pub_export_macro: true,
             default_bindings_module: "skyloom_sdk::driver_bindings",
             additional_derives: [PartialEq, Clone],
@@ -33,6 +33,29 @@ mod bindings {
                 "skyloom:host/random@0.1.0": crate::bindings::personality::skyloom::host::random,
                 "skyloom:host/config@0.1.0": crate::bindings::personality::skyloom::host::config,
                 "skyloom:host/documents@0.1.0": crate::bindings::personality::skyloom::host::documents,
+            },
+            generate_all,
+        });
+    }
+    // What a platform may have beside: a component exports all of its world, so the console has one of its own.
+    pub mod console {
+        wit_bindgen::generate!({
+            inline: r"
+                package skyloom:sdk;
+                world console {
+                  import skyloom:libvirt/libvirt@0.1.0;
+                  export skyloom:driver/console@0.1.0;
+                }
+            ",
+            path: [
+                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0",
+            ],
+            world: "skyloom:sdk/console",
+            pub_export_macro: true,
+            default_bindings_module: "skyloom_sdk::console_bindings",
+            additional_derives: [PartialEq, Clone],
+            with: {
+                "skyloom:types/errors@0.1.0": crate::bindings::personality::skyloom::types::errors,
             },
             generate_all,
         });
@@ -53,7 +76,10 @@ mod bindings {
 }
 
 #[doc(hidden)]
-pub use bindings::{driver as driver_bindings, personality as personality_bindings, tariff as tariff_bindings};
+pub use bindings::{
+    console as console_bindings, driver as driver_bindings, personality as personality_bindings,
+    tariff as tariff_bindings,
+};
 
 pub mod any;
 pub mod base64;
@@ -81,9 +107,10 @@ pub use cloud_api::{
 
 /// Driver side: the traits that a driver implements and the capabilities that it imports.
 pub mod driver {
-    pub use crate::bindings::driver::exports::skyloom::driver::{console, inventory, lifecycle};
+    pub use crate::bindings::console::exports::skyloom::driver::console;
+    pub use crate::bindings::console::skyloom::libvirt::libvirt;
+    pub use crate::bindings::driver::exports::skyloom::driver::{inventory, lifecycle};
     pub use crate::bindings::driver::skyloom::driver::types;
-    pub use crate::bindings::driver::skyloom::libvirt::libvirt;
 }
 
 /// Tariff side.
@@ -105,12 +132,18 @@ macro_rules! personality {
     };
 }
 
-/// Makes the crate a driver component.
+/// Makes the crate a driver component: `driver!(MyDriver);`, or with the console, where the platform keeps one,
+/// `driver!(MyDriver, console);`.
 #[macro_export]
 macro_rules! driver {
     ($driver:ident) => {
         #[cfg(target_arch = "wasm32")]
         $crate::driver_bindings::export!($driver with_types_in $crate::driver_bindings);
+    };
+    ($driver:ident, console) => {
+        $crate::driver!($driver);
+        #[cfg(target_arch = "wasm32")]
+        $crate::console_bindings::export!($driver with_types_in $crate::console_bindings);
     };
 }
 

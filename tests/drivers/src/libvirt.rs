@@ -220,8 +220,8 @@ impl Bench for Libvirt {
         }
     }
 
-    fn ready_text(&self) -> &'static str {
-        "SKYLOOM-GUEST-READY"
+    fn ready_text(&self) -> Option<&'static str> {
+        Some("SKYLOOM-GUEST-READY")
     }
 
     /// Without KVM, beside other tests on a small machine.

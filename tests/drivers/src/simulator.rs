@@ -17,7 +17,7 @@ use crate::{Bench, NODE};
 pub struct Simulator {
     plugin: &'static str,
     collection: &'static str,
-    ready: &'static str,
+    ready: Option<&'static str>,
     database: PathBuf,
     config: Value,
     _folder: Option<tempfile::TempDir>,
@@ -35,7 +35,7 @@ impl Simulator {
         Self {
             plugin: "simulator",
             collection: "domains",
-            ready: "login:",
+            ready: Some("login:"),
             database: folder.join("documents.db"),
             config: json!({}),
             _folder: None,
@@ -43,7 +43,7 @@ impl Simulator {
     }
 
     /// Another driver that keeps its servers in this collection, by their ids.
-    pub fn of(plugin: &'static str, collection: &'static str, ready: &'static str) -> Self {
+    pub fn of(plugin: &'static str, collection: &'static str, ready: Option<&'static str>) -> Self {
         Self { plugin, collection, ready, ..Self::new(json!({})) }
     }
 
@@ -122,7 +122,7 @@ impl Bench for Simulator {
         assert!(!evidence.contains(password), "{evidence}");
     }
 
-    fn ready_text(&self) -> &'static str {
+    fn ready_text(&self) -> Option<&'static str> {
         self.ready
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use skyloom_sdk::driver::lifecycle::StopMode;
 use skyloom_sdk::driver::types::{Domain, DomainSpec, NodeCapacity, Power, Progress, StepKey};
-use skyloom_sdk::driver::{console, inventory, lifecycle};
+use skyloom_sdk::driver::{inventory, lifecycle};
 use skyloom_sdk::host::documents;
 use skyloom_sdk::{Error, ErrorClass, ErrorCode};
 
@@ -17,7 +17,6 @@ struct Note {
     /// The operation that defined it; empty: there are only disks.
     operation: String,
     on: bool,
-    console: String,
 }
 
 fn failure(code: ErrorCode, class: ErrorClass, message: &str) -> Error {
@@ -102,10 +101,7 @@ impl lifecycle::Guest for Component {
     fn start(_: StepKey, server: String) -> Result<Progress, Error> {
         change(&server, |note| {
             defined(note)?;
-            if !note.on {
-                note.on = true;
-                note.console.push_str("on paper, this server is up\n");
-            }
+            note.on = true;
             Ok(())
         })
     }
@@ -141,15 +137,6 @@ impl inventory::Guest for Component {
     fn list(after: Option<String>, limit: u32) -> Result<Vec<Domain>, Error> {
         let found = documents::list(NOTES, after.as_deref(), limit)?;
         found.iter().map(|document| parse(&document.body).map(domain)).collect()
-    }
-}
-
-impl console::Guest for Component {
-    fn output(server: String, max_bytes: u32) -> Result<String, Error> {
-        let note = read(&server)?.map(|(note, _)| note).unwrap_or_default();
-        defined(&note)?;
-        let from = note.console.len().saturating_sub(max_bytes as usize);
-        Ok(note.console[from..].to_owned()) // ASCII, so this cannot cut a letter
     }
 }
 

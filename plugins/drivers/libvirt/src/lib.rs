@@ -67,4 +67,4 @@ impl console::Guest for Component {
     }
 }
 
-skyloom_sdk::driver!(Component);
+skyloom_sdk::driver!(Component, console);

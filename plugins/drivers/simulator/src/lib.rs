@@ -63,4 +63,4 @@ impl console::Guest for Component {
     }
 }
 
-skyloom_sdk::driver!(Component);
+skyloom_sdk::driver!(Component, console);
