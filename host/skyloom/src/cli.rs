@@ -52,6 +52,12 @@ pub enum Command {
     /// Look at periods whose use is not rated yet and retry parked ones
     #[command(subcommand)]
     Rating(RatingCommand),
+    /// Look at volumes and remove those that have outlived their server
+    #[command(subcommand)]
+    Volume(LeftoverCommand),
+    /// Look at public addresses and give back those that have outlived their server
+    #[command(subcommand)]
+    Address(LeftoverCommand),
     /// The database
     #[command(subcommand)]
     Db(DbCommand),
@@ -175,6 +181,34 @@ pub enum RatingCommand {
     Retry {
         /// Its start, as `list` shows it
         start: String,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LeftoverCommand {
+    /// The newest first, of every project
+    List {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Only this project's
+        #[arg(long, value_name = "ID")]
+        project: Option<String>,
+        /// Only those that no server has
+        #[arg(long)]
+        free: bool,
+        /// At most this many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+    /// End one that no server has, with its charges and its part of the quota
+    Delete {
+        /// Its id
+        id: String,
         #[command(flatten)]
         deployment: DeploymentArgs,
     },

@@ -56,6 +56,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Check { deployment, json } => commands::check::run(&deployment, json),
         Command::Operation(command) => commands::operation::run(command),
         Command::Rating(command) => commands::rating::run(command),
+        Command::Volume(command) => commands::volume::run(command),
+        Command::Address(command) => commands::address::run(command),
         Command::Db(command) => commands::db::run(command),
     }
 }

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "flavor access", include_str!("../migrations/0008_flavor_access.sql")),
     (9, "boot images", include_str!("../migrations/0009_boot_images.sql")),
     (10, "upload room", include_str!("../migrations/0010_upload_room.sql")),
+    (11, "discarded volumes", include_str!("../migrations/0011_discarded_volumes.sql")),
 ];
 
 /// What the database holds and what this program knows.

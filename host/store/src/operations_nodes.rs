@@ -1,4 +1,4 @@
-//! What servers hold of their compute nodes, from placement to removal.
+//! What servers hold of their compute nodes, from placement to removal, and after them the volumes that outlive them.
 
 use std::collections::HashSet;
 
@@ -101,7 +101,19 @@ pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, l
     Ok(true)
 }
 
-/// Frees what the server holds; nothing is no error.
+/// The disk of a volume that outlives its server goes on filling the node; held under the volume's id, beside what the server
+/// holds or after it.
+pub async fn keep_disk(tx: &mut Conn, volume_id: &str, node: &str, disk_gib: u32) -> Result<()> {
+    tx.execute(
+        "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) VALUES ($1, $2, 0, 0, $3)",
+        args![volume_id, node, disk_gib],
+    )
+    .await?;
+    tx.execute("UPDATE node_usage SET disk_gib = disk_gib + $2 WHERE node = $1", args![node, disk_gib]).await?;
+    Ok(())
+}
+
+/// Frees what the server, or the volume that outlived one, holds; nothing is no error.
 pub async fn release(tx: &mut Conn, server_id: &str) -> Result<()> {
     let held = tx
         .optional(
@@ -138,11 +150,12 @@ pub async fn differences(conn: &mut Conn) -> Result<Vec<(String, Amount, Amount)
     Ok(rows.into_iter().filter(|(_, sum, reserved)| sum != reserved).collect())
 }
 
-/// Reservations whose server is gone. For the reconciler and the tests.
+/// Reservations whose server, or volume that outlived one, is gone. For the reconciler and the tests.
 pub async fn orphans(conn: &mut Conn) -> Result<Vec<String>> {
     conn.all(
         "SELECT r.server_id FROM node_reservations r LEFT JOIN servers s ON s.id = r.server_id AND s.deleted = 0 \
-         WHERE s.id IS NULL ORDER BY r.server_id",
+         WHERE s.id IS NULL AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.id = r.server_id AND v.server_id = '') \
+         ORDER BY r.server_id",
         &[],
         |row| row.text(0),
     )

@@ -62,6 +62,25 @@ pub async fn insert(tx: &mut Conn, address: &PublicAddress) -> Result<()> {
     metering::open_span(tx, &span, address.created_at).await
 }
 
+/// An address with what it is on the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub record: PublicAddress,
+    /// Empty: its port is gone.
+    pub address: String,
+}
+
+/// The newest of a project's (none: of all), or only of those that no server has.
+pub async fn newest(conn: &mut Conn, project_id: Option<&str>, free: bool, limit: u32) -> Result<Vec<Held>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, coalesce((SELECT min(a.address) FROM port_addresses a WHERE a.port_id = p.port_id), '') \
+         FROM public_addresses p WHERE ($1 = '' OR project_id = $1) AND ($2 = 0 OR server_id = '') \
+         ORDER BY created_at DESC, id DESC LIMIT $3"
+    );
+    let held = |row: Row<'_>| Ok(Held { address: row.text(7)?, record: of_row(row)? });
+    conn.all(sql, args![project_id.unwrap_or(""), free, limit], held).await
+}
+
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<PublicAddress>> {
     conn.optional(format!("SELECT {COLUMNS} FROM public_addresses WHERE id = $1"), args![id], of_row).await
 }
@@ -99,13 +118,20 @@ pub async fn mark_made_for(tx: &mut Conn, server_id: &str, since: Timestamp) -> 
 /// `all`: go or stay whatever each says itself. May be repeated.
 pub async fn release_of_server(tx: &mut Conn, server_id: &str, all: Option<bool>, now: Timestamp) -> Result<()> {
     for address in of_server(tx, server_id).await? {
+        tx.defer("UPDATE public_addresses SET server_id = '' WHERE id = $1", args![&address.id]).await?;
         if all.unwrap_or(address.delete_on_termination) {
-            metering::close_spans(tx, &address.id, &[], now).await?;
-            tx.defer("DELETE FROM public_addresses WHERE id = $1", args![&address.id]).await?;
-            crate::networks::release_ports_of_device(tx, &address.id).await?;
-        } else {
-            tx.defer("UPDATE public_addresses SET server_id = '' WHERE id = $1", args![&address.id]).await?;
+            release(tx, &address.id, now).await?;
         }
     }
     Ok(())
+}
+
+/// The end of an address that no server has, with its port and its metering. False: a server has it, or it wasn't there.
+pub async fn release(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
+    if tx.execute("DELETE FROM public_addresses WHERE id = $1 AND server_id = ''", args![id]).await? == 0 {
+        return Ok(false);
+    }
+    metering::close_spans(tx, id, &[], now).await?;
+    crate::networks::release_ports_of_device(tx, id).await?;
+    Ok(true)
 }

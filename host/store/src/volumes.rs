@@ -132,6 +132,15 @@ pub async fn list(conn: &mut Conn, project_id: &str, server_id: Option<&str>, pa
     query.page(conn, KEYS, &[("created-at", true)], page, of_row).await
 }
 
+/// The newest of a project's (none: of all), or only of those that no server has.
+pub async fn newest(conn: &mut Conn, project_id: Option<&str>, free: bool, limit: u32) -> Result<Vec<Volume>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM volumes v WHERE ($1 = '' OR v.project_id = $1) AND ($2 = 0 OR v.server_id = '') \
+         ORDER BY v.created_at DESC, v.id DESC LIMIT $3"
+    );
+    conn.all(sql, args![project_id.unwrap_or(""), free, limit], of_row).await
+}
+
 /// A server's, by boot index.
 pub async fn of_server(conn: &mut Conn, server_id: &str) -> Result<Vec<Volume>> {
     let sql = format!("SELECT {COLUMNS} FROM volumes v WHERE v.server_id = $1 ORDER BY v.boot_index, v.id");
@@ -159,6 +168,25 @@ pub async fn detach(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
 /// One that isn't there is no error.
 pub async fn remove(tx: &mut Conn, id: &str) -> Result<()> {
     tx.defer("DELETE FROM volumes WHERE id = $1", args![id]).await
+}
+
+/// Removes a volume that no server has, and remembers that its disk is to go. False: a server has it, or it wasn't there.
+pub async fn discard(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
+    if tx.execute("DELETE FROM volumes WHERE id = $1 AND server_id = ''", args![id]).await? == 0 {
+        return Ok(false);
+    }
+    tx.execute("INSERT INTO discarded_volumes (id, discarded_at) VALUES ($1, $2)", args![id, now]).await?;
+    Ok(true)
+}
+
+/// Those of the ids that were volumes and whose disks are to go. The list may be long.
+pub async fn discarded(conn: &mut Conn, ids: &[String]) -> Result<HashSet<String>> {
+    pieces::found(conn, &[], ids, |list| format!("SELECT id FROM discarded_volumes WHERE id IN ({list})")).await
+}
+
+/// Forgets discarded volumes whose disks nobody has found since `before`; gives how many.
+pub async fn forget_discarded(tx: &mut Conn, before: Timestamp) -> Result<u64> {
+    tx.execute("DELETE FROM discarded_volumes WHERE discarded_at < $1", args![before]).await
 }
 
 /// Those of the ids that are volumes, of any project. The list may be long.

@@ -1,10 +1,11 @@
 //! What happens behind the core's back is found, and mended as far as the policy says.
 
+use skyloom_cloud::compute::leftovers;
 use skyloom_cloud::reconcile::{Reconciler, Settings};
 use skyloom_jobs::{State, faults};
-use skyloom_model::{PowerState, Timestamp, VmState};
+use skyloom_model::{ErrorCode, PowerState, VmState};
 use skyloom_store::testing::databases;
-use skyloom_store::{args, metering, volumes};
+use skyloom_store::{args, operations_nodes};
 
 use crate::fixture::{Fixture, Kind};
 use crate::walk::clear;
@@ -194,16 +195,42 @@ async fn a_volume_kept_after_its_server_is_no_orphan() {
         let left = fixture.world.machine(&server).expect("its disk stays");
         assert_eq!((left.defined, left.disks), (None, kept.clone()), "{}", fixture.name);
 
+        let held = "SELECT disk_gib FROM node_reservations WHERE server_id = $1";
         let volume = kept.first().expect("one").clone();
-        let mut tx = fixture.db.begin().await.unwrap();
-        metering::close_spans(&mut tx, &volume, &[], Timestamp::now()).await.unwrap();
-        volumes::remove(&mut tx, &volume).await.unwrap();
-        tx.commit().await.unwrap();
+        assert_eq!(fixture.count(held, &volume).await, 2, "{}: its disk goes on filling the node", fixture.name);
+        assert_eq!(operations_nodes::orphans(&mut fixture.db.read().await.unwrap()).await.unwrap(), [""; 0]);
+
+        // Removed by an operator it goes for good, also where orphans stay.
+        leftovers::delete_volume(&fixture.db, &volume).await.unwrap();
+        let again = leftovers::delete_volume(&fixture.db, &volume).await.unwrap_err();
+        assert_eq!(again.code, ErrorCode::NotFound, "{}", fixture.name);
+        let engine = fixture.engine.lock().unwrap().clone().unwrap();
+        let careful = Reconciler::new(fixture.cloud.clone(), engine, Settings::default());
         for _ in 0..4 {
-            strict.look().await.unwrap();
+            careful.look().await.unwrap();
         }
+        assert_eq!(counted(&careful, "orphans"), 0, "{}", fixture.name);
         fixture.kill();
         fixture.check_everything().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_volume_of_a_living_server_is_not_removed() {
+    for database in databases().await {
+        let fixture = Fixture::new(database).await;
+        let server = fixture.prepare(Kind::Delete).await;
+        let filter = leftovers::Filter { limit: 10, ..leftovers::Filter::default() };
+        let volumes = leftovers::volumes(&fixture.db, &filter).await.unwrap();
+        assert_eq!(volumes.len(), 2, "{}", fixture.name);
+        for volume in volumes {
+            let error = leftovers::delete_volume(&fixture.db, &volume.id).await.unwrap_err();
+            assert!(error.code == ErrorCode::InUse && error.message.contains(&server), "{}", error.message);
+        }
+        let free = leftovers::Filter { free: true, ..filter };
+        assert_eq!(leftovers::volumes(&fixture.db, &free).await.unwrap(), [], "{}", fixture.name);
+        fixture.check(&server, "no volume was removed").await;
+        clear(&fixture, &server, "no volume was removed").await;
     }
 }
 

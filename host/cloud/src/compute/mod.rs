@@ -8,6 +8,7 @@ mod create;
 mod flavors;
 mod image;
 mod keypairs;
+pub mod leftovers;
 mod list;
 mod nodes;
 mod operations;

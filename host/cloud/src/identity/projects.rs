@@ -19,13 +19,13 @@ pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Project> {
 }
 
 pub(super) async fn check_unused(conn: &mut Conn, id: &str) -> Result<()> {
-    match projects::in_use(conn, id).await? {
-        None => Ok(()),
-        Some(what) => {
-            let text = format!("The project {id} cannot be deleted: it still has {what}.");
-            Err(Error::new(ErrorCode::InUse, text).with_resource("project", id))
-        }
+    let left = projects::in_use(conn, id).await?;
+    if left.is_empty() {
+        return Ok(());
     }
+    let left: Vec<String> = left.into_iter().map(|(what, count)| format!("{what} ({count})")).collect();
+    let text = format!("The project {id} cannot be deleted: it still has {}.", left.join(", "));
+    Err(Error::new(ErrorCode::InUse, text).with_resource("project", id))
 }
 
 fn wrong_state(id: &str, text: impl Into<String>) -> Error {

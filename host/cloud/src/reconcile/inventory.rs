@@ -93,8 +93,14 @@ impl Inner {
         let disks: Vec<String> = domains.iter().flat_map(|domain| domain.disks.iter().cloned()).collect();
         let mut conn = self.cloud.db().read().await?;
         let expected = store::expected_on(&mut conn, name, &ids).await?;
-        let kept = volumes::known(&mut conn, &disks).await?;
+        let mut kept = volumes::known(&mut conn, &disks).await?;
+        let discarded = volumes::discarded(&mut conn, &disks).await?;
         drop(conn);
+        for domain in &domains {
+            remove_discarded(node, domain, &discarded).await;
+        }
+        // Whether they are gone already the next look will tell.
+        kept.extend(discarded);
         let orphans: Vec<&Domain> = domains
             .iter()
             .filter(|domain| !expected.contains(&domain.server_id) && !only_kept(domain, &kept))
@@ -121,6 +127,23 @@ impl Inner {
 /// Whether all that is there are disks of volumes that outlived their server.
 fn only_kept(domain: &Domain, kept: &HashSet<String>) -> bool {
     domain.defined().is_none() && !domain.disks.is_empty() && domain.disks.iter().all(|disk| kept.contains(disk))
+}
+
+/// Disks of volumes that an operator has removed. What fails or is pending is asked for again at the next look.
+async fn remove_discarded(node: &Node, domain: &Domain, discarded: &HashSet<String>) {
+    let disks: Vec<String> = domain.disks.iter().filter(|disk| discarded.contains(*disk)).cloned().collect();
+    if disks.is_empty() {
+        return;
+    }
+    let (node_name, key) = (&node.settings.name, format!("discard-{}", domain.server_id));
+    let key = StepKey { operation: key, step: "delete-disks".to_owned() };
+    match node.driver.delete_disks(&key, &domain.server_id, &disks).await {
+        Ok(_) => tracing::info!(node = node_name, ?disks, "disks of removed volumes are taken away"),
+        Err(error) => {
+            let error = error.for_log();
+            tracing::warn!(node = node_name, ?disks, error, "disks of removed volumes cannot be taken away yet");
+        }
+    }
 }
 
 /// A pending removal is asked for again at the next look: the calls may be repeated. Disks of volumes stay.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use skyloom_model::{Result, Timestamp};
 use skyloom_store::identity::tokens;
-use skyloom_store::{nodes, servers};
+use skyloom_store::{nodes, servers, volumes};
 
 use super::Inner;
 
@@ -41,6 +41,11 @@ impl Inner {
         let here = self.cloud.node_names();
         let mut tx = self.cloud.db().begin().await?;
         let gone = nodes::remove_retired(&mut tx, &here, days(settings.keep_nodes_days)).await?;
+        tx.commit().await?;
+        removed += usize::try_from(gone).unwrap_or(usize::MAX);
+        // Their disks are long gone, or on a node that nobody has any more.
+        let mut tx = self.cloud.db().begin().await?;
+        let gone = volumes::forget_discarded(&mut tx, days(settings.keep_nodes_days)).await?;
         tx.commit().await?;
         removed += usize::try_from(gone).unwrap_or(usize::MAX);
         self.cloud.sweep_images(false).await?;

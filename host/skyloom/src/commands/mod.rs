@@ -1,11 +1,13 @@
 //! One file per group of commands.
 
+pub mod address;
 pub mod check;
 pub mod db;
 mod openapi;
 pub mod operation;
 pub mod plugin;
 pub mod rating;
+pub mod volume;
 
 use skyloom_store::Db;
 
@@ -68,6 +70,10 @@ fn with_database(
         db.close().await;
         result
     })
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
 
 /// `2026-11-21T10:00:00Z`, or `-`.

@@ -22,7 +22,8 @@ const OWNED: &[(&str, &str)] = &[
     ("servers", "SELECT count(*) FROM servers WHERE project_id = $1 AND deleted = 0"),
     ("volumes", "SELECT count(*) FROM volumes WHERE project_id = $1"),
     ("images", "SELECT count(*) FROM images WHERE owner = $1"),
-    ("ports", "SELECT count(*) FROM ports WHERE project_id = $1"),
+    ("public addresses", "SELECT count(*) FROM public_addresses WHERE project_id = $1"),
+    ("ports", "SELECT count(*) FROM ports WHERE project_id = $1 AND device_owner <> 'public-address'"),
     ("networks", "SELECT count(*) FROM networks WHERE project_id = $1"),
 ];
 
@@ -123,14 +124,16 @@ pub async fn ids_of_domain(conn: &mut Conn, domain_id: &str) -> Result<Vec<Strin
     conn.all("SELECT id FROM projects WHERE domain_id = $1 ORDER BY id", args![domain_id], |row| row.text(0)).await
 }
 
-/// What the project still has, e.g. `servers`; none: it may go.
-pub async fn in_use(conn: &mut Conn, id: &str) -> Result<Option<&'static str>> {
+/// What the project still has, e.g. `servers`, and how many; empty: it may go.
+pub async fn in_use(conn: &mut Conn, id: &str) -> Result<Vec<(&'static str, i64)>> {
+    let mut found = Vec::new();
     for (what, count) in OWNED {
-        if conn.one(*count, args![id], |row| row.int(0)).await? > 0 {
-            return Ok(Some(what));
+        let count = conn.one(*count, args![id], |row| row.int(0)).await?;
+        if count > 0 {
+            found.push((*what, count));
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// What goes with projects, `{these}`: what is granted in them and to them, the tokens that are scoped to them, and what the core

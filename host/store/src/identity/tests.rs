@@ -288,7 +288,7 @@ async fn deletion_takes_what_hangs_on_it() {
         assignments::grant(&mut tx, "u3", &Target::Project("p1".into()), "r1").await.expect("grant");
         let child = Project { parent_id: Some("p1".into()), ..project("p3", "d1") };
         projects::insert(&mut tx, &child, NOW).await.expect("child");
-        assert_eq!(projects::in_use(&mut tx, "p1").await.expect("in use"), None);
+        assert_eq!(projects::in_use(&mut tx, "p1").await.expect("in use"), []);
         assert_eq!(projects::ids_of_domain(&mut tx, "d1").await.expect("ids"), ["p1", "p3"]);
 
         assert_eq!(domains::delete(&mut tx, "d1").await.expect("delete"), 1, "{}", database.name);

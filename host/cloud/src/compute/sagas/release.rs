@@ -25,12 +25,17 @@ pub(super) async fn all_of_server(
     addresses: Option<bool>,
     now: Timestamp,
 ) -> Result<()> {
+    // Where there is no place there is no disk either.
+    let node = operations_nodes::place_of(tx, server_id).await?;
     for volume in volumes::of_server(tx, server_id).await? {
         if wanted.takes(&volume) {
             metering::close_spans(tx, &volume.id, &[], now).await?;
             volumes::remove(tx, &volume.id).await?;
         } else {
             volumes::detach(tx, &volume.id, now).await?;
+            if let Some(node) = &node {
+                operations_nodes::keep_disk(tx, &volume.id, node, volume.size_gib).await?;
+            }
         }
     }
     boot_images::release(tx, server_id).await?;

@@ -1,0 +1,58 @@
+//! What outlives its server, for the operator: volumes and public addresses that were not to go with it. No vendor's API here
+//! removes them yet.
+
+use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_store::public_addresses::{self, Held};
+use skyloom_store::volumes::{self, Volume};
+use skyloom_store::{Db, metering, operations_nodes, quotas};
+
+/// Which of them are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// None: of every project.
+    pub project_id: Option<String>,
+    /// Only those that no server has.
+    pub free: bool,
+    pub limit: u32,
+}
+
+/// The newest first.
+pub async fn volumes(db: &Db, filter: &Filter) -> Result<Vec<Volume>> {
+    volumes::newest(&mut db.read().await?, filter.project_id.as_deref(), filter.free, filter.limit).await
+}
+
+/// The newest first.
+pub async fn public_addresses(db: &Db, filter: &Filter) -> Result<Vec<Held>> {
+    public_addresses::newest(&mut db.read().await?, filter.project_id.as_deref(), filter.free, filter.limit).await
+}
+
+/// Ends the volume, what it is charged for and what it holds of quota and node. The reconciler takes its disk from the platform
+/// at its next look. `in-use`: a server has it.
+pub async fn delete_volume(db: &Db, id: &str) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let volume = volumes::get(&mut tx, id, None).await?.ok_or_else(|| Error::not_found("volume", id))?;
+    quotas::lock_project(&mut tx, &volume.project_id).await?;
+    let now = Timestamp::now();
+    if !volumes::discard(&mut tx, id, now).await? {
+        return Err(in_use("volume", id, &volume.server_id));
+    }
+    metering::close_spans(&mut tx, id, &[], now).await?;
+    operations_nodes::release(&mut tx, id).await?;
+    tx.commit().await
+}
+
+/// Gives the address back, and ends what it is charged for. `in-use`: a server has it.
+pub async fn delete_public_address(db: &Db, id: &str) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let address = public_addresses::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("public address", id))?;
+    quotas::lock_project(&mut tx, &address.project_id).await?;
+    if !public_addresses::release(&mut tx, id, Timestamp::now()).await? {
+        return Err(in_use("public address", id, &address.server_id));
+    }
+    tx.commit().await
+}
+
+fn in_use(what: &str, id: &str, server_id: &str) -> Error {
+    let text = format!("The {what} {id} is in use by server {server_id}: delete the server first.");
+    Error::new(ErrorCode::InUse, text).with_resource(what, id)
+}
