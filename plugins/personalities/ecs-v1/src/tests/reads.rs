@@ -188,10 +188,7 @@ fn flavors(zone: Option<&str>) -> serde_json::Value {
     cloud.flavors.list_flavors = Some(Box::new(|_, page| {
         // Two pages, as a core may cut them.
         let (first, second) = (
-            vec![
-                flavor("plain", &[("cond:operation:status", "")]),
-                flavor("gone", &[("cond:operation:status", "abandon")]),
-            ],
+            vec![flavor("plain", &[]), flavor("gone", &[("cond:operation:status", "abandon")])],
             vec![flavor(
                 "mixed",
                 &[("cond:operation:status", " sellout "), ("cond:operation:az", "az1(promotion), az2()")],
