@@ -10,7 +10,7 @@ use skyloom_jobs::{Filter, NewOperation, State, Superseded, enqueue, enqueue_fai
 use skyloom_model::{Error, ErrorCode, Timestamp};
 use skyloom_store::testing::{TestDatabase, databases};
 use skyloom_store::{args, operations};
-use toy::{World, locks, make, recorded, start, supersede, wait};
+use toy::{World, counted, locks, make, recorded, start, supersede, until, wait};
 
 #[tokio::test]
 async fn steps_are_done_in_order_and_logged() {
@@ -78,8 +78,8 @@ async fn what_cannot_be_undone_is_stuck_until_the_operator_says_so() {
         let stuck = wait(db, &id, &[State::Stuck]).await;
         assert!(!stuck.runnable, "{name}");
         assert_eq!(locks(db).await, 1, "{name}: a stuck operation keeps its resource");
-        let counted = engine.metrics().snapshot().into_iter().find(|counter| counter.0 == "stuck").unwrap();
-        assert_eq!(counted.2, 1, "{name}");
+        // It is stored before it is counted.
+        until("the stuck one is counted", || counted(&engine, "stuck") == 1).await;
         let listed = engine.list(&Filter { states: vec![State::Stuck], ..Filter::default() }, None, 10).await.unwrap();
         assert_eq!(listed.len(), 1, "{name}");
         engine.retry(&id).await.unwrap();
