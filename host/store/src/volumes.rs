@@ -193,10 +193,3 @@ pub async fn forget_discarded(tx: &mut Conn, before: Timestamp) -> Result<u64> {
 pub async fn known(conn: &mut Conn, ids: &[String]) -> Result<HashSet<String>> {
     pieces::found(conn, &[], ids, |list| format!("SELECT id FROM volumes WHERE id IN ({list})")).await
 }
-
-/// Whether a disk stands on the image.
-pub async fn on_image(conn: &mut Conn, image_id: &str) -> Result<bool> {
-    let found =
-        conn.optional("SELECT id FROM volumes WHERE image_id = $1 LIMIT 1", args![image_id], |row| row.text(0)).await?;
-    Ok(found.is_some())
-}

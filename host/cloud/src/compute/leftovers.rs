@@ -52,7 +52,11 @@ pub async fn delete_public_address(db: &Db, id: &str) -> Result<()> {
     tx.commit().await
 }
 
+/// Nothing was ended: a server has it, or somebody else has just ended it.
 fn in_use(what: &str, id: &str, server_id: &str) -> Error {
+    if server_id.is_empty() {
+        return Error::not_found(what, id);
+    }
     let text = format!("The {what} {id} is in use by server {server_id}: delete the server first.");
     Error::new(ErrorCode::InUse, text).with_resource(what, id)
 }
