@@ -1,6 +1,6 @@
 //! The step log's writer: one task that puts the writes of many operations into one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -57,6 +57,28 @@ pub(crate) struct Writer {
     pub batch: usize,
 }
 
+/// Holds the rows of all resources of the batch, where transactions run beside each other.
+async fn hold(tx: &mut Conn, batch: &[Write]) -> Result<()> {
+    if !tx.is_postgres() {
+        return Ok(());
+    }
+    let mut resources: BTreeMap<&str, (&dyn Saga, Vec<String>)> = BTreeMap::new();
+    for write in batch {
+        let operation = &write.run.operation;
+        let (_, ids) = resources.entry(&operation.resource_kind).or_insert((&*write.saga, Vec::new()));
+        ids.push(operation.resource_id.clone());
+    }
+    for (saga, ids) in resources.into_values() {
+        saga.hold(tx, &ids).await?;
+    }
+    Ok(())
+}
+
+/// Another attempt may well succeed.
+fn passing(error: &Error) -> bool {
+    error.class() == ErrorClass::Unavailable
+}
+
 impl Writer {
     /// Writes until every sender is gone, or the engine is dead.
     pub async fn run(self, mut writes: mpsc::Receiver<Write>) {
@@ -75,19 +97,7 @@ impl Writer {
         if self.crash_at(&batch, Moment::Before) {
             return;
         }
-        let answers = match self.commit(&batch).await {
-            Ok(answers) => answers,
-            // One deadlock or one bad write must not take its neighbours along.
-            Err(error) if batch.len() > 1 => {
-                tracing::debug!(error = error.for_log(), "log writes are made one by one");
-                let mut answers = Vec::new();
-                for write in &batch {
-                    answers.push(self.alone(write).await);
-                }
-                answers
-            }
-            Err(error) => vec![Answer::Lost(error.for_log())],
-        };
+        let answers = self.answers(&batch).await;
         if self.crash_at(&batch, Moment::After) {
             return;
         }
@@ -97,10 +107,25 @@ impl Writer {
         }
     }
 
-    async fn alone(&self, write: &Write) -> Answer {
-        match self.commit(std::slice::from_ref(write)).await {
-            Ok(mut answers) => answers.pop().unwrap_or(Answer::Lost("no answer".to_owned())),
-            Err(error) => Answer::Lost(error.for_log()),
+    /// One deadlock or one bad write must not take its neighbours along: what can't be made together is made in parts, and
+    /// else one by one.
+    async fn answers(&self, batch: &[Write]) -> Vec<Answer> {
+        let mut attempt = self.commit(batch, false).await;
+        if let Ok(None) = attempt {
+            attempt = self.commit(batch, true).await;
+        }
+        match attempt {
+            Ok(Some(answers)) => answers,
+            Ok(None) => batch.iter().map(|_| Answer::Lost("no answer".to_owned())).collect(),
+            Err(error) if batch.len() > 1 => {
+                tracing::debug!(error = error.for_log(), "log writes are made one by one");
+                let mut answers = Vec::new();
+                for write in batch {
+                    answers.extend(Box::pin(self.answers(std::slice::from_ref(write))).await);
+                }
+                answers
+            }
+            Err(error) => vec![Answer::Lost(error.for_log())],
         }
     }
 
@@ -108,35 +133,34 @@ impl Writer {
         batch.iter().any(|write| self.faults.crash(&write.run.operation.kind, &write.run.operation.id, moment))
     }
 
-    async fn commit(&self, batch: &[Write]) -> Result<Vec<Answer>> {
+    /// All writes in one transaction; where one of several is refused none of them is stored, and None given. `in_parts`: each
+    /// by itself within it, so that the others are stored.
+    async fn commit(&self, batch: &[Write], in_parts: bool) -> Result<Option<Vec<Answer>>> {
         let mut tx = self.db.begin().await?;
         let now = Timestamp::now();
+        hold(&mut tx, batch).await?;
         let mut answers = Vec::with_capacity(batch.len());
         let mut parents = BTreeSet::new();
-        let several = batch.len() > 1;
         for write in batch {
-            if several {
+            if in_parts {
                 tx.begin_part().await?;
             }
-            let answer = match self.part(&mut tx, write, several, now).await {
-                Ok(Some(cancel)) => Answer::Stored { cancel },
-                Ok(None) => Answer::Lost("the lease is another worker's".to_owned()),
-                Err(error) if error.class() == ErrorClass::Unavailable => return Err(error),
-                Err(error) => Answer::Refused(error),
-            };
-            let stored = matches!(answer, Answer::Stored { .. });
-            if !stored && several {
-                tx.drop_part().await?;
-            } else if !stored {
-                return Ok(vec![answer]);
-            }
-            if stored && let Some(parent) = &write.run.operation.parent_id {
-                parents.insert(parent.clone());
+            let answer = self.part(&mut tx, write, in_parts, batch.len() == 1, now).await?;
+            match &answer {
+                Answer::Stored { .. } => parents.extend(write.run.operation.parent_id.clone()),
+                _ if in_parts => tx.drop_part().await?,
+                _ if batch.len() == 1 => return Ok(Some(vec![answer])),
+                Answer::Refused(_) => return Ok(None),
+                // It has written nothing.
+                Answer::Lost(_) => {}
             }
             answers.push(answer);
         }
         for parent in parents {
             store::settle_parent(&mut tx, &parent, now).await?;
+        }
+        if let Err(error) = tx.flush().await {
+            return if passing(&error) { Err(error) } else { Ok(None) };
         }
         let lost = batch.iter().any(|write| {
             let operation = &write.run.operation;
@@ -145,7 +169,7 @@ impl Writer {
         let committed = tx.commit().await.and_then(|()| if lost { Err(lost_commit()) } else { Ok(()) });
         if let Err(error) = committed {
             // Stored or not: whoever leases them next reads how they stand. Written again, they could be stored twice.
-            return Ok(batch.iter().map(|_| Answer::Lost(error.for_log())).collect());
+            return Ok(Some(batch.iter().map(|_| Answer::Lost(error.for_log())).collect()));
         }
         Metrics::add(&self.metrics.commits, 1);
         Metrics::add(&self.metrics.writes, batch.len());
@@ -154,7 +178,7 @@ impl Writer {
                 self.count(write);
             }
         }
-        Ok(answers)
+        Ok(Some(answers))
     }
 
     fn count(&self, write: &Write) {
@@ -174,31 +198,37 @@ impl Writer {
         }
     }
 
-    /// A write by itself, `several`: beside others. What is wrong with it is told here and not by the commit. None: the lease
-    /// is lost.
-    async fn part(&self, tx: &mut Conn, write: &Write, several: bool, now: Timestamp) -> Result<Option<bool>> {
-        let stored = self.apply(tx, write, now).await?;
-        if several && stored.is_some() {
-            tx.keep_part().await?;
-        } else {
-            tx.flush().await?;
+    /// One write. What is wrong with a part, or with one `alone`, is told here and not by what follows.
+    async fn part(&self, tx: &mut Conn, write: &Write, in_parts: bool, alone: bool, now: Timestamp) -> Result<Answer> {
+        let made = async {
+            let stored = self.apply(tx, write, now).await?;
+            match stored {
+                Some(_) if in_parts => tx.keep_part().await?,
+                Some(_) if alone => tx.flush().await?,
+                _ => {}
+            }
+            Ok(stored)
+        };
+        match made.await {
+            Ok(Some(cancel)) => Ok(Answer::Stored { cancel }),
+            Ok(None) => Ok(Answer::Lost("the lease is another worker's".to_owned())),
+            Err(error) if passing(&error) => Err(error),
+            Err(error) => Ok(Answer::Refused(error)),
         }
-        Ok(stored)
     }
 
-    /// None: the lease is lost.
+    /// None: the lease is lost, and nothing is written.
     async fn apply(&self, tx: &mut Conn, write: &Write, now: Timestamp) -> Result<Option<bool>> {
         let (run, saga) = (&*write.run, &*write.saga);
-        if tx.is_postgres() {
-            saga.hold(tx, run).await?;
-        }
         let lease = run.lease();
         match &write.change {
             Change::Done { step } => self.done(tx, run, saga, *step, now).await,
             Change::PutOff { step, attempt, error, at } => {
-                let number = *step as i64;
-                log::note_error(tx, lease.id, number, error).await?;
-                Ok(log::pause(tx, lease, *attempt, *at, now).await?.then_some(false))
+                if !log::pause(tx, lease, *attempt, *at, now).await? {
+                    return Ok(None);
+                }
+                log::note_error(tx, lease.id, *step as i64, error).await?;
+                Ok(Some(false))
             }
             Change::Unwind { step, error } => {
                 let number = *step as i64;

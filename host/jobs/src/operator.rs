@@ -36,9 +36,9 @@ impl Engine {
         store::get(&mut conn, id).await?.ok_or_else(|| Error::not_found("operation", id))
     }
 
-    /// How many operations stand in each state, for the operator's page.
+    /// How many of the operations that haven't ended stand in each state, for the operator's page.
     pub async fn states(&self) -> Result<Vec<(State, i64)>> {
-        store::count_by_state(&mut self.db().read().await?).await
+        store::count_open(&mut self.db().read().await?).await
     }
 
     /// Removes operations that ended before the time, in small transactions. Gives their number.

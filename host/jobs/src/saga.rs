@@ -78,9 +78,10 @@ pub trait Saga: Send + Sync {
     /// Undoes a step that may have run, wholly, partly or not at all: what isn't there is no error.
     async fn undo(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome>;
 
-    /// Takes the rows that requests take before they look at the operations of a resource, in the same order as they do. Only
-    /// where transactions run beside each other; without it a request and a log write could wait for one another.
-    async fn hold(&self, _tx: &mut Conn, _run: &Run) -> Result<()> {
+    /// Takes the rows of these resources that requests take before they look at a resource's operations, in the order that
+    /// they have; all sagas of a kind of resource do it alike. Only where transactions run beside each other: without it a
+    /// request and a log write could wait for one another.
+    async fn hold(&self, _tx: &mut Conn, _resources: &[String]) -> Result<()> {
         Ok(())
     }
 

@@ -68,6 +68,48 @@ async fn a_record_that_refuses_makes_its_step_fail() {
 }
 
 #[tokio::test]
+async fn refused_writes_take_no_neighbour_along() {
+    const RESOURCES: [&str; 6] = ["a", "refused", "b", "taken", "c", "d"];
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        for resource in RESOURCES {
+            world.block(&format!("{resource}/three"));
+        }
+        let mut tx = db.begin().await.unwrap();
+        tx.execute("INSERT INTO seeded (area, seeded_at) VALUES ('taken', 0)", &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut ids = Vec::new();
+        for resource in RESOURCES {
+            ids.push(make(db, &engine, resource).await);
+        }
+        until("all stand in their last step", || world.calls_of("three") == RESOURCES.len()).await;
+        // The first of the last writes waits for this, so that the others come together.
+        let mut held = db.begin().await.unwrap();
+        if held.is_postgres() {
+            held.execute("LOCK TABLE operations IN EXCLUSIVE MODE", &[]).await.unwrap();
+        }
+        for resource in RESOURCES {
+            world.release(&format!("{resource}/three"));
+        }
+        until("all steps are done", || world.marks().iter().filter(|mark| mark.ends_with("three")).count() == 6).await;
+        drop(held);
+        for (id, resource) in ids.iter().zip(RESOURCES) {
+            let (state, code) = match resource {
+                "refused" => (State::Failed, Some(ErrorCode::NoCapacity)),
+                "taken" => (State::Failed, Some(ErrorCode::AlreadyExists)),
+                _ => (State::Succeeded, None),
+            };
+            let ended = wait(db, id, &[State::Succeeded, State::Failed]).await;
+            assert_eq!((ended.state, ended.error.map(|error| error.code)), (state, code), "{resource} on {name}");
+        }
+        assert_eq!(world.calls_of("three"), RESOURCES.len(), "no step was done twice on {name}");
+        assert_eq!(locks(db).await, 0, "{name}");
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_undone_is_stuck_until_the_operator_says_so() {
     for TestDatabase { db, name, .. } in &databases().await {
         let world = Arc::<World>::default();

@@ -29,18 +29,6 @@ pub async fn insert(tx: &mut Conn, server_id: &str, images: &BootImages) -> Resu
     Ok(())
 }
 
-pub async fn of_server(conn: &mut Conn, server_id: &str) -> Result<BootImages> {
-    let sql = "SELECT part, image_id FROM boot_images WHERE server_id = $1";
-    let mut images = BootImages::default();
-    for (part, image) in conn.all(sql, args![server_id], |row| Ok((row.text(0)?, row.text(1)?))).await? {
-        match part.as_str() {
-            "kernel" => images.kernel = Some(image),
-            _ => images.ramdisk = Some(image),
-        }
-    }
-    Ok(images)
-}
-
 /// None to release is no error.
 pub async fn release(tx: &mut Conn, server_id: &str) -> Result<()> {
     tx.execute("DELETE FROM boot_images WHERE server_id = $1", args![server_id]).await?;

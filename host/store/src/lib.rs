@@ -9,6 +9,7 @@ pub mod charges;
 pub mod collisions;
 mod conn;
 pub mod db;
+mod deferred;
 pub mod dialect;
 pub mod documents;
 pub mod flavors;

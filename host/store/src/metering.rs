@@ -47,11 +47,19 @@ pub struct NewSpan<'a> {
 
 /// Begins a use. One that is open already for the resource and meter stays as it is, so a repeated step opens no second one.
 pub async fn open_span(tx: &mut Conn, span: &NewSpan<'_>, now: Timestamp) -> Result<()> {
-    tx.defer(
-        "INSERT INTO spans (id, project_id, resource_kind, resource_id, meter, class, quantity, started_at, ended_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
-        args![
-            &new_id(),
+    open_spans(tx, std::slice::from_ref(span), now).await
+}
+
+/// [`open_span`] for several, in one statement.
+async fn open_spans(tx: &mut Conn, spans: &[NewSpan<'_>], now: Timestamp) -> Result<()> {
+    const COLUMNS: usize = 9;
+    let ids: Vec<String> = spans.iter().map(|_| new_id()).collect();
+    let rows: Vec<String> =
+        (0..spans.len()).map(|row| format!("({})", crate::dialect::placeholders(row * COLUMNS + 1, COLUMNS))).collect();
+    let mut values: Vec<crate::Value<'_>> = Vec::with_capacity(spans.len() * COLUMNS);
+    for (id, span) in ids.iter().zip(spans) {
+        values.extend_from_slice(args![
+            id,
             span.project_id,
             span.resource_kind,
             span.resource_id,
@@ -60,10 +68,14 @@ pub async fn open_span(tx: &mut Conn, span: &NewSpan<'_>, now: Timestamp) -> Res
             span.quantity,
             now,
             OPEN,
-        ],
-    )
-    .await?;
-    Ok(())
+        ]);
+    }
+    let sql = format!(
+        "INSERT INTO spans (id, project_id, resource_kind, resource_id, meter, class, quantity, started_at, ended_at) \
+         VALUES {} ON CONFLICT DO NOTHING",
+        rows.join(", ")
+    );
+    tx.defer(sql, &values).await
 }
 
 /// Ends the resource's open uses of these meters, of every meter where none is named. That there is none is no error.
@@ -93,18 +105,15 @@ pub async fn open_running(
     memory_mib: u32,
     now: Timestamp,
 ) -> Result<()> {
-    for (meter, quantity) in [(meter::VCPU, vcpus), (meter::MEMORY_MIB, memory_mib)] {
-        let span = NewSpan {
-            project_id,
-            resource_kind: "server",
-            resource_id: server_id,
-            meter,
-            class: flavor_id,
-            quantity: i64::from(quantity),
-        };
-        open_span(tx, &span, now).await?;
-    }
-    Ok(())
+    let span = |meter, quantity| NewSpan {
+        project_id,
+        resource_kind: "server",
+        resource_id: server_id,
+        meter,
+        class: flavor_id,
+        quantity: i64::from(quantity),
+    };
+    open_spans(tx, &[span(meter::VCPU, vcpus), span(meter::MEMORY_MIB, memory_mib)], now).await
 }
 
 /// A server that no longer runs.

@@ -344,9 +344,9 @@ async fn first_error(tx: &mut Conn, parent_id: &str) -> Result<Option<String>> {
     Ok(found.flatten())
 }
 
-/// How many operations stand in each state.
-pub async fn count_by_state(conn: &mut Conn) -> Result<Vec<(State, i64)>> {
-    conn.all("SELECT state, count(*) FROM operations GROUP BY state", &[], |row| {
+/// How many of the operations that haven't ended stand in each state.
+pub async fn count_open(conn: &mut Conn) -> Result<Vec<(State, i64)>> {
+    conn.all("SELECT state, count(*) FROM operations WHERE ended_at IS NULL GROUP BY state", &[], |row| {
         Ok((State::of_row(row.text_ref(0)?)?, row.int(1)?))
     })
     .await
@@ -357,9 +357,8 @@ pub async fn count_by_state(conn: &mut Conn) -> Result<Vec<(State, i64)>> {
 pub async fn remove_ended(tx: &mut Conn, before: Timestamp, limit: u32) -> Result<usize> {
     let ids = tx
         .all(
-            "SELECT o.id FROM operations o WHERE o.state IN ('succeeded', 'failed', 'cancelled') AND o.updated_at < $1 \
-             AND o.ended_at < $1 AND NOT EXISTS (SELECT 1 FROM operations c WHERE c.parent_id = o.id) \
-             ORDER BY o.updated_at LIMIT $2",
+            "SELECT o.id FROM operations o WHERE o.ended_at < $1 \
+             AND NOT EXISTS (SELECT 1 FROM operations c WHERE c.parent_id = o.id) ORDER BY o.ended_at LIMIT $2",
             args![before, limit],
             |row| row.text(0),
         )

@@ -34,14 +34,13 @@ pub async fn next_due(conn: &mut Conn, nodes: Option<&[String]>) -> Result<Times
 }
 
 /// The end of a condition on operations `o`: a server that has its place on another node is another process's. The nodes are
-/// the parameters from `first` on.
+/// the parameters from `first` on. A lookup for each operation: a join would read the places of all servers.
 fn within_reach(first: usize, nodes: Option<&[String]>) -> String {
     let Some(nodes) = nodes else { return String::new() };
-    let other = match nodes.len() {
-        0 => String::new(),
-        count => format!(" AND r.node NOT IN ({})", crate::dialect::placeholders(first, count)),
-    };
-    format!(" AND NOT EXISTS (SELECT 1 FROM node_reservations r WHERE r.server_id = o.resource_id{other})")
+    let own = crate::dialect::placeholders(first, nodes.len());
+    format!(
+        " AND coalesce((SELECT r.node FROM node_reservations r WHERE r.server_id = o.resource_id), '') IN ('', {own})"
+    )
 }
 
 /// Leases an operation that `due` gave in this transaction, which holds it; changes it to what is then stored.
@@ -164,16 +163,19 @@ pub async fn pause(tx: &mut Conn, lease: Lease<'_>, attempt: i64, at: Timestamp,
 /// Takes the operation out of the workers' hands: it needs the operator. Its locks stay. The error stands in its step; what
 /// made it unwind, if it was unwinding, is kept.
 pub async fn stick(tx: &mut Conn, lease: Lease<'_>, step: i64, error: &Error, now: Timestamp) -> Result<bool> {
-    note_error(tx, lease.id, step, error).await?;
-    let error = error_text(Some(error))?;
+    let text = error_text(Some(error))?;
     let changed = tx
         .execute(
             "UPDATE operations SET state = 'stuck', runnable = 0, lease_owner = '', lease_until = 0, \
              error = CASE WHEN phase = 'do' THEN $3 ELSE error END, updated_at = $4 WHERE id = $1 AND fence = $2 AND runnable = 1",
-            args![lease.id, lease.fence, &error, now],
+            args![lease.id, lease.fence, &text, now],
         )
         .await?;
-    Ok(changed == 1)
+    if changed == 0 {
+        return Ok(false);
+    }
+    note_error(tx, lease.id, step, error).await?;
+    Ok(true)
 }
 
 /// The operator's word: a stuck operation goes on where it stood, with all its attempts. False: it isn't stuck.
@@ -235,13 +237,12 @@ async fn hand_over(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
 
 /// Begins a step; one that is begun already stays as it is.
 pub async fn begin_step(tx: &mut Conn, operation_id: &str, number: i64, name: &str, now: Timestamp) -> Result<()> {
-    tx.defer(
+    tx.defer_apart(
         "INSERT INTO operation_steps (operation_id, number, name, state, started_at) VALUES ($1, $2, $3, 'begun', $4) \
          ON CONFLICT (operation_id, number) DO NOTHING",
         args![operation_id, number, name, now],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// What became of a step.

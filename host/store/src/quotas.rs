@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use skyloom_model::Result;
 
-use crate::Conn;
-use crate::args;
+use crate::{Conn, Row, args};
 
 macro_rules! quotas {
     ($($variant:ident $text:literal $count:expr;)*) => {
@@ -55,14 +54,37 @@ quotas! {
     MetadataItems "metadata-items" None;
 }
 
+/// Rows that only name the project needn't wait for who holds it.
+fn hold(postgres: bool) -> &'static str {
+    if postgres { " FOR NO KEY UPDATE OF p" } else { "" }
+}
+
 /// Takes the project for this transaction, so that what is counted stays true until the commit. On SQLite the transaction
 /// holds the one writer already.
 pub async fn lock_project(tx: &mut Conn, project_id: &str) -> Result<()> {
     if tx.is_postgres() {
-        tx.optional("SELECT 1::BIGINT FROM projects WHERE id = $1 FOR UPDATE", args![project_id], |row| row.int(0))
-            .await?;
+        let sql = format!("SELECT p.id FROM projects p WHERE p.id = $1{}", hold(true));
+        tx.optional(sql, args![project_id], |row| row.text(0)).await?;
     }
     Ok(())
+}
+
+/// Takes the project as [`lock_project`] does, and gives its own [`limits`]. None: there is no such project.
+pub async fn limits_locked(tx: &mut Conn, project_id: &str) -> Result<Option<BTreeMap<Quota, i64>>> {
+    let sql = format!(
+        "SELECT coalesce(q.name, ''), coalesce(q.quota_limit, 0) FROM projects p \
+         LEFT JOIN quotas q ON q.project_id = p.id WHERE p.id = $1{}",
+        hold(tx.is_postgres())
+    );
+    let rows = tx.all(sql, args![project_id], limit).await?;
+    Ok((!rows.is_empty()).then(|| rows.into_iter().flatten().collect()))
+}
+
+/// None: an unknown quota's.
+fn limit(row: Row<'_>) -> Result<Option<(Quota, i64)>> {
+    let quota = Quota::parse(row.text_ref(0)?);
+    let limit = row.int(1)?;
+    Ok(quota.map(|quota| (quota, limit)))
 }
 
 /// What the project uses of each of these, in one query; those that aren't counted by project are 0.
@@ -87,12 +109,8 @@ pub async fn keypairs_of(conn: &mut Conn, user_id: &str) -> Result<i64> {
 
 /// The project's own limits, where it has any.
 pub async fn limits(conn: &mut Conn, project_id: &str) -> Result<BTreeMap<Quota, i64>> {
-    let rows = conn
-        .all("SELECT name, quota_limit FROM quotas WHERE project_id = $1", args![project_id], |row| {
-            Ok((Quota::parse(row.text_ref(0)?), row.int(1)?))
-        })
-        .await?;
-    Ok(rows.into_iter().filter_map(|(quota, limit)| Some((quota?, limit))).collect())
+    let sql = "SELECT name, quota_limit FROM quotas WHERE project_id = $1";
+    conn.all(sql, args![project_id], limit).await.map(|rows| rows.into_iter().flatten().collect())
 }
 
 /// Gives the project a limit of its own; -1: none.

@@ -1,5 +1,6 @@
 //! Quotas: limits of a project, checked against what its records say at that moment.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skyloom_model::{Action, Error, ErrorCode, Result};
@@ -42,6 +43,18 @@ impl Cloud {
         self.fitting(tx, project_id, wanted, 1, 1).await.map(|_| ())
     }
 
+    /// As [`check_quota`](Self::check_quota), for what this transaction has inserted already: the project's other requests
+    /// wait only from here to the commit.
+    pub(crate) async fn check_quota_made(&self, tx: &mut Conn, project_id: &str, made: &[(Quota, u64)]) -> Result<()> {
+        for (standing, need) in self.bounded(tx, project_id, made).await? {
+            let before = Standing { used: standing.used.saturating_sub_unsigned(need), ..standing };
+            if before.room() < need {
+                return Err(before.exceeded(need));
+            }
+        }
+        Ok(())
+    }
+
     /// How many of `most` things that need this much each fit in; fewer than `least` is `quota-exceeded`.
     pub(crate) async fn fitting(
         &self,
@@ -51,20 +64,8 @@ impl Cloud {
         least: u32,
         most: u32,
     ) -> Result<u32> {
-        store::lock_project(tx, project_id).await?;
-        let limits = self.limits(tx, project_id).await?;
-        // What has no limit isn't counted.
-        let bounded: Vec<(Quota, u64, i64)> = each
-            .iter()
-            .filter(|(_, need)| *need > 0)
-            .map(|(quota, need)| (*quota, *need, limits(*quota)))
-            .filter(|(_, _, limit)| *limit >= 0)
-            .collect();
-        let quotas: Vec<Quota> = bounded.iter().map(|(quota, ..)| *quota).collect();
-        let used = store::used(tx, project_id, &quotas).await?;
         let mut fit = most;
-        for ((quota, need, limit), used) in bounded.into_iter().zip(used) {
-            let standing = Standing { quota, limit, used };
+        for (standing, need) in self.bounded(tx, project_id, each).await? {
             let room = u32::try_from(standing.room() / need).unwrap_or(u32::MAX);
             if room < least {
                 return Err(standing.exceeded(need.saturating_mul(u64::from(least))));
@@ -74,15 +75,30 @@ impl Cloud {
         Ok(fit)
     }
 
-    async fn limits<'c>(&'c self, conn: &mut Conn, project_id: &str) -> Result<impl Fn(Quota) -> i64 + use<'c>> {
-        let own = store::limits(conn, project_id).await?;
-        let settings = &self.inner.compute.settings;
-        Ok(move |quota: Quota| own.get(&quota).copied().unwrap_or_else(|| settings.default_limit(quota)))
+    /// How the project, which is held until the commit, stands with those of the quotas that bound it, each with what is needed
+    /// of it. What has no limit isn't counted.
+    async fn bounded(&self, tx: &mut Conn, project_id: &str, needs: &[(Quota, u64)]) -> Result<Vec<(Standing, u64)>> {
+        // It may have been deleted since the caller was let in.
+        let own = store::limits_locked(tx, project_id).await?.ok_or_else(|| Error::not_found("project", project_id))?;
+        let bounded: Vec<(Quota, u64, i64)> = needs
+            .iter()
+            .filter(|(_, need)| *need > 0)
+            .map(|(quota, need)| (*quota, *need, self.limit(&own, *quota)))
+            .filter(|(_, _, limit)| *limit >= 0)
+            .collect();
+        let quotas: Vec<Quota> = bounded.iter().map(|(quota, ..)| *quota).collect();
+        let used = store::used(tx, project_id, &quotas).await?;
+        let standing = |((quota, need, limit), used)| (Standing { quota, limit, used }, need);
+        Ok(bounded.into_iter().zip(used).map(standing).collect())
+    }
+
+    fn limit(&self, own: &BTreeMap<Quota, i64>, quota: Quota) -> i64 {
+        own.get(&quota).copied().unwrap_or_else(|| self.inner.compute.settings.default_limit(quota))
     }
 
     async fn standings(&self, project_id: &str, user_id: Option<&str>) -> Result<Vec<Standing>> {
         let mut conn = self.db().read().await?;
-        let limits = self.limits(&mut conn, project_id).await?;
+        let own = store::limits(&mut conn, project_id).await?;
         let used = store::used(&mut conn, project_id, Quota::ALL).await?;
         let keypairs = match user_id {
             Some(user) => store::keypairs_of(&mut conn, user).await?,
@@ -90,7 +106,7 @@ impl Cloud {
         };
         let standing = |(quota, used): (&Quota, i64)| {
             let used = if *quota == Quota::Keypairs { keypairs } else { used };
-            Standing { quota: *quota, limit: limits(*quota), used }
+            Standing { quota: *quota, limit: self.limit(&own, *quota), used }
         };
         Ok(Quota::ALL.iter().zip(used).map(standing).collect())
     }

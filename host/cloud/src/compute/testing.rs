@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use skyloom_model::{Caller, Error, ErrorCode, Named, Placed, Result, Scope};
+use skyloom_model::{Caller, Error, ErrorCode, Named, Placed, Result, Scope, Timestamp};
 use skyloom_runtime::api::ImagesApi as _;
 use skyloom_runtime::bindings::cloud::{compute as wit, images};
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Progress, StepKey, StopMode};
+use skyloom_store::identity::{Project, projects};
 use skyloom_store::images::{ImageFilter, list_images};
 use skyloom_store::listing::Page;
 use skyloom_store::testing::{TestDatabase, databases};
@@ -78,6 +79,24 @@ pub(crate) struct World {
     _folder: tempfile::TempDir,
 }
 
+/// The projects that are there.
+const PROJECTS: [&str; 7] = ["p", "q", "r", "o", "op", "x", "admin"];
+
+async fn insert_project(database: &TestDatabase, id: &str) {
+    let project = Project {
+        id: id.to_owned(),
+        domain_id: "default".to_owned(),
+        name: format!("project {id}"),
+        description: String::new(),
+        enabled: true,
+        parent_id: None,
+        tags: Vec::new(),
+    };
+    let mut tx = database.db.begin().await.expect("begin");
+    projects::insert(&mut tx, &project, Timestamp::now()).await.expect("project");
+    tx.commit().await.expect("commit");
+}
+
 /// One for each kind of database.
 pub(crate) async fn worlds(settings: Settings) -> Vec<World> {
     let mut worlds = Vec::new();
@@ -98,6 +117,9 @@ pub(crate) async fn worlds(settings: Settings) -> Vec<World> {
             enabled: true,
         };
         cloud.attach_node(node, Arc::new(FakeDriver)).await.expect("a node");
+        for id in PROJECTS {
+            insert_project(&database, id).await;
+        }
         let mut conn = database.db.read().await.expect("a connection");
         let images = list_images(&mut conn, &ImageFilter::default(), &Page::default()).await.expect("images");
         let image = images.items[0].id.clone();

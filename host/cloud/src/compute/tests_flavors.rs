@@ -1,9 +1,8 @@
 //! Who may use a private flavor, on both databases.
 
-use skyloom_model::{ErrorCode, Timestamp};
+use skyloom_model::ErrorCode;
 use skyloom_runtime::api::{ComputeApi, FlavorsApi};
 use skyloom_runtime::bindings::cloud::{compute as wit, flavors};
-use skyloom_store::identity::projects;
 
 use super::testing::{Kind, World, member, operator, page, worlds};
 use crate::Settings;
@@ -25,21 +24,6 @@ fn flavor(id: &str, is_public: bool) -> flavors::FlavorCreate {
     }
 }
 
-async fn project(world: &World, id: &str) {
-    let project = projects::Project {
-        id: id.to_owned(),
-        domain_id: "default".to_owned(),
-        name: id.to_owned(),
-        description: String::new(),
-        enabled: true,
-        parent_id: None,
-        tags: Vec::new(),
-    };
-    let mut tx = world.database.db.begin().await.expect("begin");
-    projects::insert(&mut tx, &project, Timestamp::now()).await.expect("a project");
-    tx.commit().await.expect("commit");
-}
-
 async fn listed(world: &World, project: &str, admin: bool, is_public: Option<bool>, all: bool) -> bool {
     let context = if admin { operator(project) } else { member(project) };
     let filter = flavors::FlavorFilter { is_public, all, ..Default::default() };
@@ -52,8 +36,6 @@ async fn listed(world: &World, project: &str, admin: bool, is_public: Option<boo
 async fn a_private_flavor_is_for_the_projects_it_is_given_to() {
     for world in worlds(Settings::default()).await {
         let (cloud, admin) = (&world.cloud, operator("op"));
-        project(&world, "p").await;
-        project(&world, "q").await;
         cloud.create_flavor(&admin, flavor(PRIVATE, false)).await.expect("a flavor");
         let server = |name: &str| wit::ServerCreate { flavor_id: PRIVATE.to_owned(), ..world.create(&[name]) };
 
@@ -99,7 +81,6 @@ async fn a_private_flavor_is_for_the_projects_it_is_given_to() {
 async fn wrong_access_is_refused() {
     for world in worlds(Settings::default()).await {
         let (cloud, admin) = (&world.cloud, operator("op"));
-        project(&world, "p").await;
         cloud.create_flavor(&admin, flavor(PRIVATE, false)).await.expect("a flavor");
         let add = async |flavor: &str, project: &str| {
             let error = cloud.add_flavor_access(&admin, flavor.to_owned(), project.to_owned()).await.err();

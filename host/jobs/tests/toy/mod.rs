@@ -135,6 +135,10 @@ impl Saga for Toy {
             Event::Done(2) if run.operation.resource_id == "refused" => {
                 return Err(Error::new(ErrorCode::NoCapacity, "the record refuses"));
             }
+            // The database refuses, after this has returned.
+            Event::Done(2) if run.operation.resource_id == "taken" => {
+                return tx.defer("INSERT INTO seeded (area, seeded_at) VALUES ('taken', 0)", &[]).await;
+            }
             _ => return Ok(()),
         };
         let id = format!("{}:{}", run.operation.resource_id, run.operation.kind);

@@ -92,7 +92,13 @@ impl Source for JobsSource {
         match self.engine.states().await {
             Ok(states) => samples.extend(states.into_iter().map(|(state, number)| {
                 let labels = vec![("state", state.as_str().to_owned())];
-                sample("operations".to_owned(), "Operations by state", SampleKind::Gauge, labels, number as f64)
+                sample(
+                    "operations".to_owned(),
+                    "Operations that have not ended, by state",
+                    SampleKind::Gauge,
+                    labels,
+                    number as f64,
+                )
             })),
             Err(error) => tracing::warn!(error = error.for_log(), "operations can't be counted"),
         }

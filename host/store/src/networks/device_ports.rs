@@ -1,11 +1,9 @@
 //! Ports of devices: taken, bound to a node, shown to the machine, given back.
 
-use std::collections::BTreeMap;
-
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use super::ports::{Port, get_port, port, query};
-use crate::{Conn, args};
+use crate::{Conn, args, dialect};
 
 /// A device's port with what its machine must know of the network.
 #[derive(Clone, Debug)]
@@ -57,54 +55,52 @@ pub async fn take_port(
     Ok(port)
 }
 
-/// The device's ports in their order, with what the machine must know of their networks. Two queries.
+/// Address, IP version, CIDR, gateway, DNS servers as JSON, DHCP.
+type AddressRow = (String, u8, String, Option<String>, String, u8);
+
+fn nic_address((address, ip_version, cidr, gateway, dns, dhcp): AddressRow) -> Result<NicAddress> {
+    let prefix = cidr.rsplit_once('/').and_then(|(_, prefix)| prefix.parse().ok());
+    Ok(NicAddress {
+        address,
+        ip_version,
+        prefix: prefix.ok_or_else(|| Error::internal("the store holds a subnet without a prefix"))?,
+        gateway,
+        dns: serde_json::from_str(&dns).map_err(Error::internal)?,
+        dhcp: dhcp != 0,
+    })
+}
+
+/// The device's ports in their order, with what the machine must know of their networks: one query.
 pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<DevicePort>> {
     if device_id.is_empty() {
         return Ok(Vec::new());
     }
-    let mut details: BTreeMap<String, Vec<NicAddress>> = BTreeMap::new();
-    let addresses = conn
-        .all(
-            "SELECT a.port_id, a.address, s.ip_version, s.cidr, s.gateway, s.dns, s.dhcp FROM ports p \
-             JOIN port_addresses a ON a.port_id = p.id JOIN subnets s ON s.id = a.subnet_id WHERE p.device_id = $1 \
-             ORDER BY a.port_id, s.ip_version, a.number",
-            args![device_id],
-            |row| {
-                let prefix = row.text_ref(3)?.rsplit_once('/').and_then(|(_, prefix)| prefix.parse().ok());
-                let address = NicAddress {
-                    address: row.text(1)?,
-                    ip_version: if row.int(2)? == 6 { 6 } else { 4 },
-                    prefix: prefix.ok_or_else(|| Error::internal("the store holds a subnet without a prefix"))?,
-                    gateway: row.opt_text(4)?,
-                    dns: row.json(5)?,
-                    dhcp: row.flag(6)?,
-                };
-                Ok((row.text(0)?, address))
-            },
-        )
-        .await?;
-    for (port_id, address) in addresses {
-        details.entry(port_id).or_default().push(address);
-    }
+    let addresses = dialect::json_rows(
+        conn.is_postgres(),
+        &["t.address", "t.ip_version", "t.cidr", "t.gateway", "t.dns", "t.dhcp"],
+        "SELECT a.address, s.ip_version, s.cidr, s.gateway, s.dns, s.dhcp FROM port_addresses a \
+         JOIN subnets s ON s.id = a.subnet_id WHERE a.port_id = p.id ORDER BY s.ip_version, a.number",
+    );
     let mut query = query(conn.is_postgres());
     let device = query.text(device_id);
     query.and(format!("p.device_id = {device}"));
-    let columns = "n.name, n.mtu, p.position, n.shared, n.external";
-    let networks = query.joined(columns, "ports p JOIN networks n ON n.id = p.network_id");
+    let columns = format!("n.name, n.mtu, p.position, n.shared, n.external, {addresses}");
+    let networks = query.joined(&columns, "ports p JOIN networks n ON n.id = p.network_id");
     let mut found = networks
-        .rows(conn, |row| Ok((row.int(20)?, port(row)?, row.text(18)?, row.u32(19)?, row.flag(21)? || row.flag(22)?)))
-        .await?;
-    found.sort_by(|one, other| (one.0, &one.1.id).cmp(&(other.0, &other.1.id)));
-    Ok(found
-        .into_iter()
-        .map(|(_, port, network_name, mtu, of_operators)| DevicePort {
-            addresses: details.remove(&port.id).unwrap_or_default(),
-            port,
-            network_name,
-            of_operators,
-            mtu,
+        .rows(conn, |row| {
+            let addresses: Vec<AddressRow> = row.json(23)?;
+            let port = DevicePort {
+                port: port(row)?,
+                network_name: row.text(18)?,
+                of_operators: row.flag(21)? || row.flag(22)?,
+                mtu: row.u32(19)?,
+                addresses: addresses.into_iter().map(nic_address).collect::<Result<_>>()?,
+            };
+            Ok((row.int(20)?, port))
         })
-        .collect())
+        .await?;
+    found.sort_by(|one, other| (one.0, &one.1.port.id).cmp(&(other.0, &other.1.port.id)));
+    Ok(found.into_iter().map(|(_, port)| port).collect())
 }
 
 /// Gives back the device's ports: those that were made for it go with their addresses, the others are free again. Nothing to

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use super::fixing::{fix, fix_default, refix};
-use super::subnets::{Subnet, subnets_of_network};
+use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
 use super::{BY_ID, PORT_KEYS, default_group};
 use crate::listing::{Listed, Page, Query};
-use crate::{Conn, Row, args, dialect};
+use crate::{Conn, Row, Value, args, dialect};
 
 /// Locally administered, unicast.
 const MAC_PREFIX: &str = "fa:16:3e";
@@ -259,11 +259,9 @@ pub struct PortNetwork {
 
 impl PortNetwork {
     pub async fn load(conn: &mut Conn, id: &str) -> Result<Self> {
-        let port_security = conn
-            .optional("SELECT port_security FROM networks WHERE id = $1", args![id], |row| row.flag(0))
-            .await?
-            .ok_or_else(|| Error::not_found("network", id))?;
-        Ok(Self { id: id.to_owned(), port_security, subnets: subnets_of_network(conn, id).await? })
+        let (port_security, subnets) =
+            network_with_subnets(conn, id).await?.ok_or_else(|| Error::not_found("network", id))?;
+        Ok(Self { id: id.to_owned(), port_security, subnets })
     }
 }
 
@@ -343,14 +341,13 @@ async fn set_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<(
 }
 
 async fn insert_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<()> {
-    for group in groups {
-        tx.defer(
-            "INSERT INTO port_groups (port_id, group_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            args![port_id, group],
-        )
-        .await?;
+    if groups.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let rows: Vec<String> = (2..groups.len() + 2).map(|number| format!("($1, ${number})")).collect();
+    let sql = format!("INSERT INTO port_groups (port_id, group_id) VALUES {} ON CONFLICT DO NOTHING", rows.join(", "));
+    let values: Vec<Value<'_>> = std::iter::once(port_id.into()).chain(groups.iter().map(Value::from)).collect();
+    tx.defer(sql, &values).await
 }
 
 /// Changes what is set.

@@ -42,13 +42,11 @@ pub struct SubnetFilter {
     pub dhcp: Option<bool>,
 }
 
+const COLUMNS: &str = "s.id, s.network_id, s.project_id, s.name, s.description, s.cidr, s.gateway, s.dhcp, s.dns, s.pools, \
+                       s.host_routes, s.created_at, s.updated_at, s.revision";
+
 fn query() -> Query {
-    Query::new(
-        "s.id, s.network_id, s.project_id, s.name, s.description, s.cidr, s.gateway, s.dhcp, s.dns, s.pools, s.host_routes, \
-         s.created_at, s.updated_at, s.revision",
-        "subnets s",
-        "s.id",
-    )
+    Query::new(COLUMNS, "subnets s", "s.id")
 }
 
 fn parsed<T: std::str::FromStr>(text: &str) -> Result<T> {
@@ -114,8 +112,30 @@ pub async fn get_subnet(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Resu
 pub async fn subnets_of_network(conn: &mut Conn, network_id: &str) -> Result<Vec<Subnet>> {
     let filter = SubnetFilter { network_ids: vec![network_id.to_owned()], ..SubnetFilter::default() };
     let mut found = filtered(&filter).rows(conn, subnet).await?;
-    found.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+    in_order(&mut found);
     Ok(found)
+}
+
+fn in_order(subnets: &mut [Subnet]) {
+    subnets.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+}
+
+/// Whether ports of the network have port security, and its subnets as [`subnets_of_network`] gives them: one query. None: there
+/// is no such network.
+pub(super) async fn network_with_subnets(conn: &mut Conn, network_id: &str) -> Result<Option<(bool, Vec<Subnet>)>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, n.port_security FROM networks n LEFT JOIN subnets s ON s.network_id = n.id WHERE n.id = $1"
+    );
+    let rows = conn
+        .all(sql, args![network_id], |row| {
+            let found = if row.opt_text(0)?.is_some() { Some(subnet(row)?) } else { None };
+            Ok((row.flag(14)?, found))
+        })
+        .await?;
+    let Some(port_security) = rows.first().map(|(port_security, _)| *port_security) else { return Ok(None) };
+    let mut subnets: Vec<Subnet> = rows.into_iter().filter_map(|(_, subnet)| subnet).collect();
+    in_order(&mut subnets);
+    Ok(Some((port_security, subnets)))
 }
 
 struct Texts {

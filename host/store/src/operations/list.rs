@@ -54,6 +54,10 @@ pub async fn list(conn: &mut Conn, filter: &Filter, marker: Option<&str>, limit:
             conditions.push(format!("o.{column} IN ({})", places.join(", ")));
         }
     }
+    if !filter.states.is_empty() && !filter.states.iter().any(|state| state.ended()) {
+        // Few are open: they have an index of their own.
+        conditions.push("o.ended_at IS NULL".to_owned());
+    }
     let after = match marker {
         Some(id) => Some((created_at(conn, id).await?, id)),
         None => None,

@@ -11,10 +11,9 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
 
-use crate::args;
-use crate::conn::Conn;
-use crate::dialect;
+use crate::boot_images::BootImages;
 use crate::listing::Packed;
+use crate::{Conn, Row, args, dialect};
 
 pub use change::{
     Brief, Change, UserFields, brief, change, lock, lock_many, mark_deleted, put_user_fields, remove, remove_deleted,
@@ -180,12 +179,18 @@ const BELONGINGS: [(&[&str], &str); 5] = [
 /// [`BELONGINGS`]. One text is read several times faster than forty columns. The user data is null unless it is asked for: it
 /// may be long.
 fn packed(postgres: bool, user_data: bool) -> String {
+    let mut values = packed_own(postgres, user_data);
+    values.extend(BELONGINGS.map(|(values, from)| dialect::json_unordered(postgres, values, from)));
+    format!("concat({})", values.join(", "))
+}
+
+/// The values of [`packed`] that stand in the server's own row.
+fn packed_own(postgres: bool, user_data: bool) -> Vec<String> {
     let mut own: Vec<String> = OWN.iter().map(|column| format!("s.{column}")).collect();
     own.push(if user_data { "s.user_data" } else { "CAST(NULL AS TEXT)" }.to_owned());
     let mut values = vec![dialect::json_array(postgres, &own)];
     values.extend(OBJECTS.iter().map(|column| format!("s.{column}")));
-    values.extend(BELONGINGS.map(|(values, from)| dialect::json_unordered(postgres, values, from)));
-    format!("concat({})", values.join(", "))
+    values
 }
 
 /// [`OWN`] and the user data as they are read.
@@ -337,6 +342,40 @@ pub async fn get(conn: &mut Conn, id: &str, project_id: Option<&str>) -> Result<
     let sql = format!("SELECT {} FROM servers s WHERE s.id = $1", packed(conn.is_postgres(), true));
     let found = conn.optional(sql, args![id], |row| unpack(&mut Packed::from_str(row.text_ref(0)?))).await?;
     Ok(found.filter(|full| project_id.is_none_or(|project| full.server.project_id == project)))
+}
+
+/// What a server is made of on its platform, beside its disks and cards.
+#[derive(Clone, Debug)]
+pub struct ForPlatform {
+    /// With its user data.
+    pub server: Server,
+    /// The node on which it has its place. None: nowhere.
+    pub node: Option<String>,
+    pub boots_with: BootImages,
+    /// Of its administrator, sealed; empty: none.
+    pub admin_password: String,
+}
+
+/// None: there is no such server.
+pub async fn for_platform(conn: &mut Conn, id: &str) -> Result<Option<ForPlatform>> {
+    let part =
+        |part: &str| format!("(SELECT b.image_id FROM boot_images b WHERE b.server_id = s.id AND b.part = '{part}')");
+    let sql = format!(
+        "SELECT concat({}), (SELECT r.node FROM node_reservations r WHERE r.server_id = s.id), {}, {}, s.admin_password \
+         FROM servers s WHERE s.id = $1",
+        packed_own(conn.is_postgres(), true).join(", "),
+        part("kernel"),
+        part("ramdisk"),
+    );
+    let found = |row: Row<'_>| {
+        Ok(ForPlatform {
+            server: own(&mut Packed::from_str(row.text_ref(0)?))?,
+            node: row.opt_text(1)?,
+            boots_with: BootImages { kernel: row.opt_text(2)?, ramdisk: row.opt_text(3)? },
+            admin_password: row.text(4)?,
+        })
+    };
+    conn.optional(sql, args![id], found).await
 }
 
 /// Writes a new server. `admin_password` is sealed; empty: none.

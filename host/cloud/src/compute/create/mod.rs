@@ -109,8 +109,16 @@ impl Cloud {
         let create = &plan.create;
         let mut tx = self.db().begin().await?;
         let most = u32::try_from(create.names.len()).unwrap_or(u32::MAX);
-        let count = self.fitting(&mut tx, &plan.project_id, &plan.needs(), create.min_count, most).await?;
-        let made = write::servers(&mut tx, &self.inner.sealer, plan, count as usize).await?;
+        // The quota is counted before much is written, but after a single server is: that holds up the project's other
+        // creations for a moment only.
+        let made = if most > 1 {
+            let count = self.fitting(&mut tx, &plan.project_id, &plan.needs(), create.min_count, most).await?;
+            write::servers(&mut tx, &self.inner.sealer, plan, count as usize).await?
+        } else {
+            let made = write::servers(&mut tx, &self.inner.sealer, plan, 1).await?;
+            self.check_quota_made(&mut tx, &plan.project_id, &plan.needs()).await?;
+            made
+        };
         if create.dry_run {
             return Ok(write::Made { server_ids: Vec::new(), operation_id: String::new() });
         }

@@ -48,8 +48,8 @@ impl Context {
     pub async fn platform(&self, run: &Run, kind: &'static str) -> Result<Arc<Platform>> {
         run.keep(Box::pin(async {
             let server_id = run.operation.resource_id.clone();
-            let found = servers::get(&mut self.cloud.db().read().await?, &server_id, None).await?;
-            let node = found.map(|full| full.server.node).unwrap_or_default();
+            let found = servers::brief(&mut self.cloud.db().read().await?, &server_id, None).await?;
+            let node = found.map(|server| server.node).unwrap_or_default();
             let driver = if node.is_empty() { None } else { Some(self.driver(&node, kind)?) };
             Ok(Platform::new(driver, server_id))
         }))

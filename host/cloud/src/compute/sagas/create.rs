@@ -7,7 +7,7 @@ use skyloom_jobs::{Event, OnFailure, Outcome, Retry, Run, Saga, Step};
 use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
 use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::DomainSpec;
-use skyloom_store::servers::{self, Brief, Change};
+use skyloom_store::servers::{self, Brief, Change, ForPlatform};
 use skyloom_store::volumes::{self, Volume, VolumeState};
 use skyloom_store::{Conn, metering, networks, public_addresses};
 use tokio::sync::OnceCell;
@@ -43,6 +43,8 @@ struct Plan {
     /// The server's place is on a node that another process drives.
     elsewhere: bool,
     volumes: Vec<Volume>,
+    /// None: the server's record is gone.
+    made_of: Option<ForPlatform>,
     spec: OnceCell<(DomainSpec, SecretVault)>,
 }
 
@@ -64,7 +66,8 @@ impl Create {
             let id = &run.operation.resource_id;
             let mut conn = self.context.cloud.db().read().await?;
             let volumes = volumes::of_server(&mut conn, id).await?;
-            let place = skyloom_store::operations_nodes::place_of(&mut conn, id).await?;
+            let made_of = servers::for_platform(&mut conn, id).await?;
+            let place = made_of.as_ref().and_then(|made_of| made_of.node.clone());
             let node = match &place {
                 // Without another process there is nobody to wait for.
                 Some(name) if conn.is_postgres() => self.context.cloud.node(name).ok(),
@@ -77,7 +80,7 @@ impl Create {
                 None => None,
             };
             let platform = Platform::new(driver, id.clone());
-            Ok(Plan { platform, node, elsewhere, volumes, spec: OnceCell::new() })
+            Ok(Plan { platform, node, elsewhere, volumes, made_of, spec: OnceCell::new() })
         }))
         .await
     }
@@ -86,13 +89,14 @@ impl Create {
     async fn spec<'p>(&self, plan: &'p Plan) -> Result<&'p (DomainSpec, SecretVault)> {
         plan.spec
             .get_or_try_init(|| async {
-                let server = &plan.platform.server_id;
                 let node = plan.node.as_ref().ok_or_else(|| Error::internal("a step before the server is placed"))?;
+                let id = &plan.platform.server_id;
+                let made_of = plan.made_of.as_ref().ok_or_else(|| Error::not_found("server", id))?;
                 let mut conn = self.context.cloud.db().read().await?;
-                let mut spec = spec::build(&mut conn, server, node, &plan.volumes).await?;
+                let mut spec = spec::build(&mut conn, made_of, node, &plan.volumes).await?;
                 let secrets = SecretVault::new();
-                if let Some(sealed) = skyloom_store::secrets::admin_password(&mut conn, server).await? {
-                    let password = self.context.cloud.inner.sealer.open(server, &sealed)?;
+                if !made_of.admin_password.is_empty() {
+                    let password = self.context.cloud.inner.sealer.open(id, &made_of.admin_password)?;
                     spec.admin_password = Some(secrets.put(password));
                 }
                 Ok((spec, secrets))
@@ -118,7 +122,11 @@ impl Create {
     async fn disks_made(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         volumes::set_state_of_server(tx, id, VolumeState::InUse, now).await?;
-        for volume in volumes::of_server(tx, id).await? {
+        let volumes = match run.kept::<Plan>() {
+            Some(plan) => plan.volumes.clone(),
+            None => volumes::of_server(tx, id).await?,
+        };
+        for volume in volumes {
             let (project, kind) = (&volume.project_id, &volume.volume_type);
             metering::open_volume(tx, project, &volume.id, kind, volume.size_gib, now).await?;
         }
@@ -241,8 +249,8 @@ impl Saga for Create {
         }
     }
 
-    async fn hold(&self, tx: &mut Conn, run: &Run) -> Result<()> {
-        servers::lock(tx, &run.operation.resource_id).await.map(drop)
+    async fn hold(&self, tx: &mut Conn, resources: &[String]) -> Result<()> {
+        servers::lock_many(tx, resources).await.map(drop)
     }
 
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {

@@ -162,8 +162,8 @@ impl Saga for PowerSaga {
         Ok(Outcome::Done)
     }
 
-    async fn hold(&self, tx: &mut Conn, run: &Run) -> Result<()> {
-        servers::lock(tx, &run.operation.resource_id).await.map(drop)
+    async fn hold(&self, tx: &mut Conn, resources: &[String]) -> Result<()> {
+        servers::lock_many(tx, resources).await.map(drop)
     }
 
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {

@@ -4,9 +4,9 @@ use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_runtime::driver::{Disk, DomainSpec, Nic};
 use skyloom_store::images::Boot;
 use skyloom_store::networks::DevicePort;
-use skyloom_store::servers::Server;
+use skyloom_store::servers::{ForPlatform, Server};
 use skyloom_store::volumes::Volume;
-use skyloom_store::{Conn, boot_images, images, networks, servers};
+use skyloom_store::{Conn, images, networks};
 
 use crate::compute::Node;
 
@@ -14,26 +14,29 @@ use crate::compute::Node;
 const KERNEL_ARGUMENTS: &str = "os_command_line";
 
 /// The specification of a server on its node. `not-supported` where the node has no way into one of its networks.
-pub(super) async fn build(conn: &mut Conn, server_id: &str, node: &Node, volumes: &[Volume]) -> Result<DomainSpec> {
-    let full = servers::get(conn, server_id, None).await?.ok_or_else(|| Error::not_found("server", server_id))?;
-    let ports = networks::ports_of_device(conn, server_id).await?;
-    let image = match &full.server.image_id {
+pub(super) async fn build(
+    conn: &mut Conn,
+    made_of: &ForPlatform,
+    node: &Node,
+    volumes: &[Volume],
+) -> Result<DomainSpec> {
+    let ForPlatform { server, boots_with, .. } = made_of;
+    let ports = networks::ports_of_device(conn, &server.id).await?;
+    let image = match &server.image_id {
         Some(id) => boot(conn, id).await?,
         None => Boot::default(),
     };
-    let boots_with = boot_images::of_server(conn, server_id).await?;
-    let kernel = blob_of(conn, boots_with.kernel).await?;
-    let ramdisk = blob_of(conn, boots_with.ramdisk).await?;
+    let kernel = blob_of(conn, boots_with.kernel.as_deref()).await?;
+    let ramdisk = blob_of(conn, boots_with.ramdisk.as_deref()).await?;
     let mut disks = Vec::with_capacity(volumes.len());
     for volume in volumes {
-        disks.push(disk(conn, volume, &full.server, &image).await?);
+        disks.push(disk(conn, volume, server, &image).await?);
     }
     let nics = ports.iter().map(|port| nic(port, node)).collect::<Result<Vec<_>>>()?;
-    let server = full.server;
     Ok(DomainSpec {
-        server_id: server.id,
-        name: server.name,
-        hostname: server.hostname,
+        server_id: server.id.clone(),
+        name: server.name.clone(),
+        hostname: server.hostname.clone(),
         vcpus: server.vcpus,
         memory_mib: server.memory_mib,
         disks,
@@ -41,11 +44,11 @@ pub(super) async fn build(conn: &mut Conn, server_id: &str, node: &Node, volumes
         kernel_arguments: kernel.as_ref().and(image.properties.get(KERNEL_ARGUMENTS).cloned()),
         kernel_blob: kernel,
         ramdisk_blob: ramdisk,
-        authorized_keys: Some(server.public_key).filter(|key| !key.is_empty()).into_iter().collect(),
-        user_data: server.user_data,
+        authorized_keys: Some(server.public_key.clone()).filter(|key| !key.is_empty()).into_iter().collect(),
+        user_data: server.user_data.clone(),
         // Whoever asks for the steps gives the handle, because the value is its.
         admin_password: None,
-        metadata: server.metadata.into_iter().collect(),
+        metadata: server.metadata.clone().into_iter().collect(),
     })
 }
 
@@ -91,9 +94,9 @@ fn nic(port: &DevicePort, node: &Node) -> Result<Nic> {
     })
 }
 
-async fn blob_of(conn: &mut Conn, image_id: Option<String>) -> Result<Option<String>> {
+async fn blob_of(conn: &mut Conn, image_id: Option<&str>) -> Result<Option<String>> {
     let Some(id) = image_id else { return Ok(None) };
-    boot(conn, &id)
+    boot(conn, id)
         .await?
         .blob
         .map(Some)
@@ -130,7 +133,8 @@ mod tests {
 
     async fn built(world: &World, server: &str, node: &Node) -> Result<DomainSpec> {
         let mut conn = world.database.db.read().await.expect("read");
-        build(&mut conn, server, node, &[]).await
+        let made_of = skyloom_store::servers::for_platform(&mut conn, server).await.expect("read").expect("a server");
+        build(&mut conn, &made_of, node, &[]).await
     }
 
     /// A network with a subnet; its id.
