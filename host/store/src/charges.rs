@@ -205,8 +205,8 @@ pub struct Select {
     pub end: Timestamp,
 }
 
-/// By span.
-pub async fn lines(conn: &mut Conn, select: &Select) -> Result<Vec<Line>> {
+/// Gives the lines to `each` as they come, by span: a large cloud's are never all in memory.
+pub async fn each_line(conn: &mut Conn, select: &Select, mut each: impl FnMut(Line) -> Result<()>) -> Result<()> {
     let mut query = Query::new(
         "c.span_id, p.project_id, p.resource_kind, p.resource_id, p.meter, p.class, p.quantity, min(c.started_at), \
          max(c.ended_at), CAST(sum(c.seconds) AS BIGINT), c.nano_unit_price, CAST(sum(c.nano_amount) AS BIGINT), p.ended_at",
@@ -221,8 +221,8 @@ pub async fn lines(conn: &mut Conn, select: &Select) -> Result<Vec<Line>> {
     let group = "c.span_id, p.project_id, p.resource_kind, p.resource_id, p.meter, p.class, p.quantity, p.ended_at, \
                  c.nano_unit_price";
     query
-        .groups(conn, group, |row| {
-            Ok(Line {
+        .each_group(conn, group, |row| {
+            each(Line {
                 span_id: row.text(0)?,
                 project_id: row.text(1)?,
                 resource_kind: row.text(2)?,

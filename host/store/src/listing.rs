@@ -240,11 +240,11 @@ impl Query {
         conn.optional(sql, &values, map).await
     }
 
-    /// One row a group, in the order of the id.
-    pub async fn groups<T>(self, conn: &mut Conn, by: &str, map: impl FnMut(Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+    /// The groups of rows, as they come, in the order of the id.
+    pub async fn each_group(self, conn: &mut Conn, by: &str, each: impl FnMut(Row<'_>) -> Result<()>) -> Result<()> {
         let sql = format!("{} GROUP BY {by} ORDER BY {}", self.select(), self.id);
         let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
-        conn.all(sql, &values, map).await
+        conn.each(sql, &values, each).await
     }
 
     /// All rows in the order of the id.

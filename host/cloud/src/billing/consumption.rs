@@ -93,16 +93,26 @@ fn push(pieces: &mut Vec<Piece>, piece: Piece) {
     }
 }
 
-/// Rows by begin, span and price; the same span at the same price in neighbouring pieces is one row.
-#[derive(Default)]
+/// Rows by span and price; the same span at the same price in neighbouring pieces is one row. Pieces are added in the order of
+/// time, so only the rows that begin first have to be kept: what begins later than those can be in no view.
 struct Rows {
-    rows: BTreeMap<(String, i64), Line>,
+    kept: BTreeMap<(String, i64), Line>,
+    /// Of all rows, kept or not.
+    total: i64,
+    truncated: bool,
+    /// The most rows of the view.
+    most: usize,
 }
 
 impl Rows {
+    fn of(most: usize) -> Self {
+        Self { kept: BTreeMap::new(), total: 0, truncated: false, most }
+    }
+
     fn add(&mut self, line: Line) -> Result<()> {
         let too_much = || Error::internal("the sum of charges is too large");
-        match self.rows.entry((line.span_id.clone(), line.nano_unit_price)) {
+        self.total = self.total.checked_add(line.nano_amount).ok_or_else(too_much)?;
+        match self.kept.entry((line.span_id.clone(), line.nano_unit_price)) {
             std::collections::btree_map::Entry::Vacant(entry) => {
                 entry.insert(line);
             }
@@ -114,21 +124,29 @@ impl Rows {
                 row.nano_amount = row.nano_amount.checked_add(line.nano_amount).ok_or_else(too_much)?;
             }
         }
+        if self.kept.len() > 2 * self.most {
+            self.cut();
+        }
         Ok(())
     }
 
-    fn total(&self) -> Result<i64> {
-        self.rows
-            .values()
-            .try_fold(0_i64, |sum, row| sum.checked_add(row.nano_amount))
-            .ok_or_else(|| Error::internal("the sum of charges is too large"))
+    /// Keeps the rows that begin first.
+    fn cut(&mut self) {
+        if self.kept.len() <= self.most {
+            return;
+        }
+        let mut rows: Vec<_> = std::mem::take(&mut self.kept).into_iter().collect();
+        rows.sort_by(|(key, line), (other_key, other)| (line.started_at, key).cmp(&(other.started_at, other_key)));
+        rows.truncate(self.most);
+        self.kept = rows.into_iter().collect();
+        self.truncated = true;
     }
 
     /// `end`: of the time asked for, up to now.
     fn view(self, end: Timestamp) -> Vec<wit::Consumption> {
-        let mut rows: Vec<Line> = self.rows.into_values().collect();
+        let mut rows: Vec<Line> = self.kept.into_values().collect();
+        // A span's prices stand in their order already.
         rows.sort_by(|one, other| (one.started_at, &one.span_id).cmp(&(other.started_at, &other.span_id)));
-        rows.truncate(MAX_ROWS);
         rows.into_iter().map(|line| row(line, end)).collect()
     }
 }
@@ -196,16 +214,15 @@ impl Cloud {
         };
         drop(conn);
         let currency = currency(&sheets, &cuts, now)?;
-        let (rows, digest) = self.gather(&sheets, &cuts, &wanted).await?;
-        let total = rows.total()?;
-        let truncated = rows.rows.len() > MAX_ROWS;
+        let (mut rows, digest) = self.gather(&sheets, &cuts, &wanted).await?;
+        rows.cut();
         Ok(wit::ConsumptionReport {
             currency,
             as_of: now.0,
             rule_digest: digest,
-            total: money::format(total),
+            total: money::format(rows.total),
+            truncated: rows.truncated,
             rows: rows.view(end),
-            truncated,
         })
     }
 
@@ -241,7 +258,7 @@ impl Cloud {
     /// The rows of all pieces, and the digest of the rule that the last of them was rated with.
     async fn gather(&self, sheets: &[Sheet], cuts: &[Piece], wanted: &Select) -> Result<(Rows, String)> {
         let tariff = self.tariff();
-        let mut rows = Rows::default();
+        let mut rows = Rows::of(MAX_ROWS);
         let mut rule = tariff.as_ref().map(|tariff| tariff.digest().to_owned()).unwrap_or_default();
         for piece in cuts {
             match piece {
@@ -253,9 +270,7 @@ impl Cloud {
                         start: *start,
                         end: *end,
                     };
-                    for line in charges::lines(&mut self.db().read().await?, &select).await? {
-                        rows.add(line)?;
-                    }
+                    charges::each_line(&mut self.db().read().await?, &select, |line| rows.add(line)).await?;
                     rule.clone_from(digest);
                 }
                 Piece::Computed { start, end, sheet_id } => {
@@ -345,6 +360,46 @@ mod tests {
                 Piece::Computed { start, end, .. } => ("computed", start.0 / MINUTE, end.0 / MINUTE),
             })
             .collect()
+    }
+
+    /// Spans of one second at a price of 1 that begin at these times, each with the span's number.
+    fn rows(most: usize, spans: &[(i64, i64)]) -> Rows {
+        let mut rows = Rows::of(most);
+        for (start, number) in spans {
+            let line = Line {
+                span_id: format!("span-{number}"),
+                project_id: String::new(),
+                resource_kind: String::new(),
+                resource_id: number.to_string(),
+                meter: String::new(),
+                class: String::new(),
+                quantity: 1,
+                started_at: Timestamp(*start),
+                ended_at: Timestamp(start + 1),
+                seconds: 1,
+                nano_unit_price: 1,
+                nano_amount: 1,
+                open: false,
+            };
+            rows.add(line).expect("row");
+        }
+        rows.cut();
+        rows
+    }
+
+    #[test]
+    fn a_report_keeps_the_rows_that_begin_first_and_the_total_of_all() {
+        // The last of them goes on in a later piece.
+        let spans: Vec<(i64, i64)> = (0..9).rev().map(|number| (number, number)).chain([(20, 8), (20, 0)]).collect();
+        let cut = rows(3, &spans);
+        assert!(cut.truncated && cut.kept.len() <= 3, "{} rows", cut.kept.len());
+        assert_eq!(cut.total, 11, "what isn't shown counts");
+        let seen: Vec<(String, u64)> =
+            cut.view(Timestamp(30)).into_iter().map(|row| (row.resource_id, row.seconds)).collect();
+        assert_eq!(seen, [("0".to_owned(), 2), ("1".to_owned(), 1), ("2".to_owned(), 1)]);
+        let whole = rows(9, &spans);
+        assert!(!whole.truncated);
+        assert_eq!((whole.total, whole.kept.len()), (11, 9));
     }
 
     #[test]
