@@ -131,6 +131,37 @@ async fn a_process_does_not_lease_what_it_has_in_hand() {
     }
 }
 
+/// Its rows are being written, so its process lives; two that wait for each other's rows would be a deadlock.
+#[tokio::test]
+async fn prolonging_leases_waits_for_no_row() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        // On SQLite a transaction has no other beside it.
+        if !db.is_postgres() {
+            continue;
+        }
+        let world = Arc::<World>::default();
+        let engine = start(db, &world).await;
+        world.block("a/two");
+        world.block("b/two");
+        let ids = [make(db, &engine, "a").await, make(db, &engine, "b").await];
+        until("step two of both is called", || world.calls_of("two") == 2).await;
+        let mut written = db.begin().await.unwrap();
+        written.execute("UPDATE operations SET progress = 1 WHERE id = $1", args![&ids[0]]).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        let owner = operations::get(&mut tx, &ids[0]).await.unwrap().unwrap().lease_owner;
+        let beat = log::heartbeat(&mut tx, &owner, &ids, Timestamp(i64::MAX));
+        let prolonged = tokio::time::timeout(Duration::from_secs(5), beat).await.expect("it waits").unwrap();
+        assert_eq!(prolonged, 1, "{name}");
+        assert_eq!(
+            operations::get(&mut tx, &ids[1]).await.unwrap().unwrap().lease_until,
+            Timestamp(i64::MAX),
+            "{name}"
+        );
+        drop((tx, written));
+        engine.abort();
+    }
+}
+
 /// A worker that has lost its lease can't free the one that came after it.
 #[tokio::test]
 async fn a_later_lease_is_not_given_back() {

@@ -66,14 +66,17 @@ pub async fn lease(
     Ok(())
 }
 
-/// Prolongs the owner's leases of these operations, which it has in hand. Another one that the database holds in its name, as
-/// after a lease whose answer was lost, runs out.
+/// Prolongs the owner's leases of these operations, which it has in hand; gives their number. Another one that the database
+/// holds in its name, as after a lease whose answer was lost, runs out. A row that is being written is left for the next time:
+/// waiting for it, this and the log's writer could wait for each other.
 pub async fn heartbeat(tx: &mut Conn, owner: &str, ids: &[String], until: Timestamp) -> Result<u64> {
     let list = crate::dialect::placeholders(3, ids.len());
+    let free = crate::dialect::for_update_skip_locked(tx.is_postgres());
     let mut values: Vec<crate::Value<'_>> = vec![owner.into(), until.into()];
     values.extend(ids.iter().map(crate::Value::from));
     let sql = format!(
-        "UPDATE operations SET lease_until = $2, next_run_at = $2 WHERE lease_owner = $1 AND runnable = 1 AND id IN ({list})"
+        "UPDATE operations SET lease_until = $2, next_run_at = $2 WHERE id IN (SELECT o.id FROM operations o \
+         WHERE o.lease_owner = $1 AND o.runnable = 1 AND o.id IN ({list}){free})"
     );
     tx.execute(sql, &values).await
 }
