@@ -74,11 +74,6 @@ async fn hold(tx: &mut Conn, batch: &[Write]) -> Result<()> {
     Ok(())
 }
 
-/// Another attempt may well succeed.
-fn passing(error: &Error) -> bool {
-    error.class() == ErrorClass::Unavailable
-}
-
 impl Writer {
     /// Writes until every sender is gone, or the engine is dead.
     pub async fn run(self, mut writes: mpsc::Receiver<Write>) {
@@ -107,25 +102,21 @@ impl Writer {
         }
     }
 
-    /// One deadlock or one bad write must not take its neighbours along: what can't be made together is made in parts, and
-    /// else one by one.
+    /// One deadlock or one refused write must not take its neighbours along: what can't be made together is made one by one.
     async fn answers(&self, batch: &[Write]) -> Vec<Answer> {
-        let mut attempt = self.commit(batch, false).await;
-        if let Ok(None) = attempt {
-            attempt = self.commit(batch, true).await;
-        }
-        match attempt {
-            Ok(Some(answers)) => answers,
-            Ok(None) => batch.iter().map(|_| Answer::Lost("no answer".to_owned())).collect(),
+        match self.commit(batch).await {
+            Ok(answers) => answers,
             Err(error) if batch.len() > 1 => {
                 tracing::debug!(error = error.for_log(), "log writes are made one by one");
-                let mut answers = Vec::new();
+                let mut answers = Vec::with_capacity(batch.len());
                 for write in batch {
                     answers.extend(Box::pin(self.answers(std::slice::from_ref(write))).await);
                 }
                 answers
             }
-            Err(error) => vec![Answer::Lost(error.for_log())],
+            // Another attempt may well succeed.
+            Err(error) if error.class() == ErrorClass::Unavailable => vec![Answer::Lost(error.for_log())],
+            Err(error) => vec![Answer::Refused(error)],
         }
     }
 
@@ -133,35 +124,27 @@ impl Writer {
         batch.iter().any(|write| self.faults.crash(&write.run.operation.kind, &write.run.operation.id, moment))
     }
 
-    /// All writes in one transaction; where one of several is refused none of them is stored, and None given. `in_parts`: each
-    /// by itself within it, so that the others are stored.
-    async fn commit(&self, batch: &[Write], in_parts: bool) -> Result<Option<Vec<Answer>>> {
+    /// All writes in one transaction, or none: an error says that nothing is stored.
+    async fn commit(&self, batch: &[Write]) -> Result<Vec<Answer>> {
         let mut tx = self.db.begin().await?;
         let now = Timestamp::now();
         hold(&mut tx, batch).await?;
         let mut answers = Vec::with_capacity(batch.len());
         let mut parents = BTreeSet::new();
         for write in batch {
-            if in_parts {
-                tx.begin_part().await?;
-            }
-            let answer = self.part(&mut tx, write, in_parts, batch.len() == 1, now).await?;
-            match &answer {
-                Answer::Stored { .. } => parents.extend(write.run.operation.parent_id.clone()),
-                _ if in_parts => tx.drop_part().await?,
-                _ if batch.len() == 1 => return Ok(Some(vec![answer])),
-                Answer::Refused(_) => return Ok(None),
-                // It has written nothing.
-                Answer::Lost(_) => {}
-            }
-            answers.push(answer);
+            answers.push(match self.apply(&mut tx, write, now).await? {
+                Some(cancel) => {
+                    parents.extend(write.run.operation.parent_id.clone());
+                    Answer::Stored { cancel }
+                }
+                None => Answer::Lost("the lease is another worker's".to_owned()),
+            });
         }
         for parent in parents {
             store::settle_parent(&mut tx, &parent, now).await?;
         }
-        if let Err(error) = tx.flush().await {
-            return if passing(&error) { Err(error) } else { Ok(None) };
-        }
+        // What is wrong with a write is told here: of a commit that fails it isn't known what it did.
+        tx.flush().await?;
         let lost = batch.iter().any(|write| {
             let operation = &write.run.operation;
             self.faults.loses_commit(&operation.kind, &operation.id)
@@ -169,7 +152,7 @@ impl Writer {
         let committed = tx.commit().await.and_then(|()| if lost { Err(lost_commit()) } else { Ok(()) });
         if let Err(error) = committed {
             // Stored or not: whoever leases them next reads how they stand. Written again, they could be stored twice.
-            return Ok(Some(batch.iter().map(|_| Answer::Lost(error.for_log())).collect()));
+            return Ok(batch.iter().map(|_| Answer::Lost(error.for_log())).collect());
         }
         Metrics::add(&self.metrics.commits, 1);
         Metrics::add(&self.metrics.writes, batch.len());
@@ -178,7 +161,7 @@ impl Writer {
                 self.count(write);
             }
         }
-        Ok(Some(answers))
+        Ok(answers)
     }
 
     fn count(&self, write: &Write) {
@@ -195,25 +178,6 @@ impl Writer {
         };
         for counter in counters {
             Metrics::add(counter, 1);
-        }
-    }
-
-    /// One write. What is wrong with a part, or with one `alone`, is told here and not by what follows.
-    async fn part(&self, tx: &mut Conn, write: &Write, in_parts: bool, alone: bool, now: Timestamp) -> Result<Answer> {
-        let made = async {
-            let stored = self.apply(tx, write, now).await?;
-            match stored {
-                Some(_) if in_parts => tx.keep_part().await?,
-                Some(_) if alone => tx.flush().await?,
-                _ => {}
-            }
-            Ok(stored)
-        };
-        match made.await {
-            Ok(Some(cancel)) => Ok(Answer::Stored { cancel }),
-            Ok(None) => Ok(Answer::Lost("the lease is another worker's".to_owned())),
-            Err(error) if passing(&error) => Err(error),
-            Err(error) => Ok(Answer::Refused(error)),
         }
     }
 

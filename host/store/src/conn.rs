@@ -171,26 +171,6 @@ impl Conn {
         }
     }
 
-    /// Begins a part of the transaction that can be given up by itself; there is one at a time.
-    pub async fn begin_part(&mut self) -> Result<()> {
-        self.execute("SAVEPOINT part", &[]).await.map(drop)
-    }
-
-    /// Keeps the part, all of it written.
-    pub async fn keep_part(&mut self) -> Result<()> {
-        self.execute("RELEASE SAVEPOINT part", &[]).await.map(drop)
-    }
-
-    /// Gives the part up: nothing of it is written.
-    pub async fn drop_part(&mut self) -> Result<()> {
-        match &mut self.0 {
-            To::SqliteTx(_, script) => *script = Script::default(),
-            To::PostgresTx(_, bundle) => *bundle = Bundle::default(),
-            To::SqliteRead(_) | To::PostgresRead(_) => {}
-        }
-        self.execute("ROLLBACK TO SAVEPOINT part", &[]).await.map(drop)
-    }
-
     pub async fn commit(mut self) -> Result<()> {
         self.flush().await?;
         match self.0 {
@@ -328,33 +308,6 @@ mod tests {
             drop(tx);
             let mut conn = database.db.read().await.expect("read");
             assert_eq!(notes(&mut conn).await, seen(&[]), "{}", database.name);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_part_is_kept_or_dropped_by_itself() {
-        for database in databases().await {
-            let mut tx = database.db.begin().await.expect("begin");
-            table(&mut tx).await;
-            tx.defer(INSERT, args![1_i64, "before"]).await.expect("defer");
-            for (id, made, kept) in [(2_i64, false, false), (3, true, false), (4, false, true), (5, true, true)] {
-                tx.begin_part().await.expect("begin");
-                tx.defer(INSERT, args![id, "deferred"]).await.expect("defer");
-                if made {
-                    tx.execute(INSERT, args![id + 10, "made"]).await.expect("execute");
-                }
-                tx.defer(INSERT, args![id + 20, "behind"]).await.expect("defer");
-                if kept { tx.keep_part().await } else { tx.drop_part().await }.expect("end");
-            }
-            // One that fails leaves the others as they are.
-            tx.begin_part().await.expect("begin");
-            tx.defer(INSERT, args![1_i64, "twice"]).await.expect("defer");
-            tx.keep_part().await.expect_err("twice");
-            tx.drop_part().await.expect("drop");
-            tx.commit().await.expect("commit");
-            let mut conn = database.db.read().await.expect("read");
-            let ids: Vec<i64> = notes(&mut conn).await.into_iter().map(|(id, _)| id).collect();
-            assert_eq!(ids, [1, 4, 5, 15, 24, 25], "{}", database.name);
         }
     }
 }
