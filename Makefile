@@ -12,12 +12,16 @@ ARGS     ?=
 # The libvirt capability links against the system's library, so it is built where that library is.
 FEATURES ?= $(shell pkg-config --exists libvirt 2>/dev/null && echo --features skyloom/libvirt)
 
+# SQLite: each connection has its own page cache and nobody counts memory. By default all connections take one lock for every page
+# and every allocation. A cargo called by hand builds SQLite anew without it, so: eval "$(make env)".
+export LIBSQLITE3_FLAGS := -USQLITE_ENABLE_MEMORY_MANAGEMENT -DSQLITE_DEFAULT_MEMSTATUS=0
+
 # Every folder with a Cargo.toml here is one plugin; a new one needs no line in this file.
 PLUGINS  := $(patsubst %/Cargo.toml,%,$(wildcard $(addsuffix /*/Cargo.toml,\
               plugins/personalities plugins/drivers plugins/tariffs tests/hostile examples/plugins)))
 package   = $(shell sed -n 's/^name *= *"\(.*\)"/\1/p' $(1)/Cargo.toml | head -n 1)
 
-.PHONY: help build host components plugins run test load fmt clippy clean
+.PHONY: help build host components plugins run test load env fmt clippy clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -57,6 +61,9 @@ test: build ## unit, integration and end-to-end tests; names what could not run 
 
 load: build ## the load test against a server of its own on loopback
 	tests/load/run $(ARGS)
+
+env: ## what a cargo called by hand wants in its environment (eval it first)
+	@echo "export LIBSQLITE3_FLAGS='$(LIBSQLITE3_FLAGS)'"
 
 fmt: ## format the sources
 	cargo fmt --all

@@ -205,29 +205,43 @@ const ESCAPED: [bool; 256] = {
 
 /// Appends `text` with what JSON demands escaped; the quotes are the caller's.
 pub fn escape(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut start = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if !ESCAPED[usize::from(byte)] {
-            continue;
-        }
-        out.extend_from_slice(&bytes[start..at]);
-        start = at + 1;
-        match byte {
+    let mut rest = text.as_bytes();
+    while let Some(at) = first_escaped(rest) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            _ => {
+            byte => {
                 const HEX: &[u8; 16] = b"0123456789abcdef";
                 out.extend_from_slice(b"\\u00");
                 out.push(HEX[usize::from(byte >> 4)]);
                 out.push(HEX[usize::from(byte & 15)]);
             }
         }
+        rest = &rest[at + 1..];
     }
-    out.extend_from_slice(&bytes[start..]);
+    out.extend_from_slice(rest);
+}
+
+/// Eight bytes at a time: most of an answer is text without anything to escape.
+fn first_escaped(bytes: &[u8]) -> Option<usize> {
+    let (words, tail) = bytes.as_chunks::<8>();
+    let clean = words.iter().take_while(|word| !has_escaped(u64::from_le_bytes(**word))).count() * 8;
+    let from = if clean < words.len() * 8 { &bytes[clean..] } else { tail };
+    from.iter().position(|&byte| ESCAPED[usize::from(byte)]).map(|at| clean + at)
+}
+
+/// Whether one of the eight bytes is below 0x20, a quotation mark or a backslash.
+fn has_escaped(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    // The high bit of a byte is set when the byte is below `limit` (at most 0x80) and has no high bit itself. A borrow can set it
+    // in the bytes above one that is below too, so the sum is right, the places aren't.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | equal(b'"') | equal(b'\\')) & (ONES * 0x80) != 0
 }
 
 /// What is wrong with a body, where. The personality words it.
@@ -386,6 +400,29 @@ mod tests {
         writer.string(&text);
         let read: String = serde_json::from_slice(&writer.finish()).unwrap();
         assert_eq!(read, text);
+    }
+
+    #[test]
+    fn what_is_escaped_is_found_at_every_place_beside_every_byte() {
+        let plain = ['a', ' ', '!', '#', '[', ']', '\u{7f}', '云', '\u{10ffff}'];
+        for beside in plain {
+            for at in 0..20 {
+                for special in ['"', '\\', '\0', '\u{1f}', '\n'] {
+                    let mut text: String = std::iter::repeat_n(beside, 20).collect();
+                    let place = text.char_indices().nth(at).unwrap().0;
+                    text.insert(place, special);
+                    let mut out = Vec::new();
+                    escape(&mut out, &text);
+                    let quoted = [b"\"", out.as_slice(), b"\""].concat();
+                    assert_eq!(serde_json::from_slice::<String>(&quoted).unwrap(), text);
+                    assert!(out.len() > text.len(), "{text:?} is written as it is");
+                }
+                let text: String = std::iter::repeat_n(beside, at).collect();
+                let mut out = Vec::new();
+                escape(&mut out, &text);
+                assert_eq!(out, text.as_bytes());
+            }
+        }
     }
 
     #[test]

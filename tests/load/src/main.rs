@@ -15,6 +15,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+/// The server's.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[derive(Parser)]
 #[command(about = "Load figures of Skyloom: what a sandbox costs, and what size does")]
 struct Arguments {
