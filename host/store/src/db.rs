@@ -163,7 +163,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 4, cache_kib: 8192, acquire_timeout: Duration::from_secs(10), sync_on_commit: true }
+        Self { readers: 4, cache_kib: 4096, acquire_timeout: Duration::from_secs(10), sync_on_commit: true }
     }
 }
 
