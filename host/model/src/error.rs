@@ -113,7 +113,7 @@ impl Error {
             .with_internal(internal)
     }
 
-    /// The database broke a transaction off for another one's sake: it may be made again at once.
+    /// The database broke a transaction off for another one's sake: it may be made again.
     pub fn collision(internal: impl fmt::Display) -> Self {
         Self { collision: true, ..Self::unavailable(internal) }
     }

@@ -35,6 +35,7 @@ where
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use skyloom_model::Error;
     use tokio::sync::Barrier;
 
     use super::*;
@@ -50,6 +51,19 @@ mod tests {
         }
         tx.execute(sql, args![order[1]]).await?;
         tx.commit().await
+    }
+
+    #[tokio::test]
+    async fn what_collides_each_time_is_given_up_and_other_errors_at_once() {
+        for (error, expected) in [(Error::collision("again"), 5), (Error::unavailable("gone"), 1)] {
+            let attempts = AtomicUsize::new(0);
+            let ended = again(|| async {
+                attempts.fetch_add(1, Ordering::SeqCst);
+                Err::<(), _>(error.clone())
+            });
+            assert_eq!(ended.await.unwrap_err().is_collision(), error.is_collision());
+            assert_eq!(attempts.load(Ordering::SeqCst), expected, "{}", error.for_log());
+        }
     }
 
     #[tokio::test]
