@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
-use crate::{Conn, args, dialect};
+use crate::{Conn, args, dialect, retired_ids};
 
 pub use list::{ImageFilter, get_image, list_images};
 
@@ -98,7 +98,10 @@ pub struct Content {
     pub sha512: String,
 }
 
-/// `already-exists` when the id is taken.
+/// In `retired_ids`.
+const KIND: &str = "image";
+
+/// `already-exists` when an image has the id, or ever had it.
 pub async fn insert_image(tx: &mut Conn, image: &Image) -> Result<()> {
     let made = tx
         .execute(
@@ -122,7 +125,7 @@ pub async fn insert_image(tx: &mut Conn, image: &Image) -> Result<()> {
             ],
         )
         .await?;
-    if made == 0 {
+    if made == 0 || retired_ids::is_retired(tx, KIND, &image.id).await? {
         return Err(Error::new(ErrorCode::AlreadyExists, format!("Image ID {} already exists!", image.id))
             .with_resource("image", &image.id)
             .with_field("id"));
@@ -306,11 +309,15 @@ pub async fn image_in_use(conn: &mut Conn, id: &str) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// False: there is no such image.
+/// Nobody may take its id again. False: there is no such image.
 pub async fn delete_image(tx: &mut Conn, id: &str) -> Result<bool> {
     tx.execute("DELETE FROM image_tags WHERE image_id = $1", args![id]).await?;
     tx.execute("DELETE FROM image_properties WHERE image_id = $1", args![id]).await?;
-    Ok(tx.execute("DELETE FROM images WHERE id = $1", args![id]).await? == 1)
+    if tx.execute("DELETE FROM images WHERE id = $1", args![id]).await? == 0 {
+        return Ok(false);
+    }
+    retired_ids::retire(tx, KIND, id).await?;
+    Ok(true)
 }
 
 /// How many images a project has, and their bytes with those that are reserved.

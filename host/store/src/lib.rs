@@ -29,6 +29,7 @@ pub mod postgres;
 pub mod prices;
 pub mod public_addresses;
 pub mod quotas;
+pub mod retired_ids;
 pub mod secrets;
 pub mod servers;
 #[cfg(any(test, feature = "testing"))]

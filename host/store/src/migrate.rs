@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "upload room", include_str!("../migrations/0010_upload_room.sql")),
     (11, "discarded volumes", include_str!("../migrations/0011_discarded_volumes.sql")),
     (12, "lean indexes", include_str!("../migrations/0012_lean_indexes.sql")),
+    (13, "retired ids", include_str!("../migrations/0013_retired_ids.sql")),
 ];
 
 /// What the database holds and what this program knows.

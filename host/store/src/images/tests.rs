@@ -61,6 +61,11 @@ async fn an_image_is_kept_whole_and_changed_only_as_it_was_read() {
         assert_eq!((image.updated_at, image.tags.as_slice()), (Timestamp(10), ["b".to_owned()].as_slice()));
         assert!(delete_image(&mut tx, "one").await.expect("delete"));
         assert!(!delete_image(&mut tx, "one").await.expect("again"));
+        let taken = insert_image(&mut tx, &an_image("one", "q", Visibility::Private, 5)).await.expect_err("retired");
+        assert_eq!(format!("{taken:?}"), format!("{twice:?}"), "{}", database.name);
+        // What never was is not retired by its deletion.
+        assert!(!delete_image(&mut tx, "two").await.expect("unknown"));
+        insert_image(&mut tx, &an_image("two", "q", Visibility::Private, 5)).await.expect("free");
     }
 }
 
