@@ -83,8 +83,9 @@ impl Cloud {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Lays the seeds into a fresh database, once: a restart doesn't bring back what an operator removed. Gives whether it
-    /// did. One transaction: a start that is cut off begins anew. `wrong-state` when the database's secrets are sealed with
+    /// Lays the seeds into a fresh database, once: a restart doesn't bring back what an operator removed. The roles that every
+    /// cloud has are looked after at each start: a database of an older program may lack some. Gives whether the database was
+    /// fresh. One transaction: a start that is cut off begins anew. `wrong-state` when the database's secrets are sealed with
     /// another key.
     pub async fn seed(&self, seed: &Seed) -> Result<bool> {
         let mut tx = self.db().begin().await?;
@@ -96,6 +97,7 @@ impl Cloud {
             )
             .await?;
         if first == 0 {
+            self.inner.identity.ensure_roles(&mut tx).await?;
             tx.commit().await?;
             return Ok(false);
         }

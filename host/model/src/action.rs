@@ -30,13 +30,13 @@ macro_rules! actions {
 /// What a caller needs at least, in rising order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Least {
-    /// Nobody needs to be known (version lists, login).
+    /// Nobody needs to be known (version lists, login, a new password for the old one).
     Anyone,
     /// Any valid token, whatever its scope.
     Authenticated,
-    /// Role `reader`, `member` or `admin` in the project of the token.
+    /// Role `reader`, `member`, `manager` or `admin` in the project of the token.
     Reader,
-    /// Role `member` or `admin` in the project of the token.
+    /// Role `member`, `manager` or `admin` in the project of the token.
     Member,
     /// An operator of the cloud.
     Admin,
@@ -51,7 +51,7 @@ actions! {
     IdentityReadOwn "identity:read-own" Authenticated;
     IdentityRead "identity:read" Admin;
     IdentityWrite "identity:write" Admin;
-    PasswordChange "identity:change-password" Authenticated;
+    PasswordChange "identity:change-password" Anyone;
     ServersRead "servers:read" Reader;
     ServersReadAll "servers:read-all" Admin;
     ServersCreate "servers:create" Member;

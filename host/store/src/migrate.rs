@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "discarded volumes", include_str!("../migrations/0011_discarded_volumes.sql")),
     (12, "lean indexes", include_str!("../migrations/0012_lean_indexes.sql")),
     (13, "retired ids", include_str!("../migrations/0013_retired_ids.sql")),
+    (14, "extra", include_str!("../migrations/0014_extra.sql")),
 ];
 
 /// What the database holds and what this program knows.
@@ -30,6 +31,11 @@ pub struct Status {
 
 /// Brings the schema up to what this program knows. A newer one is refused: an older program must not write to it.
 pub async fn migrate(db: &Db) -> Result<Status> {
+    migrate_to(db, i64::MAX).await
+}
+
+/// No further than this version.
+async fn migrate_to(db: &Db, last: i64) -> Result<Status> {
     let mut tx = db.begin().await?;
     if tx.is_postgres() {
         // Several processes may start at once.
@@ -38,7 +44,7 @@ pub async fn migrate(db: &Db) -> Result<Status> {
     tx.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL)", &[])
         .await?;
     let Status { applied, known } = status(&mut tx).await?;
-    for (version, name, sql) in MIGRATIONS.iter().filter(|migration| migration.0 > applied) {
+    for (version, name, sql) in MIGRATIONS.iter().filter(|migration| migration.0 > applied && migration.0 <= last) {
         for statement in statements(sql) {
             let statement = if tx.is_postgres() { for_postgres(&statement) } else { statement };
             tx.execute(statement, &[]).await?;
@@ -64,9 +70,9 @@ pub async fn status(conn: &mut Conn) -> Result<Status> {
     Ok(Status { applied, known })
 }
 
-/// Order by bytes on both: SQLite does so by itself.
+/// Order by bytes on both: SQLite does so by itself. A string as JSON has a name of its own on each.
 fn for_postgres(statement: &str) -> String {
-    statement.replace(" TEXT", " TEXT COLLATE \"C\"")
+    statement.replace(" TEXT", " TEXT COLLATE \"C\"").replace("json_quote(", "to_json(")
 }
 
 /// Statements end with a semicolon at the end of a line; `--` comments stand on lines of their own.
@@ -78,4 +84,46 @@ fn statements(sql: &str) -> impl Iterator<Item = String> {
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args;
+    use crate::db::Options;
+    use crate::identity::users;
+
+    async fn what_users_are_described_by_is_kept(db: &Db) {
+        let extra = MIGRATIONS.iter().find(|migration| migration.1 == "extra").expect("the migration").0;
+        migrate_to(db, extra - 1).await.expect("the schema before");
+        let mut tx = db.begin().await.expect("begin");
+        tx.execute("INSERT INTO domains VALUES ('d', 'd', '', 1, 1)", &[]).await.expect("domain");
+        let odd = "a \"b\" \\ \u{1} \n\u{20ac}";
+        let rows =
+            [("none", None, None), ("one", Some(odd), None), ("two", None, Some(odd)), ("both", Some(""), Some(odd))];
+        for (id, description, email) in rows {
+            let sql = "INSERT INTO users (id, domain_id, name, enabled, description, email, created_at)
+                       VALUES ($1, 'd', $1, 1, $2, $3, 1)";
+            tx.execute(sql, args![id, description, email]).await.expect("user");
+        }
+        tx.commit().await.expect("commit");
+        migrate(db).await.expect("the schema of now");
+        let mut conn = db.read().await.expect("read");
+        for (id, description, email) in rows {
+            let extra = users::get(&mut conn, id).await.expect("get").expect("the user").extra;
+            let text = |name: &str| extra.get(name).map(|value| value.as_str().expect("a string"));
+            assert_eq!((text("description"), text("email")), (description, email), "{id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_users_are_described_by_outlives_its_columns() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let sqlite = Db::sqlite(&folder.path().join("test.db"), Options::default()).await.expect("SQLite");
+        what_users_are_described_by_is_kept(&sqlite).await;
+        if let Some(url) = crate::testing::postgres_url().await {
+            what_users_are_described_by_is_kept(&Db::postgres(&url, Options::default()).await.expect("PostgreSQL"))
+                .await;
+        }
+    }
 }

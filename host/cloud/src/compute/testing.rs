@@ -91,6 +91,7 @@ async fn insert_project(database: &TestDatabase, id: &str) {
         enabled: true,
         parent_id: None,
         tags: Vec::new(),
+        extra: skyloom_store::identity::Extra::new(),
     };
     let mut tx = database.db.begin().await.expect("begin");
     projects::insert(&mut tx, &project, Timestamp::now()).await.expect("project");

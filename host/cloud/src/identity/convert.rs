@@ -4,6 +4,8 @@ use skyloom_model::{Error, Named, Placed, Result, Scope};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_store::identity as store;
 
+use super::extra;
+
 pub(super) fn named(named: Named) -> wit::Named {
     wit::Named { id: named.id, name: named.name }
 }
@@ -32,7 +34,13 @@ pub(super) fn token_info(session: store::Session, catalog: Vec<wit::Service>) ->
 }
 
 pub(super) fn domain(domain: store::Domain) -> wit::Domain {
-    wit::Domain { id: domain.id, name: domain.name, description: domain.description, enabled: domain.enabled }
+    wit::Domain {
+        id: domain.id,
+        name: domain.name,
+        description: domain.description,
+        enabled: domain.enabled,
+        extra: extra::text(&domain.extra),
+    }
 }
 
 pub(super) fn project(project: store::Project) -> wit::Project {
@@ -45,6 +53,7 @@ pub(super) fn project(project: store::Project) -> wit::Project {
         parent_id: project.parent_id,
         is_domain: false,
         tags: project.tags,
+        extra: extra::text(&project.extra),
     }
 }
 
@@ -55,9 +64,8 @@ pub(super) fn user(user: store::User) -> wit::User {
         domain_id: user.domain_id,
         enabled: user.enabled,
         default_project_id: user.default_project_id,
-        description: user.description,
-        email: user.email,
         password_changed_at: user.password_changed_at.map(|time| time.0),
+        extra: extra::text(&user.extra),
     }
 }
 
@@ -68,6 +76,7 @@ pub(super) fn role(role: store::Role) -> wit::Role {
         domain_id: None,
         description: role.description,
         immutable: role.immutable,
+        extra: extra::text(&role.extra),
     }
 }
 

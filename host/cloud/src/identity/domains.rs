@@ -2,10 +2,10 @@ use skyloom_model::{Action, Error, ErrorCode, Result, Scope, Timestamp};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
-use skyloom_store::Conn;
-use skyloom_store::identity::{Domain, Filter, domains, lock, projects, tokens};
+use skyloom_store::identity::{Domain, Extra, Filter, domains, lock, projects, tokens};
+use skyloom_store::{Conn, retired_ids};
 
-use super::{MAX_DESCRIPTION, MAX_PLACE_NAME, check_length, check_name, new_id, page, taken};
+use super::{MAX_DESCRIPTION, MAX_PLACE_NAME, check_length, check_name, extra, new_id, page, taken};
 use crate::Cloud;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Domain> {
@@ -22,7 +22,24 @@ fn apply(domain: &mut Domain, write: wit::DomainWrite) -> Result<()> {
         domain.description = description;
     }
     domain.enabled = write.enabled.unwrap_or(domain.enabled);
-    Ok(())
+    extra::merge(&mut domain.extra, write.extra)
+}
+
+/// An id that a caller chose has the form that all ids here have.
+fn check_id(id: &str) -> Result<()> {
+    if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+        return Ok(());
+    }
+    Err(Error::invalid("id", "The id must be 32 lower-case hexadecimal digits."))
+}
+
+async fn is_taken(conn: &mut Conn, id: &str) -> Result<bool> {
+    Ok(domains::get(conn, id).await?.is_some() || projects::get(conn, id).await?.is_some())
+}
+
+fn id_taken(id: &str) -> Error {
+    let text = format!("The id {id} is or was another one's.");
+    Error::new(ErrorCode::AlreadyExists, text).with_field("id").with_resource("domain", id)
 }
 
 impl Cloud {
@@ -60,15 +77,27 @@ impl Cloud {
         found(&mut self.db().read().await?, id).await
     }
 
-    pub(super) async fn domain_create(&self, context: &CallContext, write: wit::DomainWrite) -> Result<Domain> {
+    pub(super) async fn domain_create(&self, context: &CallContext, mut write: wit::DomainWrite) -> Result<Domain> {
         self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
         if write.name.is_none() {
             return Err(Error::invalid("name", "The name is missing."));
         }
-        let mut domain = Domain { id: new_id(), name: String::new(), description: String::new(), enabled: true };
+        let chosen = write.id.take();
+        if let Some(id) = &chosen {
+            check_id(id)?;
+        }
+        let id = chosen.clone().unwrap_or_else(new_id);
+        let mut domain =
+            Domain { id, name: String::new(), description: String::new(), enabled: true, extra: Extra::new() };
         apply(&mut domain, write)?;
         let mut tx = self.db().begin().await?;
+        if chosen.is_some() && is_taken(&mut tx, &domain.id).await? {
+            return Err(id_taken(&domain.id));
+        }
         domains::insert(&mut tx, &domain, Timestamp::now()).await.map_err(taken("domain", &domain.name))?;
+        if chosen.is_some() && retired_ids::is_retired(&mut tx, domains::KIND, &domain.id).await? {
+            return Err(id_taken(&domain.id));
+        }
         tx.commit().await?;
         Ok(domain)
     }

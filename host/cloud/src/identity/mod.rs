@@ -5,6 +5,7 @@ mod assignments;
 mod catalog;
 mod convert;
 mod domains;
+mod extra;
 mod login;
 mod passwords;
 mod policy;
@@ -19,7 +20,7 @@ mod users;
 #[cfg(test)]
 mod tests;
 
-pub use policy::{ADMIN, MEMBER, READER};
+pub use policy::{ADMIN, MANAGER, MEMBER, READER, SERVICE};
 pub use seed::Seed;
 pub use sessions::REVOCATION_BOUND;
 pub use settings::{Settings, Slowdown};
@@ -55,6 +56,11 @@ impl Identity {
 
     pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed) -> Result<()> {
         seed::seed(self, tx, seed).await
+    }
+
+    /// The roles that every cloud has, in a database of an older program too.
+    pub(crate) async fn ensure_roles(&self, tx: &mut Conn) -> Result<()> {
+        seed::ensure_roles(tx).await
     }
 }
 

@@ -6,10 +6,14 @@ use skyloom_model::{Action, Caller, Error, ErrorCode, Least, Named, Result, Scop
 
 use crate::Cloud;
 
-/// The roles that the default table knows; the seeds make them, and nobody can rename or delete them.
+/// The roles that every cloud has: nobody can rename or delete them. The default table knows all but the last, which names the
+/// users of services.
 pub const READER: &str = "reader";
 pub const MEMBER: &str = "member";
+/// May what a member may.
+pub const MANAGER: &str = "manager";
 pub const ADMIN: &str = "admin";
+pub const SERVICE: &str = "service";
 
 /// The table: [`Action::least`] by default, and a list of roles where the deployment says so.
 #[derive(Clone, Debug)]
@@ -60,8 +64,8 @@ impl Policy {
         let in_project = caller.project_id().is_some();
         match action.least() {
             Least::Anyone | Least::Authenticated => true,
-            Least::Reader => in_project && [READER, MEMBER, ADMIN].iter().any(|role| caller.has_role(role)),
-            Least::Member => in_project && [MEMBER, ADMIN].iter().any(|role| caller.has_role(role)),
+            Least::Reader => in_project && [READER, MEMBER, MANAGER, ADMIN].iter().any(|role| caller.has_role(role)),
+            Least::Member => in_project && [MEMBER, MANAGER, ADMIN].iter().any(|role| caller.has_role(role)),
             Least::Admin => false,
         }
     }
@@ -106,13 +110,13 @@ mod tests {
         caller(policy, Scope::Project(placed("demo")), roles)
     }
 
-    /// What the table says of nobody, an unscoped caller, an unknown role, reader, member, admin.
-    const EXPECTED: &[(Least, [bool; 6])] = &[
-        (Least::Anyone, [true, true, true, true, true, true]),
-        (Least::Authenticated, [false, true, true, true, true, true]),
-        (Least::Reader, [false, false, false, true, true, true]),
-        (Least::Member, [false, false, false, false, true, true]),
-        (Least::Admin, [false, false, false, false, false, true]),
+    /// What the table says of nobody, an unscoped caller, a role that it doesn't know, reader, member, manager, admin.
+    const EXPECTED: &[(Least, [bool; 7])] = &[
+        (Least::Anyone, [true, true, true, true, true, true, true]),
+        (Least::Authenticated, [false, true, true, true, true, true, true]),
+        (Least::Reader, [false, false, false, true, true, true, true]),
+        (Least::Member, [false, false, false, false, true, true, true]),
+        (Least::Admin, [false, false, false, false, false, false, true]),
     ];
 
     #[test]
@@ -121,9 +125,10 @@ mod tests {
         let callers = [
             None,
             Some(caller(&policy, Scope::Unscoped, &[])),
-            Some(in_project(&policy, &["auditor"])),
+            Some(in_project(&policy, &[SERVICE])),
             Some(in_project(&policy, &[READER])),
             Some(in_project(&policy, &[MEMBER])),
+            Some(in_project(&policy, &[MANAGER])),
             Some(in_project(&policy, &[ADMIN])),
         ];
         for action in Action::ALL {

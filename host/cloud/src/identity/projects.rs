@@ -3,10 +3,12 @@ use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::identity::{Filter, Project, projects, tokens};
+use skyloom_store::identity::{Extra, Filter, Project, projects, tokens};
 use skyloom_store::listing::{MAX_PAGE, Page};
 
-use super::{MAX_DESCRIPTION, MAX_NAME, MAX_PLACE_NAME, check_length, check_name, domains, new_id, page, taken, users};
+use super::{
+    MAX_DESCRIPTION, MAX_NAME, MAX_PLACE_NAME, check_length, check_name, domains, extra, new_id, page, taken, users,
+};
 use crate::Cloud;
 
 /// How many projects may stand in a line below a domain.
@@ -72,7 +74,7 @@ fn apply(project: &mut Project, write: wit::ProjectWrite) -> Result<()> {
         project.tags = tags;
     }
     project.enabled = write.enabled.unwrap_or(project.enabled);
-    Ok(())
+    extra::merge(&mut project.extra, write.extra)
 }
 
 /// A parent that is the domain means none.
@@ -83,7 +85,7 @@ async fn check_parent(conn: &mut Conn, project: &Project) -> Result<()> {
         return Err(Error::invalid("parent-id", "The parent is in another domain."));
     }
     if project.enabled && !above.enabled {
-        return Err(wrong_state(&above.id, "The parent project is disabled."));
+        return Err(Error::invalid("parent-id", format!("The parent project {parent_id} is disabled.")));
     }
     for _ in 0..MAX_DEPTH - 1 {
         let Some(next) = &above.parent_id else { return Ok(()) };
@@ -169,6 +171,7 @@ impl Cloud {
             enabled: true,
             parent_id,
             tags: Vec::new(),
+            extra: Extra::new(),
         };
         apply(&mut project, write)?;
         check_parent(&mut tx, &project).await?;
@@ -193,7 +196,7 @@ impl Cloud {
         }
         let parent = project.parent_id.as_ref().unwrap_or(&project.domain_id);
         if write.parent_id.as_ref().is_some_and(|wanted| wanted != parent) {
-            return Err(Error::invalid("parent-id", "The parent of a project cannot be changed."));
+            return Err(wrong_state(id, "The parent of a project cannot be changed."));
         }
         let was_enabled = project.enabled;
         apply(&mut project, write)?;
@@ -203,8 +206,9 @@ impl Cloud {
                 format!("The project {id} has enabled projects below it; disable them first."),
             ));
         }
-        if project.enabled && !was_enabled {
-            check_parent(&mut tx, &project).await?;
+        // The only thing that can have changed about the parent.
+        if project.enabled && !was_enabled && check_parent(&mut tx, &project).await.is_err() {
+            return Err(wrong_state(id, format!("The project {id} cannot be enabled: its parent is disabled.")));
         }
         projects::update(&mut tx, &project).await.map_err(taken("project", &project.name))?;
         if !project.enabled {

@@ -3,9 +3,9 @@ use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::identity::{Role, lock, roles};
+use skyloom_store::identity::{Extra, Role, lock, roles};
 
-use super::{MAX_DESCRIPTION, MAX_NAME, check_length, check_name, new_id, page, taken};
+use super::{MAX_DESCRIPTION, MAX_NAME, check_length, check_name, extra, new_id, page, taken};
 use crate::Cloud;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Role> {
@@ -21,7 +21,7 @@ fn apply(role: &mut Role, write: wit::RoleWrite) -> Result<()> {
         check_length("description", &description, MAX_DESCRIPTION)?;
         role.description = Some(description);
     }
-    Ok(())
+    extra::merge(&mut role.extra, write.extra)
 }
 
 /// A role that may be changed.
@@ -29,7 +29,7 @@ async fn changeable(conn: &mut Conn, id: &str) -> Result<Role> {
     lock(conn, "roles", id).await?;
     let role = found(conn, id).await?;
     if role.immutable {
-        let text = format!("The role {} is immutable: the policy names it.", role.name);
+        let text = format!("The role {} is immutable: every cloud has it.", role.name);
         return Err(Error::new(ErrorCode::WrongState, text).with_resource("role", id));
     }
     Ok(role)
@@ -62,7 +62,8 @@ impl Cloud {
         if write.name.is_none() {
             return Err(Error::invalid("name", "The name is missing."));
         }
-        let mut role = Role { id: new_id(), name: String::new(), description: None, immutable: false };
+        let mut role =
+            Role { id: new_id(), name: String::new(), description: None, immutable: false, extra: Extra::new() };
         apply(&mut role, write)?;
         let mut tx = self.db().begin().await?;
         roles::insert(&mut tx, &role, Timestamp::now()).await.map_err(taken("role", &role.name))?;

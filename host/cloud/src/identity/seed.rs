@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Result, Timestamp};
+use skyloom_model::{Error, Result, Timestamp};
 use skyloom_store::Conn;
-use skyloom_store::identity::{Domain, Project, Role, Target, User, assignments, domains, projects, roles, users};
+use skyloom_store::identity::{
+    Domain, Extra, Project, Role, Target, User, assignments, domains, projects, roles, users,
+};
+use skyloom_store::listing::Page;
 
-use super::{ADMIN, Identity, MEMBER, READER, new_id, passwords};
+use super::{ADMIN, Identity, MANAGER, MEMBER, READER, SERVICE, new_id, passwords};
 
-/// The `[seed.identity]` table: the first domain, its projects, the three roles, and the first operator.
+/// The `[seed.identity]` table: the first domain, its projects, and the first operator.
 #[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Seed {
@@ -50,16 +53,12 @@ pub(super) async fn seed(identity: &Identity, tx: &mut Conn, seed: &Seed) -> Res
         name: seed.domain_name.clone(),
         description: "The default domain".to_owned(),
         enabled: true,
+        extra: Extra::new(),
     };
     domains::insert(tx, &domain, now).await?;
-    let mut admin_role = String::new();
-    for name in [ADMIN, MEMBER, READER] {
-        let role = Role { id: new_id(), name: name.to_owned(), description: None, immutable: true };
-        roles::insert(tx, &role, now).await?;
-        if name == ADMIN {
-            admin_role = role.id;
-        }
-    }
+    ensure_roles(tx).await?;
+    let admin_role = roles::list(tx, Some(ADMIN), &Page::default()).await?.items.pop();
+    let admin_role = admin_role.ok_or_else(|| Error::internal("the first role is missing"))?.id;
     let admin = admin(identity, tx, seed, now).await?;
     for name in std::iter::once(&seed.admin_project).chain(&seed.projects) {
         let project = Project {
@@ -70,11 +69,23 @@ pub(super) async fn seed(identity: &Identity, tx: &mut Conn, seed: &Seed) -> Res
             enabled: true,
             parent_id: None,
             tags: Vec::new(),
+            extra: Extra::new(),
         };
         projects::insert(tx, &project, now).await?;
         assignments::grant(tx, &admin, &Target::Project(project.id), &admin_role).await?;
     }
     assignments::grant(tx, &admin, &Target::System, &admin_role).await
+}
+
+/// One that is there already, perhaps made by an operator, stays as it is.
+pub(super) async fn ensure_roles(tx: &mut Conn) -> Result<()> {
+    let now = Timestamp::now();
+    for name in [READER, MEMBER, MANAGER, ADMIN, SERVICE] {
+        let name = name.to_owned();
+        let role = Role { id: new_id(), name, description: None, immutable: true, extra: Extra::new() };
+        roles::ensure(tx, &role, now).await?;
+    }
+    Ok(())
 }
 
 impl Seed {
@@ -96,9 +107,8 @@ async fn admin(identity: &Identity, tx: &mut Conn, seed: &Seed, now: Timestamp) 
         name: seed.admin_user.clone(),
         enabled: true,
         default_project_id: None,
-        description: None,
-        email: None,
         password_changed_at: None,
+        extra: Extra::new(),
     };
     users::insert(tx, &user, now).await?;
     if let Some(password) = &seed.admin_password {

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Action, Error, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::identity::{Filter, PlacedReference, User, lock, tokens, users};
+use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, User, lock, tokens, users};
 
-use super::{MAX_DESCRIPTION, MAX_NAME, check_length, check_name, domains, new_id, page, passwords, projects, taken};
+use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, page, passwords, projects, taken};
 use crate::Cloud;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<User> {
@@ -20,21 +20,22 @@ fn apply(user: &mut User, write: wit::UserWrite) -> Result<()> {
         check_name("name", &name, MAX_NAME)?;
         user.name = name;
     }
-    if let Some(description) = write.description {
-        check_length("description", &description, MAX_DESCRIPTION)?;
-        user.description = Some(description);
-    }
-    if let Some(email) = write.email {
-        check_length("email", &email, MAX_NAME)?;
-        user.email = Some(email);
-    }
     // Whether the project is there and open to the user is asked at each login: one that isn't counts as none.
     if let Some(project) = write.default_project_id {
         check_length("default-project-id", &project, MAX_NAME)?;
         user.default_project_id = Some(project).filter(|id| !id.is_empty());
     }
     user.enabled = write.enabled.unwrap_or(user.enabled);
-    Ok(())
+    extra::merge(&mut user.extra, write.extra)
+}
+
+async fn check_default_project(conn: &mut Conn, write: &wit::UserWrite) -> Result<()> {
+    match &write.default_project_id {
+        Some(id) if store::domains::get(conn, id).await?.is_some() => {
+            Err(Error::invalid("default-project-id", format!("The default project must not be a domain: {id}.")))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Cloud {
@@ -80,14 +81,14 @@ impl Cloud {
             name: String::new(),
             enabled: true,
             default_project_id: None,
-            description: None,
-            email: None,
             password_changed_at: None,
+            extra: Extra::new(),
         };
-        apply(&mut user, write)?;
         let now = Timestamp::now();
         let mut tx = self.db().begin().await?;
         domains::found(&mut tx, &user.domain_id).await?;
+        check_default_project(&mut tx, &write).await?;
+        apply(&mut user, write)?;
         users::insert(&mut tx, &user, now).await.map_err(taken("user", &user.name))?;
         if let Some(hash) = hash {
             users::set_password(&mut tx, &user.id, &hash, now).await?;
@@ -107,6 +108,7 @@ impl Cloud {
         if write.domain_id.as_ref().is_some_and(|domain| *domain != user.domain_id) {
             return Err(Error::invalid("domain-id", "The domain of a user cannot be changed."));
         }
+        check_default_project(&mut tx, &write).await?;
         apply(&mut user, write)?;
         users::update(&mut tx, &user).await.map_err(taken("user", &user.name))?;
         if let Some(hash) = &hash {
@@ -133,7 +135,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// By the user: needs the old one. A wrong one is slowed as at a login.
+    /// By anybody who knows the old one, which is worth a login: a wrong one is slowed and refused as there.
     pub(super) async fn password_change(
         &self,
         context: &CallContext,
@@ -142,16 +144,9 @@ impl Cloud {
         password: &str,
     ) -> Result<()> {
         self.permit(context.caller.as_deref(), Action::PasswordChange)?;
-        if context.caller()?.user.id != user_id {
-            let text = "The password of another user cannot be changed in this way.";
-            return Err(Error::new(ErrorCode::Forbidden, text));
-        }
         let original = context.secret("original", original)?;
         let password: Arc<str> = context.secret("password", password)?;
         passwords::check("password", &password)?;
-        if original == password {
-            return Err(Error::invalid("password", "The new password must differ from the old one."));
-        }
         self.check_password(context, PlacedReference::Id(user_id), original).await?;
         let hash = self.identity().passwords.hash(password).await?;
         let mut tx = self.db().begin().await?;

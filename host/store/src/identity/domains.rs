@@ -1,8 +1,8 @@
 use skyloom_model::{Result, Timestamp};
 
-use super::{Filter, Reference, projects};
+use super::{Extra, Filter, Reference, json, projects};
 use crate::listing::{Key, Listed, Page, Query};
-use crate::{Conn, Row, args};
+use crate::{Conn, Row, args, retired_ids};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain {
@@ -10,18 +10,28 @@ pub struct Domain {
     pub name: String,
     pub description: String,
     pub enabled: bool,
+    pub extra: Extra,
 }
 
-const COLUMNS: &str = "d.id, d.name, d.description, d.enabled";
+/// In `retired_ids`.
+pub const KIND: &str = "domain";
+
+const COLUMNS: &str = "d.id, d.name, d.description, d.enabled, d.extra";
 
 fn domain(row: Row<'_>) -> Result<Domain> {
-    Ok(Domain { id: row.text(0)?, name: row.text(1)?, description: row.text(2)?, enabled: row.flag(3)? })
+    Ok(Domain {
+        id: row.text(0)?,
+        name: row.text(1)?,
+        description: row.text(2)?,
+        enabled: row.flag(3)?,
+        extra: row.json(4)?,
+    })
 }
 
 pub async fn insert(conn: &mut Conn, domain: &Domain, now: Timestamp) -> Result<()> {
     conn.execute(
-        "INSERT INTO domains (id, name, description, enabled, created_at) VALUES ($1, $2, $3, $4, $5)",
-        args![&domain.id, &domain.name, &domain.description, domain.enabled, now],
+        "INSERT INTO domains (id, name, description, enabled, extra, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        args![&domain.id, &domain.name, &domain.description, domain.enabled, &json(&domain.extra)?, now],
     )
     .await?;
     Ok(())
@@ -55,8 +65,8 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
 
 pub async fn update(conn: &mut Conn, domain: &Domain) -> Result<u64> {
     conn.execute(
-        "UPDATE domains SET name = $2, description = $3, enabled = $4 WHERE id = $1",
-        args![&domain.id, &domain.name, &domain.description, domain.enabled],
+        "UPDATE domains SET name = $2, description = $3, enabled = $4, extra = $5 WHERE id = $1",
+        args![&domain.id, &domain.name, &domain.description, domain.enabled, &json(&domain.extra)?],
     )
     .await
 }
@@ -77,5 +87,6 @@ pub async fn delete(conn: &mut Conn, id: &str) -> Result<u64> {
     ] {
         conn.execute(statement, args![id]).await?;
     }
+    retired_ids::retire(conn, KIND, id).await?;
     conn.execute("DELETE FROM domains WHERE id = $1", args![id]).await
 }

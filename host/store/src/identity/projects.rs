@@ -1,6 +1,6 @@
-use skyloom_model::{Error, Result, Timestamp};
+use skyloom_model::{Result, Timestamp};
 
-use super::{Filter, PlacedReference, Reference};
+use super::{Extra, Filter, PlacedReference, Reference, json};
 use crate::listing::{Key, Listed, Page, Query};
 use crate::{Conn, Row, args};
 
@@ -14,6 +14,7 @@ pub struct Project {
     /// None: directly below the domain.
     pub parent_id: Option<String>,
     pub tags: Vec<String>,
+    pub extra: Extra,
 }
 
 /// What keeps a project alive: what it is called, and a query that counts it for the project `$1`. Each area with rows that
@@ -27,7 +28,7 @@ const OWNED: &[(&str, &str)] = &[
     ("networks", "SELECT count(*) FROM networks WHERE project_id = $1"),
 ];
 
-const COLUMNS: &str = "p.id, p.domain_id, p.name, p.description, p.enabled, p.parent_id, p.tags";
+const COLUMNS: &str = "p.id, p.domain_id, p.name, p.description, p.enabled, p.parent_id, p.tags, p.extra";
 
 fn project(row: Row<'_>) -> Result<Project> {
     Ok(Project {
@@ -38,17 +39,14 @@ fn project(row: Row<'_>) -> Result<Project> {
         enabled: row.flag(4)?,
         parent_id: row.opt_text(5)?,
         tags: row.json(6)?,
+        extra: row.json(7)?,
     })
-}
-
-fn tags(project: &Project) -> Result<String> {
-    serde_json::to_string(&project.tags).map_err(Error::internal)
 }
 
 pub async fn insert(conn: &mut Conn, project: &Project, now: Timestamp) -> Result<()> {
     conn.execute(
-        "INSERT INTO projects (id, domain_id, name, description, enabled, parent_id, tags, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO projects (id, domain_id, name, description, enabled, parent_id, tags, extra, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         args![
             &project.id,
             &project.domain_id,
@@ -56,7 +54,8 @@ pub async fn insert(conn: &mut Conn, project: &Project, now: Timestamp) -> Resul
             &project.description,
             project.enabled,
             &project.parent_id,
-            &tags(project)?,
+            &json(&project.tags)?,
+            &json(&project.extra)?,
             now
         ],
     )
@@ -107,8 +106,15 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
 
 pub async fn update(conn: &mut Conn, project: &Project) -> Result<u64> {
     conn.execute(
-        "UPDATE projects SET name = $2, description = $3, enabled = $4, tags = $5 WHERE id = $1",
-        args![&project.id, &project.name, &project.description, project.enabled, &tags(project)?],
+        "UPDATE projects SET name = $2, description = $3, enabled = $4, tags = $5, extra = $6 WHERE id = $1",
+        args![
+            &project.id,
+            &project.name,
+            &project.description,
+            project.enabled,
+            &json(&project.tags)?,
+            &json(&project.extra)?
+        ],
     )
     .await
 }

@@ -1,5 +1,6 @@
 use skyloom_model::{Result, Timestamp};
 
+use super::{Extra, json};
 use crate::listing::{Key, Listed, Page, Query};
 use crate::{Conn, Row, args};
 
@@ -8,22 +9,36 @@ pub struct Role {
     pub id: String,
     pub name: String,
     pub description: Option<String>,
-    /// The policy names it, so it can neither be changed nor deleted.
+    /// The cloud is made with it, so it can neither be changed nor deleted.
     pub immutable: bool,
+    pub extra: Extra,
 }
 
-const COLUMNS: &str = "r.id, r.name, r.description, r.immutable";
+const COLUMNS: &str = "r.id, r.name, r.description, r.immutable, r.extra";
 
 fn role(row: Row<'_>) -> Result<Role> {
-    Ok(Role { id: row.text(0)?, name: row.text(1)?, description: row.opt_text(2)?, immutable: row.flag(3)? })
+    Ok(Role {
+        id: row.text(0)?,
+        name: row.text(1)?,
+        description: row.opt_text(2)?,
+        immutable: row.flag(3)?,
+        extra: row.json(4)?,
+    })
 }
 
+const INSERT: &str =
+    "INSERT INTO roles (id, name, description, immutable, extra, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+
 pub async fn insert(conn: &mut Conn, role: &Role, now: Timestamp) -> Result<()> {
-    conn.execute(
-        "INSERT INTO roles (id, name, description, immutable, created_at) VALUES ($1, $2, $3, $4, $5)",
-        args![&role.id, &role.name, &role.description, role.immutable, now],
-    )
-    .await?;
+    let extra = json(&role.extra)?;
+    conn.execute(INSERT, args![&role.id, &role.name, &role.description, role.immutable, &extra, now]).await?;
+    Ok(())
+}
+
+/// Unless there is one of this name.
+pub async fn ensure(conn: &mut Conn, role: &Role, now: Timestamp) -> Result<()> {
+    let (sql, extra) = (format!("{INSERT} ON CONFLICT (name) DO NOTHING"), json(&role.extra)?);
+    conn.execute(sql, args![&role.id, &role.name, &role.description, role.immutable, &extra, now]).await?;
     Ok(())
 }
 
@@ -40,8 +55,8 @@ pub async fn list(conn: &mut Conn, name: Option<&str>, page: &Page) -> Result<Li
 
 pub async fn update(conn: &mut Conn, role: &Role) -> Result<u64> {
     conn.execute(
-        "UPDATE roles SET name = $2, description = $3 WHERE id = $1",
-        args![&role.id, &role.name, &role.description],
+        "UPDATE roles SET name = $2, description = $3, extra = $4 WHERE id = $1",
+        args![&role.id, &role.name, &role.description, &json(&role.extra)?],
     )
     .await
 }

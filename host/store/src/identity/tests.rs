@@ -3,8 +3,8 @@ use std::time::Duration;
 use skyloom_model::{ErrorCode, Scope, Timestamp};
 
 use super::{
-    Assignment, Domain, Filter, Issue, PlacedReference, Project, Reference, Role, Target, User, assignments, domains,
-    projects, roles, tokens, users,
+    Assignment, Domain, Extra, Filter, Issue, PlacedReference, Project, Reference, Role, Target, User, assignments,
+    domains, projects, roles, tokens, users,
 };
 use crate::listing::Page;
 use crate::testing::databases;
@@ -13,7 +13,7 @@ use crate::{Conn, Db};
 const NOW: Timestamp = Timestamp(1_000_000);
 
 fn domain(id: &str) -> Domain {
-    Domain { id: id.into(), name: format!("name-{id}"), description: String::new(), enabled: true }
+    Domain { id: id.into(), name: format!("name-{id}"), description: String::new(), enabled: true, extra: extra() }
 }
 
 fn project(id: &str, domain: &str) -> Project {
@@ -25,6 +25,7 @@ fn project(id: &str, domain: &str) -> Project {
         enabled: true,
         parent_id: None,
         tags: vec!["blue".into(), "a \"b\"".into()],
+        extra: extra(),
     }
 }
 
@@ -35,14 +36,18 @@ fn user(id: &str, domain: &str) -> User {
         name: format!("name-{id}"),
         enabled: true,
         default_project_id: None,
-        description: None,
-        email: Some("a@example.org".into()),
         password_changed_at: None,
+        extra: extra(),
     }
 }
 
 fn role(id: &str) -> Role {
-    Role { id: id.into(), name: format!("name-{id}"), description: None, immutable: false }
+    Role { id: id.into(), name: format!("name-{id}"), description: None, immutable: false, extra: extra() }
+}
+
+fn extra() -> Extra {
+    let extra = serde_json::json!({"nick": "a \"b\"", "deep": {"list": [1, null, {"x": 1.5}]}, "gone": null});
+    extra.as_object().expect("an object").clone()
 }
 
 /// Domains d1 and d2, each with a project and a user of its number; roles r1 and r2; u1 has r1 and r2 in p1, r1 in d1 and
@@ -119,17 +124,21 @@ async fn what_is_written_is_read() {
         assert!(projects::lock(&mut tx, "p1").await.expect("lock"));
         assert!(!projects::lock(&mut tx, "none").await.expect("lock"));
 
-        let changed = Project { name: "new".into(), enabled: false, tags: vec![], ..project("p1", "d1") };
+        let changed = Domain { extra: Extra::new(), ..domain("d1") };
+        assert_eq!(domains::update(&mut tx, &changed).await.expect("update"), 1);
+        assert_eq!(domains::get(&mut tx, "d1").await.expect("get"), Some(changed));
+        let changed =
+            Project { name: "new".into(), enabled: false, tags: vec![], extra: Extra::new(), ..project("p1", "d1") };
         assert_eq!(projects::update(&mut tx, &changed).await.expect("update"), 1);
         assert_eq!(projects::get(&mut tx, "p1").await.expect("get"), Some(changed));
         assert_eq!(users::set_password(&mut tx, "u1", "hash", NOW).await.expect("password"), 1);
-        let changed = User { default_project_id: Some("p1".into()), email: None, ..user("u1", "d1") };
+        let changed = User { default_project_id: Some("p1".into()), extra: Extra::new(), ..user("u1", "d1") };
         assert_eq!(users::update(&mut tx, &changed).await.expect("update"), 1);
         let found = users::get(&mut tx, "u1").await.expect("get");
         assert_eq!(found, Some(User { password_changed_at: Some(NOW), ..changed }));
         let login = users::login(&mut tx, PlacedReference::Id("u1")).await.expect("login").expect("user");
         assert_eq!((login.password_hash.as_deref(), login.enabled), (Some("hash"), true));
-        let changed = Role { description: Some("what".into()), ..role("r1") };
+        let changed = Role { description: Some("what".into()), extra: Extra::new(), ..role("r1") };
         assert_eq!(roles::update(&mut tx, &changed).await.expect("update"), 1);
         assert_eq!(roles::get(&mut tx, "r1").await.expect("get"), Some(changed));
     }

@@ -1,6 +1,6 @@
 use skyloom_model::{Named, Placed, Result, Timestamp};
 
-use super::{Filter, PlacedReference, Reference};
+use super::{Extra, Filter, PlacedReference, Reference, json};
 use crate::listing::{Key, Listed, Page, Query};
 use crate::{Conn, Row, args};
 
@@ -11,9 +11,8 @@ pub struct User {
     pub name: String,
     pub enabled: bool,
     pub default_project_id: Option<String>,
-    pub description: Option<String>,
-    pub email: Option<String>,
     pub password_changed_at: Option<Timestamp>,
+    pub extra: Extra,
 }
 
 /// What a login needs to know of a user.
@@ -26,8 +25,7 @@ pub struct Login {
     pub default_project_id: Option<String>,
 }
 
-const COLUMNS: &str =
-    "u.id, u.domain_id, u.name, u.enabled, u.default_project_id, u.description, u.email, u.password_changed_at";
+const COLUMNS: &str = "u.id, u.domain_id, u.name, u.enabled, u.default_project_id, u.password_changed_at, u.extra";
 
 fn user(row: Row<'_>) -> Result<User> {
     Ok(User {
@@ -36,26 +34,16 @@ fn user(row: Row<'_>) -> Result<User> {
         name: row.text(2)?,
         enabled: row.flag(3)?,
         default_project_id: row.opt_text(4)?,
-        description: row.opt_text(5)?,
-        email: row.opt_text(6)?,
-        password_changed_at: row.opt_time(7)?,
+        password_changed_at: row.opt_time(5)?,
+        extra: row.json(6)?,
     })
 }
 
 pub async fn insert(conn: &mut Conn, user: &User, now: Timestamp) -> Result<()> {
     conn.execute(
-        "INSERT INTO users (id, domain_id, name, enabled, default_project_id, description, email, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        args![
-            &user.id,
-            &user.domain_id,
-            &user.name,
-            user.enabled,
-            &user.default_project_id,
-            &user.description,
-            &user.email,
-            now
-        ],
+        "INSERT INTO users (id, domain_id, name, enabled, default_project_id, extra, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        args![&user.id, &user.domain_id, &user.name, user.enabled, &user.default_project_id, &json(&user.extra)?, now],
     )
     .await?;
     Ok(())
@@ -77,8 +65,8 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
 /// All but the password.
 pub async fn update(conn: &mut Conn, user: &User) -> Result<u64> {
     conn.execute(
-        "UPDATE users SET name = $2, enabled = $3, default_project_id = $4, description = $5, email = $6 WHERE id = $1",
-        args![&user.id, &user.name, user.enabled, &user.default_project_id, &user.description, &user.email],
+        "UPDATE users SET name = $2, enabled = $3, default_project_id = $4, extra = $5 WHERE id = $1",
+        args![&user.id, &user.name, user.enabled, &user.default_project_id, &json(&user.extra)?],
     )
     .await
 }

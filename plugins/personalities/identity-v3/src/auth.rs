@@ -52,6 +52,9 @@ fn login(identity: &Value, scope: Option<&Value>) -> Result<Login, Fault> {
             .map(|method| method.as_str().map(str::to_owned))
             .collect::<Option<_>>()
             .ok_or_else(|| Fault::bad_request("Invalid input for field 'identity/methods': is not of type 'string'"))?;
+    if let Some(method) = methods.iter().find(|method| identity.get(method.as_str()).is_none()) {
+        return Err(Fault::missing(method, "identity"));
+    }
     let mut login = Login { methods, password: None, token: None, scope: self::scope(scope)? };
     for method in &login.methods {
         let part = identity.get(method);
@@ -77,42 +80,46 @@ fn text(value: &Value, name: &str) -> Option<String> {
     value.get(name).and_then(Value::as_str).map(str::to_owned)
 }
 
-fn domain(value: &Value, path: &str) -> Result<DomainRef, Fault> {
-    let reference = DomainRef { id: text(value, "id"), name: text(value, "name") };
-    if reference.id.is_none() && reference.name.is_none() {
-        return Err(Fault::bad_request(format!("Invalid input for field {path}: id or name must be present.")));
+/// By id or by name; a name wins over an id beside it.
+fn by_name_or_id(value: &Value, path: &str) -> Result<DomainRef, Fault> {
+    match (text(value, "id"), text(value, "name")) {
+        (None, None) => Err(Fault::bad_request(format!("Invalid input for field {path}: id or name must be present."))),
+        (_, Some(name)) if !name.is_empty() => Ok(DomainRef { id: None, name: Some(name) }),
+        (id, _) => Ok(DomainRef { id: id.or_else(|| Some(String::new())), name: None }),
     }
-    Ok(reference)
 }
 
-/// By id, or by name and domain.
+/// By id, or by name and domain; a domain beside an id means nothing, but has to be well formed.
 fn reference(value: &Value, path: &str) -> Result<NamedRef, Fault> {
-    let DomainRef { id, name } = domain(value, path)?;
-    let domain = value.get("domain").map(|value| domain(value, &format!("{path}/domain"))).transpose()?;
-    if id.is_none() && domain.is_none() {
-        return Err(Fault::bad_request(format!("Invalid input for field {path}: domain must be present.")));
+    let DomainRef { id, name } = by_name_or_id(value, path)?;
+    let domain = value.get("domain").map(|value| by_name_or_id(value, &format!("{path}/domain"))).transpose()?;
+    match id {
+        Some(_) => Ok(NamedRef { id, name, domain: None }),
+        None if domain.is_some() => Ok(NamedRef { id, name, domain }),
+        None => Err(Fault::missing("domain", path.rsplit('/').next().unwrap_or(path))),
     }
-    Ok(NamedRef { id, name, domain })
 }
+
+/// Upstream's kinds of a scope; one that it doesn't know says nothing.
+const SCOPES: &[&str] = &["system", "project", "domain", "OS-TRUST:trust", "unscoped"];
 
 fn scope(scope: Option<&Value>) -> Result<ScopeRequest, Fault> {
-    let malformed = || Fault::missing("project, domain, system, OS-TRUST:trust or unscoped", "scope");
+    let malformed = || Fault::missing("system, project, domain, OS-TRUST:trust or unscoped", "scope");
     let scope = match scope {
         None | Some(Value::Null) => return Ok(ScopeRequest::Unspecified),
         Some(Value::String(word)) if word == "unscoped" => return Ok(ScopeRequest::Unscoped),
         Some(Value::Object(scope)) => scope,
         Some(_) => return Err(malformed()),
     };
-    let mut members = scope.iter();
-    let (Some((kind, value)), None) = (members.next(), members.next()) else { return Err(malformed()) };
-    match kind.as_str() {
+    let mut kinds = SCOPES.iter().filter_map(|kind| Some((*kind, scope.get(*kind)?)));
+    let (Some((kind, value)), None) = (kinds.next(), kinds.next()) else { return Err(malformed()) };
+    match kind {
         "unscoped" => Ok(ScopeRequest::Unscoped),
         "project" => reference(value, "scope/project").map(ScopeRequest::Project),
-        "domain" => domain(value, "scope/domain").map(ScopeRequest::Domain),
+        "domain" => by_name_or_id(value, "scope/domain").map(ScopeRequest::Domain),
         "system" if value.get("all") == Some(&Value::Bool(true)) => Ok(ScopeRequest::System),
         "system" => Err(Fault::missing("all", "system")),
-        "OS-TRUST:trust" => Err(Fault::not_implemented()),
-        _ => Err(malformed()),
+        _ => Err(Fault::not_implemented()),
     }
 }
 

@@ -39,6 +39,12 @@ impl Body {
         }
     }
 
+    /// A body of a creation: upstream takes a colon and a hyphen in a member's name for an underscore there.
+    pub fn read_new(request: &Request, key: &'static str) -> Result<Self, Fault> {
+        let Self { map, path } = Self::read(request, key)?;
+        Ok(Self { map: map.into_iter().map(|(name, value)| (name.replace([':', '-'], "_"), value)).collect(), path })
+    }
+
     pub fn fields(&self) -> Fields<'_> {
         Fields::new(&self.map, &self.path)
     }
@@ -64,6 +70,20 @@ impl Body {
         items.iter().map(text_of).collect::<Result<_, _>>().map(Some)
     }
 
+    /// Without blanks at its ends.
+    pub fn name(&self) -> Result<Option<String>, Fault> {
+        Ok(self.fields().optional_str("name")?.map(|name| name.trim().to_owned()))
+    }
+
+    /// An id in an update is that of the path, or none.
+    pub fn same_id(&self, id: &str) -> Result<(), Fault> {
+        match self.map.get("id") {
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::String(own)) if own == id => Ok(()),
+            Some(_) => Err(Fault::bad_request("Cannot change ID")),
+        }
+    }
+
     /// Options of a resource: none is known here.
     pub fn no_options(&self) -> Result<(), Fault> {
         match self.fields().optional_object("options")? {
@@ -71,7 +91,22 @@ impl Body {
             _ => Ok(()),
         }
     }
+
+    /// What is in none of these lists: attributes that are kept as they are.
+    pub fn extra(&self, known: &[&[&str]]) -> Option<String> {
+        let is_known = |name: &str| known.iter().any(|names| names.contains(&name)) || OWN.contains(&name);
+        let extra: Map<_, _> = self
+            .map
+            .iter()
+            .filter(|(name, _)| !is_known(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        (!extra.is_empty()).then(|| Value::Object(extra).to_string())
+    }
 }
+
+/// Members that no resource takes from a body: the server makes them.
+const OWN: &[&str] = &["id", "links", "options", "extra"];
 
 fn text_of(value: &Value) -> Result<String, Fault> {
     value.as_str().map(str::to_owned).ok_or_else(|| Fault::bad_request("A list holds something else than strings."))

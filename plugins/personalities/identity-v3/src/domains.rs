@@ -1,30 +1,41 @@
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Domain, DomainWrite};
 use skyloom_sdk::respond::{empty, param};
-use skyloom_sdk::{Identity, Request};
+use skyloom_sdk::{ErrorCode, Identity, Request};
 
 use crate::bodies::Body;
-use crate::{Answer, Fault, lists};
+use crate::{Answer, Fault, extra, lists};
 
 pub fn view(request: &Request, domain: &Domain) -> Value {
-    json!({
+    let known = json!({
         "id": domain.id,
         "name": domain.name,
         "description": domain.description,
         "enabled": domain.enabled,
-        "tags": [],
         "options": {},
         "links": {"self": format!("{}/v3/domains/{}", request.base_url, domain.id)},
-    })
+    });
+    let mut view = extra::beside(&domain.extra, known);
+    if view.get("tags").is_none() {
+        view["tags"] = json!([]);
+    }
+    view
 }
 
-fn write(request: &Request) -> Result<DomainWrite, Fault> {
-    let body = Body::read(request, "domain")?;
+/// Tags of a domain are kept as what upstream doesn't know: only projects are listed by them.
+const KNOWN: &[&str] = &["name", "description", "enabled", "explicit_domain_id"];
+/// What the project that upstream makes of a domain has, and a domain has not.
+const OF_A_PROJECT: &[&str] = &["domain_id", "parent_id", "is_domain"];
+
+fn write(body: &Body) -> Result<DomainWrite, Fault> {
     body.no_options()?;
+    body.texts("tags")?;
     Ok(DomainWrite {
-        name: body.text("name")?,
+        id: None,
+        name: body.name()?,
         description: body.clearable("description")?,
         enabled: body.flag("enabled")?,
+        extra: body.extra(&[KNOWN, OF_A_PROJECT]),
     })
 }
 
@@ -46,7 +57,15 @@ pub fn own<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    Ok(lists::one(201, "domain", &view(request, &cloud.create_domain(&write(request)?)?)))
+    let body = Body::read_new(request, "domain")?;
+    let write = DomainWrite { id: body.text("explicit_domain_id")?, ..write(&body)? };
+    let domain = cloud.create_domain(&write).map_err(|error| match (&error.code, error.field.as_deref()) {
+        (ErrorCode::Invalid, Some("id")) => Fault::bad_request(
+            "Invalid input for field 'explicit_domain_id': it does not conform to required UUID format.",
+        ),
+        _ => error.into(),
+    })?;
+    Ok(lists::one(201, "domain", &view(request, &domain)))
 }
 
 pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
@@ -54,7 +73,7 @@ pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn update<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let domain = cloud.update_domain(param(request, "domain_id"), &write(request)?)?;
+    let domain = cloud.update_domain(param(request, "domain_id"), &write(&Body::read(request, "domain")?)?)?;
     Ok(lists::one(200, "domain", &view(request, &domain)))
 }
 

@@ -81,8 +81,9 @@ impl From<Error> for Fault {
             {
                 return Self::not_found(&kind, &id);
             }
-            (ErrorCode::AlreadyExists, Some((kind, name))) => {
-                format!("Conflict occurred attempting to store {kind} - Duplicate entry found with name {name}.")
+            (ErrorCode::AlreadyExists, Some((kind, value))) => {
+                let field = if error.field.as_deref() == Some("id") { "ID" } else { "name" };
+                format!("Conflict occurred attempting to store {kind} - Duplicate entry found with {field} {value}.")
             }
             _ => error.message,
         };

@@ -7,6 +7,7 @@ mod bodies;
 mod catalog;
 mod domains;
 mod errors;
+mod extra;
 mod hierarchy;
 mod lists;
 mod projects;

@@ -1,13 +1,13 @@
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Domain, Project, ProjectWrite};
 use skyloom_sdk::respond::{empty, param, with_header};
-use skyloom_sdk::{Identity, Request, Response};
+use skyloom_sdk::{ErrorCode, Identity, Request, Response};
 
 use crate::bodies::{self, Body};
-use crate::{Answer, Fault, hierarchy, lists};
+use crate::{Answer, Fault, extra, hierarchy, lists};
 
 fn view(request: &Request, project: &Project) -> Value {
-    json!({
+    let known = json!({
         "id": project.id,
         "name": project.name,
         "domain_id": project.domain_id,
@@ -19,7 +19,8 @@ fn view(request: &Request, project: &Project) -> Value {
         "tags": project.tags,
         "options": {},
         "links": {"self": format!("{}/v3/projects/{}", request.base_url, project.id)},
-    })
+    });
+    extra::beside(&project.extra, known)
 }
 
 /// A domain is a project of its own kind to upstream.
@@ -32,19 +33,18 @@ fn domain_view(request: &Request, domain: &Domain) -> Value {
     view
 }
 
-fn write(request: &Request) -> Result<ProjectWrite, Fault> {
-    let body = Body::read(request, "project")?;
+const KNOWN: &[&str] = &["name", "domain_id", "description", "enabled", "parent_id", "is_domain", "tags"];
+
+fn write(body: &Body) -> Result<ProjectWrite, Fault> {
     body.no_options()?;
-    if body.flag("is_domain")? == Some(true) {
-        return Err(Fault::not_implemented());
-    }
     Ok(ProjectWrite {
-        name: body.text("name")?,
+        name: body.name()?,
         domain_id: body.text("domain_id")?,
         description: body.clearable("description")?,
         enabled: body.flag("enabled")?,
         parent_id: body.text("parent_id")?,
         tags: body.texts("tags")?,
+        extra: body.extra(&[KNOWN]),
     })
 }
 
@@ -108,7 +108,16 @@ pub fn of_user<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    Ok(lists::one(201, "project", &view(request, &cloud.create_project(&write(request)?)?)))
+    let body = Body::read_new(request, "project")?;
+    if body.flag("is_domain")? == Some(true) {
+        return Err(Fault::not_implemented());
+    }
+    // A place that the body names and that isn't there is a fault of the body.
+    let project = cloud.create_project(&write(&body)?).map_err(|error| match error.code {
+        ErrorCode::NotFound => Fault { status: 400, ..error.into() },
+        _ => error.into(),
+    })?;
+    Ok(lists::one(201, "project", &view(request, &project)))
 }
 
 pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
@@ -119,8 +128,13 @@ pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn update<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let project = cloud.update_project(param(request, "project_id"), &write(request)?)?;
-    Ok(lists::one(200, "project", &view(request, &project)))
+    let (id, body) = (param(request, "project_id"), Body::read(request, "project")?);
+    body.same_id(id)?;
+    if body.flag("is_domain")? == Some(true) {
+        return Err(Fault::bad_request("Update of `is_domain` is not allowed."));
+    }
+    let project = cloud.update_project(id, &write(&body)?)?;
+    Ok(lists::one(200, "project", &extra::twice(&project.extra, view(request, &project))))
 }
 
 pub fn delete<C: Identity>(cloud: &C, request: &Request) -> Answer {
@@ -136,6 +150,7 @@ fn set_tags<C: Identity>(cloud: &C, request: &Request, tags: Vec<String>) -> Res
         enabled: None,
         parent_id: None,
         tags: Some(tags),
+        extra: None,
     };
     Ok(cloud.update_project(param(request, "project_id"), &write)?)
 }

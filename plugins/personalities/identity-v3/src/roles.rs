@@ -4,27 +4,29 @@ use skyloom_sdk::respond::{empty, param};
 use skyloom_sdk::{Identity, Request};
 
 use crate::bodies::Body;
-use crate::{Answer, Fault, lists};
+use crate::{Answer, Fault, extra, lists};
 
 pub fn view(request: &Request, role: &Role) -> Value {
-    json!({
+    let known = json!({
         "id": role.id,
         "name": role.name,
         "domain_id": role.domain_id,
         "description": role.description,
         "options": if role.immutable { json!({"immutable": true}) } else { json!({}) },
         "links": {"self": format!("{}/v3/roles/{}", request.base_url, role.id)},
-    })
+    });
+    extra::beside(&role.extra, known)
 }
 
-fn write(request: &Request) -> Result<RoleWrite, Fault> {
-    let body = Body::read(request, "role")?;
+const KNOWN: &[&str] = &["name", "domain_id", "description"];
+
+fn write(body: &Body) -> Result<RoleWrite, Fault> {
     body.no_options()?;
     if body.text("domain_id")?.is_some() {
         // Roles of one domain: not here.
         return Err(Fault::not_implemented());
     }
-    Ok(RoleWrite { name: body.text("name")?, description: body.clearable("description")? })
+    Ok(RoleWrite { name: body.text("name")?, description: body.clearable("description")?, extra: body.extra(&[KNOWN]) })
 }
 
 pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
@@ -40,7 +42,7 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    Ok(lists::one(201, "role", &view(request, &cloud.create_role(&write(request)?)?)))
+    Ok(lists::one(201, "role", &view(request, &cloud.create_role(&write(&Body::read_new(request, "role")?)?)?)))
 }
 
 pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
@@ -48,7 +50,9 @@ pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn update<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let role = cloud.update_role(param(request, "role_id"), &write(request)?)?;
+    let (id, body) = (param(request, "role_id"), Body::read(request, "role")?);
+    body.same_id(id)?;
+    let role = cloud.update_role(id, &write(&body)?)?;
     Ok(lists::one(200, "role", &view(request, &role)))
 }
 

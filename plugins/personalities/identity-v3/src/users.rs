@@ -4,10 +4,10 @@ use skyloom_sdk::respond::{empty, param};
 use skyloom_sdk::{Identity, Request};
 
 use crate::bodies::Body;
-use crate::{Answer, Fault, lists};
+use crate::{Answer, Fault, extra, lists};
 
 fn view(request: &Request, user: &User) -> Value {
-    let mut view = json!({
+    let known = json!({
         "id": user.id,
         "name": user.name,
         "domain_id": user.domain_id,
@@ -17,27 +17,32 @@ fn view(request: &Request, user: &User) -> Value {
         "options": {},
         "links": {"self": format!("{}/v3/users/{}", request.base_url, user.id)},
     });
-    let more =
-        [("default_project_id", &user.default_project_id), ("description", &user.description), ("email", &user.email)];
-    for (name, value) in more {
-        if let Some(value) = value {
-            view[name] = json!(value);
-        }
+    let mut view = extra::beside(&user.extra, known);
+    if let Some(project) = &user.default_project_id {
+        view["default_project_id"] = json!(project);
     }
     view
 }
 
-fn write(request: &Request) -> Result<UserWrite, Fault> {
-    let body = Body::read(request, "user")?;
+const KNOWN: &[&str] = &["name", "domain_id", "enabled", "password", "default_project_id", "federated"];
+/// What upstream doesn't show, and a password that only its own operation takes.
+const NOT_SHOWN: &[&str] = &["password_expires_at", "tenants", "groups", "domains", "original_password"];
+
+fn write(body: &Body) -> Result<UserWrite, Fault> {
     body.no_options()?;
+    // Nobody comes from elsewhere.
+    if body.fields().optional_array("federated")?.is_some_and(|list| !list.is_empty()) {
+        return Err(Fault::not_implemented());
+    }
+    // Kept like what upstream doesn't know, but for its type.
+    body.text("description")?;
     Ok(UserWrite {
-        name: body.text("name")?,
+        name: body.name()?,
         domain_id: body.text("domain_id")?,
         enabled: body.flag("enabled")?,
         password: body.text("password")?,
         default_project_id: body.clearable("default_project_id")?,
-        description: body.clearable("description")?,
-        email: body.clearable("email")?,
+        extra: body.extra(&[KNOWN, NOT_SHOWN]),
     })
 }
 
@@ -58,7 +63,7 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    Ok(lists::one(201, "user", &view(request, &cloud.create_user(&write(request)?)?)))
+    Ok(lists::one(201, "user", &view(request, &cloud.create_user(&write(&Body::read_new(request, "user")?)?)?)))
 }
 
 pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
@@ -66,8 +71,10 @@ pub fn show<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn update<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let user = cloud.update_user(param(request, "user_id"), &write(request)?)?;
-    Ok(lists::one(200, "user", &view(request, &user)))
+    let (id, body) = (param(request, "user_id"), Body::read(request, "user")?);
+    body.same_id(id)?;
+    let user = cloud.update_user(id, &write(&body)?)?;
+    Ok(lists::one(200, "user", &extra::twice(&user.extra, view(request, &user))))
 }
 
 pub fn delete<C: Identity>(cloud: &C, request: &Request) -> Answer {

@@ -104,6 +104,38 @@ fn every_scope_is_understood() {
 }
 
 #[test]
+fn of_an_id_and_a_name_the_name_is_taken() {
+    let by_id = |id: &str| (Some(id.to_owned()), None, None);
+    let by_name = |name: &str, domain: (Option<&str>, Option<&str>)| {
+        let domain = (domain.0.map(str::to_owned), domain.1.map(str::to_owned));
+        (None, Some(name.to_owned()), Some(domain))
+    };
+    for (reference, expected) in [
+        (json!({"id": "i", "domain": {"id": "wrong"}}), by_id("i")),
+        (json!({"id": "i", "name": ""}), by_id("i")),
+        (json!({"id": "", "domain": {"name": "d"}}), by_id("")),
+        (json!({"id": "i", "name": "n", "domain": {"id": "d"}}), by_name("n", (Some("d"), None))),
+        (json!({"name": "n", "domain": {"id": "d", "name": "e"}}), by_name("n", (None, Some("e")))),
+        (json!({"name": "n", "domain": {"id": "d", "name": ""}}), by_name("n", (Some("d"), None))),
+    ] {
+        let mut user = reference.clone();
+        user["password"] = json!("secret:pw");
+        let (response, seen) = login(&with_password(&user, &json!({"project": reference, "moon": {}})));
+        ok(&response, 201);
+        let ScopeRequest::Project(project) = &seen[0].scope else { panic!("{reference}") };
+        for found in [project, &seen[0].password.as_ref().expect("a password").user] {
+            let domain = found.domain.as_ref().map(|domain| (domain.id.clone(), domain.name.clone()));
+            assert_eq!((found.id.clone(), found.name.clone(), domain), expected, "{reference}");
+        }
+    }
+    let user = json!({"id": "u", "password": "secret:pw"});
+    let (_, seen) = login(&with_password(&user, &json!({"domain": {"id": "d", "name": "e"}})));
+    assert!(
+        matches!(&seen[0].scope, ScopeRequest::Domain(domain) if domain.id.is_none() && domain.name.as_deref() == Some("e"))
+    );
+}
+
+#[test]
 fn a_login_by_token() {
     let body = json!({"auth": {"identity": {"methods": ["token"], "token": {"id": "secret:t"}}}});
     let (response, seen) = login(&body);
@@ -130,16 +162,20 @@ fn a_malformed_login_never_reaches_the_core() {
         (identity(json!({"methods": ["token"]})), 400, "token"),
         (identity(json!({"methods": ["token"], "token": {"id": 5}})), 400, "token"),
         (identity(json!({"methods": ["totp"], "totp": {}})), 401, "unsupported method"),
-        (identity(json!({"methods": ["application_credential"]})), 401, "unsupported method"),
+        (identity(json!({"methods": ["application_credential"]})), 400, "find application_credential in identity"),
         (with_password(&json!({"password": "x"}), &Value::Null), 400, "identity/password/user: id or name"),
-        (with_password(&json!({"name": "n", "password": "x"}), &Value::Null), 400, "domain must be present"),
+        (with_password(&json!({"name": "n", "password": "x"}), &Value::Null), 400, "find domain in user"),
         (with_password(&json!({"name": "n", "domain": {}, "password": "x"}), &Value::Null), 400, "user/domain: id or"),
         (with_password(&user, &json!({})), 400, "in scope"),
         (with_password(&user, &json!("all")), 400, "in scope"),
         (with_password(&user, &json!({"moon": {}})), 400, "in scope"),
         (with_password(&user, &json!({"project": {"id": "p"}, "domain": {"id": "d"}})), 400, "in scope"),
         (with_password(&user, &json!({"project": {}})), 400, "scope/project"),
-        (with_password(&user, &json!({"project": {"name": "p"}})), 400, "domain must be present"),
+        (with_password(&user, &json!({"project": {"name": "p"}})), 400, "find domain in project"),
+        (with_password(&user, &json!({"project": {"id": "p", "name": "q"}})), 400, "find domain in project"),
+        (with_password(&user, &json!({"project": {"id": "p", "domain": {}}})), 400, "scope/project/domain"),
+        (with_password(&user, &json!({"unscoped": {}, "system": {"all": true}})), 400, "in scope"),
+        (with_password(&json!({"id": "u", "name": "n", "password": "x"}), &Value::Null), 400, "find domain in user"),
         (with_password(&user, &json!({"domain": {}})), 400, "scope/domain"),
         (with_password(&user, &json!({"system": {"all": false}})), 400, "system"),
         (with_password(&user, &json!({"OS-TRUST:trust": {"id": "t"}})), 501, "not been implemented"),

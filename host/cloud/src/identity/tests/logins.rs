@@ -164,28 +164,39 @@ async fn failures_are_slowed_by_user_and_address() {
 }
 
 #[tokio::test]
-async fn a_password_is_changed_by_its_user_and_ends_the_tokens() {
+async fn a_password_is_changed_by_whoever_knows_it_and_ends_the_tokens() {
     for world in worlds().await {
         let ann = world.new_user("ann", "member", "demo").await;
         let bob = world.new_user("bob", "member", "demo").await;
         let token = world.login("ann", PASSWORD, in_project("demo")).await.expect("login");
         let caller = world.cloud.caller_of_token(&token.value).await.expect("caller");
-        let context = context(Some(caller));
-        let change = async |user: &wit::User, original: &str, password: &str| {
+        let change_as = async |context: &Arc<CallContext>, user: &str, original: &str, password: &str| {
             let (original, password) = (context.secrets.put(original), context.secrets.put(password));
-            world.cloud.change_password(&context, user.id.clone(), original, password).await
+            world.cloud.change_password(context, user.to_owned(), original, password).await
         };
-        assert_code(change(&ann, "wrong", "new").await, ErrorCode::Unauthenticated);
-        assert_code(change(&bob, PASSWORD, "new").await, ErrorCode::Forbidden);
-        assert_invalid(change(&ann, PASSWORD, "").await, "password");
-        assert_invalid(change(&ann, PASSWORD, PASSWORD).await, "password");
-        assert_invalid(change(&ann, PASSWORD, &"x".repeat(1025)).await, "password");
+        let own = context(Some(caller));
+        for (user, original) in [(ann.id.as_str(), "wrong"), (bob.id.as_str(), "wrong"), ("nobody", PASSWORD)] {
+            for context in [&own, &world.admin().await, &context(None)] {
+                assert_code(change_as(context, user, original, "new").await, ErrorCode::Unauthenticated);
+            }
+        }
+        assert_invalid(change_as(&own, &ann.id, PASSWORD, "").await, "password");
+        assert_invalid(change_as(&own, &ann.id, PASSWORD, &"x".repeat(1025)).await, "password");
         assert!(world.is_valid(&token.value).await);
 
-        change(&ann, PASSWORD, "new").await.expect("change");
+        change_as(&own, &ann.id, PASSWORD, "new").await.expect("by the user");
         assert!(!world.is_valid(&token.value).await);
         assert_code(world.login("ann", PASSWORD, in_project("demo")).await.map(drop), ErrorCode::Unauthenticated);
         world.login("ann", "new", in_project("demo")).await.expect("the new one");
         world.login("bob", PASSWORD, in_project("demo")).await.expect("the neighbour");
+        let admin = world.admin().await;
+        change_as(&admin, &bob.id, PASSWORD, "second").await.expect("by an operator");
+        change_as(&context(None), &bob.id, "second", "third").await.expect("by nobody that is known");
+        change_as(&own, &bob.id, "third", "third").await.expect("by somebody else, to the same");
+        world.login("bob", "third", in_project("demo")).await.expect("the last one");
+
+        let off = wit::UserWrite { enabled: Some(false), ..user_write() };
+        world.cloud.update_user(&admin, bob.id.clone(), off).await.expect("disable");
+        assert_code(change_as(&admin, &bob.id, "third", "new").await, ErrorCode::Unauthenticated);
     }
 }

@@ -1,5 +1,6 @@
 //! The rules of this area through the face that personalities see, on both databases.
 
+mod extra;
 mod logins;
 mod places;
 mod rights;
@@ -88,15 +89,7 @@ fn no_filter() -> wit::IdentityFilter {
 }
 
 fn user_write() -> wit::UserWrite {
-    wit::UserWrite {
-        name: None,
-        domain_id: None,
-        enabled: None,
-        password: None,
-        default_project_id: None,
-        description: None,
-        email: None,
-    }
+    wit::UserWrite { name: None, domain_id: None, enabled: None, password: None, default_project_id: None, extra: None }
 }
 
 fn project_write(name: &str) -> wit::ProjectWrite {
@@ -107,11 +100,16 @@ fn project_write(name: &str) -> wit::ProjectWrite {
         enabled: None,
         parent_id: None,
         tags: None,
+        extra: None,
     }
 }
 
 fn domain_write(name: &str) -> wit::DomainWrite {
-    wit::DomainWrite { name: Some(name.to_owned()), description: None, enabled: None }
+    wit::DomainWrite { id: None, name: Some(name.to_owned()), description: None, enabled: None, extra: None }
+}
+
+fn role_write(name: &str) -> wit::RoleWrite {
+    wit::RoleWrite { name: Some(name.to_owned()), description: None, extra: None }
 }
 
 /// A token by value, and what it says.

@@ -39,8 +39,19 @@ pub fn placed(name: &str) -> Placed {
     Placed { id: format!("id-{name}"), name: name.to_owned(), domain: named("Default") }
 }
 
+/// No attributes but those that are known.
+fn none() -> String {
+    "{}".to_owned()
+}
+
 pub fn domain(name: &str) -> Domain {
-    Domain { id: format!("id-{name}"), name: name.to_owned(), description: "what".to_owned(), enabled: true }
+    Domain {
+        id: format!("id-{name}"),
+        name: name.to_owned(),
+        description: "what".to_owned(),
+        enabled: true,
+        extra: none(),
+    }
 }
 
 pub fn project(name: &str) -> Project {
@@ -53,6 +64,7 @@ pub fn project(name: &str) -> Project {
         parent_id: None,
         is_domain: false,
         tags: vec!["blue".to_owned(), "green".to_owned()],
+        extra: none(),
     }
 }
 
@@ -63,14 +75,20 @@ pub fn user(name: &str) -> User {
         domain_id: "default".to_owned(),
         enabled: true,
         default_project_id: None,
-        description: None,
-        email: Some("a@example.org".to_owned()),
         password_changed_at: Some(1),
+        extra: none(),
     }
 }
 
 pub fn role(name: &str) -> Role {
-    Role { id: format!("id-{name}"), name: name.to_owned(), domain_id: None, description: None, immutable: false }
+    Role {
+        id: format!("id-{name}"),
+        name: name.to_owned(),
+        domain_id: None,
+        description: None,
+        immutable: false,
+        extra: none(),
+    }
 }
 
 /// 2026-01-01T00:00:00.000001Z.
