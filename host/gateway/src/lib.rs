@@ -21,6 +21,7 @@ mod routes;
 mod server;
 mod settings;
 mod stall;
+mod tls;
 mod upload;
 mod versioning;
 
@@ -32,5 +33,6 @@ pub use operator::Check;
 pub use operator_nodes::Nodes;
 pub use refusal::Refusal;
 pub use routes::check_routes;
-pub use server::{Server, tls};
+pub use server::Server;
 pub use settings::Settings;
+pub use tls::Tls;

@@ -1,9 +1,7 @@
 //! Sockets: accept, TLS, HTTP/1.1, drain.
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +15,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Layer;
@@ -29,6 +25,7 @@ use crate::operator::{self, Check};
 use crate::operator_nodes::Nodes;
 use crate::settings::{Settings, millis};
 use crate::stall::Stalling;
+use crate::tls::Tls;
 
 /// Time for a TLS handshake: several round trips over a bad line.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -48,8 +45,8 @@ impl Server {
     }
 
     /// Serves the APIs on a socket from here on.
-    pub fn listen(&self, socket: TcpListener, tls: Option<Arc<ServerConfig>>, gateway: &Arc<Gateway>) {
-        self.spawn(socket, tls, gateway.router(), self.stop.clone(), self.connections.clone());
+    pub fn listen(&self, socket: TcpListener, tls: Option<&Tls>, gateway: &Arc<Gateway>) {
+        self.spawn(socket, tls.map(Tls::config), gateway.router(), self.stop.clone(), self.connections.clone());
     }
 
     /// Health, metrics and the operator's calls. Goes on answering while the rest drains: neither told to stop nor waited for.
@@ -174,20 +171,4 @@ impl Listener {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
     }
-}
-
-/// PEM files to what a listener needs.
-pub fn tls(certificate: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
-    let wrong = |path: &Path, error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(certificate, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, &error))?;
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
-        .map_err(|error| wrong(certificate, &error))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
 }

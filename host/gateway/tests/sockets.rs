@@ -3,11 +3,12 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use skyloom_gateway::{Body, Response, Server, Settings};
+use skyloom_gateway::{Body, Response, Server, Settings, Tls};
 use support::{FakeNodes, World, ok};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -243,40 +244,66 @@ async fn readiness_follows_the_core() {
     assert!(metrics.contains("skyloom_http_connections"), "{metrics}");
 }
 
-#[tokio::test]
-async fn tls_is_spoken() {
-    let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+/// A certificate for `localhost` that vouches for itself. False: no openssl here.
+fn make_certificate(certificate: &Path, key: &Path) -> bool {
     let made = std::process::Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
         .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
         .arg("-keyout")
-        .arg(&key)
+        .arg(key)
         .arg("-out")
-        .arg(&certificate)
+        .arg(certificate)
         .output();
     let Ok(made) = made else {
         println!("SKIPPED: openssl");
-        return;
+        return false;
     };
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    true
+}
+
+/// What curl gets that trusts this certificate only.
+async fn over_tls(port: u16, trusted: &Path) -> String {
+    let curl = tokio::process::Command::new("curl")
+        .args(["-sS", "--max-time", "10", "-H", "X-Token: member", "--resolve"])
+        .arg(format!("localhost:{port}:127.0.0.1"))
+        .arg("--cacert")
+        .arg(trusted)
+        .arg(format!("https://localhost:{port}/api/things"))
+        .output()
+        .await
+        .expect("curl");
+    String::from_utf8_lossy(&[curl.stdout, curl.stderr].concat()).into_owned()
+}
+
+#[tokio::test]
+async fn tls_is_spoken_and_certificates_are_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key, old, other, other_key] =
+        ["c.pem", "k.pem", "old.pem", "other.pem", "other-k.pem"].map(|name| folder.path().join(name));
+    if !make_certificate(&certificate, &key) || !make_certificate(&other, &other_key) {
+        return;
+    }
+    std::fs::copy(&certificate, &old).unwrap();
     let world = World::echo();
     let server = Server::new(world.shared.clone());
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
-    server.listen(socket, Some(skyloom_gateway::tls(&certificate, &key).unwrap()), &world.gateway);
-    let curl = tokio::process::Command::new("curl")
-        .args(["-sS", "--max-time", "10", "-H", "X-Token: member", "--resolve"])
-        .arg(format!("localhost:{}:127.0.0.1", address.port()))
-        .arg("--cacert")
-        .arg(&certificate)
-        .arg(format!("https://localhost:{}/api/things", address.port()))
-        .output()
-        .await;
-    let Ok(curl) = curl else {
-        println!("SKIPPED: curl");
-        return;
-    };
-    assert_eq!(String::from_utf8_lossy(&curl.stdout), "things.list", "{}", String::from_utf8_lossy(&curl.stderr));
-    assert!(skyloom_gateway::tls(&certificate, &certificate).is_err(), "a certificate is no key");
+    let port = socket.local_addr().unwrap().port();
+    let tls = Tls::read(&certificate, &key).unwrap();
+    server.listen(socket, Some(&tls), &world.gateway);
+    assert_eq!(over_tls(port, &old).await, "things.list");
+
+    // Half a change, as between two copies: the old pair goes on.
+    std::fs::copy(&other, &certificate).unwrap();
+    assert!(tls.read_again().is_err(), "the key of another certificate");
+    assert_eq!(over_tls(port, &old).await, "things.list");
+    std::fs::copy(&other_key, &key).unwrap();
+    tls.read_again().unwrap();
+    assert_eq!(over_tls(port, &other).await, "things.list");
+    assert!(over_tls(port, &old).await.contains("certificate"));
+
+    let refused = |certificate: &Path, key: &Path| Tls::read(certificate, key).err().unwrap().to_string();
+    assert!(refused(&certificate, &certificate).contains("c.pem: "), "a certificate is no key");
+    assert!(refused(&key, &key).contains("k.pem: holds no certificate"));
+    assert!(refused(folder.path(), &key).contains("is a folder, a regular file is wanted"));
 }

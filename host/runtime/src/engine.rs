@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Compiled};
 use crate::documents::Documents;
 use crate::error::LoadError;
 use crate::limits;
@@ -18,8 +18,8 @@ pub const TICK: Duration = Duration::from_millis(10);
 /// What the wiring decides.
 #[derive(Clone)]
 pub struct Options {
-    /// Private folder (0700) of compiled code; none: compile at every start.
-    pub cache: Option<PathBuf>,
+    /// Where compiled code is kept; none: compile at every start.
+    pub cache: Option<Compiled>,
     /// Most sandboxes that exist at once; a call beyond it waits for one.
     pub sandboxes: u32,
     /// Most sandboxes of one plugin, so that a stalled one leaves room for the others.
@@ -54,7 +54,7 @@ impl Runtime {
     pub fn new(options: Options) -> Result<Self, LoadError> {
         let failed = |error: wasmtime::Error| LoadError::Engine(format!("{error:#}"));
         let engine = Engine::new(&config(options.sandboxes)).map_err(failed)?;
-        let cache = options.cache.as_deref().map(|folder| Cache::open(folder, &engine)).transpose()?;
+        let cache = options.cache.as_ref().map(|compiled| Cache::open(compiled, &engine)).transpose()?;
         start_clock(&engine).map_err(|error| LoadError::Engine(error.to_string()))?;
         let sandboxes = Arc::new(Semaphore::new(options.sandboxes as usize));
         Ok(Self { shared: Arc::new(Shared { engine, cache, sandboxes, options }) })

@@ -15,6 +15,7 @@ pub mod driver;
 mod engine;
 mod error;
 mod explain;
+pub mod files;
 mod filters;
 pub mod grants;
 pub mod guest;
@@ -29,6 +30,7 @@ mod plugin;
 mod schemas;
 pub mod tariff;
 
+pub use cache::{Compiled, KEY_BYTES};
 pub use component_driver::WasmDriver;
 pub use component_tariff::WasmTariff;
 pub use counters::CountersSnapshot;

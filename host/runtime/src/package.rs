@@ -8,6 +8,7 @@ use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
 use crate::error::LoadError;
+use crate::files::{self, PLUGIN_BYTES, TEXT_BYTES};
 use crate::grants;
 use crate::manifest::{MANIFEST_SECTION, Manifest, SCHEMA_SECTION_PREFIX};
 use crate::schemas::SchemaSet;
@@ -45,8 +46,7 @@ pub struct Packed {
 
 impl Package {
     pub fn read(path: &Path) -> Result<Self, LoadError> {
-        let bytes = std::fs::read(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(bytes)
+        Self::parse(read(path, PLUGIN_BYTES)?)
     }
 
     pub fn parse(bytes: Vec<u8>) -> Result<Self, LoadError> {
@@ -109,6 +109,10 @@ impl Surface {
     }
 }
 
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, LoadError> {
+    files::read(path, most).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })
+}
+
 /// `sha256:<hex>`.
 pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
@@ -117,17 +121,15 @@ pub fn digest(bytes: &[u8]) -> String {
 /// Makes a plugin's file of a core module (as the compiler makes it for wasm32-unknown-unknown) or of a component, and of the
 /// manifest with the schemas beside it. What loading would refuse whatever the deployment says is refused here already.
 pub fn pack(manifest: &Path, wasm: &Path, out: &Path) -> Result<Packed, LoadError> {
-    let read =
-        |path: &Path| std::fs::read(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source });
-    let text = String::from_utf8(read(manifest)?).map_err(|_| LoadError::ManifestNotText)?;
+    let text = String::from_utf8(read(manifest, TEXT_BYTES)?).map_err(|_| LoadError::ManifestNotText)?;
     let parsed = Manifest::parse(&text).map_err(LoadError::Manifest)?;
     let folder = manifest.parent().unwrap_or(Path::new("."));
     let schemas = parsed
         .schema_files()
         .into_iter()
-        .map(|file| Ok((file.to_owned(), read(&folder.join(file))?)))
+        .map(|file| Ok((file.to_owned(), read(&folder.join(file), TEXT_BYTES)?)))
         .collect::<Result<BTreeMap<_, _>, LoadError>>()?;
-    let bytes = assemble(&text, &schemas, read(wasm)?)?;
+    let bytes = assemble(&text, &schemas, read(wasm, PLUGIN_BYTES)?)?;
     let package = Package::parse(bytes)?;
     grants::check_surface(&package.manifest, &package.surface)?;
     SchemaSet::compile(&package.manifest, &package.schemas)?;

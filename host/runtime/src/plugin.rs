@@ -81,7 +81,7 @@ impl Runtime {
             return Err(LoadError::Grant { capability: Capability::Libvirt, reason });
         }
         let component = match &shared.cache {
-            Some(cache) => cache.component(&shared.engine, &package.digest, &package.bytes)?,
+            Some(cache) => cache.component(&shared.engine, &package.manifest.id, &package.digest, &package.bytes)?,
             None => cache::compile(&shared.engine, &package.bytes)?,
         };
         let pre = link(&component, &granted)?;

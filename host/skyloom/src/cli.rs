@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A cloud control plane whose APIs, hypervisors and tariffs are WebAssembly components.
 #[derive(Debug, Parser)]
-#[command(name = "skyloom", version, propagate_version = false, disable_version_flag = true)]
+#[command(name = "skyloom", version, propagate_version = false)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 the command line or a configuration file is wrong.")]
 pub struct Cli {
     /// What is logged, e.g. `info` or `warn,skyloom_gateway=debug`
@@ -27,8 +27,14 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a deployment until SIGTERM or Ctrl-C
-    Serve(DeploymentArgs),
+    /// Run a deployment until SIGTERM or Ctrl-C; at SIGHUP certificates are read again
+    Serve {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        #[arg(long)]
+        /// Print what a start says as one line of JSON: version, endpoints, files
+        json: bool,
+    },
     /// Check a deployment file, its plugins, grants and routes; start nothing
     Check {
         #[command(flatten)]
@@ -52,6 +58,12 @@ pub enum Command {
     /// Look at periods whose use is not rated yet and retry parked ones
     #[command(subcommand)]
     Rating(RatingCommand),
+    /// Look at compute nodes
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Look at what projects may have, and change it
+    #[command(subcommand)]
+    Quota(QuotaCommand),
     /// Look at volumes and remove those that have outlived their server
     #[command(subcommand)]
     Volume(LeftoverCommand),
@@ -181,6 +193,42 @@ pub enum RatingCommand {
     Retry {
         /// Its start, as `list` shows it
         start: String,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// All nodes that the database knows, of every process, with what servers hold of them
+    List {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuotaCommand {
+    /// What a project may have and uses; without one, what the deployment gives to every project
+    Show {
+        /// Its id, or its name
+        project: Option<String>,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+    /// Give a project limits of its own, from its next request on
+    Set {
+        /// Its id, or its name
+        project: String,
+        /// Say `servers=20`; -1 is no limit, `default` the deployment's. `quota show` lists the names
+        #[arg(required = true, value_name = "NAME=LIMIT")]
+        limits: Vec<String>,
         #[command(flatten)]
         deployment: DeploymentArgs,
     },

@@ -58,10 +58,12 @@ fn run(command: Command) -> Result<(), Failure> {
             output::write(format_args!("{}", String::from_utf8_lossy(&script)));
             Ok(())
         }
-        Command::Serve(deployment) => serve::run(&deployment),
+        Command::Serve { deployment, json } => serve::run(&deployment, json),
         Command::Check { deployment, json } => commands::check::run(&deployment, json),
         Command::Operation(command) => commands::operation::run(command),
         Command::Rating(command) => commands::rating::run(command),
+        Command::Node(command) => commands::node::run(command),
+        Command::Quota(command) => commands::quota::run(command),
         Command::Volume(command) => commands::volume::run(command),
         Command::Address(command) => commands::address::run(command),
         Command::Db(command) => commands::db::run(command),

@@ -38,6 +38,7 @@ fn version_says_what_is_built_in() {
     assert_eq!(value["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(value["libvirt"], cfg!(feature = "libvirt"));
     assert!(text(&skyloom(&["version"]).stdout).contains("libvirt: "));
+    assert_eq!(text(&skyloom(&["--version"]).stdout).trim(), format!("skyloom {}", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
@@ -58,6 +59,73 @@ fn a_wrong_command_line_or_file_is_exit_code_2() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(text(&output.stderr).contains(part), "{args:?}: {}", text(&output.stderr));
         assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+/// No word, and no part between colons, stands twice in a row.
+#[test]
+fn no_error_says_a_thing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("skyloom.toml");
+    std::fs::write(folder.path().join("core.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    std::fs::create_dir(folder.path().join("open")).unwrap();
+    for text in [
+        "colour = 1",
+        "[state]\ncolour = 1",
+        "[state]\ndir = 1",
+        "[state]\ndir = \"skyloom.toml\"",
+        "[[listener]]\nname = \"a\"\naddress = \"a\"",
+        "[[listener]]\nname = \"a\"\naddress = \"0.0.0.0:1\"",
+        "[[listener]]\nname = \"a\"\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"gone.pem\", key = \"gone.key\" }",
+        "[[listener]]\nname = \"a\"\naddress = \"127.0.0.1:0\"\npublic-url = \"odd\"",
+        "[[plugin]]\nid = \"a\"\nfile = \"gone.wasm\"",
+        "[[plugin]]\nid = \"a\"\nfile = \"core.wasm\"",
+        "[[plugin]]\nid = \"a\"\nfile = \"open\"",
+        "[[mount]]\nplugin = \"a\"\nlistener = \"b\"\nprefix = \"c\"",
+        "[database]\nsecret-key = \"gone\"",
+        "[database]\nsecret-key = \"skyloom.toml\"",
+        "[database]\nurl = \"mysql://a\"",
+        "[compute.quotas]\nservers = -2",
+        "[compute]\ndefault-zone = \"\"",
+        "[identity.policy]\n\"wishes:grant\" = []",
+        "[[seed.images.images]]\nname = \"i\"\nfile = \"gone.raw\"\ndisk-format = \"raw\"",
+        "[[seed.images.images]]\nname = \"i\"\nfile = \"skyloom.toml\"\ndisk-format = \"qcow2\"",
+        "[seed.networks.shared]\nname = \"n\"\ncidr = \"10.0.0.0/33\"",
+        "[limits]\nmax-calls = 0",
+        "[images]\nshared = true",
+        "[images]\nmax-image-gib = 0",
+        "[billing]\nperiod-minutes = 0",
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let output = skyloom(&["check", "--config", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        for line in String::from_utf8_lossy(&output.stderr).lines() {
+            let doubled = |parts: Vec<&str>| parts.windows(2).any(|pair| !pair[0].is_empty() && pair[0] == pair[1]);
+            assert!(!doubled(line.split_whitespace().collect()), "{line}");
+            assert!(!doubled(line.split([' ', ':']).filter(|part| !part.is_empty()).collect()), "{line}");
+            let paths: Vec<&str> = line.split([' ', ':', '`']).filter(|part| part.starts_with('/')).collect();
+            assert!(paths.len() < 2 || paths[0] != paths[1], "{line}");
+        }
+    }
+}
+
+#[test]
+fn nodes_and_quotas_are_shown_and_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("skyloom.toml");
+    std::fs::write(&file, "[compute.quotas]\nservers = 3\n").unwrap();
+    let file = file.to_str().unwrap();
+    let output = skyloom(&["quota", "show", "--json", "--config", file]);
+    let defaults: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(defaults[0], serde_json::json!({ "name": "servers", "limit": 3 }));
+    assert!(skyloom(&["db", "migrate", "--config", file]).status.success());
+    assert_eq!(text(&skyloom(&["node", "list", "--json", "--config", file]).stdout).trim(), "[]");
+    let output = skyloom(&["quota", "show", "nobody", "--config", file]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("nobody"), "{}", text(&output.stderr));
+    for bad in ["servers=-2", "servers", "wishes=1"] {
+        let output = skyloom(&["quota", "set", "nobody", bad, "--config", file]);
+        assert_eq!(output.status.code(), Some(2), "{bad}");
     }
 }
 

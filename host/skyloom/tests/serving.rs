@@ -108,10 +108,18 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// SIGTERM, then its exit code.
-    fn stop(mut self) -> Option<i32> {
+    fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// SIGTERM, then its exit code.
+    fn stop(self) -> Option<i32> {
+        self.signal("-TERM");
+        self.ended()
+    }
+
+    fn ended(mut self) -> Option<i32> {
         let limit = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -155,7 +163,8 @@ fn a_first_start_a_second_process_a_restart() {
     let world = World::new(&plugins);
     let running = world.start();
     let password = std::fs::read_to_string(world.state("admin-password")).unwrap();
-    assert!(running.said.contains(password.trim()), "shown this once: {}", running.said);
+    assert!(!running.said.contains(password.trim()), "{}", running.said);
+    assert!(running.said.contains(&format!("password in {}", world.state("admin-password").display())), "{}", running.said);
     assert_eq!(get(&running.operator, "/readyz").0, 200);
     assert_eq!(login(&world), 201);
     let metrics = get(&running.operator, "/metrics").1;
@@ -171,11 +180,167 @@ fn a_first_start_a_second_process_a_restart() {
 
     assert_eq!(running.stop(), Some(0));
     let running = world.start();
-    assert!(!running.said.contains(password.trim()), "{}", running.said);
     assert_eq!(login(&world), 201);
     // kill -9: what the kernel held is free again.
     drop(running);
     assert_eq!(world.start().stop(), Some(0));
+}
+
+/// All lines that it says until it ends.
+fn collected(from: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        BufReader::new(from).read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+#[test]
+fn a_script_reads_one_line_of_json() {
+    let Some(plugins) = plugins() else { return };
+    let world = World::new(&plugins);
+    let mut child = world.command().arg("--json").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let said: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let operator = said["operator"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let running = Running { child, operator, said: line };
+    assert_eq!(get(&running.operator, "/readyz").0, 200);
+    assert_eq!(said["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((&said["endpoints"][0]["plugin"], &said["endpoints"][0]["listener"]), (&"identity-v3".into(), &"cloud".into()));
+    assert!(said["endpoints"][0]["url"].as_str().unwrap().ends_with("/identity/v3"), "{said}");
+    let read = |path: &serde_json::Value| std::fs::read_to_string(path.as_str().unwrap()).unwrap();
+    let password = read(&said["administrator"]["password-file"]);
+    assert!(read(&said["files"][0]["path"]).contains(password.trim()));
+    assert!(!running.said.contains(password.trim()), "{said}");
+    assert_eq!(running.stop(), Some(0));
+}
+
+#[test]
+fn a_hangup_ends_nothing_and_other_signals_drain() {
+    let Some(plugins) = plugins() else { return };
+    for signal in ["-INT", "-QUIT"] {
+        let world = World::new(&plugins);
+        let mut running = world.start();
+        running.signal("-HUP");
+        let mut log = BufReader::new(running.child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("SIGHUP: no listener has a certificate") {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended");
+        }
+        assert_eq!(get(&running.operator, "/readyz").0, 200);
+        let log = collected(log);
+        running.signal(signal);
+        assert_eq!(running.ended(), Some(0), "{signal}");
+        let log = log.join().unwrap();
+        for part in ["draining", "stopped"] {
+            assert!(log.contains(part), "{part} in {log}");
+        }
+    }
+}
+
+/// A database server that takes the connection and says nothing.
+#[test]
+fn a_start_that_waits_is_ended_by_a_signal() {
+    let Some(plugins) = plugins() else { return };
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let world = World::new(&plugins);
+    let file = world.folder.path().join("skyloom.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let url = format!("postgres://nobody@{}/nothing", silent.local_addr().unwrap());
+    std::fs::write(&file, format!("{text}[database]\nurl = \"{url}\"\n")).unwrap();
+    let child = world.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let _held = silent.accept().unwrap();
+    let running = Running { child, operator: String::new(), said: String::new() };
+    assert_eq!(running.stop(), Some(0));
+}
+
+#[test]
+fn no_file_that_is_none_keeps_a_start_or_a_check_waiting() {
+    let Some(plugins) = plugins() else { return };
+    let world = World::new(&plugins);
+    let pipe = world.folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = pipe.display().to_string();
+    for file in [pipe.as_str(), "/dev/zero", "/"] {
+        for more in [
+            format!("[[plugin]]\nid = \"odd\"\nfile = \"{file}\"\n"),
+            format!(
+                "[[listener]]\nname = \"safe\"\naddress = \"127.0.0.1:0\"\ntls = {{ certificate = \"{file}\", key = \"k\" }}\n"
+            ),
+            format!("[[seed.images.images]]\nname = \"i\"\nfile = \"{file}\"\ndisk-format = \"raw\"\n"),
+            format!("[database]\nsecret-key = \"{file}\"\n"),
+        ] {
+            let text = std::fs::read_to_string(world.folder.path().join("skyloom.toml")).unwrap();
+            std::fs::write(world.folder.path().join("odd.toml"), format!("{text}{more}")).unwrap();
+            for verb in ["check", "serve"] {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_skyloom"));
+                command.arg(verb).arg("--config").arg(world.folder.path().join("odd.toml"));
+                let output = command.env_remove("SKYLOOM_ADMIN_PASSWORD").output().unwrap();
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(said.contains("a regular file is wanted"), "{verb} {more}: {said}");
+                assert!(matches!(output.status.code(), Some(1 | 2)), "{verb} {more}");
+            }
+            // Seeds are for a database that nobody filled.
+            let _ = std::fs::remove_dir_all(world.folder.path().join("state"));
+        }
+    }
+    for verb in ["check", "serve"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_skyloom")).args([verb, "--config", &pipe]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{verb}");
+    }
+}
+
+/// The first start says what it compiles, a later one has nothing to say, and what was tampered with is made again.
+#[test]
+fn only_what_is_compiled_is_told() {
+    let Some(plugins) = plugins() else { return };
+    let world = World::new(&plugins);
+    let compiled = || {
+        let mut running = world.start();
+        let log = collected(running.child.stderr.take().unwrap());
+        assert_eq!(login(&world), 201);
+        assert_eq!(running.stop(), Some(0));
+        log.join().unwrap().matches("compiling").count()
+    };
+    assert_eq!(compiled(), 1);
+    assert_eq!(compiled(), 0);
+    let folder = world.state("compiled");
+    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    assert_eq!(compiled(), 1);
+}
+
+#[test]
+fn an_open_state_folder_is_closed() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(plugins) = plugins() else { return };
+    let world = World::new(&plugins);
+    assert_eq!(world.start().stop(), Some(0));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let names = ["lock", "admin-password", "secret-key", "compiled-key", "skyloom.db", "documents.db", "login.txt"];
+    for name in names.iter().chain(&["."]) {
+        std::fs::set_permissions(world.state(name), std::fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let running = world.start();
+    assert_eq!(mode(&world.state(".")), 0o700);
+    for name in names {
+        assert_eq!(mode(&world.state(name)), 0o600, "{name}");
+    }
+    assert_eq!(running.stop(), Some(0));
+    // A lock that leads elsewhere is neither followed nor emptied.
+    let precious = world.folder.path().join("precious");
+    std::fs::write(&precious, "precious").unwrap();
+    std::fs::remove_file(world.state("lock")).unwrap();
+    std::os::unix::fs::symlink(&precious, world.state("lock")).unwrap();
+    let output = world.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("lock is no regular file"), "{output:?}");
+    assert_eq!(std::fs::read_to_string(precious).unwrap(), "precious");
 }
 
 #[test]
@@ -265,6 +430,8 @@ fn a_deployment_is_checked_without_starting_it() {
         ("[[seed.images.images]]\nname = \"i\"\nfile = \"gone.raw\"\ndisk-format = \"raw\"\n", "gone.raw"),
         ("[[seed.images.images]]\nname = \"i\"\nfile = \"checked.toml\"\ndisk-format = \"qcow2\"\n", "[seed.images] i"),
         ("[[seed.billing.prices]]\nmeter = \"vcpu\"\nper-unit-hour = \"much\"\n", "much is not an amount"),
+        ("[[listener]]\nname = \"all\"\naddress = \"0.0.0.0:0\"\n", "listener `all`: clients cannot go to 0.0.0.0:0"),
+        ("[[listener]]\nname = \"far\"\naddress = \"nowhere.invalid:0\"\n", "listener `far` cannot have nowhere.invalid:0"),
         (
             "[[listener]]\nname = \"safe\"\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"gone.pem\", key = \"k\" }\n",
             "listener `safe`",

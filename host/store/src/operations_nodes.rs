@@ -1,6 +1,6 @@
 //! What servers hold of their compute nodes, from placement to removal, and after them the volumes that outlive them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use skyloom_model::{Result, Timestamp};
 
@@ -60,6 +60,13 @@ pub async fn candidates(conn: &mut Conn, zone: &str) -> Result<Vec<Candidate>> {
         |row| Ok(Candidate { name: row.text(0)?, capacity: amount(row, 1)?, used: amount(row, 4)? }),
     )
     .await
+}
+
+/// What is reserved on each node that has ever held anything, by its name.
+pub async fn used(conn: &mut Conn) -> Result<BTreeMap<String, Amount>> {
+    let sql = "SELECT node, vcpus, memory_mib, disk_gib FROM node_usage";
+    let rows = conn.all(sql, &[], |row| Ok((row.text(0)?, amount(row, 1)?))).await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// The node on which the server has its place.

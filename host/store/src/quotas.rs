@@ -123,3 +123,10 @@ pub async fn set_limit(tx: &mut Conn, project_id: &str, quota: Quota, limit: i64
     .await?;
     Ok(())
 }
+
+/// The project has the deployment's limit again.
+pub async fn clear_limit(tx: &mut Conn, project_id: &str, quota: Quota) -> Result<()> {
+    let sql = "DELETE FROM quotas WHERE project_id = $1 AND name = $2";
+    tx.execute(sql, args![project_id, quota.as_str()]).await?;
+    Ok(())
+}

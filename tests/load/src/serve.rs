@@ -10,7 +10,7 @@ use skyloom_gateway::{BlobSink, Core, Gateway, Handler, Metrics, Mount, MountSpe
 use skyloom_model::{Action, Caller, Error, Named, Placed, Scope};
 use skyloom_runtime::api::CloudApi;
 use skyloom_runtime::context::CallContext;
-use skyloom_runtime::{Grant, LoadOptions, Options, Runtime};
+use skyloom_runtime::{Compiled, Grant, KEY_BYTES, LoadOptions, Options, Runtime};
 use skyloom_store::Db;
 use tokio::net::TcpListener;
 
@@ -54,7 +54,8 @@ pub async fn run(plugins: &Path, native: bool, database: Option<&Path>, project:
         None => Arc::new(Canned),
     };
     let cache = tempfile::tempdir()?;
-    let runtime = Runtime::new(Options { cache: Some(cache.path().join("compiled")), ..Options::default() })?;
+    let compiled = Compiled { folder: cache.path().join("compiled"), key: [0; KEY_BYTES] };
+    let runtime = Runtime::new(Options { cache: Some(compiled), ..Options::default() })?;
     let file = plugins.join("compute-v2.wasm");
     let plugin = runtime.load(&file, LoadOptions { grants: grants(&file)?, ..LoadOptions::default() })?;
     let handler: Arc<dyn Handler> = if native {

@@ -13,7 +13,7 @@ mod list;
 mod nodes;
 mod operations;
 mod power;
-mod quotas;
+pub mod quotas;
 mod rules;
 pub mod sagas;
 mod settings;

@@ -8,9 +8,11 @@ use skyloom_runtime::api::QuotasApi;
 use skyloom_runtime::bindings::cloud::quotas as wit;
 use skyloom_runtime::bindings::types::errors::Error as WitError;
 use skyloom_runtime::context::CallContext;
-use skyloom_store::Conn;
+use skyloom_store::identity::projects;
 use skyloom_store::quotas::{self as store, Quota};
+use skyloom_store::{Conn, Db};
 
+use super::Settings;
 use crate::Cloud;
 
 /// How a project stands with one quota.
@@ -98,8 +100,7 @@ impl Cloud {
 
     async fn standings(&self, project_id: &str, user_id: Option<&str>) -> Result<Vec<Standing>> {
         let mut conn = self.db().read().await?;
-        let own = store::limits(&mut conn, project_id).await?;
-        let used = store::used(&mut conn, project_id, Quota::ALL).await?;
+        let (own, used) = own_and_used(&mut conn, project_id).await?;
         let keypairs = match user_id {
             Some(user) => store::keypairs_of(&mut conn, user).await?,
             None => 0,
@@ -130,6 +131,67 @@ impl Cloud {
     }
 }
 
+/// The project's own limits, and what it uses of all quotas.
+async fn own_and_used(conn: &mut Conn, project_id: &str) -> Result<(BTreeMap<Quota, i64>, Vec<i64>)> {
+    let own = store::limits(conn, project_id).await?;
+    Ok((own, store::used(conn, project_id, Quota::ALL).await?))
+}
+
+/// A quota of a project as the operator sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub quota: Quota,
+    /// -1: no limit.
+    pub limit: i64,
+    /// Whether the limit is the project's own, not the deployment's.
+    pub own: bool,
+    pub used: i64,
+}
+
+/// All quotas of the project with this id, or with this name that no other one has.
+pub async fn of_project(db: &Db, settings: &Settings, project: &str) -> Result<Vec<Line>> {
+    let mut conn = db.read().await?;
+    let project_id = called(&mut conn, project).await?;
+    let (own, used) = own_and_used(&mut conn, &project_id).await?;
+    let line = |(quota, used): (&Quota, i64)| Line {
+        quota: *quota,
+        limit: own.get(quota).copied().unwrap_or_else(|| settings.default_limit(*quota)),
+        own: own.contains_key(quota),
+        used,
+    };
+    Ok(Quota::ALL.iter().zip(used).map(line).collect())
+}
+
+/// Gives the project limits of its own, -1 for none, or with `None` the deployment's again; all of them or none. They hold
+/// from the next request on, in every process; what the project has already stays.
+pub async fn change(db: &Db, project: &str, limits: &[(Quota, Option<i64>)]) -> Result<()> {
+    for (quota, limit) in limits {
+        if limit.is_some_and(|limit| limit < -1) {
+            let name = quota.as_str();
+            return Err(Error::invalid(name, format!("{name}: a limit is 0 or more, or -1 for none")));
+        }
+    }
+    let mut tx = db.begin().await?;
+    let project_id = called(&mut tx, project).await?;
+    store::lock_project(&mut tx, &project_id).await?;
+    for (quota, limit) in limits {
+        match limit {
+            Some(limit) => store::set_limit(&mut tx, &project_id, *quota, *limit).await?,
+            None => store::clear_limit(&mut tx, &project_id, *quota).await?,
+        }
+    }
+    tx.commit().await
+}
+
+async fn called(conn: &mut Conn, project: &str) -> Result<String> {
+    let ids = projects::ids_called(conn, project).await?;
+    match <[String; 1]>::try_from(ids) {
+        Ok([id]) => Ok(id),
+        Err(ids) if ids.is_empty() => Err(Error::not_found("project", project)),
+        Err(_) => Err(Error::invalid("project", format!("several projects are called {project}: give an id"))),
+    }
+}
+
 #[async_trait::async_trait]
 impl QuotasApi for Cloud {
     async fn get_quotas(
@@ -149,5 +211,38 @@ impl QuotasApi for Cloud {
             used: 0,
         };
         Ok(Quota::ALL.iter().map(quota).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::testing::{member, worlds};
+
+    #[tokio::test]
+    async fn a_project_has_the_deployments_limits_until_it_gets_its_own() {
+        let compute = Settings { quotas: [("servers".to_owned(), 7)].into(), ..Settings::default() };
+        for world in worlds(crate::Settings { compute: compute.clone(), ..crate::Settings::default() }).await {
+            let (db, kind) = (&world.database.db, world.database.name);
+            let line = async |quota| {
+                let lines = of_project(db, &compute, "project p").await.expect("quotas");
+                let line = lines.into_iter().find(|line| line.quota == quota).expect("every quota");
+                // What the plugins are told is the same.
+                let told = world.cloud.get_quotas(&member("p"), None).await.expect("quotas");
+                let told = told.into_iter().find(|told| told.name == quota.as_str()).expect("every quota");
+                assert_eq!(told.limit, line.limit, "{kind}");
+                (line.limit, line.own)
+            };
+            assert_eq!(line(Quota::Servers).await, (7, false), "{kind}");
+            change(db, "p", &[(Quota::Servers, Some(0)), (Quota::Vcpus, Some(-1))]).await.expect("change");
+            assert_eq!((line(Quota::Servers).await, line(Quota::Vcpus).await), ((0, true), (-1, true)), "{kind}");
+            // All or none.
+            let refused = change(db, "p", &[(Quota::Servers, None), (Quota::Vcpus, Some(-2))]).await.unwrap_err();
+            assert_eq!((refused.code, refused.field.as_deref()), (ErrorCode::Invalid, Some("vcpus")), "{kind}");
+            assert_eq!(line(Quota::Servers).await, (0, true), "{kind}");
+            change(db, "p", &[(Quota::Servers, None)]).await.expect("change");
+            assert_eq!(line(Quota::Servers).await, (7, false), "{kind}");
+            assert_eq!(change(db, "nobody", &[]).await.unwrap_err().code, ErrorCode::NotFound, "{kind}");
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! is whole. Which image it belongs to stands in the database; what no image names is swept at the next start.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,6 +17,10 @@ use tokio::io::AsyncWriteExt;
 
 /// Ends the name of a file that isn't whole.
 const PART: &str = ".part";
+/// Rights on a shared folder: others pass through it to a file whose name they were told, and cannot list it.
+const SHARED_FOLDER: u32 = 0o711;
+/// Rights on a file in it. The process's umask has no say, which else keeps all others out.
+const SHARED_FILE: u32 = 0o644;
 /// For how long stored bytes wait for the call that gives them to an image.
 const UNCLAIMED: Duration = Duration::from_hours(1);
 
@@ -33,13 +39,15 @@ pub struct BlobInfo {
 #[derive(Clone, Debug)]
 pub struct Blobs {
     folder: PathBuf,
+    /// Every user of this machine may read what they know the name of.
+    shared: bool,
     /// Written, but no image's yet.
     unclaimed: Arc<Mutex<HashMap<String, (BlobInfo, Instant)>>>,
 }
 
 impl Blobs {
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder, unclaimed: Arc::default() }
+    pub fn new(folder: PathBuf, shared: bool) -> Self {
+        Self { folder, shared, unclaimed: Arc::default() }
     }
 
     pub fn folder(&self) -> &Path {
@@ -53,7 +61,7 @@ impl Blobs {
     /// A new file to write.
     pub async fn create(&self) -> Result<BlobWriter> {
         self.drop_unclaimed();
-        tokio::fs::create_dir_all(&self.folder).await.map_err(|error| failed("create", &self.folder, &error))?;
+        self.make_folder().await.map_err(|error| failed("create", &self.folder, &error))?;
         let name = skyloom_model::new_id();
         let part = self.folder.join(format!("{name}{PART}"));
         let file = tokio::fs::OpenOptions::new()
@@ -62,6 +70,10 @@ impl Blobs {
             .open(&part)
             .await
             .map_err(|error| failed("create", &part, &error))?;
+        if self.shared {
+            let rights = Permissions::from_mode(SHARED_FILE);
+            file.set_permissions(rights).await.map_err(|error| failed("create", &part, &error))?;
+        }
         Ok(BlobWriter {
             blobs: self.clone(),
             name,
@@ -71,6 +83,18 @@ impl Blobs {
             md5: Md5::new(),
             sha512: Sha512::new(),
         })
+    }
+
+    /// One that is there keeps the rights that somebody gave it.
+    async fn make_folder(&self) -> std::io::Result<()> {
+        if tokio::fs::try_exists(&self.folder).await? {
+            return Ok(());
+        }
+        tokio::fs::create_dir_all(&self.folder).await?;
+        if self.shared {
+            tokio::fs::set_permissions(&self.folder, Permissions::from_mode(SHARED_FOLDER)).await?;
+        }
+        Ok(())
     }
 
     /// Takes over what was written under this name; none: nobody wrote it, or it was taken already.
@@ -234,9 +258,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn shared_bytes_can_be_read_by_who_knows_their_name() {
+        let place = tempfile::tempdir().expect("a folder");
+        let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        let folder = place.path().join("shared");
+        let info = Blobs::new(folder.clone(), true).create().await.expect("create").finish().await.expect("finish");
+        assert_eq!((mode(&folder), mode(&folder.join(info.name))), (0o711, 0o644));
+        // One that an operator made is left as it is.
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o750)).expect("chmod");
+        Blobs::new(folder.clone(), true).create().await.expect("create").finish().await.expect("finish");
+        assert_eq!(mode(&folder), 0o750);
+    }
+
+    #[tokio::test]
     async fn bytes_are_kept_with_their_hashes() {
         let folder = tempfile::tempdir().expect("a folder");
-        let blobs = Blobs::new(folder.path().join("deeper"));
+        let blobs = Blobs::new(folder.path().join("deeper"), false);
         let mut writer = blobs.create().await.expect("create");
         writer.write(b"ab").await.expect("write");
         writer.write(b"c").await.expect("write");
@@ -254,7 +291,7 @@ mod tests {
     #[tokio::test]
     async fn an_unfinished_file_goes_with_its_writer() {
         let folder = tempfile::tempdir().expect("a folder");
-        let blobs = Blobs::new(folder.path().to_owned());
+        let blobs = Blobs::new(folder.path().to_owned(), false);
         let mut writer = blobs.create().await.expect("create");
         writer.write(&vec![7; 200_000]).await.expect("write");
         assert_eq!(names(folder.path()).len(), 1);
@@ -265,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn a_sweep_leaves_what_is_known_young_or_foreign() {
         let folder = tempfile::tempdir().expect("a folder");
-        let blobs = Blobs::new(folder.path().to_owned());
+        let blobs = Blobs::new(folder.path().to_owned(), false);
         let mut made = Vec::new();
         for _ in 0..2 {
             made.push(blobs.create().await.expect("create").finish().await.expect("finish").name);

@@ -28,8 +28,11 @@ pub use transfer::UploadWriter;
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// Where the bytes are kept; the hypervisors must be able to read there. Relative to the state folder.
+    /// Where the bytes are kept; the hypervisors must be able to read there (see `shared`). Relative to the state folder.
     pub folder: PathBuf,
+    /// Whether every user of this machine may read there who knows a file's name: for hypervisors whose processes run as a user
+    /// of their own. The folder then lies outside the state folder, which others cannot enter.
+    pub shared: bool,
     /// The largest upload, in GiB.
     pub max_image_gib: u32,
     /// Images that a project may have.
@@ -48,6 +51,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             folder: PathBuf::from("images"),
+            shared: false,
             max_image_gib: 512,
             max_images_per_project: 1000,
             max_gib_per_project: 4096,
@@ -74,7 +78,7 @@ impl Images {
             let message = "[images] max-image-gib and upload-deadline-hours must be at least 1";
             return Err(Error::invalid("images.max-image-gib", message));
         }
-        Ok(Self { blobs: Blobs::new(settings.folder.clone()), settings, aborting: Mutex::default() })
+        Ok(Self { blobs: Blobs::new(settings.folder.clone(), settings.shared), settings, aborting: Mutex::default() })
     }
 
     fn aborting(&self) -> MutexGuard<'_, HashSet<String>> {

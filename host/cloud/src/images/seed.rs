@@ -99,7 +99,8 @@ impl Images {
         let failed = |error: std::io::Error| {
             Error::invalid("seed.images.file", format!("[seed.images] {}: {error}", path.display()))
         };
-        let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
+        let file = skyloom_runtime::files::open_to_read(path).map_err(failed)?;
+        let mut file = tokio::fs::File::from_std(file);
         let mut writer = self.blobs.create().await?;
         let mut piece = vec![0; 1 << 20];
         loop {

@@ -1,5 +1,7 @@
 //! `skyloom check`: what `serve` would refuse, without starting anything.
 
+use std::net::ToSocketAddrs;
+
 use serde_json::json;
 use skyloom_runtime::Runtime;
 use skyloom_runtime::manifest::{Kind, Manifest};
@@ -7,7 +9,8 @@ use skyloom_runtime::manifest::{Kind, Manifest};
 use crate::cli::DeploymentArgs;
 use crate::config::Loaded;
 use crate::failure::Failure;
-use crate::serve::{check_mounts, load_options, merged, rehearse};
+use crate::serve::{cannot_have, check_mounts, load_options, merged, read_tls, rehearse};
+use crate::state;
 
 pub fn run(args: &DeploymentArgs, json: bool) -> Result<(), Failure> {
     let defects = match Loaded::read(&args.config, args.state_dir.as_deref()) {
@@ -69,11 +72,15 @@ fn defects(loaded: &Loaded) -> Vec<String> {
     }
     defects.extend(check_mounts(deployment, &manifests));
     for listener in &deployment.listeners {
-        let Some(tls) = &listener.tls else { continue };
-        if let Err(error) = skyloom_gateway::tls(&loaded.path(&tls.certificate), &loaded.path(&tls.key)) {
-            defects.push(format!("listener `{}`: {error}", listener.name));
+        defects.extend(read_tls(loaded, listener).err());
+    }
+    let listeners = deployment.listeners.iter().map(|listener| (listener.name.as_str(), &listener.address));
+    for (name, address) in listeners.chain(deployment.operator.iter().map(|operator| ("operator", &operator.address))) {
+        if let Err(error) = address.to_string().to_socket_addrs() {
+            defects.push(cannot_have(name, address, &error));
         }
     }
+    defects.extend(state::inspect(&loaded.state_dir).err().map(Failure::into_lines).unwrap_or_default());
     if let Err(failure) = super::block_on(rehearse(loaded)) {
         defects.extend(failure.into_lines());
     }

@@ -7,11 +7,12 @@ use crate::cli::DbCommand;
 use crate::config::Loaded;
 use crate::failure::Failure;
 use crate::serve::connect;
-use crate::state::StateDir;
+use crate::state::{self, StateDir};
 
 pub fn run(command: DbCommand) -> Result<(), Failure> {
     let DbCommand::Migrate { deployment, json } = command;
     let loaded = Loaded::read(&deployment.config, deployment.state_dir.as_deref()).map_err(Failure::config)?;
+    state::close_to_others();
     // Not beside a running one.
     let state = StateDir::open(&loaded.state_dir)?;
     let status = super::block_on(async {

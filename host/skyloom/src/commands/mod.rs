@@ -3,9 +3,11 @@
 pub mod address;
 pub mod check;
 pub mod db;
+pub mod node;
 mod openapi;
 pub mod operation;
 pub mod plugin;
+pub mod quota;
 pub mod rating;
 pub mod volume;
 
@@ -14,6 +16,7 @@ use skyloom_store::Db;
 use crate::cli::DeploymentArgs;
 use crate::config::Loaded;
 use crate::failure::Failure;
+use crate::state;
 
 /// `skyloom version`.
 pub fn version(json: bool) {
@@ -60,6 +63,8 @@ fn with_database(
     if loaded.deployment.database.url == "sqlite" && !loaded.state_dir.join("skyloom.db").exists() {
         return Err(Failure::new(format!("{} holds no database yet", loaded.state_dir.display())));
     }
+    state::close_to_others();
+    state::inspect(&loaded.state_dir)?;
     block_on(async {
         let db = crate::serve::connect(&loaded.deployment, &loaded.state_dir).await?;
         let result = async {

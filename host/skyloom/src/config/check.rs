@@ -1,6 +1,6 @@
 //! What the types alone cannot say about a deployment file.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Component;
 
 use super::{ClientFile, Deployment, Listener, Mount};
@@ -36,7 +36,11 @@ pub fn defects(deployment: &Deployment) -> Vec<String> {
     for file in &deployment.client_files {
         check_client_file(&mut found, deployment, file);
     }
-    let loopback = deployment.listeners.iter().all(|listener| listener.address.ip().is_loopback());
+    default_zone(&mut found, deployment);
+    if deployment.images.shared && deployment.images.folder.is_relative() {
+        found.push("[images] shared: nobody else may enter the state folder; give folder an absolute path".to_owned());
+    }
+    let loopback = deployment.listeners.iter().all(|listener| listener.address.is_loopback());
     if let Some(faults) = &deployment.faults
         && let Err(error) = skyloom_jobs::Faults::validate(faults, loopback)
     {
@@ -75,18 +79,34 @@ fn unique<'a>(found: &mut Vec<String>, kind: &str, names: impl Iterator<Item = &
 /// Port 0 (any free one) may stand more than once.
 fn addresses(found: &mut Vec<String>, deployment: &Deployment) {
     let mut seen = HashSet::new();
-    let all = deployment.listeners.iter().map(|listener| listener.address);
-    for address in all.chain(deployment.operator.iter().map(|operator| operator.address)) {
-        if address.port() != 0 && !seen.insert(address) {
+    let all = deployment.listeners.iter().map(|listener| &listener.address);
+    for address in all.chain(deployment.operator.iter().map(|operator| &operator.address)) {
+        if address.port != 0 && !seen.insert(address) {
             found.push(format!("two listeners on {address}"));
         }
     }
 }
 
 fn check_listener(found: &mut Vec<String>, listener: &Listener) {
-    let Some(url) = &listener.public_url else { return };
+    let Some(url) = &listener.public_url else {
+        if listener.address.is_wildcard() {
+            let (name, address) = (&listener.name, &listener.address);
+            found.push(format!("listener `{name}`: clients cannot go to {address}: say in public-url where they find it"));
+        }
+        return;
+    };
     if !(url.starts_with("http://") || url.starts_with("https://")) || url.contains(['?', '#', ' ']) {
         found.push(format!("listener `{}`: public-url is not an http(s) URL: {url}", listener.name));
+    }
+}
+
+/// Where several processes share a database, another one may have the nodes of the zone.
+fn default_zone(found: &mut Vec<String>, deployment: &Deployment) {
+    let zone = &deployment.compute.default_zone;
+    let zones: BTreeSet<&str> = deployment.nodes.iter().map(|node| node.zone.as_str()).collect();
+    if deployment.database.url == "sqlite" && !zones.is_empty() && !zones.contains(zone.as_str()) && !zone.is_empty() {
+        let zones: Vec<String> = zones.into_iter().map(|zone| format!("`{zone}`")).collect();
+        found.push(format!("[compute] default-zone: no node is in `{zone}`, they are in {}", zones.join(", ")));
     }
 }
 
@@ -274,11 +294,45 @@ mod tests {
     }
 
     #[test]
+    fn a_default_zone_without_a_node_is_found() {
+        let node = |zone: &str| format!("[[node]]\nname = \"n\"\ndriver = \"one\"\nzone = \"{zone}\"\n");
+        let zone = "[compute]\ndefault-zone = \"here\"\n";
+        assert_eq!(
+            defects(&format!("{}{zone}", node("there"))),
+            ["[compute] default-zone: no node is in `here`, they are in `there`"]
+        );
+        assert_eq!(defects(&node("there")).len(), 1, "the zone that is taken where none is said");
+        assert_eq!(defects(&format!("{}{zone}", node("here"))), Vec::<String>::new());
+        // Without nodes there are no servers to place; with more processes another one may have them.
+        assert_eq!(defects(zone), Vec::<String>::new());
+        let shared = format!("{}{zone}[database]\nurl = \"postgres://u@h/d\"\n", node("there"));
+        assert_eq!(defects(&shared), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_listener_on_every_address_says_where_clients_find_it() {
+        let listener = |address: &str, more: &str| format!("[[listener]]\nname = \"all\"\naddress = \"{address}\"\n{more}");
+        for address in ["0.0.0.0:1", "[::]:1"] {
+            let found = defects(&listener(address, ""));
+            assert!(matches!(&found[..], [line] if line.starts_with("listener `all`: ") && line.contains("public-url")));
+            let url = "public-url = \"https://cloud.example.org\"\n";
+            assert_eq!(defects(&listener(address, url)), Vec::<String>::new());
+        }
+        assert_eq!(defects(&listener("cloud.example.org:1", "")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn images_for_everybody_lie_outside_the_state_folder() {
+        assert_eq!(defects("[images]\nshared = true\n").len(), 1);
+        assert_eq!(defects("[images]\nshared = true\nfolder = \"/srv/images\"\n"), Vec::<String>::new());
+    }
+
+    #[test]
     fn faults_stay_on_loopback() {
         let crash = "[[faults.crash]]\noperation = \"server.create\"\nwrite = 1\nmoment = \"before\"\n";
         let text = BASE.replace("127.0.0.1", "0.0.0.0");
         let found = Deployment::parse(&format!("{text}{crash}")).unwrap_err();
-        assert!(found[0].contains("loopback"), "{found:?}");
+        assert!(found.iter().any(|line| line.contains("loopback")), "{found:?}");
         assert_eq!(defects(crash), Vec::<String>::new());
     }
 }

@@ -1,15 +1,18 @@
 //! The deployment file (`skyloom.toml`): what runs, where it listens, and what each plugin may do. Unknown keys are refused.
 
+mod address;
 mod check;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use skyloom_runtime::Grant;
+use skyloom_runtime::files::{self, TEXT_BYTES};
 use skyloom_runtime::manifest::{CatalogService, LimitsTable};
+
+pub use address::Address;
 
 /// A whole `skyloom.toml`. Paths are relative to the file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -131,8 +134,8 @@ fn yes() -> bool {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Listener {
     pub name: String,
-    pub address: SocketAddr,
-    /// Base of the links and the catalogue; left out: the address.
+    pub address: Address,
+    /// Base of the links and the catalogue; left out: the address, which must then be one that clients can go to.
     pub public_url: Option<String>,
     pub tls: Option<Tls>,
 }
@@ -159,7 +162,7 @@ pub struct Tls {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Operator {
     /// Not for the public: nobody is asked who they are.
-    pub address: SocketAddr,
+    pub address: Address,
 }
 
 /// A packed component and what it may do.
@@ -287,7 +290,7 @@ pub struct Loaded {
 impl Loaded {
     /// Reads and checks a file. Every defect is told, a line each.
     pub fn read(path: &Path, state_dir: Option<&Path>) -> Result<Self, Vec<String>> {
-        let text = std::fs::read_to_string(path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
+        let text = files::read_text(path, TEXT_BYTES).map_err(|error| vec![format!("{}: {error}", path.display())])?;
         let deployment = Deployment::parse(&text).map_err(|defects| {
             defects.into_iter().map(|defect| format!("{}: {defect}", path.display())).collect::<Vec<_>>()
         })?;

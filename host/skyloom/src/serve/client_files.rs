@@ -1,10 +1,9 @@
 //! Files for clients: the deployment's texts with the endpoints and the login filled in.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::mounts::{Bound, Place};
-use crate::config::{ClientFile, Deployment};
+use crate::config::{Address, ClientFile, Deployment};
 use crate::failure::Failure;
 use crate::state::{AdminPassword, StateDir};
 
@@ -13,7 +12,8 @@ use crate::state::{AdminPassword, StateDir};
 pub struct Reached<'a> {
     pub places: &'a [Place],
     pub bound: &'a [Bound],
-    pub operator: Option<SocketAddr>,
+    /// As this machine reaches it.
+    pub operator: Option<&'a Address>,
 }
 
 /// Writes them into the state folder. Where the password isn't known, files that hold it stay as they are.

@@ -1,25 +1,26 @@
 //! `skyloom serve`: everything wired together, run and drained.
 
+mod announce;
 mod client_files;
 mod core;
 mod disks;
 mod mounts;
 mod nodes;
 mod plugins;
+mod signals;
 mod sources;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use skyloom_cloud::Cloud;
 use skyloom_cloud::compute::NodeSettings;
 use skyloom_cloud::reconcile::Reconciler;
-use skyloom_gateway::{Gateway, Metrics, Server, Shared};
+use skyloom_gateway::{Gateway, Metrics, Server, Shared, Tls};
 use skyloom_jobs::{Engine, Faults};
 use skyloom_store::Db;
 use skyloom_store::documents::Documents;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 pub use core::{connect, rehearse};
@@ -28,46 +29,34 @@ use plugins::Plugins;
 pub use plugins::load_options;
 
 use crate::cli::DeploymentArgs;
-use crate::config::{Deployment, Loaded, Node};
+use crate::config::{Address, Deployment, Listener, Loaded, Node};
 use crate::failure::Failure;
-use crate::state::{AdminPassword, StateDir};
-use client_files::Reached;
+use crate::state::{self, AdminPassword, StateDir};
 use mounts::{Bound, Place};
+use signals::Signals;
 
-/// Runs a deployment until it is told to stop.
-pub fn run(args: &DeploymentArgs) -> Result<(), Failure> {
+/// Runs a deployment until it is told to stop. `json`: what a start says is one line of JSON.
+pub fn run(args: &DeploymentArgs, json: bool) -> Result<(), Failure> {
     let started = Instant::now();
+    state::close_to_others();
     let loaded = Loaded::read(&args.config, args.state_dir.as_deref()).map_err(Failure::config)?;
     let state = StateDir::open(&loaded.state_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut stop = Stop::new()?;
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::new()?;
         let running = tokio::select! {
             running = start(&loaded, &state) => running?,
-            () = stop.asked() => return Ok(()),
+            signal = signals.end(|| tracing::info!("SIGHUP: everything is being read just now")) => {
+                tracing::info!(signal, "stopped before the start was done");
+                return Ok(());
+            }
         };
-        running.announce(&loaded, &state, started.elapsed())?;
-        running.serve(stop).await
-    })
-}
-
-/// SIGTERM and SIGINT. The first drains, the second ends at once.
-struct Stop {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    fn new() -> Result<Self, Failure> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+        running.announce(&loaded, &state, started.elapsed(), json)?;
+        running.serve(signals).await
+    });
+    // A start that was stopped may still compile a plugin on a thread of its own: nobody waits for that.
+    runtime.shutdown_background();
+    ended
 }
 
 struct Running {
@@ -78,8 +67,11 @@ struct Running {
     documents: Documents,
     places: Vec<Place>,
     bound: Vec<Bound>,
-    operator: Option<std::net::SocketAddr>,
+    /// With the port that it has got.
+    operator: Option<Address>,
     admin: Option<AdminPassword>,
+    /// By the name of their listener.
+    certificates: Vec<(String, Tls)>,
 }
 
 async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
@@ -87,15 +79,15 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     // Sockets first: the likeliest thing to be taken is told before any work.
     let (bound, sockets) = bind(deployment).await?;
     let operator = match &deployment.operator {
-        Some(operator) => Some(listen(operator.address, "operator").await?),
+        Some(operator) => Some(listen(&operator.address, "operator").await?),
         None => None,
     };
     let images = state.path().join(&deployment.images.folder);
     let disks = Arc::new(disks::Disks::new(state.path().to_owned(), images.clone(), deployment.state.min_free_mib));
     let documents = core::open_documents(deployment, state.path()).await?;
     let plugins = {
-        let (loaded, state, documents) = (loaded.clone(), state.path().to_owned(), documents.clone());
-        let load = move || Plugins::load(&loaded, &state, images, documents);
+        let (loaded, compiled, documents) = (loaded.clone(), state.compiled()?, documents.clone());
+        let load = move || Plugins::load(&loaded, compiled, images, documents);
         tokio::task::spawn_blocking(load).await.map_err(|_| Failure::new("loading the plugins panicked"))??
     };
     let db = core::open_database(deployment, state.path()).await?;
@@ -121,42 +113,51 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     let places = mounts::places(deployment, &bound, &plugins)?;
     cloud.set_catalog(mounts::catalog(&places));
     let server = Server::new(shared.clone());
+    let mut certificates = Vec::new();
     for (listener, socket) in deployment.listeners.iter().zip(sockets) {
         let mounts = mounts::compile(&places, &listener.name, &plugins, &cloud)?;
         let gateway = Gateway::new(shared.clone(), mounts).map_err(Failure::config)?;
-        let tls = listener
-            .tls
-            .as_ref()
-            .map(|tls| skyloom_gateway::tls(&loaded.path(&tls.certificate), &loaded.path(&tls.key)))
-            .transpose()
-            .map_err(|error| Failure::config(vec![format!("listener `{}`: {error}", listener.name)]))?;
-        server.listen(socket, tls, &gateway);
+        let tls = read_tls(loaded, listener).map_err(|defect| Failure::config(vec![defect]))?;
+        server.listen(socket, tls.as_ref(), &gateway);
+        certificates.extend(tls.map(|tls| (listener.name.clone(), tls)));
     }
     let operator = match operator {
         Some(socket) => {
-            let address = socket.local_addr()?;
+            let port = socket.local_addr()?.port();
             let nodes = nodes::Nodes::new(deployment, &plugins, cloud.clone())?;
             server.listen_operator(socket, vec![disks], Arc::new(nodes));
-            Some(address)
+            deployment.operator.as_ref().map(|operator| operator.address.with_port(port))
         }
         None => None,
     };
-    Ok(Running { server, engine, background, db, documents, places, bound, operator, admin })
+    Ok(Running { server, engine, background, db, documents, places, bound, operator, admin, certificates })
 }
 
-async fn listen(address: std::net::SocketAddr, name: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
+/// Of a listener that has any. Err: a line for the operator.
+pub fn read_tls(loaded: &Loaded, listener: &Listener) -> Result<Option<Tls>, String> {
+    let Some(tls) = &listener.tls else { return Ok(None) };
+    let read = Tls::read(&loaded.path(&tls.certificate), &loaded.path(&tls.key));
+    read.map(Some).map_err(|error| format!("listener `{}`: {error}", listener.name))
+}
+
+/// A host name may stand for several addresses: the first that can be had is taken.
+async fn listen(address: &Address, name: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address.to_string())
         .await
-        .map_err(|error| Failure::new(format!("listener `{name}` cannot have {address}: {error}")))
+        .map_err(|error| Failure::new(cannot_have(name, address, &error)))
+}
+
+pub fn cannot_have(listener: &str, address: &Address, error: &std::io::Error) -> String {
+    format!("listener `{listener}` cannot have {address}: {error}")
 }
 
 /// Each listener's real address and public base, and the sockets.
 async fn bind(deployment: &Deployment) -> Result<(Vec<Bound>, Vec<TcpListener>), Failure> {
     let (mut bound, mut sockets) = (Vec::new(), Vec::new());
     for listener in &deployment.listeners {
-        let socket = listen(listener.address, &listener.name).await?;
+        let socket = listen(&listener.address, &listener.name).await?;
         let address = socket.local_addr()?;
-        let real = crate::config::Listener { address, ..listener.clone() };
+        let real = Listener { address: listener.address.with_port(address.port()), ..listener.clone() };
         bound.push(Bound { name: listener.name.clone(), address, base: real.public_url() });
         sockets.push(socket);
     }
@@ -193,50 +194,15 @@ fn node_settings(node: &Node) -> NodeSettings {
 }
 
 impl Running {
-    /// For the person who started it: on standard output, the log goes elsewhere.
-    fn announce(&self, loaded: &Loaded, state: &StateDir, took: Duration) -> Result<(), Failure> {
-        let deployment = &loaded.deployment;
-        say!("Skyloom {} is ready after {:.2} s", env!("CARGO_PKG_VERSION"), took.as_secs_f64());
-        say!("\nendpoints");
-        for place in &self.places {
-            say!("  {:<14} {}", place.plugin, place.endpoint());
-        }
-        if let Some(operator) = self.operator {
-            say!("  {:<14} http://{operator}/healthz /readyz /metrics", "operator");
-        }
-        let identity = &deployment.seed.identity;
-        say!("\nadministrator");
-        say!("  user {}, project {}, domain {}", identity.admin_user, identity.admin_project, identity.domain_name);
-        match &self.admin {
-            Some(admin) => say!("  {}", admin.describe()),
-            None => say!("  password: the one that this database was first started with"),
-        }
-        let reached = Reached { places: &self.places, bound: &self.bound, operator: self.operator };
-        for (file, path) in client_files::write(deployment, reached, state, self.admin.as_ref())? {
-            say!("\n{}: {}", path.display(), file.purpose);
-            if self.admin.as_ref().is_some_and(AdminPassword::is_new) {
-                let text = std::fs::read_to_string(&path)?;
-                crate::output::write(format_args!("{text}"));
-            }
-        }
-        if let Err(error) = crate::output::finish() {
-            tracing::warn!(%error, "the announcement cannot be written to standard output");
-        }
-        for bound in &self.bound {
-            tracing::info!(listener = bound.name, address = %bound.address, "listening");
-        }
-        Ok(())
-    }
-
-    async fn serve(self, mut stop: Stop) -> Result<(), Failure> {
-        let Self { server, engine, background, db, documents, .. } = self;
+    async fn serve(self, mut signals: Signals) -> Result<(), Failure> {
+        let Self { server, engine, background, db, documents, certificates, .. } = self;
         let (asked, told) = tokio::sync::oneshot::channel::<()>();
         let drained = server.run(async move { drop(told.await) });
         let end = async {
-            stop.asked().await;
-            tracing::info!("draining; a second signal ends at once");
+            let signal = signals.end(|| read_again(&certificates)).await;
+            tracing::info!(signal, "draining; a second signal ends at once");
             drop(asked);
-            stop.asked().await;
+            signals.end(|| tracing::info!("SIGHUP: draining goes on")).await
         };
         tokio::select! {
             complete = drained => {
@@ -244,7 +210,7 @@ impl Running {
                     tracing::warn!("requests were cut off at the end of the drain time");
                 }
             }
-            () = end => return Err(Failure::new("ended at once by a second signal")),
+            signal = end => return Err(Failure::new(format!("ended at once by {signal}, the second signal"))),
         }
         engine.drain().await;
         for task in background {
@@ -254,5 +220,18 @@ impl Running {
         documents.close().await;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// At SIGHUP. What cannot be read stays as it was.
+fn read_again(certificates: &[(String, Tls)]) {
+    if certificates.is_empty() {
+        tracing::info!("SIGHUP: no listener has a certificate that could be read again");
+    }
+    for (listener, tls) in certificates {
+        match tls.read_again() {
+            Ok(()) => tracing::info!(listener, "SIGHUP: the certificate was read again"),
+            Err(error) => tracing::error!(listener, %error, "SIGHUP: the certificate stays as it was"),
+        }
     }
 }

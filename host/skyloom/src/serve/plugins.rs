@@ -1,15 +1,14 @@
 //! Loading the deployment's plugins.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::{Map, Value};
 use skyloom_cloud::documents::PluginDocuments;
 use skyloom_runtime::driver::Driver;
 use skyloom_runtime::tariff::Tariff;
-use skyloom_runtime::{LoadOptions, Options, Plugin, Runtime};
+use skyloom_runtime::{Compiled, LoadOptions, Options, Plugin, Runtime};
 
 use crate::config::{Loaded, PluginEntry};
 use crate::failure::Failure;
@@ -20,20 +19,16 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// Compiles what was never compiled before, which takes some seconds and is told; blocks.
+    /// Compiles what was never compiled before, which takes some seconds and stands in the log; blocks.
     pub fn load(
         loaded: &Loaded,
-        state: &Path,
+        compiled: Compiled,
         images: PathBuf,
         documents: skyloom_store::documents::Documents,
     ) -> Result<Self, Failure> {
         let deployment = &loaded.deployment;
-        let cache = state.join("compiled");
-        if !cache.exists() {
-            tell!("first start here: compiling {} plugins", deployment.plugins.len());
-        }
         let mut options = Options {
-            cache: Some(cache),
+            cache: Some(compiled),
             documents: Some(Arc::new(PluginDocuments(documents))),
             blobs: Some(images),
             ..Options::default()
@@ -46,14 +41,9 @@ impl Plugins {
         let mut by_id = BTreeMap::new();
         let mut defects = Vec::new();
         for entry in &deployment.plugins {
-            let began = Instant::now();
             let path = loaded.path(&entry.file);
             match runtime.load(&path, load_options(entry)) {
                 Ok(plugin) if plugin.id() == entry.id => {
-                    let took = began.elapsed();
-                    if took.as_millis() > 100 {
-                        tell!("compiled {} in {:.1} s", entry.id, took.as_secs_f64());
-                    }
                     by_id.insert(entry.id.clone(), plugin);
                 }
                 Ok(plugin) => {

@@ -67,6 +67,12 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Project>> {
     find(conn, PlacedReference::Id(id)).await
 }
 
+/// Ids of those with this id or name, whatever their domain; at most two, which is one too many.
+pub async fn ids_called(conn: &mut Conn, id_or_name: &str) -> Result<Vec<String>> {
+    let sql = "SELECT id FROM projects WHERE id = $1 OR name = $1 ORDER BY id LIMIT 2";
+    conn.all(sql, args![id_or_name], |row| row.text(0)).await
+}
+
 pub async fn find(conn: &mut Conn, reference: PlacedReference<'_>) -> Result<Option<Project>> {
     let base = format!("SELECT {COLUMNS} FROM projects p JOIN domains d ON d.id = p.domain_id WHERE");
     match reference {

@@ -3,7 +3,8 @@
 //! A killed process leaves its `qemu-img` running. In a folder that only the dead process used it can do no harm: the next
 //! process removes that folder, so a late child has nowhere to write to, and never touches a disk that was made again.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -66,8 +67,18 @@ fn absent_is_fine(result: std::io::Result<()>) -> std::io::Result<()> {
 
 /// The folder, made if it isn't there.
 pub fn open(path: &Path) -> Result<(Dir, PathBuf)> {
-    std::fs::create_dir_all(path).map_err(|error| broken(&error))?;
+    make(path).map_err(|error| broken(&error))?;
     Ok((Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| broken(&error))?, path.to_owned()))
+}
+
+/// QEMU may run as a user of its own: others pass through a folder that we make to a file whose name they were told, and cannot
+/// list it. The process's umask has no say, which else keeps all others out. A folder that is there keeps its rights.
+fn make(path: &Path) -> std::io::Result<()> {
+    if path.try_exists()? {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o711))
 }
 
 pub fn broken(error: &std::io::Error) -> Error {

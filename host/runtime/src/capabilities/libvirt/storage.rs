@@ -2,10 +2,11 @@
 //! it; only QEMU itself gets paths.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cap_std::fs::{Dir, MetadataExt};
+use cap_std::fs::{Dir, MetadataExt, Permissions};
 use skyloom_model::{Error, ErrorCode, Result};
 use tokio::process::Command;
 
@@ -34,6 +35,7 @@ pub struct Storage {
 impl Storage {
     pub fn new(folder: &Path, blobs_path: PathBuf) -> Result<Self> {
         let absolute = std::path::absolute(folder).map_err(|error| broken(&error))?;
+        open(&absolute)?;
         let (disks, disks_path) = open(&absolute.join("disks"))?;
         let (consoles, consoles_path) = open(&absolute.join("consoles"))?;
         let making = Making::new(&absolute.join("making"))?;
@@ -132,7 +134,9 @@ impl Storage {
         check_name(name)?;
         let mut options = cap_std::fs::OpenOptions::new();
         options.create(true).append(true);
-        self.consoles.open_with(console_file(name), &options).map(|_| ()).map_err(|error| broken(&error))
+        let log = self.consoles.open_with(console_file(name), &options).map_err(|error| broken(&error))?;
+        // libvirt may give it to QEMU's user; we read it then as others do.
+        log.set_permissions(Permissions::from_std(PermissionsExt::from_mode(0o644))).map_err(|error| broken(&error))
     }
 
     pub fn console_tail(&self, name: &str, max_bytes: u32) -> Result<Vec<u8>> {
