@@ -55,7 +55,9 @@ pub fn inspect(path: &Path) -> Result<(), Failure> {
     // Closing a folder that is used for something else, too, would harm that.
     let shared = !names.is_empty() && !names.iter().any(|name| name == LOCK);
     if folder.mode() & OTHERS != 0 && (shared || folder.mode() & STICKY != 0) {
-        return Err(wrong(&"others may enter it, and it holds other things: choose a folder of its own, or chmod 700 it"));
+        return Err(wrong(
+            &"others may enter it, and it holds other things: choose a folder of its own, or chmod 700 it",
+        ));
     }
     for name in names.iter().filter_map(|name| name.to_str()).filter(|name| is_own(name)) {
         let file = std::fs::symlink_metadata(path.join(name)).map_err(|error| wrong(&error))?;
@@ -73,7 +75,11 @@ pub fn inspect(path: &Path) -> Result<(), Failure> {
 
 fn ours(there: &Metadata) -> Result<(), String> {
     let user = rustix::process::geteuid().as_raw();
-    if there.uid() == user { Ok(()) } else { Err(format!("belongs to user {}, this process is user {user}", there.uid())) }
+    if there.uid() == user {
+        Ok(())
+    } else {
+        Err(format!("belongs to user {}, this process is user {user}", there.uid()))
+    }
 }
 
 /// Takes the rights of others from the folder first, then from the program's own files in it; each is told.
@@ -283,8 +289,7 @@ fn write_private(file: &Path, text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(wrong(error)),
         _ => {}
     }
-    let mut target =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(wrong)?;
+    let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(wrong)?;
     target.write_all(text.as_bytes()).and_then(|()| target.sync_all()).map_err(wrong)?;
     std::fs::rename(&temporary, file).map_err(wrong)
 }

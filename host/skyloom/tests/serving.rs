@@ -164,7 +164,11 @@ fn a_first_start_a_second_process_a_restart() {
     let running = world.start();
     let password = std::fs::read_to_string(world.state("admin-password")).unwrap();
     assert!(!running.said.contains(password.trim()), "{}", running.said);
-    assert!(running.said.contains(&format!("password in {}", world.state("admin-password").display())), "{}", running.said);
+    assert!(
+        running.said.contains(&format!("password in {}", world.state("admin-password").display())),
+        "{}",
+        running.said
+    );
     assert_eq!(get(&running.operator, "/readyz").0, 200);
     assert_eq!(login(&world), 201);
     let metrics = get(&running.operator, "/metrics").1;
@@ -207,7 +211,10 @@ fn a_script_reads_one_line_of_json() {
     let running = Running { child, operator, said: line };
     assert_eq!(get(&running.operator, "/readyz").0, 200);
     assert_eq!(said["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!((&said["endpoints"][0]["plugin"], &said["endpoints"][0]["listener"]), (&"identity-v3".into(), &"cloud".into()));
+    assert_eq!(
+        (&said["endpoints"][0]["plugin"], &said["endpoints"][0]["listener"]),
+        (&"identity-v3".into(), &"cloud".into())
+    );
     assert!(said["endpoints"][0]["url"].as_str().unwrap().ends_with("/identity/v3"), "{said}");
     let read = |path: &serde_json::Value| std::fs::read_to_string(path.as_str().unwrap()).unwrap();
     let password = read(&said["administrator"]["password-file"]);
@@ -431,7 +438,10 @@ fn a_deployment_is_checked_without_starting_it() {
         ("[[seed.images.images]]\nname = \"i\"\nfile = \"checked.toml\"\ndisk-format = \"qcow2\"\n", "[seed.images] i"),
         ("[[seed.billing.prices]]\nmeter = \"vcpu\"\nper-unit-hour = \"much\"\n", "much is not an amount"),
         ("[[listener]]\nname = \"all\"\naddress = \"0.0.0.0:0\"\n", "listener `all`: clients cannot go to 0.0.0.0:0"),
-        ("[[listener]]\nname = \"far\"\naddress = \"nowhere.invalid:0\"\n", "listener `far` cannot have nowhere.invalid:0"),
+        (
+            "[[listener]]\nname = \"far\"\naddress = \"nowhere.invalid:0\"\n",
+            "listener `far` cannot have nowhere.invalid:0",
+        ),
         (
             "[[listener]]\nname = \"safe\"\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"gone.pem\", key = \"k\" }\n",
             "listener `safe`",

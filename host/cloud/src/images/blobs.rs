@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_name_never_leaves_the_folder() {
-        let blobs = Blobs::new(PathBuf::from("folder"));
+        let blobs = Blobs::new(PathBuf::from("folder"), false);
         for name in
             ["..", "../x", "a/b", "", "x", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "a0eebc999c0b4ef8bb6d6bb9bd380a11"]
         {

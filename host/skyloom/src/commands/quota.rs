@@ -92,7 +92,15 @@ mod tests {
         let limits = [Some(20), Some(-1), Some(0), None];
         let quotas = [Quota::Servers, Quota::Vcpus, Quota::Ports, Quota::Volumes];
         assert_eq!(good, quotas.into_iter().zip(limits).collect::<Vec<_>>());
-        for bad in ["servers", "servers=", "servers=-2", "servers=many", "servers=1.5", "wishes=1", "servers=9223372036854775808"] {
+        for bad in [
+            "servers",
+            "servers=",
+            "servers=-2",
+            "servers=many",
+            "servers=1.5",
+            "wishes=1",
+            "servers=9223372036854775808",
+        ] {
             assert_eq!(parsed(&["vcpus=1", bad]).unwrap_err().len(), 1, "{bad}");
         }
         assert_eq!(parsed(&["wishes=1", "servers=-2"]).unwrap_err().len(), 2, "every defect");

@@ -69,7 +69,8 @@ impl TryFrom<String> for Address {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self { host: Host::Ip(address.ip()), port: address.port() });
         }
-        let wrong = || format!("`{text}` is no address: host:port is wanted, with an IP address (IPv6 in []) or a host name");
+        let wrong =
+            || format!("`{text}` is no address: host:port is wanted, with an IP address (IPv6 in []) or a host name");
         let (name, port) = text.rsplit_once(':').ok_or_else(wrong)?;
         let port = port.parse().map_err(|_| wrong())?;
         if is_host_name(name) { Ok(Self { host: Host::Name(name.to_ascii_lowercase()), port }) } else { Err(wrong()) }

@@ -91,7 +91,9 @@ fn check_listener(found: &mut Vec<String>, listener: &Listener) {
     let Some(url) = &listener.public_url else {
         if listener.address.is_wildcard() {
             let (name, address) = (&listener.name, &listener.address);
-            found.push(format!("listener `{name}`: clients cannot go to {address}: say in public-url where they find it"));
+            found.push(format!(
+                "listener `{name}`: clients cannot go to {address}: say in public-url where they find it"
+            ));
         }
         return;
     };
@@ -311,10 +313,13 @@ mod tests {
 
     #[test]
     fn a_listener_on_every_address_says_where_clients_find_it() {
-        let listener = |address: &str, more: &str| format!("[[listener]]\nname = \"all\"\naddress = \"{address}\"\n{more}");
+        let listener =
+            |address: &str, more: &str| format!("[[listener]]\nname = \"all\"\naddress = \"{address}\"\n{more}");
         for address in ["0.0.0.0:1", "[::]:1"] {
             let found = defects(&listener(address, ""));
-            assert!(matches!(&found[..], [line] if line.starts_with("listener `all`: ") && line.contains("public-url")));
+            assert!(
+                matches!(&found[..], [line] if line.starts_with("listener `all`: ") && line.contains("public-url"))
+            );
             let url = "public-url = \"https://cloud.example.org\"\n";
             assert_eq!(defects(&listener(address, url)), Vec::<String>::new());
         }

@@ -61,17 +61,19 @@ impl Running {
         let operator = self.operator.as_ref().map(Address::from_here);
         let reached = Reached { places: &self.places, bound: &self.bound, operator: operator.as_ref() };
         let files = client_files::write(&loaded.deployment, reached, state, self.admin.as_ref())?;
-        let endpoint = |place: &'_ super::Place| place.endpoint();
         let announcement = Announcement {
             version: env!("CARGO_PKG_VERSION"),
             ready_after_ms: took.as_millis(),
             endpoints: self
                 .places
                 .iter()
-                .map(|place| Endpoint { plugin: &place.plugin, listener: &place.listener, url: endpoint(place) })
+                .map(|place| Endpoint { plugin: &place.plugin, listener: &place.listener, url: place.endpoint() })
                 .collect(),
             operator: operator.as_ref().map(|address| format!("http://{address}")),
-            administrator: administrator(&loaded.deployment.seed.identity, self.admin.as_ref().map(|admin| &*admin.file)),
+            administrator: administrator(
+                &loaded.deployment.seed.identity,
+                self.admin.as_ref().map(|admin| &*admin.file),
+            ),
             files: files.into_iter().map(|(file, path)| ClientFile { path, purpose: &file.purpose }).collect(),
         };
         if json {

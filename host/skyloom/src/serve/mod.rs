@@ -142,9 +142,7 @@ pub fn read_tls(loaded: &Loaded, listener: &Listener) -> Result<Option<Tls>, Str
 
 /// A host name may stand for several addresses: the first that can be had is taken.
 async fn listen(address: &Address, name: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address.to_string())
-        .await
-        .map_err(|error| Failure::new(cannot_have(name, address, &error)))
+    TcpListener::bind(address.to_string()).await.map_err(|error| Failure::new(cannot_have(name, address, &error)))
 }
 
 pub fn cannot_have(listener: &str, address: &Address, error: &std::io::Error) -> String {
