@@ -3,7 +3,7 @@
 use crate::bindings::cloud::compute::ServerFilter;
 use crate::bindings::cloud::flavors::FlavorFilter;
 use crate::bindings::cloud::images::ImageFilter;
-use crate::bindings::cloud::networks::{GroupFilter, NetworkFilter};
+use crate::bindings::cloud::networks::{GroupFilter, NetworkFilter, PortFilter, SubnetFilter};
 
 /// The bindings derive nothing for one record alone, and not every type of a contract has a default.
 macro_rules! asks_for_nothing {
@@ -31,5 +31,11 @@ asks_for_nothing! {
         hash_value, properties, all_projects,
     }
     NetworkFilter { ids, names, project_id, shared, external, enabled, is_default, tags }
+    SubnetFilter {
+        ids, names, project_id, network_ids, cidr, ip_version, gateway, dhcp, external, tags
+    }
+    PortFilter {
+        ids, names, project_id, network_ids, device_ids, device_owner, macs, address, subnet_id, security_group_ids, tags
+    }
     GroupFilter { ids, names, project_id, tags }
 }

@@ -12,14 +12,14 @@ mod ports;
 mod routers;
 mod subnets;
 
-pub use addresses::{Cidr, Range};
+pub use addresses::{Cidr, Prefixed, Range};
 pub use device_ports::{
     DevicePort, NicAddress, bind_port, bind_ports_of_device, ports_of_device, release_ports_of_device, take_port,
 };
-pub use fixing::address_taken;
+pub use fixing::{address_taken, same_addresses};
 pub use groups::{
     Group, GroupFilter, NewRule, Rule, RuleFilter, default_group, delete_group, delete_rule, get_group, get_rule,
-    group_in_use, insert_group, insert_rule, list_groups, list_rules, resolve_groups, update_group,
+    group_in_use, insert_group, insert_rule, list_groups, list_rules, resolve_groups, touch_group, update_group,
 };
 pub use network::{
     Network, NetworkFilter, delete_network, external_network, get_network, insert_network, list_networks, lock_network,
@@ -35,6 +35,23 @@ pub use subnets::{
 };
 
 use crate::listing::Key;
+use crate::public_addresses;
+
+/// Whether only the core says that of a port: it is a server's, or it carries a public address. That decides whose a port is;
+/// its `device_id` alone is a text that clients may choose.
+#[must_use]
+pub fn is_cores(device_owner: &str) -> bool {
+    device_owner.starts_with("compute:") || device_owner == public_addresses::DEVICE_OWNER
+}
+
+/// [`is_cores`] of a row of `ports`, as SQL. (LIKE would take other cases too, on SQLite.)
+macro_rules! of_core {
+    () => {
+        "(substr(device_owner, 1, 8) = 'compute:' OR device_owner = 'public-address')"
+    };
+}
+pub(crate) use of_core;
+pub(crate) const OF_CORE: &str = of_core!();
 
 /// What every list here can be ordered by, given the alias of its table.
 macro_rules! keys {

@@ -45,6 +45,23 @@ impl Cloud {
         self.fitting(tx, project_id, wanted, 1, 1).await.map(|_| ())
     }
 
+    /// As [`check_quota`](Self::check_quota), for a project that an operator names: where nobody knows it, the default limits
+    /// hold.
+    pub(crate) async fn check_quota_named(
+        &self,
+        tx: &mut Conn,
+        project_id: &str,
+        wanted: &[(Quota, u64)],
+    ) -> Result<()> {
+        let own = store::limits_locked(tx, project_id).await?.unwrap_or_default();
+        for (standing, need) in self.bounded_by(tx, project_id, &own, wanted).await? {
+            if standing.room() < need {
+                return Err(standing.exceeded(need));
+            }
+        }
+        Ok(())
+    }
+
     /// As [`check_quota`](Self::check_quota), for what this transaction has inserted already: the project's other requests
     /// wait only from here to the commit.
     pub(crate) async fn check_quota_made(&self, tx: &mut Conn, project_id: &str, made: &[(Quota, u64)]) -> Result<()> {
@@ -82,10 +99,21 @@ impl Cloud {
     async fn bounded(&self, tx: &mut Conn, project_id: &str, needs: &[(Quota, u64)]) -> Result<Vec<(Standing, u64)>> {
         // It may have been deleted since the caller was let in.
         let own = store::limits_locked(tx, project_id).await?.ok_or_else(|| Error::not_found("project", project_id))?;
+        self.bounded_by(tx, project_id, &own, needs).await
+    }
+
+    /// `own`: the project's own limits.
+    async fn bounded_by(
+        &self,
+        tx: &mut Conn,
+        project_id: &str,
+        own: &BTreeMap<Quota, i64>,
+        needs: &[(Quota, u64)],
+    ) -> Result<Vec<(Standing, u64)>> {
         let bounded: Vec<(Quota, u64, i64)> = needs
             .iter()
             .filter(|(_, need)| *need > 0)
-            .map(|(quota, need)| (*quota, *need, self.limit(&own, *quota)))
+            .map(|(quota, need)| (*quota, *need, self.limit(own, *quota)))
             .filter(|(_, _, limit)| *limit >= 0)
             .collect();
         let quotas: Vec<Quota> = bounded.iter().map(|(quota, ..)| *quota).collect();

@@ -46,6 +46,7 @@ pub(super) fn subnet(row: Subnet) -> wit::Subnet {
         description: row.description,
         network_id: row.network_id,
         project_id: row.project_id,
+        external: row.external,
         ip_version: row.cidr.ip_version(),
         cidr: row.cidr.to_string(),
         gateway: row.gateway.map(|gateway| gateway.to_string()),

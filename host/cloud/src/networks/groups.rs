@@ -1,4 +1,4 @@
-//! Security groups and their rules.
+//! Security groups.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::listing::Page;
-use skyloom_store::networks::{self as store, Group, GroupFilter, NewRule, RuleFilter};
+use skyloom_store::networks::{self as store, Group, GroupFilter};
 use skyloom_store::quotas::Quota;
 
-use super::{Asking, convert, nothing_has, rules, text};
+use super::{Asking, bounded, convert, nothing_has, text};
 use crate::Cloud;
 
 /// Reserved for the group that each project has.
@@ -41,7 +41,7 @@ impl Cloud {
     }
 
     /// The project's default group is made when somebody first looks.
-    async fn make_default_group(&self, asking: &Asking<'_>) -> Result<()> {
+    pub(super) async fn make_default_group(&self, asking: &Asking<'_>) -> Result<()> {
         let mut conn = self.db().read().await?;
         let filter = GroupFilter {
             names: vec![DEFAULT.to_owned()],
@@ -67,10 +67,26 @@ impl Cloud {
     pub(super) async fn groups_create(
         &self,
         context: &Arc<CallContext>,
+        writes: Vec<wit::GroupWrite>,
+    ) -> Result<Vec<wit::SecurityGroup>> {
+        let asking = self.asking(context, Action::NetworksWrite)?;
+        bounded("security-groups", writes.len())?;
+        let mut tx = self.db().begin().await?;
+        let mut made = Vec::with_capacity(writes.len());
+        for write in writes {
+            made.push(self.make_group(&mut tx, &asking, write).await?);
+        }
+        tx.commit().await?;
+        Ok(made)
+    }
+
+    async fn make_group(
+        &self,
+        tx: &mut Conn,
+        asking: &Asking<'_>,
         write: wit::GroupWrite,
     ) -> Result<wit::SecurityGroup> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
-        let project_id = self.project_for(&asking, write.project_id)?;
+        let project_id = self.project_for(asking, write.project_id)?;
         let name = text("name", write.name)?.unwrap_or_default();
         if name.eq_ignore_ascii_case(DEFAULT) {
             return Err(
@@ -90,14 +106,11 @@ impl Cloud {
             revision: 1,
             rules: Vec::new(),
         };
-        let mut tx = self.db().begin().await?;
-        store::default_group(&mut tx, &group.project_id, now).await?;
-        self.check_quota(&mut tx, &group.project_id, &[(Quota::SecurityGroups, 1), (Quota::SecurityGroupRules, 2)])
-            .await?;
-        store::insert_group(&mut tx, &group).await?;
-        let group = seen(&mut tx, &group.id, &asking).await?;
-        tx.commit().await?;
-        Ok(convert::group(group))
+        store::default_group(tx, &group.project_id, now).await?;
+        let needs = [(Quota::SecurityGroups, 1), (Quota::SecurityGroupRules, 2)];
+        self.check_room(tx, asking, &group.project_id, &needs).await?;
+        store::insert_group(tx, &group).await?;
+        Ok(convert::group(seen(tx, &group.id, asking).await?))
     }
 
     pub(super) async fn groups_update(
@@ -141,7 +154,7 @@ impl Cloud {
         let asking = self.asking(context, Action::NetworksWrite)?;
         let mut tx = self.db().begin().await?;
         let group = seen(&mut tx, id, &asking).await?;
-        if group.is_default {
+        if group.is_default && self.permit(Some(asking.caller), Action::NetworksWriteAll).is_err() {
             let message = "Insufficient rights for removing default security group.";
             return Err(Error::new(ErrorCode::WrongState, message).with_field("default"));
         }
@@ -151,80 +164,6 @@ impl Cloud {
         store::delete_group(&mut tx, id).await?;
         tx.commit().await
     }
-
-    pub(super) async fn rules_list(
-        &self,
-        context: &Arc<CallContext>,
-        filter: wit::RuleFilter,
-        request: PageRequest,
-    ) -> Result<wit::RulePage> {
-        let asking = self.asking(context, Action::NetworksRead)?;
-        self.make_default_group(&asking).await?;
-        let filter = RuleFilter {
-            viewer: asking.viewer_owned(),
-            ids: filter.ids,
-            group_id: filter.group_id,
-            project_id: filter.project_id,
-            ingress: filter.ingress,
-            ip_version: filter.ip_version,
-            protocol: filter.protocol,
-            remote_cidr: filter.remote_cidr,
-            remote_group_id: filter.remote_group_id,
-        };
-        let mut conn = self.db().read().await?;
-        let listed = store::list_rules(&mut conn, &filter, &convert::page(request)).await?;
-        Ok(wit::RulePage { rules: listed.items.into_iter().map(convert::rule).collect(), next: listed.next })
-    }
-
-    pub(super) async fn rules_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::SecurityGroupRule> {
-        let asking = self.asking(context, Action::NetworksRead)?;
-        let mut conn = self.db().read().await?;
-        let rule = store::get_rule(&mut conn, id, asking.viewer()).await?;
-        rule.map(convert::rule).ok_or_else(|| Error::not_found("security-group-rule", id))
-    }
-
-    pub(super) async fn rules_create(
-        &self,
-        context: &Arc<CallContext>,
-        create: wit::RuleCreate,
-    ) -> Result<wit::SecurityGroupRule> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
-        let mut tx = self.db().begin().await?;
-        let group = seen(&mut tx, &create.group_id, &asking).await?;
-        let project_id = match create.project_id {
-            None => group.project_id,
-            wanted => self.project_for(&asking, wanted)?,
-        };
-        let rule = rules::check_rule(NewRule {
-            ingress: create.ingress,
-            ip_version: create.ip_version,
-            protocol: create.protocol,
-            port_min: create.port_min.map(i64::from),
-            port_max: create.port_max.map(i64::from),
-            remote_cidr: create.remote_cidr,
-            remote_group_id: create.remote_group_id,
-            description: text("description", Some(create.description))?.unwrap_or_default(),
-        })?;
-        if let Some(remote) = &rule.remote_group_id {
-            seen(&mut tx, remote, &asking).await?;
-        }
-        self.check_quota(&mut tx, &project_id, &[(Quota::SecurityGroupRules, 1)]).await?;
-        let id = new_id();
-        store::insert_rule(&mut tx, &id, &group.id, &project_id, &rule, Timestamp::now()).await?;
-        let made = store::get_rule(&mut tx, &id, None).await?;
-        tx.commit().await?;
-        made.map(convert::rule).ok_or_else(|| Error::internal("a rule vanished in its own transaction"))
-    }
-
-    pub(super) async fn rules_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
-        let mut tx = self.db().begin().await?;
-        if store::get_rule(&mut tx, id, asking.viewer()).await?.is_none() {
-            return Err(Error::not_found("security-group-rule", id));
-        }
-        store::delete_rule(&mut tx, id, Timestamp::now()).await?;
-        tx.commit().await
-    }
 }
 
 fn in_use(id: &str) -> Error {
@@ -232,6 +171,6 @@ fn in_use(id: &str) -> Error {
 }
 
 /// A group that the caller sees.
-async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Group> {
+pub(super) async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Group> {
     store::get_group(conn, id, asking.viewer()).await?.ok_or_else(|| Error::not_found("security-group", id))
 }

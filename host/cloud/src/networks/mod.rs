@@ -2,6 +2,7 @@
 
 mod api;
 mod convert;
+mod group_rules;
 mod groups;
 mod network;
 mod ports;
@@ -9,12 +10,17 @@ mod rules;
 mod seed;
 mod subnets;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::sync::Arc;
 
 use skyloom_model::{Action, Caller, Error, Result};
 use skyloom_runtime::context::CallContext;
+use skyloom_store::Conn;
+use skyloom_store::quotas::Quota;
 
 use crate::Cloud;
 
@@ -45,6 +51,8 @@ impl Default for Settings {
 
 /// The least that IPv4 asks of a link.
 const MIN_MTU: u32 = 68;
+/// What one request makes at most of a kind.
+const MAX_BULK: usize = 128;
 /// Of names and descriptions, in characters.
 const MAX_TEXT: usize = 255;
 
@@ -92,12 +100,27 @@ impl Cloud {
 
     /// The project that something is made for: the caller's, or for operators the one that they name.
     fn project_for(&self, asking: &Asking<'_>, wanted: Option<String>) -> Result<String> {
-        match wanted {
+        match text("project-id", wanted)? {
             Some(other) if other != asking.project => {
                 self.permit(Some(asking.caller), Action::NetworksWriteAll)?;
                 Ok(other)
             }
             _ => Ok(asking.project.to_owned()),
+        }
+    }
+
+    /// Whether the project's quota has room for what is made. The project that an operator names need not be there (yet).
+    async fn check_room(
+        &self,
+        tx: &mut Conn,
+        asking: &Asking<'_>,
+        project_id: &str,
+        needs: &[(Quota, u64)],
+    ) -> Result<()> {
+        if project_id == asking.project {
+            self.check_quota(tx, project_id, needs).await
+        } else {
+            self.check_quota_named(tx, project_id, needs).await
         }
     }
 
@@ -119,6 +142,14 @@ fn text(field: &str, value: Option<String>) -> Result<Option<String>> {
         }
     }
     Ok(value)
+}
+
+/// What one request may make.
+fn bounded(field: &str, count: usize) -> Result<()> {
+    if (1..=MAX_BULK).contains(&count) {
+        return Ok(());
+    }
+    Err(Error::invalid(field, format!("A request makes 1 to {MAX_BULK} {field}, not {count}.")))
 }
 
 /// What a list asks for that no row can have, e.g. tags, which nothing has yet.

@@ -10,7 +10,7 @@ use skyloom_store::Conn;
 use skyloom_store::networks::{self as store, Network, NetworkFilter};
 use skyloom_store::quotas::Quota;
 
-use super::{Asking, MIN_MTU, convert, nothing_has, text};
+use super::{Asking, MIN_MTU, bounded, convert, nothing_has, text};
 use crate::Cloud;
 
 impl Cloud {
@@ -48,10 +48,21 @@ impl Cloud {
     pub(super) async fn networks_create(
         &self,
         context: &Arc<CallContext>,
-        write: wit::NetworkWrite,
-    ) -> Result<wit::Network> {
+        writes: Vec<wit::NetworkWrite>,
+    ) -> Result<Vec<wit::Network>> {
         let asking = self.asking(context, Action::NetworksWrite)?;
-        let project_id = self.project_for(&asking, write.project_id.clone())?;
+        bounded("networks", writes.len())?;
+        let mut tx = self.db().begin().await?;
+        let mut made = Vec::with_capacity(writes.len());
+        for write in writes {
+            made.push(self.make_network(&mut tx, &asking, write).await?);
+        }
+        tx.commit().await?;
+        Ok(made)
+    }
+
+    async fn make_network(&self, tx: &mut Conn, asking: &Asking<'_>, write: wit::NetworkWrite) -> Result<wit::Network> {
+        let project_id = self.project_for(asking, write.project_id.clone())?;
         let now = Timestamp::now();
         let mut network = Network {
             id: new_id(),
@@ -70,11 +81,9 @@ impl Cloud {
             revision: 1,
             subnet_ids: Vec::new(),
         };
-        self.write_network(&asking, &mut network, write)?;
-        let mut tx = self.db().begin().await?;
-        self.check_quota(&mut tx, &network.project_id, &[(Quota::Networks, 1)]).await?;
-        store::insert_network(&mut tx, &network).await?;
-        tx.commit().await?;
+        self.write_network(asking, &mut network, write)?;
+        self.check_room(tx, asking, &network.project_id, &[(Quota::Networks, 1)]).await?;
+        store::insert_network(tx, &network).await?;
         Ok(convert::network(network))
     }
 

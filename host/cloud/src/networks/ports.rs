@@ -9,9 +9,8 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::networks::{self as store, FixedRequest, Network, NewPort, Port, PortFilter, PortUpdate};
 use skyloom_store::quotas::Quota;
-use skyloom_store::servers;
 
-use super::{Asking, convert, network, nothing_has, rules, text};
+use super::{Asking, bounded, convert, network, nothing_has, rules, text};
 use crate::Cloud;
 
 impl Cloud {
@@ -33,8 +32,8 @@ impl Cloud {
             network_ids: filter.network_ids,
             device_ids: filter.device_ids,
             device_owner: filter.device_owner,
-            macs: filter.macs.iter().map(|mac| mac.to_ascii_lowercase()).collect(),
-            address: filter.address,
+            macs: filter.macs.iter().map(|text| mac(text).unwrap_or_else(|_| text.clone())).collect(),
+            address: filter.address.map(rules::spelled),
             subnet_id: filter.subnet_id,
             security_group_ids: filter.security_group_ids,
         };
@@ -51,21 +50,41 @@ impl Cloud {
         Ok(shown(seen(&mut conn, id, &asking).await?, asking.caller.admin))
     }
 
-    pub(super) async fn ports_create(&self, context: &Arc<CallContext>, write: wit::PortWrite) -> Result<wit::Port> {
+    pub(super) async fn ports_create(
+        &self,
+        context: &Arc<CallContext>,
+        writes: Vec<wit::PortWrite>,
+    ) -> Result<Vec<wit::Port>> {
         let asking = self.asking(context, Action::NetworksWrite)?;
-        let project_id = self.project_for(&asking, write.project_id.clone())?;
-        let network_id =
-            write.network_id.clone().ok_or_else(|| Error::invalid("network-id", "A port needs a network."))?;
+        bounded("ports", writes.len())?;
         let mut tx = self.db().begin().await?;
-        let network = network::seen(&mut tx, &network_id, &asking).await?;
+        let mut made = Vec::with_capacity(writes.len());
+        for write in writes {
+            let port = self.make_port(&mut tx, &asking, write).await?;
+            made.push(shown(port, asking.caller.admin));
+        }
+        tx.commit().await?;
+        Ok(made)
+    }
+
+    async fn make_port(&self, tx: &mut Conn, asking: &Asking<'_>, write: wit::PortWrite) -> Result<Port> {
+        let project_id = self.project_for(asking, write.project_id)?;
+        let network_id = write.network_id.ok_or_else(|| Error::invalid("network-id", "A port needs a network."))?;
+        let network = network::seen(tx, &network_id, asking).await?;
         if !network.shared {
             // Seen because it is external: its addresses are not for everybody's ports.
-            self.as_owner(&asking, &network.project_id)?;
+            self.as_owner(asking, &network.project_id)?;
         }
-        self.may_say(&asking, &network, &write)?;
-        no_server(&mut tx, write.device_id.as_deref()).await?;
+        let fixed_ips = write.fixed_ips.map(|wanted| self.fixed(wanted)).transpose()?;
+        let choices = Choices {
+            mac: write.mac.is_some(),
+            address: fixed_ips.iter().flatten().any(|fixed| fixed.address.is_some()),
+            open: write.port_security == Some(false),
+            device_owner: write.device_owner.as_deref(),
+        };
+        self.may_choose(asking, &network, &choices)?;
         let port_security = write.port_security.unwrap_or(network.port_security);
-        let groups = self.groups_for(&mut tx, &asking, &project_id, write.security_group_ids, port_security).await?;
+        let groups = self.groups_for(tx, asking, &project_id, write.security_group_ids, port_security).await?;
         let new = NewPort {
             id: new_id(),
             project_id,
@@ -79,13 +98,11 @@ impl Cloud {
             device_owner: text("device-owner", write.device_owner)?.unwrap_or_default(),
             with_device: false,
             position: 0,
-            fixed_ips: write.fixed_ips.map(|wanted| self.fixed(wanted)).transpose()?,
+            fixed_ips,
             security_group_ids: groups,
         };
-        self.check_quota(&mut tx, &new.project_id, &[(Quota::Ports, 1)]).await?;
-        let port = store::insert_port(&mut tx, &new).await?;
-        tx.commit().await?;
-        Ok(shown(port, asking.caller.admin))
+        self.check_room(tx, asking, &new.project_id, &[(Quota::Ports, 1)]).await?;
+        store::insert_port(tx, &new).await
     }
 
     pub(super) async fn ports_update(
@@ -99,52 +116,54 @@ impl Cloud {
         let port = seen(&mut tx, id, &asking).await?;
         let network = store::get_network(&mut tx, &port.network_id, None).await?;
         let network = network.ok_or_else(|| Error::not_found("network", &port.network_id))?;
-        for (field, other) in [
-            ("network-id", write.network_id.as_ref().is_some_and(|wanted| *wanted != port.network_id)),
-            ("project-id", write.project_id.as_ref().is_some_and(|wanted| *wanted != port.project_id)),
-        ] {
-            if other {
-                return Err(Error::invalid(field, format!("Cannot update read-only attribute {field}")));
-            }
-        }
-        self.may_say(&asking, &network, &write)?;
-        no_server(&mut tx, write.device_id.as_deref().filter(|device| *device != port.device_id)).await?;
-        let mac = write.mac.as_deref().map(mac).transpose()?.filter(|mac| *mac != port.mac);
-        let of_a_server = port.with_device || port.device_owner.starts_with("compute:");
-        let moved = write.device_id.as_ref().is_some_and(|device| *device != port.device_id)
-            || write.device_owner.as_ref().is_some_and(|owner| *owner != port.device_owner);
+        let update = self.changes(&port, write)?;
+        let choices = Choices {
+            mac: update.mac.is_some(),
+            address: update.fixed_ips.iter().flatten().any(|fixed| !has(&port, fixed)),
+            open: update.port_security == Some(false),
+            device_owner: update.device_owner.as_deref(),
+        };
+        self.may_choose(&asking, &network, &choices)?;
         // The machine would keep what its port no longer has.
-        if of_a_server && (moved || mac.is_some() || write.fixed_ips.is_some()) {
+        let moved = update.device_id.is_some() || update.device_owner.is_some();
+        if store::is_cores(&port.device_owner) && (moved || update.mac.is_some() || update.fixed_ips.is_some()) {
             return Err(used(&port));
         }
-        let port_security = write.port_security.unwrap_or(port.port_security);
-        let groups = match write.security_group_ids {
+        let port_security = update.port_security.unwrap_or(port.port_security);
+        let groups = match update.security_group_ids {
             None if port_security || port.security_group_ids.is_empty() => None,
-            wanted => Some(
-                self.groups_for(
-                    &mut tx,
-                    &asking,
-                    &port.project_id,
-                    Some(wanted.unwrap_or(port.security_group_ids)),
-                    port_security,
-                )
-                .await?,
-            ),
+            wanted => {
+                let wanted = Some(wanted.unwrap_or(port.security_group_ids));
+                Some(self.groups_for(&mut tx, &asking, &port.project_id, wanted, port_security).await?)
+            }
         };
-        let update = PortUpdate {
-            name: text("name", write.name)?,
-            description: text("description", write.description)?,
-            mac,
-            enabled: write.enabled,
-            port_security: write.port_security,
-            device_id: text("device-id", write.device_id)?,
-            device_owner: text("device-owner", write.device_owner)?,
-            fixed_ips: write.fixed_ips.map(|wanted| self.fixed(wanted)).transpose()?,
-            security_group_ids: groups,
-        };
+        let update = PortUpdate { security_group_ids: groups, ..update };
         let port = store::update_port(&mut tx, id, &update).await?;
         tx.commit().await?;
         Ok(shown(port, asking.caller.admin))
+    }
+
+    /// What is asked for and isn't so already: a client that sends the whole port back changes nothing.
+    fn changes(&self, port: &Port, write: wit::PortWrite) -> Result<PortUpdate> {
+        for (field, old, wanted) in
+            [("network-id", &port.network_id, &write.network_id), ("project-id", &port.project_id, &write.project_id)]
+        {
+            if wanted.as_ref().is_some_and(|wanted| wanted != old) {
+                return Err(Error::invalid(field, format!("Cannot update read-only attribute {field}")));
+            }
+        }
+        let fixed_ips = write.fixed_ips.map(|wanted| self.fixed(wanted)).transpose()?;
+        Ok(PortUpdate {
+            name: text("name", write.name)?,
+            description: text("description", write.description)?,
+            mac: write.mac.as_deref().map(mac).transpose()?.filter(|mac| *mac != port.mac),
+            enabled: write.enabled,
+            port_security: write.port_security.filter(|wanted| *wanted != port.port_security),
+            device_id: text("device-id", write.device_id)?.filter(|device| *device != port.device_id),
+            device_owner: text("device-owner", write.device_owner)?.filter(|owner| *owner != port.device_owner),
+            fixed_ips: fixed_ips.filter(|wanted| !store::same_addresses(port, wanted)),
+            security_group_ids: write.security_group_ids,
+        })
     }
 
     /// A port that a server has stays: the machine would go on using its address, which might be given to another one. (Upstream
@@ -153,25 +172,25 @@ impl Cloud {
         let asking = self.asking(context, Action::NetworksWrite)?;
         let mut tx = self.db().begin().await?;
         let port = seen(&mut tx, id, &asking).await?;
-        if port.with_device || port.device_owner.starts_with("compute:") {
+        if store::is_cores(&port.device_owner) {
             return Err(used(&port));
         }
         store::delete_port(&mut tx, id).await?;
         tx.commit().await
     }
 
-    /// What only the network's owner and operators may choose.
-    fn may_say(&self, asking: &Asking<'_>, network: &Network, write: &wit::PortWrite) -> Result<()> {
-        let address = write.fixed_ips.iter().flatten().any(|fixed| fixed.address.is_some());
-        let for_network = write.device_owner.as_ref().is_some_and(|owner| owner.starts_with("network:"));
-        if write.mac.is_some() || address || for_network || write.port_security == Some(false) {
+    fn may_choose(&self, asking: &Asking<'_>, network: &Network, choices: &Choices<'_>) -> Result<()> {
+        let for_network = choices.device_owner.is_some_and(|owner| owner.starts_with("network:"));
+        if choices.mac || choices.address || choices.open || for_network {
             self.as_owner(asking, &network.project_id)?;
         }
-        if write.device_owner.as_ref().is_some_and(|owner| owner.starts_with("compute:")) {
-            // Only the compute side says so, in the same transaction as the server.
-            self.permit(Some(asking.caller), Action::NetworksWriteAll)?;
+        match choices.device_owner {
+            Some(owner) if store::is_cores(owner) => {
+                let message = format!("Invalid device_owner '{owner}': only the cloud itself says that of a port.");
+                Err(Error::invalid("device-owner", message))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn fixed(&self, wanted: Vec<wit::FixedIpRequest>) -> Result<Vec<FixedRequest>> {
@@ -226,15 +245,18 @@ impl Cloud {
     }
 }
 
-/// A server has the ports that its creation gave it: one that says by itself that it is a server's would be shown, plugged in and
-/// given back with it, whoever made it.
-async fn no_server(tx: &mut Conn, device_id: Option<&str>) -> Result<()> {
-    let Some(id) = device_id.filter(|id| !id.is_empty()) else { return Ok(()) };
-    if servers::brief(tx, id, None).await?.is_none() {
-        return Ok(());
-    }
-    let message = format!("Device {id} is a server; a port becomes a server's when the server is created.");
-    Err(Error::invalid("device-id", message))
+/// What of a port only the network's owner and operators may choose, or nobody.
+struct Choices<'a> {
+    mac: bool,
+    address: bool,
+    /// Without port security.
+    open: bool,
+    device_owner: Option<&'a str>,
+}
+
+/// Whether a request names no address but one that the port has.
+fn has(port: &Port, fixed: &FixedRequest) -> bool {
+    fixed.address.is_none_or(|wanted| port.fixed_ips.iter().any(|fixed| fixed.address == wanted.to_string()))
 }
 
 fn used(port: &Port) -> Error {
@@ -259,19 +281,27 @@ async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Port> {
     store::get_port(conn, id, asking.viewer()).await?.ok_or_else(|| Error::not_found("port", id))
 }
 
-/// A hardware address in its one form: lower case, colons, of one machine and not all zero.
+/// A hardware address in its one form, lower case with colons; given are 12 digits, in groups or not. Not all zero.
 fn mac(text: &str) -> Result<String> {
     let wrong = || Error::invalid("mac", format!("'{text}' is not a valid MAC address."));
-    let parts: Vec<&str> = text.split(if text.contains('-') { '-' } else { ':' }).collect();
-    let byte = |part: &&str| match part.len() {
-        2 if part.bytes().all(|digit| digit.is_ascii_hexdigit()) => u8::from_str_radix(part, 16).ok(),
-        _ => None,
+    let separator = text.chars().find(|sign| matches!(sign, ':' | '-' | '.')).unwrap_or(':');
+    let groups: Vec<&str> = text.split(separator).collect();
+    let width = 12 / groups.len();
+    let digits = |group: &&str| {
+        // The zeros before a group's digits may be left out; a single group has all.
+        let short = groups.len() > 1 && !group.is_empty() && group.len() < width;
+        (short || group.len() == width) && group.bytes().all(|digit| digit.is_ascii_hexdigit())
     };
-    let bytes: Vec<u8> = parts.iter().map(byte).collect::<Option<_>>().ok_or_else(wrong)?;
-    if bytes.len() != 6 || bytes[0] & 1 == 1 || bytes.iter().all(|byte| *byte == 0) {
+    if !matches!(groups.len(), 1 | 2 | 3 | 6) || !groups.iter().all(digits) {
         return Err(wrong());
     }
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"))
+    let digits: String =
+        groups.iter().map(|group| format!("{group:0>width$}")).collect::<String>().to_ascii_lowercase();
+    if digits.bytes().all(|digit| digit == b'0') {
+        return Err(wrong());
+    }
+    let bytes: Vec<&str> = (0..6).map(|at| &digits[2 * at..2 * at + 2]).collect();
+    Ok(bytes.join(":"))
 }
 
 #[cfg(test)]
@@ -280,15 +310,32 @@ mod tests {
 
     #[test]
     fn a_hardware_address_has_one_form() {
-        assert_eq!(mac("FA-16-3E-00-0a-01").expect("dashes"), "fa:16:3e:00:0a:01");
+        for given in [
+            "FA-16-3E-00-0a-01",
+            "fa:16:3e:00:0a:01",
+            "fa:16:3e:0:a:1",
+            "fa163e000a01",
+            "fa16.3e00.0a01",
+            "fa163e-000a01",
+        ] {
+            assert_eq!(mac(given).expect(given), "fa:16:3e:00:0a:01", "{given}");
+        }
+        // Of many machines.
+        assert_eq!(mac("01:00:5E:00:00:01").expect("multicast"), "01:00:5e:00:00:01");
+        assert_eq!(mac("ff:ff:ff:ff:ff:ff").expect("broadcast"), "ff:ff:ff:ff:ff:ff");
         for wrong in [
             "",
+            "x",
             "fa:16:3e:00:00",
+            "fa:16:3e:00:00:00:00",
             "fa:16:3e:00:00:0g",
-            "ff:ff:ff:ff:ff:ff",
+            "fa:16:3e:00:00:",
+            "fa:16-3e:00-00:00",
             "00:00:00:00:00:00",
-            "fa163e000000",
+            "000000000000",
+            "fa163e00000",
             "+a:16:3e:00:00:00",
+            "fa:16:3e:00:00:é",
         ] {
             assert!(mac(wrong).is_err(), "{wrong}");
         }

@@ -110,6 +110,7 @@ impl Networks {
             id: new_id(),
             network_id: network.id.clone(),
             project_id: owner.to_owned(),
+            external,
             name: format!("{}-subnet", seed.name),
             description: String::new(),
             cidr,

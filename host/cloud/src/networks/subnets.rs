@@ -10,7 +10,7 @@ use skyloom_store::Conn;
 use skyloom_store::networks::{self as store, Range, Subnet, SubnetFilter};
 use skyloom_store::quotas::Quota;
 
-use super::{Asking, convert, nothing_has, rules, text};
+use super::{Asking, bounded, convert, nothing_has, rules, text};
 use crate::Cloud;
 
 impl Cloud {
@@ -30,10 +30,11 @@ impl Cloud {
             names: filter.names,
             project_id: filter.project_id,
             network_ids: filter.network_ids,
-            cidr: filter.cidr,
+            cidr: filter.cidr.map(|text| rules::cidr(&text).map_or(text, |cidr| cidr.to_string())),
             ip_version: filter.ip_version,
-            gateway: filter.gateway,
+            gateway: filter.gateway.map(rules::spelled),
             dhcp: filter.dhcp,
+            external: filter.external,
         };
         let mut conn = self.db().read().await?;
         let listed = store::list_subnets(&mut conn, &filter, &convert::page(request)).await?;
@@ -49,9 +50,20 @@ impl Cloud {
     pub(super) async fn subnets_create(
         &self,
         context: &Arc<CallContext>,
-        write: wit::SubnetWrite,
-    ) -> Result<wit::Subnet> {
+        writes: Vec<wit::SubnetWrite>,
+    ) -> Result<Vec<wit::Subnet>> {
         let asking = self.asking(context, Action::NetworksWrite)?;
+        bounded("subnets", writes.len())?;
+        let mut tx = self.db().begin().await?;
+        let mut made = Vec::with_capacity(writes.len());
+        for write in writes {
+            made.push(self.make_subnet(&mut tx, &asking, write).await?);
+        }
+        tx.commit().await?;
+        Ok(made)
+    }
+
+    async fn make_subnet(&self, tx: &mut Conn, asking: &Asking<'_>, write: wit::SubnetWrite) -> Result<wit::Subnet> {
         let network_id =
             write.network_id.clone().ok_or_else(|| Error::invalid("network-id", "A subnet needs a network."))?;
         let cidr = rules::cidr(write.cidr.as_deref().unwrap_or_default())?;
@@ -66,18 +78,18 @@ impl Cloud {
             None => rules::first_gateway(&cidr),
         };
         let now = Timestamp::now();
-        let mut tx = self.db().begin().await?;
         // Holds the network, so that no overlapping subnet comes meanwhile.
-        store::touch_network(&mut tx, &network_id, now).await?;
-        let network = self.owned_network(&mut tx, &network_id, &asking).await?;
+        store::touch_network(tx, &network_id, now).await?;
+        let network = self.owned_network(tx, &network_id, asking).await?;
         let project_id = match write.project_id.clone() {
-            None => network.project_id,
-            wanted => self.project_for(&asking, wanted)?,
+            None => network.project_id.clone(),
+            wanted => self.project_for(asking, wanted)?,
         };
         let mut subnet = Subnet {
             id: new_id(),
             network_id,
             project_id,
+            external: network.external,
             name: String::new(),
             description: String::new(),
             cidr,
@@ -92,7 +104,7 @@ impl Cloud {
         };
         apply(&mut subnet, write)?;
         rules::check_subnet(&self.inner.networks.settings, &subnet)?;
-        let others = store::subnets_of_network(&mut tx, &subnet.network_id).await?;
+        let others = store::subnets_of_network(tx, &subnet.network_id).await?;
         if let Some(other) = others.iter().find(|other| other.cidr.overlaps(&cidr)) {
             let message = format!(
                 "Requested subnet with cidr: {cidr} for network: {} overlaps with another subnet: {}.",
@@ -100,9 +112,8 @@ impl Cloud {
             );
             return Err(Error::invalid("cidr", message));
         }
-        self.check_quota(&mut tx, &subnet.project_id, &[(Quota::Subnets, 1)]).await?;
-        store::insert_subnet(&mut tx, &subnet).await?;
-        tx.commit().await?;
+        self.check_room(tx, asking, &subnet.project_id, &[(Quota::Subnets, 1)]).await?;
+        store::insert_subnet(tx, &subnet).await?;
         Ok(convert::subnet(subnet))
     }
 
@@ -120,7 +131,7 @@ impl Cloud {
         let mut subnet = self.owned_subnet(&mut tx, id, &asking).await?;
         for (field, other) in [
             ("network-id", write.network_id.as_ref().is_some_and(|network| *network != subnet.network_id)),
-            ("cidr", write.cidr.as_ref().is_some_and(|cidr| *cidr != subnet.cidr.to_string())),
+            ("cidr", write.cidr.as_deref().is_some_and(|cidr| rules::cidr(cidr) != Ok(subnet.cidr))),
             ("ip-version", write.ip_version.is_some_and(|version| version != subnet.cidr.ip_version())),
             ("project-id", write.project_id.as_ref().is_some_and(|project| *project != subnet.project_id)),
         ] {

@@ -1,5 +1,8 @@
 //! The rules of networks through the face that personalities see, on both databases.
 
+mod groups;
+mod ports;
+
 use std::sync::Arc;
 
 use skyloom_runtime::api::{ComputeApi as _, NetworksApi as _};
@@ -101,6 +104,7 @@ macro_rules! refused {
         assert_eq!(field.as_deref(), Some($field));
     }};
 }
+use refused;
 
 #[tokio::test]
 async fn the_seeds_are_there_for_every_project() {
@@ -189,7 +193,9 @@ async fn subnets_are_sane_and_never_overlap() {
             (wit::SubnetWrite { cidr: None, ..new() }, "cidr"),
             (wit::SubnetWrite { network_id: None, ..new() }, "network-id"),
             (wit::SubnetWrite { ip_version: Some(6), ..new() }, "ip-version"),
-            (wit::SubnetWrite { gateway: Some(Some("10.11.0.1".to_owned())), ..new() }, "gateway"),
+            (wit::SubnetWrite { gateway: Some(Some("10.10.0.0".to_owned())), ..new() }, "gateway"),
+            (wit::SubnetWrite { gateway: Some(Some("10.10.0.255".to_owned())), ..new() }, "gateway"),
+            (wit::SubnetWrite { gateway: Some(Some("fd00::1".to_owned())), ..new() }, "gateway"),
             (wit::SubnetWrite { gateway: Some(Some("x".to_owned())), ..new() }, "gateway"),
             (wit::SubnetWrite { pools: Some(vec![range("10.10.0.9", "10.10.0.5")]), ..new() }, "pools"),
             (wit::SubnetWrite { pools: Some(vec![range("10.10.0.9", "10.11.0.5")]), ..new() }, "pools"),
@@ -238,114 +244,6 @@ async fn subnets_are_sane_and_never_overlap() {
 }
 
 #[tokio::test]
-async fn ports_get_what_their_owner_may_choose() {
-    for world in worlds().await {
-        let (cloud, context) = (&world.cloud, member("p"));
-        let (net, subnet) = made(cloud, &context, "10.9.0.0/24").await;
-        let fixed = |address: &str| {
-            Some(vec![wit::FixedIpRequest { subnet_id: Some(subnet.id.clone()), address: Some(address.to_owned()) }])
-        };
-        let write = wit::PortWrite {
-            fixed_ips: fixed("10.9.0.50"),
-            mac: Some("02-00-00-00-00-0A".to_owned()),
-            ..port(&net.id)
-        };
-        let made = cloud.create_port(&context, write.clone()).await.expect("port");
-        assert_eq!((made.fixed_ips[0].address.as_str(), made.mac.as_str()), ("10.9.0.50", "02:00:00:00:00:0a"));
-        assert_eq!(made.security_group_ids.len(), 1);
-        refused!(cloud.create_port(&context, wit::PortWrite { mac: None, ..write.clone() }), AddressInUse);
-        refused!(cloud.create_port(&context, wit::PortWrite { fixed_ips: None, ..write }), AlreadyExists, "mac");
-        refused!(
-            cloud.create_port(&context, wit::PortWrite { mac: Some("x".to_owned()), ..port(&net.id) }),
-            Invalid,
-            "mac"
-        );
-        refused!(
-            cloud.create_port(&context, wit::PortWrite { fixed_ips: fixed("10.9.0.1"), ..port(&net.id) }),
-            Invalid,
-            "fixed-ips"
-        );
-        refused!(
-            cloud.create_port(&context, wit::PortWrite { fixed_ips: fixed("10.8.0.1"), ..port(&net.id) }),
-            Invalid,
-            "fixed-ips"
-        );
-        let unknown = wit::PortWrite { security_group_ids: Some(vec!["none".to_owned()]), ..port(&net.id) };
-        refused!(cloud.create_port(&context, unknown), NotFound);
-        // Nobody makes a port look like a server's, and on a shared network an address is not for choosing.
-        let disguised = wit::PortWrite { device_owner: Some("compute:zone".to_owned()), ..port(&net.id) };
-        refused!(cloud.create_port(&context, disguised), Forbidden);
-        let shared = cloud.list_networks(&context, networks_of(None), page()).await.expect("list").networks;
-        let shared = shared.iter().find(|network| network.shared).expect("shared");
-        let chosen = wit::FixedIpRequest { subnet_id: None, address: Some("10.0.0.77".to_owned()) };
-        refused!(
-            cloud.create_port(&context, wit::PortWrite { fixed_ips: Some(vec![chosen]), ..port(&shared.id) }),
-            Forbidden
-        );
-
-        let open = wit::PortWrite { port_security: Some(false), ..same_port() };
-        refused!(cloud.update_port(&context, made.id.clone(), open), WrongState, "security-group-ids");
-        let open = wit::PortWrite { port_security: Some(false), security_group_ids: Some(Vec::new()), ..same_port() };
-        let opened = cloud.update_port(&context, made.id.clone(), open).await.expect("without groups");
-        assert!(!opened.port_security && opened.security_group_ids.is_empty());
-        let disabled = wit::PortWrite { enabled: Some(false), name: Some("n".to_owned()), ..same_port() };
-        let disabled = cloud.update_port(&context, made.id.clone(), disabled).await.expect("update");
-        assert_eq!((disabled.enabled, disabled.name.as_str(), disabled.fixed_ips.len()), (false, "n", 1));
-    }
-}
-
-#[tokio::test]
-async fn a_servers_port_stays_with_its_server() {
-    for world in worlds().await {
-        let (cloud, context) = (&world.cloud, member("p"));
-        let (net, _) = made(cloud, &context, "10.9.0.0/24").await;
-        let mut tx = world.database.db.begin().await.expect("begin");
-        let port = skyloom_model::new_id();
-        let spec = skyloom_store::networks::PortSpec {
-            id: port.clone(),
-            project_id: "p".to_owned(),
-            device_id: "server".to_owned(),
-            device_owner: "compute:zone".to_owned(),
-            ..Default::default()
-        };
-        let network = skyloom_store::networks::PortNetwork::load(&mut tx, &net.id).await.expect("network");
-        skyloom_store::networks::allocate_port(&mut tx, &network, spec).await.expect("allocate");
-        tx.commit().await.expect("commit");
-        refused!(cloud.delete_port(&context, port.clone()), InUse);
-        let away = wit::PortWrite { device_id: Some(String::new()), ..same_port() };
-        refused!(cloud.update_port(&context, port.clone(), away), InUse);
-        let named = wit::PortWrite { name: Some("web".to_owned()), ..same_port() };
-        assert_eq!(cloud.update_port(&context, port.clone(), named).await.expect("name").name, "web");
-    }
-}
-
-#[tokio::test]
-async fn a_port_is_a_servers_only_by_the_servers_creation() {
-    for world in worlds().await {
-        let cloud = &world.cloud;
-        let made_servers = cloud.create_servers(&member("p"), world.create(&["a"])).await.expect("creation");
-        let server = &made_servers.server_ids[0];
-        let before = cloud.get_server(&member("p"), server.clone()).await.expect("server");
-        for context in [member("q"), member("p"), operator("q")] {
-            let (net, _) = made(cloud, &context, "10.9.0.0/24").await;
-            let of_server = || Some(server.clone());
-            let claiming = wit::PortWrite { device_id: of_server(), ..port(&net.id) };
-            refused!(cloud.create_port(&context, claiming), Invalid, "device-id");
-            let other = wit::PortWrite { device_id: Some("a router".to_owned()), ..port(&net.id) };
-            let other = cloud.create_port(&context, other).await.expect("another device");
-            let claiming = wit::PortWrite { device_id: of_server(), ..same_port() };
-            refused!(cloud.update_port(&context, other.id, claiming), Invalid, "device-id");
-        }
-        let after = cloud.get_server(&member("p"), server.clone()).await.expect("server");
-        assert_eq!((after.nics.len(), before.nics.len()), (1, 1), "{}", world.database.name);
-        // A client that sends the whole port back changes nothing.
-        let own = before.nics[0].port_id.clone();
-        let same = wit::PortWrite { device_id: Some(server.clone()), ..same_port() };
-        assert_eq!(&cloud.update_port(&member("p"), own, same).await.expect("the same").device_id, server);
-    }
-}
-
-#[tokio::test]
 async fn a_networks_name_is_an_operators_once_others_use_it() {
     for world in worlds().await {
         let cloud = &world.cloud;
@@ -364,59 +262,6 @@ async fn a_networks_name_is_an_operators_once_others_use_it() {
 }
 
 #[tokio::test]
-async fn security_groups_keep_their_rules() {
-    for world in worlds().await {
-        let (cloud, context) = (&world.cloud, member("p"));
-        let write = |name: &str| wit::GroupWrite {
-            name: Some(name.to_owned()),
-            description: None,
-            project_id: None,
-            stateful: None,
-        };
-        let none = wit::GroupFilter::default();
-        let groups = cloud.list_security_groups(&context, none.clone(), page()).await.expect("list").groups;
-        assert_eq!(groups.len(), 1, "the default one is made when somebody looks");
-        let default = groups[0].clone();
-        refused!(cloud.create_security_group(&context, write("Default")), AlreadyExists, "name");
-        refused!(cloud.update_security_group(&context, default.id.clone(), write("other")), WrongState, "name");
-        refused!(cloud.delete_security_group(&context, default.id.clone()), WrongState, "default");
-
-        let web = cloud.create_security_group(&context, write("web")).await.expect("create");
-        assert_eq!((web.rules.len(), web.stateful), (2, true));
-        let rule = wit::RuleCreate {
-            group_id: web.id.clone(),
-            project_id: None,
-            ingress: true,
-            ip_version: 4,
-            protocol: Some("tcp".to_owned()),
-            port_min: Some(80),
-            port_max: Some(80),
-            remote_cidr: Some("192.0.2.7/24".to_owned()),
-            remote_group_id: None,
-            description: String::new(),
-        };
-        let made = cloud.create_security_group_rule(&context, rule.clone()).await.expect("rule");
-        assert_eq!(made.remote_cidr.as_deref(), Some("192.0.2.0/24"));
-        refused!(cloud.create_security_group_rule(&context, rule.clone()), AlreadyExists);
-        refused!(cloud.create_security_group_rule(&member("q"), rule.clone()), NotFound);
-        let bad = wit::RuleCreate { port_min: Some(81), ..rule.clone() };
-        refused!(cloud.create_security_group_rule(&context, bad), Invalid, "port-min");
-        refused!(cloud.get_security_group_rule(&member("q"), made.id.clone()), NotFound);
-        refused!(cloud.delete_security_group_rule(&member("q"), made.id.clone()), NotFound);
-        cloud.delete_security_group_rule(&context, made.id.clone()).await.expect("delete");
-        refused!(cloud.delete_security_group_rule(&context, made.id), NotFound);
-
-        let (net, _) = super::tests::made(cloud, &context, "10.9.0.0/24").await;
-        let member_of = wit::PortWrite { security_group_ids: Some(vec![web.id.clone()]), ..port(&net.id) };
-        let port = cloud.create_port(&context, member_of).await.expect("port");
-        refused!(cloud.delete_security_group(&context, web.id.clone()), InUse);
-        cloud.delete_port(&context, port.id).await.expect("delete the port");
-        cloud.delete_security_group(&context, web.id.clone()).await.expect("delete");
-        refused!(cloud.get_security_group(&context, web.id), NotFound);
-    }
-}
-
-#[tokio::test]
 async fn a_projects_quota_holds() {
     let mut settings = Settings::default();
     settings.compute.quotas.insert("networks".to_owned(), 1);
@@ -428,21 +273,123 @@ async fn a_projects_quota_holds() {
     }
 }
 
-/// Creations and the deletion of what they need, side by side: each is done or refused, none meets a fault of the database.
 #[tokio::test]
-async fn a_network_is_deleted_while_ports_are_made_on_it() {
+async fn a_request_makes_all_of_a_list_or_nothing() {
     for world in worlds().await {
         let (cloud, context) = (&world.cloud, member("p"));
-        for _ in 0..20 {
-            let (net, _) = made(cloud, &context, "10.9.0.0/24").await;
-            let make = || cloud.create_port(&context, port(&net.id));
-            let (one, two, gone, three) =
-                tokio::join!(make(), make(), cloud.delete_network(&context, net.id.clone()), make());
-            for answer in [one.map(drop), two.map(drop), three.map(drop), gone] {
-                let code = answer.err().map(|error| error.code);
-                let fine = matches!(code, None | Some(ErrorCode::NotFound | ErrorCode::InUse));
-                assert!(fine, "{}: {code:?}", world.database.name);
-            }
+        let made = cloud.create_networks(&context, vec![network("a"), network("b")]).await.expect("two networks");
+        assert_eq!(made.iter().map(|network| network.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        let net = &made[0].id;
+        let subnets = vec![subnet(net, "10.9.0.0/24"), subnet(net, "10.9.1.0/24")];
+        assert_eq!(cloud.create_subnets(&context, subnets).await.expect("two subnets").len(), 2);
+        assert_eq!(cloud.create_ports(&context, vec![port(net), port(net)]).await.expect("two ports").len(), 2);
+        let count =
+            || async { (world.count("networks").await, world.count("subnets").await, world.count("ports").await) };
+        let before = count().await;
+        refused!(cloud.create_networks(&context, vec![network("c"), network(&"x".repeat(256))]), Invalid, "name");
+        let overlapping = vec![subnet(net, "10.9.2.0/24"), subnet(net, "10.9.2.0/25")];
+        refused!(cloud.create_subnets(&context, overlapping), Invalid, "cidr");
+        refused!(cloud.create_ports(&context, vec![port(net), port("none")]), NotFound);
+        refused!(cloud.create_networks(&context, Vec::new()), Invalid, "networks");
+        refused!(cloud.create_ports(&context, vec![port(net); 129]), Invalid, "ports");
+        assert_eq!(count().await, before, "{}", world.database.name);
+
+        let write = |name: &str| wit::GroupWrite {
+            name: Some(name.to_owned()),
+            description: None,
+            project_id: None,
+            stateful: None,
+        };
+        let groups = cloud.create_security_groups(&context, vec![write("a"), write("b")]).await.expect("two groups");
+        let rule = |group: usize, protocol: &str| wit::RuleCreate {
+            group_id: groups[group].id.clone(),
+            project_id: None,
+            ingress: true,
+            ip_version: 4,
+            protocol: Some(protocol.to_owned()),
+            port_min: None,
+            port_max: None,
+            remote_cidr: None,
+            remote_group_id: None,
+            description: String::new(),
+        };
+        let rules = world.count("security_rules").await;
+        let twice = vec![rule(0, "tcp"), rule(0, "6")];
+        refused!(cloud.create_security_group_rules(&context, twice), AlreadyExists, "security-group-rules");
+        let scattered = vec![rule(0, "tcp"), rule(1, "tcp")];
+        refused!(cloud.create_security_group_rules(&context, scattered), Invalid, "group-id");
+        assert_eq!(world.count("security_rules").await, rules);
+        let both = vec![rule(0, "tcp"), rule(0, "udp")];
+        assert_eq!(cloud.create_security_group_rules(&context, both).await.expect("two rules").len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_subnet_is_normalised_and_found_by_any_spelling() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let (net, _) = made(cloud, &context, "10.9.0.5/24").await;
+        let v6 = cloud.create_subnet(&context, subnet(&net.id, "FD00:0::9/64")).await.expect("version 6");
+        assert_eq!((v6.cidr.as_str(), v6.gateway.as_deref()), ("fd00::/64", Some("fd00::1")));
+        for (spelling, cidr) in
+            [("10.9.0.0/24", "10.9.0.0/24"), ("10.9.0.77/24", "10.9.0.0/24"), ("fd00:0:0:0:0::/64", "fd00::/64")]
+        {
+            let filter = wit::SubnetFilter { cidr: Some(spelling.to_owned()), ..Default::default() };
+            let found = cloud.list_subnets(&context, filter, page()).await.expect("list").subnets;
+            assert_eq!(found.iter().map(|subnet| subnet.cidr.as_str()).collect::<Vec<_>>(), [cidr], "{spelling}");
         }
+        let filter = wit::SubnetFilter { gateway: Some("FD00:0::1".to_owned()), ..Default::default() };
+        assert_eq!(cloud.list_subnets(&context, filter, page()).await.expect("list").subnets.len(), 1);
+        let same = wit::SubnetWrite { cidr: Some("10.9.0.9/24".to_owned()), ..same_subnet() };
+        let first = cloud.list_subnets(
+            &context,
+            wit::SubnetFilter { ip_version: Some(4), network_ids: vec![net.id.clone()], ..Default::default() },
+            page(),
+        );
+        let first = first.await.expect("list").subnets.remove(0);
+        cloud.update_subnet(&context, first.id, same).await.expect("the same cidr");
+        // A gateway may stand outside.
+        let outside =
+            wit::SubnetWrite { gateway: Some(Some("192.0.2.1".to_owned())), ..subnet(&net.id, "10.10.0.0/24") };
+        let outside = cloud.create_subnet(&context, outside).await.expect("a gateway outside");
+        assert_eq!((outside.gateway.as_deref(), outside.pools[0].start.as_str()), (Some("192.0.2.1"), "10.10.0.1"));
+    }
+}
+
+#[tokio::test]
+async fn everybody_sees_the_subnets_of_external_networks_and_that_they_are() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        made(cloud, &context, "10.9.0.0/24").await;
+        let of = |external| wit::SubnetFilter { external: Some(external), ..Default::default() };
+        let outside = cloud.list_subnets(&context, of(true), page()).await.expect("list").subnets;
+        assert!(outside.len() == 1 && outside[0].external, "{}", world.database.name);
+        let inside = cloud.list_subnets(&context, of(false), page()).await.expect("list").subnets;
+        assert!(inside.len() == 2 && inside.iter().all(|subnet| !subnet.external));
+        assert!(cloud.get_subnet(&context, outside[0].id.clone()).await.expect("get").external);
+    }
+}
+
+#[tokio::test]
+async fn an_operator_may_name_a_project_that_nobody_knows() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, operator("o"));
+        let project = || Some("not-there-yet".to_owned());
+        let net = wit::NetworkWrite { project_id: project(), ..network("n") };
+        let net = cloud.create_network(&context, net).await.expect("network");
+        let subnet = wit::SubnetWrite { project_id: project(), ..subnet(&net.id, "10.9.0.0/24") };
+        cloud.create_subnet(&context, subnet).await.expect("subnet");
+        let port = wit::PortWrite { project_id: project(), ..port(&net.id) };
+        let port = cloud.create_port(&context, port).await.expect("port");
+        let group =
+            wit::GroupWrite { name: Some("g".to_owned()), description: None, project_id: project(), stateful: None };
+        let group = cloud.create_security_group(&context, group).await.expect("group");
+        for made in [net.project_id, port.project_id, group.project_id] {
+            assert_eq!(made, "not-there-yet", "{}", world.database.name);
+        }
+        let own = wit::NetworkWrite { project_id: project(), ..network("n") };
+        refused!(cloud.create_network(&member("p"), own), Forbidden);
+        let endless = wit::NetworkWrite { project_id: Some("x".repeat(256)), ..network("n") };
+        refused!(cloud.create_network(&context, endless), Invalid, "project-id");
     }
 }

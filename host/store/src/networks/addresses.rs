@@ -1,7 +1,6 @@
 //! Addresses as numbers: ranges, subnets, and which addresses are free.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 
 use skyloom_model::{Error, ErrorCode, Result};
 
@@ -42,23 +41,66 @@ pub(crate) fn sortable(address: IpAddr) -> String {
     format!("{:032x}", number(address))
 }
 
+/// An address with the length of its network's prefix; bits beyond the prefix may be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefixed {
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+impl Prefixed {
+    /// `10.0.0.5/24`, `10.0.0.5/255.255.255.0`, or an address alone, whose prefix is all of it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address.parse().ok()?, Some(prefix)),
+            None => (text.parse().ok()?, None),
+        };
+        let prefix = match prefix {
+            None => width(address),
+            Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().ok()?
+            }
+            Some(mask) => mask_length(address, mask)?,
+        };
+        (prefix <= width(address)).then_some(Self { address, prefix })
+    }
+
+    /// The network that the address is of.
+    #[must_use]
+    pub fn network(&self) -> Cidr {
+        let mut cidr = Cidr { base: self.address, prefix: self.prefix };
+        cidr.base = address(self.address.is_ipv6(), number(self.address) & !cidr.host_mask());
+        cidr
+    }
+}
+
+impl std::fmt::Display for Prefixed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.address, self.prefix)
+    }
+}
+
+fn width(address: IpAddr) -> u8 {
+    if address.is_ipv6() { 128 } else { 32 }
+}
+
+/// Of a mask as version 4 writes it: ones, then zeros.
+fn mask_length(address: IpAddr, mask: &str) -> Option<u8> {
+    let mask = u32::from(mask.parse::<Ipv4Addr>().ok()?);
+    let length = mask.leading_ones();
+    (address.is_ipv4() && mask.checked_shl(length).unwrap_or(0) == 0).then(|| u8::try_from(length).ok()).flatten()
+}
+
 impl Cidr {
     /// None: no subnet, or bits beyond the prefix are set.
     pub fn parse(text: &str) -> Option<Self> {
-        let (base, prefix) = text.split_once('/')?;
-        if prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let cidr = Self { base: IpAddr::from_str(base).ok()?, prefix: prefix.parse().ok()? };
-        (cidr.prefix <= cidr.width() && number(cidr.base) & cidr.host_mask() == 0).then_some(cidr)
-    }
-
-    fn width(&self) -> u8 {
-        if self.base.is_ipv6() { 128 } else { 32 }
+        let given = Prefixed::parse(text).filter(|_| text.contains('/'))?;
+        let cidr = given.network();
+        (cidr.base == given.address).then_some(cidr)
     }
 
     fn host_mask(&self) -> u128 {
-        match u32::from(self.width() - self.prefix) {
+        match u32::from(width(self.base) - self.prefix) {
             128 => u128::MAX,
             bits => (1 << bits) - 1,
         }
@@ -85,7 +127,7 @@ impl Cidr {
     pub fn hosts(&self) -> Range {
         let (first, last) = (number(self.base), number(self.last()));
         let v6 = self.base.is_ipv6();
-        if self.width() - self.prefix < 2 {
+        if width(self.base) - self.prefix < 2 {
             return Range { start: self.base, end: self.last() };
         }
         Range { start: address(v6, first + 1), end: address(v6, if v6 { last } else { last - 1 }) }
@@ -274,6 +316,37 @@ mod tests {
             let cidr = Cidr::parse(right).expect(right);
             assert_eq!(cidr.to_string(), right);
             assert_eq!(cidr.last(), ip(last));
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_prefix_keeps_its_own_bits() {
+        for (given, shown, network) in [
+            ("10.0.0.5/24", "10.0.0.5/24", "10.0.0.0/24"),
+            ("10.0.0.5/255.255.255.0", "10.0.0.5/24", "10.0.0.0/24"),
+            ("10.0.0.5/0", "10.0.0.5/0", "0.0.0.0/0"),
+            ("10.0.0.5/0.0.0.0", "10.0.0.5/0", "0.0.0.0/0"),
+            ("10.0.0.5/255.255.255.255", "10.0.0.5/32", "10.0.0.5/32"),
+            ("10.0.0.5", "10.0.0.5/32", "10.0.0.5/32"),
+            ("FD00:0::1/64", "fd00::1/64", "fd00::/64"),
+            ("fd00::1", "fd00::1/128", "fd00::1/128"),
+            ("::/0", "::/0", "::/0"),
+        ] {
+            let prefixed = Prefixed::parse(given).expect(given);
+            assert_eq!((prefixed.to_string().as_str(), prefixed.network().to_string().as_str()), (shown, network));
+        }
+        for wrong in [
+            "",
+            "/",
+            "10.0.0.5/",
+            "10.0.0.5/33",
+            "10.0.0.5/+8",
+            "10.0.0.5/255.0.255.0",
+            "fd00::/255.0.0.0",
+            "fd00::/129",
+            "x/8",
+        ] {
+            assert_eq!(Prefixed::parse(wrong), None, "{wrong}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
+use super::OF_CORE;
 use super::ports::{Port, get_port, port, query};
 use crate::{Conn, args, dialect};
 
@@ -83,7 +84,7 @@ pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<Dev
     );
     let mut query = query(conn.is_postgres());
     let device = query.text(device_id);
-    query.and(format!("p.device_id = {device}"));
+    query.and(format!("p.device_id = {device} AND {OF_CORE}"));
     let columns = format!("n.name, n.mtu, p.position, n.shared, n.external, {addresses}");
     let networks = query.joined(&columns, "ports p JOIN networks n ON n.id = p.network_id");
     let mut found = networks
@@ -112,16 +113,19 @@ pub async fn release_ports_of_device(tx: &mut Conn, device_id: &str) -> Result<(
     for table in ["port_addresses", "port_groups"] {
         tx.defer(
             format!(
-                "DELETE FROM {table} WHERE port_id IN (SELECT id FROM ports WHERE device_id = $1 AND with_device = 1)"
+                "DELETE FROM {table} WHERE port_id IN (SELECT id FROM ports WHERE device_id = $1 AND with_device = 1 AND {OF_CORE})"
             ),
             args![device_id],
         )
         .await?;
     }
-    tx.defer("DELETE FROM ports WHERE device_id = $1 AND with_device = 1", args![device_id]).await?;
+    tx.defer(format!("DELETE FROM ports WHERE device_id = $1 AND with_device = 1 AND {OF_CORE}"), args![device_id])
+        .await?;
     tx.defer(
-        "UPDATE ports SET device_id = '', device_owner = '', node = '', position = 0, updated_at = $2, \
-         revision = revision + 1 WHERE device_id = $1",
+        format!(
+            "UPDATE ports SET device_id = '', device_owner = '', node = '', position = 0, updated_at = $2, \
+             revision = revision + 1 WHERE device_id = $1 AND {OF_CORE}"
+        ),
         args![device_id, Timestamp::now()],
     )
     .await
@@ -144,7 +148,9 @@ pub async fn bind_ports_of_device(tx: &mut Conn, device_id: &str, node: &str) ->
         return Ok(());
     }
     tx.defer(
-        "UPDATE ports SET node = $2, updated_at = $3, revision = revision + 1 WHERE device_id = $1",
+        format!(
+            "UPDATE ports SET node = $2, updated_at = $3, revision = revision + 1 WHERE device_id = $1 AND {OF_CORE}"
+        ),
         args![device_id, node, Timestamp::now()],
     )
     .await

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use skyloom_model::{Error, ErrorCode, Result};
 
 use super::addresses::{exhausted, take};
-use super::ports::{FixedRequest, Port};
+use super::ports::{FixedIp, FixedRequest, Port};
 use super::subnets::{Subnet, subnets_of_network};
 use crate::{Conn, args};
 
@@ -84,17 +84,24 @@ fn misfit(subnets: &[Subnet], request: &FixedRequest) -> Error {
     Error::invalid("fixed-ips", message)
 }
 
-/// Gives back what the requests don't name, and takes what they name anew.
-pub(super) async fn refix(tx: &mut Conn, old: &Port, requests: &[FixedRequest]) -> Result<()> {
+/// Whether the requests name what the port has.
+#[must_use]
+pub fn same_addresses(port: &Port, requests: &[FixedRequest]) -> bool {
+    let (gone, wanted) = changes(port, requests);
+    gone.is_empty() && wanted.is_empty()
+}
+
+/// What of the port's addresses the requests don't name, and what they ask for beyond them.
+fn changes<'a>(port: &'a Port, requests: &[FixedRequest]) -> (Vec<&'a FixedIp>, Vec<FixedRequest>) {
     let mut wanted = requests.to_vec();
     let mut gone = Vec::new();
-    for fixed in &old.fixed_ips {
-        let by_address = wanted
-            .iter()
-            .position(|request| request.address.is_some_and(|address| address.to_string() == fixed.address));
-        let by_subnet = wanted
-            .iter()
-            .position(|request| request.address.is_none() && request.subnet_id.as_ref() == Some(&fixed.subnet_id));
+    for fixed in &port.fixed_ips {
+        let fits = |request: &FixedRequest| request.subnet_id.as_ref().is_none_or(|id| *id == fixed.subnet_id);
+        let by_address = wanted.iter().position(|request| {
+            fits(request) && request.address.is_some_and(|address| address.to_string() == fixed.address)
+        });
+        let by_subnet =
+            wanted.iter().position(|request| fits(request) && request.address.is_none() && request.subnet_id.is_some());
         match by_address.or(by_subnet) {
             Some(at) => {
                 wanted.remove(at);
@@ -102,6 +109,12 @@ pub(super) async fn refix(tx: &mut Conn, old: &Port, requests: &[FixedRequest]) 
             None => gone.push(fixed),
         }
     }
+    (gone, wanted)
+}
+
+/// Gives back what the requests don't name, and takes what they name anew.
+pub(super) async fn refix(tx: &mut Conn, old: &Port, requests: &[FixedRequest]) -> Result<()> {
+    let (gone, wanted) = changes(old, requests);
     for fixed in gone {
         tx.execute(
             "DELETE FROM port_addresses WHERE subnet_id = $1 AND address = $2 AND port_id = $3",

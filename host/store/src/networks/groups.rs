@@ -158,7 +158,7 @@ pub async fn get_group(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Resul
 }
 
 /// The ids of a project's groups by name or id, in the order asked for and once each. `not-found` names the first one that
-/// isn't there, `invalid` a name that several have.
+/// isn't there, `wrong-state` a name that several have.
 pub async fn resolve_groups(conn: &mut Conn, project_id: &str, names_or_ids: &[String]) -> Result<Vec<String>> {
     let mut query = Query::new("g.id, g.name", "security_groups g", "g.id");
     query.and_text("g.project_id", Some(project_id));
@@ -177,10 +177,9 @@ pub async fn resolve_groups(conn: &mut Conn, project_id: &str, names_or_ids: &[S
             [id] => ids.push((*id).clone()),
             [] => return Err(Error::not_found("security-group", wanted).with_field("security-groups")),
             _ => {
-                return Err(Error::invalid(
-                    "security-groups",
-                    format!("Multiple security groups found matching '{wanted}'. Use an ID to be more specific."),
-                ));
+                let message =
+                    format!("Multiple security groups found matching '{wanted}'. Use an ID to be more specific.");
+                return Err(Error::new(ErrorCode::WrongState, message).with_field("security-groups"));
             }
         }
     }
@@ -312,7 +311,15 @@ pub async fn get_rule(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result
     Ok(filtered_rules(&filter).rows(conn, rule).await?.pop())
 }
 
-/// `already-exists` where the group has the same rule, whatever its description; the group's row is held meanwhile.
+/// Holds the group's row until the commit, so that its rules stay what they are; its revision grows. False: there is no such
+/// group.
+pub async fn touch_group(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute("UPDATE security_groups SET revision = revision + 1, updated_at = $2 WHERE id = $1", args![id, now])
+        .await?;
+    Ok(changed == 1)
+}
+
 pub async fn insert_rule(
     tx: &mut Conn,
     id: &str,
@@ -321,40 +328,6 @@ pub async fn insert_rule(
     new: &NewRule,
     now: Timestamp,
 ) -> Result<()> {
-    let held = tx
-        .execute(
-            "UPDATE security_groups SET revision = revision + 1, updated_at = $2 WHERE id = $1",
-            args![group_id, now],
-        )
-        .await?;
-    if held == 0 {
-        return Err(Error::not_found("security-group", group_id));
-    }
-    let same = tx
-        .optional(
-            "SELECT id FROM security_rules WHERE group_id = $1 AND ingress = $2 AND ip_version = $3 \
-             AND coalesce(protocol, '') = $4 AND coalesce(port_min, -1) = $5 AND coalesce(port_max, -1) = $6 \
-             AND coalesce(remote_cidr, '') = $7 AND coalesce(remote_group_id, '') = $8",
-            args![
-                group_id,
-                new.ingress,
-                i64::from(new.ip_version),
-                new.protocol.as_deref().unwrap_or_default(),
-                new.port_min.unwrap_or(-1),
-                new.port_max.unwrap_or(-1),
-                new.remote_cidr.as_deref().unwrap_or_default(),
-                new.remote_group_id.as_deref().unwrap_or_default(),
-            ],
-            |row| row.text(0),
-        )
-        .await?;
-    if let Some(same) = same {
-        return Err(Error::new(
-            ErrorCode::AlreadyExists,
-            format!("Security group rule already exists. Rule id is {same}."),
-        )
-        .with_resource("security-group-rule", same));
-    }
     tx.execute(
         "INSERT INTO security_rules (id, group_id, project_id, ingress, ip_version, protocol, port_min, port_max, remote_cidr, \
          remote_group_id, description, created_at, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0)",

@@ -140,7 +140,7 @@ pub(super) fn query(postgres: bool) -> Query {
         "t.group_id",
         "SELECT m.group_id FROM port_groups m WHERE m.port_id = p.id ORDER BY m.group_id",
     );
-    // The truth about a port's activity is its server's power.
+    // The truth about a port's activity is its server's power. (Only what is a server's has a node.)
     let active = "CASE WHEN p.node <> '' AND EXISTS (SELECT 1 FROM servers v WHERE v.id = p.device_id AND v.power_state = \
                   'running') THEN 1 ELSE 0 END";
     Query::new(format!("{COLUMNS}, {addresses}, {groups}, CAST({active} AS BIGINT)"), "ports p", "p.id")

@@ -12,6 +12,8 @@ pub struct Subnet {
     pub id: String,
     pub network_id: String,
     pub project_id: String,
+    /// Its network is.
+    pub external: bool,
     pub name: String,
     pub description: String,
     pub cidr: Cidr,
@@ -40,13 +42,14 @@ pub struct SubnetFilter {
     pub ip_version: Option<u8>,
     pub gateway: Option<String>,
     pub dhcp: Option<bool>,
+    pub external: Option<bool>,
 }
 
 const COLUMNS: &str = "s.id, s.network_id, s.project_id, s.name, s.description, s.cidr, s.gateway, s.dhcp, s.dns, s.pools, \
-                       s.host_routes, s.created_at, s.updated_at, s.revision";
+                       s.host_routes, s.created_at, s.updated_at, s.revision, n.external";
 
 fn query() -> Query {
-    Query::new(COLUMNS, "subnets s", "s.id")
+    Query::new(COLUMNS, "subnets s JOIN networks n ON n.id = s.network_id", "s.id")
 }
 
 fn parsed<T: std::str::FromStr>(text: &str) -> Result<T> {
@@ -74,6 +77,7 @@ fn subnet(row: Row<'_>) -> Result<Subnet> {
         created_at: row.time(11)?,
         updated_at: row.time(12)?,
         revision: row.int(13)?,
+        external: row.flag(14)?,
     })
 }
 
@@ -81,10 +85,7 @@ fn filtered(filter: &SubnetFilter) -> Query {
     let mut query = query();
     if let Some(viewer) = &filter.viewer {
         let viewer = query.text(viewer);
-        query.scope(format!(
-            "(s.project_id = {viewer} OR EXISTS (SELECT 1 FROM networks n WHERE n.id = s.network_id AND (n.project_id = {viewer} \
-             OR n.shared = 1 OR n.external = 1)))"
-        ));
+        query.scope(format!("(s.project_id = {viewer} OR n.project_id = {viewer} OR n.shared = 1 OR n.external = 1)"));
     }
     query.and_any("s.id", &filter.ids);
     query.and_any("s.name", &filter.names);
@@ -94,6 +95,7 @@ fn filtered(filter: &SubnetFilter) -> Query {
     query.and_int("s.ip_version", "=", filter.ip_version.map(i64::from));
     query.and_text("s.gateway", filter.gateway.as_deref());
     query.and_flag("s.dhcp", filter.dhcp);
+    query.and_flag("n.external", filter.external);
     query
 }
 
@@ -129,7 +131,7 @@ pub(super) async fn network_with_subnets(conn: &mut Conn, network_id: &str) -> R
     let rows = conn
         .all(sql, args![network_id], |row| {
             let found = if row.opt_text(0)?.is_some() { Some(subnet(row)?) } else { None };
-            Ok((row.flag(14)?, found))
+            Ok((row.flag(15)?, found))
         })
         .await?;
     let Some(port_security) = rows.first().map(|(port_security, _)| *port_security) else { return Ok(None) };

@@ -39,6 +39,7 @@ fn a_subnet(network: &Network, cidr: &str) -> Subnet {
         id: new_id(),
         network_id: network.id.clone(),
         project_id: network.project_id.clone(),
+        external: network.external,
         name: String::new(),
         description: String::new(),
         cidr,
@@ -223,6 +224,16 @@ async fn a_device_sees_its_ports_and_leaves_those_it_took() {
         assert_eq!(foreign.code, ErrorCode::NotFound);
         let second = take_port(&mut tx, &own.id, "p", "other", "compute:zone", 0).await.expect_err("taken");
         assert_eq!(second.code, ErrorCode::InUse);
+        // That a port's text names the server makes it none of the server's.
+        let named = NewPort {
+            id: new_id(),
+            project_id: "q".to_owned(),
+            network_id: network.id.clone(),
+            device_id: "server".to_owned(),
+            device_owner: "Compute:zone".to_owned(),
+            ..NewPort::default()
+        };
+        let named = insert_port(&mut tx, &named).await.expect("named");
         bind_ports_of_device(&mut tx, "server", "node-1").await.expect("bind");
 
         // A bound port is active while its server runs.
@@ -243,6 +254,7 @@ async fn a_device_sees_its_ports_and_leaves_those_it_took() {
         let left = get_port(&mut tx, &own.id, Some("p")).await.expect("get").expect("the port that was taken");
         assert_eq!((left.device_id.as_str(), left.node.as_str(), left.fixed_ips.len()), ("", "", 2));
         assert_eq!(get_port(&mut tx, &mine.id, None).await.expect("get"), None);
+        assert_eq!(get_port(&mut tx, &named.id, None).await.expect("get"), Some(named));
     }
 }
 
@@ -332,7 +344,7 @@ async fn default_group_and_router_are_made_once() {
 }
 
 #[tokio::test]
-async fn groups_are_found_by_name_or_id_and_rules_are_unique() {
+async fn groups_are_found_by_name_or_id_and_go_with_their_rules() {
     for database in databases().await {
         let mut tx = tx(&database).await;
         let now = Timestamp(1);
@@ -357,7 +369,7 @@ async fn groups_are_found_by_name_or_id_and_rules_are_unique() {
         let found = resolve_groups(&mut tx, "p", &names(&["web", &ids[1], "web"])).await.expect("found");
         assert_eq!(found, [ids[0].clone(), ids[1].clone()]);
         let twin = resolve_groups(&mut tx, "p", &names(&["twin"])).await.expect_err("two of them");
-        assert_eq!(twin.code, ErrorCode::Invalid);
+        assert_eq!((twin.code, twin.field.as_deref()), (ErrorCode::WrongState, Some("security-groups")));
         let foreign = resolve_groups(&mut tx, "q", &names(&["web"])).await.expect_err("foreign");
         assert_eq!(foreign.code, ErrorCode::NotFound);
 
@@ -369,12 +381,7 @@ async fn groups_are_found_by_name_or_id_and_rules_are_unique() {
             port_max: Some(22),
             ..NewRule::default()
         };
-        let id = new_id();
-        insert_rule(&mut tx, &id, &ids[0], "p", &rule, now).await.expect("rule");
-        let described = NewRule { description: "again".to_owned(), ..rule.clone() };
-        let twice = insert_rule(&mut tx, &new_id(), &ids[0], "p", &described, now).await.expect_err("twice");
-        assert_eq!(twice.code, ErrorCode::AlreadyExists, "{}", database.name);
-        assert!(twice.message.contains(&id));
+        insert_rule(&mut tx, &new_id(), &ids[0], "p", &rule, now).await.expect("rule");
         let from_web =
             NewRule { ingress: true, ip_version: 4, remote_group_id: Some(ids[0].clone()), ..NewRule::default() };
         insert_rule(&mut tx, &new_id(), &ids[1], "p", &from_web, now).await.expect("remote");

@@ -6,6 +6,7 @@ use super::{Full, packed, unpack};
 use crate::conn::Conn;
 use crate::dialect;
 use crate::listing::{Key, Listed, Page, Query};
+use crate::networks::OF_CORE;
 
 /// Which servers there are to a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -204,8 +205,8 @@ fn address(postgres: bool, query: &mut Query, filter: &Filter) {
     }
     let conditions = conditions.join(" AND ");
     query.and(format!(
-        "(EXISTS (SELECT 1 FROM ports p JOIN port_addresses a ON a.port_id = p.id WHERE p.device_id = s.id AND {conditions}) \
-         OR EXISTS (SELECT 1 FROM public_addresses b JOIN port_addresses a ON a.port_id = b.port_id \
+        "(EXISTS (SELECT 1 FROM ports p JOIN port_addresses a ON a.port_id = p.id WHERE p.device_id = s.id AND {OF_CORE} \
+         AND {conditions}) OR EXISTS (SELECT 1 FROM public_addresses b JOIN port_addresses a ON a.port_id = b.port_id \
          WHERE b.server_id = s.id AND {conditions}))"
     ));
 }

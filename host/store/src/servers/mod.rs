@@ -13,6 +13,7 @@ use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
 
 use crate::boot_images::BootImages;
 use crate::listing::Packed;
+use crate::networks::of_core;
 use crate::{Conn, Row, args, dialect};
 
 pub use change::{
@@ -159,8 +160,11 @@ const OBJECTS: &[&str] = &["flavor", "metadata", "attributes"];
 const BELONGINGS: [(&[&str], &str); 5] = [
     (
         &["p.position", "p.id", "p.network_id", "n.name", "p.mac", "a.number", "a.address"],
-        "ports p JOIN networks n ON n.id = p.network_id LEFT JOIN port_addresses a ON a.port_id = p.id \
-         WHERE p.device_id = s.id",
+        concat!(
+            "ports p JOIN networks n ON n.id = p.network_id LEFT JOIN port_addresses a ON a.port_id = p.id ",
+            "WHERE p.device_id = s.id AND ",
+            of_core!()
+        ),
     ),
     (
         &["a.number", "a.address"],
@@ -168,8 +172,11 @@ const BELONGINGS: [(&[&str], &str); 5] = [
     ),
     (
         &["g.name"],
-        "ports p JOIN port_groups m ON m.port_id = p.id JOIN security_groups g ON g.id = m.group_id \
-         WHERE p.device_id = s.id",
+        concat!(
+            "ports p JOIN port_groups m ON m.port_id = p.id JOIN security_groups g ON g.id = m.group_id ",
+            "WHERE p.device_id = s.id AND ",
+            of_core!()
+        ),
     ),
     (&["v.boot_index", "v.id", "v.device", "v.delete_on_termination"], "volumes v WHERE v.server_id = s.id"),
     (&["g.tag"], "server_tags g WHERE g.server_id = s.id"),

@@ -277,7 +277,7 @@ fn group_rule(id: &str, protocol: Option<&str>, remote: Option<&str>) -> Securit
 fn with_ports() -> FakeCloud {
     let mut cloud = with_server(server());
     cloud.networks.list_ports = Some(Box::new(|filter, _| {
-        assert_eq!(filter.device_ids, [SERVER]);
+        assert_eq!(filter.ids, [PORT]);
         Ok(PortPage { ports: vec![port()], next: None })
     }));
     cloud.networks.list_security_groups = Some(Box::new(|filter, _| {

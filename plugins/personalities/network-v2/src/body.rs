@@ -1,4 +1,4 @@
-//! Bodies: `{"<resource>": {..}}`, each attribute known, writable and of its type. Upstream converts before it checks: numbers
+//! Bodies: `{"<resource>": {..}}`, and for creations also `{"<resource>s": [{..}]}`. Each attribute known, writable and of its type. Upstream converts before it checks: numbers
 //! and flags may be written as strings.
 
 use serde_json::Value;
@@ -17,6 +17,8 @@ pub enum Use {
     Read,
     /// Known, but its capability isn't there: only the value that says so may be given.
     Unset,
+    /// Likewise, where the value that says so is a word.
+    UnsetOr(&'static str),
 }
 
 /// The attributes of a resource.
@@ -28,19 +30,58 @@ pub struct Given {
     map: Object,
 }
 
-/// Reads the body of a creation (`create`) or a change.
-pub fn read(request: &Request, resource: &str, known: Attributes, create: bool) -> Result<Given, Fault> {
+/// What a creation asks for.
+#[derive(Debug)]
+pub struct Creation {
+    pub items: Vec<Given>,
+    /// Whether they came as a list; the answer is one then, too.
+    pub bulk: bool,
+}
+
+/// Reads the body of a creation.
+pub fn creation(request: &Request, resource: &str, known: Attributes) -> Result<Creation, Fault> {
+    let mut body = object(request)?;
+    let collection = format!("{resource}s");
+    let Some(items) = body.remove(&collection) else {
+        return Ok(Creation { items: vec![given(body, resource, known, true)?], bulk: false });
+    };
+    let Value::Array(items) = items else {
+        return Err(Fault::bad_request(format!("'{collection}' is not a list")));
+    };
+    if items.is_empty() {
+        return Err(Fault::bad_request("Resources required"));
+    }
+    let item = |item: Value| match item {
+        // An item may stand in an object of its own, as the body of a single creation does.
+        Value::Object(item) if item.contains_key(resource) => given(item, resource, known, true),
+        Value::Object(map) => checked(map, known, true),
+        _ => Err(Fault::bad_request(format!("'{collection}' holds what is not an object"))),
+    };
+    Ok(Creation { items: items.into_iter().map(item).collect::<Result<_, _>>()?, bulk: true })
+}
+
+/// Reads the body of a change.
+pub fn change(request: &Request, resource: &str, known: Attributes) -> Result<Given, Fault> {
+    given(object(request)?, resource, known, false)
+}
+
+fn object(request: &Request) -> Result<Object, Fault> {
     let body: Value = serde_json::from_slice(&request.body)
         .map_err(|error| Fault::bad_request(format!("Malformed request body: {error}")))?;
-    let Value::Object(mut body) = body else {
-        return Err(Fault::bad_request("Resource body required"));
-    };
-    if create && body.contains_key(&format!("{resource}s")) {
-        return Err(Fault::bad_request("Bulk operation not supported"));
+    match body {
+        Value::Object(body) => Ok(body),
+        _ => Err(Fault::bad_request("Resource body required")),
     }
-    let Some(Value::Object(map)) = body.remove(resource) else {
-        return Err(Fault::bad_request(format!("Unable to find '{resource}' in request body")));
-    };
+}
+
+fn given(mut body: Object, resource: &str, known: Attributes, create: bool) -> Result<Given, Fault> {
+    match body.remove(resource) {
+        Some(Value::Object(map)) => checked(map, known, create),
+        _ => Err(Fault::bad_request(format!("Unable to find '{resource}' in request body"))),
+    }
+}
+
+fn checked(map: Object, known: Attributes, create: bool) -> Result<Given, Fault> {
     for (name, value) in &map {
         check(name, value, known, create)?;
     }
@@ -56,15 +97,19 @@ fn check(name: &str, value: &Value, known: Attributes, create: bool) -> Result<(
         Use::Create if create => Ok(()),
         Use::Read if create => Err(Fault::bad_request(format!("Attribute '{name}' not allowed in POST"))),
         Use::Create | Use::Read => Err(Fault::bad_request(format!("Cannot update read-only attribute {name}"))),
-        Use::Unset => {
-            let unset = match value {
-                Value::Null | Value::Bool(false) => true,
-                Value::Array(items) => items.is_empty(),
-                Value::String(text) => text.is_empty(),
-                _ => false,
-            };
-            if unset { Ok(()) } else { Err(Fault::invalid(name, "this cloud does not support it")) }
-        }
+        Use::Unset if says_nothing(value) => Ok(()),
+        Use::UnsetOr(word) if says_nothing(value) || shown(value) == format!("'{word}'") => Ok(()),
+        Use::Unset | Use::UnsetOr(_) => Err(Fault::invalid(name, "this cloud does not support it")),
+    }
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::String(text) => text.is_empty(),
+        _ => false,
     }
 }
 

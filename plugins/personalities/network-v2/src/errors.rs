@@ -37,15 +37,16 @@ impl Fault {
     }
 }
 
-/// Upstream's word for a resource, e.g. `SecurityGroup`.
-fn word(resource: &str) -> Option<(&'static str, &'static str)> {
+/// Upstream's word for a resource in the names of its exceptions and in their texts, and what it says of one that isn't there.
+fn words(resource: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    const GONE: &str = "could not be found.";
     Some(match resource {
-        "network" => ("Network", "Network"),
-        "subnet" => ("Subnet", "Subnet"),
-        "port" => ("Port", "Port"),
-        "security-group" => ("SecurityGroup", "Security group"),
-        "security-group-rule" => ("SecurityGroupRule", "Security group rule"),
-        "router" => ("Router", "Router"),
+        "network" => ("Network", "Network", GONE),
+        "subnet" => ("Subnet", "Subnet", GONE),
+        "port" => ("Port", "Port", GONE),
+        "security-group" => ("SecurityGroup", "Security group", "does not exist"),
+        "security-group-rule" => ("SecurityGroupRule", "Security group rule", "does not exist"),
+        "router" => ("Router", "Router", GONE),
         _ => return None,
     })
 }
@@ -71,9 +72,9 @@ impl From<Error> for Fault {
     /// The whole table; a code of a newer host is a fault of the server.
     fn from(error: Error) -> Self {
         let field = error.field.as_deref().map(attribute).unwrap_or_default();
-        let resource = error.resource.as_ref().and_then(|(kind, _)| word(kind));
+        let resource = error.resource.as_ref().and_then(|(kind, _)| words(kind));
         let named = |suffix: &str, other: &str| {
-            resource.map_or_else(|| other.to_owned(), |(name, _)| format!("{name}{suffix}"))
+            resource.map_or_else(|| other.to_owned(), |(name, ..)| format!("{name}{suffix}"))
         };
         let (status, kind) = match error.code {
             ErrorCode::Invalid => (400, "InvalidInput".to_owned()),
@@ -83,7 +84,7 @@ impl From<Error> for Fault {
             ErrorCode::NotFound => {
                 let id = error.resource.as_ref().map(|(_, id)| id.as_str()).unwrap_or_default();
                 let message = match resource {
-                    Some((_, words)) => format!("{words} {id} could not be found."),
+                    Some((_, word, gone)) => format!("{word} {id} {gone}"),
                     None => error.message,
                 };
                 return Self::new(404, named("NotFound", "HTTPNotFound"), message);
@@ -93,6 +94,7 @@ impl From<Error> for Fault {
                 let kind = match field {
                     "mac_address" => "MacAddressInUse".to_owned(),
                     "name" => "SecurityGroupDefaultAlreadyExists".to_owned(),
+                    "security-group-rules" => "DuplicateSecurityGroupRuleInPost".to_owned(),
                     _ => named("Exists", "Conflict"),
                 };
                 (409, kind)
@@ -150,6 +152,6 @@ mod tests {
     #[test]
     fn a_missing_resource_is_named_in_upstreams_words() {
         let fault = Fault::from(not_found("security-group", "x"));
-        assert_eq!(fault, Fault::new(404, "SecurityGroupNotFound", "Security group x could not be found."));
+        assert_eq!(fault, Fault::new(404, "SecurityGroupNotFound", "Security group x does not exist"));
     }
 }

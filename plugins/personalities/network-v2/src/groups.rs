@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use skyloom_sdk::cloud::networks::{GroupFilter, GroupWrite, SecurityGroup};
 use skyloom_sdk::{Networks, Request, respond, time};
 
-use crate::body::{self, Attributes, Use};
+use crate::body::{self, Attributes, Creation, Given, Use};
 use crate::lists::{Wanted, shown};
 use crate::networks::object;
-use crate::{Answer, Object, one, rules};
+use crate::{Answer, Fault, Object, created, one, rules};
 
 const ATTRIBUTES: Attributes = &[
     ("name", Use::Write),
@@ -15,13 +15,13 @@ const ATTRIBUTES: Attributes = &[
     ("stateful", Use::Write),
     ("project_id", Use::Create),
     ("tenant_id", Use::Create),
+    ("tags", Use::Unset),
     ("id", Use::Read),
     ("security_group_rules", Use::Read),
     ("shared", Use::Read),
     ("created_at", Use::Read),
     ("updated_at", Use::Read),
     ("revision_number", Use::Read),
-    ("tags", Use::Read),
 ];
 
 pub fn view(group: SecurityGroup) -> Object {
@@ -70,26 +70,24 @@ pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
     Ok(one(200, "security_group", shown(request, view(cloud.get_security_group(id(request))?))))
 }
 
-pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::read(request, "security_group", ATTRIBUTES, true)?;
-    let write = GroupWrite {
+fn write(given: &Given) -> Result<GroupWrite, Fault> {
+    Ok(GroupWrite {
         name: given.text("name")?,
         description: given.text_or_null("description")?,
         project_id: given.project()?,
         stateful: given.flag("stateful")?,
-    };
-    Ok(one(201, "security_group", view(cloud.create_security_group(&write)?)))
+    })
+}
+
+pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
+    let Creation { items, bulk } = body::creation(request, "security_group", ATTRIBUTES)?;
+    let writes = items.iter().map(write).collect::<Result<Vec<_>, _>>()?;
+    created("security_group", bulk, cloud.create_security_groups(&writes)?.into_iter().map(view).collect())
 }
 
 pub fn update<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::read(request, "security_group", ATTRIBUTES, false)?;
-    let write = GroupWrite {
-        name: given.text("name")?,
-        description: given.text_or_null("description")?,
-        project_id: None,
-        stateful: given.flag("stateful")?,
-    };
-    Ok(one(200, "security_group", view(cloud.update_security_group(id(request), &write)?)))
+    let given = body::change(request, "security_group", ATTRIBUTES)?;
+    Ok(one(200, "security_group", view(cloud.update_security_group(id(request), &write(&given)?)?)))
 }
 
 pub fn delete<C: Networks>(cloud: &C, request: &Request) -> Answer {

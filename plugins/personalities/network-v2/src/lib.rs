@@ -35,8 +35,13 @@ type Answer = Result<Response, Fault>;
 type Object = Map<String, Value>;
 
 /// Answers one request; natively over any core.
-#[allow(clippy::needless_pass_by_value)]
-pub fn handle<C: Networks + Compute>(cloud: &C, request: Request) -> Response {
+pub fn handle<C: Networks + Compute>(cloud: &C, mut request: Request) -> Response {
+    // Older clients say by the path's end which format they want; there is one.
+    for (_, value) in &mut request.params {
+        if let Some(length) = value.strip_suffix(".json").map(str::len) {
+            value.truncate(length);
+        }
+    }
     dispatch(cloud, &request).unwrap_or_else(|fault| fault.response())
 }
 
@@ -75,6 +80,17 @@ fn dispatch<C: Networks + Compute>(cloud: &C, request: &Request) -> Answer {
         "routers.show" => routers::show(cloud, request),
         other => Err(Fault::new(404, "HTTPNotFound", format!("The operation {other} could not be found."))),
     }
+}
+
+/// What was created: as it was asked for, one or a list.
+fn created(name: &str, bulk: bool, mut objects: Vec<Object>) -> Answer {
+    if bulk {
+        let list = objects.into_iter().map(Value::Object).collect();
+        let body = Map::from_iter([(format!("{name}s"), Value::Array(list))]);
+        return Ok(respond::json(201, Value::Object(body).to_string().into_bytes()));
+    }
+    let object = objects.pop().ok_or_else(|| Fault::new(500, "HTTPInternalServerError", "Nothing was created."))?;
+    Ok(one(201, name, object))
 }
 
 /// `{"<name>": {..}}`.

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use skyloom_sdk::cloud::networks::{Network, NetworkFilter, NetworkWrite};
 use skyloom_sdk::{Networks, Request, respond, time};
 
-use crate::body::{self, Attributes, Given, Use};
+use crate::body::{self, Attributes, Creation, Given, Use};
 use crate::lists::{Wanted, shown};
-use crate::{Answer, Fault, Object, one};
+use crate::{Answer, Fault, Object, created, one};
 
 const ATTRIBUTES: Attributes = &[
     ("name", Use::Write),
@@ -20,6 +20,16 @@ const ATTRIBUTES: Attributes = &[
     ("project_id", Use::Create),
     ("tenant_id", Use::Create),
     ("availability_zone_hints", Use::Unset),
+    ("dns_domain", Use::Unset),
+    ("ha", Use::Unset),
+    ("provider:network_type", Use::Unset),
+    ("provider:physical_network", Use::Unset),
+    ("provider:segmentation_id", Use::Unset),
+    ("qinq", Use::Unset),
+    ("qos_policy_id", Use::Unset),
+    ("segments", Use::Unset),
+    ("tags", Use::Unset),
+    ("vlan_transparent", Use::Unset),
     ("id", Use::Read),
     ("status", Use::Read),
     ("subnets", Use::Read),
@@ -29,7 +39,6 @@ const ATTRIBUTES: Attributes = &[
     ("created_at", Use::Read),
     ("updated_at", Use::Read),
     ("revision_number", Use::Read),
-    ("tags", Use::Read),
 ];
 
 pub fn view(network: Network) -> Object {
@@ -118,12 +127,13 @@ fn write(given: &Given) -> Result<NetworkWrite, Fault> {
 }
 
 pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::read(request, "network", ATTRIBUTES, true)?;
-    Ok(one(201, "network", view(cloud.create_network(&write(&given)?)?)))
+    let Creation { items, bulk } = body::creation(request, "network", ATTRIBUTES)?;
+    let writes = items.iter().map(write).collect::<Result<Vec<_>, _>>()?;
+    created("network", bulk, cloud.create_networks(&writes)?.into_iter().map(view).collect())
 }
 
 pub fn update<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::read(request, "network", ATTRIBUTES, false)?;
+    let given = body::change(request, "network", ATTRIBUTES)?;
     Ok(one(200, "network", view(cloud.update_network(id(request), &write(&given)?)?)))
 }
 

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use skyloom_sdk::cloud::networks::{FixedIpRequest, Port, PortFilter, PortWrite};
 use skyloom_sdk::{Networks, Request, respond, time};
 
-use crate::body::{self, Attributes, Given, Use};
+use crate::body::{self, Attributes, Creation, Given, Use};
 use crate::lists::{Wanted, shown};
 use crate::networks::object;
-use crate::{Answer, Fault, Object, one};
+use crate::{Answer, Fault, Object, created, one};
 
 const ATTRIBUTES: Attributes = &[
     ("name", Use::Write),
@@ -24,12 +24,26 @@ const ATTRIBUTES: Attributes = &[
     ("tenant_id", Use::Create),
     ("allowed_address_pairs", Use::Unset),
     ("extra_dhcp_opts", Use::Unset),
+    ("binding:host_id", Use::Unset),
+    ("binding:profile", Use::Unset),
+    ("binding:vnic_type", Use::UnsetOr("normal")),
+    ("data_plane_status", Use::Unset),
+    ("device_profile", Use::Unset),
+    ("dns_domain", Use::Unset),
+    ("dns_name", Use::Unset),
+    ("hardware_offload_type", Use::Unset),
+    ("hints", Use::Unset),
+    ("mac_learning_enabled", Use::Unset),
+    ("numa_affinity_policy", Use::Unset),
+    ("propagate_uplink_status", Use::UnsetOr("true")),
+    ("qos_policy_id", Use::Unset),
+    ("tags", Use::Unset),
+    ("trusted", Use::Unset),
     ("id", Use::Read),
     ("status", Use::Read),
     ("created_at", Use::Read),
     ("updated_at", Use::Read),
     ("revision_number", Use::Read),
-    ("tags", Use::Read),
 ];
 
 pub fn view(port: Port) -> Object {
@@ -132,14 +146,24 @@ fn write(given: &Given) -> Result<PortWrite, Fault> {
     })
 }
 
-pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::read(request, "port", ATTRIBUTES, true)?;
+fn new(given: &Given) -> Result<PortWrite, Fault> {
     given.required("network_id")?;
-    Ok(one(201, "port", view(cloud.create_port(&write(&given)?)?)))
+    let mut write = write(given)?;
+    // Nothing said, not none.
+    if given.value("security_groups") == Some(&Value::Null) {
+        write.security_group_ids = None;
+    }
+    Ok(write)
+}
+
+pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
+    let Creation { items, bulk } = body::creation(request, "port", ATTRIBUTES)?;
+    let writes = items.iter().map(new).collect::<Result<Vec<_>, _>>()?;
+    created("port", bulk, cloud.create_ports(&writes)?.into_iter().map(view).collect())
 }
 
 pub fn update<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::read(request, "port", ATTRIBUTES, false)?;
+    let given = body::change(request, "port", ATTRIBUTES)?;
     Ok(one(200, "port", view(cloud.update_port(id(request), &write(&given)?)?)))
 }
 

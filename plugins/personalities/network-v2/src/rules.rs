@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use skyloom_sdk::cloud::networks::{RuleCreate, RuleFilter, SecurityGroupRule};
 use skyloom_sdk::{Networks, Request, respond, time};
 
-use crate::body::{self, Attributes, Use};
+use crate::body::{self, Attributes, Creation, Given, Use};
 use crate::lists::{Wanted, shown};
 use crate::networks::object;
-use crate::{Answer, Fault, Object, one};
+use crate::{Answer, Fault, Object, created, one};
 
 const ATTRIBUTES: Attributes = &[
     ("security_group_id", Use::Create),
@@ -22,6 +22,8 @@ const ATTRIBUTES: Attributes = &[
     ("project_id", Use::Create),
     ("tenant_id", Use::Create),
     ("remote_address_group_id", Use::Unset),
+    ("normalized_cidr", Use::Read),
+    ("belongs_to_default_sg", Use::Read),
     ("id", Use::Read),
     ("created_at", Use::Read),
     ("updated_at", Use::Read),
@@ -94,30 +96,41 @@ pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::read(request, "security_group_rule", ATTRIBUTES, true)?;
-    let port = |name: &str| -> Result<Option<i32>, Fault> {
-        given
-            .integer(name)?
-            .map(|port| i32::try_from(port).map_err(|_| Fault::invalid(name, &format!("Invalid port: {port}"))))
-            .transpose()
+    let Creation { items, bulk } = body::creation(request, "security_group_rule", ATTRIBUTES)?;
+    let creates = items.iter().map(new).collect::<Result<Vec<_>, _>>()?;
+    created("security_group_rule", bulk, cloud.create_security_group_rules(&creates)?.into_iter().map(view).collect())
+}
+
+/// A port, or what a protocol without ports has in its place.
+fn port(given: &Given, name: &str) -> Result<Option<i32>, Fault> {
+    let wrong = || {
+        let value = given.value(name).map(Value::to_string).unwrap_or_default();
+        let message = format!("Invalid value for port {}", value.trim_matches('"'));
+        Fault::new(400, "SecurityGroupInvalidPortValue", format!("Invalid input for {name}. Reason: {message}."))
     };
+    let number = given.integer(name).map_err(|_| wrong())?;
+    number
+        .map(|number| i32::try_from(number).ok().filter(|port| (0..=65535).contains(port)).ok_or_else(wrong))
+        .transpose()
+}
+
+fn new(given: &Given) -> Result<RuleCreate, Fault> {
     let protocol = match given.value("protocol") {
         Some(Value::Number(number)) => Some(number.to_string()),
         _ => given.text_or_null("protocol")?,
     };
-    let create = RuleCreate {
+    Ok(RuleCreate {
         group_id: given.required("security_group_id")?,
         project_id: given.project()?,
         ingress: ingress(&given.required("direction")?)?,
         ip_version: ip_version(given.text_or_null("ethertype")?.as_deref().unwrap_or("IPv4"))?,
         protocol,
-        port_min: port("port_range_min")?,
-        port_max: port("port_range_max")?,
+        port_min: port(given, "port_range_min")?,
+        port_max: port(given, "port_range_max")?,
         remote_cidr: given.text_or_null("remote_ip_prefix")?,
         remote_group_id: given.text_or_null("remote_group_id")?,
         description: given.text_or_null("description")?.unwrap_or_default(),
-    };
-    Ok(one(201, "security_group_rule", view(cloud.create_security_group_rule(&create)?)))
+    })
 }
 
 pub fn delete<C: Networks>(cloud: &C, request: &Request) -> Answer {

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use skyloom_sdk::cloud::networks::{AddressRange, HostRoute, Subnet, SubnetFilter, SubnetWrite};
 use skyloom_sdk::{Networks, Request, respond, time};
 
-use crate::body::{self, Attributes, Given, Use};
+use crate::body::{self, Attributes, Creation, Given, Use};
 use crate::lists::{Wanted, shown};
 use crate::networks::object;
-use crate::{Answer, Fault, Object, one};
+use crate::{Answer, Fault, Object, created, one};
 
 const ATTRIBUTES: Attributes = &[
     ("name", Use::Write),
@@ -28,11 +28,14 @@ const ATTRIBUTES: Attributes = &[
     ("ipv6_ra_mode", Use::Unset),
     ("ipv6_address_mode", Use::Unset),
     ("service_types", Use::Unset),
+    ("segment_id", Use::Unset),
+    ("dns_publish_fixed_ip", Use::Unset),
+    ("tags", Use::Unset),
+    ("router:external", Use::Read),
     ("id", Use::Read),
     ("created_at", Use::Read),
     ("updated_at", Use::Read),
     ("revision_number", Use::Read),
-    ("tags", Use::Read),
 ];
 
 pub fn view(subnet: Subnet) -> Object {
@@ -60,6 +63,7 @@ pub fn view(subnet: Subnet) -> Object {
         "ipv6_ra_mode": null,
         "ipv6_address_mode": null,
         "service_types": [],
+        "router:external": subnet.external,
         "tags": subnet.tags,
         "created_at": time::seconds_z(subnet.created_at),
         "updated_at": time::seconds_z(subnet.updated_at),
@@ -94,6 +98,7 @@ pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
         ip_version,
         gateway: wanted.one("gateway_ip")?,
         dhcp: wanted.flag("enable_dhcp")?,
+        external: wanted.flag("router:external")?,
         tags: wanted.any("tags"),
     };
     let fetch = |page: &skyloom_sdk::PageRequest| {
@@ -136,23 +141,28 @@ fn write(given: &Given) -> Result<SubnetWrite, Fault> {
     })
 }
 
-pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::read(request, "subnet", ATTRIBUTES, true)?;
+fn new(given: &Given) -> Result<SubnetWrite, Fault> {
     given.required("network_id")?;
     if given.integer("ip_version")?.is_none() {
         return Err(Fault::bad_request("Failed to parse request. Required attribute 'ip_version' not specified"));
     }
-    let mut write = write(&given)?;
+    let mut write = write(given)?;
     if write.cidr.is_none() {
         return Err(Fault::bad_request("a subnetpool must be specified in the absence of a cidr"));
     }
     // An empty list of pools at creation means the default ones.
     write.pools = write.pools.filter(|pools| !pools.is_empty());
-    Ok(one(201, "subnet", view(cloud.create_subnet(&write)?)))
+    Ok(write)
+}
+
+pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
+    let Creation { items, bulk } = body::creation(request, "subnet", ATTRIBUTES)?;
+    let writes = items.iter().map(new).collect::<Result<Vec<_>, _>>()?;
+    created("subnet", bulk, cloud.create_subnets(&writes)?.into_iter().map(view).collect())
 }
 
 pub fn update<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::read(request, "subnet", ATTRIBUTES, false)?;
+    let given = body::change(request, "subnet", ATTRIBUTES)?;
     Ok(one(200, "subnet", view(cloud.update_subnet(id(request), &write(&given)?)?)))
 }
 

@@ -42,6 +42,11 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
     ("standard-attr-revisions", "Resource revision numbers", "Resources count their changes."),
     ("standard-attr-timestamp", "Resource timestamps", "Resources tell when they were made and changed."),
     ("stateful-security-group", "Stateful security group", "A security group may be stateless."),
+    (
+        "subnet-external-network",
+        "Subnet belongs to an external network",
+        "Everybody sees the subnets of external networks.",
+    ),
 ];
 
 fn shown((alias, name, description): &(&str, &str, &str)) -> Value {

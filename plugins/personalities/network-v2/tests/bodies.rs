@@ -5,7 +5,7 @@ mod support;
 use network_v2::handle;
 use serde_json::json;
 use skyloom_sdk::cloud::networks::{AddressRange, FixedIpRequest, HostRoute};
-use skyloom_sdk::testing::{FakeCloud, Seen};
+use skyloom_sdk::testing::{FakeCloud, Seen, json_of};
 
 use support::*;
 
@@ -14,9 +14,9 @@ fn bodies_reach_the_core() {
     let mut cloud = FakeCloud::default();
     let networks = Seen::default();
     let (create, update) = (networks.clone(), networks.clone());
-    cloud.networks.create_network = Some(Box::new(move |write| {
-        create.push(write.clone());
-        Ok(network("n"))
+    cloud.networks.create_networks = Some(Box::new(move |writes| {
+        writes.iter().for_each(|write| create.push(write.clone()));
+        Ok(vec![network("n")])
     }));
     cloud.networks.update_network = Some(Box::new(move |_, write| {
         update.push(write.clone());
@@ -37,9 +37,9 @@ fn bodies_reach_the_core() {
 
     let subnets = Seen::default();
     let log = subnets.clone();
-    cloud.networks.create_subnet = Some(Box::new(move |write| {
-        log.push(write.clone());
-        Ok(subnet())
+    cloud.networks.create_subnets = Some(Box::new(move |writes| {
+        writes.iter().for_each(|write| log.push(write.clone()));
+        Ok(vec![subnet()])
     }));
     let body = json!({"subnet": {"network_id": "n", "ip_version": 4, "cidr": "10.0.0.0/24", "gateway_ip": null,
         "dns_nameservers": ["192.0.2.53"], "allocation_pools": [{"start": "a", "end": "b"}],
@@ -52,9 +52,9 @@ fn bodies_reach_the_core() {
 
     let ports = Seen::default();
     let log = ports.clone();
-    cloud.networks.create_port = Some(Box::new(move |write| {
-        log.push(write.clone());
-        Ok(port(false))
+    cloud.networks.create_ports = Some(Box::new(move |writes| {
+        writes.iter().for_each(|write| log.push(write.clone()));
+        Ok(vec![port(false)])
     }));
     let body = json!({"port": {"network_id": "n", "fixed_ips": [{"subnet_id": "s"}, {"ip_address": "10.0.0.7"}],
         "security_groups": ["g"], "allowed_address_pairs": []}});
@@ -69,9 +69,9 @@ fn bodies_reach_the_core() {
 
     let rules = Seen::default();
     let log = rules.clone();
-    cloud.networks.create_security_group_rule = Some(Box::new(move |create| {
-        log.push(create.clone());
-        Ok(rule())
+    cloud.networks.create_security_group_rules = Some(Box::new(move |creates| {
+        creates.iter().for_each(|create| log.push(create.clone()));
+        Ok(vec![rule()])
     }));
     let body = json!({"security_group_rule": {"security_group_id": "g", "direction": "ingress", "ethertype": "ipv6",
         "protocol": 6, "port_range_min": "22", "port_range_max": 23, "remote_ip_prefix": "::/0"}});
@@ -88,8 +88,18 @@ fn bodies_that_make_no_sense_are_refused() {
         ("networks.create", json!([]), "Resource body required"),
         ("networks.create", json!({}), "Unable to find 'network' in request body"),
         ("networks.create", json!({"network": 5}), "Unable to find 'network' in request body"),
-        ("networks.create", json!({"networks": []}), "Bulk operation not supported"),
-        ("networks.create", json!({"network": {"qos_policy_id": "x"}}), "Unrecognized attribute(s) 'qos_policy_id'"),
+        ("networks.create", json!({"networks": []}), "Resources required"),
+        ("networks.create", json!({"networks": {}}), "'networks' is not a list"),
+        ("networks.create", json!({"networks": [5]}), "'networks' holds what is not an object"),
+        ("networks.create", json!({"networks": [{"network": 5}]}), "Unable to find 'network' in request body"),
+        (
+            "networks.create",
+            json!({"networks": [{"name": "n"}, {"nonsense": "x"}]}),
+            "Unrecognized attribute(s) 'nonsense'",
+        ),
+        ("networks.update", json!({"networks": [{"name": "n"}]}), "Unable to find 'network' in request body"),
+        ("networks.create", json!({"network": {"nonsense": "x"}}), "Unrecognized attribute(s) 'nonsense'"),
+        ("networks.create", json!({"network": {"qos_policy_id": "x"}}), "Invalid input for qos_policy_id"),
         ("networks.create", json!({"network": {"id": "x"}}), "Attribute 'id' not allowed in POST"),
         ("networks.create", json!({"network": {"name": 5}}), "'5' is not a valid string"),
         ("networks.create", json!({"network": {"shared": "maybe"}}), "'maybe' cannot be converted to boolean"),
@@ -120,7 +130,12 @@ fn bodies_that_make_no_sense_are_refused() {
         (
             "ports.create",
             json!({"port": {"network_id": "n", "binding:host_id": "h"}}),
-            "Unrecognized attribute(s) 'binding:host_id'",
+            "Invalid input for binding:host_id. Reason: this cloud does not support it",
+        ),
+        (
+            "ports.create",
+            json!({"port": {"network_id": "n", "binding:vnic_type": "direct"}}),
+            "Invalid input for binding:vnic_type. Reason: this cloud does not support it",
         ),
         (
             "ports.create",
@@ -143,16 +158,6 @@ fn bodies_that_make_no_sense_are_refused() {
             json!({"security_group_rule": {"security_group_id": "g", "direction": "egress", "ethertype": "X"}}),
             "ethertype",
         ),
-        (
-            "security-group-rules.create",
-            json!({"security_group_rule": {"security_group_id": "g", "direction": "egress", "port_range_min": "x"}}),
-            "not an integer",
-        ),
-        (
-            "security-group-rules.create",
-            json!({"security_group_rule": {"security_group_id": "g", "direction": "egress", "port_range_min": 99_999_999_999_i64}}),
-            "Invalid port",
-        ),
     ] {
         let (status, kind, message) = fault(&handle(&cloud, call(operation).body(&body).build()));
         assert_eq!((status, kind.as_str()), (400, "HTTPBadRequest"), "{body}: {message}");
@@ -163,6 +168,116 @@ fn bodies_that_make_no_sense_are_refused() {
     }
     let (status, ..) = fault(&handle(&cloud, call("networks.create").raw_body(b"{").build()));
     assert_eq!(status, 400);
+}
+
+#[test]
+fn a_port_that_is_none_is_refused_in_upstreams_words() {
+    let cloud = FakeCloud::default();
+    for (value, shown) in
+        [(json!("x"), "x"), (json!(65536), "65536"), (json!(-1), "-1"), (json!(99_999_999_999_i64), "99999999999")]
+    {
+        let body =
+            json!({"security_group_rule": {"security_group_id": "g", "direction": "egress", "port_range_min": value}});
+        let answer = fault(&handle(&cloud, call("security-group-rules.create").body(&body).build()));
+        let message = format!("Invalid input for port_range_min. Reason: Invalid value for port {shown}.");
+        assert_eq!(answer, (400, "SecurityGroupInvalidPortValue".to_owned(), message));
+    }
+}
+
+/// What the common clients put into a creation without being asked, or because a form has it.
+#[test]
+fn what_is_not_served_may_have_the_value_that_says_so() {
+    let mut cloud = FakeCloud::default();
+    cloud.networks.create_networks = Some(Box::new(|_| Ok(vec![network("n")])));
+    cloud.networks.create_subnets = Some(Box::new(|_| Ok(vec![subnet()])));
+    cloud.networks.create_ports = Some(Box::new(|_| Ok(vec![port(false)])));
+    cloud.networks.update_port = Some(Box::new(|_, _| Ok(port(false))));
+    cloud.networks.create_security_groups = Some(Box::new(|_| Ok(vec![group()])));
+    cloud.networks.create_security_group_rules = Some(Box::new(|_| Ok(vec![rule()])));
+    let port = json!({"port": {"network_id": "n", "name": "", "description": "", "admin_state_up": true,
+        "binding:vnic_type": "normal", "binding:profile": {}, "binding:host_id": "", "dns_name": "", "dns_domain": "",
+        "extra_dhcp_opts": [], "allowed_address_pairs": [], "qos_policy_id": null, "device_id": "", "device_owner": "",
+        "port_security_enabled": true, "propagate_uplink_status": true, "numa_affinity_policy": null, "hints": null,
+        "device_profile": null, "trusted": null, "mac_learning_enabled": false, "tags": [], "security_groups": null}});
+    for (operation, body) in [
+        (
+            "networks.create",
+            json!({"network": {"name": "n", "description": "", "admin_state_up": true, "shared": false, "router:external": false,
+                "is_default": false, "port_security_enabled": true, "mtu": null, "availability_zone_hints": [], "dns_domain": "",
+                "qos_policy_id": null, "provider:network_type": null, "provider:physical_network": null,
+                "provider:segmentation_id": null, "vlan_transparent": false, "segments": [], "tags": []}}),
+        ),
+        (
+            "subnets.create",
+            json!({"subnet": {"network_id": "n", "ip_version": 4, "cidr": "10.0.0.0/24", "subnetpool_id": null,
+                "use_default_subnetpool": false, "segment_id": null, "service_types": [], "dns_publish_fixed_ip": false,
+                "ipv6_ra_mode": null, "ipv6_address_mode": null, "host_routes": [], "dns_nameservers": [],
+                "allocation_pools": [], "tags": []}}),
+        ),
+        ("ports.create", port),
+        (
+            "security-groups.create",
+            json!({"security_group": {"name": "g", "description": "", "stateful": true, "tags": []}}),
+        ),
+        (
+            "security-group-rules.create",
+            json!({"security_group_rule": {"security_group_id": "g", "direction": "ingress", "ethertype": "IPv4",
+                "protocol": null, "port_range_min": null, "port_range_max": null, "remote_ip_prefix": "",
+                "remote_group_id": null, "remote_address_group_id": null, "description": ""}}),
+        ),
+    ] {
+        let response = handle(&cloud, call(operation).body(&body).build());
+        assert_eq!(response.status, 201, "{operation}: {}", json_of(&response));
+    }
+    let changed = json!({"port": {"binding:vnic_type": "normal", "dns_name": "", "binding:profile": null}});
+    assert_eq!(handle(&cloud, call("ports.update").param("port_id", "p").body(&changed).build()).status, 200);
+}
+
+#[test]
+fn no_groups_are_the_default_ones_at_creation_and_none_later() {
+    let mut cloud = FakeCloud::default();
+    let (made, changed) = (Seen::default(), Seen::default());
+    let (made_log, changed_log) = (made.clone(), changed.clone());
+    cloud.networks.create_ports = Some(Box::new(move |writes| {
+        made_log.push(writes[0].security_group_ids.clone());
+        Ok(vec![port(false)])
+    }));
+    cloud.networks.update_port = Some(Box::new(move |_, write| {
+        changed_log.push(write.security_group_ids.clone());
+        Ok(port(false))
+    }));
+    for (groups, create, update) in [(json!(null), None, Some(vec![])), (json!([]), Some(vec![]), Some(vec![]))] {
+        let body = json!({"port": {"network_id": "n", "security_groups": groups}});
+        assert_eq!(handle(&cloud, call("ports.create").body(&body).build()).status, 201);
+        let body = json!({"port": {"security_groups": groups}});
+        assert_eq!(handle(&cloud, call("ports.update").param("port_id", "p").body(&body).build()).status, 200);
+        assert_eq!((made.all().pop(), changed.all().pop()), (Some(create), Some(update)));
+    }
+}
+
+#[test]
+fn several_are_created_by_one_request() {
+    let mut cloud = FakeCloud::default();
+    let seen = Seen::default();
+    let log = seen.clone();
+    cloud.networks.create_networks = Some(Box::new(move |writes| {
+        writes.iter().for_each(|write| log.push(write.name.clone().unwrap_or_default()));
+        Ok(vec![network("one"), network("two")])
+    }));
+    // Upstream takes items in an object of their own, too.
+    let body = json!({"networks": [{"name": "a"}, {"network": {"name": "b"}}]});
+    let response = handle(&cloud, call("networks.create").body(&body).build());
+    assert_eq!((response.status, seen.all()), (201, vec!["a".to_owned(), "b".to_owned()]));
+    let answer = json_of(&response);
+    assert_eq!(
+        (answer["networks"][0]["id"].as_str(), answer["networks"][1]["id"].as_str()),
+        (Some("one"), Some("two"))
+    );
+    // A list of one is answered by a list.
+    cloud.networks.create_security_group_rules = Some(Box::new(|_| Ok(vec![rule()])));
+    let body = json!({"security_group_rules": [{"security_group_id": "g", "direction": "ingress"}]});
+    let answer = json_of(&handle(&cloud, call("security-group-rules.create").body(&body).build()));
+    assert_eq!(answer["security_group_rules"].as_array().map(Vec::len), Some(1), "{answer}");
 }
 
 #[test]
@@ -188,5 +303,8 @@ fn what_is_deleted_answers_204() {
     let expected =
         ["network", "subnet", "port", "security_group", "security_group_rule"].map(|name| format!("delete_{name} x"));
     assert_eq!(seen.all(), expected);
+    // The path may end with the format.
+    assert_eq!(handle(&cloud, call("networks.delete").param("network_id", "x.json").build()).status, 204);
+    assert_eq!(seen.all().pop().as_deref(), Some("delete_network x"));
     assert_eq!(handle(&cloud, call("unknown").build()).status, 404);
 }

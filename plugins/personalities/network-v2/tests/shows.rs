@@ -69,7 +69,7 @@ fn resources_are_shown_whole() {
                 "id": "subnet-1", "name": "s", "description": "", "project_id": "project-1", "tenant_id": "project-1",
                 "network_id": "net-1", "ip_version": 4, "cidr": "10.0.0.0/24", "gateway_ip": null, "enable_dhcp": true,
                 "dns_nameservers": ["192.0.2.53"], "allocation_pools": [{"start": "10.0.0.2", "end": "10.0.0.254"}],
-                "host_routes": [{"destination": "10.1.0.0/16", "nexthop": "10.0.0.9"}], "subnetpool_id": null,
+                "host_routes": [{"destination": "10.1.0.0/16", "nexthop": "10.0.0.9"}], "subnetpool_id": null, "router:external": false,
                 "ipv6_ra_mode": null, "ipv6_address_mode": null, "service_types": [], "tags": [], "created_at": at,
                 "updated_at": at, "revision_number": 0,
             }),

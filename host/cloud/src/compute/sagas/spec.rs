@@ -113,7 +113,7 @@ mod tests {
     use std::sync::Arc;
 
     use skyloom_model::Timestamp;
-    use skyloom_runtime::api::{ComputeApi as _, ImagesApi as _, NetworksApi as _};
+    use skyloom_runtime::api::{ComputeApi as _, ImagesApi as _};
     use skyloom_runtime::bindings::cloud::{compute, images as wit, networks};
     use skyloom_runtime::context::CallContext;
 

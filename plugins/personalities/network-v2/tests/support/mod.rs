@@ -37,6 +37,7 @@ pub fn subnet() -> Subnet {
         description: String::new(),
         network_id: "net-1".to_owned(),
         project_id: "project-1".to_owned(),
+        external: false,
         ip_version: 4,
         cidr: "10.0.0.0/24".to_owned(),
         gateway: None,

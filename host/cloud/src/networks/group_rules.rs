@@ -1,0 +1,137 @@
+//! Rules of security groups.
+
+use std::sync::Arc;
+
+use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_runtime::bindings::cloud::networks as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::context::CallContext;
+use skyloom_store::networks::{self as store, Group, NewRule, RuleFilter};
+use skyloom_store::quotas::Quota;
+
+use super::traffic::{self, Meaning};
+use super::{bounded, convert, groups, text};
+use crate::Cloud;
+
+impl Cloud {
+    pub(super) async fn rules_list(
+        &self,
+        context: &Arc<CallContext>,
+        filter: wit::RuleFilter,
+        request: PageRequest,
+    ) -> Result<wit::RulePage> {
+        let asking = self.asking(context, Action::NetworksRead)?;
+        self.make_default_group(&asking).await?;
+        let filter = RuleFilter {
+            viewer: asking.viewer_owned(),
+            ids: filter.ids,
+            group_id: filter.group_id,
+            project_id: filter.project_id,
+            ingress: filter.ingress,
+            ip_version: filter.ip_version,
+            protocol: filter.protocol,
+            remote_cidr: filter.remote_cidr,
+            remote_group_id: filter.remote_group_id,
+        };
+        let mut conn = self.db().read().await?;
+        let listed = store::list_rules(&mut conn, &filter, &convert::page(request)).await?;
+        Ok(wit::RulePage { rules: listed.items.into_iter().map(convert::rule).collect(), next: listed.next })
+    }
+
+    pub(super) async fn rules_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::SecurityGroupRule> {
+        let asking = self.asking(context, Action::NetworksRead)?;
+        let mut conn = self.db().read().await?;
+        let rule = store::get_rule(&mut conn, id, asking.viewer()).await?;
+        rule.map(convert::rule).ok_or_else(|| Error::not_found("security-group-rule", id))
+    }
+
+    /// All in one group: its row is held while they are compared with those that it has.
+    pub(super) async fn rules_create(
+        &self,
+        context: &Arc<CallContext>,
+        creates: Vec<wit::RuleCreate>,
+    ) -> Result<Vec<wit::SecurityGroupRule>> {
+        let asking = self.asking(context, Action::NetworksWrite)?;
+        bounded("security-group-rules", creates.len())?;
+        let mut tx = self.db().begin().await?;
+        let now = Timestamp::now();
+        let group_id = of_one_group(&creates)?;
+        store::touch_group(&mut tx, &group_id, now).await?;
+        let group = groups::seen(&mut tx, &group_id, &asking).await?;
+        let project_id = match creates.first().and_then(|create| create.project_id.clone()) {
+            None => group.project_id.clone(),
+            wanted => self.project_for(&asking, wanted)?,
+        };
+        let rules: Vec<NewRule> = creates.into_iter().map(said).collect::<Result<_>>()?;
+        only_new(&group, &rules)?;
+        for remote in rules.iter().filter_map(|rule| rule.remote_group_id.as_ref()) {
+            groups::seen(&mut tx, remote, &asking).await?;
+        }
+        let needs = [(Quota::SecurityGroupRules, rules.len() as u64)];
+        self.check_room(&mut tx, &asking, &project_id, &needs).await?;
+        let mut made = Vec::with_capacity(rules.len());
+        for rule in &rules {
+            let id = new_id();
+            store::insert_rule(&mut tx, &id, &group.id, &project_id, rule, now).await?;
+            let rule = store::get_rule(&mut tx, &id, None).await?;
+            made.push(rule.ok_or_else(|| Error::internal("a rule vanished in its own transaction"))?);
+        }
+        tx.commit().await?;
+        Ok(made.into_iter().map(convert::rule).collect())
+    }
+
+    pub(super) async fn rules_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
+        let asking = self.asking(context, Action::NetworksWrite)?;
+        let mut tx = self.db().begin().await?;
+        if store::get_rule(&mut tx, id, asking.viewer()).await?.is_none() {
+            return Err(Error::not_found("security-group-rule", id));
+        }
+        store::delete_rule(&mut tx, id, Timestamp::now()).await?;
+        tx.commit().await
+    }
+}
+
+/// The group that all the rules are for; they are for one project, too.
+fn of_one_group(creates: &[wit::RuleCreate]) -> Result<String> {
+    let group_id = creates.first().map(|create| create.group_id.clone()).unwrap_or_default();
+    if creates.iter().any(|create| create.group_id != group_id) {
+        let message = "Only allowed to update rules for one security profile at a time";
+        return Err(Error::invalid("group-id", message));
+    }
+    if creates.windows(2).any(|pair| pair[0].project_id != pair[1].project_id) {
+        let message = "Multiple project_ids in bulk security group rule create not allowed";
+        return Err(Error::invalid("project-id", message));
+    }
+    Ok(group_id)
+}
+
+fn said(create: wit::RuleCreate) -> Result<NewRule> {
+    traffic::check_rule(NewRule {
+        ingress: create.ingress,
+        ip_version: create.ip_version,
+        protocol: create.protocol,
+        port_min: create.port_min.map(i64::from),
+        port_max: create.port_max.map(i64::from),
+        remote_cidr: create.remote_cidr,
+        remote_group_id: create.remote_group_id,
+        description: text("description", Some(create.description))?.unwrap_or_default(),
+    })
+}
+
+/// That none of the rules means what another one or one of the group's does.
+fn only_new(group: &Group, rules: &[NewRule]) -> Result<()> {
+    let old: Vec<Meaning<'_>> = group.rules.iter().map(Meaning::from).collect();
+    for (at, rule) in rules.iter().enumerate() {
+        let meaning = Meaning::from(rule);
+        if rules[..at].iter().any(|other| Meaning::from(other) == meaning) {
+            let message = "Duplicate Security Group Rule in POST.";
+            return Err(Error::new(ErrorCode::AlreadyExists, message).with_field("security-group-rules"));
+        }
+        if let Some(same) = old.iter().position(|other| *other == meaning) {
+            let same = &group.rules[same].id;
+            let message = format!("Security group rule already exists. Rule id is {same}.");
+            return Err(Error::new(ErrorCode::AlreadyExists, message).with_resource("security-group-rule", same));
+        }
+    }
+    Ok(())
+}
