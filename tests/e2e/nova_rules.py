@@ -197,6 +197,41 @@ class Rules:
         rule("nova.servers.list", "48f93670")
         rule("nova.servers.list_detail", "48f93670")
 
+    def step_walks(self):
+        """a list goes on behind a server that was deleted, and a shown time finds what it was shown for"""
+        made = {self.server(f"walk.{number}")["id"] for number in range(VOLUMES)}
+        servers = {server_id: self.active(server_id) for server_id in made}
+        for server_id, server in servers.items():
+            time = f"changes-since={server['updated']}&changes-before={server['updated']}"
+            found = self.call("GET", f"{self.compute}/servers?{time}", minor=66)["servers"]
+            assert server_id in {s["id"] for s in found}, (server["updated"], found)
+        address = next(iter(servers[min(made)]["addresses"].values()))[0]["addr"]
+        for pattern, expected in ((f"^{address}$".replace(".", "%5C."), {min(made)}), ("%5B0-9.%5D%2B", made), ("none", set())):
+            found = self.call("GET", f"{self.compute}/servers?ip={pattern}")["servers"]
+            assert {s["id"] for s in found} == expected, (pattern, found)
+        seen, marker = set(), ""
+        while page := self.call("GET", f"{self.compute}/servers?limit=1{marker}")["servers"]:
+            seen.add(page[0]["id"])
+            marker = f"&marker={page[0]['id']}"
+            self.call("DELETE", f"{self.compute}/servers/{page[0]['id']}", expect=(204,))
+            poll(60, lambda: ((left := [s["id"] for s in self.call("GET", f"{self.compute}/servers")["servers"]]),
+                              page[0]["id"] not in left)[::-1])
+        assert seen == made, (seen, made)
+
+    def step_refusals(self):
+        """what is refused is named, and no secret is echoed"""
+        for member in ("adminpass", "admin_Pass", "Password", "secret-key"):
+            said = self.server("a", expect=(400,), **{member: "hunter2"})
+            assert "hunter2" not in str(said) and member in str(said), said
+            said = self.call("POST", f"{self.compute}/servers", {"server": {member: "hunter2"}}, expect=(400,))
+            assert "hunter2" not in str(said), said
+        url = f"{self.compute}/servers/none/action"
+        said = self.call("POST", url, {"pause": None}, expect=(400,))["badRequest"]["message"]
+        assert said == "There is no such action: pause.", said
+        said = self.server("x" * 256, expect=(400,))["badRequest"]["message"]
+        name = "x" * 256
+        assert said == f"Invalid input for field/attribute name. Value: {name}. '{name}' is too long", said
+
     def step_small_disk(self):
         """a system disk is as large as the image asks"""
         device = {"source_type": "image", "destination_type": "volume", "uuid": self.image, "boot_index": 0}

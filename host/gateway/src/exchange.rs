@@ -283,14 +283,20 @@ fn select<'g>(live: &[&'g Choice], value: Option<&Value>) -> Result<&'g Choice, 
     let mut selected = object.keys().filter_map(|key| known(key));
     match (selected.next(), selected.next()) {
         (Some(choice), None) => Ok(choice),
-        (None, _) => keyless.copied().ok_or_else(|| match object.keys().next() {
-            Some(key) if object.len() == 1 => {
-                Refused::because(Refusal::BodyKey, format!("There is no such action: {key}."))
-            }
-            _ => Refusal::BodyKey.into(),
-        }),
+        (None, _) => keyless.copied().ok_or_else(|| no_action(object)),
         (Some(_), Some(_)) => Err(Refusal::BodyKey.into()),
     }
+}
+
+/// Names the actions that were asked for, of which none is served.
+fn no_action(asked: &serde_json::Map<String, Value>) -> Refused {
+    const MOST: usize = 3;
+    const LONGEST: usize = 64;
+    if asked.is_empty() {
+        return Refusal::BodyKey.into();
+    }
+    let names: Vec<String> = asked.keys().take(MOST).map(|key| key.chars().take(LONGEST).collect()).collect();
+    Refused::because(Refusal::BodyKey, format!("There is no such action: {}.", names.join(", ")))
 }
 
 fn params(choice: &Choice, captures: &[Cow<'_, str>]) -> Vec<(String, String)> {

@@ -48,10 +48,10 @@ impl Versioning {
         })
     }
 
-    /// The first header that says something decides.
+    /// The first header of the manifest that says something decides; where it stands twice, its last line.
     pub fn negotiate(&self, headers: &HeaderMap) -> Result<ApiVersion, Refusal> {
         for header in &self.headers {
-            for value in headers.get_all(&header.name) {
+            for value in headers.get_all(&header.name).into_iter().rev() {
                 let text = value.to_str().map_err(|_| Refusal::VersionMalformed)?;
                 if let Some(wanted) = header.wanted(text) {
                     return self.resolve(wanted);
@@ -86,10 +86,11 @@ impl Versioning {
 }
 
 impl VersionHeader {
-    /// The version's text; with a prefix the header may list several services, separated by commas.
+    /// The version's text, the last of those that commas separate; with a prefix the last one for this service.
     fn wanted<'a>(&self, value: &'a str) -> Option<&'a str> {
-        let Some(prefix) = &self.prefix else { return Some(value.trim()) };
-        value.split(',').find_map(|part| {
+        let mut entries = value.rsplit(',');
+        let Some(prefix) = &self.prefix else { return entries.next().map(str::trim) };
+        entries.find_map(|part| {
             let (service, version) = part.trim().split_once(char::is_whitespace)?;
             service.eq_ignore_ascii_case(prefix).then(|| version.trim())
         })
@@ -129,6 +130,17 @@ mod tests {
         assert_eq!(negotiated(&[("api-version", "others 9.9, things 2.10")]), Ok("2.10".to_owned()));
         assert_eq!(negotiated(&[("api-version", "others 9.9"), ("old-version", "2.3")]), Ok("2.3".to_owned()));
         assert_eq!(negotiated(&[("api-version", "things latest")]), Ok("2.30".to_owned()));
+    }
+
+    #[test]
+    fn of_two_entries_the_last_counts() {
+        assert_eq!(negotiated(&[("api-version", "things 2.9, things 2.10")]), Ok("2.10".to_owned()));
+        assert_eq!(negotiated(&[("api-version", "things 2.9,others 9.9")]), Ok("2.9".to_owned()));
+        assert_eq!(negotiated(&[("api-version", "things 2.9"), ("api-version", "things 2.10")]), Ok("2.10".to_owned()));
+        assert_eq!(negotiated(&[("api-version", "things 2.9"), ("api-version", "others 9.9")]), Ok("2.9".to_owned()));
+        assert_eq!(negotiated(&[("old-version", "2.3, 2.4")]), Ok("2.4".to_owned()));
+        assert_eq!(negotiated(&[("old-version", "2.3"), ("old-version", "2.4")]), Ok("2.4".to_owned()));
+        assert_eq!(negotiated(&[("api-version", "things 2.9, things two")]), Err(Refusal::VersionMalformed));
     }
 
     #[test]

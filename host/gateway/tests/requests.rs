@@ -198,6 +198,14 @@ async fn a_key_of_the_body_selects_the_operation() {
         let reply = world.call("POST", path, body).await;
         assert_eq!((reply.status, reply.why().as_str()), (400, why), "{body}");
     }
+    for (body, message) in [
+        (r#"{"nap":{}}"#, "There is no such action: nap."),
+        (r#"{"nap":{},"rest":{}}"#, "There is no such action: nap, rest."),
+        ("{}", "The request body must have exactly one action."),
+    ] {
+        let reply = world.call("POST", path, body).await;
+        assert!(reply.body.contains(message), "{body}: {}", reply.body);
+    }
     let at = |version: &str, body: &str| {
         let request = http::Request::builder().method("POST").uri(path).header("x-token", "member");
         let body = body.to_owned().into();

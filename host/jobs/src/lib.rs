@@ -22,4 +22,5 @@ pub use faults::Faults;
 pub use metrics::Metrics;
 pub use saga::{Event, Outcome, Retry, Run, Saga, Step};
 pub use settings::{Settings, milliseconds};
+pub use skyloom_store::listing::Page;
 pub use skyloom_store::operations::{Filter, OnFailure, Operation, State, Step as StepRow};

@@ -1,15 +1,16 @@
 //! The operator's verbs: `skyloom operation list | show | retry`.
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_store::listing::{Listed, Page};
 use skyloom_store::operations::{self as store, Filter, Operation, State, Step};
 use skyloom_store::operations_log as log;
 
 use crate::engine::Engine;
 
 impl Engine {
-    /// Newest first, those after the operation `marker`, at most `limit`.
-    pub async fn list(&self, filter: &Filter, marker: Option<&str>, limit: u32) -> Result<Vec<Operation>> {
-        store::list(&mut self.db().read().await?, filter, marker, limit).await
+    /// A page, newest first.
+    pub async fn list(&self, filter: &Filter, page: &Page) -> Result<Listed<Operation>> {
+        store::list(&mut self.db().read().await?, filter, page).await
     }
 
     /// One operation with its steps, then its children, without theirs. `not-found`.

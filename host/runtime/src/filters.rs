@@ -19,7 +19,7 @@ macro_rules! asks_for_nothing {
 asks_for_nothing! {
     ServerFilter {
         ids, name, name_is_pattern, vm_states, task_states, has_task, flavor_id, flavor_id_is_part, image_id, zone, node,
-        key_name, user_id, reservation_id, address, address_is_part, address_version, hostname, locked, description,
+        key_name, user_id, reservation_id, addresses, hostname, locked, description,
         config_drive, launch_index, progress, access_ipv4, access_ipv6, power_states, created, launched, terminated,
         changed_since, changed_before, all_projects, project_id, deleted, tags_all, tags_any, not_tags_all, not_tags_any,
         metadata,

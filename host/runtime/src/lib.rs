@@ -27,6 +27,7 @@ pub mod manifest;
 pub mod package;
 pub mod personality;
 mod plugin;
+mod quotes;
 mod schemas;
 pub mod tariff;
 

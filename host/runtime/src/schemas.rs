@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use crate::bindings::personality::exports::skyloom::personality::handler::Violation;
 use crate::error::LoadError;
-use crate::manifest::{ApiVersion, Manifest, Operation};
+use crate::manifest::{ApiVersion, Manifest};
+use crate::quotes::Quotes;
 
 /// Most violations that one body is told of.
 const MAX_VIOLATIONS: usize = 32;
-/// Longest text of one.
-const MAX_MESSAGE: usize = 1024;
+/// Longest text of one, in bytes.
+const MAX_TEXT: usize = 1024;
 
 /// The compiled schemas of all operations.
 #[derive(Debug, Default)]
@@ -25,33 +27,40 @@ pub struct SchemaSet {
 #[derive(Debug)]
 pub struct BodySchemas {
     ranges: Vec<Range>,
-    /// A message must not carry a secret out of the body.
-    masked: bool,
+    /// Where secrets stand in the body, by path.
+    secrets: Vec<Vec<String>>,
 }
 
 #[derive(Debug)]
 struct Range {
     min: Option<ApiVersion>,
     max: Option<ApiVersion>,
-    validator: Arc<Validator>,
+    schema: Arc<Schema>,
+}
+
+#[derive(Debug)]
+struct Schema {
+    text: Value,
+    validator: Validator,
 }
 
 impl SchemaSet {
     pub fn compile(manifest: &Manifest, texts: &BTreeMap<String, String>) -> Result<Self, LoadError> {
-        let mut compiled: BTreeMap<&str, Arc<Validator>> = BTreeMap::new();
+        let mut compiled: BTreeMap<&str, Arc<Schema>> = BTreeMap::new();
         let mut operations = BTreeMap::new();
         for operation in manifest.operations.iter().filter(|operation| !operation.schemas.is_empty()) {
             let mut ranges = Vec::new();
-            for schema in &operation.schemas {
-                let known = compiled.get(schema.file.as_str()).cloned();
-                let validator = match known {
-                    Some(validator) => validator,
-                    None => Arc::new(from_text(&schema.file, texts.get(&schema.file))?),
+            for named in &operation.schemas {
+                let known = compiled.get(named.file.as_str()).cloned();
+                let schema = match known {
+                    Some(schema) => schema,
+                    None => Arc::new(from_text(&named.file, texts.get(&named.file))?),
                 };
-                compiled.insert(&schema.file, validator.clone());
-                ranges.push(Range { min: schema.min, max: schema.max, validator });
+                compiled.insert(&named.file, schema.clone());
+                ranges.push(Range { min: named.min, max: named.max, schema });
             }
-            operations.insert(operation.id.clone(), Arc::new(BodySchemas { ranges, masked: hides(operation) }));
+            let secrets = operation.secrets.iter().map(|pointer| segments(pointer)).collect();
+            operations.insert(operation.id.clone(), Arc::new(BodySchemas { ranges, secrets }));
         }
         Ok(Self { operations })
     }
@@ -62,15 +71,16 @@ impl SchemaSet {
     }
 }
 
-fn hides(operation: &Operation) -> bool {
-    !operation.secrets.is_empty()
+fn segments(pointer: &str) -> Vec<String> {
+    pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect()
 }
 
-fn from_text(file: &str, text: Option<&String>) -> Result<Validator, LoadError> {
+fn from_text(file: &str, text: Option<&String>) -> Result<Schema, LoadError> {
     let refuse = |reason: String| LoadError::Schema { file: file.to_owned(), reason };
     let text = text.ok_or_else(|| refuse("is not in the package".to_owned()))?;
-    let schema = serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?;
-    validator(&schema).map_err(refuse)
+    let text = serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?;
+    let validator = validator(&text).map_err(refuse)?;
+    Ok(Schema { text, validator })
 }
 
 /// Formats count; references reach into the schema itself only.
@@ -84,7 +94,7 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, String> {
 
 impl BodySchemas {
     /// What the schema of this version finds wrong with the body; without a schema for it, nothing. Give the body as the
-    /// client sent it: where the operation has secret fields, messages name no values.
+    /// client sent it: no secret of it is quoted.
     pub fn violations(&self, version: Option<ApiVersion>, body: &Value) -> Vec<Violation> {
         let holds = |range: &&Range| {
             version.is_none_or(|version| {
@@ -92,20 +102,50 @@ impl BodySchemas {
             })
         };
         let Some(range) = self.ranges.iter().find(holds) else { return Vec::new() };
-        if range.validator.is_valid(body) {
+        let validator = &range.schema.validator;
+        if validator.is_valid(body) {
             return Vec::new();
         }
-        range.validator.iter_errors(body).take(MAX_VIOLATIONS).map(|error| self.violation(&error)).collect()
+        let mut quotes = Quotes::new(&self.secrets);
+        let errors = validator.iter_errors(body).take(MAX_VIOLATIONS);
+        errors.map(|error| violation(&range.schema.text, &error, &mut quotes)).collect()
     }
+}
 
-    fn violation(&self, error: &ValidationError<'_>) -> Violation {
-        let mut message = if self.masked { error.masked().to_string() } else { error.to_string() };
-        if message.len() > MAX_MESSAGE {
-            message.truncate(message.floor_char_boundary(MAX_MESSAGE));
-            message.push_str("...");
-        }
-        Violation { pointer: error.instance_path().to_string(), keyword: error.kind().keyword().to_owned(), message }
+fn violation(schema: &Value, error: &ValidationError<'_>, quotes: &mut Quotes<'_>) -> Violation {
+    let pointer = error.instance_path().to_string();
+    let value = quotes.of(&segments(&pointer), error.instance()).to_string();
+    Violation {
+        keyword: error.kind().keyword().to_owned(),
+        message: cut(error.masked_with(cut(value.clone())).to_string()),
+        expected: expected(schema, error),
+        pointer,
+        value,
     }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text.push_str("...");
+    }
+    text
+}
+
+/// What the keyword asks for, as JSON.
+fn expected(schema: &Value, error: &ValidationError<'_>) -> String {
+    let path = error.schema_path().to_string();
+    let expected = match error.kind() {
+        ValidationErrorKind::Required { property } => property.clone(),
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let patterns = path.rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent)?.get("patternProperties"));
+            let patterns: Vec<&String> = patterns.and_then(Value::as_object).into_iter().flat_map(|all| all.keys()).collect();
+            serde_json::json!({ "unexpected": unexpected, "patterns": patterns })
+        }
+        _ => schema.pointer(&path).cloned().unwrap_or_default(),
+    };
+    let text = expected.to_string();
+    if text.len() > MAX_TEXT { "null".to_owned() } else { text }
 }
 
 /// The first thing that a configuration schema finds wrong.
@@ -161,12 +201,43 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_stays_out_of_the_message() {
-        let schema = json!({ "properties": { "password": { "maxLength": 2 } }, "oneOf": [{ "required": ["x"] }] });
-        let set = set("schemas = [{ file = \"s\" }]\nsecrets = [\"/password\"]", &[("s", schema)]).unwrap();
-        let found = set.of("a").unwrap().violations(None, &json!({ "password": "hunter2" }));
-        assert_eq!(found.len(), 2);
-        assert!(found.iter().all(|one| !one.message.contains("hunter2")), "{found:?}");
+    fn a_secret_is_quoted_nowhere() {
+        let schema = json!({
+            "additionalProperties": false, "required": ["x"], "oneOf": [{ "required": ["x"] }],
+            "properties": { "ticket": { "maxLength": 2 }, "name": { "type": "string" } },
+        });
+        let set = set("schemas = [{ file = \"s\" }]\nsecrets = [\"/ticket\"]", &[("s", schema)]).unwrap();
+        let body = json!({ "ticket": "hunter2", "adminpass": "hunter2", "Pass_Word": ["hunter2"], "name": 5 });
+        let found = set.of("a").unwrap().violations(None, &body);
+        let mut keywords: Vec<_> = found.iter().map(|one| one.keyword.as_str()).collect();
+        keywords.sort_unstable();
+        assert_eq!(keywords, ["additionalProperties", "maxLength", "oneOf", "required", "type"]);
+        assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
+        let of = |keyword: &str| found.iter().find(|one| one.keyword == keyword).unwrap();
+        assert_eq!(of("type").message, "5 is not of type \"string\"");
+        assert_eq!(of("maxLength").message, "\"***\" is longer than 2 characters");
+        assert_eq!(of("required").value, r#"{"Pass_Word":"***","adminpass":"***","name":5,"ticket":"***"}"#);
+    }
+
+    #[test]
+    fn a_violation_says_what_was_expected() {
+        let schema = json!({
+            "$defs": { "word": { "enum": ["a", "b", "c", "d", "e"] } },
+            "properties": { "n": { "type": ["string", "null"] }, "w": { "$ref": "#/$defs/word" }, "l": { "maxLength": 1 },
+                            "m": { "additionalProperties": false, "patternProperties": { "^[a-z]$": {} } } },
+            "required": ["n", "o"],
+        });
+        let set = set("schemas = [{ file = \"s\" }]", &[("s", schema)]).unwrap();
+        let body = json!({ "n": 1, "w": "x", "l": "long", "m": { "!": 1 } });
+        let found = set.of("a").unwrap().violations(None, &body);
+        let expected = |keyword: &str| -> Value {
+            serde_json::from_str(&found.iter().find(|one| one.keyword == keyword).unwrap().expected).unwrap()
+        };
+        assert_eq!(expected("type"), json!(["string", "null"]));
+        assert_eq!(expected("enum"), json!(["a", "b", "c", "d", "e"]));
+        assert_eq!(expected("maxLength"), json!(1));
+        assert_eq!(expected("required"), json!("o"));
+        assert_eq!(expected("additionalProperties"), json!({ "unexpected": ["!"], "patterns": ["^[a-z]$"] }));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Filter {
     pub is_public: Option<bool>,
     /// With `is_public`: also the private ones that this project was given.
     pub project_id: Option<String>,
+    /// Whoever asks may see every flavor; else what `is_public` and `project_id` let through is all there is.
+    pub sees_all: bool,
     pub min_memory_mib: Option<u32>,
     pub min_disk_gib: Option<u32>,
     /// Only those that one of these nodes could hold when empty: vcpus, memory, disk each.
@@ -113,14 +115,19 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Flavor>> {
 /// Default order: id ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Flavor>> {
     let mut query = Query::new(COLUMNS, "flavors f", "f.id");
-    match (filter.is_public, &filter.project_id) {
+    let usable = match (filter.is_public, &filter.project_id) {
         (Some(true), Some(project)) => {
             let project = query.text(project);
-            query.and(format!(
-                "(f.is_public = 1 OR EXISTS (SELECT 1 FROM flavor_access x WHERE x.flavor_id = f.id AND x.project_id = {project}))"
-            ));
+            let given =
+                format!("SELECT 1 FROM flavor_access x WHERE x.flavor_id = f.id AND x.project_id = {project}");
+            Some(format!("(f.is_public = 1 OR EXISTS ({given}))"))
         }
-        (is_public, _) => query.and_flag("f.is_public", is_public),
+        (is_public, _) => is_public.map(|public| format!("f.is_public = {}", i64::from(public))),
+    };
+    match usable {
+        Some(usable) if filter.sees_all => query.and(usable),
+        Some(usable) => query.scope(usable),
+        None => {}
     }
     query.and_int("f.memory_mib", ">=", filter.min_memory_mib.map(i64::from));
     query.and_int("f.disk_gib", ">=", filter.min_disk_gib.map(i64::from));

@@ -166,12 +166,28 @@ impl Call {
         self
     }
 
+    /// Something that the host's schemas found; its value is what stands in the body by now.
     #[must_use]
-    pub fn violation(mut self, pointer: &str, keyword: &str, message: &str) -> Self {
+    pub fn violation(self, pointer: &str, keyword: &str, message: &str) -> Self {
+        self.violation_of(pointer, keyword, message, &serde_json::Value::Null)
+    }
+
+    /// The same with what the keyword asks for.
+    #[must_use]
+    pub fn violation_of(
+        mut self,
+        pointer: &str,
+        keyword: &str,
+        message: &str,
+        expected: &serde_json::Value,
+    ) -> Self {
+        let body: serde_json::Value = serde_json::from_slice(&self.0.body).unwrap_or_default();
         self.0.violations.push(Violation {
             pointer: pointer.to_owned(),
             keyword: keyword.to_owned(),
             message: message.to_owned(),
+            value: body.pointer(pointer).unwrap_or(&serde_json::Value::Null).to_string(),
+            expected: expected.to_string(),
         });
         self
     }

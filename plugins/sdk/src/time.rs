@@ -158,6 +158,24 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     Some(seconds * MICROS + i64::from(micros))
 }
 
+/// The moments that a text means, from the first to the last: it is as exact as it is written, so that without a fraction of a
+/// second it means the whole second. None as for [`parse`].
+#[must_use]
+pub fn parse_span(text: &str) -> Option<(Timestamp, Timestamp)> {
+    let first = parse(text)?;
+    let fraction = text.find(['.', ',']).map_or("", |at| &text[at + 1..]);
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    let length = 10_i64.pow(6_u32.saturating_sub(u32::try_from(digits).unwrap_or(6)));
+    Some((first, first.saturating_add(length - 1)))
+}
+
+/// The first and the last moment of the second that a moment is in: what a face means that shows whole seconds.
+#[must_use]
+pub fn second_of(time: Timestamp) -> (Timestamp, Timestamp) {
+    let first = time.div_euclid(MICROS).saturating_mul(MICROS);
+    (first, first.saturating_add(MICROS - 1))
+}
+
 struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -288,5 +306,22 @@ mod tests {
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_is_as_exact_as_it_is_written() {
+        let noon = 1_767_268_800_000_000;
+        for (text, length) in [
+            ("2026-01-01T12:00:00Z", 1_000_000),
+            ("2026-01-01T12:00:00.0Z", 100_000),
+            ("2026-01-01T12:00:00.000+00:00", 1_000),
+            ("2026-01-01T12:00:00.000000", 1),
+            ("2026-01-01T12:00:00,0000000Z", 1),
+        ] {
+            assert_eq!(parse_span(text), Some((noon, noon + length - 1)), "{text}");
+        }
+        assert_eq!(parse_span("noon"), None);
+        assert_eq!(second_of(noon + 999_999), (noon, noon + 999_999));
+        assert_eq!(second_of(-1), (-1_000_000, -1));
     }
 }

@@ -30,13 +30,12 @@ impl Cloud {
     }
 }
 
-/// A line break at the very end belongs to the last line.
+/// What stands behind a line break at the very end counts as a line, empty as it is: that is how clients count them.
 fn last_lines(log: &str, lines: usize) -> &str {
     if lines == 0 {
         return "";
     }
-    let body = log.strip_suffix('\n').unwrap_or(log);
-    match body.rmatch_indices('\n').nth(lines - 1) {
+    match log.rmatch_indices('\n').nth(lines - 1) {
         Some((at, _)) => &log[at + 1..],
         None => log,
     }
@@ -49,8 +48,10 @@ mod tests {
     #[test]
     fn the_last_lines_are_whole() {
         let log = "one\ntwo\nthree\n";
-        assert_eq!(last_lines(log, 1), "three\n");
-        assert_eq!(last_lines(log, 2), "two\nthree\n");
+        assert_eq!(last_lines(log, 1), "");
+        assert_eq!(last_lines(log, 2), "three\n");
+        assert_eq!(last_lines(log, 3), "two\nthree\n");
+        assert_eq!(last_lines(log, 4), log);
         assert_eq!(last_lines(log, 9), log);
         assert_eq!(last_lines(log, 0), "");
         assert_eq!(last_lines("", 3), "");

@@ -116,6 +116,7 @@ impl Cloud {
         let filter = store::Filter {
             is_public,
             project_id: caller.project_id().map(ToOwned::to_owned),
+            sees_all: caller.admin,
             min_memory_mib: filter.min_memory_mib,
             min_disk_gib: filter.min_disk_gib,
             fits,

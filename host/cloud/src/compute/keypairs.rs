@@ -44,15 +44,17 @@ fn fingerprint(key: &PublicKey) -> Result<String> {
     Ok(text)
 }
 
-/// Reads a public key in OpenSSH form; gives it trimmed, with its fingerprint.
-fn import(text: &str) -> Result<(String, String)> {
-    let wrong = || Error::invalid("public-key", "Keypair data is invalid: failed to parse the public key.");
-    let text = text.trim();
-    if text.len() > MAX_PUBLIC_KEY || text.contains(char::is_control) {
+/// The fingerprint of a public key in OpenSSH form. The text is kept as it is: what stands on lines behind the key is its
+/// owner's, as in a file of keys.
+fn import(text: &str) -> Result<String> {
+    let wrong = || Error::invalid("public-key", "the public key is not in OpenSSH form.");
+    let odd = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t');
+    if text.len() > MAX_PUBLIC_KEY || text.contains(odd) {
         return Err(wrong());
     }
-    let key = PublicKey::from_openssh(text).map_err(|_| wrong())?;
-    Ok((text.to_owned(), fingerprint(&key)?))
+    let first = text.trim().lines().next().unwrap_or_default();
+    let key = PublicKey::from_openssh(first.trim_end()).map_err(|_| wrong())?;
+    fingerprint(&key)
 }
 
 /// A new pair: private half in OpenSSH form, public half, fingerprint.
@@ -110,8 +112,7 @@ impl Cloud {
             );
         }
         let (private, public_key, fingerprint) = if let Some(text) = &create.public_key {
-            let (public, fingerprint) = import(text)?;
-            (None, public, fingerprint)
+            (None, text.clone(), import(text)?)
         } else {
             let (private, public, fingerprint) = generate("generated")?;
             (Some(private), public, fingerprint)
@@ -197,6 +198,8 @@ impl KeypairsApi for Cloud {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Settings;
+    use crate::compute::testing::{member, worlds};
 
     /// Made with `ssh-keygen`; the fingerprints are what `ssh-keygen -l -E md5` says.
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDJkY6QYyezEZZYz/Bt1s+swoiSRL/w4Kt1851Q0TSHD me@example.org";
@@ -209,12 +212,30 @@ mod tests {
 
     #[test]
     fn a_public_key_is_read_whole_or_refused() {
-        let (text, fingerprint) = import(&format!("  {KEY}\n")).expect("a key");
-        assert_eq!((text.as_str(), fingerprint.as_str()), (KEY, "46:d9:c0:e9:2b:4e:3a:9d:fa:47:58:74:29:c2:34:a5"));
-        let (_, fingerprint) = import(RSA).expect("a key");
-        assert_eq!(fingerprint, "88:0b:a5:95:51:68:dd:47:78:b0:e6:6d:f8:aa:3b:de");
-        for wrong in ["", "ssh-ed25519", "ssh-ed25519 AAAA", "rubbish", &KEY[..60], &format!("{KEY}\n{KEY}")] {
+        let own = "46:d9:c0:e9:2b:4e:3a:9d:fa:47:58:74:29:c2:34:a5";
+        for text in [KEY, &format!("{KEY}\n"), &format!("  {KEY}\r\n"), &format!("{KEY}\n{RSA}\n"), &format!("{KEY}{KEY}")] {
+            assert_eq!(import(text).expect("a key"), own, "{text:?}");
+        }
+        assert_eq!(import(RSA).expect("a key"), "88:0b:a5:95:51:68:dd:47:78:b0:e6:6d:f8:aa:3b:de");
+        for wrong in ["", "\n", "ssh-ed25519", "ssh-ed25519 AAAA", "rubbish", &KEY[..60], &format!("x\n{KEY}"), &format!("{KEY}\0")] {
             assert_eq!(import(wrong).expect_err(wrong).field.as_deref(), Some("public-key"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_public_key_comes_back_byte_for_byte() {
+        for world in worlds(Settings::default()).await {
+            for (name, text) in [("one", format!("{KEY}\n")), ("two", format!(" {KEY}\r\n{RSA}\n\n"))] {
+                let create = wit::KeypairCreate {
+                    name: name.to_owned(),
+                    kind: wit::KeyKind::Ssh,
+                    public_key: Some(text.clone()),
+                    user_id: None,
+                };
+                let made = world.cloud.create_keypair(&member("p"), create).await.expect("a key pair");
+                let shown = world.cloud.get_keypair(&member("p"), name.to_owned(), None).await.expect("the key pair");
+                assert_eq!((made.public_key, shown.public_key), (text.clone(), text));
+            }
         }
     }
 
@@ -224,8 +245,7 @@ mod tests {
         assert!(private.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----\n"));
         let read = PrivateKey::from_openssh(&private).expect("private half");
         assert_eq!(read.public_key().to_openssh().expect("public half"), public);
-        let (_, imported) = import(&public).expect("import");
-        assert_eq!(imported, made);
+        assert_eq!(import(&public).expect("import"), made);
         assert_eq!(made.len(), 47);
         assert_eq!(made.matches(':').count(), 15);
     }

@@ -12,6 +12,7 @@ pub mod leftovers;
 mod list;
 mod nodes;
 mod operations;
+mod patterns;
 mod power;
 pub mod quotas;
 mod rules;
@@ -23,6 +24,8 @@ pub(crate) mod testing;
 mod tests;
 #[cfg(test)]
 mod tests_flavors;
+#[cfg(test)]
+mod tests_lists;
 mod update;
 mod view;
 mod volumes;

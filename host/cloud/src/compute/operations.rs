@@ -10,10 +10,9 @@ use skyloom_runtime::bindings::cloud::operations as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error as WitError;
 use skyloom_runtime::context::CallContext;
-use skyloom_store::listing::MAX_PAGE;
 use skyloom_store::operations as store;
 
-use super::common::reach;
+use super::common::{page, reach};
 use crate::Cloud;
 
 fn state(state: jobs::State) -> wit::OperationState {
@@ -90,10 +89,10 @@ impl Cloud {
         &self,
         context: &CallContext,
         filter: wit::OperationFilter,
-        page: PageRequest,
+        request: PageRequest,
     ) -> Result<wit::OperationPage> {
         self.permit(context.caller.as_deref(), Action::OperationsRead)?;
-        if !page.sort.is_empty() {
+        if !request.sort.is_empty() {
             return Err(Error::invalid("sort", "Operations are listed newest first only."));
         }
         let with_steps = filter.request_id.is_some();
@@ -107,22 +106,18 @@ impl Cloud {
             changed_since: filter.changed_since.map(Timestamp),
             changed_before: filter.changed_before.map(Timestamp),
         };
-        let limit = if page.limit == 0 { MAX_PAGE } else { page.limit.min(MAX_PAGE) };
         let mut conn = self.db().read().await?;
-        let mut found = store::list(&mut conn, &wanted, page.marker.as_deref(), limit + 1).await?;
-        let more = found.len() > limit as usize;
-        found.truncate(limit as usize);
-        let next = if more { found.last().map(|operation| operation.id.clone()) } else { None };
-        let mut operations = Vec::with_capacity(found.len());
-        let single = found.len() == 1;
-        for operation in found {
+        let found = store::list(&mut conn, &wanted, &page(request)).await?;
+        let mut operations = Vec::with_capacity(found.items.len());
+        let single = found.items.len() == 1;
+        for operation in found.items {
             let steps = match &operation.id {
                 id if with_steps && single => store::steps(&mut conn, id).await?,
                 _ => Vec::new(),
             };
             operations.push(view(operation, steps));
         }
-        Ok(wit::OperationPage { operations, next })
+        Ok(wit::OperationPage { operations, next: found.next })
     }
 }
 

@@ -102,7 +102,7 @@ async fn filters_hold_together() {
             description: Some(format!("of {name}")),
             config_drive: name == "three",
             access_ipv4: if name == "one" { "192.0.2.1".to_owned() } else { String::new() },
-            access_ipv6: if name == "one" { "2001:db8::1".to_owned() } else { String::new() },
+            access_ipv6: if name == "one" { "2001:DB8:0:0::01".to_owned() } else { String::new() },
             ..world.create(&[name])
         };
         for (name, tags, key) in [("one", &["a", "b"][..], "x"), ("two", &["a"], "y"), ("three", &[], "x")] {
@@ -110,8 +110,6 @@ async fn filters_hold_together() {
         }
         let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<String>>();
         let first = cloud.list_servers(&context, any_server(), page(0, None)).await.expect("list").servers;
-        let address = first[0].nics[0].addresses[0].address.clone();
-        let of_that = first[0].name.clone();
         let created = first[1].created_at;
         let until = |before| wit::TimeRange { since: 0, before };
         let cases: Vec<(wit::ServerFilter, Vec<&str>)> = vec![
@@ -124,18 +122,6 @@ async fn filters_hold_together() {
                 vec!["three", "one"],
             ),
             (wit::ServerFilter { metadata: vec![("$[".to_owned(), "x".to_owned())], ..any_server() }, vec![]),
-            (
-                wit::ServerFilter {
-                    address: Some(address[1..].to_owned()),
-                    address_is_part: true,
-                    name: Some(of_that.clone()),
-                    ..any_server()
-                },
-                vec![of_that.as_str()],
-            ),
-            (wit::ServerFilter { address: Some(address[1..].to_owned()), ..any_server() }, vec![]),
-            (wit::ServerFilter { address: Some(address), ..any_server() }, vec![of_that.as_str()]),
-            (wit::ServerFilter { address_version: Some(6), ..any_server() }, vec![]),
             (wit::ServerFilter { vm_states: vec![wit::VmState::Active], ..any_server() }, vec![]),
             (
                 wit::ServerFilter {
@@ -158,7 +144,9 @@ async fn filters_hold_together() {
             (wit::ServerFilter { launch_index: Some(1), ..any_server() }, vec![]),
             (wit::ServerFilter { progress: Some(0), ..any_server() }, vec!["three", "two", "one"]),
             (wit::ServerFilter { access_ipv4: Some("192.0.2.1".to_owned()), ..any_server() }, vec!["one"]),
+            // Whatever form it has, it is one address.
             (wit::ServerFilter { access_ipv6: Some("2001:db8::1".to_owned()), ..any_server() }, vec!["one"]),
+            (wit::ServerFilter { access_ipv6: Some("2001:0db8::0001".to_owned()), ..any_server() }, vec!["one"]),
             (wit::ServerFilter { power_states: vec![wit::PowerState::Running], ..any_server() }, vec![]),
             (
                 wit::ServerFilter { power_states: vec![wit::PowerState::NoState], ..any_server() },

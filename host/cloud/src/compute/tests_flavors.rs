@@ -78,6 +78,28 @@ async fn a_private_flavor_is_for_the_projects_it_is_given_to() {
 }
 
 #[tokio::test]
+async fn a_private_flavor_as_a_marker_is_one_that_nobody_has() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, admin) = (&world.cloud, operator("op"));
+        cloud.create_flavor(&admin, flavor(PRIVATE, false)).await.expect("a flavor");
+        let marked = |id: &str| page(0, Some(id.to_owned()));
+        let any = flavors::FlavorFilter::default;
+        for id in [PRIVATE, "none"] {
+            let error = cloud.list_flavors(&member("p"), any(), marked(id)).await.expect_err("not the caller's");
+            assert_eq!(
+                (error.field.as_deref(), error.message),
+                (Some("marker"), format!("The marker {id} could not be found."))
+            );
+        }
+        // The operator may see it even where the list is one of public flavors.
+        let public = flavors::FlavorFilter { is_public: Some(true), ..any() };
+        cloud.list_flavors(&admin, public, marked(PRIVATE)).await.expect("an operator's");
+        cloud.add_flavor_access(&admin, PRIVATE.to_owned(), "p".to_owned()).await.expect("given");
+        cloud.list_flavors(&member("p"), any(), marked(PRIVATE)).await.expect("the caller's");
+    }
+}
+
+#[tokio::test]
 async fn wrong_access_is_refused() {
     for world in worlds(Settings::default()).await {
         let (cloud, admin) = (&world.cloud, operator("op"));

@@ -30,6 +30,11 @@ pub(super) fn check_hostname(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The one form of an IPv6 address in which it is kept and compared; anything else stays as it is.
+pub(super) fn canonical_ipv6(text: &str) -> String {
+    text.parse::<Ipv6Addr>().map_or_else(|_| text.to_owned(), |address| address.to_string())
+}
+
 /// Empty: none.
 pub(super) fn check_access(ipv4: &str, ipv6: &str) -> Result<()> {
     if !ipv4.is_empty() && ipv4.parse::<Ipv4Addr>().is_err() {
@@ -78,12 +83,13 @@ impl Cloud {
             Some(own) => Some(with_attributes(context, &server.attributes, own)?),
             None => None,
         };
+        let access_ipv6 = update.access_ipv6.as_deref().map(canonical_ipv6);
         let fields = UserFields {
             name: update.name.as_deref(),
             description: update.description.as_ref().map(Option::as_deref),
             hostname: update.hostname.as_deref(),
             access_ipv4: update.access_ipv4.as_deref(),
-            access_ipv6: update.access_ipv6.as_deref(),
+            access_ipv6: access_ipv6.as_deref(),
             metadata: None,
             attributes: attributes.as_deref(),
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use skyloom_jobs::{Engine, Faults, Filter, Operation, State, StepRow};
+use skyloom_jobs::{Engine, Faults, Filter, Operation, Page, State, StepRow};
 
 use super::time;
 use crate::cli::{DeploymentArgs, OperationCommand};
@@ -13,8 +13,7 @@ pub fn run(command: OperationCommand) -> Result<(), Failure> {
     match command {
         OperationCommand::List { deployment, state, limit, json } => with_engine(&deployment, async |engine| {
             let filter = Filter { states: states(state.as_deref())?, ..Filter::default() };
-            let operations = engine.list(&filter, None, limit).await?;
-            list(&operations, json);
+            list(&newest(engine, &filter, limit as usize).await?, json);
             Ok(())
         }),
         OperationCommand::Show { id, deployment, json } => with_engine(&deployment, async |engine| {
@@ -28,6 +27,21 @@ pub fn run(command: OperationCommand) -> Result<(), Failure> {
             Ok(())
         }),
     }
+}
+
+/// The newest `most` operations, whatever number of pages that is.
+async fn newest(engine: &Engine, filter: &Filter, most: usize) -> Result<Vec<Operation>, Failure> {
+    let (mut operations, mut page) = (Vec::new(), Page::default());
+    while operations.len() < most {
+        let listed = engine.list(filter, &page).await?;
+        operations.extend(listed.items);
+        match listed.next {
+            Some(marker) => page.marker = Some(marker),
+            None => break,
+        }
+    }
+    operations.truncate(most);
+    Ok(operations)
 }
 
 fn with_engine(args: &DeploymentArgs, work: impl AsyncFnOnce(&Engine) -> Result<(), Failure>) -> Result<(), Failure> {

@@ -18,6 +18,21 @@ pub enum Life {
     Both,
 }
 
+/// A test of an address that the database makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressTest {
+    /// 4 or 6.
+    pub version: u8,
+    pub text: AddressText,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressText {
+    Part(String),
+    /// A pattern of SQL's LIKE.
+    Like(String),
+}
+
 /// All that are set must hold.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -42,12 +57,8 @@ pub struct Filter {
     pub key_name: Option<String>,
     pub user_id: Option<String>,
     pub reservation_id: Option<String>,
-    /// Prefix of an address.
-    pub address: Option<String>,
-    /// Part of an address.
-    pub address_part: Option<String>,
-    /// 4 or 6, of that address.
-    pub address_version: Option<u8>,
+    /// An address of the server passes one of them; empty: any server.
+    pub addresses: Vec<AddressTest>,
     pub hostname: Option<String>,
     pub locked: Option<bool>,
     pub description: Option<String>,
@@ -61,6 +72,7 @@ pub struct Filter {
     /// Never holds for a server that was not launched.
     pub launched: Option<(Timestamp, Timestamp)>,
     pub terminated: Option<(Timestamp, Timestamp)>,
+    /// The last change was at this time or later; at this time or earlier.
     pub changed_since: Option<Timestamp>,
     pub changed_before: Option<Timestamp>,
     pub tags_all: Vec<String>,
@@ -105,8 +117,9 @@ fn query(postgres: bool, columns: String, filter: &Filter) -> Query {
         let project = query.text(project);
         query.scope(format!("s.project_id = {project}"));
     }
-    // Constants, so that the plan for living ones doesn't depend on a parameter.
-    query.scope(match filter.life {
+    // Constants, so that the plan for living ones doesn't depend on a parameter. No part of the scope: a list goes on behind a
+    // server that was deleted meanwhile.
+    query.and(match filter.life {
         Life::Living => "s.deleted = 0",
         Life::Deleted => "s.deleted = 1",
         Life::Both => "s.deleted IN (0, 1)",
@@ -156,7 +169,7 @@ fn query(postgres: bool, columns: String, filter: &Filter) -> Query {
     }
     query.and_int("s.updated_at", ">=", filter.changed_since.map(|time| time.0));
     query.and_int("s.updated_at", "<=", filter.changed_before.map(|time| time.0));
-    address(postgres, &mut query, filter);
+    addresses(postgres, &mut query, filter);
     tags(&mut query, filter);
     for (key, value) in &filter.metadata {
         if key.starts_with(['$', '[']) {
@@ -184,31 +197,33 @@ fn states(query: &mut Query, filter: &Filter) {
     }
 }
 
-fn address(postgres: bool, query: &mut Query, filter: &Filter) {
-    if filter.address.is_none() && filter.address_part.is_none() && filter.address_version.is_none() {
+/// What is asked of each of a server's addresses `a`: of those of its cards, and of the public ones that reach it.
+fn of_addresses(each: impl Fn(&str) -> String) -> [String; 2] {
+    [
+        each(&format!("ports p JOIN port_addresses a ON a.port_id = p.id WHERE p.device_id = s.id AND {OF_CORE}")),
+        each("public_addresses b JOIN port_addresses a ON a.port_id = b.port_id WHERE b.server_id = s.id"),
+    ]
+}
+
+fn addresses(postgres: bool, query: &mut Query, filter: &Filter) {
+    if filter.addresses.is_empty() {
         return;
     }
-    let mut conditions = Vec::new();
-    if let Some(part) = &filter.address_part {
-        let part = query.text(part);
-        conditions.push(dialect::contains(postgres, "a.address", &part));
+    let mut ways = Vec::with_capacity(filter.addresses.len());
+    for test in &filter.addresses {
+        // Every textual form of a version 6 address has a colon, none of version 4 has.
+        let version = if test.version == 6 { "a.address LIKE '%:%'" } else { "a.address NOT LIKE '%:%'" };
+        let text = match &test.text {
+            AddressText::Part(part) => {
+                let part = query.text(part);
+                dialect::contains(postgres, "a.address", &part)
+            }
+            AddressText::Like(pattern) => format!("a.address LIKE {}", query.text(pattern)),
+        };
+        ways.push(format!("({version} AND {text})"));
     }
-    if let Some(prefix) = &filter.address {
-        let prefix = query.text(prefix);
-        conditions.push(format!("substr(a.address, 1, length({prefix})) = {prefix}"));
-    }
-    // Every textual form of a version 6 address has a colon, none of version 4 has.
-    match filter.address_version {
-        Some(6) => conditions.push("a.address LIKE '%:%'".to_owned()),
-        Some(_) => conditions.push("a.address NOT LIKE '%:%'".to_owned()),
-        None => {}
-    }
-    let conditions = conditions.join(" AND ");
-    query.and(format!(
-        "(EXISTS (SELECT 1 FROM ports p JOIN port_addresses a ON a.port_id = p.id WHERE p.device_id = s.id AND {OF_CORE} \
-         AND {conditions}) OR EXISTS (SELECT 1 FROM public_addresses b JOIN port_addresses a ON a.port_id = b.port_id \
-         WHERE b.server_id = s.id AND {conditions}))"
-    ));
+    let ways = ways.join(" OR ");
+    query.and(format!("({})", of_addresses(|from| format!("EXISTS (SELECT 1 FROM {from} AND ({ways}))")).join(" OR ")));
 }
 
 fn tags(query: &mut Query, filter: &Filter) {
@@ -245,9 +260,21 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
     servers.packed_page(conn, KEYS, DEFAULT, page, unpack, |full| &full.server.id).await
 }
 
-/// Ids and names only, in the same order: for conditions that no database knows.
-pub async fn names(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<(String, String)>> {
+/// What conditions look at that no database knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looks {
+    pub id: String,
+    pub name: String,
+    /// Only when asked for.
+    pub addresses: Vec<String>,
+}
+
+/// Ids, names and, when asked for, addresses only, in the order of [`list`].
+pub async fn looks(conn: &mut Conn, filter: &Filter, with_addresses: bool, page: &Page) -> Result<Listed<Looks>> {
     let postgres = conn.is_postgres();
-    let names = query(postgres, "s.id, s.name".to_owned(), filter);
-    names.page(conn, KEYS, DEFAULT, page, |row| Ok((row.text(0)?, row.text(1)?))).await
+    let all = of_addresses(|from| format!("SELECT a.address FROM {from}")).join(" UNION ALL ");
+    let addresses = if with_addresses { dialect::json_list(postgres, "t.address", &all) } else { "'[]'".to_owned() };
+    let looks = query(postgres, format!("s.id, s.name, {addresses}"), filter);
+    let of_row = |row: crate::Row<'_>| Ok(Looks { id: row.text(0)?, name: row.text(1)?, addresses: row.json(2)? });
+    looks.page(conn, KEYS, DEFAULT, page, of_row).await
 }

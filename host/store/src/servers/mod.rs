@@ -19,7 +19,7 @@ use crate::{Conn, Row, args, dialect};
 pub use change::{
     Brief, Change, UserFields, brief, change, lock, lock_many, mark_deleted, put_user_fields, remove, remove_deleted,
 };
-pub use list::{Filter, Life, list, names};
+pub use list::{AddressTest, AddressText, Filter, Life, Looks, list, looks};
 
 /// The flavor as it was when the server was made.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

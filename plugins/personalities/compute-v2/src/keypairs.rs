@@ -8,8 +8,10 @@ use skyloom_sdk::{Cloud, Error, ErrorCode, PageRequest, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
+use crate::servers::names::check_printable;
 use crate::unsupported::refuse;
 use crate::views::keypair::{write, write_common};
+use crate::violations::{of_field, python};
 
 const MOST: u32 = 1000;
 
@@ -94,14 +96,7 @@ pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
 fn read<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<KeypairCreate, Fault> {
     let name = fields.str("name")?;
     let name = if context.legacy { name.trim() } else { name };
-    let special = if context.since(92) { "_- @." } else { "_- " };
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || special.contains(letter);
-    if name.is_empty() || name.len() > 255 || name.trim() != name || !name.chars().all(fits) {
-        return Err(Fault::bad_request(format!(
-            "Invalid input for field/attribute name. Value: {}. It has 1 to 255 letters, digits and '{special}' within",
-            crate::violations::python(&Value::String(name.to_owned()))
-        )));
-    }
+    check_name(context, name)?;
     for (field, since) in [("type", 2), ("user_id", 10)] {
         if fields.has(field) && !context.since(since) && !context.legacy {
             return Err(Fault::bad_request(format!(
@@ -126,6 +121,20 @@ fn read<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<KeypairCreat
     }
     let user_id = if context.since(10) { fields.optional_str("user_id")?.map(str::to_owned) } else { None };
     Ok(KeypairCreate { name: name.to_owned(), kind, public_key, user_id })
+}
+
+fn check_name<C>(context: &Context<'_, C>, name: &str) -> Result<(), Fault> {
+    check_printable(name)?;
+    let (special, pattern) =
+        if context.since(92) { ("_-@. ", r"^[_\-\@\. a-zA-Z0-9]+$") } else { ("_- ", r"^[_\- a-zA-Z0-9]+$") };
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || special.contains(letter);
+    let value = Value::from(name);
+    let says = match name {
+        _ if name.chars().count() > 255 => "is too long".to_owned(),
+        _ if !name.chars().all(fits) => format!("does not match {}", python(&Value::from(pattern))),
+        _ => return Ok(()),
+    };
+    Err(Fault::bad_request(of_field("name", &value, &format!("{} {says}", python(&value)))))
 }
 
 pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {

@@ -89,8 +89,7 @@ pub fn check<C>(context: &Context<'_, C>) -> Result<(), Fault> {
 }
 
 fn bad_number(name: &str, value: &str) -> Fault {
-    let value = python(&serde_json::Value::String(value.to_owned()));
-    Fault::bad_request(format!(
-        "Invalid input for query parameters {name}. Value: {value}. {value} does not match '^[0-9]*$'"
-    ))
+    let shown = python(&serde_json::Value::String(value.to_owned()));
+    let says = if value.is_empty() { "should be non-empty" } else { "does not match '^[0-9]*$'" };
+    Fault::bad_request(format!("Invalid input for query parameters {name}. Value: {value}. {shown} {says}"))
 }

@@ -38,7 +38,6 @@ pub static UNSUPPORTED: Table = Table(&[
     entry("servers.list", "sort_key auto_disk_config", NOT_IN_THE_CORE),
     entry("servers.list", "auto_disk_config", NOT_IN_THE_CORE),
     entry("servers.list", "soft_deleted", "servers are not soft-deleted yet"),
-    entry("servers.list", "ip", "only the beginning of an address can be searched for"),
     entry("flavors.list", "sort_key updated_at", "the core keeps no time of a flavor's last change"),
     entry("keypairs.create", "type x509", "guests get SSH keys only"),
     entry("flavors.create", "rxtx_factor", "a factor has at most three digits after the point"),

@@ -50,7 +50,6 @@ fn asks_for(operation: &str, what: &str) -> (Settings, Call) {
     let list = |path: &str, name: &str, value: &str| get(operation, path).query(name, value).admin();
     let call = match (operation, what) {
         ("servers.create", what) => return new_server(what),
-        ("servers.list", "ip") => list("/v2.1/servers", "ip", "10.*5$"),
         ("servers.list", "sort_key auto_disk_config") => list("/v2.1/servers", "sort_key", "auto_disk_config"),
         ("servers.list", filter) => list("/v2.1/servers", filter, "1"),
         ("flavors.list", "sort_key updated_at") => list("/v2.1/flavors", "sort_key", "updated_at"),

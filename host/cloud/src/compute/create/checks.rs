@@ -20,6 +20,8 @@ const MAX_DISKS: usize = 62;
 const MAX_DISK_GIB: u32 = 65_536;
 const MAX_TAGS: usize = 50;
 const MAX_TAG: usize = 60;
+/// Of a host name that is made, in letters: the longest label of a domain name.
+const MAX_HOSTNAME: usize = 63;
 /// Of the user data as it is sent, in base64.
 const MAX_USER_DATA: usize = 65_535;
 
@@ -136,18 +138,33 @@ pub(super) fn hostname(create: &wit::ServerCreate, index: usize, name: &str, id:
     if let Some(given) = &create.hostname {
         return if create.names.len() == 1 { given.clone() } else { format!("{given}-{}", index + 1) };
     }
+    // The number that tells servers of one request apart stays.
+    let number = name.rsplit_once('-').map(|(_, number)| number).filter(|number| {
+        create.names.len() > 1 && !number.is_empty() && number.len() < 10 && number.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let stem = number.map_or(name, |number| &name[..name.len() - number.len() - 1]);
+    let room = MAX_HOSTNAME - number.map_or(0, |number| number.len() + 1);
+    let made = label(stem, room);
+    match number {
+        _ if made.is_empty() => format!("server-{id}"),
+        Some(number) => format!("{made}-{number}"),
+        None => made,
+    }
+}
+
+/// A label of the name's letters and digits; what separates words becomes a hyphen.
+fn label(name: &str, room: usize) -> String {
     let mut made = String::new();
     for letter in name.chars() {
         match letter {
-            'a'..='z' | '0'..='9' | '-' | '.' => made.push(letter),
+            'a'..='z' | '0'..='9' | '-' => made.push(letter),
             'A'..='Z' => made.push(letter.to_ascii_lowercase()),
-            ' ' | '_' => made.push('-'),
+            ' ' | '_' | '.' => made.push('-'),
             _ => {}
         }
     }
-    made.truncate(63);
-    let made = made.trim_matches(['-', '.']).to_owned();
-    if check_hostname(&made).is_ok() { made } else { format!("server-{id}") }
+    made.truncate(room);
+    made.trim_matches('-').to_owned()
 }
 
 /// `r-` and eight letters or digits.

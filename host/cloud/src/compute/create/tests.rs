@@ -312,10 +312,22 @@ fn a_host_name_is_made_of_letters_digits_and_dashes() {
         ("-web.", "web"),
         ("云web服务器", "web"),
         ("云服务器", "server-id-1"),
+        ("...", "server-id-1"),
+        ("web.example.org", "web-example-org"),
+        ("a..b", "a--b"),
+        (".a.", "a"),
         (&"a".repeat(80), &"a".repeat(63)),
+        (&format!("{}.b", "a".repeat(62)), &"a".repeat(62)),
     ] {
         assert_eq!(super::checks::hostname(&creation(&[name]), 0, name, "id-1"), made);
     }
+    let long = "a".repeat(70);
+    let names = [format!("{long}-1"), format!("{long}-0010"), "云-3".to_owned(), "b.c-4".to_owned()];
+    let create = creation(&names.each_ref().map(String::as_str));
+    let made = |at: usize| super::checks::hostname(&create, at, &names[at], "id-1");
+    assert_eq!(made(0), format!("{}-1", "a".repeat(61)));
+    assert_eq!(made(1), format!("{}-0010", "a".repeat(58)));
+    assert_eq!((made(2).as_str(), made(3).as_str()), ("server-id-1", "b-c-4"));
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use super::references::Groups;
 use super::{Plan, checks};
 use crate::compute::image;
 use crate::compute::power::new_operation;
+use crate::compute::update::canonical_ipv6;
 use crate::secrets::Sealer;
 
 pub(super) struct Made {
@@ -120,7 +121,7 @@ fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
         locked: false,
         progress: 0,
         access_ipv4: create.access_ipv4.clone(),
-        access_ipv6: create.access_ipv6.clone(),
+        access_ipv6: canonical_ipv6(&create.access_ipv6),
         config_drive: create.config_drive,
         reservation_id: plan.reservation_id.clone(),
         launch_index: u32::try_from(index).unwrap_or(u32::MAX),

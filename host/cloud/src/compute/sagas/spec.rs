@@ -44,12 +44,17 @@ pub(super) async fn build(
         kernel_arguments: kernel.as_ref().and(image.properties.get(KERNEL_ARGUMENTS).cloned()),
         kernel_blob: kernel,
         ramdisk_blob: ramdisk,
-        authorized_keys: Some(server.public_key.clone()).filter(|key| !key.is_empty()).into_iter().collect(),
+        authorized_keys: keys(&server.public_key),
         user_data: server.user_data.clone(),
         // Whoever asks for the steps gives the handle, because the value is its.
         admin_password: None,
         metadata: server.metadata.clone().into_iter().collect(),
     })
+}
+
+/// The keys of a text that has one on each line.
+fn keys(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect()
 }
 
 async fn disk(conn: &mut Conn, volume: &Volume, server: &Server, image: &Boot) -> Result<Disk> {
@@ -122,6 +127,12 @@ mod tests {
     use crate::compute::NodeSettings;
     use crate::compute::sagas::release;
     use crate::compute::testing::{Kind as _, World, creation, member, operator, worlds};
+
+    #[test]
+    fn a_guest_gets_each_key_by_itself() {
+        assert_eq!(keys("ssh-rsa AAAA me\r\n\nssh-rsa BBBB you\n"), ["ssh-rsa AAAA me", "ssh-rsa BBBB you"]);
+        assert!(keys("").is_empty());
+    }
 
     /// The world's node with these ways into its platform's networks.
     fn node(world: &World, names: &[(&str, &str)]) -> Node {

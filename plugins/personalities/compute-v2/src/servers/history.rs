@@ -19,8 +19,10 @@ pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let mut filter = filter_of(id);
     let mut page = PageRequest { limit: MOST, marker: None, sort: Vec::new() };
     if context.since(58) {
-        filter.changed_since = moment(context, "changes-since")?;
-        filter.changed_before = if context.since(66) { moment(context, "changes-before")? } else { None };
+        filter.changed_since = span(context, "changes-since")?.map(|(first, _)| first);
+        if context.since(66) {
+            filter.changed_before = span(context, "changes-before")?.map(|(_, last)| last);
+        }
         if let (Some(since), Some(before)) = (filter.changed_since, filter.changed_before)
             && since > before
         {
@@ -119,9 +121,10 @@ fn marker<C: Cloud>(context: &Context<'_, C>, id: &str, request_id: &str) -> Res
     }
 }
 
-fn moment<C>(context: &Context<'_, C>, name: &str) -> Result<Option<i64>, Fault> {
+/// The first and the last moment that a parameter means.
+fn span<C>(context: &Context<'_, C>, name: &str) -> Result<Option<(i64, i64)>, Fault> {
     let Some(text) = context.query().last(name) else { return Ok(None) };
-    time::parse(text).map(Some).ok_or_else(|| {
+    time::parse_span(text).map(Some).ok_or_else(|| {
         Fault::bad_request(format!(
             "Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'date-time'"
         ))

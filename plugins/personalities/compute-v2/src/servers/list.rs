@@ -1,6 +1,6 @@
 //! Lists of servers: which of the query's filters the core is asked for, and the page.
 
-use skyloom_sdk::cloud::compute::{PowerState, ServerFilter, ServerPage, TimeRange, VmState};
+use skyloom_sdk::cloud::compute::{AddressFilter, PowerState, ServerFilter, ServerPage, TimeRange, VmState};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::Paging;
 use skyloom_sdk::{Cloud, Error, ErrorCode, Response, SortKey, any, key, respond, time};
@@ -84,6 +84,9 @@ fn refusal(marker: Option<&str>, error: Error) -> Fault {
         (ErrorCode::Invalid | ErrorCode::NotFound, Some("marker"), Some(marker)) => {
             Fault::bad_request(format!("marker [{marker}] not found"))
         }
+        (ErrorCode::Invalid, Some("addresses"), _) => {
+            Fault::bad_request(format!("Invalid value for ip or ip6: {}", error.message))
+        }
         _ => error.into(),
     }
 }
@@ -100,6 +103,7 @@ fn for_everybody<C>(context: &Context<'_, C>, name: &str) -> bool {
         "locked" => context.since(73),
         "availability_zone" | "config_drive" | "key_name" | "created_at" | "launched_at" | "terminated_at"
         | "power_state" | "task_state" | "vm_state" | "progress" | "user_id" => context.since(83),
+        "hostname" => context.since(90),
         _ => false,
     }
 }
@@ -149,6 +153,10 @@ fn filter<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerFilter>, Fa
     {
         return Err(Fault::bad_request("The value of changes-since must be less than or equal to changes-before."));
     }
+    // One project among all is meant, or the caller's own.
+    if !filter.all_projects {
+        filter.project_id = None;
+    }
     if filter.vm_states == [VmState::Deleted] {
         if !context.admin() {
             return Err(Fault::new(403, "Only administrators may list deleted instances"));
@@ -182,8 +190,8 @@ impl<C> Reader<'_, '_, C> {
             "user_id" => filter.user_id = text(),
             "reservation_id" => filter.reservation_id = text(),
             "hostname" => filter.hostname = text(),
-            "ip" => self.read_address(value, 4)?,
-            "ip6" => self.read_address(value, 6)?,
+            "ip" => self.read_address(value, 4),
+            "ip6" => self.read_address(value, 6),
             "locked" => filter.locked = Some(flag(name, value)?),
             "description" | "display_description" => filter.description = text(),
             "config_drive" => filter.config_drive = Some(!value.is_empty() && flag(name, value)?),
@@ -192,14 +200,15 @@ impl<C> Reader<'_, '_, C> {
             "power_state" => self.read_power_state(number(name, value)?),
             "access_ip_v4" => filter.access_ipv4 = text(),
             "access_ip_v6" => filter.access_ipv6 = text(),
-            "created_at" => filter.created = Some(instant(name, value)?),
-            "launched_at" => filter.launched = Some(instant(name, value)?),
-            "terminated_at" => filter.terminated = Some(instant(name, value)?),
+            "created_at" => filter.created = Some(range(time::second_of(span(name, value)?.0))),
+            "launched_at" => filter.launched = Some(range(span(name, value)?)),
+            "terminated_at" => filter.terminated = Some(range(span(name, value)?)),
             // Every server has the same of these here: no kernel and no locker of its own, its system disk as the first one.
             "kernel_id" | "ramdisk_id" | "locked_by" => self.void |= !value.is_empty(),
             "root_device_name" => self.void |= value != ROOT_DEVICE,
-            "changes-since" => filter.changed_since = Some(moment(name, value)?),
-            "changes-before" => filter.changed_before = Some(moment(name, value)?),
+            "changes-since" => filter.changed_since = Some(span(name, value)?.0),
+            // The time of a server's last change is shown in whole seconds.
+            "changes-before" => filter.changed_before = Some(time::second_of(span(name, value)?.0).1),
             "all_tenants" => filter.all_projects = value.is_empty() || flag(name, value)?,
             "project_id" | "tenant_id" => filter.project_id = text(),
             "deleted" => self.deleted = Some(boolean_text(value).unwrap_or(false)),
@@ -222,22 +231,12 @@ impl<C> Reader<'_, '_, C> {
         Ok(())
     }
 
-    /// Upstream searches addresses by a regular expression from their beginning on, the core by their beginning; the vendor
-    /// looks for a part.
-    fn read_address(&mut self, value: &str, version: u8) -> Result<(), Fault> {
-        self.filter.address_version = Some(version);
-        if self.context.rules().fuzzy_filters {
-            self.filter.address = Some(value.to_owned());
-            self.filter.address_is_part = true;
-            return Ok(());
-        }
-        let plain = value.trim_start_matches('^').replace("\\.", ".");
-        let plain = plain.strip_suffix(".*").unwrap_or(&plain);
-        if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')) {
-            return Err(refuse(LIST, "ip"));
-        }
-        self.filter.address = Some(plain.to_owned());
-        Ok(())
+    /// Upstream searches addresses by a regular expression from their beginning on, the vendor looks for a part. Of both
+    /// versions' filters one must find something.
+    fn read_address(&mut self, value: &str, version: u8) {
+        let is_part = self.context.rules().fuzzy_filters;
+        self.filter.addresses.retain(|filter| filter.version != version);
+        self.filter.addresses.push(AddressFilter { version, text: value.to_owned(), is_part });
     }
 
     /// Those of the core's states that the dialect shows with this number.
@@ -274,22 +273,21 @@ fn flag(name: &str, value: &str) -> Result<bool, Fault> {
         .ok_or_else(|| Fault::bad_request(format!("Invalid value '{value}' for {name}: it is no boolean")))
 }
 
-fn moment(name: &str, value: &str) -> Result<i64, Fault> {
-    time::parse(value).ok_or_else(|| {
+/// The first and the last moment that are meant.
+fn span(name: &str, value: &str) -> Result<(i64, i64), Fault> {
+    time::parse_span(value).ok_or_else(|| {
         Fault::bad_request(format!(
             "Invalid input for query parameters {name}. Value: {value}. '{value}' is not a 'date-time'"
         ))
     })
 }
 
-fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Fault> {
-    value.parse().map_err(|_| Fault::bad_request(format!("Invalid value '{value}' for {name}: it is no number")))
+fn range((first, last): (i64, i64)) -> TimeRange {
+    TimeRange { since: first, before: last.saturating_add(1) }
 }
 
-/// A moment is as exact as it is written: without a fraction it means the whole second.
-fn instant(name: &str, value: &str) -> Result<TimeRange, Fault> {
-    let since = moment(name, value)?;
-    Ok(TimeRange { since, before: since.saturating_add(if value.contains('.') { 1 } else { 1_000_000 }) })
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Fault> {
+    value.parse().map_err(|_| Fault::bad_request(format!("Invalid value '{value}' for {name}: it is no number")))
 }
 
 fn list(value: &str) -> Vec<String> {

@@ -7,7 +7,7 @@ pub mod groups;
 pub mod history;
 pub mod list;
 pub mod metadata;
-mod names;
+pub(crate) mod names;
 mod networks;
 pub mod parts;
 mod vendor;

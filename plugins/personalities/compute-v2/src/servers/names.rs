@@ -4,25 +4,31 @@ use skyloom_sdk::Cloud;
 
 use crate::context::Context;
 use crate::errors::Fault;
-use crate::violations::python;
+use crate::violations::{of_field, python};
+
+/// What Nova says of a name that has other letters than printable ones, or blanks at its ends.
+pub const INVALID: &str = "An invalid 'name' value was provided. The name must be: printable characters. Can not start or end \
+                           with whitespace.";
+/// Of the schemas: such a name doesn't match.
+pub const PATTERN: &str = r"^$|^\S(.*\S)?$";
 
 /// A name without blanks at its ends (`/v2` cuts them), at most `longest` columns long.
 pub fn checked<C>(context: &Context<'_, C>, name: &str, longest: usize) -> Result<String, Fault> {
     let name = if context.legacy { name.trim() } else { name };
-    let refuse = |why: &str| {
-        let value = python(&serde_json::Value::String(name.to_owned()));
-        Err(Fault::bad_request(format!("Invalid input for field/attribute name. Value: {value}. {value} {why}")))
-    };
-    if name.is_empty() {
-        return refuse("is too short");
-    }
+    check_printable(name)?;
     if columns(context, name) > longest {
-        return refuse("is too long");
-    }
-    if name.trim() != name || name.chars().any(char::is_control) {
-        return refuse("does not hold printable characters only, or starts or ends with whitespace");
+        let value = serde_json::Value::String(name.to_owned());
+        return Err(Fault::bad_request(of_field("name", &value, &format!("{} is too long", python(&value)))));
     }
     Ok(name.to_owned())
+}
+
+/// What Nova asks of every name; an empty one is none either.
+pub fn check_printable(name: &str) -> Result<(), Fault> {
+    if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) {
+        return Err(Fault::bad_request(INVALID));
+    }
+    Ok(())
 }
 
 fn columns<C>(context: &Context<'_, C>, name: &str) -> usize {

@@ -8,7 +8,7 @@ use skyloom_sdk::json::Fields;
 use crate::context::Context;
 use crate::errors::Fault;
 use crate::lenient::is_uuid;
-use crate::violations::python;
+use crate::violations::{of_field, python};
 
 /// The choice, and the tag of each interface.
 pub fn read<C: Cloud>(
@@ -24,10 +24,12 @@ pub fn read<C: Cloud>(
         Some(Value::String(word)) if context.since(37) && word == "auto" => Ok((NetworkChoice::Automatic, Vec::new())),
         Some(Value::String(word)) if context.since(37) && word == "none" => Ok((NetworkChoice::None, Vec::new())),
         Some(Value::Array(items)) => read_list(context, items),
-        Some(other) => Err(Fault::bad_request(format!(
-            "Invalid input for field/attribute networks. Value: {}. It is not valid under any of the given schemas",
-            python(other)
-        ))),
+        Some(other) => {
+            // A word at most: what else stands there is the schema's matter.
+            let shown = if other.is_string() { other.clone() } else { Value::Null };
+            let message = format!("{} is not valid under any of the given schemas", python(&shown));
+            Err(Fault::bad_request(of_field("networks", &shown, &message)))
+        }
     }
 }
 

@@ -1,0 +1,168 @@
+//! Lists of servers and operations while servers come and go, on both databases.
+
+use skyloom_model::Timestamp;
+use skyloom_runtime::api::{ComputeApi, OperationsApi};
+use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::bindings::cloud::operations::OperationFilter;
+
+use super::testing::{Kind, World, any_server, member, operator, page, worlds};
+use crate::Settings;
+
+async fn made(world: &World, project: &str, names: &[&str]) -> Vec<String> {
+    let create = world.create(names);
+    world.cloud.create_servers(&member(project), create).await.expect("creation").server_ids
+}
+
+async fn deleted(world: &World, id: &str) {
+    let mut tx = world.database.db.begin().await.expect("begin");
+    assert!(skyloom_store::servers::mark_deleted(&mut tx, id, Timestamp::now()).await.expect("deletion"));
+    tx.commit().await.expect("commit");
+}
+
+#[tokio::test]
+async fn a_list_goes_on_behind_a_server_that_was_deleted_meanwhile() {
+    for world in worlds(Settings::default()).await {
+        let cloud = &world.cloud;
+        made(&world, "p", &["a", "b", "c", "d", "e"]).await;
+        let pattern = |filter| wit::ServerFilter { name: Some("^[a-e]".to_owned()), name_is_pattern: true, ..filter };
+        let (mut seen, mut marker, mut turn) = (Vec::new(), None, 0);
+        loop {
+            turn += 1;
+            let filter = if turn % 2 == 0 { pattern(any_server()) } else { any_server() };
+            let listed = cloud.list_servers(&member("p"), filter, page(1, marker)).await.expect("page");
+            for server in listed.servers {
+                deleted(&world, &server.id).await;
+                seen.push(server.name);
+            }
+            match listed.next {
+                Some(next) => marker = Some(next),
+                None => break,
+            }
+        }
+        seen.sort();
+        assert_eq!(seen, ["a", "b", "c", "d", "e"], "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_marker_is_one_that_is_not_there() {
+    for world in worlds(Settings::default()).await {
+        let cloud = &world.cloud;
+        let foreign = made(&world, "q", &["a"]).await;
+        let unknown = |id: &str| format!("The marker {id} could not be found.");
+        deleted(&world, &made(&world, "q", &["b"]).await[0]).await;
+        for id in [foreign[0].as_str(), "none"] {
+            let marked = || page(1, Some(id.to_owned()));
+            let error = cloud.list_servers(&member("p"), any_server(), marked()).await.expect_err("a foreign server");
+            assert_eq!((error.field.as_deref(), error.message), (Some("marker"), unknown(id)));
+        }
+        let any = || OperationFilter {
+            resource_id: None,
+            request_id: None,
+            parent_id: None,
+            kinds: Vec::new(),
+            changed_since: None,
+            changed_before: None,
+        };
+        let operations = cloud.list_operations(&member("q"), any(), page(0, None)).await.expect("list").operations;
+        for id in [operations[0].id.as_str(), "none"] {
+            let marked = || page(1, Some(id.to_owned()));
+            let error = cloud.list_operations(&member("p"), any(), marked()).await.expect_err("a foreign operation");
+            assert_eq!((error.field.as_deref(), error.message), (Some("marker"), unknown(id)));
+        }
+        let own = page(0, Some(operations[0].id.clone()));
+        cloud.list_operations(&member("q"), any(), own).await.expect("an own marker");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_reference_is_one_that_is_not_there() {
+    for world in worlds(Settings::default()).await {
+        let cloud = &world.cloud;
+        let image = world.upload(&member("q"), &[]).await.id;
+        let refused = async |change: &dyn Fn(&mut wit::ServerCreate, String), id: &str| {
+            let mut create = world.create(&["a"]);
+            change(&mut create, id.to_owned());
+            let error = cloud.create_servers(&member("p"), create).await.expect_err(id);
+            (error.kind(), error.field, error.message.replace(id, "it"))
+        };
+        let port = made(&world, "q", &["b"]).await.remove(0);
+        let port = cloud.get_server(&member("q"), port).await.expect("the server").nics.remove(0).port_id;
+        let nic = |create: &mut wit::ServerCreate, id: String| {
+            create.networks = wit::NetworkChoice::Nics(vec![wit::NicRequest {
+                port_id: Some(id),
+                network_id: None,
+                subnet_id: None,
+                address: None,
+                security_groups: None,
+            }]);
+        };
+        let boots = |create: &mut wit::ServerCreate, id: String| create.image_id = Some(id);
+        assert_eq!(refused(&boots, &image).await, refused(&boots, "none").await, "{}", world.database.name);
+        assert_eq!(refused(&nic, &port).await, refused(&nic, "none").await, "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
+async fn both_ends_of_a_time_of_changes_are_in_it() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let id = made(&world, "p", &["a"]).await.remove(0);
+        let changed = cloud.get_server(&context, id.clone()).await.expect("the server").updated_at;
+        for (since, before, count) in [(0, 0, 1), (0, 1, 1), (-1, 0, 1), (1, 1, 0), (-1, -1, 0)] {
+            let changed_since = Some(changed + since);
+            let changed_before = Some(changed + before);
+            let filter = wit::ServerFilter { changed_since, changed_before, ..any_server() };
+            let found = cloud.list_servers(&context, filter, page(0, None)).await.expect("list").servers;
+            assert_eq!(found.len(), count, "{since} {before} on {}", world.database.name);
+            let filter = OperationFilter {
+                resource_id: Some(id.clone()),
+                request_id: None,
+                parent_id: None,
+                kinds: Vec::new(),
+                changed_since,
+                changed_before,
+            };
+            let found = cloud.list_operations(&context, filter, page(0, None)).await.expect("list").operations;
+            assert_eq!(found.len(), count, "operations {since} {before} on {}", world.database.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn addresses_are_looked_for_by_patterns_or_parts() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, operator("p"));
+        made(&world, "p", &["one", "two", "three"]).await;
+        let all = cloud.list_servers(&context, any_server(), page(0, None)).await.expect("list").servers;
+        let address = all[1].nics[0].addresses[0].address.clone();
+        let found = async |tests: &[(u8, &str, bool)], limit: u32| {
+            let addresses = tests.iter().map(|(version, text, is_part)| wit::AddressFilter {
+                version: *version,
+                text: (*text).to_owned(),
+                is_part: *is_part,
+            });
+            let filter = wit::ServerFilter { addresses: addresses.collect(), ..any_server() };
+            let listed = cloud.list_servers(&context, filter, page(limit, None)).await.expect("list");
+            listed.servers.into_iter().map(|server| server.name).collect::<Vec<String>>()
+        };
+        let own = [all[1].name.clone()];
+        let escaped = format!("^{}$", address.replace('.', "\\."));
+        let last = format!("[0-9.]*{}$", &address[address.len() - 4..]);
+        let half = &address[2..];
+        assert_eq!(found(&[(4, &escaped, false)], 0).await, own, "{escaped} on {}", world.database.name);
+        assert_eq!(found(&[(4, &address, true)], 0).await, own);
+        assert_eq!(found(&[(4, half, true)], 0).await, own);
+        assert!(found(&[(4, half, false)], 0).await.is_empty(), "not from the beginning");
+        assert!(found(&[(4, &last, false)], 0).await.contains(&own[0]), "{last} on {}", world.database.name);
+        assert!(found(&[(6, &escaped, false)], 0).await.is_empty(), "another version");
+        assert_eq!(found(&[(6, "^none", false), (4, &escaped, false)], 0).await, own, "one of two is enough");
+        assert_eq!(found(&[(4, "(x|[0-9]+)", false)], 0).await.len(), 3);
+        assert_eq!(found(&[(4, "(x|[0-9]+)", false)], 1).await.len(), 1);
+        assert_eq!(found(&[(4, ".", false)], 0).await.len(), 3);
+        let broken = vec![wit::AddressFilter { version: 4, text: "(".to_owned(), is_part: false }];
+        let filter = wit::ServerFilter { addresses: broken, ..any_server() };
+        let error = cloud.list_servers(&context, filter, page(0, None)).await.expect_err("broken");
+        assert_eq!(error.field.as_deref(), Some("addresses"));
+    }
+}
