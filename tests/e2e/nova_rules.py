@@ -206,7 +206,7 @@ class Rules:
             found = self.call("GET", f"{self.compute}/servers?{time}", minor=66)["servers"]
             assert server_id in {s["id"] for s in found}, (server["updated"], found)
         address = next(iter(servers[min(made)]["addresses"].values()))[0]["addr"]
-        for pattern, expected in ((f"^{address}$".replace(".", "%5C."), {min(made)}), ("%5B0-9.%5D%2B", made), ("none", set())):
+        for pattern, expected in ((f"%5E{address}%24".replace(".", "%5C."), {min(made)}), ("%5B0-9.%5D%2B", made), ("none", set())):
             found = self.call("GET", f"{self.compute}/servers?ip={pattern}")["servers"]
             assert {s["id"] for s in found} == expected, (pattern, found)
         seen, marker = set(), ""

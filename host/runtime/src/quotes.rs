@@ -106,8 +106,21 @@ mod tests {
     #[test]
     fn whatever_looks_like_a_secret_is_masked() {
         for name in [
-            "adminpass", "adminPass", "admin_Pass", "ADMIN-PASS", "Password", "passwd", "root:pwd", "client_secret", "x-auth-token",
-            "credentials", "private_key", "PrivateKey", "api-key", "access.key", "user_data",
+            "adminpass",
+            "adminPass",
+            "admin_Pass",
+            "ADMIN-PASS",
+            "Password",
+            "passwd",
+            "root:pwd",
+            "client_secret",
+            "x-auth-token",
+            "credentials",
+            "private_key",
+            "PrivateKey",
+            "api-key",
+            "access.key",
+            "user_data",
         ] {
             let body = json!({ "server": { name: "hunter2", "name": "web", "deep": [{ name: ["hunter2"] }] } });
             let quote = Quotes::new(&[]).of(&[], &body).to_string();

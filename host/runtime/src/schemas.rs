@@ -138,8 +138,10 @@ fn expected(schema: &Value, error: &ValidationError<'_>) -> String {
     let expected = match error.kind() {
         ValidationErrorKind::Required { property } => property.clone(),
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let patterns = path.rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent)?.get("patternProperties"));
-            let patterns: Vec<&String> = patterns.and_then(Value::as_object).into_iter().flat_map(|all| all.keys()).collect();
+            let patterns =
+                path.rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent)?.get("patternProperties"));
+            let patterns: Vec<&String> =
+                patterns.and_then(Value::as_object).into_iter().flat_map(|all| all.keys()).collect();
             serde_json::json!({ "unexpected": unexpected, "patterns": patterns })
         }
         _ => schema.pointer(&path).cloned().unwrap_or_default(),

@@ -118,8 +118,7 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
     let usable = match (filter.is_public, &filter.project_id) {
         (Some(true), Some(project)) => {
             let project = query.text(project);
-            let given =
-                format!("SELECT 1 FROM flavor_access x WHERE x.flavor_id = f.id AND x.project_id = {project}");
+            let given = format!("SELECT 1 FROM flavor_access x WHERE x.flavor_id = f.id AND x.project_id = {project}");
             Some(format!("(f.is_public = 1 OR EXISTS ({given}))"))
         }
         (is_public, _) => is_public.map(|public| format!("f.is_public = {}", i64::from(public))),

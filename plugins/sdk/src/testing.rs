@@ -174,13 +174,7 @@ impl Call {
 
     /// The same with what the keyword asks for.
     #[must_use]
-    pub fn violation_of(
-        mut self,
-        pointer: &str,
-        keyword: &str,
-        message: &str,
-        expected: &serde_json::Value,
-    ) -> Self {
+    pub fn violation_of(mut self, pointer: &str, keyword: &str, message: &str, expected: &serde_json::Value) -> Self {
         let body: serde_json::Value = serde_json::from_slice(&self.0.body).unwrap_or_default();
         self.0.violations.push(Violation {
             pointer: pointer.to_owned(),

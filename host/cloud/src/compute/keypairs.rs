@@ -213,11 +213,22 @@ mod tests {
     #[test]
     fn a_public_key_is_read_whole_or_refused() {
         let own = "46:d9:c0:e9:2b:4e:3a:9d:fa:47:58:74:29:c2:34:a5";
-        for text in [KEY, &format!("{KEY}\n"), &format!("  {KEY}\r\n"), &format!("{KEY}\n{RSA}\n"), &format!("{KEY}{KEY}")] {
+        for text in
+            [KEY, &format!("{KEY}\n"), &format!("  {KEY}\r\n"), &format!("{KEY}\n{RSA}\n"), &format!("{KEY}{KEY}")]
+        {
             assert_eq!(import(text).expect("a key"), own, "{text:?}");
         }
         assert_eq!(import(RSA).expect("a key"), "88:0b:a5:95:51:68:dd:47:78:b0:e6:6d:f8:aa:3b:de");
-        for wrong in ["", "\n", "ssh-ed25519", "ssh-ed25519 AAAA", "rubbish", &KEY[..60], &format!("x\n{KEY}"), &format!("{KEY}\0")] {
+        for wrong in [
+            "",
+            "\n",
+            "ssh-ed25519",
+            "ssh-ed25519 AAAA",
+            "rubbish",
+            &KEY[..60],
+            &format!("x\n{KEY}"),
+            &format!("{KEY}\0"),
+        ] {
             assert_eq!(import(wrong).expect_err(wrong).field.as_deref(), Some("public-key"));
         }
     }

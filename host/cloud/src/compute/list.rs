@@ -34,11 +34,10 @@ impl Cloud {
     pub(super) async fn server_page(
         &self,
         context: &CallContext,
-        filter: wit::ServerFilter,
+        mut filter: wit::ServerFilter,
         request: PageRequest,
     ) -> Result<wit::ServerPage> {
         self.permit(context.caller.as_deref(), Action::ServersRead)?;
-        let mut filter = filter;
         let (name, name_is_pattern) = (filter.name.take(), filter.name_is_pattern);
         let addresses = std::mem::take(&mut filter.addresses);
         let mut wanted = self.wanted(context, filter)?;

@@ -184,7 +184,8 @@ mod tests {
     #[test]
     fn addresses_match_from_their_beginning_and_of_their_version() {
         let walked = |filters: Vec<wit::AddressFilter>, own: &str| {
-            let patterns = Patterns::of(&mut Filter::default(), None, false, filters).expect("patterns").expect("a walk");
+            let patterns =
+                Patterns::of(&mut Filter::default(), None, false, filters).expect("patterns").expect("a walk");
             let looks = Looks { id: String::new(), name: String::new(), addresses: vec![own.to_owned()] };
             patterns.hold_for(&looks)
         };

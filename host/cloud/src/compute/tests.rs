@@ -266,7 +266,7 @@ async fn metadata_and_names_change_as_asked() {
         assert_eq!((server.name.as_str(), server.description.as_deref()), ("new", Some("text")));
         assert_eq!((server.access_ipv4.as_str(), server.attributes.as_str()), ("192.0.2.1", r#"{"a":true}"#));
         assert!(server.metadata.is_empty());
-        let log = cloud.console_output(&context, id.clone(), Some(1)).await.expect("console");
+        let log = cloud.console_output(&context, id.clone(), Some(2)).await.expect("console");
         assert_eq!(log, format!("second {id}\n"));
     }
 }

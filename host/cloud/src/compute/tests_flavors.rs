@@ -100,6 +100,23 @@ async fn a_private_flavor_as_a_marker_is_one_that_nobody_has() {
 }
 
 #[tokio::test]
+async fn an_operator_may_take_a_flavors_id_again_and_servers_keep_what_they_were_made_of() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, admin) = (&world.cloud, operator("op"));
+        cloud.create_flavor(&admin, flavor(PRIVATE, true)).await.expect("a flavor");
+        let create = wit::ServerCreate { flavor_id: PRIVATE.to_owned(), ..world.create(&["a"]) };
+        let made = cloud.create_servers(&member("p"), create).await.expect("creation").server_ids.remove(0);
+        cloud.delete_flavor(&admin, PRIVATE.to_owned()).await.expect("delete");
+        let other = flavors::FlavorCreate { vcpus: 7, name: "other".to_owned(), ..flavor(PRIVATE, true) };
+        let error = cloud.create_flavor(&member("p"), other.clone()).await.expect_err("a stranger");
+        assert_eq!(error.kind(), ErrorCode::Forbidden);
+        cloud.create_flavor(&admin, other).await.expect("the id again");
+        let server = cloud.get_server(&member("p"), made).await.expect("the server");
+        assert_eq!((server.flavor.vcpus, server.flavor.name.as_str()), (1, "name of small"), "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
 async fn wrong_access_is_refused() {
     for world in worlds(Settings::default()).await {
         let (cloud, admin) = (&world.cloud, operator("op"));

@@ -149,11 +149,11 @@ async fn addresses_are_looked_for_by_patterns_or_parts() {
         let own = [all[1].name.clone()];
         let escaped = format!("^{}$", address.replace('.', "\\."));
         let last = format!("[0-9.]*{}$", &address[address.len() - 4..]);
+        // Another server's address may have it as a part too.
         let half = &address[2..];
         assert_eq!(found(&[(4, &escaped, false)], 0).await, own, "{escaped} on {}", world.database.name);
-        assert_eq!(found(&[(4, &address, true)], 0).await, own);
-        assert_eq!(found(&[(4, half, true)], 0).await, own);
-        assert!(found(&[(4, half, false)], 0).await.is_empty(), "not from the beginning");
+        assert!(found(&[(4, half, true)], 0).await.contains(&own[0]));
+        assert!(!found(&[(4, half, false)], 0).await.contains(&own[0]), "not from the beginning");
         assert!(found(&[(4, &last, false)], 0).await.contains(&own[0]), "{last} on {}", world.database.name);
         assert!(found(&[(6, &escaped, false)], 0).await.is_empty(), "another version");
         assert_eq!(found(&[(6, "^none", false), (4, &escaped, false)], 0).await, own, "one of two is enough");

@@ -44,7 +44,8 @@ fn message(violation: &Violation, value: &Value, expected: &Value) -> String {
     let (shown, wanted) = (python(value), python(expected));
     // One is worded as "not empty", none as "empty".
     let least = |otherwise: &str| if *expected == 1 { "should be non-empty".to_owned() } else { otherwise.to_owned() };
-    let most = |otherwise: &str| if *expected == 0 { "is expected to be empty".to_owned() } else { otherwise.to_owned() };
+    let most =
+        |otherwise: &str| if *expected == 0 { "is expected to be empty".to_owned() } else { otherwise.to_owned() };
     let known = !expected.is_null();
     let says = match violation.keyword.as_str() {
         "maxLength" => "is too long".to_owned(),
@@ -178,7 +179,12 @@ mod tests {
             ("minimum", json!(-1), json!(0), "-1. -1 is less than the minimum of 0".to_owned()),
             ("maximum", json!(9), json!(1), "9. 9 is greater than the maximum of 1".to_owned()),
             ("uniqueItems", json!([1, 1]), json!(true), "[1, 1]. [1, 1] has non-unique elements".to_owned()),
-            ("anyOf", json!({"a": null}), json!(null), "{'a': None}. {'a': None} is not valid under any of the given schemas".to_owned()),
+            (
+                "anyOf",
+                json!({"a": null}),
+                json!(null),
+                "{'a': None}. {'a': None} is not valid under any of the given schemas".to_owned(),
+            ),
             ("dependentRequired", json!(1), json!(null), "1. 'x' in the host's words".to_owned()),
         ] {
             assert_eq!(worded("/server/name", keyword, &value, &expected), name(&words));

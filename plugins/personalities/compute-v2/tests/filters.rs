@@ -144,7 +144,8 @@ fn the_vendor_looks_for_parts() {
         assert_eq!((filter.flavor_id.as_deref(), filter.flavor_id_is_part), (Some("s3"), true));
         assert_eq!((filter.name.as_deref(), filter.name_is_pattern), (Some("^w"), false));
         assert_eq!(filter.addresses, [address(4, ".0.5", true)]);
-        let call = get(operation, path).query("flavor", "s3").query("ip", "^10\\.0[12]").query("ip6", "fd").version(2, 5);
+        let call =
+            get(operation, path).query("flavor", "s3").query("ip", "^10\\.0[12]").query("ip6", "fd").version(2, 5);
         assert_eq!(ask(&cloud, upstream(), call).0, 200);
         let (filter, _) = seen.all().pop().expect("a call");
         assert!(!filter.flavor_id_is_part);
@@ -162,10 +163,9 @@ fn actions_are_looked_for_by_times_as_exact_as_they_are_written() {
         Ok(OperationPage { operations: Vec::new(), next: None })
     }));
     let list = get("instance_actions.list", "/v2.1/servers/x/os-instance-actions").version(2, 66);
-    for (written, first, last) in [
-        ("2026-01-31T12:00:00", NOON - 500_000, NOON + 499_999),
-        ("2026-01-31T12:00:00.500000", NOON, NOON),
-    ] {
+    for (written, first, last) in
+        [("2026-01-31T12:00:00", NOON - 500_000, NOON + 499_999), ("2026-01-31T12:00:00.500000", NOON, NOON)]
+    {
         let call = list.clone().query("changes-since", written).query("changes-before", written);
         assert_eq!(ask(&cloud, upstream(), call).0, 200);
         let filter = seen.all().pop().expect("a call");

@@ -140,7 +140,10 @@ pub(super) fn hostname(create: &wit::ServerCreate, index: usize, name: &str, id:
     }
     // The number that tells servers of one request apart stays.
     let number = name.rsplit_once('-').map(|(_, number)| number).filter(|number| {
-        create.names.len() > 1 && !number.is_empty() && number.len() < 10 && number.bytes().all(|byte| byte.is_ascii_digit())
+        create.names.len() > 1
+            && !number.is_empty()
+            && number.len() < 10
+            && number.bytes().all(|byte| byte.is_ascii_digit())
     });
     let stem = number.map_or(name, |number| &name[..name.len() - number.len() - 1]);
     let room = MAX_HOSTNAME - number.map_or(0, |number| number.len() + 1);
