@@ -133,7 +133,7 @@ class Sweep:
             # GET's route serves HEAD; a literal path that another template also fits may serve more.
             if method not in served and not self.fits_another(operation, url, method):
                 yield f"method {method}", self.request(operation, method=method, body=None), self.judge(operation, 405, 404)
-        if operation.body == "json":
+        if operation.body == "json" or operation.table.get("content-types"):
             for kind in ("text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data", "/", "\xff"):
                 yield f"type {kind!r}", self.request(operation, content_type=kind), self.judge(operation, 415)
 

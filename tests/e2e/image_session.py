@@ -47,8 +47,18 @@ class Images(Members):
         self.ann.text("image", "save", "--file", back, "alpha")
         assert back.read_bytes() == self.raw.read_bytes(), "other bytes"
 
+    def step_no_bytes(self):
+        """a file without bytes is one like another"""
+        made = self.ann("image", "create", "--disk-format", "raw", "--file", self.file("empty.raw", 0), "empty")
+        shown = self.ann("image", "show", made["id"])
+        same("status", (shown["status"], shown["size"]), ("active", 0))
+        self.ann.text("image", "delete", made["id"])
+
     def step_refused(self):
         """what an image cannot be"""
+        descriptor = self.folder / "descriptor.raw"
+        descriptor.write_text('# x\nversion=1\nRW 2048 FLAT "/etc/passwd" 0\n')
+        self.ann.fails("415", "image", "create", "--disk-format", "raw", "--file", descriptor, "liar")
         self.ann.fails("415", "image", "create", "--disk-format", "qcow2", "--file", self.raw, "liar")
         self.ann.fails("403", "image", "create", "--public", "loud")
         self.ann.fails("403", "image", "delete", "alpha")  # protected
@@ -108,11 +118,12 @@ class Images(Members):
 
     def step_activation(self):
         """deactivated bytes are not to be had"""
-        self.admin.text("image", "set", "--deactivate", self.ids["alpha"])
+        self.bob.fails("", "image", "set", "--deactivate", self.ids["alpha"])
+        self.ann.text("image", "set", "--deactivate", "beta")
         same("status", self.ann("image", "show", "beta")["status"], "deactivated")
         # The client doesn't look at the status; it sees that what came isn't the image.
         self.ann.fails("checksum mismatch", "image", "save", "--file", self.folder / "none.raw", "beta")
-        self.admin.text("image", "set", "--activate", self.ids["alpha"])
+        self.ann.text("image", "set", "--activate", "beta")
         same("status", self.ann("image", "show", "beta")["status"], "active")
 
     # --- who sees it ---
@@ -142,6 +153,8 @@ class Images(Members):
         self.ann.text("image", "delete", *mine)
         same("left", names(self.ann("image", "list", "--private")), [])
         self.ann.fails("No Image found", "image", "show", self.ids["alpha"])
+        for who in (self.bob, self.ann):
+            who.fails("409", "image", "create", "--id", self.ids["alpha"], "alpha")
         blobs = [path for path in (self.folder / "state/images").iterdir() if path.stat().st_size in (3 * MIB + 17, 1000, 5000)]
         same("bytes left", blobs, [])
 

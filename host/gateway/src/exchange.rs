@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 use skyloom_model::Caller;
 use skyloom_runtime::bindings::personality::exports::skyloom::personality::handler as wit;
@@ -16,7 +16,7 @@ use skyloom_runtime::manifest::{ApiVersion, BodyKind};
 
 use crate::answer::Answer;
 use crate::core::{Body, Request, Response};
-use crate::gateway::{Shared, put_request_id};
+use crate::gateway::{Shared, put_request_id, refuse};
 use crate::incoming::{self, ClientBody, Refused};
 use crate::mount::{Mount, Operation};
 use crate::outgoing;
@@ -24,6 +24,8 @@ use crate::refusal::Refusal;
 use crate::routes::{Choice, Path, Route};
 use crate::settings::millis;
 use crate::upload;
+
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 pub(crate) struct Exchange<'g> {
     shared: &'g Shared,
@@ -57,6 +59,19 @@ impl<'g> Exchange<'g> {
         answer
     }
 
+    /// A refusal of [`Exchange::run`]. Of a patch in the wrong type the right ones are named where RFC 5789 has them.
+    pub fn refuse(&self, method: &Method, refused: &Refused) -> Answer {
+        let mut answer = refuse(self.mount(), &self.request_id, refused, None);
+        if refused.refusal == Refusal::UnsupportedMediaType && *method == Method::PATCH {
+            let types = &self.route.choices[0].operation.content_types;
+            let types = if types.is_empty() { "application/json" } else { &types.join(", ") };
+            if let Ok(types) = HeaderValue::from_str(types) {
+                answer.headers_mut().insert(ACCEPT_PATCH, types);
+            }
+        }
+        answer
+    }
+
     pub async fn run(
         &mut self,
         parts: &Parts,
@@ -79,7 +94,13 @@ impl<'g> Exchange<'g> {
                 (bytes, value, None)
             }
             BodyKind::None => (Bytes::new(), None, None),
-            BodyKind::Stream => (Bytes::new(), None, Some(body)),
+            BodyKind::Stream => {
+                let types = &live[0].operation.content_types;
+                if !types.is_empty() {
+                    incoming::check_content_type(&parts.headers, types)?;
+                }
+                (Bytes::new(), None, Some(body))
+            }
         };
         let choice = select(&live, value.as_ref())?;
         if self.operation.is_none() {
@@ -200,10 +221,12 @@ impl<'g> Exchange<'g> {
     ) -> Result<(Bytes, Option<Value>), Refused> {
         let settings = &self.shared.settings;
         let bytes = incoming::read(headers, body, self.mount().max_body, millis(settings.body_timeout_ms)).await?;
-        if bytes.is_empty() {
+        let types = &live[0].operation.content_types;
+        // Many clients name whatever type where there is no body.
+        if bytes.is_empty() && types.is_empty() {
             return Ok((bytes, None));
         }
-        incoming::check_content_type(headers, &live[0].operation.content_types)?;
+        incoming::check_content_type(headers, types)?;
         let value = incoming::parse(&bytes, settings.max_json_depth)?;
         Ok((bytes, value))
     }

@@ -210,7 +210,7 @@ impl Gateway {
         let mut exchange = Exchange::new(&self.shared, route, client, request_id.clone());
         let answer = match exchange.run(&parts, &path, &captures, body).await {
             Ok(answer) => answer,
-            Err(refused) => refuse(&route.mount, request_id, &refused, None),
+            Err(refused) => exchange.refuse(&parts.method, &refused),
         };
         let answer = if parts.method == Method::HEAD { without_body(answer) } else { answer };
         let answer = exchange.dress(answer);

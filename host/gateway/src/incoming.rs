@@ -106,11 +106,17 @@ pub fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Whether a JSON operation takes this type. None sent is taken for JSON.
+/// Whether an operation that lists these types takes the body's; without a list it is JSON, and none sent is taken for that.
 pub fn check_content_type(headers: &HeaderMap, accepted: &[String]) -> Result<(), Refused> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let refused = || Refused::from(Refusal::UnsupportedMediaType);
-    let text = HeaderValue::to_str(value).map_err(|_| refused())?;
+    let refused = || {
+        let wanted = if accepted.is_empty() { "application/json" } else { &accepted.join(", ") };
+        Refused::because(Refusal::UnsupportedMediaType, format!("The content type of the request must be {wanted}."))
+    };
+    let text = match headers.get(header::CONTENT_TYPE) {
+        Some(value) => HeaderValue::to_str(value).map_err(|_| refused())?,
+        None if accepted.is_empty() => return Ok(()),
+        None => return Err(refused()),
+    };
     let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
     let kind = parts.next().unwrap_or_default();
     let known = if accepted.is_empty() { kind == "application/json" } else { accepted.contains(&kind) };
@@ -172,5 +178,9 @@ mod tests {
         assert!(!check("text/xml", &[]));
         assert!(check("application/x-patch", &["application/x-patch".to_owned()]));
         assert!(check_content_type(&HeaderMap::new(), &[]).is_ok());
+        let listed = ["application/x-patch".to_owned(), "application/y-patch".to_owned()];
+        let refused = check_content_type(&HeaderMap::new(), &listed).unwrap_err();
+        let expected = "The content type of the request must be application/x-patch, application/y-patch.";
+        assert_eq!(refused.message.as_deref(), Some(expected));
     }
 }

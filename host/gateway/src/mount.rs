@@ -35,6 +35,7 @@ pub struct Mount {
     pub request_id_headers: Vec<HeaderName>,
     /// Bytes.
     pub max_body: usize,
+    pub strict_slashes: bool,
     pub project_param: Option<String>,
     pub versioning: Option<Versioning>,
     pub templates: Templates,
@@ -123,6 +124,7 @@ impl Mount {
             token_header: header(&api.token_header).map_err(named)?,
             request_id_headers: headers(&api.request_id_headers).map_err(named)?,
             max_body: api.max_body_kib as usize * 1024,
+            strict_slashes: api.strict_slashes,
             project_param: api.project_param.clone(),
             versioning,
             templates: Templates::compile(&api.errors).map_err(named)?,

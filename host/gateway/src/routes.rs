@@ -65,8 +65,10 @@ pub struct MalformedPath;
 /// A request's path.
 #[derive(Debug)]
 pub struct Path<'p> {
-    /// Decoded; empty ones don't count.
+    /// Decoded, without empty ones.
     pub segments: Vec<Cow<'p, str>>,
+    /// Whether there were empty ones.
+    holes: bool,
     /// The same as one text for the trees, `/` before each. A `/` within a segment is NUL there, which no template has.
     text: Cow<'p, str>,
 }
@@ -93,7 +95,8 @@ impl<'p> Path<'p> {
                 .fold(String::with_capacity(path.len()), |text, segment| text + "/" + &segment.replace('/', "\0"))
                 .into(),
         };
-        Self { segments, text }
+        let holes = path.contains("//") || path.ends_with('/');
+        Self { segments, holes, text }
     }
 }
 
@@ -129,6 +132,19 @@ impl Routes {
 
     /// A literal beats a parameter, from left to right; a template without the method leaves it to the next one.
     pub fn find<'p>(&self, method: &Method, path: &Path<'p>) -> Found<'_, 'p> {
+        let found = self.find_filled(method, path);
+        let (Found::Route { route: Route { mount, .. }, .. } | Found::Method { mount, .. }) = &found else {
+            return found;
+        };
+        // The mount itself may be named with a slash at its end.
+        if path.holes && mount.strict_slashes && path.segments.len() > mount.prefix.len() {
+            return Found::Nothing { mount: Some(mount.clone()) };
+        }
+        found
+    }
+
+    /// As if empty segments weren't there.
+    fn find_filled<'p>(&self, method: &Method, path: &Path<'p>) -> Found<'_, 'p> {
         let Some(index) = self.tree(method).and_then(|tree| index_in(tree, path)) else { return self.find_other(path) };
         let route = &self.all[index];
         let taken = path.segments.iter().zip(&route.parameters).filter(|(_, parameter)| **parameter);

@@ -120,6 +120,35 @@ async fn broken_bodies_never_reach_the_guest() {
 }
 
 #[tokio::test]
+async fn a_body_has_a_type_that_its_operation_lists() {
+    let operation = "\n[[operation]]\nid = \"things.patch\"\nmethod = \"PATCH\"\npaths = [\"/things/{id}\"]\n\
+                     action = \"images:write\"\nsuccess = [200]\ncontent-types = [\"application/x-patch\", \"application/y-patch\"]\n";
+    let listed =
+        MANIFEST.replace("body = \"stream\"", "body = \"stream\"\ncontent-types = [\"application/octet-stream\"]");
+    let world = World::echo();
+    let mount = mount(&(listed + operation), "/api", handler(|_, request| Ok(ok(&request.operation)))).unwrap();
+    let gateway = skyloom_gateway::Gateway::new(world.shared.clone(), vec![mount]).unwrap();
+    let patch = Some("application/x-patch, application/y-patch");
+    for (method, path, kind, body, status, accept) in [
+        ("PATCH", "/api/things/x", Some("application/y-patch"), "[]", 200, None),
+        ("PATCH", "/api/things/x", Some("application/json"), "[]", 415, patch),
+        ("PATCH", "/api/things/x", Some("application/json"), "", 415, patch),
+        ("PATCH", "/api/things/x", None, "[]", 415, patch),
+        ("PUT", "/api/things/x/file", Some("Application/Octet-Stream"), "abc", 200, None),
+        ("PUT", "/api/things/x/file", Some("application/json"), "abc", 415, None),
+        ("PUT", "/api/things/x/file", None, "", 415, None),
+    ] {
+        let mut request = http::Request::builder().method(method).uri(path).header("x-token", "member");
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
+        let reply = read(gateway.serve(None, request.body(body.into()).unwrap()).await).await;
+        let found = reply.headers.get("accept-patch").map(|value| value.to_str().unwrap());
+        assert_eq!((reply.status, found), (status, accept), "{method} {kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_schema_finds_reaches_the_guest_without_secrets() {
     let world = World::echo();
     let reply = world.call("POST", "/api/things", r#"{"thing":{"name":"too long","password":"hunter2hunter2"}}"#).await;

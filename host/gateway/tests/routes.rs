@@ -152,6 +152,23 @@ async fn a_path_is_read_decoded_and_without_empty_segments() {
 }
 
 #[tokio::test]
+async fn an_empty_segment_is_one_where_the_manifest_says_so() {
+    let world = World::echo();
+    let operations = [get("/"), get("/a"), get("/a/{x}"), ("PUT", "/a/{x}/b".to_owned())];
+    let strict = manifest("one", &operations).replace("[api]\n", "[api]\nstrict-slashes = true\n");
+    let mount = mount(&strict, "/m", handler(|_, request| Ok(ok(&request.operation)))).unwrap();
+    let side = Side { gateway: Gateway::new(world.shared.clone(), vec![mount]).unwrap(), world };
+    for path in ["/m", "/m/", "//m//", "/m/a", "/m/a/x"] {
+        assert_eq!(side.ask("GET", path).await.0, 200, "{path}");
+    }
+    for (method, path) in
+        [("GET", "/m/a/"), ("DELETE", "/m/a/"), ("GET", "/m/a/x/"), ("PUT", "/m/a//b"), ("GET", "/m//a")]
+    {
+        assert_eq!(side.ask(method, path).await, (404, "one 404".to_owned(), None), "{method} {path}");
+    }
+}
+
+#[tokio::test]
 async fn head_is_get_unless_it_is_there_itself() {
     let operations = [get("/a/{x}"), ("HEAD", "/a/b".to_owned()), get("/a/b"), ("DELETE", "/a/b".to_owned())];
     let side = Side::new(&[("one", &operations)]);

@@ -75,7 +75,7 @@ actions! {
     ImagesReadAll "images:read-all" Admin;
     ImagesWrite "images:write" Member;
     ImagesPublish "images:publish" Admin;
-    ImagesActivate "images:activate" Admin;
+    ImagesActivate "images:activate" Member;
     NetworksRead "networks:read" Reader;
     NetworksWrite "networks:write" Member;
     NetworksShare "networks:share" Admin;

@@ -67,8 +67,8 @@ pub(super) fn filter(filter: wit::ImageFilter, viewer: Option<String>) -> Result
     if asked > 0 && states.is_empty() {
         return Ok(None);
     }
-    let size = |size: Option<u64>| {
-        size.map(|size| i64::try_from(size).map_err(|_| Error::invalid("size", "The size is too large."))).transpose()
+    let bytes = |field: &str, size: Option<u64>| {
+        size.map(|size| i64::try_from(size).map_err(|_| Error::invalid(field, "The size is too large."))).transpose()
     };
     Ok(Some(ImageFilter {
         viewer,
@@ -76,13 +76,16 @@ pub(super) fn filter(filter: wit::ImageFilter, viewer: Option<String>) -> Result
         names: filter.names,
         states,
         visibility: filter.visibility.map(visibility),
+        community: filter.community,
         owner: filter.owner,
         protected: filter.protected,
         hidden: Some(filter.hidden.unwrap_or(false)),
         disk_formats: filter.disk_formats,
         container_formats: filter.container_formats,
-        min_size: size(filter.min_size)?,
-        max_size: size(filter.max_size)?,
+        min_size: bytes("size", filter.min_size)?,
+        max_size: bytes("size", filter.max_size)?,
+        min_virtual_size: bytes("virtual-size", filter.min_virtual_size)?,
+        max_virtual_size: bytes("virtual-size", filter.max_virtual_size)?,
         min_disk_gib: filter.min_disk_gib,
         min_memory_mib: filter.min_memory_mib,
         created_since: filter.created_since.map(Timestamp),

@@ -225,7 +225,7 @@ impl Cloud {
     pub(super) async fn images_set_active(&self, context: &Arc<CallContext>, id: &str, active: bool) -> Result<()> {
         let asking = self.image_asking(context, Action::ImagesActivate)?;
         let mut tx = self.db().begin().await?;
-        let image = seen(&mut tx, id, &asking).await?;
+        let image = owned(&mut tx, id, &asking).await?;
         if !store::set_active(&mut tx, id, active, Timestamp::now()).await? {
             let verb = if active { "reactivate" } else { "deactivate" };
             let message = format!("Not allowed to {verb} image in status '{}'.", image.state.as_str());
@@ -311,6 +311,9 @@ impl Images {
             return Err(Error::new(ErrorCode::QuotaExceeded, message).with_field("properties"));
         }
         for (name, value) in &image.properties {
+            if name.is_empty() {
+                return Err(Error::invalid("properties", "A property needs a name."));
+            }
             checked_text("properties", name, MAX_NAME)?;
             checked_text("properties", value, MAX_VALUE)?;
         }

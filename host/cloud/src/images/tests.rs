@@ -104,9 +104,34 @@ async fn bytes_come_in_and_go_out_again() {
         drop(conn);
         cloud.delete_image(&context, image.id.clone()).await.expect("delete");
         assert_eq!(files(cloud), before);
+        // Its id stays taken, for a stranger as for its owner, and in no other spelling either.
+        for whose in ["p", "q"] {
+            let chosen = |id: String| wit::ImageCreate { id: Some(id), ..create("raw") };
+            refused!(cloud.create_image(&member(whose), chosen(image.id.clone())), AlreadyExists);
+            for spelling in [image.id.to_uppercase(), image.id.replace('-', ""), format!("{{{}}}", image.id)] {
+                refused!(cloud.create_image(&member(whose), chosen(spelling)), Invalid);
+            }
+        }
         let mut conn = world.database.db.read().await.expect("read");
         assert!(skyloom_store::metering::open_of(&mut conn, &image.id).await.expect("spans").is_empty());
         refused!(cloud.get_image(&context, image.id), NotFound);
+    }
+}
+
+#[tokio::test]
+async fn no_bytes_are_an_upload_like_another() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let image = cloud.create_image(&context, create("raw")).await.expect("create");
+        upload(cloud, &context, &image.id, b"").await.expect("upload");
+        let image = cloud.get_image(&context, image.id).await.expect("get");
+        assert!(matches!(image.state, wit::ImageState::Active), "{}", world.database.name);
+        assert_eq!((image.size, image.checksum.as_deref()), (Some(0), Some("d41d8cd98f00b204e9800998ecf8427e")));
+        let download = cloud.open_download(&context, image.id.clone()).await.expect("open").expect("a file");
+        assert_eq!(cloud.open_blob(&download.blob).await.expect("the file").1, 0);
+        let mut conn = world.database.db.read().await.expect("read");
+        let open = skyloom_store::metering::open_of(&mut conn, &image.id).await.expect("spans");
+        assert_eq!(open.iter().map(|span| span.quantity).collect::<Vec<_>>(), [0]);
     }
 }
 
@@ -119,7 +144,7 @@ async fn bytes_that_lie_leave_nothing_behind() {
         let mut backed = qcow2.clone();
         backed[8..16].copy_from_slice(&512_u64.to_be_bytes());
         for (format, bytes) in
-            [("raw", &qcow2[..]), ("qcow2", &backed[..]), ("qcow2", b"raw"), ("iso", b"no"), ("raw", b"")]
+            [("raw", &qcow2[..]), ("qcow2", &backed[..]), ("qcow2", b"raw"), ("iso", b"no"), ("qcow2", b"")]
         {
             let image = cloud.create_image(&context, create(format)).await.expect("create");
             refused!(upload(cloud, &context, &image.id, bytes), BadContent);
@@ -181,7 +206,11 @@ async fn images_are_seen_and_changed_by_whom_they_should() {
         refused!(cloud.begin_upload(&other, private.id.clone()), NotFound);
         refused!(cloud.add_tag(&other, community.id.clone(), "x".to_owned()), Forbidden);
         refused!(cloud.update_image(&other, public.id.clone(), as_it_is(&public)), Forbidden);
-        refused!(cloud.set_active(&owner, private.id.clone(), false), Forbidden);
+        refused!(cloud.set_active(&other, private.id.clone(), false), NotFound);
+        for image in [&public, &community] {
+            refused!(cloud.set_active(&other, image.id.clone(), false), Forbidden);
+        }
+        refused!(cloud.set_active(&owner, private.id.clone(), false), WrongState);
         assert_eq!(cloud.get_image(&other, community.id.clone()).await.expect("community").id, community.id);
         let seen = cloud.list_images(&other, wit::ImageFilter::default(), page()).await.expect("list").images;
         let ids: Vec<&str> = seen.iter().map(|image| image.id.as_str()).collect();
@@ -226,7 +255,7 @@ async fn changes_are_checked() {
         refused!(cloud.update_image(&context, image.id.clone(), other), Forbidden);
         cloud.add_tag(&context, image.id.clone(), "c".to_owned()).await.expect("tag");
         refused!(cloud.remove_tag(&context, image.id.clone(), "z".to_owned()), NotFound);
-        cloud.set_active(&operator("admin"), image.id.clone(), false).await.expect("deactivate");
+        cloud.set_active(&context, image.id.clone(), false).await.expect("deactivate");
         refused!(cloud.open_download(&context, image.id.clone()), Forbidden);
         assert!(cloud.open_download(&operator("admin"), image.id.clone()).await.expect("operator").is_some());
 
@@ -235,6 +264,10 @@ async fn changes_are_checked() {
             ("format", create("vmdk")),
             ("mix", wit::ImageCreate { container_format: Some("aki".to_owned()), ..create("raw") }),
             ("name", wit::ImageCreate { name: Some("x".repeat(256)), ..create("raw") }),
+            (
+                "unnamed property",
+                wit::ImageCreate { properties: vec![(String::new(), "x".to_owned())], ..create("raw") },
+            ),
             ("nul", wit::ImageCreate { tags: vec!["a\0".to_owned()], ..create("raw") }),
         ] {
             let error = cloud.create_image(&context, wrong).await.expect_err(what);

@@ -25,6 +25,9 @@ pub struct Api {
     /// Largest body of an operation that isn't a stream.
     #[serde(default = "default_max_body_kib")]
     pub max_body_kib: u32,
+    /// An empty segment of a path, a slash at its end too, is one that no route has; otherwise it doesn't count.
+    #[serde(default)]
+    pub strict_slashes: bool,
     /// Path parameter that must be the caller's project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_param: Option<String>,
@@ -170,8 +173,8 @@ pub struct Operation {
     /// Left out: `none` for GET, HEAD, DELETE and OPTIONS, else `json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<BodyKind>,
-    /// Media types of the body, without parameters; empty: `application/json` for JSON, any for a stream. Another one is
-    /// refused with 415.
+    /// Media types of the body, without parameters, one of which a request must name; empty: `application/json` for JSON, which
+    /// needn't be named, any for a stream. Another one is refused with 415.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub content_types: Vec<String>,
     /// On endpoints that several operations share: the one top-level key of the JSON body that selects this one.

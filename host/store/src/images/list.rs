@@ -9,12 +9,14 @@ use crate::{Conn, Row, dialect};
 /// All that are set must hold; lists mean any of them, tags and properties all.
 #[derive(Clone, Debug, Default)]
 pub struct ImageFilter {
-    /// The project that looks: its own and public ones, and community ones where the filter asks for these. None: all.
+    /// The project that looks: its own and public ones, and the community's where the filter asks for these. None: all.
     pub viewer: Option<String>,
     pub ids: Vec<String>,
     pub names: Vec<String>,
     pub states: Vec<ImageState>,
     pub visibility: Option<Visibility>,
+    /// The community's too, whatever the visibility.
+    pub community: bool,
     pub owner: Option<String>,
     pub protected: Option<bool>,
     pub hidden: Option<bool>,
@@ -22,6 +24,8 @@ pub struct ImageFilter {
     pub container_formats: Vec<String>,
     pub min_size: Option<i64>,
     pub max_size: Option<i64>,
+    pub min_virtual_size: Option<i64>,
+    pub max_virtual_size: Option<i64>,
     pub min_disk_gib: Option<u32>,
     pub min_memory_mib: Option<u32>,
     /// From this time on.
@@ -115,8 +119,8 @@ pub async fn list_images(conn: &mut Conn, filter: &ImageFilter, page: &Page) -> 
     let mut query = query(conn.is_postgres());
     if let Some(viewer) = &filter.viewer {
         let viewer = query.text(viewer);
-        let community =
-            if filter.visibility == Some(Visibility::Community) { " OR i.visibility = 'community'" } else { "" };
+        let with_community = filter.community || filter.visibility == Some(Visibility::Community);
+        let community = if with_community { " OR i.visibility = 'community'" } else { "" };
         query.scope(format!("(i.owner = {viewer} OR i.visibility = 'public'{community})"));
     }
     query.and_any("i.id", &filter.ids);
@@ -131,6 +135,8 @@ pub async fn list_images(conn: &mut Conn, filter: &ImageFilter, page: &Page) -> 
     query.and_any("i.container_format", &filter.container_formats);
     query.and_int("i.size", ">=", filter.min_size);
     query.and_int("i.size", "<=", filter.max_size);
+    query.and_int("i.virtual_size", ">=", filter.min_virtual_size);
+    query.and_int("i.virtual_size", "<=", filter.max_virtual_size);
     query.and_int("i.min_disk_gib", "=", filter.min_disk_gib.map(i64::from));
     query.and_int("i.min_memory_mib", "=", filter.min_memory_mib.map(i64::from));
     query.and_int("i.created_at", ">=", filter.created_since.map(|time| time.0));

@@ -121,6 +121,8 @@ async fn lists_show_what_the_project_may_see() {
         assert_eq!(ids(&mut tx, &seen).await, ["public", "own-shared", "own"], "{}", database.name);
         let community = ImageFilter { visibility: Some(Visibility::Community), ..seen.clone() };
         assert_eq!(ids(&mut tx, &community).await, ["community"]);
+        let with_community = ImageFilter { community: true, ..seen.clone() };
+        assert_eq!(ids(&mut tx, &with_community).await, ["community", "public", "own-shared", "own"]);
         assert_eq!(ids(&mut tx, &ImageFilter::default()).await.len(), 6);
         let private = ImageFilter { visibility: Some(Visibility::Private), ..seen.clone() };
         assert_eq!(ids(&mut tx, &private).await, ["own"]);
@@ -149,6 +151,8 @@ async fn filters_narrow_a_list() {
             (ImageFilter { container_formats: text("bare"), ..none() }, vec!["three", "two", "one"]),
             (ImageFilter { min_size: Some(100), max_size: Some(100), ..none() }, vec!["two"]),
             (ImageFilter { min_size: Some(101), ..none() }, vec![]),
+            (ImageFilter { min_virtual_size: Some(200), max_virtual_size: Some(200), ..none() }, vec!["two"]),
+            (ImageFilter { max_virtual_size: Some(199), ..none() }, vec![]),
             (ImageFilter { min_disk_gib: Some(2), ..none() }, vec![]),
             (ImageFilter { min_memory_mib: Some(64), ids: text("three"), ..none() }, vec!["three"]),
             (ImageFilter { created_since: Some(Timestamp(2)), ..none() }, vec!["three", "two"]),

@@ -5,7 +5,7 @@
 //! with the `<br />` of the common template. That form is kept, because clients take it apart.
 
 use skyloom_sdk::json::Writer;
-use skyloom_sdk::{Body, Error, ErrorCode, Request, Response, key, respond};
+use skyloom_sdk::{Body, Error, ErrorCode, Request, Response, Violation, key, respond};
 
 /// A refusal on its way to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,25 @@ impl Fault {
     }
 
     /// What a JSON schema found in the body.
-    pub fn schema(message: &str) -> Self {
-        Self::bad_request(format!("Provided object does not match schema 'image': {message}"))
+    pub fn schema(violation: &Violation) -> Self {
+        let segments = violation.pointer.split('/').skip(1);
+        let place: String = segments
+            .map(|segment| match segment.parse::<usize>() {
+                Ok(index) => format!("[{index}]"),
+                Err(_) => format!("['{}']", segment.replace("~1", "/").replace("~0", "~")),
+            })
+            .collect();
+        Self::mismatch(&place, &violation.message)
+    }
+
+    /// What no schema saw of an attribute.
+    pub fn attribute(name: &str, message: &str) -> Self {
+        Self::mismatch(&format!("['{name}']"), message)
+    }
+
+    /// Upstream's words and the place that they end with.
+    fn mismatch(place: &str, message: &str) -> Self {
+        Self::bad_request(format!("Provided object does not match schema 'image': {message}\n\nOn instance{place}"))
     }
 
     pub fn response(&self, request: &Request) -> Response {

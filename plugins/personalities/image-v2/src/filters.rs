@@ -36,7 +36,7 @@ pub fn parse(query: &[Pair], admin: bool) -> Result<Wanted, Fault> {
             "limit" => wanted.limit = Some(limit(value)?),
             "marker" => wanted.marker = Some(value.clone()),
             "sort" | "sort_key" | "sort_dir" => {}
-            _ => filter(&mut wanted, name, value, admin)?,
+            _ => filter(&mut wanted, name, value)?,
         }
     }
     wanted.nothing |= wanted.limit == Some(0);
@@ -44,7 +44,7 @@ pub fn parse(query: &[Pair], admin: bool) -> Result<Wanted, Fault> {
     Ok(wanted)
 }
 
-fn filter(wanted: &mut Wanted, name: &str, value: &str, admin: bool) -> Result<(), Fault> {
+fn filter(wanted: &mut Wanted, name: &str, value: &str) -> Result<(), Fault> {
     let filter = &mut wanted.filter;
     match name {
         "id" => filter.ids = any(value)?,
@@ -57,13 +57,7 @@ fn filter(wanted: &mut Wanted, name: &str, value: &str, admin: bool) -> Result<(
         }
         "disk_format" => filter.disk_formats = any(value)?,
         "container_format" => filter.container_formats = any(value)?,
-        "visibility" if value == "all" => {
-            if !admin {
-                return Err(Fault::bad_request(
-                    "visibility=all is for administrators; ask for each visibility by itself.",
-                ));
-            }
-        }
+        "visibility" if value == "all" => filter.community = true,
         "visibility" => {
             let known = views::parse_visibility(value);
             filter.visibility =
@@ -72,8 +66,10 @@ fn filter(wanted: &mut Wanted, name: &str, value: &str, admin: bool) -> Result<(
         "owner" => filter.owner = Some(value.to_owned()),
         "protected" => filter.protected = Some(flag("protected", value)?),
         "os_hidden" => filter.hidden = Some(flag("os_hidden", value)?),
-        "size_min" => filter.min_size = Some(size("size_min", value)?),
-        "size_max" => filter.max_size = Some(size("size_max", value)?),
+        "size" | "size_min" | "size_max" => range(name, value, &mut filter.min_size, &mut filter.max_size)?,
+        "virtual_size" | "virtual_size_min" | "virtual_size_max" => {
+            range(name, value, &mut filter.min_virtual_size, &mut filter.max_virtual_size)?;
+        }
         "min_disk" => filter.min_disk_gib = Some(small("min_disk", value)?),
         "min_ram" => filter.min_memory_mib = Some(small("min_ram", value)?),
         "checksum" => filter.checksum = Some(value.to_owned()),
@@ -124,14 +120,37 @@ fn size(name: &str, text: &str) -> Result<u64, Fault> {
     u64::try_from(number).map_err(|_| Fault::bad_request(format!("Filter {name} must be a non-negative integer.")))
 }
 
+/// Of a number: what it is, its least (`_min`), its most (`_max`).
+fn range(name: &str, text: &str, least: &mut Option<u64>, most: &mut Option<u64>) -> Result<(), Fault> {
+    let number = size(name, text)?;
+    if !name.ends_with("_max") {
+        *least = Some(least.map_or(number, |old| old.max(number)));
+    }
+    if !name.ends_with("_min") {
+        *most = Some(most.map_or(number, |old| old.min(number)));
+    }
+    Ok(())
+}
+
 fn small(name: &str, text: &str) -> Result<u32, Fault> {
     u32::try_from(size(name, text)?).map_err(|_| Fault::bad_request(format!("Filter {name} is out of range.")))
 }
 
+fn unknown(operator: &str) -> Fault {
+    Fault::bad_request(format!("Unable to filter by unknown operator '{operator}'."))
+}
+
+/// What stands before a colon is an operator, unless the whole is a time.
+fn operator(value: &str) -> (&str, &str) {
+    value.split_once(':').filter(|_| time::parse(value).is_none()).unwrap_or(("eq", value))
+}
+
 /// One value, or several behind `in:`, separated by commas; a value with a comma stands in double quotes.
 fn any(value: &str) -> Result<Vec<String>, Fault> {
-    let Some(list) = value.strip_prefix("in:") else {
-        return Ok(vec![value.strip_prefix("eq:").unwrap_or(value).to_owned()]);
+    let list = match operator(value) {
+        ("in", list) => list,
+        ("eq", value) => return Ok(vec![value.to_owned()]),
+        (other, _) => return Err(unknown(other)),
     };
     let wrong = || {
         Fault::bad_request(format!("Invalid filter value {list}. The quote is not closed or not followed by a comma."))
@@ -167,16 +186,7 @@ fn any(value: &str) -> Result<Vec<String>, Fault> {
 /// Times are shown in whole seconds, so they are compared in whole seconds: a second is the half-open interval from it to the
 /// next one.
 fn span(name: &str, value: &str, since: &mut Option<Timestamp>, before: &mut Option<Timestamp>) -> Result<(), Fault> {
-    let known = ["gte", "gt", "lte", "lt", "eq", "neq"];
-    let (operator, text) = match value.split_once(':') {
-        Some((operator, text)) if known.contains(&operator) => (operator, text),
-        Some((operator, _)) if !operator.is_empty() && operator.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
-            return Err(Fault::bad_request(format!(
-                "Unable to filter by {name}: the operator {operator} is not known."
-            )));
-        }
-        _ => ("eq", value),
-    };
+    let (operator, text) = operator(value);
     let moment = time::parse(text).ok_or_else(|| {
         Fault::bad_request(format!("Unable to filter by {name}: '{text}' is not a time in the form of ISO 8601."))
     })?;
@@ -192,11 +202,10 @@ fn span(name: &str, value: &str, since: &mut Option<Timestamp>, before: &mut Opt
             later(second);
             earlier(second + SECOND);
         }
-        _ => {
-            return Err(Fault::bad_request(format!(
-                "Unable to filter by {name}: the operator {operator} is not supported."
-            )));
+        "neq" => {
+            return Err(Fault::bad_request(format!("Unable to filter by {name}: the operator neq is not supported.")));
         }
+        other => return Err(unknown(other)),
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use skyloom_sdk::cloud::images::{Image, ImageCreate};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::query;
-use skyloom_sdk::{Images, Request, Response, key, respond};
+use skyloom_sdk::{ErrorCode, Images, Request, Response, key, respond};
 
 use crate::{Answer, Fault, filters, patch, views};
 
@@ -59,16 +59,9 @@ pub fn show<C: Images>(cloud: &C, request: &Request) -> Answer {
 pub fn create<C: Images>(cloud: &C, request: &Request) -> Answer {
     let body: Map<String, Value> = serde_json::from_slice(&request.body)
         .map_err(|error| Fault::bad_request(format!("Malformed JSON in request body: {error}")))?;
-    for name in body.keys() {
-        if views::READ_ONLY.contains(&name.as_str()) {
-            return Err(Fault::new(403, format!("Attribute '{name}' is read-only.")));
-        }
-        if views::RESERVED.contains(&name.as_str()) {
-            return Err(Fault::new(403, format!("Attribute '{name}' is reserved.")));
-        }
-    }
+    body.keys().try_for_each(|name| views::settable(name))?;
     if let Some(violation) = request.violations.first() {
-        return Err(Fault::schema(&violation.message));
+        return Err(Fault::schema(violation));
     }
     let image = cloud.create_image(&new_image(&body)?)?;
     let location = format!("{}/v2/images/{}", request.base_url, image.id);
@@ -106,9 +99,7 @@ fn new_image(body: &Map<String, Value>) -> Result<ImageCreate, Fault> {
             "tags" => create.tags = patch::texts(name, value)?,
             "owner" => create.owner = patch::text(name, value)?,
             _ => {
-                let text = patch::text(name, value)?
-                    .ok_or_else(|| Fault::schema(&format!("null is not of type 'string' in {name}")))?;
-                create.properties.push((name.clone(), text));
+                create.properties.push((name.clone(), patch::present(name, value)?));
             }
         }
     }
@@ -132,7 +123,11 @@ pub fn delete<C: Images>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn set_active<C: Images>(cloud: &C, request: &Request, active: bool) -> Answer {
-    cloud.set_active(id(request), active)?;
+    cloud.set_active(id(request), active).map_err(|error| match error.code {
+        // Upstream forbids here what is a conflict elsewhere.
+        ErrorCode::WrongState => Fault::new(403, error.message),
+        _ => error.into(),
+    })?;
     Ok(respond::empty(204))
 }
 

@@ -8,6 +8,8 @@ use crate::{Fault, views};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     Add,
+    /// Of the older form: nothing of that name may be there.
+    AddNew,
     Replace,
     Remove,
 }
@@ -36,6 +38,7 @@ fn change(item: &Value, older: bool) -> Result<Change, Fault> {
     };
     let verbs = [("add", Verb::Add), ("replace", Verb::Replace), ("remove", Verb::Remove)];
     let (verb, path) = if older {
+        let verbs = [("add", Verb::AddNew), verbs[1], verbs[2]];
         let found: Vec<_> = verbs.iter().filter(|(word, _)| item.contains_key(*word)).collect();
         match found.as_slice() {
             [(word, verb)] => (*verb, item.get(*word)),
@@ -71,7 +74,7 @@ fn change(item: &Value, older: bool) -> Result<Change, Fault> {
         (Verb::Remove, _) => Value::Null,
         (_, Some(value)) => value.clone(),
         (_, None) => {
-            let word = if verb == Verb::Add { "add" } else { "replace" };
+            let word = if verb == Verb::Replace { "replace" } else { "add" };
             return Err(Fault::bad_request(format!("Operation \"{word}\" requires a member named \"value\".")));
         }
     };
@@ -101,29 +104,33 @@ pub fn text(name: &str, value: &Value) -> Result<Option<String>, Fault> {
     match value {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text.clone())),
-        other => Err(Fault::schema(&format!("{other} is not of type 'string' in {name}"))),
+        other => Err(Fault::attribute(name, &format!("{other} is not of type 'string'"))),
     }
 }
 
+pub fn present(name: &str, value: &Value) -> Result<String, Fault> {
+    text(name, value)?.ok_or_else(|| Fault::attribute(name, "None is not of type 'string'"))
+}
+
 pub fn texts(name: &str, value: &Value) -> Result<Vec<String>, Fault> {
-    let wrong = || Fault::schema(&format!("{value} is not a list of strings in {name}"));
+    let wrong = || Fault::attribute(name, &format!("{value} is not a list of strings"));
     let Value::Array(items) = value else { return Err(wrong()) };
     items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
 }
 
 pub fn flag(name: &str, value: &Value) -> Result<bool, Fault> {
-    value.as_bool().ok_or_else(|| Fault::schema(&format!("{value} is not of type 'boolean' in {name}")))
+    value.as_bool().ok_or_else(|| Fault::attribute(name, &format!("{value} is not of type 'boolean'")))
 }
 
 pub fn number(name: &str, value: &Value) -> Result<u32, Fault> {
     let number =
         value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| i32::try_from(*number).is_ok());
-    number.ok_or_else(|| Fault::schema(&format!("{value} is not an integer from 0 to 2147483647 in {name}")))
+    number.ok_or_else(|| Fault::attribute(name, &format!("{value} is not an integer from 0 to 2147483647")))
 }
 
 pub fn visibility(value: &Value) -> Result<Visibility, Fault> {
     value.as_str().and_then(views::parse_visibility).ok_or_else(|| {
-        Fault::schema(&format!("{value} is not one of ['community', 'public', 'private', 'shared'] in visibility"))
+        Fault::attribute("visibility", &format!("{value} is not one of ['community', 'public', 'private', 'shared']"))
     })
 }
 
@@ -151,14 +158,16 @@ pub fn apply(image: &Image, changes: &[Change]) -> Result<ImageUpdate, Fault> {
 
 fn one(update: &mut ImageUpdate, change: &Change) -> Result<(), Fault> {
     let (name, value) = (change.name.as_str(), &change.value);
-    if name == "id" || views::READ_ONLY.contains(&name) {
+    if name == "id" {
         return Err(Fault::new(403, format!("Attribute '{name}' is read-only.")));
     }
-    if views::RESERVED.contains(&name) {
-        return Err(Fault::new(403, format!("Attribute '{name}' is reserved.")));
-    }
+    views::settable(name)?;
     if change.verb == Verb::Remove && views::BASE.contains(&name) {
         return Err(Fault::new(403, format!("Property {name} may not be removed.")));
+    }
+    let there = views::BASE.contains(&name) || update.properties.iter().any(|(known, _)| known == name);
+    if change.verb == Verb::AddNew && there {
+        return Err(Fault::new(409, format!("Property {name} already present.")));
     }
     match name {
         "name" => update.name = text(name, value)?,
@@ -171,7 +180,7 @@ fn one(update: &mut ImageUpdate, change: &Change) -> Result<(), Fault> {
         "min_ram" => update.min_memory_mib = number(name, value)?,
         "tags" => update.tags = texts(name, value)?,
         "owner" => {
-            update.owner = text(name, value)?.ok_or_else(|| Fault::schema("null is not of type 'string' in owner"))?;
+            update.owner = present(name, value)?;
         }
         _ => property(update, change)?,
     }
@@ -186,8 +195,7 @@ fn property(update: &mut ImageUpdate, change: &Change) -> Result<(), Fault> {
         update.properties.remove(at);
         return Ok(());
     }
-    let value =
-        text(name, &change.value)?.ok_or_else(|| Fault::schema(&format!("null is not of type 'string' in {name}")))?;
+    let value = present(name, &change.value)?;
     match at {
         Some(at) => update.properties[at].1 = value,
         None if change.verb == Verb::Replace => {

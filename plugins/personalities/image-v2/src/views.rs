@@ -4,6 +4,8 @@ use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::{key, time};
 
+use crate::Fault;
+
 pub fn state(state: ImageState) -> &'static str {
     match state {
         ImageState::Queued => "queued",
@@ -94,6 +96,20 @@ pub const READ_ONLY: &[&str] = &[
 /// Words that nobody may use as a property.
 pub const RESERVED: &[&str] =
     &["deleted", "deleted_at", "location", "locations", "is_public", "metadata", "checksum_alg"];
+/// Begins the names that are the service's own.
+const RESERVED_BEGIN: &str = "os_glance";
+
+/// 403 for a name that no client may set.
+pub fn settable(name: &str) -> Result<(), Fault> {
+    if READ_ONLY.contains(&name) {
+        return Err(Fault::new(403, format!("Attribute '{name}' is read-only.")));
+    }
+    if RESERVED.contains(&name) || name.starts_with(RESERVED_BEGIN) {
+        return Err(Fault::new(403, format!("Attribute '{name}' is reserved.")));
+    }
+    Ok(())
+}
+
 /// What every image has, and its owner may set.
 pub const BASE: &[&str] = &[
     "id",

@@ -120,6 +120,12 @@ fn filters_reach_the_core() {
     assert_eq!(filter(&[("os_hidden", "true")]).hidden, Some(true));
     let sizes = filter(&[("size_min", "1"), ("size_max", "9")]);
     assert_eq!((sizes.min_size, sizes.max_size), (Some(1), Some(9)));
+    let sizes = filter(&[("size", "5"), ("size_min", "1"), ("virtual_size", "7"), ("virtual_size_max", "9")]);
+    assert_eq!((sizes.min_size, sizes.max_size), (Some(5), Some(5)));
+    assert_eq!((sizes.min_virtual_size, sizes.max_virtual_size), (Some(7), Some(7)));
+    assert!(sizes.properties.is_empty());
+    assert_eq!(filter(&[("name", "eq:a:b")]).names, texts(&["a:b"]));
+    assert!(filter(&[("visibility", "all")]).community && !filter(&[]).community);
     assert_eq!(filter(&[("tag", "a"), ("tag", "b")]).tags, texts(&["a", "b"]));
     assert_eq!(filter(&[("os_distro", "x")]).properties, [("os_distro".to_owned(), "x".to_owned())]);
     assert_eq!(filter(&[("disk_format", "in:raw,iso")]).disk_formats, texts(&["raw", "iso"]));
@@ -163,12 +169,20 @@ fn queries_that_make_no_sense_are_refused() {
         &[("limit", "-1")],
         &[("limit", "")],
         &[("visibility", "nobody")],
-        &[("visibility", "all")],
+        &[("name", "a:b")],
+        &[("id", "neq:x")],
+        &[("status", "foo:active")],
+        &[("disk_format", ":raw")],
+        &[("size", "x")],
+        &[("size_min", "gt:1")],
+        &[("virtual_size", "-1")],
         &[("protected", "maybe")],
         &[("size_min", "-1")],
         &[("size_max", "x")],
         &[("min_ram", "99999999999")],
         &[("created_at", "gte:yesterday")],
+        &[("created_at", "foo:2026-01-01T12:00:00Z")],
+        &[("created_at", "foo1:2026-01-01T12:00:00Z")],
         &[("created_at", "neq:2026-01-01T12:00:00Z")],
         &[("updated_at", "in:2026-01-01T12:00:00Z")],
         &[("name", "in:\"a")],
@@ -214,6 +228,7 @@ fn an_image_is_made_of_its_body() {
         (json!({"size": 5}), 403),
         (json!({"locations": []}), 403),
         (json!({"deleted": "x"}), 403),
+        (json!({"os_glance_import_task": "x"}), 403),
         (json!({"name": 5}), 400),
         (json!({"os_distro": null}), 400),
         (json!({"min_disk": -1}), 400),
@@ -227,7 +242,12 @@ fn an_image_is_made_of_its_body() {
         call("images.create", "POST").body(&json!({})).violation("/name", "type", "5 is not of type 'string'");
     let response = handle(&cloud, violation.build());
     assert_eq!(response.status, 400);
-    assert_eq!(message(&response), "Provided object does not match schema 'image': 5 is not of type 'string'");
+    let expected = "Provided object does not match schema 'image': 5 is not of type 'string'\n\nOn instance['name']";
+    assert_eq!(message(&response), expected);
+    let violation = call("images.create", "POST").body(&json!({})).violation("/tags/0", "type", "5 is no text");
+    assert!(message(&handle(&cloud, violation.build())).ends_with("5 is no text\n\nOn instance['tags'][0]"));
+    let response = handle(&cloud, call("images.create", "POST").body(&json!({"os_distro": null})).build());
+    assert!(message(&response).ends_with("None is not of type 'string'\n\nOn instance['os_distro']"));
 }
 
 fn patched(body: &Value, content_type: &str) -> (Response, Vec<skyloom_sdk::cloud::images::ImageUpdate>) {
@@ -266,6 +286,11 @@ fn a_patch_becomes_the_image_as_it_shall_be() {
     let older = json!([{"replace": "/name", "value": "old form"}]);
     let (_, seen) = patched(&older, "application/openstack-images-v2.0-json-patch");
     assert_eq!(seen[0].name.as_deref(), Some("old form"));
+    for name in ["/name", "/os_distro"] {
+        let (response, seen) =
+            patched(&json!([{"add": name, "value": "x"}]), "application/openstack-images-v2.0-json-patch");
+        assert_eq!((response.status, seen.len()), (409, 0), "{name} is there");
+    }
     // Nothing to change: nothing is written.
     let (response, seen) = patched(&json!([]), PATCH);
     assert_eq!((response.status, seen.len()), (200, 0));
@@ -293,6 +318,9 @@ fn a_patch_that_may_not_be_is_refused() {
         (change("replace", "/id", json!("x")), 403),
         (change("replace", "/status", json!("x")), 403),
         (change("add", "/locations", json!([])), 403),
+        (change("add", "/os_glance_x", json!("x")), 403),
+        (json!([{"op": "remove", "path": "/os_glance_x"}]), 403),
+        (change("add", "/x", json!(null)), 400),
         (json!([{"op": "remove", "path": "/name"}]), 403),
         (change("replace", "/unknown", json!("x")), 409),
         (json!([{"op": "remove", "path": "/unknown"}]), 409),
@@ -372,6 +400,15 @@ fn small_changes_answer_204() {
     let expected = ["add ID t", "remove ID t", "active ID false", "active ID true", "delete ID"]
         .map(|text| text.replace("ID", ID));
     assert_eq!(seen.all(), expected);
+}
+
+#[test]
+fn an_image_without_bytes_is_forbidden_to_be_deactivated() {
+    let mut cloud = FakeCloud::default();
+    cloud.images.set_active = Some(Box::new(|_, _| Err(error(ErrorCode::WrongState, "queued"))));
+    assert_eq!(handle(&cloud, call("images.deactivate", "POST").build()).status, 403);
+    cloud.images.set_active = Some(Box::new(|_, _| Err(error(ErrorCode::NotFound, "none"))));
+    assert_eq!(handle(&cloud, call("images.reactivate", "POST").build()).status, 404);
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Storage {
             let options = ["create", "-q", "-f", "qcow2", "-F", format, "-b"];
             run_image_tool(&options, &[backing.as_path(), path.as_path()], None).await?;
             if size > virtual_size(&path).await? {
-                run_image_tool(&["resize", "-q"], &[path.as_path()], Some(size)).await?;
+                run_image_tool(&["resize", "-q", "-f", "qcow2"], &[path.as_path()], Some(size)).await?;
             }
         } else if size == 0 {
             return Err(Error::invalid("size-gib", "an empty disk needs a size"));
@@ -224,7 +224,7 @@ async fn run_image_tool(options: &[&str], paths: &[&Path], size: Option<u64>) ->
 }
 
 async fn virtual_size(path: &Path) -> Result<u64> {
-    let output = image_tool(Command::new("qemu-img").args(["info", "--output=json"]).arg(path)).await?;
+    let output = image_tool(Command::new("qemu-img").args(["info", "-f", "qcow2", "--output=json"]).arg(path)).await?;
     let info: serde_json::Value = serde_json::from_slice(&output).map_err(Error::internal)?;
     info["virtual-size"].as_u64().ok_or_else(|| Error::internal("qemu-img tells no virtual size"))
 }
