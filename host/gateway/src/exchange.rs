@@ -23,6 +23,7 @@ use crate::outgoing;
 use crate::refusal::Refusal;
 use crate::routes::{Choice, Path, Route};
 use crate::settings::millis;
+use crate::unserved;
 use crate::upload;
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -80,7 +81,7 @@ impl<'g> Exchange<'g> {
         body: ClientBody,
     ) -> Result<Answer, Refused> {
         let caller = self.identify(&parts.headers).await?;
-        let live = self.live()?;
+        let live = self.live(parts)?;
         if let [only] = live.as_slice()
             && only.operation.body_key.is_none()
         {
@@ -154,10 +155,13 @@ impl<'g> Exchange<'g> {
     }
 
     /// What the version has of the route: at least one. Their kind of body is the same.
-    fn live(&self) -> Result<Vec<&'g Choice>, Refused> {
+    fn live(&self, parts: &Parts) -> Result<Vec<&'g Choice>, Refused> {
         let live: Vec<_> =
             self.route.choices.iter().filter(|choice| choice.operation.exists_at(self.version)).collect();
-        if live.is_empty() { Err(Refusal::NotFound.into()) } else { Ok(live) }
+        if !live.is_empty() {
+            return Ok(live);
+        }
+        Err(self.version.map_or_else(|| unserved::path(parts), |version| unserved::version(parts, version)))
     }
 
     /// Nobody where every operation of the route is open to anybody.

@@ -26,6 +26,7 @@ use crate::mount::Mount;
 use crate::refusal::{Details, Refusal, Templates};
 use crate::routes::{Found, Path, Routes};
 use crate::settings::{Settings, millis};
+use crate::unserved;
 
 /// What all listeners of a process share.
 pub struct Shared {
@@ -198,10 +199,10 @@ impl Gateway {
         let (route, captures) = match self.routes.find(&parts.method, &path) {
             Found::Route { route, captures } => (route, captures),
             Found::Method { mount, allow } => {
-                return self.nobodys(Some(&mount), request_id, Refusal::MethodNotAllowed.into(), Some(&allow));
+                return self.nobodys(Some(&mount), request_id, unserved::method(&parts, &allow), Some(&allow));
             }
             Found::Nothing { mount } => {
-                return self.nobodys(mount.as_ref(), request_id, Refusal::NotFound.into(), None);
+                return self.nobodys(mount.as_ref(), request_id, unserved::path(&parts), None);
             }
         };
         if let Err(refused) = self.admit() {
@@ -238,7 +239,7 @@ impl Gateway {
     ) -> (Answer, Arc<str>, Arc<str>) {
         let nobody = self.shared.nobody.clone();
         let Some(mount) = mount else {
-            let details = Details { request_id, ..Details::default() };
+            let details = Details { request_id, message: refused.message.as_deref(), ..Details::default() };
             return (self.shared.neutral.answer(refused.refusal, &details), nobody.clone(), nobody);
         };
         let mut answer = refuse(mount, request_id, &refused, allow);

@@ -22,6 +22,7 @@ mod server;
 mod settings;
 mod stall;
 mod tls;
+mod unserved;
 mod upload;
 mod versioning;
 

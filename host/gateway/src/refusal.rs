@@ -102,6 +102,7 @@ struct Compiled {
     status: StatusCode,
     content_type: HeaderValue,
     body: Template,
+    escape: Escape,
     headers: Vec<(HeaderName, Template)>,
 }
 
@@ -117,13 +118,13 @@ impl Templates {
         let compiled = &self.by_refusal[refusal as usize];
         debug_assert_eq!(compiled.refusal, refusal);
         let values = Values { status: compiled.status, refusal, details };
-        let mut answer = Answer::new(compiled.body.fill(&values, true).into());
+        let mut answer = Answer::new(compiled.body.fill(&values, compiled.escape).into());
         *answer.status_mut() = compiled.status;
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, compiled.content_type.clone());
         insert_protocol_headers(headers, details);
         for (name, value) in &compiled.headers {
-            if let Ok(value) = HeaderValue::from_bytes(&value.fill(&values, false)) {
+            if let Ok(value) = HeaderValue::from_bytes(&value.fill(&values, Escape::Plain)) {
                 headers.insert(name.clone(), value);
             }
         }
@@ -168,6 +169,7 @@ fn compile(refusal: Refusal, errors: &ApiErrors) -> Result<Compiled, String> {
         status: StatusCode::from_u16(status).map_err(|_| format!("{status} is no HTTP status"))?,
         content_type: HeaderValue::from_str(content_type).map_err(|_| format!("content type `{content_type}`"))?,
         body: Template::compile(pick(|changed| changed.body.as_ref()).unwrap_or(&errors.body)),
+        escape: Escape::of(content_type),
         headers,
     })
 }
@@ -236,13 +238,13 @@ impl Template {
         Self { pieces }
     }
 
-    fn fill(&self, values: &Values<'_>, json: bool) -> Vec<u8> {
+    fn fill(&self, values: &Values<'_>, escape: Escape) -> Vec<u8> {
         let mut text = Vec::with_capacity(256);
         for piece in &self.pieces {
             match piece {
                 Piece::Text(plain) => text.extend_from_slice(plain.as_bytes()),
                 Piece::Hole(Placeholder::Status) => text.extend_from_slice(values.status.as_str().as_bytes()),
-                Piece::Hole(hole) => push(&mut text, values.word(*hole), json),
+                Piece::Hole(hole) => escape.push(&mut text, values.word(*hole)),
             }
         }
         text
@@ -264,16 +266,50 @@ impl Values<'_> {
     }
 }
 
-/// In JSON, escaped as the inside of a string; in a header, without what would end the line.
-fn push(target: &mut Vec<u8>, text: &str, json: bool) {
-    if json {
-        let start = target.len();
-        if serde_json::to_writer(&mut *target, text).is_ok() {
-            target.pop();
-            target.remove(start);
+/// What a client sent stands in some sentences: it must not end the string, the element or the line that it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Escape {
+    /// As the inside of a string.
+    Json,
+    /// HTML and XML.
+    Markup,
+    /// Printable ASCII only.
+    Plain,
+}
+
+impl Escape {
+    fn of(content_type: &str) -> Self {
+        let kind = content_type.split(';').next().unwrap_or_default().to_ascii_lowercase();
+        match kind {
+            kind if kind.contains("json") => Self::Json,
+            kind if kind.contains("html") || kind.contains("xml") => Self::Markup,
+            _ => Self::Plain,
         }
-    } else {
-        target.extend(text.bytes().filter(|byte| (0x20..0x7f).contains(byte)));
+    }
+
+    fn push(self, target: &mut Vec<u8>, text: &str) {
+        match self {
+            Self::Json => {
+                let start = target.len();
+                if serde_json::to_writer(&mut *target, text).is_ok() {
+                    target.pop();
+                    target.remove(start);
+                }
+            }
+            Self::Markup => {
+                for sign in text.chars() {
+                    match sign {
+                        '<' => target.extend_from_slice(b"&lt;"),
+                        '>' => target.extend_from_slice(b"&gt;"),
+                        '&' => target.extend_from_slice(b"&amp;"),
+                        '"' => target.extend_from_slice(b"&quot;"),
+                        '\'' => target.extend_from_slice(b"&#39;"),
+                        sign => target.extend_from_slice(sign.encode_utf8(&mut [0; 4]).as_bytes()),
+                    }
+                }
+            }
+            Self::Plain => target.extend(text.bytes().filter(|byte| (0x20..0x7f).contains(byte))),
+        }
     }
 }
 
@@ -301,6 +337,20 @@ mod tests {
         let answer = templates.answer(Refusal::NotFound, &details);
         assert_eq!(answer.status(), 404);
         assert_eq!(body(answer), r#"{"e":{"code":404,"m":"a \"quote\"\n","id":"req-1","t":"Not Found"}}"#);
+    }
+
+    #[test]
+    fn what_a_client_sent_is_escaped_as_the_body_needs_it() {
+        let said = |content_type: &str| {
+            let content_type = content_type.to_owned();
+            let errors = ApiErrors { content_type, body: "<p>{message}</p>".to_owned(), ..ApiErrors::default() };
+            let details = Details { message: Some("<b>\"&'\u{e9}\n"), ..Details::default() };
+            body(Templates::compile(&errors).unwrap().answer(Refusal::NotFound, &details))
+        };
+        assert_eq!(said("text/html; charset=UTF-8"), "<p>&lt;b&gt;&quot;&amp;&#39;\u{e9}\n</p>");
+        assert_eq!(said("application/xml"), said("text/html"));
+        assert_eq!(said("text/plain"), "<p><b>\"&'</p>");
+        assert_eq!(said("application/problem+json"), "<p><b>\\\"&'\u{e9}\\n</p>");
     }
 
     #[test]

@@ -50,14 +50,18 @@ async fn what_is_not_there_is_told_in_the_vendors_words() {
     let world = World::echo();
     let reply = world.call("GET", "/api/nothing", "").await;
     assert_eq!((reply.status, reply.why().as_str()), (404, "not-found"));
+    assert!(reply.body.contains("\"message\":\"GET /api/nothing is not served here.\""), "{}", reply.body);
     assert!(reply.headers.contains_key("x-request-id"));
     let reply = world.call("PATCH", "/api/things/x", "").await;
     assert_eq!((reply.status, reply.why().as_str()), (405, "method-not-allowed"));
+    let words = "PATCH /api/things/x is not served here; the path has DELETE, GET, HEAD.";
+    assert!(reply.body.contains(words), "{}", reply.body);
     assert_eq!(reply.headers["allow"], "DELETE, GET, HEAD");
     // Outside of every mount: neutral words.
-    let reply = world.call("GET", "/elsewhere", "").await;
+    let reply = world.call("GET", "/elsewhere/%22/x", "").await;
     assert_eq!(reply.status, 404);
-    assert!(reply.body.contains("\"error\""), "{}", reply.body);
+    assert!(reply.body.starts_with("{\"error\":"), "{}", reply.body);
+    assert!(reply.body.contains("\"GET /elsewhere/%22/x is not served here.\""), "{}", reply.body);
     let reply = world.call("GET", "/api/things/%ff", "").await;
     assert_eq!(reply.status, 400);
     assert!(reply.headers.contains_key("x-request-id"), "in the words of the mount that it was meant for");

@@ -34,14 +34,16 @@ pub mod driver {
     });
 }
 
-/// What a tariff exports; it imports nothing.
+/// What a tariff exports; it imports nothing but the log.
 pub mod tariff {
     wasmtime::component::bindgen!({
-        path: ["../../wit/types/0.1.0", "../../wit/tariff/0.1.0"],
+        path: ["../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/tariff/0.1.0"],
         world: "skyloom:tariff/tariff",
+        imports: { default: async | trappable },
         exports: { default: async },
         with: {
             "skyloom:types/common@0.1.0": super::personality::skyloom::types::common,
+            "skyloom:host/log@0.1.0": super::personality::skyloom::host::log,
         },
     });
 }

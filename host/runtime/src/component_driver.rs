@@ -50,11 +50,12 @@ impl WasmDriver {
     async fn call<T>(
         &self,
         request_id: &str,
+        operation: &'static str,
         secrets: &SecretVault,
         call: impl AsyncFnOnce(&mut Store<GuestState>, Instance) -> wasmtime::Result<Result<T, WitError>>,
     ) -> Result<T> {
-        match guest::run(self.plugin.pre(), &self.sandbox, self.plugin.context(request_id, secrets.clone()), call).await
-        {
+        let context = self.plugin.context(request_id, secrets.clone());
+        match guest::run(self.plugin.pre(), &self.sandbox, context, operation, call).await {
             Ok(answer) => answer.map_err(Into::into),
             Err(error @ (RunError::TimedOut(_) | RunError::CpuExhausted(_) | RunError::Busy(_))) => Err(error.into()),
             Err(error) => {
@@ -64,6 +65,11 @@ impl WasmDriver {
     }
 }
 
+/// The contract's function, of the name that the bindings gave it.
+fn function(bound: &'static str) -> &'static str {
+    bound.strip_prefix("call_").unwrap_or(bound)
+}
+
 /// `request_id` of the log lines: the operation, or what is asked about.
 macro_rules! call {
     ($self:ident, $request_id:expr, $interface:ident.$function:ident($($arg:expr),*)) => {
@@ -71,7 +77,7 @@ macro_rules! call {
     };
     ($self:ident, $request_id:expr, $secrets:expr, $interface:ident.$function:ident($($arg:expr),*)) => {
         $self
-            .call($request_id, $secrets, async |store: &mut Store<GuestState>, instance: Instance| {
+            .call($request_id, function(stringify!($function)), $secrets, async |store: &mut Store<GuestState>, instance: Instance| {
                 let guest = $self.$interface.load(&mut *store, &instance)?;
                 guest.$function(&mut *store, $($arg),*).await
             })
@@ -125,9 +131,14 @@ impl Driver for WasmDriver {
         let Some(console) = &self.console else {
             return Err(Error::new(ErrorCode::NotSupported, "This platform keeps no console log."));
         };
-        self.call(server_id, &SecretVault::default(), async |store: &mut Store<GuestState>, instance: Instance| {
-            console.load(&mut *store, &instance)?.call_output(&mut *store, server_id, max_bytes).await
-        })
+        self.call(
+            server_id,
+            "output",
+            &SecretVault::default(),
+            async |store: &mut Store<GuestState>, instance: Instance| {
+                console.load(&mut *store, &instance)?.call_output(&mut *store, server_id, max_bytes).await
+            },
+        )
         .await
     }
 

@@ -1,4 +1,4 @@
-//! A tariff that is a component: it imports nothing, so the same input and digest give the same bytes.
+//! A tariff that is a component: it imports nothing but the log, so the same input and digest give the same bytes.
 
 use std::sync::Arc;
 
@@ -42,7 +42,8 @@ impl Tariff for WasmTariff {
         let call = async |store: &mut Store<GuestState>, instance: Instance| {
             self.indices.load(&mut *store, &instance)?.call_rate(&mut *store, &spans, &sheet).await
         };
-        guest::run(self.plugin.pre(), &self.sandbox, self.plugin.context("rating", SecretVault::default()), call)
+        let context = self.plugin.context("rating", SecretVault::default());
+        guest::run(self.plugin.pre(), &self.sandbox, context, "rate", call)
             .await?
             .map_err(|reason| Error::internal(format!("tariff {} refuses: {reason}", self.plugin.id())))
     }

@@ -34,7 +34,7 @@ pub struct CapabilityLine {
     pub granted: bool,
     /// Whether the component's code uses it.
     pub imported: bool,
-    /// Asked and granted.
+    /// Free, or asked and granted.
     pub effective: bool,
     /// The plugin's own words.
     pub reason: Option<String>,
@@ -100,20 +100,21 @@ fn capability(
     let granted = grants.iter().any(|grant| grant.capability == name);
     let imported = imported.contains(&name);
     let why = match (asked.is_some(), granted, imported) {
+        (false, false, false) => return None,
+        _ if name.is_free() => "free: every plugin has it",
         (true, true, true) => "asked for, granted and used",
         (true, true, false) => "asked for and granted; the code doesn't use it",
         (true, false, true) => "refused: the deployment doesn't grant it, and the code needs it",
         (true, false, false) => "refused: the deployment doesn't grant it; the code doesn't need it",
         (false, true, false) => "granted without being asked for: no effect",
         (false, _, true) => "refused: the code uses it, but plugin.toml doesn't ask for it",
-        (false, false, false) => return None,
     };
     Some(CapabilityLine {
         name,
         asked: asked.is_some(),
         granted,
         imported,
-        effective: asked.is_some() && granted,
+        effective: name.is_free() || asked.is_some() && granted,
         reason: asked.map(|asked| asked.reason.clone()),
         why,
     })

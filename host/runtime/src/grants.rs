@@ -150,7 +150,7 @@ pub fn check_surface(manifest: &Manifest, surface: &Surface) -> Result<Vec<Capab
         let capability = Capability::of_interface(interface)
             .filter(|capability| capability.allowed_for(manifest.kind))
             .ok_or_else(|| LoadError::ForeignImport(name.clone()))?;
-        if manifest.asks_for(capability).is_none() {
+        if !capability.is_free() && manifest.asks_for(capability).is_none() {
             return Err(LoadError::NotAsked { import: name.clone(), capability });
         }
         imported.push(capability);
@@ -171,7 +171,10 @@ pub fn resolve(manifest: &Manifest, imported: &[Capability], grants: &[Grant]) -
         }
     }
     let mut granted = Granted::default();
-    for asked in &manifest.capabilities {
+    for free in Capability::ALL.iter().filter(|capability| capability.is_free()) {
+        granted.permits = granted.permits.with(*free);
+    }
+    for asked in manifest.capabilities.iter().filter(|asked| !asked.name.is_free()) {
         let Some(grant) = given.get(&asked.name) else {
             if imported.contains(&asked.name) {
                 return Err(LoadError::NotGranted {
@@ -225,11 +228,11 @@ mod tests {
 
     #[test]
     fn effective_is_asked_and_granted() {
-        let manifest = driver(&["log", "clock"]);
-        let given = [Capability::Log.into(), Capability::Random.into()];
-        let granted = resolve(&manifest, &[Capability::Log], &given).unwrap();
+        let manifest = driver(&["config", "clock"]);
+        let given = [Capability::Config.into(), Capability::Random.into()];
+        let granted = resolve(&manifest, &[Capability::Config], &given).unwrap();
         let effective: Vec<_> = Capability::ALL.iter().filter(|one| granted.permits.has(**one)).collect();
-        assert_eq!(effective, [&Capability::Log]);
+        assert_eq!(effective, [&Capability::Log, &Capability::Config], "the log is free");
         let error = resolve(&manifest, &[Capability::Clock], &given).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -1,5 +1,6 @@
 //! One call of a plugin: what its sandbox may use and reach, and what it used.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ pub(crate) struct Sandbox {
 pub struct GuestState {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) context: Arc<CallContext>,
+    /// What was called, for the log: the manifest's operation, or the contract's function.
+    pub(crate) operation: Cow<'static, str>,
     used: Used,
 }
 
@@ -53,10 +56,10 @@ struct Used {
 }
 
 impl GuestState {
-    pub(crate) fn new(sandbox: Arc<Sandbox>, context: Arc<CallContext>) -> Self {
+    pub(crate) fn new(sandbox: Arc<Sandbox>, context: Arc<CallContext>, operation: Cow<'static, str>) -> Self {
         let used =
             Used { memory: 0, table_elements: 0, cpu: Duration::ZERO, running_since: Instant::now(), stopped: None };
-        Self { sandbox, context, used }
+        Self { sandbox, context, operation, used }
     }
 
     /// The one choke point: every host function passes here first. Without a permit the call traps. Stops the guest's clock,
@@ -64,7 +67,8 @@ impl GuestState {
     pub(crate) fn permit(&mut self, capability: Capability) -> wasmtime::Result<()> {
         if !self.sandbox.permits.has(capability) {
             tracing::warn!(
-                plugin = &*self.sandbox.plugin, request_id = &*self.context.request_id, %capability,
+                plugin = &*self.sandbox.plugin, operation = &*self.operation, request_id = &*self.context.request_id,
+                %capability,
                 "a plugin called what it was not granted"
             );
             return Err(self.stop(RunError::Denied(capability)));
@@ -141,28 +145,32 @@ impl ResourceLimiter for GuestState {
     }
 }
 
-/// Runs `call` in a fresh sandbox, under every limit. Dropping the future ends the call.
+/// Runs `call` in a fresh sandbox, under every limit; the log names it `operation`. Dropping the future ends the call.
 pub(crate) async fn run<T>(
     pre: &InstancePre<GuestState>,
     sandbox: &Arc<Sandbox>,
     context: Arc<CallContext>,
+    operation: impl Into<Cow<'static, str>>,
     call: impl AsyncFnOnce(&mut Store<GuestState>, Instance) -> wasmtime::Result<T>,
 ) -> Result<T, RunError> {
+    let operation = operation.into();
     let begun = Instant::now();
     let wait = sandbox.limits.wait;
     let mut started = false;
-    let request_id = context.request_id.clone();
+    let state = GuestState::new(sandbox.clone(), context, operation);
+    let (request_id, operation) = (state.context.request_id.clone(), state.operation.clone());
     let answer = tokio::time::timeout(wait, async {
         // The plugin's own first: who waits for it holds nothing that others need.
         let _slots = (acquire(&sandbox.plugin_slots).await?, acquire(&sandbox.host_slots).await?);
         started = true;
-        in_sandbox(pre, sandbox, context, call).await
+        in_sandbox(pre, state, call).await
     })
     .await
     .unwrap_or_else(|_| Err(if started { RunError::TimedOut(wait) } else { RunError::Busy(wait) }));
     sandbox.counters.call(begun.elapsed(), answer.as_ref().err());
     if let Err(error) = &answer {
-        tracing::warn!(plugin = &*sandbox.plugin, request_id = &*request_id, %error, "a plugin's call failed");
+        let (plugin, operation, request_id) = (&*sandbox.plugin, &*operation, &*request_id);
+        tracing::warn!(plugin, operation, request_id, %error, "a plugin's call failed");
     }
     answer
 }
@@ -173,11 +181,10 @@ async fn acquire(slots: &Semaphore) -> Result<tokio::sync::SemaphorePermit<'_>, 
 
 async fn in_sandbox<T>(
     pre: &InstancePre<GuestState>,
-    sandbox: &Arc<Sandbox>,
-    context: Arc<CallContext>,
+    state: GuestState,
     call: impl AsyncFnOnce(&mut Store<GuestState>, Instance) -> wasmtime::Result<T>,
 ) -> Result<T, RunError> {
-    let mut store = Store::new(pre.engine(), GuestState::new(sandbox.clone(), context));
+    let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| state);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| store.data_mut().tick());

@@ -53,7 +53,7 @@ fn state(permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestState {
         client: None,
         streams: Streams::default(),
     };
-    GuestState::new(Arc::new(sandbox), Arc::new(context))
+    GuestState::new(Arc::new(sandbox), Arc::new(context), "op".into())
 }
 
 #[tokio::test]

@@ -20,13 +20,19 @@ impl log::Host for GuestState {
         self.permit(Capability::Log)?;
         let sandbox = &self.sandbox;
         if sandbox.counters.log_line(sandbox.limits.log_lines_per_second) {
-            let (plugin, request_id, message) = (&*sandbox.plugin, &*self.context.request_id, one_line(message));
+            let (plugin, operation) = (&*sandbox.plugin, &*self.operation);
+            let (request_id, message) = (&*self.context.request_id, one_line(message));
+            macro_rules! line {
+                ($level:ident) => {
+                    tracing::$level!(target: "plugin", plugin, operation, request_id, "{message}")
+                };
+            }
             match level {
-                log::Level::Trace => tracing::trace!(target: "plugin", plugin, request_id, "{message}"),
-                log::Level::Debug => tracing::debug!(target: "plugin", plugin, request_id, "{message}"),
-                log::Level::Info => tracing::info!(target: "plugin", plugin, request_id, "{message}"),
-                log::Level::Warn => tracing::warn!(target: "plugin", plugin, request_id, "{message}"),
-                log::Level::Error => tracing::error!(target: "plugin", plugin, request_id, "{message}"),
+                log::Level::Trace => line!(trace),
+                log::Level::Debug => line!(debug),
+                log::Level::Info => line!(info),
+                log::Level::Warn => line!(warn),
+                log::Level::Error => line!(error),
             }
         }
         self.resume();
@@ -34,13 +40,23 @@ impl log::Host for GuestState {
     }
 }
 
-/// At most the limit's bytes, and nothing in it that could forge another line or move a terminal's cursor.
+/// At most the limit's bytes. What could forge another line, move a terminal's cursor or turn its writing around is escaped.
 fn one_line(mut message: String) -> String {
     message.truncate(message.floor_char_boundary(limits::LOG_LINE_BYTES));
-    if message.contains(char::is_control) {
-        message = message.replace(char::is_control, " ");
+    if message.contains(forges) {
+        let mut line = String::with_capacity(message.len() + 64);
+        for sign in message.chars() {
+            if forges(sign) { line.extend(sign.escape_default()) } else { line.push(sign) }
+        }
+        line.truncate(line.floor_char_boundary(limits::LOG_LINE_BYTES));
+        return line;
     }
     message
+}
+
+/// Controls, line and paragraph separators, marks of the writing's direction.
+fn forges(sign: char) -> bool {
+    sign.is_control() || matches!(sign, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
 impl clock::Host for GuestState {

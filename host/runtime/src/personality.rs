@@ -45,7 +45,8 @@ impl Personality {
     /// Answers a request in a fresh sandbox. Dropping the future ends the call.
     pub async fn handle(&self, context: Arc<CallContext>, request: Request) -> Result<Response, RunError> {
         let indices = &*self.indices;
-        guest::run(self.plugin.pre(), &self.sandbox, context.clone(), async move |store, instance| {
+        let operation = request.operation.clone();
+        guest::run(self.plugin.pre(), &self.sandbox, context.clone(), operation, async move |store, instance| {
             let answer = indices.load(&mut *store, &instance)?.call_handle(&mut *store, &request).await?;
             Ok(answer)
         })

@@ -1,4 +1,5 @@
-//! The ledger: which periods are rated, and what each span cost in each. Money is whole nano-units.
+//! The ledger: which periods are rated, and what each span cost in each. Money is whole nano-units. An amount has more bits
+//! than a column of either database: it lies in two, and is summed in pieces that no count of rows can overflow.
 
 use skyloom_model::{Error, Result, Timestamp};
 
@@ -135,6 +136,32 @@ pub async fn unpark(tx: &mut Conn, start: Timestamp) -> Result<bool> {
     Ok(tx.execute(sql, args![start, Timestamp(0)]).await? == 1)
 }
 
+/// Bits of an amount in the lower column.
+const LOW_BITS: u32 = 63;
+/// The most that one charge may be: what two columns hold.
+pub const MAX_NANO_AMOUNT: i128 = (1 << (2 * LOW_BITS)) - 1;
+
+/// The higher and the lower column of an amount.
+fn columns_of(nano: i128) -> Result<(i64, i64)> {
+    let wrong = |_| Error::internal(format!("a charge of {nano} nano-units has no place in the ledger"));
+    let low = nano & ((1 << LOW_BITS) - 1);
+    Ok((i64::try_from(nano >> LOW_BITS).map_err(wrong)?, i64::try_from(low).map_err(wrong)?))
+}
+
+/// Two sums of a column that is never negative, of its upper and lower 32 bits: 2^31 rows fit.
+fn sums_of(column: &str) -> String {
+    format!("CAST(sum({column} / 4294967296) AS BIGINT), CAST(sum({column} % 4294967296) AS BIGINT)")
+}
+
+/// What [`sums_of`] gave of both columns of an amount.
+fn amount_of(sums: [i64; 4]) -> Result<i128> {
+    let [high, middle, low, lowest] = sums.map(i128::from);
+    // The upper sum may be so large that only the product overflows.
+    let upper = ((high << 32) + middle).checked_mul(1 << LOW_BITS);
+    let lower = (low << 32) + lowest;
+    upper.and_then(|upper| upper.checked_add(lower)).ok_or_else(|| Error::internal("the sum of charges is too large"))
+}
+
 /// What a span cost in a period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
@@ -146,16 +173,19 @@ pub struct Charge {
     pub ended_at: Timestamp,
     pub seconds: i64,
     pub nano_unit_price: i64,
-    pub nano_amount: i64,
+    /// At most [`MAX_NANO_AMOUNT`], not negative.
+    pub nano_amount: i128,
     pub rule_digest: String,
     pub created_at: Timestamp,
 }
 
 /// A span is charged once for a period and sheet: a second charge changes nothing.
 pub async fn insert(tx: &mut Conn, charge: &Charge) -> Result<()> {
+    let (high, low) = columns_of(charge.nano_amount)?;
     tx.execute(
         "INSERT INTO charges (span_id, period_start, sheet_id, project_id, started_at, ended_at, seconds, nano_unit_price, \
-         nano_amount, rule_digest, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         nano_amount_high, nano_amount, rule_digest, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
          ON CONFLICT (span_id, period_start, sheet_id) DO NOTHING",
         args![
             &charge.span_id,
@@ -166,7 +196,8 @@ pub async fn insert(tx: &mut Conn, charge: &Charge) -> Result<()> {
             charge.ended_at,
             charge.seconds,
             charge.nano_unit_price,
-            charge.nano_amount,
+            high,
+            low,
             &charge.rule_digest,
             charge.created_at,
         ],
@@ -189,7 +220,7 @@ pub struct Line {
     pub ended_at: Timestamp,
     pub seconds: i64,
     pub nano_unit_price: i64,
-    pub nano_amount: i64,
+    pub nano_amount: i128,
     /// Whether the span is still open.
     pub open: bool,
 }
@@ -207,12 +238,13 @@ pub struct Select {
 
 /// Gives the lines to `each` as they come, by span: a large cloud's are never all in memory.
 pub async fn each_line(conn: &mut Conn, select: &Select, mut each: impl FnMut(Line) -> Result<()>) -> Result<()> {
-    let mut query = Query::new(
+    let columns = format!(
         "c.span_id, p.project_id, p.resource_kind, p.resource_id, p.meter, p.class, p.quantity, min(c.started_at), \
-         max(c.ended_at), CAST(sum(c.seconds) AS BIGINT), c.nano_unit_price, CAST(sum(c.nano_amount) AS BIGINT), p.ended_at",
-        "charges c JOIN spans p ON p.id = c.span_id",
-        "c.span_id",
+         max(c.ended_at), CAST(sum(c.seconds) AS BIGINT), c.nano_unit_price, p.ended_at, {}, {}",
+        sums_of("c.nano_amount_high"),
+        sums_of("c.nano_amount"),
     );
+    let mut query = Query::new(columns, "charges c JOIN spans p ON p.id = c.span_id", "c.span_id");
     query.and_text("c.project_id", select.project_id.as_deref());
     query.and_text("p.resource_id", select.resource_id.as_deref());
     query.and_text("p.meter", select.meter.as_deref());
@@ -234,8 +266,8 @@ pub async fn each_line(conn: &mut Conn, select: &Select, mut each: impl FnMut(Li
                 ended_at: row.time(8)?,
                 seconds: row.int(9)?,
                 nano_unit_price: row.int(10)?,
-                nano_amount: row.int(11)?,
-                open: row.time(12)? == crate::metering::OPEN,
+                nano_amount: amount_of([row.int(12)?, row.int(13)?, row.int(14)?, row.int(15)?])?,
+                open: row.time(11)? == crate::metering::OPEN,
             })
         })
         .await

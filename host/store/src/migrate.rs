@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "lean indexes", include_str!("../migrations/0012_lean_indexes.sql")),
     (13, "retired ids", include_str!("../migrations/0013_retired_ids.sql")),
     (14, "extra", include_str!("../migrations/0014_extra.sql")),
+    (15, "large charges", include_str!("../migrations/0015_large_charges.sql")),
 ];
 
 /// What the database holds and what this program knows.

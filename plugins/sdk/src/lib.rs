@@ -62,13 +62,14 @@ mod bindings {
     }
     pub mod tariff {
         wit_bindgen::generate!({
-            path: ["../../wit/types/0.1.0", "../../wit/tariff/0.1.0"],
+            path: ["../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/tariff/0.1.0"],
             world: "skyloom:tariff/tariff",
             pub_export_macro: true,
             default_bindings_module: "skyloom_sdk::tariff_bindings",
             additional_derives: [PartialEq, Clone],
             with: {
                 "skyloom:types/common@0.1.0": crate::bindings::personality::skyloom::types::common,
+                "skyloom:host/log@0.1.0": crate::bindings::personality::skyloom::host::log,
             },
             generate_all,
         });
@@ -86,7 +87,10 @@ pub mod base64;
 pub mod bump;
 mod cloud_api;
 pub mod json;
+pub mod money;
 pub mod paging;
+#[doc(hidden)]
+pub mod panics;
 pub mod query;
 pub mod respond;
 #[cfg(not(target_arch = "wasm32"))]
@@ -119,7 +123,8 @@ pub mod tariff {
 }
 
 /// Makes the crate a personality component: `skyloom_sdk::personality!(MyHandler);`, with an allocator for guests that live for
-/// one request. Natively it exports nothing, so that several personalities link into one test program.
+/// one request. Natively it exports nothing, so that several personalities link into one test program. As with the other two
+/// macros, what a panic says goes to the host's log.
 #[macro_export]
 macro_rules! personality {
     ($handler:ident) => {
@@ -127,8 +132,7 @@ macro_rules! personality {
         #[global_allocator]
         static ALLOCATOR: $crate::bump::Bump = $crate::bump::Bump::new();
 
-        #[cfg(target_arch = "wasm32")]
-        $crate::personality_bindings::export!($handler with_types_in $crate::personality_bindings);
+        $crate::exported!($handler, personality_bindings);
     };
 }
 
@@ -137,13 +141,11 @@ macro_rules! personality {
 #[macro_export]
 macro_rules! driver {
     ($driver:ident) => {
-        #[cfg(target_arch = "wasm32")]
-        $crate::driver_bindings::export!($driver with_types_in $crate::driver_bindings);
+        $crate::exported!($driver, driver_bindings);
     };
     ($driver:ident, console) => {
         $crate::driver!($driver);
-        #[cfg(target_arch = "wasm32")]
-        $crate::console_bindings::export!($driver with_types_in $crate::console_bindings);
+        $crate::exported!($driver, console_bindings);
     };
 }
 
@@ -151,7 +153,18 @@ macro_rules! driver {
 #[macro_export]
 macro_rules! tariff {
     ($tariff:ident) => {
+        $crate::exported!($tariff, tariff_bindings);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! exported {
+    ($component:ident, $bindings:ident) => {
         #[cfg(target_arch = "wasm32")]
-        $crate::tariff_bindings::export!($tariff with_types_in $crate::tariff_bindings);
+        const _: () = {
+            type Reported = $crate::panics::Reported<$component>;
+    $crate::$bindings::export!(Reported with_types_in $crate::$bindings);
+        };
     };
 }

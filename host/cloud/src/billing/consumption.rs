@@ -98,7 +98,7 @@ fn push(pieces: &mut Vec<Piece>, piece: Piece) {
 struct Rows {
     kept: BTreeMap<(String, i64), Line>,
     /// Of all rows, kept or not.
-    total: i64,
+    total: i128,
     truncated: bool,
     /// The most rows of the view.
     most: usize,
@@ -163,7 +163,7 @@ fn row(line: Line, end: Timestamp) -> wit::Consumption {
         start: line.started_at.0,
         end: line.ended_at.0,
         seconds: u64::try_from(line.seconds).unwrap_or(0),
-        unit_price: money::format(line.nano_unit_price),
+        unit_price: money::format(line.nano_unit_price.into()),
         amount: money::format(line.nano_amount),
     }
 }
@@ -189,8 +189,11 @@ fn line(rated: Rated) -> Line {
 impl Cloud {
     async fn consumption(&self, context: &CallContext, query: wit::ConsumptionQuery) -> Result<wit::ConsumptionReport> {
         let project_id = self.payer(context, &query)?;
-        if query.start >= query.end || query.start < 0 {
-            return Err(Error::invalid("start", "The begin of the period is before its end."));
+        if query.start < 0 {
+            return Err(Error::invalid("start", "The period begins before 1970."));
+        }
+        if query.start >= query.end {
+            return Err(Error::invalid("start", "The period doesn't begin before its end."));
         }
         let now = Timestamp::now();
         let end = Timestamp(query.end).min(now);

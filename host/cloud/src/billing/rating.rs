@@ -28,7 +28,7 @@ pub(super) struct Rated {
     pub(super) ended_at: Timestamp,
     pub(super) seconds: i64,
     pub(super) nano_unit_price: i64,
-    pub(super) nano_amount: i64,
+    pub(super) nano_amount: i128,
 }
 
 /// What a rating run did.
@@ -93,18 +93,23 @@ pub(super) async fn rate(
             started_at: from,
             ended_at: to,
             seconds,
-            nano_unit_price: money::parse(&charge.unit_price).map_err(|_| defect("gave a price that is none"))?,
-            nano_amount: money::parse(&charge.amount).map_err(|_| defect("gave an amount that is none"))?,
+            nano_unit_price: money::parse_price(&charge.unit_price).map_err(|_| defect("gave a price that is none"))?,
+            nano_amount: amount(&charge.amount).ok_or_else(|| defect("gave an amount that is none"))?,
         });
     }
     Ok(rated)
+}
+
+/// None: no amount, or more than the ledger takes for one charge.
+fn amount(text: &str) -> Option<i128> {
+    money::parse(text).ok().filter(|nano| *nano <= charges::MAX_NANO_AMOUNT)
 }
 
 fn price_list(sheet: &Sheet) -> wit::Sheet {
     let price = |price: &prices::Price| wit::Price {
         meter: price.meter.clone(),
         class: price.class.clone(),
-        per_unit_hour: money::format(price.nano_per_unit_hour),
+        per_unit_hour: money::format(price.nano_per_unit_hour.into()),
     };
     wit::Sheet {
         id: sheet.id.clone(),

@@ -47,7 +47,7 @@ pub struct Seed {
     pub prices: Vec<SeedPrice>,
 }
 
-/// Price of one unit of a meter for one hour, decimal with at most nine digits after the point.
+/// Price of one unit of a meter for one hour, at most 9223372036.854775807: decimal with at most nine digits after the point.
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SeedPrice {
@@ -64,7 +64,7 @@ impl Seed {
             Ok(Price {
                 meter: price.meter.clone(),
                 class: price.class.clone(),
-                nano_per_unit_hour: money::parse(&price.per_unit_hour)?,
+                nano_per_unit_hour: money::parse_price(&price.per_unit_hour)?,
             })
         });
         Ok(Sheet {

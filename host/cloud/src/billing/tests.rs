@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::api::BillingApi;
 use skyloom_runtime::bindings::cloud::billing as wit;
@@ -43,8 +45,8 @@ impl Tariff for PerSecond {
         let charge = |span: Span| {
             let price = sheet.prices.iter().find(|price| price.meter == span.meter)?;
             let seconds = u64::try_from((span.end - span.start) / SECOND).ok()?;
-            let nano = u64::try_from(super::money::parse(&price.per_unit_hour).ok()?).ok()?;
-            let amount = i64::try_from(nano * seconds * span.quantity / 3600).ok()?;
+            let nano = super::money::parse(&price.per_unit_hour).ok()?;
+            let amount = nano * i128::from(seconds) * i128::from(span.quantity) / 3600;
             let unit_price = price.per_unit_hour.clone();
             Some(Charge { span_id: span.id, seconds, unit_price, amount: super::money::format(amount) })
         };
@@ -53,6 +55,22 @@ impl Tariff for PerSecond {
 
     fn digest(&self) -> &str {
         self.digest
+    }
+}
+
+/// Each use costs the same.
+struct Fixed(&'static str);
+
+#[async_trait]
+impl Tariff for Fixed {
+    async fn rate(&self, spans: Vec<Span>, _: Sheet) -> Result<Vec<Charge>> {
+        let amount = || self.0.to_owned();
+        let charge = |span: Span| Charge { span_id: span.id, seconds: 1, unit_price: "1".to_owned(), amount: amount() };
+        Ok(spans.into_iter().map(charge).collect())
+    }
+
+    fn digest(&self) -> &str {
+        self.0
     }
 }
 
@@ -125,6 +143,66 @@ async fn the_ledger_says_what_was_computed_before() {
         let row = &rows.rows[1];
         assert_eq!((row.seconds, row.quantity, row.unit_price.as_str()), (7200, 2, "0.012"));
         assert_eq!((row.amount.as_str(), row.provisional), ("0.048", false));
+    }
+}
+
+/// Sums of 64 bits would end at 9.2 billion units of money, which a single one of these uses costs a million times.
+#[tokio::test]
+async fn what_is_larger_than_any_column_is_summed_exactly() {
+    const USES: i64 = 60;
+    for world in worlds(settings()).await {
+        let (db, name) = (&world.database.db, world.database.name);
+        world.cloud.set_tariff(PerSecond::new("sha256:one"));
+        let mut random = StdRng::seed_from_u64(16);
+        let mut expected = 0_i128;
+        for number in 0..USES {
+            let quantity = match number {
+                0 => i64::MAX,
+                1 => 1,
+                _ => random.random_range(1_000_000_000_000_000_000..i64::MAX),
+            };
+            let (from, to) = (random.random_range(0..5000), random.random_range(5000..10_800));
+            used(db, "p", "vcpu", quantity, from, Some(to)).await;
+            // 0.012 an hour and unit; each period's part is cut to whole nano-units.
+            expected += (0..3)
+                .map(|hour| (to.min((hour + 1) * 3600) - from.max(hour * 3600)).max(0))
+                .map(|seconds| 12_000_000 * i128::from(seconds) * i128::from(quantity) / 3600)
+                .sum::<i128>();
+        }
+        assert!(expected > i128::from(i64::MAX) * 1_000_000);
+        assert_eq!(world.cloud.rate_due(Timestamp(BEGIN + 3 * HOUR)).await.expect("rating").rated, 3, "{name}");
+        let report = world.cloud.get_consumption(&member("p"), query(0, 10_800)).await.expect("report");
+        assert_eq!(report.total, super::money::format(expected), "{name}");
+        let rows: i128 = report.rows.iter().map(|row| super::money::parse(&row.amount).expect("an amount")).sum();
+        assert_eq!((rows, report.rows.len()), (expected, USES as usize), "{name}");
+        // What isn't rated yet is summed as exactly.
+        let parts = [(0, 1800), (1800, 3600), (3600, 10_800)].map(|(from, to)| total(&world, from, to));
+        let mut sum = 0;
+        for part in parts {
+            sum += super::money::parse(&part.await.0).expect("a total");
+        }
+        assert!(
+            expected - sum >= 0 && expected - sum <= i128::from(USES),
+            "{name}: a nano-unit a cut, {sum} {expected}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_charge_that_no_ledger_holds_parks_its_period() {
+    for world in worlds(settings()).await {
+        let tariff = Arc::new(Fixed("85070591730234615865843651857.942052863"));
+        world.cloud.set_tariff(tariff);
+        used(&world.database.db, "p", "vcpu", 1, 0, Some(3600)).await;
+        used(&world.database.db, "p", "vcpu", 1, 0, Some(3600)).await;
+        assert_eq!(world.cloud.rate_due(Timestamp(BEGIN + HOUR)).await.expect("rating").rated, 1);
+        let report = world.cloud.get_consumption(&member("p"), query(0, 3600)).await.expect("report");
+        assert_eq!(report.total, "170141183460469231731687303715.884105726", "{}", world.database.name);
+        used(&world.database.db, "p", "vcpu", 1, 3600, Some(7200)).await;
+        world.cloud.set_tariff(Arc::new(Fixed("85070591730234615865843651857.942052864")));
+        assert_eq!(world.cloud.rate_due(Timestamp(BEGIN + 2 * HOUR)).await.expect("rating").parked, 1);
+        let parked = super::unrated(&world.database.db).await.expect("periods").remove(0);
+        assert!(parked.error.contains("gave an amount that is none"), "{}", parked.error);
     }
 }
 
@@ -203,5 +281,9 @@ async fn others_consumption_is_for_operators() {
         }
         let error = world.cloud.get_consumption(&member("p"), query(10, 10)).await.expect_err("no time");
         assert_eq!(error.field.as_deref(), Some("start"));
+        let mut early = query(0, 10);
+        early.start = -1;
+        let error = world.cloud.get_consumption(&member("p"), early).await.expect_err("before 1970");
+        assert_eq!((error.field.as_deref(), error.kind()), (Some("start"), ErrorCode::Invalid));
     }
 }

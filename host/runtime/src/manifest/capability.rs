@@ -32,6 +32,7 @@ macro_rules! capabilities {
 }
 
 capabilities! {
+    // Free; see [`Capability::is_free`].
     Log "log" "skyloom:host/log";
     Clock "clock" "skyloom:host/clock";
     Random "random" "skyloom:host/random";
@@ -68,8 +69,14 @@ impl Capability {
         match kind {
             super::Kind::Personality => self != Self::Libvirt,
             super::Kind::Driver => small || self == Self::Libvirt,
-            super::Kind::Tariff => false,
+            super::Kind::Tariff => self.is_free(),
         }
+    }
+
+    /// Whether every plugin has it, unasked: nothing comes back from it, and its bounds are the plugin's limits.
+    #[must_use]
+    pub fn is_free(self) -> bool {
+        self == Self::Log
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Manifest {
     pub description: String,
     #[serde(default)]
     pub license: String,
-    /// Every interface that the component imports must be asked for.
+    /// Every interface that the component imports must be asked for, but for `log`.
     #[serde(default, rename = "capability", skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<Asked>,
     /// What one call needs; what is left out is the host's default.

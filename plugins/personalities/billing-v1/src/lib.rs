@@ -1,7 +1,8 @@
 //! What a project used in a period, and what it costs.
 //!
 //! `GET /consumption-records?start_time=&end_time=&project_id=&resource_id=&meter=&all_projects=`: times in ISO 8601, half open; a
-//! period without a start begins with the month of its end, one without an end lasts until now. Amounts are decimal strings.
+//! period without a start begins with the month of its end, one without an end lasts until now. Times lie in the years 1970 to
+//! 9999. Amounts are decimal strings.
 
 use skyloom_sdk::cloud::billing::{Consumption, ConsumptionQuery, ConsumptionReport};
 use skyloom_sdk::host::clock;
@@ -9,6 +10,8 @@ use skyloom_sdk::json::Writer;
 use skyloom_sdk::query::Query;
 use skyloom_sdk::{Billing, Error, ErrorCode, Imports, Personality, Request, Response, Timestamp, key, respond, time};
 
+/// 10000-01-01T00:00:00Z.
+const YEAR_10000: Timestamp = 253_402_300_800_000_000;
 const PARAMETERS: &[&str] = &["start_time", "end_time", "project_id", "resource_id", "meter", "all_projects"];
 
 /// The component.
@@ -34,7 +37,7 @@ type Failure = (u16, String);
 
 fn consumption<C: Billing>(cloud: &C, request: &Request, now: Timestamp) -> Result<Response, Failure> {
     let query = query(request, now)?;
-    let report = cloud.get_consumption(&query).map_err(|error| (status_of(&error), error.message))?;
+    let report = cloud.get_consumption(&query).map_err(|error| (status_of(&error), words_of(error)))?;
     Ok(respond::json(200, write(&query, &report)))
 }
 
@@ -44,11 +47,11 @@ fn query(request: &Request, now: Timestamp) -> Result<ConsumptionQuery, Failure>
     }
     let parameters = Query(&request.query);
     let text = |name: &str| parameters.last(name).filter(|value| !value.is_empty()).map(ToOwned::to_owned);
-    let moment = |name: &str| match text(name) {
-        Some(value) => time::parse(&value).map(Some).ok_or((400, format!("The parameter {name} is no ISO 8601 time."))),
-        None => Ok(None),
-    };
+    let moment = |name: &str| text(name).map(|value| moment(name, &value)).transpose();
     let end = moment("end_time")?.unwrap_or(now);
+    if end == 0 {
+        return Err((400, "The parameter end_time must lie after the begin of 1970.".to_owned()));
+    }
     let start = moment("start_time")?.unwrap_or_else(|| month_of(end));
     if start >= end {
         return Err((400, "The parameter start_time must lie before end_time.".to_owned()));
@@ -66,6 +69,15 @@ fn query(request: &Request, now: Timestamp) -> Result<ConsumptionQuery, Failure>
         resource_id: text("resource_id"),
         meter: text("meter"),
     })
+}
+
+/// What is asked about lies in the years that a time of four digits names, from the first that the core knows.
+fn moment(name: &str, value: &str) -> Result<Timestamp, Failure> {
+    let time = time::parse(value).ok_or_else(|| (400, format!("The parameter {name} is no ISO 8601 time.")))?;
+    if !(0..YEAR_10000).contains(&time) {
+        return Err((400, format!("The parameter {name} must lie in the years 1970 to 9999.")));
+    }
+    Ok(time)
 }
 
 /// The first moment of the month that holds the last moment before `end`.
@@ -132,6 +144,16 @@ fn status_of(error: &Error) -> u16 {
         ErrorCode::TimedOut => 504,
         ErrorCode::Internal | ErrorCode::Other(_) => 500,
     }
+}
+
+/// The core's words, with the parameter's name where the core named its own.
+fn words_of(error: Error) -> String {
+    let parameter = match error.field.as_deref() {
+        Some("start") => "start_time",
+        Some("end") => "end_time",
+        _ => return error.message,
+    };
+    format!("The parameter {parameter} is refused: {}", error.message)
 }
 
 fn error(status: u16, message: &str) -> Response {

@@ -106,6 +106,40 @@ fn what_is_no_time_no_period_or_no_parameter_is_refused() {
 }
 
 #[test]
+fn a_refused_time_is_named() {
+    let outside =
+        ["1969-12-31T23:59:59.999999Z", "1970-01-01T00:00:00+00:01", "0000-01-01", "9999-12-31T23:59:59-00:01"];
+    let no_time =
+        ["10000-01-01", "-1000-01-01", "2026-01-01T00:00:00+24:00", "2026-01-01T00:00:00+99:99", "0", "\u{e9}"];
+    for (name, value) in ["start_time", "end_time"]
+        .into_iter()
+        .flat_map(|name| outside.iter().chain(&no_time).map(move |value| (name, *value)))
+    {
+        let (response, seen) = ask(call().query(name, value));
+        let body = json_of(&response);
+        let words = body["error"]["message"].as_str().unwrap();
+        assert!(response.status == 400 && words.contains(&format!("The parameter {name} ")), "{name}={value}: {words}");
+        assert!(words.contains("1970 to 9999") == outside.contains(&value), "{name}={value}: {words}");
+        assert!(seen.all().is_empty());
+    }
+    let (response, _) = ask(call().query("end_time", "1970-01-01"));
+    assert_eq!(json_of(&response)["error"]["message"], "The parameter end_time must lie after the begin of 1970.");
+    let (response, seen) = ask(call().query("start_time", "1970-01-01").query("end_time", "9999-12-31T23:59:59Z"));
+    assert_eq!((response.status, seen.only().start), (200, 0));
+}
+
+#[test]
+fn what_the_core_refuses_has_the_parameters_name() {
+    let mut cloud = FakeCloud::default();
+    cloud.billing.get_consumption = Some(Box::new(|_| {
+        Err(Error { field: Some("end".to_owned()), ..testing::error(ErrorCode::Invalid, "The currency changed.") })
+    }));
+    let response = handle(&cloud, &call().build(), NOW);
+    let body = json_of(&response);
+    assert_eq!(body["error"]["message"], "The parameter end_time is refused: The currency changed.");
+}
+
+#[test]
 fn every_core_code_has_the_envelope() {
     for code in skyloom_sdk::respond::every_code() {
         let mut cloud = FakeCloud::default();

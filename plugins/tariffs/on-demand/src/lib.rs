@@ -1,13 +1,11 @@
 //! Pay for what was used: `quantity × seconds × price per unit and hour ÷ 3600`, rounded half to even at nine digits. Whole
 //! seconds count: a span is charged for the seconds that it has begun and ended, so spans that touch never charge one twice.
 
-use rust_decimal::{Decimal, RoundingStrategy};
+use skyloom_sdk::money;
 use skyloom_sdk::tariff::rating::{Charge, Guest, Price, Sheet, Span};
 
 const MICROS: i64 = 1_000_000;
-const SECONDS_PER_HOUR: i64 = 3600;
-/// Digits after the point of an amount; the ledger's unit.
-const SCALE: u32 = 9;
+const SECONDS_PER_HOUR: u128 = 3600;
 
 /// The component.
 pub struct Component;
@@ -42,29 +40,21 @@ fn charge(span: &Span, price: &Price) -> Result<Option<Charge>, String> {
         return Err(format!("span {} ends before it begins", span.id));
     }
     // Seconds of the clock, so that a span which is cut at a period's edge charges the same in total.
-    let seconds = span.end.div_euclid(MICROS) - span.start.div_euclid(MICROS);
-    let unit_price: Decimal = price
-        .per_unit_hour
-        .parse()
-        .map_err(|error| format!("price {:?} of {}: {error}", price.per_unit_hour, price.meter))?;
-    if unit_price.is_sign_negative() {
-        return Err(format!("price {} of {} is negative", price.per_unit_hour, price.meter));
-    }
-    let units = Decimal::from(span.quantity).checked_mul(Decimal::from(seconds));
-    let amount = units
-        .and_then(|units| units.checked_mul(unit_price))
-        .and_then(|product| product.checked_div(Decimal::from(SECONDS_PER_HOUR)))
-        .ok_or_else(|| format!("the amount of span {} is too large", span.id))?
-        .round_dp_with_strategy(SCALE, RoundingStrategy::MidpointNearestEven)
-        .normalize();
-    if amount.is_zero() {
+    let seconds = (span.end.div_euclid(MICROS) - span.start.div_euclid(MICROS)).unsigned_abs();
+    let unit_price = money::parse(&price.per_unit_hour)
+        .ok_or_else(|| format!("the price {:?} of {} is no amount", price.per_unit_hour, price.meter))?;
+    // 64 bits times 44: the product of the quantity and its seconds always fits.
+    let units = u128::from(span.quantity) * u128::from(seconds);
+    let amount = money::share(units, unit_price, SECONDS_PER_HOUR)
+        .ok_or_else(|| format!("the amount of span {} is too large", span.id))?;
+    if amount == 0 {
         return Ok(None);
     }
     Ok(Some(Charge {
         span_id: span.id.clone(),
-        seconds: seconds.unsigned_abs(),
-        unit_price: unit_price.normalize().to_string(),
-        amount: amount.to_string(),
+        seconds,
+        unit_price: money::format(unit_price),
+        amount: money::format(amount),
     }))
 }
 
@@ -124,8 +114,19 @@ mod tests {
             rate(&[span("vcpu", "", 1, 500_000, 4_900_000), span("vcpu", "", 1, 4_900_000, 10_700_000)], &prices)
                 .unwrap();
         assert_eq!(whole[0].seconds, parts[0].seconds + parts[1].seconds);
-        let sum: Decimal = parts.iter().map(|charge| charge.amount.parse::<Decimal>().unwrap()).sum();
-        assert_eq!(whole[0].amount.parse::<Decimal>().unwrap(), sum);
+        let sum: u128 = parts.iter().map(|charge| money::parse(&charge.amount).unwrap()).sum();
+        assert_eq!(money::parse(&whole[0].amount), Some(sum));
+    }
+
+    #[test]
+    fn no_digit_of_a_large_amount_is_lost() {
+        let quantity = 1_000_000_000_000_000_001;
+        let charges = rate(&[span("vcpu", "", quantity, 0, 86_400 * MICROS)], &sheet(&[("vcpu", "", "1.000000001")]));
+        assert_eq!(charges.unwrap()[0].amount, "24000000024000000024.000000024");
+        // All that a span can hold, at the highest price of the host.
+        let whole = [span("vcpu", "", u64::MAX, i64::MIN, i64::MAX)];
+        let charges = rate(&whole, &sheet(&[("vcpu", "", "0.000000001")])).unwrap();
+        assert_eq!(charges[0].seconds, 18_446_744_073_710);
     }
 
     #[test]

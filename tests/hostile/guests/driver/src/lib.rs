@@ -1,33 +1,11 @@
 //! A driver without a console that misbehaves as the server's id says.
 
-// The generated glue is the contract, not our style.
-#![allow(unsafe_code)]
 #![cfg(target_arch = "wasm32")]
 
-#[allow(clippy::all, clippy::pedantic, unsafe_code)]
-mod bindings {
-    wit_bindgen::generate!({
-        inline: r"
-            package hostile:driver;
-            world driver {
-              import skyloom:host/documents@0.1.0;
-              export skyloom:driver/lifecycle@0.1.0;
-              export skyloom:driver/inventory@0.1.0;
-            }
-        ",
-        path: [
-            "../../../../wit/types/0.1.0", "../../../../wit/host/0.1.0", "../../../../wit/libvirt/0.1.0",
-            "../../../../wit/driver/0.1.0",
-        ],
-        world: "hostile:driver/driver",
-        generate_all,
-    });
-}
-
-use bindings::exports::skyloom::driver::{inventory, lifecycle};
-use bindings::skyloom::driver::types::{Domain, DomainSpec, NodeCapacity, Power, Progress, StepKey};
-use bindings::skyloom::host::documents;
-use bindings::skyloom::types::errors::{Error, ErrorClass, ErrorCode};
+use skyloom_sdk::driver::types::{Domain, DomainSpec, NodeCapacity, Power, Progress, StepKey};
+use skyloom_sdk::driver::{inventory, lifecycle};
+use skyloom_sdk::host::documents;
+use skyloom_sdk::{Error, ErrorClass, ErrorCode};
 
 struct Driver;
 
@@ -37,6 +15,7 @@ fn misbehave(server_id: &str) -> Result<Progress, Error> {
             std::hint::black_box(server_id);
         },
         "trap" => std::process::abort(),
+        "panic" => panic!("no platform\n2026-01-01 INFO all is well \u{1b}[2J\u{202e}"),
         "stall" => documents::get("c", "stall").map(|_| Progress::Done),
         "new-code" => Err(Error {
             code: ErrorCode::Other("too-sunny".to_owned()),
@@ -94,4 +73,4 @@ impl inventory::Guest for Driver {
     }
 }
 
-bindings::export!(Driver with_types_in bindings);
+skyloom_sdk::driver!(Driver);
