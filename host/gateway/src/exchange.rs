@@ -2,31 +2,37 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
-use skyloom_model::Caller;
+use skyloom_model::{Caller, origin};
 use skyloom_runtime::bindings::personality::exports::skyloom::personality::handler as wit;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::manifest::{ApiVersion, BodyKind};
 
 use crate::answer::Answer;
 use crate::core::{Body, Request, Response};
-use crate::gateway::{Shared, put_request_id, refuse};
+use crate::credentials::after_scheme;
+use crate::gateway::{Shared, put_request_id, refuse, whole_seconds};
 use crate::incoming::{self, ClientBody, Refused};
 use crate::mount::{Mount, Operation};
 use crate::outgoing;
 use crate::refusal::Refusal;
 use crate::routes::{Choice, Path, Route};
 use crate::settings::millis;
+use crate::turns::Who;
 use crate::unserved;
 use crate::upload;
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+/// Who is nobody and is told to come back hears it after this time. A client that doesn't heed it could else keep a processor
+/// busy with refusals alone; one that does loses nothing.
+const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) struct Exchange<'g> {
     shared: &'g Shared,
@@ -35,11 +41,12 @@ pub(crate) struct Exchange<'g> {
     request_id: Arc<str>,
     version: Option<ApiVersion>,
     operation: Option<&'g Arc<Operation>>,
+    caller: Option<Arc<Caller>>,
 }
 
 impl<'g> Exchange<'g> {
     pub fn new(shared: &'g Shared, route: &'g Route, client: Option<IpAddr>, request_id: Arc<str>) -> Self {
-        Self { shared, route, client, request_id, version: None, operation: None }
+        Self { shared, route, client, request_id, version: None, operation: None, caller: None }
     }
 
     fn mount(&self) -> &'g Mount {
@@ -49,6 +56,11 @@ impl<'g> Exchange<'g> {
     /// None while the body has not chosen yet.
     pub fn operation_id(&self) -> Option<Arc<str>> {
         self.operation.map(|operation| operation.id.clone())
+    }
+
+    /// None: nobody, or nobody yet.
+    pub fn into_caller(self) -> Option<Arc<Caller>> {
+        self.caller
     }
 
     /// Headers that every answer of the mount has.
@@ -80,7 +92,8 @@ impl<'g> Exchange<'g> {
         captures: &[Cow<'_, str>],
         body: ClientBody,
     ) -> Result<Answer, Refused> {
-        let caller = self.identify(&parts.headers).await?;
+        self.identify(&parts.headers).await?;
+        let caller = self.caller.clone();
         let live = self.live(parts)?;
         if let [only] = live.as_slice()
             && only.operation.body_key.is_none()
@@ -132,26 +145,44 @@ impl<'g> Exchange<'g> {
             secrets,
             client: self.client,
             streams: Streams::default(),
+            retry_after: OnceLock::new(),
         });
         let response = self.converse(&context, request, body, &parts.headers).await?;
-        outgoing::answer(self.shared.core.as_ref(), operation, &context.secrets, response).await.map_err(Refused::from)
+        let mut answer = outgoing::answer(self.shared.core.as_ref(), operation, &context.secrets, response).await?;
+        if let Some(wait) = context.retry_after.get().filter(|_| answer.status().as_u16() >= 400) {
+            answer.headers_mut().entry(RETRY_AFTER).or_insert(whole_seconds(*wait).into());
+            if self.caller.is_none() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(answer)
     }
 
     /// Who asks, within their rate, and which version of the API they mean.
-    async fn identify(&mut self, headers: &HeaderMap) -> Result<Option<Arc<Caller>>, Refused> {
-        let caller = match self.authenticate(headers).await {
-            Ok(caller) => caller,
-            Err(refused) => {
-                // Guessing tokens counts as what nobody may do without end.
-                self.limit(None)?;
-                return Err(refused);
+    async fn identify(&mut self, headers: &HeaderMap) -> Result<(), Refused> {
+        let limited = match self.authenticate(headers).await {
+            Ok(caller) => {
+                self.caller = caller;
+                self.limit()
             }
+            // Guessing tokens counts as what nobody may do without end.
+            Err(refused) => self.limit().and(Err(refused)),
         };
-        self.limit(caller.as_deref())?;
+        if let Err(refused) = limited {
+            return Err(self.hold(refused).await);
+        }
         if let Some(versioning) = &self.mount().versioning {
             self.version = Some(versioning.negotiate(headers)?);
         }
-        Ok(caller)
+        Ok(())
+    }
+
+    /// See [`PAUSE`].
+    async fn hold(&self, refused: Refused) -> Refused {
+        if self.caller.is_none() && refused.refusal == Refusal::RateLimited {
+            tokio::time::sleep(PAUSE).await;
+        }
+        refused
     }
 
     /// What the version has of the route: at least one. Their kind of body is the same.
@@ -169,11 +200,7 @@ impl<'g> Exchange<'g> {
         if self.route.choices.iter().all(|choice| choice.operation.is_open()) {
             return Ok(None);
         }
-        let token = headers
-            .get(&self.mount().token_header)
-            .and_then(|value| value.to_str().ok())
-            .filter(|token| !token.is_empty())
-            .ok_or(Refusal::Unauthenticated)?;
+        let token = token(headers, self.mount()).ok_or(Refusal::Unauthenticated)?;
         match self.shared.core.caller_of_token(token).await {
             Ok(caller) => Ok(Some(caller)),
             Err(error) => {
@@ -184,16 +211,16 @@ impl<'g> Exchange<'g> {
                         "a token cannot be checked"
                     );
                 }
-                Err(Refusal::from(error.code).into())
+                Err(Refused { retry_after: error.retry_after, ..Refusal::from(error.code).into() })
             }
         }
     }
 
-    fn limit(&self, caller: Option<&Caller>) -> Result<(), Refused> {
+    fn limit(&self) -> Result<(), Refused> {
         let now = Instant::now();
-        let taken = match (caller, &self.shared.projects, &self.shared.anonymous, self.client) {
+        let taken = match (&self.caller, &self.shared.projects, &self.shared.anonymous, self.client) {
             (Some(caller), Some(limiter), _, _) => limiter.take(caller.project_id().unwrap_or(&caller.user.id), now),
-            (None, _, Some(limiter), Some(client)) => limiter.take(&client, now),
+            (None, _, Some(limiter), Some(client)) => limiter.take(&origin(client), now),
             _ => Ok(()),
         };
         taken.map_err(|wait| Refused { refusal: Refusal::RateLimited, message: None, retry_after: Some(wait) })
@@ -224,7 +251,11 @@ impl<'g> Exchange<'g> {
         live: &[&Choice],
     ) -> Result<(Bytes, Option<Value>), Refused> {
         let settings = &self.shared.settings;
-        let bytes = incoming::read(headers, body, self.mount().max_body, millis(settings.body_timeout_ms)).await?;
+        let limit = match self.caller {
+            Some(_) => self.mount().max_body,
+            None => self.mount().max_body.min(settings.anonymous_body_kib as usize * 1024),
+        };
+        let bytes = incoming::read(headers, body, limit, millis(settings.body_timeout_ms)).await?;
         let types = &live[0].operation.content_types;
         // Many clients name whatever type where there is no body.
         if bytes.is_empty() && types.is_empty() {
@@ -284,8 +315,22 @@ impl<'g> Exchange<'g> {
             .await
     }
 
+    fn who(&self, request: &Request) -> Who {
+        match (&self.caller, request.method.as_str()) {
+            (Some(_), _) => Who::Caller,
+            (None, "GET" | "HEAD") => Who::NobodyReading(self.client),
+            (None, _) => Who::Nobody(self.client),
+        }
+    }
+
     async fn call(&self, context: &Arc<CallContext>, request: Request) -> Result<Response, Refused> {
-        let turn = self.shared.turn().await?;
+        let turn = match self.shared.turns.take(self.who(&request)).await {
+            Ok(turn) => turn,
+            Err(refused) => {
+                drop(request);
+                return Err(self.hold(refused).await);
+            }
+        };
         let result = self.mount().handler.handle(context.clone(), request).await;
         drop(turn);
         result.map_err(|error| {
@@ -294,6 +339,15 @@ impl<'g> Exchange<'g> {
             Refusal::from(error.code()).into()
         })
     }
+}
+
+fn token<'h>(headers: &'h HeaderMap, mount: &Mount) -> Option<&'h str> {
+    let value = headers.get(&mount.token_header)?.to_str().ok()?;
+    let token = match &mount.token_scheme {
+        Some(scheme) => after_scheme(value, scheme)?,
+        None => value,
+    };
+    (!token.is_empty()).then_some(token)
 }
 
 /// The one that the body's key selects, else the one without a key.

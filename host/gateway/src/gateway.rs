@@ -10,22 +10,25 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use futures_util::FutureExt;
+use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
+use skyloom_model::{Caller, Limiter};
 use skyloom_runtime::manifest::ApiErrors;
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Asked;
 use crate::answer::{Answer, without_body};
 use crate::core::Core;
 use crate::exchange::Exchange;
 use crate::incoming::{ClientBody, Refused};
-use crate::limiter::Limiter;
 use crate::metrics::Metrics;
 use crate::mount::Mount;
+use crate::proxies::Proxies;
 use crate::refusal::{Details, Refusal, Templates};
 use crate::routes::{Found, Path, Routes};
-use crate::settings::{Settings, millis};
+use crate::settings::Settings;
+use crate::turns::Turns;
 use crate::unserved;
 
 /// What all listeners of a process share.
@@ -33,7 +36,8 @@ pub struct Shared {
     pub core: Arc<dyn Core>,
     pub settings: Settings,
     pub metrics: Arc<Metrics>,
-    pub(crate) calls: Semaphore,
+    pub(crate) proxies: Arc<Proxies>,
+    pub(crate) turns: Turns,
     pub(crate) projects: Option<Limiter<String>>,
     pub(crate) anonymous: Option<Limiter<IpAddr>>,
     /// Requests that go on when their client is gone.
@@ -53,7 +57,8 @@ impl Shared {
         Arc::new(Self {
             core,
             metrics,
-            calls: Semaphore::new(settings.max_calls as usize),
+            proxies: Arc::new(Proxies::new(&settings.trusted_proxies)),
+            turns: Turns::new(&settings),
             projects: Limiter::new(settings.project_rate, settings.project_burst),
             anonymous: Limiter::new(settings.anonymous_rate, settings.anonymous_burst),
             tasks: TaskTracker::new(),
@@ -71,20 +76,6 @@ impl Shared {
 
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
-    }
-
-    /// A turn for a call into a sandbox.
-    pub(crate) async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Refused> {
-        if let Ok(permit) = self.calls.try_acquire() {
-            return Ok(permit);
-        }
-        let wait = tokio::time::timeout(millis(self.settings.queue_ms), self.calls.acquire()).await;
-        match wait {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => {
-                Err(Refused { refusal: Refusal::Unavailable, message: None, retry_after: Some(Duration::from_secs(1)) })
-            }
-        }
     }
 }
 
@@ -109,13 +100,22 @@ pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
     routes: Routes,
     listener: Option<Limiter<()>>,
+    log_access: bool,
+}
+
+/// An answer, and what is told of its request.
+pub(crate) struct Served {
+    pub answer: Answer,
+    pub plugin: Arc<str>,
+    pub operation: Arc<str>,
+    pub caller: Option<Arc<Caller>>,
 }
 
 impl Gateway {
-    /// Err: every defect, a line each.
-    pub fn new(shared: Arc<Shared>, mounts: Vec<Arc<Mount>>) -> Result<Arc<Self>, Vec<String>> {
+    /// `log_access`: a line in the log for each request. Err: every defect, a line each.
+    pub fn new(shared: Arc<Shared>, mounts: Vec<Arc<Mount>>, log_access: bool) -> Result<Arc<Self>, Vec<String>> {
         let listener = Limiter::new(shared.settings.listener_rate, shared.settings.listener_burst);
-        Ok(Arc::new(Self { routes: Routes::build(mounts)?, shared, listener }))
+        Ok(Arc::new(Self { routes: Routes::build(mounts)?, shared, listener, log_access }))
     }
 
     /// The gateway as axum serves it; the listener says in [`ConnectInfo`] who asks. One fallback for every path: which route
@@ -125,7 +125,8 @@ impl Gateway {
         Router::new().fallback_service(tower::service_fn(move |request: Request| {
             let gateway = gateway.clone();
             async move {
-                let client = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+                let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+                let client = peer.map(|peer| gateway.shared.proxies.client(peer, request.headers()));
                 Ok::<_, Infallible>(gateway.serve(client, request).await)
             }
         }))
@@ -137,8 +138,9 @@ impl Gateway {
         let _in_flight = InFlight::new(&self.shared.metrics);
         let request_id: Arc<str> = format!("req-{}", uuid::Uuid::new_v4()).into();
         let (parts, body) = request.into_parts();
+        let asked = self.log_access.then(|| Asked::new(&parts, client));
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
-        let (answer, plugin, operation) = if reads {
+        let served = if reads {
             self.guarded(client, request_id.clone(), parts, body).await
         } else {
             // What changes something goes on to its end when the client hangs up, so that no half of it is left.
@@ -149,8 +151,12 @@ impl Gateway {
                 Err(_) => self.broken(&request_id),
             }
         };
-        let status = answer.status().as_u16();
         let took = started.elapsed();
+        if let Some(asked) = asked {
+            asked.log(&request_id, &served, took);
+        }
+        let Served { answer, plugin, operation, .. } = served;
+        let status = answer.status().as_u16();
         self.shared.metrics.request(&plugin, &operation, status, took);
         if status >= 500 {
             tracing::warn!(request_id = &*request_id, plugin = &*plugin, operation = &*operation, status, "answered");
@@ -174,24 +180,18 @@ impl Gateway {
         request_id: Arc<str>,
         parts: Parts,
         body: ClientBody,
-    ) -> (Answer, Arc<str>, Arc<str>) {
+    ) -> Served {
         let work = AssertUnwindSafe(self.route(client, &request_id, parts, body));
         work.catch_unwind().await.unwrap_or_else(|_| self.broken(&request_id))
     }
 
     /// The answer where the host itself has a defect.
-    fn broken(&self, request_id: &str) -> (Answer, Arc<str>, Arc<str>) {
+    fn broken(&self, request_id: &str) -> Served {
         tracing::error!(request_id, "a request's handling panicked");
         self.nobodys(None, request_id, Refusal::Internal.into(), None)
     }
 
-    async fn route(
-        &self,
-        client: Option<IpAddr>,
-        request_id: &Arc<str>,
-        parts: Parts,
-        body: ClientBody,
-    ) -> (Answer, Arc<str>, Arc<str>) {
+    async fn route(&self, client: Option<IpAddr>, request_id: &Arc<str>, parts: Parts, body: ClientBody) -> Served {
         let Ok(path) = Path::read(parts.uri.path()) else {
             let mount = self.routes.mount_of_malformed(&parts.method, parts.uri.path());
             return self.nobodys(mount.as_ref(), request_id, Refusal::MalformedRequest.into(), None);
@@ -214,8 +214,12 @@ impl Gateway {
             Err(refused) => exchange.refuse(&parts.method, &refused),
         };
         let answer = if parts.method == Method::HEAD { without_body(answer) } else { answer };
-        let answer = exchange.dress(answer);
-        (answer, route.mount.plugin.clone(), exchange.operation_id().unwrap_or_else(|| self.shared.nobody.clone()))
+        Served {
+            answer: exchange.dress(answer),
+            plugin: route.mount.plugin.clone(),
+            operation: exchange.operation_id().unwrap_or_else(|| self.shared.nobody.clone()),
+            caller: exchange.into_caller(),
+        }
     }
 
     /// What holds for the whole listener.
@@ -230,27 +234,22 @@ impl Gateway {
     }
 
     /// A refusal before any operation is known.
-    fn nobodys(
-        &self,
-        mount: Option<&Arc<Mount>>,
-        request_id: &str,
-        refused: Refused,
-        allow: Option<&str>,
-    ) -> (Answer, Arc<str>, Arc<str>) {
+    fn nobodys(&self, mount: Option<&Arc<Mount>>, request_id: &str, refused: Refused, allow: Option<&str>) -> Served {
         let nobody = self.shared.nobody.clone();
         let Some(mount) = mount else {
             let details = Details { request_id, message: refused.message.as_deref(), ..Details::default() };
-            return (self.shared.neutral.answer(refused.refusal, &details), nobody.clone(), nobody);
+            let answer = self.shared.neutral.answer(refused.refusal, &details);
+            return Served { answer, plugin: nobody.clone(), operation: nobody, caller: None };
         };
         let mut answer = refuse(mount, request_id, &refused, allow);
         put_request_id(mount, request_id, &mut answer);
-        (answer, mount.plugin.clone(), nobody)
+        Served { answer, plugin: mount.plugin.clone(), operation: nobody, caller: None }
     }
 }
 
 pub(crate) fn refuse(mount: &Mount, request_id: &str, refused: &Refused, allow: Option<&str>) -> Answer {
     let versioning = mount.versioning.as_ref();
-    mount.templates.answer(
+    let mut answer = mount.templates.answer(
         refused.refusal,
         &Details {
             request_id,
@@ -259,9 +258,20 @@ pub(crate) fn refuse(mount: &Mount, request_id: &str, refused: &Refused, allow: 
             base_url: &mount.base_url,
             min_version: versioning.map_or("", |versioning| &versioning.min_text),
             max_version: versioning.map_or("", |versioning| &versioning.max_text),
-            retry_after_seconds: refused.retry_after.map(|wait| wait.as_secs_f64().ceil() as u64),
+            retry_after_seconds: refused.retry_after.map(whole_seconds),
         },
-    )
+    );
+    if answer.status() == StatusCode::UNAUTHORIZED
+        && let Some(challenge) = &mount.challenge
+    {
+        answer.headers_mut().entry(WWW_AUTHENTICATE).or_insert_with(|| challenge.clone());
+    }
+    answer
+}
+
+/// For `Retry-After`: never too early.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs_f64().ceil() as u64
 }
 
 pub(crate) fn put_request_id(mount: &Mount, request_id: &str, answer: &mut Answer) {

@@ -3,25 +3,30 @@
 //! What a request needs is compiled when the process starts ([`Mount`]): templates, header names, pointers, schemas,
 //! policies. The gateway knows no vendor: its own refusals are worded by the manifest's templates.
 
+mod access;
 mod answer;
 mod cloud;
+mod connection;
 mod core;
+mod credentials;
 mod exchange;
 mod gateway;
 mod incoming;
 mod json;
-mod limiter;
 mod metrics;
 mod mount;
 mod operator;
 mod operator_nodes;
 mod outgoing;
+mod pace;
+mod peers;
+mod proxies;
 mod refusal;
 mod routes;
 mod server;
 mod settings;
-mod stall;
 mod tls;
+mod turns;
 mod unserved;
 mod upload;
 mod versioning;
@@ -32,6 +37,7 @@ pub use metrics::{Metrics, Sample, SampleKind, Source};
 pub use mount::{Mount, MountSpec};
 pub use operator::Check;
 pub use operator_nodes::Nodes;
+pub use proxies::Network;
 pub use refusal::Refusal;
 pub use routes::check_routes;
 pub use server::Server;

@@ -69,6 +69,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     seconds: Family<OperationLabels, Histogram, fn() -> Histogram>,
     pub connections: Gauge,
+    pub connections_refused: Counter,
     pub in_flight: Gauge,
 }
 
@@ -78,12 +79,15 @@ impl Default for Metrics {
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
         let seconds = Family::new_with_constructor(histogram);
         let (connections, in_flight) = (Gauge::default(), Gauge::default());
+        let connections_refused = Counter::default();
         let mut registry = Registry::with_prefix("skyloom");
         registry.register("http_requests", "Requests answered", requests.clone());
         registry.register("http_request_seconds", "Time from the head of a request to its answer", seconds.clone());
         registry.register("http_connections", "Open connections", connections.clone());
+        let help = "Connections of an address that had all of its own within requests";
+        registry.register("http_connections_refused", help, connections_refused.clone());
         registry.register("http_requests_in_flight", "Requests being answered", in_flight.clone());
-        Self { registry, sources: Mutex::default(), requests, seconds, connections, in_flight }
+        Self { registry, sources: Mutex::default(), requests, seconds, connections, connections_refused, in_flight }
     }
 }
 

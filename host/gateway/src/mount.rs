@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
 use skyloom_model::{Action, Least};
 use skyloom_runtime::BodySchemas;
 use skyloom_runtime::manifest::{self, ApiVersion, BodyKind, Manifest};
@@ -32,6 +32,10 @@ pub struct Mount {
     pub base_url: String,
     pub handler: Arc<dyn Handler>,
     pub token_header: HeaderName,
+    /// The word before the token in that header.
+    pub token_scheme: Option<String>,
+    /// `WWW-Authenticate` of a 401.
+    pub challenge: Option<HeaderValue>,
     pub request_id_headers: Vec<HeaderName>,
     /// Bytes.
     pub max_body: usize,
@@ -122,6 +126,8 @@ impl Mount {
             base_url: spec.base_url.clone(),
             handler: spec.handler.clone(),
             token_header: header(&api.token_header).map_err(named)?,
+            challenge: api.token_scheme.as_deref().map(challenge).transpose().map_err(named)?,
+            token_scheme: api.token_scheme.clone(),
             request_id_headers: headers(&api.request_id_headers).map_err(named)?,
             max_body: api.max_body_kib as usize * 1024,
             strict_slashes: api.strict_slashes,
@@ -157,6 +163,10 @@ fn compile_operation(
 
 fn header(name: &str) -> Result<HeaderName, String> {
     HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header name"))
+}
+
+fn challenge(scheme: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_str(scheme).map_err(|_| format!("token-scheme `{scheme}` is no word"))
 }
 
 fn headers(names: &[String]) -> Result<Vec<HeaderName>, String> {

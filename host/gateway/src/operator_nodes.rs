@@ -14,6 +14,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 use skyloom_model::{Action, Error, ErrorClass, ErrorCode, Result};
 
+use crate::credentials::after_scheme;
 use crate::gateway::Shared;
 
 /// Largest body in bytes: much more than any configuration.
@@ -73,7 +74,7 @@ async fn change(
 impl Calls {
     /// Gives the name of the user.
     async fn permit(&self, headers: &HeaderMap) -> Result<String> {
-        let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let token = headers.get(AUTHORIZATION).and_then(|value| after_scheme(value.to_str().ok()?, "Bearer"));
         let Some(token) = token else {
             let text = "an administrator's token is wanted: `Authorization: Bearer TOKEN`";
             return Err(Error::new(ErrorCode::Unauthenticated, text));

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -17,14 +19,16 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Layer;
+use tower::{Layer, ServiceExt};
 
+use crate::connection::{Connection, Ending};
 use crate::gateway::{Gateway, Shared};
 use crate::metrics::Metrics;
 use crate::operator::{self, Check};
 use crate::operator_nodes::Nodes;
+use crate::pace::{Limits, Paced};
+use crate::peers::{Peers, Place};
 use crate::settings::{Settings, millis};
-use crate::stall::Stalling;
 use crate::tls::Tls;
 
 /// Time for a TLS handshake: several round trips over a bad line.
@@ -69,7 +73,12 @@ impl Server {
             router,
             acceptor: tls.map(TlsAcceptor::from),
             http: http(settings),
-            stall: millis(settings.stall_timeout_ms),
+            pace: Limits {
+                head: millis(settings.head_timeout_ms),
+                idle: millis(settings.idle_timeout_ms),
+                stall: millis(settings.stall_timeout_ms),
+            },
+            peers: Peers::new(settings.max_connections_per_address, self.shared.proxies.clone()),
             slots: Arc::new(Semaphore::new(settings.max_connections as usize)),
             metrics: self.shared.metrics.clone(),
             stop,
@@ -97,8 +106,8 @@ impl Server {
 /// `axum::serve` has no such limits, so the connections of its routers are served here.
 fn http(settings: &Settings) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(millis(settings.head_timeout_ms))
+    // Heads are timed by `Paced`, which tells one that is half there from a rest.
+    http.header_read_timeout(None)
         .max_headers(settings.max_headers as usize)
         // hyper's least; a body is read in pieces of at most this.
         .max_buf_size((settings.max_head_kib as usize * 1024).max(8192));
@@ -109,7 +118,8 @@ struct Listener {
     router: Router,
     acceptor: Option<TlsAcceptor>,
     http: http1::Builder,
-    stall: Duration,
+    pace: Limits,
+    peers: Arc<Peers>,
     slots: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
@@ -133,38 +143,55 @@ impl Listener {
                     continue;
                 }
             };
+            let Some(place) = self.peers.enter(peer.ip(), self.stop.child_token()) else {
+                self.metrics.connections_refused.inc();
+                continue;
+            };
             let listener = self.clone();
             self.connections.spawn(async move {
                 listener.metrics.connections.inc();
-                listener.connect(stream, peer).await;
+                listener.connect(stream, peer, &place).await;
                 listener.metrics.connections.dec();
-                drop(slot);
+                drop((place, slot));
             });
         }
     }
 
-    async fn connect(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn connect(&self, stream: TcpStream, peer: SocketAddr, place: &Place) {
         let _ = stream.set_nodelay(true);
-        let Some(acceptor) = &self.acceptor else { return self.converse(stream, peer).await };
-        match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => self.converse(stream, peer).await,
+        let Some(acceptor) = &self.acceptor else { return self.converse(stream, peer, &place.connection).await };
+        let greeted = tokio::select! {
+            greeted = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => greeted,
+            () = place.connection.leave.cancelled() => return,
+        };
+        match greeted {
+            Ok(Ok(stream)) => self.converse(stream, peer, &place.connection).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake"),
             Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
     }
 
-    async fn converse<I>(&self, stream: I, peer: SocketAddr)
+    async fn converse<I>(&self, stream: I, peer: SocketAddr, connection: &Arc<Connection>)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let io = TokioIo::new(Stalling::new(stream, self.stall));
-        let service = Extension(ConnectInfo(peer)).layer(self.router.clone());
-        let mut connection = std::pin::pin!(self.http.serve_connection(io, TowerToHyperService::new(service)));
+        let io = TokioIo::new(Paced::new(stream, self.pace, connection.clone()));
+        let router = Extension(ConnectInfo(peer)).layer(self.router.clone());
+        let service = service_fn(|request: Request<Incoming>| {
+            let within = connection.begin();
+            let answer = router.clone().oneshot(request);
+            async move { answer.await.map(|answer| answer.map(|body| Ending { body, _within: within })) }
+        });
+        let mut served = std::pin::pin!(self.http.serve_connection(io, service));
         let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = self.stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+            ended = served.as_mut() => ended,
+            () = connection.leave.cancelled() => {
+                // hyper would wait for the rest of a first head that is half there.
+                if connection.requests() == 0 {
+                    return;
+                }
+                served.as_mut().graceful_shutdown();
+                served.await
             }
         };
         if let Err(error) = ended {

@@ -6,14 +6,28 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use skyloom_model::{Error, Result};
 
+use crate::proxies::Network;
+
 /// Limits of the HTTP side: the deployment's `[limits]` table.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
     /// Connections of one listener at once; more wait in the kernel. Default 4096: below the usual limit of open files.
     pub max_connections: u32,
+    /// Those of one address (of IPv6: of one /64) among them. Beyond it the oldest that is between two requests ends, or where there
+    /// is none, the new one. Default 1024: a quarter, so that four addresses at least are needed to take all.
+    pub max_connections_per_address: u32,
+    /// Addresses and networks of proxies in front of the listeners. They have as many connections as they like, and
+    /// `X-Forwarded-For` in what they pass on names the client. Default: none.
+    pub trusted_proxies: Vec<Network>,
     /// Calls into sandboxes at once. Default 256: more only queue for the same processors and hold memory.
     pub max_calls: u32,
+    /// Calls of nobody at once (logins, and so many reads such as version lists), apart from `max-calls`. Default 16: hashing
+    /// keeps fewer processors busy, and who has a token is never behind them.
+    pub anonymous_calls: u32,
+    /// So many more of each wait for their turn, then 429. One address has half of both. Default 48: about a second's
+    /// hashing of one processor.
+    pub anonymous_queue: u32,
     /// A call waits this long for its turn before the client is told to come back. Default 2000: longer than any burst that
     /// can still be served, shorter than clients' patience.
     pub queue_ms: u32,
@@ -28,9 +42,13 @@ pub struct Settings {
     pub anonymous_rate: u32,
     /// Default 500: test suites start with many logins.
     pub anonymous_burst: u32,
-    /// Time for the whole head of a request, also the longest idle time between two requests. Default 75000: above the 60 s
-    /// that proxies keep idle connections.
+    /// Largest body of a request of nobody. Default 64: a login has less than one.
+    pub anonymous_body_kib: u32,
+    /// Time for the whole head of a request from its first byte, of a new connection from its beginning. Default 10000: 64 KiB
+    /// over a bad line.
     pub head_timeout_ms: u32,
+    /// Longest idle time between two requests. Default 75000: above the 60 s that proxies keep idle connections.
+    pub idle_timeout_ms: u32,
     /// Time for a whole body that isn't a stream. Default 30000: 1 MiB over a bad line.
     pub body_timeout_ms: u32,
     /// Longest silence within a streamed body, and of a client that doesn't take its answer. Default 60000.
@@ -49,7 +67,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_connections: 4096,
+            max_connections_per_address: 1024,
+            trusted_proxies: Vec::new(),
             max_calls: 256,
+            anonymous_calls: 16,
+            anonymous_queue: 48,
             queue_ms: 2000,
             project_rate: 20_000,
             project_burst: 40_000,
@@ -57,7 +79,9 @@ impl Default for Settings {
             listener_burst: 0,
             anonymous_rate: 100,
             anonymous_burst: 500,
-            head_timeout_ms: 75_000,
+            anonymous_body_kib: 64,
+            head_timeout_ms: 10_000,
+            idle_timeout_ms: 75_000,
             body_timeout_ms: 30_000,
             stall_timeout_ms: 60_000,
             max_head_kib: 64,
@@ -73,7 +97,11 @@ impl Settings {
     pub fn check(&self) -> Result<()> {
         let counts = [
             ("max-connections", self.max_connections),
+            ("max-connections-per-address", self.max_connections_per_address),
             ("max-calls", self.max_calls),
+            ("anonymous-calls", self.anonymous_calls),
+            ("anonymous-body-kib", self.anonymous_body_kib),
+            ("idle-timeout-ms", self.idle_timeout_ms),
             ("head-timeout-ms", self.head_timeout_ms),
             ("body-timeout-ms", self.body_timeout_ms),
             ("stall-timeout-ms", self.stall_timeout_ms),

@@ -395,14 +395,14 @@ async fn two_plugins_that_claim_one_route_are_named() {
     let one = mount(MANIFEST, "/api", world.handler.clone()).unwrap();
     let two = mount(&MANIFEST.replace("things-v1", "others-v1"), "/api", handler(|_, _| Ok(ok("")))).unwrap();
     let far = mount(&MANIFEST.replace("things-v1", "others-v1"), "/api2", handler(|_, _| Ok(ok("")))).unwrap();
-    let defects = skyloom_gateway::Gateway::new(world.shared.clone(), vec![one.clone(), two]).err().unwrap();
+    let defects = skyloom_gateway::Gateway::new(world.shared.clone(), vec![one.clone(), two], false).err().unwrap();
     assert!(
         defects.iter().any(|line| line.contains("`things-v1`")
             && line.contains("`others-v1`")
             && line.contains("GET /api/things")),
         "{defects:?}"
     );
-    assert!(skyloom_gateway::Gateway::new(world.shared.clone(), vec![one, far]).is_ok());
+    assert!(skyloom_gateway::Gateway::new(world.shared.clone(), vec![one, far], false).is_ok());
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ impl Side {
             });
             mount(&manifest(id, operations), "", echo).unwrap()
         });
-        let gateway = Gateway::new(world.shared.clone(), mounts.collect())?;
+        let gateway = Gateway::new(world.shared.clone(), mounts.collect(), false)?;
         Ok(Self { gateway, world })
     }
 

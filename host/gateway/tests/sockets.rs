@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use skyloom_gateway::{Body, Response, Server, Settings, Tls};
+use skyloom_gateway::{Body, Network, Response, Server, Settings, Tls};
 use support::{FakeNodes, World, ok};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -155,7 +155,7 @@ async fn only_an_administrator_configures_a_nodes_driver() {
         ("Authorization: Basic admin\r\n", "401"),
         ("Authorization: Bearer nobody\r\n", "401"),
         ("Authorization: Bearer member\r\n", "403"),
-        ("Authorization: Bearer broken\r\n", "503"),
+        ("Authorization: bearer broken\r\n", "503"),
     ];
     for (token, wanted) in refused {
         for (method, node) in [("GET", "node-1"), ("PATCH", "node-1"), ("PATCH", "other")] {
@@ -231,6 +231,111 @@ async fn a_drain_lets_requests_end_and_takes_no_new_ones() {
     .unwrap();
     assert!(done, "everything in flight ended");
     assert!(answer.ends_with("late"), "{answer}");
+}
+
+/// Whether the server has ended the connection.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    matches!(tokio::time::timeout(Duration::from_secs(10), stream.read(&mut [0])).await, Ok(Ok(0) | Err(_)))
+}
+
+async fn connect(address: SocketAddr, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_heads_that_are_half_there() {
+    let settings = Settings { drain_ms: 60_000, head_timeout_ms: 60_000, ..Settings::default() };
+    let mut running = serve(World::with(settings, |_, _| Ok(ok("{}")))).await;
+    let half = "GET /api/things HTTP/1.1\r\nHost:";
+    let mut open = vec![connect(running.api, "").await, connect(running.api, half).await];
+    let kept = get("/api/things").replace("Connection: close\r\n", "");
+    for more in ["", half] {
+        let mut stream = connect(running.api, &kept).await;
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        stream.write_all(more.as_bytes()).await.unwrap();
+        open.push(stream);
+    }
+    running.stop.take().unwrap().send(()).unwrap();
+    assert!(tokio::time::timeout(Duration::from_secs(20), running.done).await.expect("at once").unwrap());
+    for stream in &mut open {
+        assert!(is_closed(stream).await);
+    }
+}
+
+#[tokio::test]
+async fn half_sent_heads_of_an_address_give_way_to_its_requests() {
+    let settings = Settings { max_connections_per_address: 3, head_timeout_ms: 60_000, ..Settings::default() };
+    let running = serve(World::with(settings, |_, _| Ok(ok("{}")))).await;
+    let mut half = Vec::new();
+    for _ in 0..20 {
+        half.push(connect(running.api, "GET /api/things HTTP/1.1\r\nHost:").await);
+        assert!(talk(running.api, &get("/api/things")).await.starts_with("HTTP/1.1 200"));
+    }
+    for stream in &mut half[..16] {
+        assert!(is_closed(stream).await);
+    }
+}
+
+#[tokio::test]
+async fn an_address_whose_connections_are_all_within_requests_gets_no_more_but_others_do() {
+    let (entered, go) = (Arc::new(Notify::new()), Arc::new(std::sync::Barrier::new(2)));
+    let (inside, gate) = (entered.clone(), go.clone());
+    let settings = Settings { max_connections_per_address: 1, ..Settings::default() };
+    let world = World::with(settings, move |_, request| {
+        if request.operation == "things.detail" {
+            inside.notify_one();
+            tokio::task::block_in_place(|| gate.wait());
+        }
+        Ok(ok("{}"))
+    });
+    let refused = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let running = serve(world).await;
+            let api = running.api;
+            let busy = tokio::spawn(async move { talk(api, &get("/api/things/detail")).await });
+            entered.notified().await;
+            let refused = is_closed(&mut TcpStream::connect(api).await.unwrap()).await;
+            let other = tokio::net::TcpSocket::new_v4().unwrap();
+            other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+            let mut other = other.connect(api).await.unwrap();
+            other.write_all(get("/api/things").as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            other.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            tokio::task::spawn_blocking(move || go.wait()).await.unwrap();
+            assert!(busy.await.unwrap().starts_with("HTTP/1.1 200"));
+            let metrics = talk(running.operator, &get("/metrics")).await;
+            assert!(metrics.contains("skyloom_http_connections_refused_total 1"), "{metrics}");
+            refused
+        })
+    })
+    .await
+    .unwrap();
+    assert!(refused);
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_has_as_many_connections_as_it_likes_and_says_who_its_client_is() {
+    let settings = Settings {
+        max_connections_per_address: 1,
+        trusted_proxies: vec![Network::try_from("127.0.0.0/8".to_owned()).unwrap()],
+        ..Settings::default()
+    };
+    let world = World::with(settings, |context, _| Ok(ok(&context.client.unwrap().to_string())));
+    let running = serve(world).await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(connect(running.api, "GET /api/things HTTP/1.1\r\nHost: x\r\nX-Token: member\r\n").await);
+    }
+    for stream in &mut open {
+        stream.write_all(b"X-Forwarded-For: 192.0.2.9\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("\r\n\r\n192.0.2.9"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The one error of the core.
 
 use std::fmt;
+use std::time::Duration;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -84,11 +85,22 @@ pub struct Error {
     internal: Option<String>,
     #[serde(skip)]
     collision: bool,
+    /// When the same call may succeed.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
 }
 
 impl Error {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), resource: None, field: None, internal: None, collision: false }
+        Self {
+            code,
+            message: message.into(),
+            resource: None,
+            field: None,
+            internal: None,
+            collision: false,
+            retry_after: None,
+        }
     }
 
     /// A value is malformed; `field` in the contract's own words.
@@ -146,6 +158,12 @@ impl Error {
         self
     }
 
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
     pub fn class(&self) -> ErrorClass {
         self.code.class()
     }
@@ -157,6 +175,11 @@ impl Error {
     /// For the log only.
     pub fn internal_text(&self) -> Option<&str> {
         self.internal.as_deref()
+    }
+
+    /// For the log only: what must not go on from here.
+    pub fn take_internal(&mut self) -> Option<String> {
+        self.internal.take()
     }
 
     /// For the log only: everything that is known.

@@ -3,12 +3,16 @@
 mod action;
 mod caller;
 mod error;
+mod limiter;
+mod origin;
 mod state;
 mod time;
 
 pub use action::{Action, Least};
 pub use caller::{Caller, Named, Placed, Scope};
 pub use error::{Error, ErrorClass, ErrorCode, Result};
+pub use limiter::Limiter;
+pub use origin::origin;
 pub use state::{PowerState, ServerStatus, TaskState, VmState};
 pub use time::Timestamp;
 

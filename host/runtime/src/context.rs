@@ -1,6 +1,7 @@
 //! The request on whose behalf a guest runs.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use skyloom_model::{Caller, Error, ErrorCode};
 
@@ -19,6 +20,8 @@ pub struct CallContext {
     pub client: Option<std::net::IpAddr>,
     /// The bytes that may pass beside the sandbox.
     pub streams: Streams,
+    /// When a refused request may come again, where the core knows it: for the header of the answer, whatever its words.
+    pub retry_after: OnceLock<Duration>,
 }
 
 impl CallContext {

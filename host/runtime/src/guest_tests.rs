@@ -52,6 +52,7 @@ fn state(permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestState {
         secrets: SecretVault::new(),
         client: None,
         streams: Streams::default(),
+        retry_after: std::sync::OnceLock::new(),
     };
     GuestState::new(Arc::new(sandbox), Arc::new(context), "op".into())
 }

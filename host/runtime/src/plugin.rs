@@ -280,6 +280,7 @@ impl Plugin {
             secrets,
             client: None,
             streams: Streams::default(),
+            retry_after: std::sync::OnceLock::new(),
         })
     }
 }

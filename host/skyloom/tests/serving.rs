@@ -147,7 +147,13 @@ fn get(address: &str, path: &str) -> (u16, String) {
 /// Logs in with what the client file says.
 fn login(world: &World) -> u16 {
     let text = std::fs::read_to_string(world.state("login.txt")).unwrap();
-    let [user, password, url] = text.split(' ').collect::<Vec<_>>()[..] else { panic!("{text}") };
+    let [user, password, _] = text.split(' ').collect::<Vec<_>>()[..] else { panic!("{text}") };
+    login_as(world, user, password)
+}
+
+fn login_as(world: &World, user: &str, password: &str) -> u16 {
+    let text = std::fs::read_to_string(world.state("login.txt")).unwrap();
+    let url = text.split(' ').next_back().unwrap();
     let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap();
     let body = serde_json::json!({"auth": {"identity": {"methods": ["password"],
         "password": {"user": {"name": user, "domain": {"id": "default"}, "password": password}}}}})
@@ -348,6 +354,50 @@ fn an_open_state_folder_is_closed() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("lock is no regular file"), "{output:?}");
     assert_eq!(std::fs::read_to_string(precious).unwrap(), "precious");
+}
+
+#[test]
+fn failed_logins_are_told_in_the_log_and_each_request_where_it_is_wanted() {
+    let Some(plugins) = plugins() else { return };
+    for wanted in [false, true] {
+        let world = World::new(&plugins);
+        let file = world.folder.path().join("skyloom.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let line = format!("[[listener]]\naccess-log = {wanted}\n");
+        std::fs::write(&file, text.replacen("[[listener]]\n", &line, 1)).unwrap();
+        let mut running = world.start();
+        let mut log = running.child.stderr.take().unwrap();
+        assert_eq!(login_as(&world, "admin", "not-this-one"), 401);
+        assert_eq!(login_as(&world, "forged\nline", "x"), 401);
+        assert_eq!(login(&world), 201);
+        let text = std::fs::read_to_string(world.state("login.txt")).unwrap();
+        let address = text.split("//").nth(1).unwrap().split('/').next().unwrap().to_owned();
+        assert_eq!(get(&address, "/identity/v3?token=secret").0, 200);
+        assert_eq!(running.stop(), Some(0));
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        let lines = |word: &str| text.lines().filter(|line| line.contains(word)).collect::<Vec<_>>();
+        let failed = lines("a login failed");
+        assert_eq!(failed.len(), 2, "{text}");
+        for part in
+            ["INFO", "request_id=\"req-", "user=\"admin in default\"", "client=127.0.0.1", "the password is wrong"]
+        {
+            assert!(failed[0].contains(part), "{part} in {}", failed[0]);
+        }
+        assert!(
+            failed[1].contains("user=\"forged\\nline in default\"") && failed[1].contains("no such user"),
+            "{text}"
+        );
+        let access = lines(" access: ");
+        assert_eq!(access.len(), if wanted { 4 } else { 0 }, "{text}");
+        if let Some(read) = access.last() {
+            for part in ["method=\"GET\"", "path=\"/identity/v3\"", "query=\"token\"", "status=200", "client=127.0.0.1"]
+            {
+                assert!(read.contains(part), "{part} in {read}");
+            }
+        }
+        assert!(!text.contains("secret") && !text.contains("not-this-one"), "{text}");
+    }
 }
 
 #[test]

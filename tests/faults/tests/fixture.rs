@@ -125,6 +125,7 @@ impl Fixture {
             secrets: SecretVault::new(),
             client: None,
             streams: Streams::default(),
+            retry_after: std::sync::OnceLock::new(),
         })
     }
 

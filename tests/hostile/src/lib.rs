@@ -130,6 +130,7 @@ pub async fn call_at(face: &Personality, operation: &str, n: u64, path: &str) ->
         secrets: SecretVault::new(),
         client: None,
         streams: Streams::default(),
+        retry_after: std::sync::OnceLock::new(),
     };
     let request = Request {
         operation: operation.to_owned(),

@@ -4,6 +4,7 @@ mod boundary;
 mod canned;
 mod client;
 mod deployment;
+mod flood;
 mod native;
 mod process;
 mod scale;
@@ -61,6 +62,18 @@ enum Command {
         #[arg(long, default_value_t = 2000)]
         creations: u32,
     },
+    /// A caller's reads while nobody floods: logins, guessed tokens, half-sent heads.
+    Flood {
+        /// Built server.
+        #[arg(long, default_value = "target/release/skyloom")]
+        binary: PathBuf,
+        /// Connections that log in, or guess tokens.
+        #[arg(long, default_value_t = 450)]
+        requests: usize,
+        /// Connections with the half of a head.
+        #[arg(long, default_value_t = 4222)]
+        heads: usize,
+    },
     /// One server in this process, for `boundary`; prints its address and runs until stdin closes.
     #[command(hide = true)]
     Serve {
@@ -85,6 +98,10 @@ fn main() -> anyhow::Result<()> {
         Command::Scale { binary, sizes, postgres, creations } => {
             let run = scale::Run { binary, plugins: arguments.plugins, sizes, postgres, creations, load };
             runtime.block_on(scale::run(&run))
+        }
+        Command::Flood { binary, requests, heads } => {
+            let run = flood::Run { binary, plugins: arguments.plugins, requests, heads, load };
+            runtime.block_on(flood::run(&run))
         }
         Command::Serve { native, database, project } => {
             runtime.block_on(serve::run(&arguments.plugins, native, database.as_deref(), project))

@@ -33,6 +33,16 @@ fn the_component_and_its_native_twin_answer_the_same_reads() {
 }
 
 #[test]
+fn a_caller_is_served_during_floods() {
+    let text = run(&["flood", "--requests", "30", "--heads", "50"]);
+    for flood in ["none", "logins", "guessed tokens", "half-sent heads"] {
+        assert_eq!(text.lines().filter(|row| row.starts_with(flood)).count(), 1, "{text}");
+    }
+    let logins = text.lines().find(|row| row.starts_with("logins")).expect("the row");
+    assert!(logins.contains(" 401") || logins.contains(" 429"), "{text}");
+}
+
+#[test]
 fn the_whole_server_is_measured_on_each_database_that_is_there() {
     let text = run(&["scale", "--sizes", "100,200", "--creations", "20"]);
     let databases = if std::env::var_os("SKYLOOM_TEST_POSTGRES").is_some() { 2 } else { 1 };

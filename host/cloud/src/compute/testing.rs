@@ -148,6 +148,7 @@ pub(crate) fn context_of(project: &str, admin: bool, personality: &str) -> Arc<C
         secrets: SecretVault::new(),
         client: None,
         streams: Streams::default(),
+        retry_after: std::sync::OnceLock::new(),
     })
 }
 

@@ -1,9 +1,8 @@
 //! Logins: by password, by a token, or by both; to a project, a domain, the system, or nothing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::context::CallContext;
@@ -12,13 +11,17 @@ use skyloom_store::identity::{
     Issue, Login, PlacedReference, Reference, Session, Target, domains, projects, tokens, users,
 };
 
-use super::throttle::{Admission, Key, too_many};
-use super::{convert, sessions};
+use super::{convert, sessions, throttle};
 use crate::Cloud;
 
-/// Says nothing about what was wrong.
-fn refused() -> Error {
-    Error::new(ErrorCode::Unauthenticated, "The credentials are not valid.")
+/// Says nothing about what was wrong; the log does.
+fn refused(reason: &str) -> Error {
+    Error::new(ErrorCode::Unauthenticated, "The credentials are not valid.").with_internal(reason)
+}
+
+/// A wrong password, as good as any other, after too many.
+fn too_many(wait: Duration) -> Error {
+    Error::new(ErrorCode::RateLimited, "Too many failed logins; try again later.").with_retry_after(wait)
 }
 
 /// What the methods have shown.
@@ -34,18 +37,25 @@ struct Proven {
 impl Cloud {
     pub(super) async fn login(&self, context: &CallContext, login: wit::Login) -> Result<wit::Issued> {
         self.permit(context.caller.as_deref(), Action::TokensIssue)?;
-        let proven = self.prove(context, &login).await?;
-        let scope = self.scopes(&proven, &login.scope).await?;
-        let (token, session) = self.issue(&proven, scope).await?;
+        let (token, session) = match self.try_login(context, &login).await {
+            Ok(issued) => issued,
+            Err(error) => return Err(self.login_failed(context, &user_as_named(&login), error)),
+        };
         let handle = context.secrets.put(token);
         Ok(wit::Issued { token: handle, info: self.token_info(session) })
+    }
+
+    async fn try_login(&self, context: &CallContext, login: &wit::Login) -> Result<(String, Session)> {
+        let proven = self.prove(context, login).await?;
+        let scope = self.scopes(&proven, &login.scope).await?;
+        self.issue(&proven, scope).await
     }
 
     async fn prove(&self, context: &CallContext, login: &wit::Login) -> Result<Proven> {
         let has = |method: &str| login.methods.iter().any(|named| named == method);
         let known = |method: &String| method == "password" || method == "token";
         if login.methods.is_empty() || !login.methods.iter().all(known) {
-            return Err(refused());
+            return Err(refused("an unknown method"));
         }
         let mut proven = None;
         if has("password") {
@@ -65,7 +75,7 @@ impl Cloud {
             let part = login.token.as_ref().ok_or_else(|| missing("token"))?;
             proven = Some(self.check_token(context, part, proven).await?);
         }
-        proven.ok_or_else(refused)
+        proven.ok_or_else(|| refused("no method"))
     }
 
     /// Whether the password is this user's, and the user may log in; refused alike, in the same time, whatever is wrong.
@@ -76,42 +86,65 @@ impl Cloud {
         password: Arc<str>,
     ) -> Result<Login> {
         let identity = self.identity();
-        let key = throttle_key(context, reference);
-        let mut turn = identity.passwords.turn().await?;
-        // Asked with a turn in hand, so that no more than the turns are under way before a failure counts.
-        match identity.throttle.admit(&key, Instant::now()) {
-            Admission::Now => {}
-            Admission::After(wait) => {
-                drop(turn);
-                identity.throttle.hold(wait).await?;
-                turn = identity.passwords.turn().await?;
-            }
-            Admission::TooMany => return Err(too_many()),
-        }
-        let found = {
-            let mut conn = self.db().read().await?;
-            users::login(&mut conn, reference).await?
-        };
+        let (found, key) = self.user_of_login(context, reference).await?;
         let hash = found.as_ref().filter(|login| login.enabled).and_then(|login| login.password_hash.clone());
-        if identity.passwords.verify(turn, password, hash).await?
-            && let Some(found) = found
-        {
-            identity.throttle.succeeded(&key);
-            return Ok(found);
+        let turn = identity.passwords.turn().await?;
+        let right = identity.passwords.verify(turn, password, hash).await?;
+        match found {
+            Some(found) if right => {
+                identity.throttle.succeeded(&key);
+                Ok(found)
+            }
+            found => {
+                let reason = why_wrong(found.as_ref());
+                Err(identity
+                    .throttle
+                    .failed(key)
+                    .map_or_else(|| refused(reason), |wait| too_many(wait).with_internal(reason)))
+            }
         }
-        identity.throttle.failed(key, Instant::now());
-        Err(refused())
+    }
+
+    /// The user, and what wrong passwords are counted under: one and the same however the login names the user, and with as
+    /// many questions to the database whether there is such a user or not.
+    async fn user_of_login(
+        &self,
+        context: &CallContext,
+        reference: PlacedReference<'_>,
+    ) -> Result<(Option<Login>, throttle::Key)> {
+        let mut conn = self.db().read().await?;
+        let domain = match reference {
+            PlacedReference::Name(_, Reference::Name(domain)) => {
+                domains::find(&mut conn, Reference::Name(domain)).await?.map(|domain| domain.id)
+            }
+            _ => None,
+        };
+        let reference = match (reference, &domain) {
+            (PlacedReference::Name(name, _), Some(domain)) => PlacedReference::Name(name, Reference::Id(domain)),
+            (reference, _) => reference,
+        };
+        let found = users::login(&mut conn, reference).await?;
+        let key = match (&found, reference) {
+            (Some(found), _) => throttle::key(&[&found.user.id], context.client),
+            (None, PlacedReference::Id(id)) => throttle::key(&[id], context.client),
+            (None, PlacedReference::Name(name, Reference::Id(domain) | Reference::Name(domain))) => {
+                throttle::key(&[name, domain], context.client)
+            }
+        };
+        Ok((found, key))
     }
 
     async fn check_token(&self, context: &CallContext, handle: &str, before: Option<Proven>) -> Result<Proven> {
         let token = context.secret("token", handle)?;
         let mut conn = self.db().read().await?;
         let now = Timestamp::now();
-        let session = tokens::session(&mut conn, &sessions::hash(&token), now).await?.ok_or_else(refused)?;
+        let session = tokens::session(&mut conn, &sessions::hash(&token), now)
+            .await?
+            .ok_or_else(|| refused("the token is not valid"))?;
         if before.as_ref().is_some_and(|proven| proven.user_id != session.user.id) {
-            return Err(refused());
+            return Err(refused("the token is another user's"));
         }
-        let user = users::get(&mut conn, &session.user.id).await?.ok_or_else(refused)?;
+        let user = users::get(&mut conn, &session.user.id).await?.ok_or_else(|| refused("no such user"))?;
         let mut methods = before.map(|proven| proven.methods).unwrap_or_default();
         for method in session.methods.into_iter().chain(["token".to_owned()]) {
             if !methods.contains(&method) {
@@ -138,13 +171,13 @@ impl Cloud {
             wit::ScopeRequest::Project(reference) => {
                 let reference = convert::named_reference("project", reference)?;
                 let mut conn = self.db().read().await?;
-                let project = projects::find(&mut conn, reference).await?.ok_or_else(refused)?;
+                let project = projects::find(&mut conn, reference).await?.ok_or_else(|| refused("no such project"))?;
                 vec![Some(Target::Project(project.id))]
             }
             wit::ScopeRequest::Domain(reference) => {
                 let reference = convert::domain_reference("domain", reference)?;
                 let mut conn = self.db().read().await?;
-                let domain = domains::find(&mut conn, reference).await?.ok_or_else(refused)?;
+                let domain = domains::find(&mut conn, reference).await?.ok_or_else(|| refused("no such domain"))?;
                 vec![Some(Target::Domain(domain.id))]
             }
         })
@@ -170,10 +203,31 @@ impl Cloud {
             };
             if let Some(session) = try_issue(&mut tx, &issue).await? {
                 tx.commit().await?;
+                self.welcome(&token, session.clone());
                 return Ok((token, session));
             }
         }
-        Err(refused())
+        Err(refused("no role in the scope, or it is disabled"))
+    }
+}
+
+fn why_wrong(found: Option<&Login>) -> &'static str {
+    match found {
+        None => "no such user",
+        Some(login) if !login.enabled => "the user or its domain is disabled",
+        Some(login) if login.password_hash.is_none() => "the user has no password",
+        Some(_) => "the password is wrong",
+    }
+}
+
+/// For the log.
+fn user_as_named(login: &wit::Login) -> String {
+    let Some(part) = &login.password else { return "(by token)".to_owned() };
+    let domain = part.user.domain.as_ref().and_then(|domain| domain.id.as_ref().or(domain.name.as_ref()));
+    match (&part.user.id, &part.user.name, domain) {
+        (Some(id), _, _) => id.clone(),
+        (None, Some(name), Some(domain)) => format!("{name} in {domain}"),
+        (None, name, _) => name.clone().unwrap_or_default(),
     }
 }
 
@@ -192,20 +246,4 @@ async fn try_issue(tx: &mut Conn, issue: &Issue) -> Result<Option<Session>> {
 
 fn missing(method: &str) -> Error {
     Error::invalid("methods", format!("The method {method} has no part of its own."))
-}
-
-/// The user as the login named it, and the address that it came from.
-fn throttle_key(context: &CallContext, reference: PlacedReference<'_>) -> Key {
-    let words = match reference {
-        PlacedReference::Id(id) => ["id", id, "", ""],
-        PlacedReference::Name(name, Reference::Id(domain)) => ["name", name, "id", domain],
-        PlacedReference::Name(name, Reference::Name(domain)) => ["name", name, "name", domain],
-    };
-    let mut hash = Sha256::new();
-    for word in words {
-        hash.update(word.len().to_le_bytes());
-        hash.update(word);
-    }
-    hash.update(context.client.map(|address| address.to_string()).unwrap_or_default());
-    hash.finalize().into()
 }

@@ -6,6 +6,7 @@ mod catalog;
 mod convert;
 mod domains;
 mod extra;
+mod failures;
 mod login;
 mod passwords;
 mod policy;
@@ -37,6 +38,7 @@ pub(crate) struct Identity {
     policy: policy::Policy,
     passwords: passwords::Passwords,
     throttle: throttle::Throttle,
+    failures: failures::Failures,
     sessions: sessions::Cache,
     catalog: catalog::Catalog,
 }
@@ -48,6 +50,7 @@ impl Identity {
             policy: policy::Policy::new(&settings.operator_roles, &settings.policy)?,
             passwords: passwords::Passwords::new(&settings)?,
             throttle: throttle::Throttle::new(settings.slowdown.clone()),
+            failures: failures::Failures::new(),
             sessions: sessions::Cache::new(),
             catalog: catalog::Catalog::default(),
             settings,

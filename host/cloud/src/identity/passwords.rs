@@ -1,4 +1,4 @@
-//! Passwords: argon2id, few at a time, off the threads that serve requests.
+//! Passwords: argon2id, few at a time, on threads that give way to those which serve requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use skyloom_model::{Error, Result};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Settings;
 
@@ -15,6 +15,8 @@ use super::Settings;
 const MAX_PASSWORD: usize = 1024;
 /// Longest wait for a turn.
 const TURN: Duration = Duration::from_secs(15);
+/// Of the threads that hash. A tenth of a processor is left to them where requests want it all.
+const NICENESS: i32 = 10;
 
 pub(super) struct Passwords {
     turns: Arc<Semaphore>,
@@ -34,8 +36,10 @@ impl Passwords {
         // No password is known to give these bytes.
         let dummy = format!("$argon2id$v=19$m={memory},t={passes},p=1$c2t5bG9vbWR1bW15c2FsdA${}", "A".repeat(43));
         PasswordHash::new(&dummy).map_err(Error::internal)?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let at_once = settings.password_hashing.map_or((processors / 2).max(1), |count| count as usize);
         Ok(Self {
-            turns: Arc::new(Semaphore::new(settings.password_hashing as usize)),
+            turns: Arc::new(Semaphore::new(at_once)),
             hasher: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             dummy: dummy.into(),
         })
@@ -54,7 +58,7 @@ impl Passwords {
     pub(super) async fn hash(&self, password: Arc<str>) -> Result<String> {
         let turn = self.turn().await?;
         let hasher = self.hasher.clone();
-        blocking(turn, move || {
+        apart(turn, move || {
             let salt = SaltString::generate(&mut OsRng);
             hasher.hash_password(password.as_bytes(), &salt).map(|hash| hash.to_string()).map_err(Error::internal)
         })
@@ -66,7 +70,7 @@ impl Passwords {
         let hasher = self.hasher.clone();
         let known = hash.is_some();
         let hash = hash.map_or_else(|| self.dummy.clone(), Arc::from);
-        let matches = blocking(turn, move || {
+        let matches = apart(turn, move || {
             let parsed = PasswordHash::new(&hash).map_err(Error::internal)?;
             Ok::<_, Error>(hasher.verify_password(password.as_bytes(), &parsed).is_ok())
         })
@@ -75,15 +79,19 @@ impl Passwords {
     }
 }
 
-/// The turn lasts as long as the work, even when nobody waits for it any more.
-async fn blocking<T: Send + 'static>(turn: Turn, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(move || {
+/// On a thread of its own, because one that has given way can't be set right again. The turn lasts as long as the work, even
+/// when nobody waits for it any more.
+async fn apart<T: Send + 'static>(turn: Turn, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let (tell, told) = oneshot::channel();
+    let work = move || {
+        // Of this thread alone. Where it is refused, hashing competes with requests as an equal.
+        let _ = rustix::process::setpriority_process(None, NICENESS);
         let done = work();
         drop(turn.0);
-        done
-    })
-    .await
-    .map_err(Error::internal)
+        let _ = tell.send(done);
+    };
+    std::thread::Builder::new().name("password".to_owned()).spawn(work).map_err(Error::unavailable)?;
+    told.await.map_err(Error::internal)
 }
 
 /// What a password must be.
@@ -130,7 +138,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_so_many_at_once() {
-        let passwords = Passwords::new(&Settings { password_hashing: 1, ..Settings::default() }).expect("passwords");
+        let passwords =
+            Passwords::new(&Settings { password_hashing: Some(1), ..Settings::default() }).expect("passwords");
         let turn = passwords.turn().await.expect("turn");
         assert_eq!(passwords.turns.available_permits(), 0);
         drop(turn);

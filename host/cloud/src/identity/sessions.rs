@@ -1,6 +1,7 @@
 //! Tokens: what they stand for, how long a process may believe it, how they end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -12,6 +13,7 @@ use skyloom_model::{Action, Caller, Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::identity::{Session, tokens};
+use tokio::sync::Semaphore;
 
 use super::convert;
 use crate::Cloud;
@@ -22,27 +24,42 @@ pub const REVOCATION_BOUND: Duration = Duration::from_secs(1);
 
 /// How many callers a process remembers.
 const CACHED: u64 = 10_000;
+/// After this time without a request a caller is forgotten.
+const FORGET: Duration = Duration::from_mins(15);
+/// How many tokens that this process hasn't seen are looked up at once: who guesses tokens waits for others who do, not for a
+/// reader of the database that callers need.
+const STRANGERS: usize = 2;
 /// No token is longer.
 const MAX_TOKEN: usize = 512;
 
-/// Callers by the hash of their token.
-pub(super) struct Cache(Moka<[u8; 32], Known>);
+/// Callers by the hash of their token. One that is no longer believed is still no stranger.
+pub(super) struct Cache {
+    callers: Moka<[u8; 32], Known>,
+    pub(super) strangers: Semaphore,
+    /// Of what is known; counts the changes of who may do what.
+    edition: AtomicU64,
+}
 
 #[derive(Clone)]
 struct Known {
     caller: Arc<Caller>,
     expires_at: Timestamp,
     until: Instant,
+    edition: u64,
 }
 
 impl Cache {
     pub(super) fn new() -> Self {
-        Self(Moka::builder().max_capacity(CACHED).time_to_live(REVOCATION_BOUND).build())
+        Self {
+            callers: Moka::builder().max_capacity(CACHED).time_to_idle(FORGET).build(),
+            strangers: Semaphore::new(STRANGERS),
+            edition: AtomicU64::new(0),
+        }
     }
 
-    /// After any change of who may do what.
+    /// Nobody is believed any more without being looked up: after any change of who may do what.
     pub(super) fn forget_all(&self) {
-        self.0.invalidate_all();
+        self.edition.fetch_add(1, SeqCst);
     }
 }
 
@@ -79,25 +96,44 @@ impl Cloud {
         }
         let key: [u8; 32] = Sha256::digest(token).into();
         let (now, asked) = (Timestamp::now(), Instant::now());
-        let cache = &self.identity().sessions.0;
-        if let Some(known) = cache.get(&key)
-            && asked < known.until
-            && now < known.expires_at
-        {
-            return Ok(known.caller);
-        }
+        let cache = &self.identity().sessions;
+        let edition = cache.edition.load(SeqCst);
+        let known = cache.callers.get(&key);
+        let _turn = match known {
+            Some(known) if asked < known.until && now < known.expires_at && edition == known.edition => {
+                return Ok(known.caller);
+            }
+            Some(_) => None,
+            None => Some(cache.strangers.acquire().await.map_err(Error::internal)?),
+        };
         let mut conn = self.db().read().await?;
-        let session = tokens::session(&mut conn, &hex::encode(key), now).await?.ok_or_else(invalid_token)?;
+        let Some(session) = tokens::session(&mut conn, &hex::encode(key), now).await? else {
+            cache.callers.invalidate(&key);
+            return Err(invalid_token());
+        };
+        Ok(self.remember(key, session, asked, edition))
+    }
+
+    /// Remembers whose token it is. Counted from the question, not from the answer: the answer may have been overtaken.
+    fn remember(&self, key: [u8; 32], session: Session, asked: Instant, edition: u64) -> Arc<Caller> {
         let caller = Arc::new(Caller {
             admin: self.identity().policy.is_operator(&session.scope, &session.roles),
             user: session.user,
             scope: session.scope,
             roles: session.roles,
         });
-        // Counted from the question, not from the answer: the answer may have been overtaken.
-        let until = asked + REVOCATION_BOUND;
-        cache.insert(key, Known { caller: caller.clone(), expires_at: session.expires_at, until });
-        Ok(caller)
+        let known =
+            Known { caller: caller.clone(), expires_at: session.expires_at, until: asked + REVOCATION_BOUND, edition };
+        self.identity().sessions.callers.insert(key, known);
+        caller
+    }
+
+    /// A token that this process has just made is no stranger.
+    pub(super) fn welcome(&self, token: &str, session: Session) {
+        let edition = self.identity().sessions.edition.load(SeqCst);
+        // Believed from the next look at the database on.
+        let long_ago = Instant::now().checked_sub(REVOCATION_BOUND).unwrap_or_else(Instant::now);
+        self.remember(Sha256::digest(token).into(), session, long_ago, edition);
     }
 
     pub(super) async fn validate(&self, context: &CallContext, subject: &str) -> Result<wit::TokenInfo> {

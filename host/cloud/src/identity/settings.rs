@@ -13,28 +13,29 @@ pub struct Settings {
     pub operator_roles: Vec<String>,
     /// By action (e.g. `flavors:write`): the roles that may do it, instead of the default. Operators always may.
     pub policy: BTreeMap<String, Vec<String>>,
-    /// How many passwords are hashed at once. Each takes 19 MiB while it lasts.
-    pub password_hashing: u32,
+    /// How many passwords are hashed at once. Each takes 19 MiB while it lasts, and a processor as far as no request needs it.
+    /// Left out: half of the processors, at least one.
+    pub password_hashing: Option<u32>,
     /// FOR TESTS ONLY: hash passwords so cheaply that they can be guessed.
     pub insecure_test_password_cost: bool,
-    /// How failed logins are slowed.
+    /// Who is told to wait after wrong passwords.
     pub slowdown: Slowdown,
 }
 
-/// Failed logins of one user from one address: the first ones are free, then each has to wait longer than the one before.
+/// Wrong passwords for one user from one address. The first are answered like any failed login, further ones as one too many (429)
+/// with a time to wait. A right password is let in all the same: nobody's failures lock anybody out. What bounds guessing is
+/// that few passwords are hashed at once (`password-hashing`) and few logins of an address are taken (`[limits] anonymous-rate`).
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Slowdown {
     pub free_failures: u32,
-    /// Between the first two that are not free; doubles with each failure.
+    /// The time to wait after the first that is not free; doubles with each.
     pub first_delay_ms: u32,
-    /// What the delay grows to, and the longest that a login is held before it is refused as one too many.
+    /// What it grows to.
     pub longest_delay_ms: u32,
-    /// How many logins may be held at once.
-    pub held: u32,
     /// How many pairs of user and address are remembered; beyond it the least used are forgotten.
     pub remembered: u32,
-    /// After this time without a login a pair is forgotten.
+    /// After this time without a wrong password a pair is forgotten.
     pub forget_seconds: u32,
 }
 
@@ -44,7 +45,7 @@ impl Default for Settings {
             token_lifetime_seconds: 24 * 3600,
             operator_roles: vec![super::ADMIN.to_owned()],
             policy: BTreeMap::new(),
-            password_hashing: 2,
+            password_hashing: None,
             insecure_test_password_cost: false,
             slowdown: Slowdown::default(),
         }
@@ -53,20 +54,13 @@ impl Default for Settings {
 
 impl Default for Slowdown {
     fn default() -> Self {
-        Self {
-            free_failures: 5,
-            first_delay_ms: 500,
-            longest_delay_ms: 8000,
-            held: 64,
-            remembered: 10_000,
-            forget_seconds: 900,
-        }
+        Self { free_failures: 5, first_delay_ms: 500, longest_delay_ms: 8000, remembered: 10_000, forget_seconds: 900 }
     }
 }
 
 impl Settings {
     pub(super) fn check(&self) -> Result<()> {
-        if self.token_lifetime_seconds == 0 || self.password_hashing == 0 {
+        if self.token_lifetime_seconds == 0 || self.password_hashing == Some(0) {
             let text = "[identity] token-lifetime-seconds and password-hashing are at least 1";
             return Err(Error::invalid("identity", text));
         }

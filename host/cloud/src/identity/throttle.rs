@@ -1,106 +1,65 @@
-//! Slows failed logins. What is remembered is bounded: pairs of user and address, as the login named them, whether they exist
-//! or not. A process remembers for itself.
+//! Counts wrong passwords, so that who goes on guessing is told to wait. What is remembered is bounded: pairs of user and
+//! client, whether the user exists or not. A process remembers for itself.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use moka::sync::Cache;
-use skyloom_model::{Error, ErrorCode, Result};
-use tokio::sync::Semaphore;
+use sha2::{Digest as _, Sha256};
+use skyloom_model::origin;
 
 use super::Slowdown;
 
-/// A hash of user and address.
+/// A hash of user and client.
 pub(super) type Key = [u8; 32];
 
 pub(super) struct Throttle {
     settings: Slowdown,
-    entries: Cache<Key, Arc<Mutex<Entry>>>,
-    held: Semaphore,
-}
-
-struct Entry {
-    failures: u32,
-    /// No login goes on before this.
-    next: Instant,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    Now,
-    /// A place is kept: after this time it may go on without asking again.
-    After(Duration),
-    TooMany,
+    failures: Cache<Key, Arc<AtomicU32>>,
 }
 
 impl Throttle {
     pub(super) fn new(settings: Slowdown) -> Self {
         Self {
-            entries: Cache::builder()
+            failures: Cache::builder()
                 .max_capacity(u64::from(settings.remembered))
                 .time_to_idle(Duration::from_secs(u64::from(settings.forget_seconds)))
                 .build(),
-            held: Semaphore::new(settings.held as usize),
             settings,
         }
     }
 
-    /// Keeps a place for one login.
-    pub(super) fn admit(&self, key: &Key, now: Instant) -> Admission {
-        let Some(entry) = self.entries.get(key) else { return Admission::Now };
-        let mut entry = entry.lock().unwrap_or_else(PoisonError::into_inner);
-        if entry.failures < self.settings.free_failures {
-            return Admission::Now;
-        }
-        let wait = entry.next.saturating_duration_since(now);
-        if wait > self.longest() {
-            return Admission::TooMany;
-        }
-        entry.next = now + wait + self.gap(entry.failures);
-        if wait.is_zero() { Admission::Now } else { Admission::After(wait) }
-    }
-
-    pub(super) fn failed(&self, key: Key, now: Instant) {
-        let entry = self.entries.get_with(key, || Arc::new(Mutex::new(Entry { failures: 0, next: now })));
-        let mut entry = entry.lock().unwrap_or_else(PoisonError::into_inner);
-        entry.failures = entry.failures.saturating_add(1);
-        if entry.failures >= self.settings.free_failures {
-            entry.next = entry.next.max(now + self.gap(entry.failures));
-        }
+    /// One more wrong password. None: it is one of the free ones; else how long to wait before the next.
+    pub(super) fn failed(&self, key: Key) -> Option<Duration> {
+        let counter = self.failures.get_with(key, Arc::default);
+        let failures = counter.fetch_add(1, Relaxed).saturating_add(1);
+        let beyond = failures.checked_sub(self.settings.free_failures)?.checked_sub(1)?;
+        let first = Duration::from_millis(u64::from(self.settings.first_delay_ms));
+        let longest = Duration::from_millis(u64::from(self.settings.longest_delay_ms));
+        Some((first * (1 << beyond.min(20))).min(longest))
     }
 
     pub(super) fn succeeded(&self, key: &Key) {
-        self.entries.invalidate(key);
-    }
-
-    /// Holds a login for its time.
-    pub(super) async fn hold(&self, wait: Duration) -> Result<()> {
-        let _place = self.held.try_acquire().map_err(|_| too_many())?;
-        tokio::time::sleep(wait).await;
-        Ok(())
-    }
-
-    fn longest(&self) -> Duration {
-        Duration::from_millis(u64::from(self.settings.longest_delay_ms))
-    }
-
-    fn gap(&self, failures: u32) -> Duration {
-        let doublings = failures.saturating_sub(self.settings.free_failures).min(20);
-        (Duration::from_millis(u64::from(self.settings.first_delay_ms)) * (1 << doublings)).min(self.longest())
+        self.failures.invalidate(key);
     }
 }
 
-pub(super) fn too_many() -> Error {
-    Error::new(ErrorCode::RateLimited, "Too many failed logins; try again later.")
+/// `words` say which user, in one way however the login named it.
+pub(super) fn key(words: &[&str], client: Option<IpAddr>) -> Key {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update(word.len().to_le_bytes());
+        hash.update(word);
+    }
+    hash.update(client.map(|address| origin(address).to_string()).unwrap_or_default());
+    hash.finalize().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn throttle() -> Throttle {
-        Throttle::new(Slowdown { free_failures: 2, first_delay_ms: 100, longest_delay_ms: 350, ..Slowdown::default() })
-    }
 
     const KEY: Key = [1; 32];
 
@@ -110,44 +69,23 @@ mod tests {
 
     #[test]
     fn the_first_failures_are_free_then_each_waits_longer_up_to_the_limit() {
-        let (throttle, start) = (throttle(), Instant::now());
-        for _ in 0..2 {
-            assert_eq!(throttle.admit(&KEY, start), Admission::Now);
-            throttle.failed(KEY, start);
-        }
-        let mut now = start;
-        for expected in [100, 200, 350, 350] {
-            assert_eq!(throttle.admit(&KEY, now), Admission::After(ms(expected)));
-            now += ms(expected);
-            throttle.failed(KEY, now);
-        }
-        assert_eq!(throttle.admit(&[2; 32], now), Admission::Now, "another user or address is not slowed");
-    }
-
-    #[test]
-    fn many_at_once_queue_up_and_the_rest_is_refused() {
-        let (throttle, now) = (throttle(), Instant::now());
-        throttle.failed(KEY, now);
-        throttle.failed(KEY, now);
-        let answers: Vec<Admission> = (0..5).map(|_| throttle.admit(&KEY, now)).collect();
-        use Admission::{After, TooMany};
-        assert_eq!(answers, [After(ms(100)), After(ms(200)), After(ms(300)), TooMany, TooMany]);
-    }
-
-    #[test]
-    fn success_forgets_the_failures() {
-        let (throttle, now) = (throttle(), Instant::now());
-        for _ in 0..3 {
-            throttle.failed(KEY, now);
-        }
+        let settings = Slowdown { free_failures: 2, first_delay_ms: 100, longest_delay_ms: 350, ..Slowdown::default() };
+        let throttle = Throttle::new(settings);
+        let waits: Vec<_> = (0..6).map(|_| throttle.failed(KEY)).collect();
+        assert_eq!(waits, [None, None, Some(ms(100)), Some(ms(200)), Some(ms(350)), Some(ms(350))]);
+        assert_eq!(throttle.failed([2; 32]), None, "another user or client");
         throttle.succeeded(&KEY);
-        assert_eq!(throttle.admit(&KEY, now), Admission::Now);
+        assert_eq!(throttle.failed(KEY), None, "a success forgets the failures");
     }
 
-    #[tokio::test]
-    async fn only_so_many_are_held() {
-        let throttle = Throttle::new(Slowdown { held: 0, ..Slowdown::default() });
-        assert_eq!(throttle.hold(Duration::ZERO).await.expect_err("no place").code, ErrorCode::RateLimited);
-        assert!(self::throttle().hold(Duration::ZERO).await.is_ok());
+    #[test]
+    fn a_key_is_of_user_and_client() {
+        let from = |address: &str| Some(address.parse().expect("an address"));
+        let here = key(&["u", "x"], from("192.0.2.1"));
+        assert_eq!(here, key(&["u", "x"], from("::ffff:192.0.2.1")));
+        for other in [key(&["ux"], from("192.0.2.1")), key(&["u", "x"], from("192.0.2.2")), key(&["u", "x"], None)] {
+            assert_ne!(here, other);
+        }
+        assert_eq!(key(&["u"], from("2001:db8::1")), key(&["u"], from("2001:db8::2")), "one network");
     }
 }

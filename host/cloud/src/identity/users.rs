@@ -147,7 +147,8 @@ impl Cloud {
         let original = context.secret("original", original)?;
         let password: Arc<str> = context.secret("password", password)?;
         passwords::check("password", &password)?;
-        self.check_password(context, PlacedReference::Id(user_id), original).await?;
+        let checked = self.check_password(context, PlacedReference::Id(user_id), original).await;
+        checked.map_err(|error| self.login_failed(context, user_id, error))?;
         let hash = self.identity().passwords.hash(password).await?;
         let mut tx = self.db().begin().await?;
         if users::set_password(&mut tx, user_id, &hash, Timestamp::now()).await? == 0 {

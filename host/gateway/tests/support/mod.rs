@@ -332,7 +332,7 @@ impl World {
         let shared = Shared::new(core.clone(), settings, Arc::new(Metrics::default()));
         let handler = handler(script);
         let mount = mount(MANIFEST, "/api", handler.clone()).unwrap();
-        let gateway = Gateway::new(shared.clone(), vec![mount]).unwrap();
+        let gateway = Gateway::new(shared.clone(), vec![mount], false).unwrap();
         Self { gateway, shared, core, handler, _folder: folder }
     }
 

@@ -16,9 +16,13 @@ pub struct Api {
     /// Appended to the mount's public URL in the catalogue; `{project_id}` is filled in.
     #[serde(default)]
     pub endpoint_path: String,
-    /// Header that carries the bearer token.
+    /// Header that carries the token.
     #[serde(default = "default_token_header")]
     pub token_header: String,
+    /// Word before the token in that header, e.g. `Bearer` in `Authorization: Bearer TOKEN`; clients may write it in either case.
+    /// Left out: the header is the token and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_scheme: Option<String>,
     /// Set on every answer.
     #[serde(default)]
     pub request_id_headers: Vec<String>,

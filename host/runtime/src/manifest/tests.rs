@@ -95,6 +95,8 @@ fn each_defect_has_one_line() {
         ("name = \"compute\"\nreason", "name = \"libvirt\"\nreason", "capability `libvirt` is not for a personality"),
         ("memory-mib = 32", "memory-mb = 32", "unknown field `memory-mb`"),
         ("\"X-Request-Id\"", "\"X Request\"", "request-id-headers: `X Request` is no header name"),
+        ("[api]", "[api]\ntoken-scheme = \"Bearer \"", "token-scheme `Bearer ` is no word"),
+        ("[api]", "[api]\ntoken-header = \"authorization\"", "token-header `Authorization` needs a token-scheme"),
         ("default = \"2.1\"", "default = \"2.0\"", "versioning: min 2.1 <= default 2.0 <= max 2.96 does not hold"),
         ("max = \"2.96\"", "max = \"latest\"", "`latest` is not a version"),
         ("{message}", "{mesage}", "errors.body: placeholder {mesage} is unknown"),

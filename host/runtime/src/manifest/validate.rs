@@ -95,6 +95,7 @@ fn capabilities(manifest: &Manifest, defects: &mut Vec<String>) {
 
 fn api(api: &Api, defects: &mut Vec<String>) {
     header_names(std::slice::from_ref(&api.token_header), "token-header", defects);
+    token_scheme(api, defects);
     header_names(&api.request_id_headers, "request-id-headers", defects);
     if api.max_body_kib == 0 {
         defects.push("max-body-kib must be at least 1".to_owned());
@@ -106,6 +107,18 @@ fn api(api: &Api, defects: &mut Vec<String>) {
         self::versioning(versioning, defects);
     }
     errors(&api.errors, defects);
+}
+
+fn token_scheme(api: &Api, defects: &mut Vec<String>) {
+    match &api.token_scheme {
+        Some(scheme) if !is_token(scheme) => {
+            defects.push(format!("token-scheme `{}` is no word as `Bearer`", scheme.escape_debug()));
+        }
+        None if api.token_header.eq_ignore_ascii_case("authorization") => {
+            defects.push("token-header `Authorization` needs a token-scheme, e.g. `Bearer`".to_owned());
+        }
+        _ => {}
+    }
 }
 
 fn versioning(versioning: &Versioning, defects: &mut Vec<String>) {
@@ -161,8 +174,12 @@ fn header_names(names: &[String], place: &str, defects: &mut Vec<String>) {
     }
 }
 
-/// A token of RFC 9110.
 pub(crate) fn is_header_name(name: &str) -> bool {
+    is_token(name)
+}
+
+/// A token of RFC 9110.
+fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 

@@ -32,10 +32,23 @@ pub fn document(package: &Package, base_url: &str) -> Result<Value, String> {
         },
         "servers": [{ "url": if base_url.is_empty() { "/" } else { base_url } }],
         "components": { "securitySchemes": {
-            "token": { "type": "apiKey", "in": "header", "name": api.token_header },
+            "token": token(api),
         } },
         "paths": paths,
     }))
+}
+
+/// How the token is sent. OpenAPI's `http` is the header `Authorization` with a scheme.
+fn token(api: &Api) -> Value {
+    match &api.token_scheme {
+        Some(scheme) if api.token_header.eq_ignore_ascii_case("authorization") => {
+            json!({ "type": "http", "scheme": scheme.to_ascii_lowercase() })
+        }
+        Some(scheme) => json!({
+            "type": "apiKey", "in": "header", "name": api.token_header, "description": format!("{scheme} TOKEN"),
+        }),
+        None => json!({ "type": "apiKey", "in": "header", "name": api.token_header }),
+    }
 }
 
 fn parameters(path: &str) -> Value {

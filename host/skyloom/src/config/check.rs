@@ -266,7 +266,11 @@ mod tests {
     fn limits_that_let_nothing_through_are_refused() {
         for (table, key) in [
             ("limits", "max-connections"),
+            ("limits", "max-connections-per-address"),
             ("limits", "max-calls"),
+            ("limits", "anonymous-calls"),
+            ("limits", "anonymous-body-kib"),
+            ("limits", "idle-timeout-ms"),
             ("limits", "max-headers"),
             ("limits", "max-json-depth"),
             ("limits", "head-timeout-ms"),

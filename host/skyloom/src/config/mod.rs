@@ -138,6 +138,9 @@ pub struct Listener {
     /// Base of the links and the catalogue; left out: the address, which must then be one that clients can go to.
     pub public_url: Option<String>,
     pub tls: Option<Tls>,
+    /// A line in the log for each request: target `access`, level info. Of a query it shows the names only.
+    #[serde(default)]
+    pub access_log: bool,
 }
 
 impl Listener {

@@ -116,7 +116,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     let mut certificates = Vec::new();
     for (listener, socket) in deployment.listeners.iter().zip(sockets) {
         let mounts = mounts::compile(&places, &listener.name, &plugins, &cloud)?;
-        let gateway = Gateway::new(shared.clone(), mounts).map_err(Failure::config)?;
+        let gateway = Gateway::new(shared.clone(), mounts, listener.access_log).map_err(Failure::config)?;
         let tls = read_tls(loaded, listener).map_err(|defect| Failure::config(vec![defect]))?;
         server.listen(socket, tls.as_ref(), &gateway);
         certificates.extend(tls.map(|tls| (listener.name.clone(), tls)));

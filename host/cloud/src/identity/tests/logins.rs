@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 #[tokio::test]
@@ -130,36 +132,73 @@ async fn methods_need_their_parts() {
     }
 }
 
+/// A login by password from an address; the error with the time to wait that the request was told.
+async fn attempt(
+    world: &World,
+    user: wit::NamedRef,
+    password: &str,
+    client: &str,
+) -> Result<(), (Error, Option<Duration>)> {
+    let context = context_from(None, client);
+    let login = wit::Login {
+        methods: vec!["password".to_owned()],
+        password: Some(wit::PasswordLogin { user, password: context.secrets.put(password) }),
+        token: None,
+        scope: wit::ScopeRequest::Unscoped,
+    };
+    let done = world.cloud.authenticate(&context, login).await;
+    done.map(drop).map_err(|error| (error, context.retry_after.get().copied()))
+}
+
 #[tokio::test]
-async fn failures_are_slowed_by_user_and_address() {
+async fn wrong_passwords_are_counted_by_user_however_the_user_is_named_and_by_address() {
     let slowdown =
-        Slowdown { free_failures: 2, first_delay_ms: 60_000, longest_delay_ms: 60_000, held: 0, ..Slowdown::default() };
+        Slowdown { free_failures: 2, first_delay_ms: 60_000, longest_delay_ms: 60_000, ..Slowdown::default() };
     for world in worlds_with(Settings { slowdown, ..settings() }).await {
-        let attempt = async |user: &str, password: &str, client: &str| {
-            let context = context_from(None, client);
-            let login = wit::Login {
-                methods: vec!["password".to_owned()],
-                password: Some(wit::PasswordLogin { user: user_ref(user), password: context.secrets.put(password) }),
-                token: None,
-                scope: wit::ScopeRequest::Unscoped,
-            };
-            world.cloud.authenticate(&context, login).await.map(drop)
+        let id = world.admin().await.caller().expect("caller").user.id.clone();
+        let by_id = || wit::NamedRef { id: Some(id.clone()), name: None, domain: None };
+        let in_domain_named = |user: &str| wit::NamedRef {
+            domain: Some(wit::DomainRef { id: None, name: Some("Default".to_owned()) }),
+            ..user_ref(user)
         };
+        let wrong = async |user: wit::NamedRef, client: &str| {
+            let (error, wait) = attempt(&world, user, "wrong", client).await.expect_err("a wrong password");
+            (skyloom_model::Error::from(error).code, wait)
+        };
+        let free = (ErrorCode::Unauthenticated, None);
+        let slowed = (ErrorCode::RateLimited, Some(Duration::from_secs(60)));
         let (here, there) = ("192.0.2.7", "192.0.2.8");
+        // Whether the user is there makes no difference.
         for user in ["admin", "nobody"] {
-            for _ in 0..2 {
-                assert_code(attempt(user, "wrong", here).await, ErrorCode::Unauthenticated);
-            }
-            // Whether the user is there makes no difference, nor does the right password.
-            assert_code(attempt(user, PASSWORD, here).await, ErrorCode::RateLimited);
+            assert_eq!(wrong(user_ref(user), here).await, free);
+            assert_eq!(wrong(in_domain_named(user), here).await, free);
+            assert_eq!(wrong(user_ref(user), here).await, slowed);
+            assert_eq!(wrong(in_domain_named(user), here).await, slowed);
+            assert_eq!(wrong(user_ref(user), there).await, free, "another address");
         }
-        attempt("admin", PASSWORD, there).await.expect("another address");
-        assert_code(attempt("other", "wrong", here).await, ErrorCode::Unauthenticated);
+        assert_eq!(wrong(by_id(), here).await, slowed);
+        assert_eq!(wrong(user_ref("other"), here).await, free);
+        // IPv6 counts by network.
+        for (client, expected) in [("2001:db8::1", free), ("2001:db8::2", free), ("2001:db8::3", slowed)] {
+            assert_eq!(wrong(by_id(), client).await, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_right_password_is_let_in_whatever_wrong_ones_came_from_its_address() {
+    let slowdown = Slowdown { free_failures: 1, ..Slowdown::default() };
+    for world in worlds_with(Settings { slowdown, ..settings() }).await {
+        let here = "192.0.2.7";
+        let flood = (0..50).map(|_| attempt(&world, user_ref("admin"), "wrong", here));
+        let (answers, owner) =
+            tokio::join!(futures_util::future::join_all(flood), attempt(&world, user_ref("admin"), PASSWORD, here));
+        assert!(answers.iter().all(Result::is_err));
+        owner.expect("the owner, while others guess");
+        attempt(&world, user_ref("admin"), PASSWORD, here).await.expect("the owner, after them");
         // A success begins anew.
-        assert_code(attempt("admin", "wrong", there).await, ErrorCode::Unauthenticated);
-        attempt("admin", PASSWORD, there).await.expect("right");
-        assert_code(attempt("admin", "wrong", there).await, ErrorCode::Unauthenticated);
-        attempt("admin", PASSWORD, there).await.expect("right");
+        let (error, _) = attempt(&world, user_ref("admin"), "wrong", here).await.expect_err("wrong");
+        assert_eq!(skyloom_model::Error::from(error).code, ErrorCode::Unauthenticated);
     }
 }
 

@@ -61,6 +61,7 @@ fn context_from(caller: Option<Arc<Caller>>, client: &str) -> Arc<CallContext> {
         secrets: SecretVault::new(),
         client: Some(client.parse().expect("an address")),
         streams: Streams::default(),
+        retry_after: std::sync::OnceLock::new(),
     })
 }
 

@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::identity::REVOCATION_BOUND;
 
@@ -201,5 +203,21 @@ async fn the_catalogue_is_filled_for_the_scope() {
         let token = world.login("admin", PASSWORD, wit::ScopeRequest::Unscoped).await.expect("login");
         assert!(token.info.catalog.is_empty());
         assert_code(world.cloud.catalog(&context(None), None).map_err(Error::from), ErrorCode::Unauthenticated);
+    }
+}
+
+#[tokio::test]
+async fn who_guesses_tokens_waits_for_others_who_do_and_no_caller_waits_for_them() {
+    for world in worlds().await {
+        let token = world.login("admin", PASSWORD, in_project("admin")).await.expect("login").value;
+        let lane = &world.cloud.inner.identity.sessions.strangers;
+        let taken = lane.acquire_many(lane.available_permits() as u32).await.expect("all turns of strangers");
+        assert!(world.is_valid(&token).await, "a token that was just made");
+        world.cloud.inner.identity.sessions.forget_all();
+        assert!(world.is_valid(&token).await, "one that has to be looked up again");
+        let mut guess = std::pin::pin!(world.cloud.caller_of_token("guess"));
+        assert!(guess.as_mut().now_or_never().is_none());
+        drop(taken);
+        assert_eq!(guess.await.expect_err("a guess").code, ErrorCode::Unauthenticated);
     }
 }

@@ -1,0 +1,181 @@
+//! Turns for calls into sandboxes. Callers have theirs, nobody has others: a flood of logins keeps no caller waiting.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use skyloom_model::origin;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::incoming::Refused;
+use crate::refusal::Refusal;
+use crate::settings::{Settings, millis};
+
+/// When to come back: what is full is mostly served by then.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A turn lasts until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'t> {
+    _call: SemaphorePermit<'t>,
+    _place: Option<Place<'t>>,
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Caller,
+    /// A version list must not wait for logins, so reads are apart.
+    NobodyReading(Option<IpAddr>),
+    Nobody(Option<IpAddr>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Turns {
+    callers: Semaphore,
+    reading: Anonymous,
+    others: Anonymous,
+    wait: Duration,
+}
+
+impl Turns {
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            callers: Semaphore::new(settings.max_calls as usize),
+            reading: Anonymous::new(settings),
+            others: Anonymous::new(settings),
+            wait: millis(settings.queue_ms),
+        }
+    }
+
+    pub async fn take(&self, who: Who) -> Result<Turn<'_>, Refused> {
+        let (calls, place, full) = match who {
+            Who::Caller => (&self.callers, None, Refusal::Unavailable),
+            Who::NobodyReading(client) => {
+                (&self.reading.calls, Some(self.reading.enter(client)?), Refusal::RateLimited)
+            }
+            Who::Nobody(client) => (&self.others.calls, Some(self.others.enter(client)?), Refusal::RateLimited),
+        };
+        let call = match calls.try_acquire() {
+            Ok(call) => call,
+            Err(_) => match tokio::time::timeout(self.wait, calls.acquire()).await {
+                Ok(Ok(call)) => call,
+                _ => return Err(again(full)),
+            },
+        };
+        Ok(Turn { _call: call, _place: place })
+    }
+}
+
+fn again(refusal: Refusal) -> Refused {
+    Refused { refusal, message: None, retry_after: Some(AGAIN) }
+}
+
+/// Calls of nobody and a short queue for them. An address has half of both at most, so that one flood leaves room for others.
+#[derive(Debug)]
+struct Anonymous {
+    calls: Semaphore,
+    /// For those who are called and those who wait.
+    places: Semaphore,
+    share: usize,
+    taken: Mutex<HashMap<IpAddr, usize>>,
+}
+
+#[derive(Debug)]
+struct Place<'t> {
+    of: &'t Anonymous,
+    client: Option<IpAddr>,
+    _place: SemaphorePermit<'t>,
+}
+
+impl Anonymous {
+    fn new(settings: &Settings) -> Self {
+        let (calls, queue) = (settings.anonymous_calls as usize, settings.anonymous_queue as usize);
+        let places = calls.saturating_add(queue).min(Semaphore::MAX_PERMITS);
+        Self {
+            calls: Semaphore::new(calls),
+            places: Semaphore::new(places),
+            share: places.div_ceil(2),
+            taken: Mutex::default(),
+        }
+    }
+
+    fn enter(&self, client: Option<IpAddr>) -> Result<Place<'_>, Refused> {
+        let client = client.map(origin);
+        let place = self.places.try_acquire().map_err(|_| again(Refusal::RateLimited))?;
+        if let Some(client) = client {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = taken.entry(client).or_default();
+            if *count >= self.share {
+                return Err(again(Refusal::RateLimited));
+            }
+            *count += 1;
+        }
+        Ok(Place { of: self, client, _place: place })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let Some(client) = self.client else { return };
+        let mut taken = self.of.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn turns(anonymous_calls: u32, anonymous_queue: u32) -> Turns {
+        Turns::new(&Settings { max_calls: 1, anonymous_calls, anonymous_queue, queue_ms: 20, ..Settings::default() })
+    }
+
+    fn from(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[tokio::test]
+    async fn nobody_takes_no_callers_turn_and_logins_take_no_reads() {
+        let turns = turns(1, 0);
+        let _login = turns.take(Who::Nobody(from(1))).await.unwrap();
+        let full = turns.take(Who::Nobody(from(2))).await.unwrap_err();
+        assert_eq!((full.refusal, full.retry_after), (Refusal::RateLimited, Some(AGAIN)));
+        let _read = turns.take(Who::NobodyReading(from(1))).await.unwrap();
+        let caller = turns.take(Who::Caller).await.unwrap();
+        assert_eq!(turns.take(Who::Caller).await.unwrap_err().refusal, Refusal::Unavailable);
+        drop(caller);
+        turns.take(Who::Caller).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_called_next_and_one_too_many_is_refused_at_once() {
+        let turns =
+            Turns::new(&Settings { queue_ms: 60_000, anonymous_calls: 1, anonymous_queue: 1, ..Settings::default() });
+        let first = turns.take(Who::Nobody(None)).await.unwrap();
+        let mut second = std::pin::pin!(turns.take(Who::Nobody(None)));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(turns.take(Who::Nobody(None)).await.unwrap_err().refusal, Refusal::RateLimited);
+        drop(first);
+        second.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_address_has_half_of_the_places() {
+        let turns = turns(4, 0);
+        let held = [turns.take(Who::Nobody(from(1))).await.unwrap(), turns.take(Who::Nobody(from(1))).await.unwrap()];
+        assert_eq!(turns.take(Who::Nobody(from(1))).await.unwrap_err().refusal, Refusal::RateLimited);
+        turns.take(Who::Nobody(from(2))).await.unwrap();
+        drop(held);
+        turns.take(Who::Nobody(from(1))).await.unwrap();
+        assert!(turns.others.taken.lock().unwrap().is_empty());
+    }
+}
