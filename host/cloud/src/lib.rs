@@ -4,6 +4,7 @@
 //! reaches the others through [`Cloud`].
 
 pub mod billing;
+pub mod bounds;
 pub mod compute;
 pub mod documents;
 pub mod identity;

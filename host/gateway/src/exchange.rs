@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 use skyloom_model::{Caller, origin};
+use skyloom_runtime::RunError;
 use skyloom_runtime::bindings::personality::exports::skyloom::personality::handler as wit;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::manifest::{ApiVersion, BodyKind};
@@ -262,7 +263,7 @@ impl<'g> Exchange<'g> {
             return Ok((bytes, None));
         }
         incoming::check_content_type(headers, types)?;
-        let value = incoming::parse(&bytes, settings.max_json_depth)?;
+        let value = incoming::parse(&bytes, settings.json_bounds())?;
         Ok((bytes, value))
     }
 
@@ -336,7 +337,10 @@ impl<'g> Exchange<'g> {
         result.map_err(|error| {
             let plugin = &*self.mount().plugin;
             tracing::warn!(request_id = &*self.request_id, plugin, %error, "a plugin gave no answer");
-            Refusal::from(error.code()).into()
+            match error {
+                RunError::Busy(_) => Refused::busy(),
+                other => Refusal::from(other.code()).into(),
+            }
         })
     }
 }

@@ -31,6 +31,11 @@ impl From<Refusal> for Refused {
 }
 
 impl Refused {
+    /// Too much is under way; it helps to come back soon.
+    pub fn busy() -> Self {
+        Self { refusal: Refusal::Unavailable, message: None, retry_after: Some(Duration::from_secs(1)) }
+    }
+
     pub fn because(refusal: Refusal, message: impl Into<String>) -> Self {
         Self { refusal, message: Some(message.into()), retry_after: None }
     }
@@ -126,13 +131,13 @@ pub fn check_content_type(headers: &HeaderMap, accepted: &[String]) -> Result<()
 }
 
 /// A JSON body; None: an empty one.
-pub fn parse(bytes: &Bytes, max_depth: u32) -> Result<Option<Value>, Refused> {
+pub fn parse(bytes: &Bytes, bounds: json::Bounds) -> Result<Option<Value>, Refused> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    json::parse(bytes, max_depth).map(Some).map_err(|reason| {
-        Refused::because(Refusal::MalformedBody, format!("The request body is not valid JSON: {reason}."))
-    })
+    json::parse(bytes, bounds)
+        .map(Some)
+        .map_err(|reason| Refused::because(Refusal::MalformedBody, format!("The request body {reason}.")))
 }
 
 /// Puts handles in the place of secrets, of whatever kind: who sends a number for a password sends one all the same. Gives

@@ -1,39 +1,60 @@
 //! JSON bodies, read strictly: what two readers could understand in two ways is refused.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// The whole value, or one sentence about what is wrong. A key twice in an object and nesting below `max_depth` are wrong.
-pub fn parse(bytes: &[u8], max_depth: u32) -> Result<Value, String> {
+/// How large a value may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Objects and arrays within each other.
+    pub depth: u32,
+    /// Values, all levels together; an object or an array is one, and each of its members.
+    pub nodes: u32,
+}
+
+/// The whole value, or what is wrong with it: the rest of a sentence. A key twice in an object is wrong, and what exceeds a bound.
+pub fn parse(bytes: &[u8], bounds: Bounds) -> Result<Value, String> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { left: max_depth }.deserialize(&mut reader).map_err(|error| error.to_string())?;
-    reader.end().map_err(|error| error.to_string())?;
-    Ok(value)
+    let nodes = Cell::new(Some(bounds.nodes));
+    let strict = Strict { depth: bounds.depth, nodes: &nodes };
+    let value = strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    value.map_err(|error| match nodes.get() {
+        None => format!("has more than {} values", bounds.nodes),
+        Some(_) => format!("is not valid JSON: {error}"),
+    })
 }
 
 #[derive(Clone, Copy)]
-struct Strict {
-    left: u32,
+struct Strict<'n> {
+    /// Levels that are left.
+    depth: u32,
+    /// Values that are left; None: there was one too many.
+    nodes: &'n Cell<Option<u32>>,
 }
 
-impl Strict {
+impl Strict<'_> {
     fn deeper<E: Error>(self) -> Result<Self, E> {
-        let left = self.left.checked_sub(1).ok_or_else(|| E::custom("the body is nested too deeply"))?;
-        Ok(Self { left })
+        let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("the body is nested too deeply"))?;
+        Ok(Self { depth, ..self })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.nodes.set(self.nodes.get().and_then(|left| left.checked_sub(1)));
+        if self.nodes.get().is_none() {
+            return Err(D::Error::custom("the body has too many values"));
+        }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -140,10 +161,24 @@ mod tests {
 
     use super::*;
 
+    const BOUNDS: Bounds = Bounds { depth: 4, nodes: 100 };
+
+    #[test]
+    fn values_are_counted_on_all_levels_together() {
+        let bounds = Bounds { depth: 4, nodes: 7 };
+        for text in [r#"{"a":[1,2,{"b":3}],"c":null}"#, "[[],[],[],[[]],{}]", "[0,0,0,0,0,0]"] {
+            parse(text.as_bytes(), bounds).unwrap();
+            let fewer = Bounds { nodes: 6, ..bounds };
+            assert_eq!(parse(text.as_bytes(), fewer).unwrap_err(), "has more than 6 values", "{text}");
+        }
+        let broken = parse(b"[0,0", bounds).unwrap_err();
+        assert!(broken.starts_with("is not valid JSON: "), "{broken}");
+    }
+
     #[test]
     fn plain_json_is_read_as_it_is() {
         let text = br#"{"a":[1,-2,3.5,true,null,"x\u00e9"],"b":{}}"#;
-        assert_eq!(parse(text, 4).unwrap(), serde_json::from_slice::<Value>(text).unwrap());
+        assert_eq!(parse(text, BOUNDS).unwrap(), serde_json::from_slice::<Value>(text).unwrap());
     }
 
     #[test]
@@ -161,9 +196,9 @@ mod tests {
             b"[[[[[1]]]]]",
             b"NaN",
         ] {
-            assert!(parse(text, 4).is_err(), "{}", String::from_utf8_lossy(text));
+            assert!(parse(text, BOUNDS).is_err(), "{}", String::from_utf8_lossy(text));
         }
-        assert!(parse(b"[[[[1]]]]", 4).is_ok());
+        assert!(parse(b"[[[[1]]]]", BOUNDS).is_ok());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use skyloom_model::{Error, Result};
 
+use crate::json;
 use crate::proxies::Network;
 
 /// Limits of the HTTP side: the deployment's `[limits]` table.
@@ -59,6 +60,9 @@ pub struct Settings {
     pub max_headers: u32,
     /// Nesting of a JSON body. Default 32: the deepest body of the known APIs has 8.
     pub max_json_depth: u32,
+    /// Values in a JSON body, all levels together. Default 20000: a bulk creation of 1000 networks or ports fits; a value takes
+    /// up to 700 bytes where the body is read.
+    pub max_json_nodes: u32,
     /// Requests in flight finish within this at shutdown, then they are cut. Default 30000.
     pub drain_ms: u32,
 }
@@ -87,12 +91,17 @@ impl Default for Settings {
             max_head_kib: 64,
             max_headers: 100,
             max_json_depth: 32,
+            max_json_nodes: 20_000,
             drain_ms: 30_000,
         }
     }
 }
 
 impl Settings {
+    pub(crate) fn json_bounds(&self) -> json::Bounds {
+        json::Bounds { depth: self.max_json_depth, nodes: self.max_json_nodes }
+    }
+
     /// `invalid` for a limit that would let nothing through.
     pub fn check(&self) -> Result<()> {
         let counts = [
@@ -107,6 +116,7 @@ impl Settings {
             ("stall-timeout-ms", self.stall_timeout_ms),
             ("max-headers", self.max_headers),
             ("max-json-depth", self.max_json_depth),
+            ("max-json-nodes", self.max_json_nodes),
         ];
         match counts.iter().find(|(_, count)| *count == 0) {
             Some((name, _)) => Err(Error::invalid(format!("limits.{name}"), format!("[limits] {name} is at least 1"))),

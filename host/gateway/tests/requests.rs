@@ -153,6 +153,18 @@ async fn a_body_has_a_type_that_its_operation_lists() {
 }
 
 #[tokio::test]
+async fn a_body_of_very_many_values_is_refused_with_the_reason() {
+    let settings = Settings { max_json_nodes: 100, ..Settings::default() };
+    let world = World::with(settings, |_, request| Ok(ok(&request.operation)));
+    let body = |objects: usize| format!("{{\"thing\":[{}]}}", vec!["{\"\":0}"; objects].join(","));
+    let reply = world.call("POST", "/api/things", &body(50)).await;
+    assert_eq!((reply.status, reply.why().as_str()), (400, "malformed-body"));
+    assert!(reply.body.contains("has more than 100 values"), "{}", reply.body);
+    assert_eq!(world.calls(), 0);
+    assert_eq!(world.call("POST", "/api/things", &body(49)).await.status, 202);
+}
+
+#[tokio::test]
 async fn what_the_schema_finds_reaches_the_guest_without_secrets() {
     let world = World::echo();
     let reply = world.call("POST", "/api/things", r#"{"thing":{"name":"too long","password":"hunter2hunter2"}}"#).await;

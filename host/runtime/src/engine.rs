@@ -11,6 +11,7 @@ use crate::cache::{Cache, Compiled};
 use crate::documents::Documents;
 use crate::error::LoadError;
 use crate::limits;
+use crate::memory::Memory;
 
 /// How often guests that run are interrupted, to count their time and to let others run.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -24,6 +25,8 @@ pub struct Options {
     pub sandboxes: u32,
     /// Most sandboxes of one plugin, so that a stalled one leaves room for the others.
     pub sandboxes_per_plugin: u32,
+    /// MiB of memory of all sandboxes together; a call that finds it taken waits, then is refused as busy.
+    pub memory_mib: u32,
     /// Behind the capability `documents`; none: its grants are refused.
     pub documents: Option<Arc<dyn Documents>>,
     /// Folder of the images' blobs, for the capability `libvirt`.
@@ -32,7 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache: None, sandboxes: 256, sandboxes_per_plugin: 128, documents: None, blobs: None }
+        Self { cache: None, sandboxes: 256, sandboxes_per_plugin: 128, memory_mib: 1024, documents: None, blobs: None }
     }
 }
 
@@ -46,6 +49,7 @@ pub(crate) struct Shared {
     pub engine: Engine,
     pub cache: Option<Cache>,
     pub sandboxes: Arc<Semaphore>,
+    pub memory: Arc<Memory>,
     pub options: Options,
 }
 
@@ -57,7 +61,8 @@ impl Runtime {
         let cache = options.cache.as_ref().map(|compiled| Cache::open(compiled, &engine)).transpose()?;
         start_clock(&engine).map_err(|error| LoadError::Engine(error.to_string()))?;
         let sandboxes = Arc::new(Semaphore::new(options.sandboxes as usize));
-        Ok(Self { shared: Arc::new(Shared { engine, cache, sandboxes, options }) })
+        let memory = Arc::new(Memory::new(options.memory_mib));
+        Ok(Self { shared: Arc::new(Shared { engine, cache, sandboxes, memory, options }) })
     }
 }
 

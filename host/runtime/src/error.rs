@@ -73,7 +73,7 @@ pub enum RunError {
     Rubbish(String),
     #[error("the plugin called `{0}`, which it was not granted")]
     Denied(Capability),
-    #[error("no sandbox became free in {} ms", .0.as_millis())]
+    #[error("no sandbox or memory for it became free in {} ms", .0.as_millis())]
     Busy(Duration),
 }
 

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Instance, InstancePre};
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+use wasmtime::{ResourceLimiterAsync, Store, UpdateDeadline};
 
 use crate::api::CloudApi;
 use crate::context::CallContext;
@@ -17,6 +18,7 @@ use crate::error::RunError;
 use crate::grants::Permits;
 use crate::limits::{self, Limits};
 use crate::manifest::Capability;
+use crate::memory::{self, Memory, Share};
 
 /// What all calls of one use of a plugin (a mount, a node) share.
 pub(crate) struct Sandbox {
@@ -34,6 +36,7 @@ pub(crate) struct Sandbox {
     pub libvirt: Option<Arc<crate::capabilities::libvirt::Libvirt>>,
     pub host_slots: Arc<Semaphore>,
     pub plugin_slots: Arc<Semaphore>,
+    pub memory: Arc<Memory>,
 }
 
 /// The host's side of a sandbox while a call lasts.
@@ -48,6 +51,7 @@ pub struct GuestState {
 /// What the call has used, and why it was stopped.
 struct Used {
     memory: usize,
+    share: Share,
     table_elements: usize,
     cpu: Duration,
     /// When the guest's own code last began to run, as far as it is known.
@@ -56,9 +60,20 @@ struct Used {
 }
 
 impl GuestState {
-    pub(crate) fn new(sandbox: Arc<Sandbox>, context: Arc<CallContext>, operation: Cow<'static, str>) -> Self {
-        let used =
-            Used { memory: 0, table_elements: 0, cpu: Duration::ZERO, running_since: Instant::now(), stopped: None };
+    pub(crate) fn new(
+        sandbox: Arc<Sandbox>,
+        context: Arc<CallContext>,
+        operation: Cow<'static, str>,
+        share: Share,
+    ) -> Self {
+        let used = Used {
+            memory: 0,
+            share,
+            table_elements: 0,
+            cpu: Duration::ZERO,
+            running_since: Instant::now(),
+            stopped: None,
+        };
         Self { sandbox, context, operation, used }
     }
 
@@ -111,19 +126,27 @@ impl GuestState {
     }
 }
 
-impl ResourceLimiter for GuestState {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+#[async_trait]
+impl ResourceLimiterAsync for GuestState {
+    async fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let limit = self.sandbox.limits.memory;
         let total = self.used.memory.saturating_add(desired.saturating_sub(current));
         if total > limit {
             self.stop(RunError::OutOfMemory(limit));
             return Ok(false);
         }
+        self.used.cpu += self.ran();
+        let covered = self.used.share.cover(total, limit).await;
+        self.resume();
+        if !covered {
+            self.stop(RunError::Busy(memory::WAIT));
+            return Ok(false);
+        }
         self.used.memory = total;
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    async fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.used.table_elements.saturating_add(desired.saturating_sub(current));
         if total > limits::TABLE_ELEMENTS {
             return Ok(false);
@@ -157,13 +180,13 @@ pub(crate) async fn run<T>(
     let begun = Instant::now();
     let wait = sandbox.limits.wait;
     let mut started = false;
-    let state = GuestState::new(sandbox.clone(), context, operation);
-    let (request_id, operation) = (state.context.request_id.clone(), state.operation.clone());
+    let (request_id, named) = (context.request_id.clone(), operation.clone());
     let answer = tokio::time::timeout(wait, async {
         // The plugin's own first: who waits for it holds nothing that others need.
         let _slots = (acquire(&sandbox.plugin_slots).await?, acquire(&sandbox.host_slots).await?);
+        let share = Share::first(&sandbox.memory, sandbox.limits.memory).await.ok_or(RunError::Busy(memory::WAIT))?;
         started = true;
-        in_sandbox(pre, state, call).await
+        in_sandbox(pre, GuestState::new(sandbox.clone(), context, named, share), call).await
     })
     .await
     .unwrap_or_else(|_| Err(if started { RunError::TimedOut(wait) } else { RunError::Busy(wait) }));
@@ -185,7 +208,7 @@ async fn in_sandbox<T>(
     call: impl AsyncFnOnce(&mut Store<GuestState>, Instance) -> wasmtime::Result<T>,
 ) -> Result<T, RunError> {
     let mut store = Store::new(pre.engine(), state);
-    store.limiter(|state| state);
+    store.limiter_async(|state| state);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| store.data_mut().tick());
     let answer = match pre.instantiate_async(&mut store).await {

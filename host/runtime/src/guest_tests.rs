@@ -30,7 +30,7 @@ impl Documents for Seen {
     }
 }
 
-fn state(permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestState {
+async fn state(permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestState {
     let sandbox = Sandbox {
         plugin: "p".into(),
         permits,
@@ -44,6 +44,7 @@ fn state(permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestState {
         libvirt: None,
         host_slots: Arc::new(Semaphore::new(1)),
         plugin_slots: Arc::new(Semaphore::new(1)),
+        memory: Arc::new(Memory::new(64)),
     };
     let context = CallContext {
         caller: None,
@@ -54,7 +55,8 @@ fn state(permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestState {
         streams: Streams::default(),
         retry_after: std::sync::OnceLock::new(),
     };
-    GuestState::new(Arc::new(sandbox), Arc::new(context), "op".into())
+    let share = Share::first(&sandbox.memory, limits.memory).await.unwrap();
+    GuestState::new(Arc::new(sandbox), Arc::new(context), "op".into(), share)
 }
 
 #[tokio::test]
@@ -64,12 +66,12 @@ async fn a_call_without_a_permit_reaches_nothing() {
         .iter()
         .filter(|one| **one != Capability::Documents)
         .fold(Permits::default(), |permits, one| permits.with(*one));
-    let mut refused = state(all_but, Limits::default(), seen.clone());
+    let mut refused = state(all_but, Limits::default(), seen.clone()).await;
     assert!(wit_documents::Host::get(&mut refused, "c".into(), "i".into()).await.is_err());
     assert_eq!(refused.used.stopped, Some(RunError::Denied(Capability::Documents)));
     assert_eq!(seen.0.load(Ordering::Relaxed), 0);
 
-    let mut allowed = state(Permits::default().with(Capability::Documents), Limits::default(), seen.clone());
+    let mut allowed = state(Permits::default().with(Capability::Documents), Limits::default(), seen.clone()).await;
     assert!(wit_documents::Host::get(&mut allowed, "c".into(), "i".into()).await.unwrap().unwrap().is_none());
     assert_eq!(seen.0.load(Ordering::Relaxed), 1);
     assert!(clock::Host::now(&mut allowed).await.is_err(), "another capability");
@@ -78,9 +80,10 @@ async fn a_call_without_a_permit_reaches_nothing() {
 #[tokio::test]
 async fn every_interface_asks_for_its_own_permit() {
     for capability in Capability::ALL {
-        let mut state = state(Permits::default(), Limits::default(), Arc::default());
+        let mut state = state(Permits::default(), Limits::default(), Arc::default()).await;
         assert!(state.permit(*capability).is_err());
-        let mut state = super::tests::state(Permits::default().with(*capability), Limits::default(), Arc::default());
+        let mut state =
+            super::tests::state(Permits::default().with(*capability), Limits::default(), Arc::default()).await;
         assert!(state.permit(*capability).is_ok());
         for other in Capability::ALL.iter().filter(|other| *other != capability) {
             assert!(state.permit(*other).is_err(), "{capability} opens {other}");
@@ -88,27 +91,27 @@ async fn every_interface_asks_for_its_own_permit() {
     }
 }
 
-#[test]
-fn memory_is_counted_over_all_memories() {
+#[tokio::test]
+async fn memory_is_counted_over_all_memories() {
     let limits = Limits { memory: 100, ..Limits::default() };
-    let mut state = state(Permits::default(), limits, Arc::default());
-    assert!(state.memory_growing(0, 60, None).unwrap());
-    assert!(state.memory_growing(0, 40, None).unwrap());
-    assert!(!state.memory_growing(40, 41, None).unwrap());
+    let mut state = state(Permits::default(), limits, Arc::default()).await;
+    assert!(state.memory_growing(0, 60, None).await.unwrap());
+    assert!(state.memory_growing(0, 40, None).await.unwrap());
+    assert!(!state.memory_growing(40, 41, None).await.unwrap());
     assert_eq!(state.used.stopped, Some(RunError::OutOfMemory(100)));
 }
 
-#[test]
-fn tables_are_counted_together() {
-    let mut state = state(Permits::default(), Limits::default(), Arc::default());
-    assert!(state.table_growing(0, limits::TABLE_ELEMENTS, None).unwrap());
-    assert!(!state.table_growing(0, 1, None).unwrap());
+#[tokio::test]
+async fn tables_are_counted_together() {
+    let mut state = state(Permits::default(), Limits::default(), Arc::default()).await;
+    assert!(state.table_growing(0, limits::TABLE_ELEMENTS, None).await.unwrap());
+    assert!(!state.table_growing(0, 1, None).await.unwrap());
 }
 
 #[tokio::test]
 async fn log_lines_over_the_rate_are_dropped_and_counted() {
     let limits = Limits { log_lines_per_second: 3, ..Limits::default() };
-    let mut state = state(Permits::default().with(Capability::Log), limits, Arc::default());
+    let mut state = state(Permits::default().with(Capability::Log), limits, Arc::default()).await;
     let begun = Instant::now();
     for _ in 0..100 {
         log::Host::write(&mut state, log::Level::Info, "line".into()).await.unwrap();
@@ -121,7 +124,7 @@ async fn log_lines_over_the_rate_are_dropped_and_counted() {
 
 #[tokio::test]
 async fn random_bytes_have_a_bound() {
-    let mut state = state(Permits::default().with(Capability::Random), Limits::default(), Arc::default());
+    let mut state = state(Permits::default().with(Capability::Random), Limits::default(), Arc::default()).await;
     let one = random::Host::bytes(&mut state, 4096).await.unwrap();
     assert_eq!(one.len(), 4096);
     assert_ne!(one, random::Host::bytes(&mut state, 4096).await.unwrap());

@@ -24,6 +24,7 @@ mod host_calls;
 mod libvirt_calls;
 pub mod limits;
 pub mod manifest;
+mod memory;
 pub mod package;
 pub mod personality;
 mod plugin;

@@ -67,6 +67,13 @@ impl Runtime {
         let imported = grants::check_surface(&package.manifest, &package.surface)?;
         let granted = grants::resolve(&package.manifest, &imported, &options.grants)?;
         let limits = Limits::effective(&package.manifest.limits, &options.limits).map_err(LoadError::Limit)?;
+        if limits.memory > shared.memory.most {
+            let (wanted, most) = (limits.memory >> 20, shared.memory.most >> 20);
+            let reason = format!(
+                "limit memory-mib = {wanted} is above the {most} that one call may have of [sandbox] memory-mib"
+            );
+            return Err(LoadError::Limit(reason));
+        }
         check_config(&package.manifest, &options.config)?;
         let schemas = SchemaSet::compile(&package.manifest, &package.schemas)?;
         if granted.permits.has(Capability::Documents) && shared.options.documents.is_none() {
@@ -268,6 +275,7 @@ impl Plugin {
             libvirt: loaded.libvirt.clone(),
             host_slots: loaded.runtime.shared.sandboxes.clone(),
             plugin_slots: loaded.slots.clone(),
+            memory: loaded.runtime.shared.memory.clone(),
         }))
     }
 

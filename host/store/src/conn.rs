@@ -1,5 +1,7 @@
 //! A connection of either database: statements, their parameters, and writes that are put together.
 
+use std::ops::ControlFlow;
+
 use futures_util::TryStreamExt as _;
 use skyloom_model::{Error, Result};
 use sqlx::pool::PoolConnection;
@@ -73,17 +75,31 @@ impl Conn {
         values: &[Value<'_>],
         mut each: impl FnMut(Row<'_>) -> Result<()>,
     ) -> Result<()> {
+        self.each_until(sql, values, |row| each(row).map(ControlFlow::Continue)).await
+    }
+
+    /// As [`Conn::each`], until `each` breaks: no row behind is read.
+    pub async fn each_until(
+        &mut self,
+        sql: impl Into<String>,
+        values: &[Value<'_>],
+        mut each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
         match self.ready(sql.into(), values).await? {
             Ready::Sqlite(connection, sql, arguments) => {
                 let mut rows = sqlx::query_with(sql, arguments).fetch(connection);
                 while let Some(row) = rows.try_next().await.map_err(from_sqlx)? {
-                    each(Row::Sqlite(&row))?;
+                    if each(Row::Sqlite(&row))?.is_break() {
+                        break;
+                    }
                 }
             }
             Ready::Postgres(connection, sql, arguments) => {
                 let mut rows = sqlx::query_with(sql, arguments).fetch(connection);
                 while let Some(row) = rows.try_next().await.map_err(from_sqlx)? {
-                    each(Row::Postgres(&row))?;
+                    if each(Row::Postgres(&row))?.is_break() {
+                        break;
+                    }
                 }
             }
         }

@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Row as _};
+use sqlx::{Connection as _, Row as _, TypeInfo as _, ValueRef as _};
 
 use crate::Conn;
 use crate::postgres::Pool;
@@ -114,6 +114,31 @@ impl<'r> Row<'r> {
     getter!(text -> String);
     getter!(opt_text -> Option<String>);
     getter!(text_ref -> &'r str);
+    getter!(opt_text_ref -> Option<&'r str>);
+
+    /// Bytes of all values about as JSON holds them.
+    pub(crate) fn weight(&self) -> Result<usize> {
+        let mut sum = 0;
+        match self {
+            Row::Sqlite(row) => {
+                for column in 0..row.len() {
+                    let value = row.try_get_raw(column).map_err(from_sqlx)?;
+                    if !value.is_null() && value.type_info().name() == "TEXT" {
+                        sum += json_size(row.try_get::<&str, _>(column).map_err(from_sqlx)?.as_bytes());
+                    }
+                }
+            }
+            Row::Postgres(row) => {
+                for column in 0..row.len() {
+                    let value = row.try_get_raw(column).map_err(from_sqlx)?;
+                    if !value.is_null() {
+                        sum += json_size(value.as_bytes().map_err(Error::internal)?);
+                    }
+                }
+            }
+        }
+        Ok(sum)
+    }
 
     pub fn flag(&self, column: usize) -> Result<bool> {
         Ok(self.int(column)? != 0)
@@ -137,6 +162,11 @@ impl<'r> Row<'r> {
         serde_json::from_str(self.text_ref(column)?)
             .map_err(|error| Error::internal(format!("column {column}: {error}")))
     }
+}
+
+/// A control character is written as six.
+fn json_size(text: &[u8]) -> usize {
+    text.len() + 5 * text.iter().filter(|byte| **byte < 0x20).count()
 }
 
 /// The database. Clones share it.

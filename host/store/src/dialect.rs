@@ -45,8 +45,22 @@ pub fn json_array(postgres: bool, columns: &[String]) -> String {
 /// A query of all rows of `rows`, a sub-query with the alias `t`: one of its columns joined to one text in its order, and their
 /// number.
 pub fn text_and_count(postgres: bool, column: &str, rows: &str) -> String {
+    format!("SELECT coalesce({}, ''), count(*) FROM ({rows}) t", joined(postgres, column))
+}
+
+/// As [`text_and_count`], but no text (NULL) where the rows weigh more than `most`: `weights` is a query of the same rows' weights,
+/// its column `weight`.
+pub fn text_within(postgres: bool, column: &str, rows: &str, weights: &str, most: usize) -> String {
+    format!(
+        "SELECT CASE WHEN w.weight <= {most} THEN (SELECT coalesce({}, '') FROM ({rows}) t) END, w.count \
+         FROM (SELECT coalesce(sum(v.weight), 0) AS weight, count(*) AS count FROM ({weights}) v) w",
+        joined(postgres, column)
+    )
+}
+
+fn joined(postgres: bool, column: &str) -> String {
     let join = if postgres { "string_agg" } else { "group_concat" };
-    format!("SELECT coalesce({join}({column}, ''), ''), count(*) FROM ({rows}) t")
+    format!("{join}({column}, '')")
 }
 
 /// At the end of a SELECT in a transaction: lock its rows until the commit. SQLite has one writer, so a transaction that

@@ -2,6 +2,7 @@
 //! table, and one more by primary key where it begins after a marker.
 
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 
 use skyloom_model::{Error, Result};
 
@@ -10,6 +11,13 @@ use crate::{Conn, Row, Value};
 
 /// A page holds at most this many items; also the page of a caller who doesn't say.
 pub const MAX_PAGE: u32 = 1000;
+
+/// A page ends before its rows have more bytes than this, as JSON, but holds one row at least. A guest with 32 MiB reads that and
+/// writes it, in buffers that double, with what its vendor's form adds. 1000 ordinary servers have 1 MiB.
+pub const PAGE_BYTES: usize = 4 << 20;
+
+/// So few rows are taken as one text unweighed: the bounds of what they are hold for all together.
+const UNWEIGHED: usize = 32;
 
 /// A column that lists can be ordered by.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +96,8 @@ pub struct Query {
     from: &'static str,
     /// SQL of the id.
     id: &'static str,
+    /// SQL of a row's bytes that its owner can make many.
+    weight: &'static str,
     /// What the caller may see: holds for the marker too.
     scope: Vec<String>,
     conditions: Vec<String>,
@@ -97,7 +107,22 @@ pub struct Query {
 impl Query {
     /// `Query::new("n.id, n.name", "networks n", "n.id")`.
     pub fn new(columns: impl Into<String>, from: &'static str, id: &'static str) -> Self {
-        Self { columns: columns.into(), from, id, scope: Vec::new(), conditions: Vec::new(), params: Vec::new() }
+        Self {
+            columns: columns.into(),
+            from,
+            id,
+            weight: "0",
+            scope: Vec::new(),
+            conditions: Vec::new(),
+            params: Vec::new(),
+        }
+    }
+
+    /// For [`Query::packed_page`]: SQL of a row's bytes that its owner can make many.
+    #[must_use]
+    pub fn weighed(mut self, weight: &'static str) -> Self {
+        self.weight = weight;
+        self
     }
 
     /// The same query with more columns at the end, from a join that has the same first table.
@@ -174,18 +199,15 @@ impl Query {
         page: &Page,
         mut map: impl FnMut(Row<'_>) -> Result<T>,
     ) -> Result<Listed<T>> {
-        let limit = page.size();
-        let sql = self.ordered(conn, keys, default, page).await?;
-        let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
-        let mut rows = conn.all(sql, &values, |row| Ok((row.text(0)?, map(row)?))).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = if more { rows.last().map(|(id, _)| id.clone()) } else { None };
-        Ok(Listed { items: rows.into_iter().map(|(_, item)| item).collect(), next })
+        let end = self.ordered(conn, keys, default, page).await?;
+        let item = |row: Row<'_>| Ok((row.weight()?, (row.text(0)?, map(row)?)));
+        let listed = self.stream(conn, &end, page.size(), item, |(id, _)| id).await?;
+        Ok(Listed { items: listed.items.into_iter().map(|(_, item)| item).collect(), next: listed.next })
     }
 
     /// As [`Query::page`], of one column that holds JSON values one behind the other. All rows come as one text, because the way
-    /// of a row from the database costs more than its bytes. `unpack` reads one item, `id` tells what it is.
+    /// of a row from the database costs more than its bytes; one by one only where these are too many. `unpack` reads one
+    /// item, `id` tells what it is.
     pub async fn packed_page<T>(
         mut self,
         conn: &mut Conn,
@@ -196,23 +218,61 @@ impl Query {
         id: impl Fn(&T) -> &String,
     ) -> Result<Listed<T>> {
         let limit = page.size();
+        let end = self.ordered(conn, keys, default, page).await?;
         self.columns.push_str(" AS item");
-        let rows = self.ordered(conn, keys, default, page).await?;
+        let rows = format!("{}{end}", self.select());
+        let postgres = conn.is_postgres();
+        let sql = if limit <= UNWEIGHED {
+            dialect::text_and_count(postgres, "t.item", &rows)
+        } else {
+            let weights = Self { columns: format!("{} AS weight", self.weight), ..self.clone() };
+            dialect::text_within(postgres, "t.item", &rows, &format!("{}{end}", weights.select()), PAGE_BYTES)
+        };
         let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
-        let sql = dialect::text_and_count(conn.is_postgres(), "t.item", &rows);
-        let mut items = conn
+        let all = conn
             .one(sql, &values, |row| {
-                let mut packed = Packed::from_str(row.text_ref(0)?);
-                (0..row.int(1)?).map(|_| unpack(&mut packed)).collect::<Result<Vec<T>>>()
+                let text = row.opt_text_ref(0)?.filter(|text| text.len() <= PAGE_BYTES);
+                let Some(mut packed) = text.map(Packed::from_str) else { return Ok(None) };
+                (0..row.int(1)?).map(|_| unpack(&mut packed)).collect::<Result<Vec<T>>>().map(Some)
             })
             .await?;
+        let Some(mut items) = all else {
+            let item = |row: Row<'_>| Ok((row.weight()?, unpack(&mut Packed::from_str(row.text_ref(0)?))?));
+            return self.stream(conn, &end, limit, item, id).await;
+        };
         let more = items.len() > limit;
         items.truncate(limit);
         let next = if more { items.last().map(|item| id(item).clone()) } else { None };
         Ok(Listed { items, next })
     }
 
-    /// The rows of a page, and one more: it tells whether there is a next page.
+    /// The rows one by one, until the page is full. `item` tells also how many bytes the row has.
+    async fn stream<T>(
+        &self,
+        conn: &mut Conn,
+        end: &str,
+        limit: usize,
+        mut item: impl FnMut(Row<'_>) -> Result<(usize, T)>,
+        id: impl Fn(&T) -> &String,
+    ) -> Result<Listed<T>> {
+        let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
+        let (mut items, mut next, mut bytes) = (Vec::<T>::new(), None, 0);
+        conn.each_until(format!("{}{end}", self.select()), &values, |row| {
+            let (weight, item) = item(row)?;
+            bytes += weight;
+            if items.len() == limit || (bytes > PAGE_BYTES && !items.is_empty()) {
+                next = items.last().map(|item| id(item).clone());
+                return Ok(ControlFlow::Break(()));
+            }
+            items.push(item);
+            Ok(ControlFlow::Continue(()))
+        })
+        .await?;
+        Ok(Listed { items, next })
+    }
+
+    /// The condition of the marker; gives the end of the statement that has the rows of a page and one more, which tells whether
+    /// there is a next page.
     async fn ordered(
         &mut self,
         conn: &mut Conn,
@@ -225,7 +285,7 @@ impl Query {
             self.after(conn, &order, marker).await?;
         }
         let words: Vec<String> = order.iter().map(|(key, down)| format!("{}{}", key.sql, direction(*down))).collect();
-        Ok(format!("{} ORDER BY {} LIMIT {}", self.select(), words.join(", "), page.size() + 1))
+        Ok(format!(" ORDER BY {} LIMIT {}", words.join(", "), page.size() + 1))
     }
 
     /// The first row by a column, ascending.
@@ -357,68 +417,4 @@ fn behind(order: &[(Key, bool)], first: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::args;
-
-    const KEYS: &[Key] =
-        &[Key::text("id", "t.id"), Key::text("name", "coalesce(t.name, '')"), Key::int("size", "t.size")];
-
-    async fn walk(conn: &mut Conn, sort: &[(&str, bool)], limit: u32) -> Vec<String> {
-        let sort: Vec<(String, bool)> = sort.iter().map(|(field, down)| ((*field).to_owned(), *down)).collect();
-        let (mut marker, mut seen) = (None, Vec::new());
-        loop {
-            let mut query = Query::new("t.id", "thing t", "t.id");
-            let owner = query.text("me");
-            query.and_int("t.size", ">=", Some(0));
-            query.scope(format!("t.owner = {owner}"));
-            let page = Page { limit, marker, sort: sort.clone() };
-            let listed = query.page(conn, KEYS, &[("id", false)], &page, |row| row.text(0)).await.expect("page");
-            seen.extend(listed.items);
-            match listed.next {
-                Some(next) => marker = Some(next),
-                None => return seen,
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn pages_join_to_the_whole_list_in_any_order() {
-        for database in crate::testing::databases().await {
-            let mut tx = database.db.begin().await.expect("begin");
-            tx.execute("CREATE TABLE thing (id TEXT PRIMARY KEY, name TEXT, size BIGINT NOT NULL, owner TEXT)", &[])
-                .await
-                .expect("table");
-            for (id, name, size, owner) in
-                [("a", Some("x"), 1, "me"), ("b", None, 1, "me"), ("c", Some("x"), 0, "me"), ("d", None, 2, "you")]
-            {
-                tx.execute(
-                    "INSERT INTO thing (id, name, size, owner) VALUES ($1, $2, $3, $4)",
-                    args![id, name, i64::from(size), owner],
-                )
-                .await
-                .expect("insert");
-            }
-            for limit in [1, 2, 3, 0] {
-                assert_eq!(walk(&mut tx, &[], limit).await, ["a", "b", "c"], "{} {limit}", database.name);
-                assert_eq!(walk(&mut tx, &[("size", true)], limit).await, ["b", "a", "c"], "{} {limit}", database.name);
-                assert_eq!(
-                    walk(&mut tx, &[("size", true), ("name", false), ("id", true)], limit).await,
-                    ["b", "a", "c"]
-                );
-                assert_eq!(walk(&mut tx, &[("name", false), ("size", true)], limit).await, ["b", "a", "c"]);
-            }
-            // A marker that the caller can't see is as one that isn't there.
-            let mut query = Query::new("t.id", "thing t", "t.id");
-            query.scope("t.owner = 'me'");
-            let page = Page { limit: 1, marker: Some("d".to_owned()), sort: vec![] };
-            let error =
-                query.page(&mut tx, KEYS, &[("id", false)], &page, |row| row.text(0)).await.expect_err("marker");
-            assert_eq!(error.field.as_deref(), Some("marker"));
-            let page = Page { sort: vec![("owner".to_owned(), false)], ..Page::default() };
-            let query = Query::new("t.id", "thing t", "t.id");
-            let error = query.page(&mut tx, KEYS, &[("id", false)], &page, |row| row.text(0)).await.expect_err("sort");
-            assert_eq!(error.field.as_deref(), Some("sort"));
-        }
-    }
-}
+mod tests;

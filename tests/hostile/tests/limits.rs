@@ -281,3 +281,54 @@ async fn each_mount_has_its_configuration() {
     assert_eq!(text(call(&face, "config", 0).await), "{}");
     assert!(face.plugin().explain().capabilities.iter().all(|line| line.name != Capability::Libvirt));
 }
+
+/// 64 MiB of all: eight first shares of 4 MiB, and 32 MiB for those that need more, of which two of 16 MiB fit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_memory_of_all_sandboxes_is_bounded_and_given_back() {
+    let runtime = runtime(|options| {
+        options.sandboxes = 64;
+        options.sandboxes_per_plugin = 64;
+        options.memory_mib = 64;
+    });
+    let limits = LimitsTable { wait_ms: Some(60_000), cpu_ms: Some(20_000), ..LIMITS };
+    let face = face(&runtime, "hostile", limits);
+    let spawn = |operation: &'static str, n: u64, path: &'static str| {
+        let face = face.clone();
+        tokio::spawn(async move { call_at(&face, operation, n, path).await.map(drop) })
+    };
+    let greedy: Vec<_> = (0..24).map(|number| spawn("allocate", if number % 2 == 0 { 0 } else { 10 }, "/")).collect();
+    for greedy in greedy {
+        let outcome = greedy.await.unwrap();
+        assert!(matches!(outcome, Ok(()) | Err(RunError::OutOfMemory(_) | RunError::Busy(_))), "{outcome:?}");
+    }
+    // Traps and refusals gave all of it back.
+    for _ in 0..4 {
+        assert_eq!(tokio::try_join!(spawn("allocate", 10, "/"), spawn("allocate", 10, "/")).unwrap(), (Ok(()), Ok(())));
+    }
+    let stalled: Vec<_> = (0..8).map(|_| spawn("documents", 0, "stall")).collect();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let error = loop {
+        assert!(Instant::now() < deadline, "the memory was never taken");
+        if let Err(error) = call(&face, "ok", 0).await {
+            break error;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((error.clone(), error.code()), (RunError::Busy(Duration::from_secs(2)), ErrorCode::Unavailable));
+    for stalled in stalled {
+        stalled.abort();
+        assert!(stalled.await.unwrap_err().is_cancelled());
+    }
+    assert_eq!(text(call(&face, "ok", 0).await), "ok");
+}
+
+#[test]
+fn a_plugin_that_wants_more_memory_than_one_call_may_have_is_not_loaded() {
+    let runtime = runtime(|options| options.memory_mib = 64);
+    let bytes = hostile_tests::packed("hostile-face", &hostile_tests::face_manifest("hostile"));
+    let grants = hostile_tests::grants(hostile_tests::FACE_CAPABILITIES);
+    let limits = |memory| LimitsTable { memory_mib: Some(memory), ..LIMITS };
+    let error = hostile_tests::load(&runtime, bytes.clone(), grants.clone(), limits(37)).err().expect("refused");
+    assert!(error.to_string().contains("memory-mib = 37 is above the 36"), "{error}");
+    assert!(hostile_tests::load(&runtime, bytes, grants, limits(36)).is_ok());
+}

@@ -6,6 +6,7 @@ use skyloom_model::{Caller, Error, Result};
 use skyloom_runtime::bindings::types::common::Pair;
 use skyloom_runtime::context::CallContext;
 
+use crate::bounds;
 pub(super) use crate::networks::page;
 
 /// The longest name, key or value, in characters.
@@ -52,6 +53,7 @@ pub(super) fn items(field: &str, items: Vec<Pair>) -> Result<BTreeMap<String, St
             return Err(Error::invalid(field, format!("{field}: a key stands twice.")));
         }
     }
+    bounds::pairs(field, bounds::PAIRS, &map)?;
     Ok(map)
 }
 

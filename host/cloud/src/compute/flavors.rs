@@ -12,7 +12,7 @@ use skyloom_store::identity::projects;
 use skyloom_store::{Conn, flavors as store, nodes};
 
 use super::common::{check_name, check_text, items, page, pairs};
-use crate::Cloud;
+use crate::{Cloud, bounds};
 
 fn view(flavor: store::Flavor) -> wit::Flavor {
     wit::Flavor {
@@ -182,6 +182,7 @@ impl Cloud {
         let mut tx = self.db().begin().await?;
         let mut specs = store::lock_extra_specs(&mut tx, id).await?.ok_or_else(|| missing(id))?;
         specs.extend(new);
+        bounds::pairs("extra-specs", bounds::PAIRS, &specs)?;
         store::set_extra_specs(&mut tx, id, &specs).await?;
         tx.commit().await?;
         Ok(pairs(&specs))

@@ -309,6 +309,14 @@ async fn private_flavors_and_writing_are_for_operators() {
         assert_eq!(count(&admin, filter(Some(false), false)).await, 1);
         let specs = cloud.set_extra_specs(&admin, "x".to_owned(), vec![("a".to_owned(), "1".to_owned())]).await;
         assert_eq!(specs.expect("specs").len(), 1);
+        let many = |first: usize| -> Vec<_> {
+            (first..first + 128).map(|number| (format!("{number:0>255}"), "v".repeat(255))).collect()
+        };
+        for first in [0, 128, 256, 384] {
+            cloud.set_extra_specs(&admin, "x".to_owned(), many(first)).await.expect("within the bound");
+        }
+        let error = cloud.set_extra_specs(&admin, "x".to_owned(), many(512)).await.expect_err("too much together");
+        assert_eq!(error.field.as_deref(), Some("extra-specs"));
         cloud.delete_extra_spec(&admin, "x".to_owned(), "a".to_owned()).await.expect("delete");
         let error = cloud.delete_extra_spec(&admin, "x".to_owned(), "a".to_owned()).await.expect_err("gone");
         assert_eq!(error.field.as_deref(), Some("key"));

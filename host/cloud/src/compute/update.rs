@@ -14,7 +14,7 @@ use skyloom_store::servers::{self as store, Brief, UserFields};
 use super::common::{check_name, check_text, items, pairs, reach, with_attributes};
 use super::rules::{self, Verb};
 use super::view;
-use crate::Cloud;
+use crate::{Cloud, bounds};
 
 /// A host name: labels of letters, digits and hyphens, joined by dots; at most 255 characters.
 pub(super) fn check_hostname(name: &str) -> Result<()> {
@@ -119,6 +119,7 @@ impl Cloud {
                 map
             }
         };
+        bounds::pairs("metadata", bounds::PAIRS, &map)?;
         self.check_metadata_count(&mut tx, &server.project_id, map.len()).await?;
         write_metadata(&mut tx, id, &map).await?;
         tx.commit().await?;

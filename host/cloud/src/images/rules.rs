@@ -10,7 +10,7 @@ use skyloom_store::images::{self as store, Image, ImageState, Visibility};
 use skyloom_store::{Conn, metering, quotas};
 
 use super::{Images, convert};
-use crate::Cloud;
+use crate::{Cloud, bounds};
 
 /// The formats of disks that can be stored.
 const DISK_FORMATS: [&str; 6] = ["raw", "qcow2", "iso", "aki", "ari", "ami"];
@@ -317,6 +317,13 @@ impl Images {
             checked_text("properties", name, MAX_NAME)?;
             checked_text("properties", value, MAX_VALUE)?;
         }
+        let name = image.name.as_deref();
+        let pairs = image.properties.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        bounds::bytes(
+            "properties",
+            bounds::IMAGE,
+            name.into_iter().chain(image.tags.iter().map(String::as_str)).chain(pairs),
+        )?;
         if image.properties.windows(2).any(|pair| pair[0].0 == pair[1].0) {
             return Err(Error::invalid("properties", "A property stands twice."));
         }

@@ -372,3 +372,55 @@ async fn a_projects_images_are_limited() {
         cloud.create_image(&member("q"), create("raw")).await.expect("another project's");
     }
 }
+
+fn large(count: usize, bytes: usize) -> wit::ImageCreate {
+    let properties = (0..count).map(|number| (format!("p{number}"), "x".repeat(bytes))).collect();
+    wit::ImageCreate { properties, ..create("raw") }
+}
+
+#[tokio::test]
+async fn an_images_texts_are_bounded_together() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let wrong = [large(3, 60_000), wit::ImageCreate { name: Some("n".repeat(100)), ..large(2, 65_500) }];
+        for wrong in wrong {
+            let error = cloud.create_image(&context, wrong).await.expect_err("too much");
+            assert_eq!((&error.code, error.field.as_deref()), (&ErrorCode::Invalid, Some("properties")));
+        }
+        let image = cloud.create_image(&context, large(2, 65_500)).await.expect("create");
+        let more = wit::ImageUpdate { tags: vec!["t".repeat(250)], ..as_it_is(&image) };
+        refused!(cloud.update_image(&context, image.id.clone(), more), Invalid);
+        refused!(cloud.add_tag(&context, image.id.clone(), "t".repeat(250)), Invalid);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_large_images_comes_in_pages_of_bounded_bytes() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let mut made = Vec::new();
+        for _ in 0..40 {
+            made.push(cloud.create_image(&context, large(2, 65_000)).await.expect("create").id);
+        }
+        let (mut seen, mut marker, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let request = PageRequest { marker, ..page() };
+            let listed = cloud.list_images(&context, wit::ImageFilter::default(), request).await.expect("list");
+            let bytes: usize = listed
+                .images
+                .iter()
+                .flat_map(|image| &image.properties)
+                .map(|(name, value)| name.len() + value.len())
+                .sum();
+            assert!(bytes <= skyloom_store::listing::PAGE_BYTES, "{bytes}");
+            seen.extend(listed.images.into_iter().map(|image| image.id));
+            pages += 1;
+            marker = listed.next;
+            if marker.is_none() {
+                break;
+            }
+        }
+        made.retain(|id| !seen.contains(id));
+        assert_eq!((made, pages), (Vec::new(), 2), "{}", world.database.name);
+    }
+}

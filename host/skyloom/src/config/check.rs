@@ -273,6 +273,7 @@ mod tests {
             ("limits", "idle-timeout-ms"),
             ("limits", "max-headers"),
             ("limits", "max-json-depth"),
+            ("limits", "max-json-nodes"),
             ("limits", "head-timeout-ms"),
             ("limits", "body-timeout-ms"),
             ("limits", "stall-timeout-ms"),

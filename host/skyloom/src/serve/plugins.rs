@@ -37,6 +37,9 @@ impl Plugins {
             options.sandboxes = instances;
             options.sandboxes_per_plugin = (instances / 2).max(1);
         }
+        if let Some(memory) = deployment.sandbox.memory_mib {
+            options.memory_mib = memory;
+        }
         let runtime = Runtime::new(options).map_err(|error| Failure::new(error.to_string()))?;
         let mut by_id = BTreeMap::new();
         let mut defects = Vec::new();

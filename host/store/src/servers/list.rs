@@ -2,7 +2,7 @@
 
 use skyloom_model::{PowerState, Result, TaskState, Timestamp, VmState};
 
-use super::{Full, packed, unpack};
+use super::{Full, WEIGHT, packed, unpack};
 use crate::conn::Conn;
 use crate::dialect;
 use crate::listing::{Key, Listed, Page, Query};
@@ -257,7 +257,7 @@ fn tags(query: &mut Query, filter: &Filter) {
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Full>> {
     let postgres = conn.is_postgres();
     let servers = query(postgres, packed(postgres, false), filter);
-    servers.packed_page(conn, KEYS, DEFAULT, page, unpack, |full| &full.server.id).await
+    servers.weighed(WEIGHT).packed_page(conn, KEYS, DEFAULT, page, unpack, |full| &full.server.id).await
 }
 
 /// What conditions look at that no database knows.

@@ -155,6 +155,10 @@ const OWN: &[&str] = &[
 /// The row's columns that are JSON objects themselves.
 const OBJECTS: &[&str] = &["flavor", "metadata", "attributes"];
 
+/// Bytes of a server's row that its owner can make many.
+const WEIGHT: &str =
+    "octet_length(s.metadata) + octet_length(s.attributes) + octet_length(s.flavor) + octet_length(s.public_key)";
+
 /// What belongs to a server, in the order of [`Full`]: columns, and where they stand. Sorted here and not by the database,
 /// which would build a table for each server and list.
 const BELONGINGS: [(&[&str], &str); 5] = [

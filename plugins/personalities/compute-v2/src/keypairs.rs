@@ -41,10 +41,18 @@ pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
         page = paging.request(MOST, MOST, Vec::new());
     }
     let marker = page.marker.clone().unwrap_or_default();
-    let found = context.cloud.list_keypairs(user(context), &page).map_err(|error| match error.field.as_deref() {
-        Some("marker") => Fault::bad_request(format!("Marker {marker} could not be found.")),
-        _ => error.into(),
-    })?;
+    let mut found =
+        context.cloud.list_keypairs(user(context), &page).map_err(|error| match error.field.as_deref() {
+            Some("marker") => Fault::bad_request(format!("Marker {marker} could not be found.")),
+            _ => error.into(),
+        })?;
+    // Before 2.35 there are no pages.
+    while !context.since(35) && found.next.is_some() {
+        page.marker = found.next.take();
+        let more = context.cloud.list_keypairs(user(context), &page)?;
+        found.keypairs.extend(more.keypairs);
+        found.next = more.next;
+    }
     let mut writer = Writer::with_capacity(256 + found.keypairs.len() * 900);
     writer.begin_object().key(key!("keypairs")).begin_array();
     for keypair in &found.keypairs {

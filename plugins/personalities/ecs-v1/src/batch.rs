@@ -2,13 +2,11 @@
 
 use serde::Deserialize;
 use skyloom_sdk::cloud::compute::{DeleteOptions, PowerChange, ServerFilter};
-use skyloom_sdk::{Cloud, PageRequest, Request, Response, any};
+use skyloom_sdk::paging::every_page;
+use skyloom_sdk::{Cloud, Request, Response, any};
 
 use crate::errors::Failure;
 use crate::{body, job_answer};
-
-/// One page of the core; a batch holds at most as many.
-const MOST_SERVERS: u32 = 1000;
 
 #[derive(Deserialize)]
 struct ServerRef {
@@ -78,8 +76,12 @@ fn existing<C: Cloud>(cloud: &C, servers: &[ServerRef]) -> Result<Vec<String>, F
         }
     }
     let filter = ServerFilter { ids: ids.clone(), ..any::servers() };
-    let page = cloud.list_servers(&filter, &PageRequest { limit: MOST_SERVERS, marker: None, sort: Vec::new() })?;
-    let missing = ids.iter().find(|id| !page.servers.iter().any(|server| server.id == **id));
+    let found = every_page(|page| {
+        let found = cloud.list_servers(&filter, &page)?;
+        let ids: Vec<String> = found.servers.into_iter().map(|server| server.id).collect();
+        Ok::<_, Failure>((ids, found.next))
+    })?;
+    let missing = ids.iter().find(|id| !found.contains(id));
     match missing {
         Some(id) => Err(Failure::no_server(id)),
         None => Ok(ids),

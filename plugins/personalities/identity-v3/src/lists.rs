@@ -1,7 +1,7 @@
 //! Lists: whole by default, as upstream gives them; by page where the query names a limit.
 
 use serde_json::{Map, Value, json};
-use skyloom_sdk::cloud::identity::IdentityFilter;
+use skyloom_sdk::cloud::identity::{Domain, IdentityFilter, Project, Role, User};
 use skyloom_sdk::paging::Paging;
 use skyloom_sdk::query::{Query, encode, with_marker};
 use skyloom_sdk::{Error, PageRequest, Request, Response};
@@ -10,6 +10,38 @@ use crate::Fault;
 
 /// The core gives at most this many at once.
 const PAGE: u32 = 1000;
+
+/// The core ends a page at its bytes too: one with less text than this was not ended so.
+const CUT: usize = 256 * 1024;
+
+/// Bytes of an item's text that people can make long.
+pub trait Text {
+    fn text(&self) -> usize;
+}
+
+impl Text for Domain {
+    fn text(&self) -> usize {
+        self.description.len()
+    }
+}
+
+impl Text for Project {
+    fn text(&self) -> usize {
+        self.description.len() + self.tags.iter().map(String::len).sum::<usize>()
+    }
+}
+
+impl Text for User {
+    fn text(&self) -> usize {
+        self.description.as_ref().map_or(0, String::len)
+    }
+}
+
+impl Text for Role {
+    fn text(&self) -> usize {
+        self.description.as_ref().map_or(0, String::len)
+    }
+}
 
 /// Items and the marker of the next page.
 pub struct Page<T> {
@@ -41,8 +73,8 @@ pub fn filter(request: &Request) -> IdentityFilter {
     }
 }
 
-/// All items, or the page that the query asks for.
-pub fn fetch<T>(
+/// All items, or the page that the query asks for. What doesn't fit an answer is behind the link to the next page.
+pub fn fetch<T: Text>(
     request: &Request,
     id: impl Fn(&T) -> &str,
     keep: impl Fn(&T) -> bool,
@@ -56,7 +88,9 @@ pub fn fetch<T>(
     loop {
         let page = PageRequest { limit: PAGE, marker: marker.take(), sort: Vec::new() };
         let found = list(&page)?;
-        let last = (found.len() >= PAGE as usize).then(|| found.last().map(|item| id(item).to_owned())).flatten();
+        let large = found.iter().map(Text::text).sum::<usize>() >= CUT;
+        let full = large || found.len() >= PAGE as usize;
+        let last = full.then(|| found.last().map(|item| id(item).to_owned())).flatten();
         items.extend(found.into_iter().filter(|item| keep(item)));
         match wanted {
             Some(wanted) if items.len() > wanted => {
@@ -68,6 +102,9 @@ pub fn fetch<T>(
         }
         if last.is_none() {
             return Ok(Page { items, next: None });
+        }
+        if large {
+            return Ok(Page { items, next: last });
         }
         marker = last;
     }

@@ -10,6 +10,9 @@ use crate::{Fault, Object};
 
 /// The largest page of the core.
 const MAX_PAGE: u32 = 1000;
+
+/// Items of one answer without a limit; more don't fit the sandbox's memory.
+const MOST: usize = 4000;
 /// What isn't a filter.
 const OWN: &[&str] = &["fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"];
 /// Upstream's sort keys with the core's.
@@ -90,11 +93,14 @@ impl<'a> Wanted<'a> {
         };
         let marked = page.marker.is_some();
         let (mut items, mut next) = fetch(&page)?;
-        // Without a limit the whole list is wanted.
-        while limit.is_none() {
+        // Without a limit the whole list is wanted. A page that was cut at its bytes, and so many items, are all that an answer
+        // holds: what is left is behind the link to the next page.
+        let mut cut = items.len() < MAX_PAGE as usize;
+        while limit.is_none() && !cut && items.len() < MOST {
             let Some(marker) = next.take() else { break };
             page.marker = Some(marker);
             let (more, after) = fetch(&page)?;
+            cut = more.len() < MAX_PAGE as usize;
             items.extend(more);
             next = after;
         }
@@ -104,7 +110,7 @@ impl<'a> Wanted<'a> {
         let objects: Vec<Object> = items.into_iter().map(show).collect();
         let more = next.is_some();
         let mut body = Map::new();
-        if limit.is_some() {
+        if limit.is_some() || more {
             let links = links(
                 request,
                 name,
