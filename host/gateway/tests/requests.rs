@@ -131,7 +131,7 @@ async fn a_body_has_a_type_that_its_operation_lists() {
         MANIFEST.replace("body = \"stream\"", "body = \"stream\"\ncontent-types = [\"application/octet-stream\"]");
     let world = World::echo();
     let mount = mount(&(listed + operation), "/api", handler(|_, request| Ok(ok(&request.operation)))).unwrap();
-    let gateway = skyloom_gateway::Gateway::new(world.shared.clone(), vec![mount]).unwrap();
+    let gateway = skyloom_gateway::Gateway::new(world.shared.clone(), vec![mount], false).unwrap();
     let patch = Some("application/x-patch, application/y-patch");
     for (method, path, kind, body, status, accept) in [
         ("PATCH", "/api/things/x", Some("application/y-patch"), "[]", 200, None),

@@ -157,7 +157,7 @@ async fn an_empty_segment_is_one_where_the_manifest_says_so() {
     let operations = [get("/"), get("/a"), get("/a/{x}"), ("PUT", "/a/{x}/b".to_owned())];
     let strict = manifest("one", &operations).replace("[api]\n", "[api]\nstrict-slashes = true\n");
     let mount = mount(&strict, "/m", handler(|_, request| Ok(ok(&request.operation)))).unwrap();
-    let side = Side { gateway: Gateway::new(world.shared.clone(), vec![mount]).unwrap(), world };
+    let side = Side { gateway: Gateway::new(world.shared.clone(), vec![mount], false).unwrap(), world };
     for path in ["/m", "/m/", "//m//", "/m/a", "/m/a/x"] {
         assert_eq!(side.ask("GET", path).await.0, 200, "{path}");
     }
