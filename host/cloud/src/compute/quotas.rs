@@ -252,7 +252,7 @@ mod tests {
         let compute = Settings { quotas: [("servers".to_owned(), 7)].into(), ..Settings::default() };
         for world in worlds(crate::Settings { compute: compute.clone(), ..crate::Settings::default() }).await {
             let (db, kind) = (&world.database.db, world.database.name);
-            let line = async |quota| {
+            let line = async |quota: Quota| {
                 let lines = of_project(db, &compute, "project p").await.expect("quotas");
                 let line = lines.into_iter().find(|line| line.quota == quota).expect("every quota");
                 // What the plugins are told is the same.
