@@ -222,10 +222,11 @@ fn explain_says_what_and_why() {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("face.wasm");
     std::fs::write(&file, good()).unwrap();
-    let options = LoadOptions { grants: grants(&["log", "quotas"]), ..LoadOptions::default() };
+    let options = LoadOptions { grants: grants(&["clock", "quotas"]), ..LoadOptions::default() };
     let explained = Runtime::explain(&file, &options).unwrap();
     let why = |name| explained.capabilities.iter().find(|line| line.name == name).map(|line| line.why);
-    assert_eq!(why(Capability::Log), Some("asked for, granted and used"));
+    assert_eq!(why(Capability::Log), Some("free: every plugin has it"));
+    assert_eq!(why(Capability::Clock), Some("asked for, granted and used"));
     assert_eq!(why(Capability::Quotas), Some("granted without being asked for: no effect"));
     assert_eq!(why(Capability::Compute), Some("refused: the deployment doesn't grant it, and the code needs it"));
     assert_eq!(why(Capability::Networks), None);

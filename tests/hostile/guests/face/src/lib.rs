@@ -20,7 +20,7 @@ impl Personality for Face {
             "recurse" => return text(&recurse(n, &request.path).to_string()),
             "trap" => std::process::abort(),
             "panic" => panic!("on purpose {}", "x".repeat(n as usize)),
-            "panic-within" => drop(host::log::write(host::log::Level::Info, &Vec::<String>::new()[n as usize])),
+            "panic-within" => host::log::write(host::log::Level::Info, &Vec::<String>::new()[n as usize]),
             "log" => (0..n).for_each(|line| host::log::write(host::log::Level::Info, &format!("line {line}"))),
             "log-forged" => host::log::write(host::log::Level::Info, &format!("a\nERROR b{}", "x".repeat(n as usize))),
             "documents" => return documents(&request.path),
