@@ -21,25 +21,25 @@ pub trait Text {
 
 impl Text for Domain {
     fn text(&self) -> usize {
-        self.description.len()
+        self.description.len() + self.extra.len()
     }
 }
 
 impl Text for Project {
     fn text(&self) -> usize {
-        self.description.len() + self.tags.iter().map(String::len).sum::<usize>()
+        self.description.len() + self.extra.len() + self.tags.iter().map(String::len).sum::<usize>()
     }
 }
 
 impl Text for User {
     fn text(&self) -> usize {
-        self.description.as_ref().map_or(0, String::len)
+        self.extra.len()
     }
 }
 
 impl Text for Role {
     fn text(&self) -> usize {
-        self.description.as_ref().map_or(0, String::len)
+        self.description.as_ref().map_or(0, String::len) + self.extra.len()
     }
 }
 

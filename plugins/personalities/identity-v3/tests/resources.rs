@@ -259,6 +259,27 @@ fn a_list_is_whole_unless_a_limit_is_asked_for() {
 }
 
 #[test]
+fn users_that_one_answer_does_not_hold_are_behind_a_link() {
+    let mut cloud = FakeCloud::default();
+    let large = |name: &str| User { extra: format!("{{\"description\":\"{}\"}}", "x".repeat(60_000)), ..user(name) };
+    // The core ends a page at its bytes.
+    cloud.identity.list_users = Some(Box::new(move |_, page| {
+        Ok(match page.marker.as_deref() {
+            None => (0..5).map(|number| large(&format!("u{number}"))).collect(),
+            Some(marker) => {
+                assert_eq!(marker, "id-u4");
+                vec![user("u5")]
+            }
+        })
+    }));
+    let first = ok(&handle(&cloud, call("users.list", "GET", "/v3/users").build()), 200);
+    assert_eq!(first["users"].as_array().map(Vec::len), Some(5));
+    assert_eq!(first["links"]["next"], format!("{BASE}/v3/users?marker=id-u4"));
+    let last = ok(&handle(&cloud, call("users.list", "GET", "/v3/users").query("marker", "id-u4").build()), 200);
+    assert_eq!((&last["users"][0]["name"], &last["links"]["next"]), (&json!("u5"), &Value::Null));
+}
+
+#[test]
 fn filters_reach_the_core_or_are_applied_here() {
     let mut cloud = FakeCloud::default();
     let seen: Seen<IdentityFilter> = Seen::default();

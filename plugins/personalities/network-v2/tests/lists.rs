@@ -12,6 +12,11 @@ use support::*;
 
 /// A core with networks `1` to `5`, paged as the core does it.
 fn five(seen: &Seen<PageRequest>) -> FakeCloud {
+    in_pages(seen, 1000)
+}
+
+/// No page holds more than `most`, as where the networks are large.
+fn in_pages(seen: &Seen<PageRequest>, most: usize) -> FakeCloud {
     let mut cloud = FakeCloud::default();
     let log = seen.clone();
     cloud.networks.list_networks = Some(Box::new(move |_, page| {
@@ -23,7 +28,7 @@ fn five(seen: &Seen<PageRequest>) -> FakeCloud {
         let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
         let start =
             page.marker.as_ref().map_or(0, |marker| 1 + ids.iter().position(|id| id == marker).expect("marker"));
-        let end = ids.len().min(start + page.limit as usize);
+        let end = ids.len().min(start + most.min(page.limit as usize));
         let networks: Vec<Network> = ids[start..end].iter().map(|id| network(id)).collect();
         let next = (end < ids.len()).then(|| ids[end - 1].clone());
         Ok(NetworkPage { networks, next })
@@ -35,6 +40,24 @@ fn ids(response: &Response) -> Vec<String> {
     let body = json_of(response);
     let list = body["networks"].as_array().expect("a list");
     list.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn what_one_answer_does_not_hold_is_behind_a_link() {
+    let cloud = in_pages(&Seen::default(), 2);
+    let next =
+        |query: &str| json!([{"rel": "next", "href": format!("http://cloud.test/network/v2.0/networks?{query}")}]);
+    let first = handle(&cloud, call("networks.list").query("name", "x").build());
+    assert_eq!(
+        (ids(&first), &json_of(&first)["networks_links"]),
+        (vec!["1".to_owned(), "2".to_owned()], &next("name=x&marker=2"))
+    );
+    let second = handle(&cloud, call("networks.list").query("marker", "2").build());
+    assert_eq!(ids(&second), ["3", "4"]);
+    let last = handle(&cloud, call("networks.list").query("marker", "4").build());
+    assert_eq!((ids(&last), &json_of(&last)["networks_links"]), (vec!["5".to_owned()], &Value::Null));
+    let short = handle(&cloud, call("networks.list").query("limit", "4").build());
+    assert_eq!((ids(&short).len(), &json_of(&short)["networks_links"]), (2, &next("limit=4&marker=2")));
 }
 
 #[test]
