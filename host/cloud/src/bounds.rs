@@ -7,6 +7,8 @@ use skyloom_model::{Error, Result};
 pub const IMAGE: usize = 128 * 1024;
 /// Pairs of one map of a server, flavor or the like: 128 of the longest keys and values, whatever their script.
 pub const PAIRS: usize = 256 * 1024;
+/// Attributes of a domain, project, user or role that the core gives no meaning to, as JSON.
+pub const EXTRA: usize = 64 * 1024;
 
 /// `invalid` on `field` when the texts have more than `most` bytes together.
 pub fn bytes<'t>(field: &str, most: usize, texts: impl IntoIterator<Item = &'t str>) -> Result<()> {

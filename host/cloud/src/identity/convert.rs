@@ -39,7 +39,7 @@ pub(super) fn domain(domain: store::Domain) -> wit::Domain {
         name: domain.name,
         description: domain.description,
         enabled: domain.enabled,
-        extra: extra::text(&domain.extra),
+        extra: extra::text(domain.extra),
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) fn project(project: store::Project) -> wit::Project {
         parent_id: project.parent_id,
         is_domain: false,
         tags: project.tags,
-        extra: extra::text(&project.extra),
+        extra: extra::text(project.extra),
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) fn user(user: store::User) -> wit::User {
         enabled: user.enabled,
         default_project_id: user.default_project_id,
         password_changed_at: user.password_changed_at.map(|time| time.0),
-        extra: extra::text(&user.extra),
+        extra: extra::text(user.extra),
     }
 }
 
@@ -76,7 +76,7 @@ pub(super) fn role(role: store::Role) -> wit::Role {
         domain_id: None,
         description: role.description,
         immutable: role.immutable,
-        extra: extra::text(&role.extra),
+        extra: extra::text(role.extra),
     }
 }
 

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::*;
 
 /// A write of these attributes.
-#[allow(clippy::needless_pass_by_value)]
 fn these(extra: Value) -> Option<String> {
     Some(extra.to_string())
 }
