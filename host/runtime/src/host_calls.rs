@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_log_line_is_one_line() {
-        assert_eq!(one_line("a\nWARN forged\u{1b}[2J".into()), "a WARN forged [2J");
+        assert_eq!(one_line("a\nWARN forged\u{1b}[2J\u{202e}".into()), r"a\nWARN forged\u{1b}[2J\u{202e}");
+        assert_eq!(one_line("\u{1b}".repeat(limits::LOG_LINE_BYTES)).len(), limits::LOG_LINE_BYTES);
         let long = one_line("é".repeat(limits::LOG_LINE_BYTES));
         assert_eq!(long.len(), limits::LOG_LINE_BYTES);
         assert_eq!(one_line("plain".into()), "plain");
