@@ -123,10 +123,10 @@ mod tests {
         let quantity = 1_000_000_000_000_000_001;
         let charges = rate(&[span("vcpu", "", quantity, 0, 86_400 * MICROS)], &sheet(&[("vcpu", "", "1.000000001")]));
         assert_eq!(charges.unwrap()[0].amount, "24000000024000000024.000000024");
-        // All that a span can hold, at the highest price of the host.
+        // The longest span of the largest quantity.
         let whole = [span("vcpu", "", u64::MAX, i64::MIN, i64::MAX)];
         let charges = rate(&whole, &sheet(&[("vcpu", "", "0.000000001")])).unwrap();
-        assert_eq!(charges[0].seconds, 18_446_744_073_710);
+        assert_eq!(charges[0].seconds, 18_446_744_073_709);
     }
 
     #[test]
