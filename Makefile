@@ -28,8 +28,9 @@ help: ## this list
 
 build: host plugins ## the skyloom binary and all plugins, packed into target/plugins
 
+# The whole workspace decides on features, so that the tests build nothing of this again.
 host:
-	cargo build --release -p skyloom $(FEATURES)
+	cargo build --release --workspace --bin skyloom $(FEATURES)
 
 # One call for all plugins: they share their dependencies and cargo its parallelism. Their target brings no WASI, so a
 # plugin can reach nothing that the host does not give it.
