@@ -122,6 +122,7 @@ fn an_open_folder_that_holds_other_things_is_refused_and_left_as_it_is() {
 fn what_lies_under_a_name_of_ours_is_no_link_no_pipe_and_no_second_name() {
     for name in [LOCK, PASSWORD, SECRET_KEY, COMPILED_KEY, "skyloom.db", "documents.db-wal", COMPILED] {
         let (place, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        set_mode(place.path(), 0o700);
         let (file, target) = (place.path().join(name), elsewhere.path().join("target"));
         std::fs::write(&target, "precious").unwrap();
         let pipe = || {
@@ -146,6 +147,7 @@ fn what_lies_under_a_name_of_ours_is_no_link_no_pipe_and_no_second_name() {
         assert!(!elsewhere.path().join("nowhere").exists());
     }
     let place = tempfile::tempdir().unwrap();
+    set_mode(place.path(), 0o700);
     std::fs::create_dir(place.path().join(LOCK)).unwrap();
     assert!(refused(StateDir::open(place.path())).contains("lock is no regular file"));
 }
