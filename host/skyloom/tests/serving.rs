@@ -32,7 +32,7 @@ impl World {
             r#"
 [[listener]]
 name = "cloud"
-address = "127.0.0.1:0"
+address = "localhost:0"
 [operator]
 address = "127.0.0.1:0"
 [[plugin]]
@@ -221,7 +221,8 @@ fn a_script_reads_one_line_of_json() {
         (&said["endpoints"][0]["plugin"], &said["endpoints"][0]["listener"]),
         (&"identity-v3".into(), &"cloud".into())
     );
-    assert!(said["endpoints"][0]["url"].as_str().unwrap().ends_with("/identity/v3"), "{said}");
+    let url = said["endpoints"][0]["url"].as_str().unwrap();
+    assert!(url.starts_with("http://localhost:") && url.ends_with("/identity/v3"), "{said}");
     let read = |path: &serde_json::Value| std::fs::read_to_string(path.as_str().unwrap()).unwrap();
     let password = read(&said["administrator"]["password-file"]);
     assert!(read(&said["files"][0]["path"]).contains(password.trim()));
@@ -489,10 +490,6 @@ fn a_deployment_is_checked_without_starting_it() {
         ("[[seed.billing.prices]]\nmeter = \"vcpu\"\nper-unit-hour = \"much\"\n", "much is not an amount"),
         ("[[listener]]\nname = \"all\"\naddress = \"0.0.0.0:0\"\n", "listener `all`: clients cannot go to 0.0.0.0:0"),
         (
-            "[[listener]]\nname = \"far\"\naddress = \"nowhere.invalid:0\"\n",
-            "listener `far` cannot have nowhere.invalid:0",
-        ),
-        (
             "[[listener]]\nname = \"safe\"\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"gone.pem\", key = \"k\" }\n",
             "listener `safe`",
         ),
@@ -504,7 +501,8 @@ fn a_deployment_is_checked_without_starting_it() {
         let output = world.command_with("checked.toml").output().unwrap();
         assert_ne!(output.status.code(), Some(0), "{more}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(said.trim()), "{more}: {said} {output:?}");
-        std::fs::remove_dir_all(world.folder.path().join("state")).unwrap();
+        // What the file alone shows is refused before there is one.
+        let _ = std::fs::remove_dir_all(world.folder.path().join("state"));
     }
     let sound = "[[seed.images.images]]\nname = \"i\"\nfile = \"checked.toml\"\ndisk-format = \"raw\"\n";
     assert_eq!(check(sound).0, Some(0), "a file beside the deployment's");
