@@ -9,7 +9,7 @@ use hostile_tests::{
 };
 use serde_json::{Map, json};
 use skyloom_runtime::manifest::{Capability, LimitsTable, MANIFEST_SECTION};
-use skyloom_runtime::{LoadError, LoadOptions, Package, Runtime, pack, package};
+use skyloom_runtime::{Compiled, KEY_BYTES, LoadError, LoadOptions, Package, Runtime, pack, package};
 
 fn good() -> Vec<u8> {
     packed("hostile-face", &face_manifest("face"))
@@ -203,7 +203,8 @@ fn packing_refuses_what_loading_would() {
 fn code_is_compiled_once() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("compiled");
-    let start = || runtime(|options| options.cache = Some(folder.clone()));
+    let compiled = Compiled { folder: folder.clone(), key: [7; KEY_BYTES] };
+    let start = || runtime(|options| options.cache = Some(compiled.clone()));
     let load = |runtime: &Runtime| load(runtime, good(), grants(FACE_CAPABILITIES), LimitsTable::default()).unwrap();
     load(&start());
     let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
