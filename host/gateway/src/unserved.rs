@@ -51,8 +51,6 @@ fn write_cut(formatter: &mut fmt::Formatter<'_>, text: &str, most: usize) -> fmt
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn said(method: &str, path: &str) -> String {
         let (parts, ()) = http::Request::builder().method(method).uri(path).body(()).unwrap().into_parts();
         super::path(&parts).message.unwrap()

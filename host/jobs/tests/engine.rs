@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use skyloom_jobs::faults::{self, Crash, Moment};
 use skyloom_jobs::{Filter, NewOperation, State, Superseded, enqueue, enqueue_failed, lock_resource, settle_parent};
 use skyloom_model::{Error, ErrorCode, Timestamp};
+use skyloom_store::listing::Page;
 use skyloom_store::testing::{TestDatabase, databases};
 use skyloom_store::{args, operations};
 use toy::{World, counted, locks, make, recorded, start, supersede, until, wait};
