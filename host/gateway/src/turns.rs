@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Turn<'t> {
     _call: SemaphorePermit<'t>,
-    _place: Option<Place<'t>>,
+    _held: Option<Place<'t>>,
 }
 
 /// Whose turn it is.
@@ -64,7 +64,7 @@ impl Turns {
                 _ => return Err(again(full)),
             },
         };
-        Ok(Turn { _call: call, _place: place })
+        Ok(Turn { _call: call, _held: place })
     }
 }
 
@@ -86,7 +86,7 @@ struct Anonymous {
 struct Place<'t> {
     of: &'t Anonymous,
     client: Option<IpAddr>,
-    _place: SemaphorePermit<'t>,
+    _held: SemaphorePermit<'t>,
 }
 
 impl Anonymous {
@@ -112,7 +112,7 @@ impl Anonymous {
             }
             *count += 1;
         }
-        Ok(Place { of: self, client, _place: place })
+        Ok(Place { of: self, client, _held: place })
     }
 }
 

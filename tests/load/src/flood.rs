@@ -145,13 +145,11 @@ impl One {
                 self.opened.fetch_add(1, Relaxed);
             }
             while !self.stop.load(Relaxed) {
-                match connection.send(request).await {
-                    Ok((status, _)) => self.count(&status.to_string()),
-                    Err(_) => {
-                        self.count("closed");
-                        break;
-                    }
-                }
+                let Ok((status, _)) = connection.send(request).await else {
+                    self.count("closed");
+                    break;
+                };
+                self.count(&status.to_string());
             }
         }
         self.answers

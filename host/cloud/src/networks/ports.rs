@@ -295,8 +295,8 @@ fn mac(text: &str) -> Result<String> {
     if !matches!(groups.len(), 1 | 2 | 3 | 6) || !groups.iter().all(digits) {
         return Err(wrong());
     }
-    let digits: String =
-        groups.iter().map(|group| format!("{group:0>width$}")).collect::<String>().to_ascii_lowercase();
+    let groups: Vec<String> = groups.iter().map(|group| format!("{group:0>width$}")).collect();
+    let digits = groups.concat().to_ascii_lowercase();
     if digits.bytes().all(|digit| digit == b'0') {
         return Err(wrong());
     }

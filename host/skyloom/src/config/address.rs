@@ -41,7 +41,7 @@ impl Address {
     }
 
     /// Where the machine itself reaches it.
-    pub fn from_here(&self) -> Self {
+    pub fn as_local(&self) -> Self {
         let host = match self.host {
             Host::Ip(IpAddr::V4(address)) if address.is_unspecified() => Host::Ip([127, 0, 0, 1].into()),
             Host::Ip(IpAddr::V6(address)) if address.is_unspecified() => {
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn who_reaches_an_address_is_known() {
-        for (text, loopback, wildcard, from_here) in [
+        for (text, loopback, wildcard, as_local) in [
             ("127.0.0.1:1", true, false, "127.0.0.1:1"),
             ("[::1]:1", true, false, "[::1]:1"),
             ("LOCALHOST:1", true, false, "localhost:1"),
@@ -149,7 +149,7 @@ mod tests {
         ] {
             let address = parse(text).unwrap();
             assert_eq!((address.is_loopback(), address.is_wildcard()), (loopback, wildcard), "{text}");
-            assert_eq!(address.from_here().to_string(), from_here);
+            assert_eq!(address.as_local().to_string(), as_local);
         }
     }
 }

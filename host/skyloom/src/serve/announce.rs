@@ -58,7 +58,7 @@ impl Running {
         took: Duration,
         json: bool,
     ) -> Result<(), Failure> {
-        let operator = self.operator.as_ref().map(Address::from_here);
+        let operator = self.operator.as_ref().map(Address::as_local);
         let reached = Reached { places: &self.places, bound: &self.bound, operator: operator.as_ref() };
         let files = client_files::write(&loaded.deployment, reached, state, self.admin.as_ref())?;
         let announcement = Announcement {

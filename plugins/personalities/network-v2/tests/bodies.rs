@@ -15,7 +15,9 @@ fn bodies_reach_the_core() {
     let networks = Seen::default();
     let (create, update) = (networks.clone(), networks.clone());
     cloud.networks.create_networks = Some(Box::new(move |writes| {
-        writes.iter().for_each(|write| create.push(write.clone()));
+        for write in writes.iter() {
+            create.push(write.clone());
+        }
         Ok(vec![network("n")])
     }));
     cloud.networks.update_network = Some(Box::new(move |_, write| {
@@ -38,7 +40,9 @@ fn bodies_reach_the_core() {
     let subnets = Seen::default();
     let log = subnets.clone();
     cloud.networks.create_subnets = Some(Box::new(move |writes| {
-        writes.iter().for_each(|write| log.push(write.clone()));
+        for write in writes.iter() {
+            log.push(write.clone());
+        }
         Ok(vec![subnet()])
     }));
     let body = json!({"subnet": {"network_id": "n", "ip_version": 4, "cidr": "10.0.0.0/24", "gateway_ip": null,
@@ -53,7 +57,9 @@ fn bodies_reach_the_core() {
     let ports = Seen::default();
     let log = ports.clone();
     cloud.networks.create_ports = Some(Box::new(move |writes| {
-        writes.iter().for_each(|write| log.push(write.clone()));
+        for write in writes.iter() {
+            log.push(write.clone());
+        }
         Ok(vec![port(false)])
     }));
     let body = json!({"port": {"network_id": "n", "fixed_ips": [{"subnet_id": "s"}, {"ip_address": "10.0.0.7"}],
@@ -70,7 +76,9 @@ fn bodies_reach_the_core() {
     let rules = Seen::default();
     let log = rules.clone();
     cloud.networks.create_security_group_rules = Some(Box::new(move |creates| {
-        creates.iter().for_each(|create| log.push(create.clone()));
+        for create in creates.iter() {
+            log.push(create.clone());
+        }
         Ok(vec![rule()])
     }));
     let body = json!({"security_group_rule": {"security_group_id": "g", "direction": "ingress", "ethertype": "ipv6",
@@ -261,7 +269,9 @@ fn several_are_created_by_one_request() {
     let seen = Seen::default();
     let log = seen.clone();
     cloud.networks.create_networks = Some(Box::new(move |writes| {
-        writes.iter().for_each(|write| log.push(write.name.clone().unwrap_or_default()));
+        for write in writes.iter() {
+            log.push(write.name.clone().unwrap_or_default());
+        }
         Ok(vec![network("one"), network("two")])
     }));
     // Upstream takes items in an object of their own, too.
