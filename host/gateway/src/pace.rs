@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     const SOON: Duration = Duration::from_millis(20);
-    const LATE: Duration = Duration::from_secs(3600);
+    const LATE: Duration = Duration::from_hours(1);
 
     fn paced(limits: Limits) -> (Paced<DuplexStream>, DuplexStream, Arc<Connection>) {
         let (near, far) = duplex(8);

@@ -139,17 +139,17 @@ mod tests {
         Turns::new(&Settings { max_calls: 1, anonymous_calls, anonymous_queue, queue_ms: 20, ..Settings::default() })
     }
 
-    fn from(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, last]))
+    fn login(last: u8) -> Who {
+        Who::Nobody(Some(IpAddr::from([192, 0, 2, last])))
     }
 
     #[tokio::test]
     async fn nobody_takes_no_callers_turn_and_logins_take_no_reads() {
         let turns = turns(1, 0);
-        let _login = turns.take(Who::Nobody(from(1))).await.unwrap();
-        let full = turns.take(Who::Nobody(from(2))).await.unwrap_err();
+        let _login = turns.take(login(1)).await.unwrap();
+        let full = turns.take(login(2)).await.unwrap_err();
         assert_eq!((full.refusal, full.retry_after), (Refusal::RateLimited, Some(AGAIN)));
-        let _read = turns.take(Who::NobodyReading(from(1))).await.unwrap();
+        let _read = turns.take(Who::NobodyReading(Some(IpAddr::from([192, 0, 2, 1])))).await.unwrap();
         let caller = turns.take(Who::Caller).await.unwrap();
         assert_eq!(turns.take(Who::Caller).await.unwrap_err().refusal, Refusal::Unavailable);
         drop(caller);
@@ -171,11 +171,11 @@ mod tests {
     #[tokio::test]
     async fn one_address_has_half_of_the_places() {
         let turns = turns(4, 0);
-        let held = [turns.take(Who::Nobody(from(1))).await.unwrap(), turns.take(Who::Nobody(from(1))).await.unwrap()];
-        assert_eq!(turns.take(Who::Nobody(from(1))).await.unwrap_err().refusal, Refusal::RateLimited);
-        turns.take(Who::Nobody(from(2))).await.unwrap();
+        let held = [turns.take(login(1)).await.unwrap(), turns.take(login(1)).await.unwrap()];
+        assert_eq!(turns.take(login(1)).await.unwrap_err().refusal, Refusal::RateLimited);
+        turns.take(login(2)).await.unwrap();
         drop(held);
-        turns.take(Who::Nobody(from(1))).await.unwrap();
+        turns.take(login(1)).await.unwrap();
         assert!(turns.others.taken.lock().unwrap().is_empty());
     }
 }
