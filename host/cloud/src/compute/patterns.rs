@@ -154,8 +154,8 @@ mod tests {
         assert_eq!(tried("web-1_b", true).expect("text"), "part ignoring case");
         assert_eq!(tried("^web", true).expect("pattern"), "pattern");
         assert_eq!(tried("wéb", true).expect("pattern"), "pattern");
-        assert_eq!(tried("(", true).err().expect("broken").field.as_deref(), Some("name"));
-        assert_eq!(tried("(a{1000}){1000}", true).err().expect("too large").field.as_deref(), Some("name"));
+        assert_eq!(tried("(", true).expect_err("broken").field.as_deref(), Some("name"));
+        assert_eq!(tried("(a{1000}){1000}", true).expect_err("too large").field.as_deref(), Some("name"));
     }
 
     fn address(version: u8, text: &str) -> wit::AddressFilter {
@@ -195,7 +195,7 @@ mod tests {
         assert!(walked(four("x|10"), "10.0.3.188") && !walked(four("x|0"), "10.0.3.188"));
         assert!(!walked(four("[0-9a-f:.]+"), "fd00::5"), "another version");
         assert!(walked(vec![address(4, "^none$"), address(6, "fd[0]+::5")], "fd00::5"), "one of them is enough");
-        let wrong = Patterns::of(&mut Filter::default(), None, false, four("10.(")).err().expect("broken");
+        let wrong = Patterns::of(&mut Filter::default(), None, false, four("10.(")).expect_err("broken");
         assert_eq!(wrong.field.as_deref(), Some("addresses"));
     }
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 
 /// A write of these attributes.
-fn these(extra: Value) -> Option<String> {
-    Some(extra.to_string())
+fn these(extra: Value) -> String {
+    extra.to_string()
 }
 
 #[track_caller]
@@ -18,8 +18,8 @@ fn assert_has(extra: &str, expected: &Value) {
 async fn attributes_that_nobody_knows_are_kept_merged_and_shown() {
     for world in worlds().await {
         let (admin, cloud) = (world.admin().await, &world.cloud);
-        let first = || these(json!({"a": {"deep": [1, "\u{0}", null]}, "b": null, "c": "x"}));
-        let second = || these(json!({"a": {"other": true}, "c": null, "d": 1.5}));
+        let first = || Some(these(json!({"a": {"deep": [1, "\u{0}", null]}, "b": null, "c": "x"})));
+        let second = || Some(these(json!({"a": {"other": true}, "c": null, "d": 1.5})));
         let before = json!({"a": {"deep": [1, "\u{0}", null]}, "b": null, "c": "x"});
         let after = json!({"a": {"other": true}, "b": null, "c": null, "d": 1.5});
 
@@ -63,7 +63,7 @@ async fn attributes_that_nobody_knows_are_kept_merged_and_shown() {
 async fn the_attributes_of_a_resource_are_bounded_together() {
     for world in worlds().await {
         let (admin, cloud) = (world.admin().await, &world.cloud);
-        let with = |name: &str, bytes: usize| these(json!({ name: "x".repeat(bytes) }));
+        let with = |name: &str, bytes: usize| Some(these(json!({ name: "x".repeat(bytes) })));
         let write = wit::UserWrite { name: Some("x".to_owned()), extra: with("a", 40_000), ..user_write() };
         let user = cloud.create_user(&admin, write).await.expect("user");
         let more = |name: &str| wit::UserWrite { extra: with(name, 40_000), ..user_write() };

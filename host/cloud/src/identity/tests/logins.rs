@@ -166,7 +166,7 @@ async fn wrong_passwords_are_counted_by_user_however_the_user_is_named_and_by_ad
             (skyloom_model::Error::from(error).code, wait)
         };
         let free = (ErrorCode::Unauthenticated, None);
-        let slowed = (ErrorCode::RateLimited, Some(Duration::from_secs(60)));
+        let slowed = (ErrorCode::RateLimited, Some(Duration::from_mins(1)));
         let (here, there) = ("192.0.2.7", "192.0.2.8");
         // Whether the user is there makes no difference.
         for user in ["admin", "nobody"] {
