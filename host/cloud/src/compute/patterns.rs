@@ -195,7 +195,7 @@ mod tests {
         assert!(walked(four("x|10"), "10.0.3.188") && !walked(four("x|0"), "10.0.3.188"));
         assert!(!walked(four("[0-9a-f:.]+"), "fd00::5"), "another version");
         assert!(walked(vec![address(4, "^none$"), address(6, "fd[0]+::5")], "fd00::5"), "one of them is enough");
-        let wrong = Patterns::of(&mut Filter::default(), None, false, four("10.(")).expect_err("broken");
+        let wrong = Patterns::of(&mut Filter::default(), None, false, four("10.(")).err().expect("broken");
         assert_eq!(wrong.field.as_deref(), Some("addresses"));
     }
 }

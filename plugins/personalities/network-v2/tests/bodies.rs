@@ -15,7 +15,7 @@ fn bodies_reach_the_core() {
     let networks = Seen::default();
     let (create, update) = (networks.clone(), networks.clone());
     cloud.networks.create_networks = Some(Box::new(move |writes| {
-        for write in writes.iter() {
+        for write in writes {
             create.push(write.clone());
         }
         Ok(vec![network("n")])
@@ -40,7 +40,7 @@ fn bodies_reach_the_core() {
     let subnets = Seen::default();
     let log = subnets.clone();
     cloud.networks.create_subnets = Some(Box::new(move |writes| {
-        for write in writes.iter() {
+        for write in writes {
             log.push(write.clone());
         }
         Ok(vec![subnet()])
@@ -57,7 +57,7 @@ fn bodies_reach_the_core() {
     let ports = Seen::default();
     let log = ports.clone();
     cloud.networks.create_ports = Some(Box::new(move |writes| {
-        for write in writes.iter() {
+        for write in writes {
             log.push(write.clone());
         }
         Ok(vec![port(false)])
@@ -76,7 +76,7 @@ fn bodies_reach_the_core() {
     let rules = Seen::default();
     let log = rules.clone();
     cloud.networks.create_security_group_rules = Some(Box::new(move |creates| {
-        for create in creates.iter() {
+        for create in creates {
             log.push(create.clone());
         }
         Ok(vec![rule()])
@@ -269,7 +269,7 @@ fn several_are_created_by_one_request() {
     let seen = Seen::default();
     let log = seen.clone();
     cloud.networks.create_networks = Some(Box::new(move |writes| {
-        for write in writes.iter() {
+        for write in writes {
             log.push(write.name.clone().unwrap_or_default());
         }
         Ok(vec![network("one"), network("two")])
