@@ -167,12 +167,12 @@ fn a_database_that_cannot_be_used_is_told_at_the_start() {
         let (code, text) = said(&world, &["serve"]);
         assert_eq!(code, Some(1), "{text}");
         assert!(text.contains(name) && text.contains("file is not a database"), "{text}");
-        // Not to be read at all, by root neither.
+        // Something that is no file.
         std::fs::remove_file(&file).expect("removed");
         std::fs::create_dir(&file).expect("a folder in its place");
         let (code, text) = said(&world, &["serve"]);
         assert_eq!(code, Some(1), "{text}");
-        assert!(text.contains(name) && text.contains("unable to open database file"), "{text}");
+        assert!(text.contains(name) && text.contains("is no regular file of its own"), "{text}");
         std::fs::remove_dir(&file).expect("removed");
         std::fs::write(&file, kept).expect("as it was");
     }
