@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
@@ -31,9 +31,6 @@ use crate::unserved;
 use crate::upload;
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
-/// Who is nobody and is told to come back hears it after this time. A client that doesn't heed it could else keep a processor
-/// busy with refusals alone; one that does loses nothing.
-const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) struct Exchange<'g> {
     shared: &'g Shared,
@@ -153,7 +150,7 @@ impl<'g> Exchange<'g> {
         if let Some(wait) = context.retry_after.get().filter(|_| answer.status().as_u16() >= 400) {
             answer.headers_mut().entry(RETRY_AFTER).or_insert(whole_seconds(*wait).into());
             if self.caller.is_none() {
-                tokio::time::sleep(PAUSE).await;
+                self.shared.refusals.wait().await;
             }
         }
         Ok(answer)
@@ -178,10 +175,10 @@ impl<'g> Exchange<'g> {
         Ok(())
     }
 
-    /// See [`PAUSE`].
+    /// A refusal of nobody that is told to come back leaves when it may.
     async fn hold(&self, refused: Refused) -> Refused {
         if self.caller.is_none() && refused.refusal == Refusal::RateLimited {
-            tokio::time::sleep(PAUSE).await;
+            self.shared.refusals.wait().await;
         }
         refused
     }

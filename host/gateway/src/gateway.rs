@@ -28,6 +28,7 @@ use crate::proxies::Proxies;
 use crate::refusal::{Details, Refusal, Templates};
 use crate::routes::{Found, Path, Routes};
 use crate::settings::Settings;
+use crate::spacing::Spacing;
 use crate::turns::Turns;
 use crate::unserved;
 
@@ -40,6 +41,8 @@ pub struct Shared {
     pub(crate) turns: Turns,
     pub(crate) projects: Option<Limiter<String>>,
     pub(crate) anonymous: Option<Limiter<IpAddr>>,
+    /// Of nobody.
+    pub(crate) refusals: Spacing,
     /// Requests that go on when their client is gone.
     pub(crate) tasks: TaskTracker,
     draining: AtomicBool,
@@ -61,6 +64,7 @@ impl Shared {
             turns: Turns::new(&settings),
             projects: Limiter::new(settings.project_rate, settings.project_burst),
             anonymous: Limiter::new(settings.anonymous_rate, settings.anonymous_burst),
+            refusals: Spacing::new(),
             tasks: TaskTracker::new(),
             draining: AtomicBool::new(false),
             neutral,

@@ -25,6 +25,7 @@ mod refusal;
 mod routes;
 mod server;
 mod settings;
+mod spacing;
 mod tls;
 mod turns;
 mod unserved;

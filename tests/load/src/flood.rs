@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::client::{self, Connection, Figures, Plan};
 use crate::deployment::Deployment;
@@ -21,6 +22,8 @@ use crate::table::Table;
 const READ: &str = "/compute/v2.1/flavors/detail";
 /// Who holds heads open waits so long before the next one where the server has closed one.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Of the thread that floods: a flood from elsewhere takes none of the processors that the server and the caller share here.
+const NICENESS: i32 = 19;
 /// A flood that isn't there by then never will be.
 const GATHER: Duration = Duration::from_secs(30);
 
@@ -87,25 +90,20 @@ type Answers = BTreeMap<String, u64>;
 
 struct Flood {
     stop: Arc<AtomicBool>,
-    tasks: Vec<JoinHandle<Answers>>,
+    thread: JoinHandle<Result<Answers>>,
 }
 
 impl Flood {
     /// Gives it when every connection has been opened once.
     async fn begin(address: SocketAddr, connections: usize, what: What) -> Result<Self> {
         let (stop, opened) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let tasks = (0..connections)
-            .map(|_| {
-                let one = One { address, stop: stop.clone(), opened: opened.clone(), answers: Answers::new() };
-                let what = what.clone();
-                tokio::spawn(async move {
-                    match what {
-                        What::Requests(request) => one.requests(&request).await,
-                        What::HalfHeads => one.half_heads().await,
-                    }
-                })
-            })
-            .collect();
+        let one = One { address, stop: stop.clone(), opened: opened.clone(), answers: Answers::new() };
+        // The caller's own thread must not wait for the flood's tasks.
+        let thread = std::thread::Builder::new().name("flood".to_owned()).spawn(move || {
+            rustix::process::setpriority_process(None, NICENESS)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Ok(runtime.block_on(flood(&one, connections, &what)))
+        })?;
         let until = Instant::now() + GATHER;
         while opened.load(Relaxed) < connections {
             if Instant::now() > until {
@@ -113,22 +111,37 @@ impl Flood {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Ok(Self { stop, tasks })
+        Ok(Self { stop, thread })
     }
 
     async fn end(self) -> Result<String> {
         self.stop.store(true, Relaxed);
-        let mut answers = Answers::new();
-        for task in self.tasks {
-            for (answer, count) in task.await? {
-                *answers.entry(answer).or_default() += count;
-            }
-        }
-        Ok(answers.iter().map(|(answer, count)| format!("{count} {answer}")).collect::<Vec<_>>().join(", "))
+        let thread = self.thread;
+        let Ok(answers) = tokio::task::spawn_blocking(|| thread.join()).await? else { bail!("the flood broke off") };
+        Ok(answers?.iter().map(|(answer, count)| format!("{count} {answer}")).collect::<Vec<_>>().join(", "))
     }
 }
 
+async fn flood(one: &One, connections: usize, what: &What) -> Answers {
+    let mut tasks = JoinSet::new();
+    for _ in 0..connections {
+        let (one, what) = (one.clone(), what.clone());
+        tasks.spawn(async move {
+            match what {
+                What::Requests(request) => one.requests(&request).await,
+                What::HalfHeads => one.half_heads().await,
+            }
+        });
+    }
+    let mut answers = Answers::new();
+    for (answer, count) in tasks.join_all().await.into_iter().flatten() {
+        *answers.entry(answer).or_default() += count;
+    }
+    answers
+}
+
 /// One connection of a flood; it is opened again when it is closed.
+#[derive(Clone)]
 struct One {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
