@@ -16,12 +16,13 @@ use tokio::task::JoinSet;
 
 use crate::client::{self, Connection, Figures, Plan};
 use crate::deployment::Deployment;
-use crate::process::resident_mib;
+use crate::process::{cpu_seconds, resident_mib};
 use crate::table::Table;
 
 const READ: &str = "/compute/v2.1/flavors/detail";
-/// Who holds heads open waits so long before the next one where the server has closed one.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Who holds heads open waits so long before the next one where the server has closed one: at least, and so much longer at most,
+/// so that many don't come in step.
+const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
 /// Of the thread that floods: a flood from elsewhere takes none of the processors that the server and the caller share here.
 const NICENESS: i32 = 19;
 /// A flood that isn't there by then never will be.
@@ -34,6 +35,8 @@ pub struct Run {
     pub requests: usize,
     /// Connections with the half of a head.
     pub heads: usize,
+    /// With and without the flood in turn; the medians are shown.
+    pub rounds: usize,
     pub load: Plan,
 }
 
@@ -43,33 +46,60 @@ pub async fn run(run: &Run) -> Result<()> {
     deployment.start().await?;
     let (token, _) = deployment.login().await?;
     let read = client::request("GET", READ, &token, None);
-    let head = ["flood", "connections", "p50 us", "p99 us", "p99 ratio", "resident MiB", "answers to the flood"];
+    let head =
+        ["flood", "connections", "p50 us", "p99 us", "p50 ratio", "p99 ratio", "CPU %", "MiB", "answers to the flood"];
     let mut table = Table::new(&head);
-    let calm = client::run(deployment.api, run.load, &read, 200).await?;
-    let mut row = |name: &str, connections: usize, figures: &Figures, answers: String| {
-        table.row(vec![
-            name.to_owned(),
-            connections.to_string(),
-            figures.p50.to_string(),
-            figures.p99.to_string(),
-            format!("{:.2}", figures.p99 as f64 / calm.p99 as f64),
-            format!("{:.0}", resident_mib(deployment.id())?),
-            answers,
-        ]);
-        Ok::<_, anyhow::Error>(())
-    };
-    row("none", 0, &calm, String::new())?;
     for (name, connections, what) in [
         ("logins", run.requests, What::Requests(login())),
         ("guessed tokens", run.requests, What::Requests(client::request("GET", READ, "guessed", None))),
         ("half-sent heads", run.heads, What::HalfHeads),
     ] {
-        let flood = Flood::begin(deployment.api, connections, what).await?;
-        let figures = client::run(deployment.api, run.load, &read, 200).await?;
-        row(name, connections, &figures, flood.end().await?)?;
+        let (mut calm, mut flooded, mut answers, mut cpu) = (Vec::new(), Vec::new(), Answers::new(), 0.0);
+        for _ in 0..run.rounds {
+            calm.push(client::run(deployment.api, run.load, &read, 200).await?);
+            let before = cpu_seconds(deployment.id())?;
+            let flood = Flood::begin(deployment.api, connections, what.clone()).await?;
+            flooded.push(client::run(deployment.api, run.load, &read, 200).await?);
+            add(&mut answers, flood.end().await?);
+            cpu += cpu_seconds(deployment.id())? - before;
+        }
+        let [calm, flooded] = [calm, flooded].map(|figures| Medians::of(&figures));
+        table.row(vec![
+            name.to_owned(),
+            connections.to_string(),
+            format!("{} {}", calm.p50, flooded.p50),
+            format!("{} {}", calm.p99, flooded.p99),
+            format!("{:.2}", flooded.p50 as f64 / calm.p50 as f64),
+            format!("{:.2}", flooded.p99 as f64 / calm.p99 as f64),
+            format!("{:.0}", cpu * 100.0 / (run.load.seconds * run.rounds as f64)),
+            format!("{:.0}", resident_mib(deployment.id())?),
+            answers.iter().map(|(answer, count)| format!("{count} {answer}")).collect::<Vec<_>>().join(", "),
+        ]);
     }
     table.print();
     deployment.stop().await
+}
+
+struct Medians {
+    p50: u64,
+    p99: u64,
+}
+
+impl Medians {
+    fn of(figures: &[Figures]) -> Self {
+        let median = |of: fn(&Figures) -> u64| {
+            let mut values: Vec<u64> = figures.iter().map(of).collect();
+            values.sort_unstable();
+            values[values.len() / 2]
+        };
+        Self { p50: median(|figures| figures.p50), p99: median(|figures| figures.p99) }
+    }
+}
+
+fn add(answers: &mut Answers, more: Answers) {
+    for (answer, count) in more {
+        *answers.entry(answer).or_default() += count;
+    }
 }
 
 /// With a wrong password.
@@ -97,7 +127,7 @@ impl Flood {
     /// Gives it when every connection has been opened once.
     async fn begin(address: SocketAddr, connections: usize, what: What) -> Result<Self> {
         let (stop, opened) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let one = One { address, stop: stop.clone(), opened: opened.clone(), answers: Answers::new() };
+        let one = One { address, stop: stop.clone(), opened: opened.clone(), again: AGAIN[0], answers: Answers::new() };
         // The caller's own thread must not wait for the flood's tasks.
         let thread = std::thread::Builder::new().name("flood".to_owned()).spawn(move || {
             rustix::process::setpriority_process(None, NICENESS)?;
@@ -114,18 +144,19 @@ impl Flood {
         Ok(Self { stop, thread })
     }
 
-    async fn end(self) -> Result<String> {
+    async fn end(self) -> Result<Answers> {
         self.stop.store(true, Relaxed);
         let thread = self.thread;
         let Ok(answers) = tokio::task::spawn_blocking(|| thread.join()).await? else { bail!("the flood broke off") };
-        Ok(answers?.iter().map(|(answer, count)| format!("{count} {answer}")).collect::<Vec<_>>().join(", "))
+        answers
     }
 }
 
 async fn flood(one: &One, connections: usize, what: &What) -> Answers {
     let mut tasks = JoinSet::new();
-    for _ in 0..connections {
-        let (one, what) = (one.clone(), what.clone());
+    for number in 0..connections {
+        let share = number as f64 / connections as f64;
+        let (one, what) = (One { again: AGAIN[0] + AGAIN[1].mul_f64(share), ..one.clone() }, what.clone());
         tasks.spawn(async move {
             match what {
                 What::Requests(request) => one.requests(&request).await,
@@ -134,9 +165,7 @@ async fn flood(one: &One, connections: usize, what: &What) -> Answers {
         });
     }
     let mut answers = Answers::new();
-    for (answer, count) in tasks.join_all().await.into_iter().flatten() {
-        *answers.entry(answer).or_default() += count;
-    }
+    tasks.join_all().await.into_iter().for_each(|more| add(&mut answers, more));
     answers
 }
 
@@ -146,6 +175,8 @@ struct One {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     opened: Arc<AtomicUsize>,
+    /// See [`AGAIN`].
+    again: Duration,
     answers: Answers,
 }
 
@@ -180,7 +211,7 @@ impl One {
                 let closed = tokio::time::timeout(Duration::from_millis(500), stream.readable()).await;
                 if closed.is_ok() {
                     self.count("closed");
-                    tokio::time::sleep(AGAIN).await;
+                    tokio::time::sleep(self.again).await;
                     break;
                 }
             }

@@ -73,6 +73,9 @@ enum Command {
         /// Connections with the half of a head.
         #[arg(long, default_value_t = 4222)]
         heads: usize,
+        /// Rounds in turn, without and with each flood; the medians are shown.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
     },
     /// One server in this process, for `boundary`; prints its address and runs until stdin closes.
     #[command(hide = true)]
@@ -99,8 +102,8 @@ fn main() -> anyhow::Result<()> {
             let run = scale::Run { binary, plugins: arguments.plugins, sizes, postgres, creations, load };
             runtime.block_on(scale::run(&run))
         }
-        Command::Flood { binary, requests, heads } => {
-            let run = flood::Run { binary, plugins: arguments.plugins, requests, heads, load };
+        Command::Flood { binary, requests, heads, rounds } => {
+            let run = flood::Run { binary, plugins: arguments.plugins, requests, heads, rounds, load };
             runtime.block_on(flood::run(&run))
         }
         Command::Serve { native, database, project } => {

@@ -34,8 +34,8 @@ fn the_component_and_its_native_twin_answer_the_same_reads() {
 
 #[test]
 fn a_caller_is_served_during_floods() {
-    let text = run(&["flood", "--requests", "30", "--heads", "50"]);
-    for flood in ["none", "logins", "guessed tokens", "half-sent heads"] {
+    let text = run(&["flood", "--requests", "30", "--heads", "50", "--rounds", "1"]);
+    for flood in ["logins", "guessed tokens", "half-sent heads"] {
         assert_eq!(text.lines().filter(|row| row.starts_with(flood)).count(), 1, "{text}");
     }
     let logins = text.lines().find(|row| row.starts_with("logins")).expect("the row");
