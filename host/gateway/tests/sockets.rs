@@ -412,3 +412,23 @@ async fn tls_is_spoken_and_certificates_are_read_again() {
     assert!(refused(&key, &key).contains("k.pem: holds no certificate"));
     assert!(refused(folder.path(), &key).contains("is a folder, a regular file is wanted"));
 }
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_handshakes() {
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["c.pem", "k.pem"].map(|name| folder.path().join(name));
+    if !make_certificate(&certificate, &key) {
+        return;
+    }
+    let settings = Settings { drain_ms: 60_000, ..Settings::default() };
+    let world = World::with(settings, |_, _| Ok(ok("{}")));
+    let server = Server::new(world.shared.clone());
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    server.listen(socket, Some(&Tls::read(&certificate, &key).unwrap()), &world.gateway);
+    let mut silent = connect(address, "").await;
+    until(async || world.shared.metrics.connections.get() == 1).await;
+    let drained = server.run(async {});
+    assert!(tokio::time::timeout(Duration::from_secs(20), drained).await.expect("at once"));
+    assert!(is_closed(&mut silent).await);
+}

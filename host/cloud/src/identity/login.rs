@@ -11,6 +11,7 @@ use skyloom_store::identity::{
     Issue, Login, PlacedReference, Reference, Session, Target, domains, projects, tokens, users,
 };
 
+use super::passwords::Share;
 use super::{convert, sessions, throttle};
 use crate::Cloud;
 
@@ -88,7 +89,8 @@ impl Cloud {
         let identity = self.identity();
         let (found, key) = self.user_of_login(context, reference).await?;
         let hash = found.as_ref().filter(|login| login.enabled).and_then(|login| login.password_hash.clone());
-        let turn = identity.passwords.turn().await?;
+        let share = if identity.throttle.is_slowed(&key) { Share::Rest } else { Share::Fair };
+        let turn = identity.passwords.turn(share).await?;
         let right = identity.passwords.verify(turn, password, hash).await?;
         match found {
             Some(found) if right => {

@@ -7,6 +7,7 @@ use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use skyloom_model::{Error, Result};
+use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Settings;
@@ -15,18 +16,31 @@ use super::Settings;
 const MAX_PASSWORD: usize = 1024;
 /// Longest wait for a turn.
 const TURN: Duration = Duration::from_secs(15);
-/// Of the threads that hash. A tenth of a processor is left to them where requests want it all.
+/// Of the threads that hash for [`Share::Fair`].
 const NICENESS: i32 = 10;
 
+/// What hashing gets of the processors where requests want them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// A tenth.
+    Fair,
+    /// What nobody else wants, so that no request waits for it even for a moment: where too many passwords were wrong of late.
+    Rest,
+}
+
 pub(super) struct Passwords {
-    turns: Arc<Semaphore>,
+    fair: Arc<Semaphore>,
+    rest: Arc<Semaphore>,
     hasher: Argon2<'static>,
     /// What a login is compared with where there is no hash, so that it takes the same time.
     dummy: Arc<str>,
 }
 
 /// The right to hash one password.
-pub(super) struct Turn(OwnedSemaphorePermit);
+pub(super) struct Turn {
+    share: Share,
+    held: OwnedSemaphorePermit,
+}
 
 impl Passwords {
     pub(super) fn new(settings: &Settings) -> Result<Self> {
@@ -39,16 +53,21 @@ impl Passwords {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let at_once = settings.password_hashing.map_or((processors / 2).max(1), |count| count as usize);
         Ok(Self {
-            turns: Arc::new(Semaphore::new(at_once)),
+            fair: Arc::new(Semaphore::new(at_once)),
+            rest: Arc::new(Semaphore::new(1)),
             hasher: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             dummy: dummy.into(),
         })
     }
 
     /// Waits for a turn; `unavailable` when too many others wait.
-    pub(super) async fn turn(&self) -> Result<Turn> {
-        match tokio::time::timeout(TURN, self.turns.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn(permit)),
+    pub(super) async fn turn(&self, share: Share) -> Result<Turn> {
+        let turns = match share {
+            Share::Fair => &self.fair,
+            Share::Rest => &self.rest,
+        };
+        match tokio::time::timeout(TURN, turns.clone().acquire_owned()).await {
+            Ok(Ok(held)) => Ok(Turn { share, held }),
             Ok(Err(error)) => Err(Error::internal(error)),
             Err(_) => Err(Error::unavailable("too many passwords to hash")),
         }
@@ -56,7 +75,7 @@ impl Passwords {
 
     /// A new hash, as a PHC string.
     pub(super) async fn hash(&self, password: Arc<str>) -> Result<String> {
-        let turn = self.turn().await?;
+        let turn = self.turn(Share::Fair).await?;
         let hasher = self.hasher.clone();
         apart(turn, move || {
             let salt = SaltString::generate(&mut OsRng);
@@ -84,14 +103,25 @@ impl Passwords {
 async fn apart<T: Send + 'static>(turn: Turn, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let (tell, told) = oneshot::channel();
     let work = move || {
-        // Of this thread alone. Where it is refused, hashing competes with requests as an equal.
-        let _ = rustix::process::setpriority_process(None, NICENESS);
+        give_way(turn.share);
         let done = work();
-        drop(turn.0);
+        drop(turn.held);
         let _ = tell.send(done);
     };
     std::thread::Builder::new().name("password".to_owned()).spawn(work).map_err(Error::unavailable)?;
     told.await.map_err(Error::internal)
+}
+
+/// Of this thread alone. Where it is refused, hashing competes with requests as an equal.
+fn give_way(share: Share) {
+    match share {
+        Share::Fair => _ = rustix::process::setpriority_process(None, NICENESS),
+        Share::Rest => {
+            let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+            let thread = thread_priority::thread_native_id();
+            _ = thread_priority::set_thread_priority_and_policy(thread, ThreadPriority::Min, idle);
+        }
+    }
 }
 
 /// What a password must be.
@@ -119,7 +149,7 @@ mod tests {
         for (password, hash, expected) in
             [("right", Some(hash.clone()), true), ("wrong", Some(hash), false), ("right", None, false)]
         {
-            let turn = passwords.turn().await.expect("turn");
+            let turn = passwords.turn(Share::Rest).await.expect("turn");
             assert_eq!(passwords.verify(turn, password.into(), hash).await.expect("verify"), expected, "{password}");
         }
     }
@@ -140,9 +170,22 @@ mod tests {
     async fn only_so_many_at_once() {
         let passwords =
             Passwords::new(&Settings { password_hashing: Some(1), ..Settings::default() }).expect("passwords");
-        let turn = passwords.turn().await.expect("turn");
-        assert_eq!(passwords.turns.available_permits(), 0);
-        drop(turn);
-        assert_eq!(passwords.turns.available_permits(), 1);
+        let turn = passwords.turn(Share::Fair).await.expect("turn");
+        let slowed = passwords.turn(Share::Rest).await.expect("nobody waits for who guesses");
+        assert_eq!((passwords.fair.available_permits(), passwords.rest.available_permits()), (0, 0));
+        drop((turn, slowed));
+        assert_eq!((passwords.fair.available_permits(), passwords.rest.available_permits()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn who_guesses_gets_what_nobody_else_wants() {
+        let passwords = Passwords::new(&Settings::default()).expect("passwords");
+        let policy = || thread_priority::thread_schedule_policy().expect("a policy");
+        let before = policy();
+        let turn = passwords.turn(Share::Rest).await.expect("turn");
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        assert_eq!(apart(turn, policy).await.expect("a policy"), idle);
+        let turn = passwords.turn(Share::Fair).await.expect("turn");
+        assert_eq!(apart(turn, policy).await.expect("a policy"), before);
     }
 }

@@ -41,6 +41,12 @@ impl Throttle {
         Some((first * (1 << beyond.min(20))).min(longest))
     }
 
+    /// Whether one more wrong password would have to wait.
+    pub(super) fn is_slowed(&self, key: &Key) -> bool {
+        let failures = self.failures.get(key).map_or(0, |counter| counter.load(Relaxed));
+        failures >= self.settings.free_failures
+    }
+
     pub(super) fn succeeded(&self, key: &Key) {
         self.failures.invalidate(key);
     }
@@ -71,6 +77,9 @@ mod tests {
     fn the_first_failures_are_free_then_each_waits_longer_up_to_the_limit() {
         let settings = Slowdown { free_failures: 2, first_delay_ms: 100, longest_delay_ms: 350, ..Slowdown::default() };
         let throttle = Throttle::new(settings);
+        let slowed: Vec<_> = (0..3).map(|_| (throttle.is_slowed(&KEY), throttle.failed(KEY).is_some())).collect();
+        assert_eq!(slowed, [(false, false), (false, false), (true, true)]);
+        throttle.succeeded(&KEY);
         let waits: Vec<_> = (0..6).map(|_| throttle.failed(KEY)).collect();
         assert_eq!(waits, [None, None, Some(ms(100)), Some(ms(200)), Some(ms(350)), Some(ms(350))]);
         assert_eq!(throttle.failed([2; 32]), None, "another user or client");
