@@ -260,6 +260,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_a_field_is_said_in_a_word() {
+        let v6 = NewRule { protocol: Some("58".to_owned()), ..rule(4, None, None, None) };
+        let both = NewRule { remote_group_id: Some("group".to_owned()), ..from(4, "10.0.0.0/8") };
+        for (wrong, field, reason) in [
+            (rule(4, Some("x"), None, None), "protocol", "unknown"),
+            (rule(4, None, Some(1), Some(1)), "protocol", "missing"),
+            (v6, "protocol", "other-version"),
+            (rule(4, Some("tcp"), Some(0), Some(1)), "port-min", "out-of-range"),
+            (rule(4, Some("tcp"), Some(2), Some(1)), "port-min", "order"),
+            (rule(4, Some("vrrp"), Some(1), Some(1)), "port-min", "not-here"),
+            (rule(4, Some("icmp"), None, Some(1)), "port-min", "missing"),
+            (rule(4, Some("icmp"), Some(8), Some(256)), "port-max", "code-out-of-range"),
+            (from(4, "x"), "remote-cidr", "malformed"),
+            (from(4, "fd00::1"), "remote-cidr", "other-version"),
+            (both, "remote-cidr", "several"),
+        ] {
+            let error = check_rule(wrong).expect_err(reason);
+            assert_eq!((error.field.as_deref(), error.reason.as_deref()), (Some(field), Some(reason)));
+        }
+    }
+
+    #[test]
     fn what_is_wrong_with_icmp_is_said_in_its_own_words() {
         let message = |min, max| check_rule(rule(4, Some("icmp"), min, max)).expect_err("wrong").message;
         let outside = "It must be 0 to 255.";

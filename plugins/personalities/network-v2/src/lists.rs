@@ -92,7 +92,7 @@ impl<'a> Wanted<'a> {
         self,
         request: &Request,
         name: &str,
-        mut fetch: impl FnMut(&PageRequest) -> Result<(Vec<T>, Option<String>), NoPage>,
+        fetch: impl FnMut(&PageRequest) -> Result<(Vec<T>, Option<String>), NoPage>,
         show: impl Fn(T) -> Object,
     ) -> Result<Response, Fault> {
         for (filter, _) in &request.query {
@@ -105,36 +105,13 @@ impl<'a> Wanted<'a> {
             None => false,
             Some(text) => parse_flag(text).unwrap_or(false) && limit.is_some(),
         };
-        let mut page = PageRequest {
+        let page = PageRequest {
             limit: limit.unwrap_or(MAX_PAGE),
             marker: self.query.last("marker").map(str::to_owned),
             sort: self.sort(reverse)?,
         };
-        let first = page.marker.clone();
-        let marked = first.is_some();
-        let mut objects: Vec<Object> = Vec::new();
-        let mut more = true;
-        while more {
-            match fetch(&page) {
-                Ok((items, next)) => {
-                    // Without a limit the whole list is wanted. A page that was cut at its bytes, and so many items, are all that
-                    // an answer holds: what is left is behind the link to the next page.
-                    let cut = items.len() < MAX_PAGE as usize;
-                    objects.extend(items.into_iter().map(&show));
-                    more = next.is_some();
-                    page.marker = next;
-                    if limit.is_some() || cut || objects.len() >= MOST {
-                        break;
-                    }
-                }
-                // Deleted since it was read: no part of the list any more, which goes on behind the one before.
-                Err(NoPage::Marker) if objects.pop().is_some() => {
-                    page.marker = objects.last().map(|last| id(last).to_owned()).or(first.clone());
-                }
-                Err(NoPage::Marker) => return Err(Fault::no_marker(name, first.as_deref().unwrap_or_default())),
-                Err(NoPage::Refused(fault)) => return Err(fault),
-            }
-        }
+        let marked = page.marker.is_some();
+        let (mut objects, more) = walk(name, page, limit.is_some(), fetch, show)?;
         if reverse {
             objects.reverse();
         }
@@ -195,6 +172,38 @@ impl<'a> Wanted<'a> {
             sort.push(SortKey { field: "id".to_owned(), descending: reverse });
         }
         Ok(sort)
+    }
+}
+
+/// The one page, or from it on the whole list; and whether there is more of it.
+fn walk<T>(
+    name: &str,
+    mut page: PageRequest,
+    one: bool,
+    mut fetch: impl FnMut(&PageRequest) -> Result<(Vec<T>, Option<String>), NoPage>,
+    show: impl Fn(T) -> Object,
+) -> Result<(Vec<Object>, bool), Fault> {
+    let first = page.marker.clone();
+    let mut objects: Vec<Object> = Vec::new();
+    loop {
+        match fetch(&page) {
+            Ok((items, next)) => {
+                // A page that was cut at its bytes, and so many items, are all that an answer holds: what is left is behind
+                // the link to the next page.
+                let cut = items.len() < MAX_PAGE as usize;
+                objects.extend(items.into_iter().map(&show));
+                if one || cut || next.is_none() || objects.len() >= MOST {
+                    return Ok((objects, next.is_some()));
+                }
+                page.marker = next;
+            }
+            // Deleted since it was read: no part of the list any more, which goes on behind the one before.
+            Err(NoPage::Marker) if objects.pop().is_some() => {
+                page.marker = objects.last().map(|last| id(last).to_owned()).or_else(|| first.clone());
+            }
+            Err(NoPage::Marker) => return Err(Fault::no_marker(name, first.as_deref().unwrap_or_default())),
+            Err(NoPage::Refused(fault)) => return Err(fault),
+        }
     }
 }
 
