@@ -160,8 +160,7 @@ pub(super) fn hostname(create: &wit::ServerCreate, index: usize, name: &str, id:
 fn label(name: &str, room: usize) -> String {
     let latin = name.chars().filter(|letter| u32::from(*letter) <= 0xFF).take(room);
     let made = latin.filter_map(|letter| match letter {
-        ' ' | '_' | '.' => Some('-'),
-        '-' => Some('-'),
+        ' ' | '_' | '.' | '-' => Some('-'),
         letter if letter.is_alphanumeric() => Some(letter),
         _ => None,
     });
