@@ -61,6 +61,7 @@ impl Cloud {
 
     /// The hash of a password that the write brings; none at all for one that it takes away. Made before the transaction: it
     /// takes long.
+    #[allow(clippy::option_option)]
     async fn hash_of(&self, context: &CallContext, write: &wit::UserWrite) -> Result<Option<Option<String>>> {
         let Some(handle) = &write.password else { return Ok(None) };
         let Some(handle) = handle else { return Ok(Some(None)) };

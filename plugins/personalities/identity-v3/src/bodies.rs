@@ -62,6 +62,7 @@ impl Body {
     }
 
     /// `null` is a value as others are.
+    #[allow(clippy::option_option)]
     pub fn nullable(&self, name: &str) -> Result<Option<Option<String>>, Fault> {
         match self.map.get(name) {
             None => Ok(None),
