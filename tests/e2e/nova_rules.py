@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rules of Nova's API that hold only over the whole way: header, personality, core, driver.
+"""Rules of Nova's API, and of the networks' beside it, that hold only over the whole way: header, personality, core, driver.
 
 Starts a Skyloom of its own (laptop deployment, simulator, three volumes a project) and ends it. Prints PASS or FAIL with
 seconds for each step; the first FAIL ends it. What a passed step proved it says in lines `RULE operation hash`, which the
@@ -57,6 +57,10 @@ class Rules:
         for server_id in server_ids:
             self.call("DELETE", f"{self.compute}/servers/{server_id}", expect=(204,))
         poll(60, lambda: ((left := self.call("GET", f"{self.compute}/servers")["servers"]) == [], left))
+
+    def group(self, name):
+        body = {"security_group": {"name": name}}
+        return self.call("POST", f"{self.network_url}/security-groups", body, expect=(201,))["security_group"]
 
     def ports_of(self, server_id):
         return self.call("GET", f"{self.network_url}/ports?device_id={server_id}")["ports"]
@@ -138,7 +142,7 @@ class Rules:
 
     def step_belongings(self):
         """groups guard new cards only, and an own port outlives its server"""
-        group = self.call("POST", f"{self.network_url}/security-groups", {"security_group": {"name": "web"}})["security_group"]
+        group = self.group("web")
         port = self.call("POST", f"{self.network_url}/ports", {"port": {"network_id": self.network}})["port"]
         default = port["security_groups"]
         assert default and group["id"] not in default, port
@@ -164,6 +168,61 @@ class Rules:
         rule("nova.servers.create", "c74116fa")
         rule("nova.servers.delete", "f8b53511")
         rule("nova.server_volumes.list", "41e8cd2c")
+
+    def step_groups_of_one_name(self):
+        """two groups of one name: the server's creation wants an id"""
+        groups = [self.group("twin")["id"] for _ in range(2)]
+        said = self.server("ambiguous", expect=(409,), security_groups=[{"name": "twin"}])["conflictingRequest"]["message"]
+        assert said == "Multiple security groups found matching 'twin'. Use an ID to be more specific.", said
+        self.delete(self.server("by-id", security_groups=[{"name": groups[0]}])["id"])
+        for group in groups:
+            self.call("DELETE", f"{self.network_url}/security-groups/{group}", expect=(204,))
+
+    def step_paths_with_a_format(self):
+        """older clients end their paths with .json"""
+        url = self.network_url
+        for name in ("networks", "subnets", "ports", "security-groups", "security-group-rules", "routers", "availability_zones"):
+            plain, ended = (self.call("GET", f"{url}/{name}{end}") for end in ("", ".json"))
+            assert plain == ended and name.replace("-", "_") in plain, (name, plain, ended)
+        assert self.call("GET", f"{url}/extensions.json") == self.call("GET", f"{url}/extensions")
+        assert self.call("GET", f"{url}/extensions/security-group.json")["extension"]["alias"] == "security-group"
+        assert self.call("GET", f"{url}.json")["resources"], "the resources"
+        made = self.call("POST", f"{url}/networks.json", {"network": {"name": "ended"}}, expect=(201,))["network"]
+        path = f"{url}/networks/{made['id']}.json"
+        assert self.call("GET", path)["network"]["id"] == made["id"]
+        assert self.call("PUT", path, {"network": {"name": "changed"}})["network"]["name"] == "changed"
+        self.call("DELETE", path, expect=(204,))
+        self.call("GET", path, expect=(404,))
+
+    def step_network_walks(self):
+        """a list goes on behind a group that was deleted between two pages"""
+        made = {self.group(f"walk.{number}")["id"] for number in range(4)}
+        seen, marker = [], ""
+        url = f"{self.network_url}/security-groups?limit=1&fields=id"
+        while page := self.call("GET", url + marker)["security_groups"]:
+            seen.append(page[0]["id"])
+            marker = f"&marker={page[0]['id']}"
+            if page[0]["id"] in made:
+                self.call("DELETE", f"{self.network_url}/security-groups/{page[0]['id']}", expect=(204,))
+        assert made <= set(seen) and len(seen) == len(set(seen)), (seen, made)
+        lost = self.call("GET", f"{url}{marker}&marker={min(made)}&sort_key=name", expect=(404,))["NeutronError"]
+        assert lost["type"] == "SecurityGroupNotFound", lost
+
+    def step_a_port_that_names_a_server(self):
+        """what a port says of its device makes it nobody's: the server has its own alone"""
+        server = self.server("named")["id"]
+        self.active(server)
+        own = self.call("GET", f"{self.compute}/servers/{server}")["server"]["addresses"]
+        says = {"network_id": self.network, "device_id": server, "device_owner": "compute:elsewhere"}
+        port = self.call("POST", f"{self.network_url}/ports", {"port": says}, token=self.other, expect=(201, 403, 404))
+        says = {**says, "device_owner": "compute:nova"}
+        mine = self.call("POST", f"{self.network_url}/ports", {"port": says}, expect=(201,))["port"]
+        assert (mine["device_owner"], mine["status"]) == ("compute:nova", "DOWN"), mine
+        assert self.call("GET", f"{self.compute}/servers/{server}")["server"]["addresses"] == own
+        for made, token in ((mine, None), (port.get("port"), self.other)):
+            if made:
+                self.call("DELETE", f"{self.network_url}/ports/{made['id']}", token=token, expect=(204,))
+        self.delete(server)
 
     def step_many(self):
         """as many servers as the quota of disks allows, found by parts"""

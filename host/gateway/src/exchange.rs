@@ -278,8 +278,10 @@ impl<'g> Exchange<'g> {
             }
             return Ok((Vec::new(), Vec::new()));
         };
-        let violations =
-            operation.schemas.as_ref().map_or_else(Vec::new, |schemas| schemas.violations(self.version, &value));
+        let violations = operation
+            .schemas
+            .as_ref()
+            .map_or_else(Vec::new, |schemas| schemas.violations(self.version, &value, &bytes));
         if incoming::hide_secrets(operation, &mut value, secrets) {
             let hidden = serde_json::to_vec(&value).map_err(|_| Refusal::Internal)?;
             return Ok((hidden, violations));

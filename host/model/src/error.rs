@@ -81,6 +81,9 @@ pub struct Error {
     pub resource: Option<(String, String)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// What is wrong with the field in a word, where several things can be: `skyloom:types/errors` lists them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     internal: Option<String>,
     #[serde(skip)]
@@ -97,6 +100,7 @@ impl Error {
             message: message.into(),
             resource: None,
             field: None,
+            reason: None,
             internal: None,
             collision: false,
             retry_after: None,
@@ -143,6 +147,12 @@ impl Error {
     #[must_use]
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
         self
     }
 

@@ -48,6 +48,7 @@ impl From<model::Error> for wit::Error {
             message: error.message,
             resource: error.resource,
             field: error.field,
+            reason: error.reason,
         }
     }
 }
@@ -61,6 +62,7 @@ impl From<wit::Error> for model::Error {
         let mut converted = model::Error::new(error.code.into(), error.message);
         converted.resource = error.resource;
         converted.field = error.field;
+        converted.reason = error.reason;
         match text {
             Some(text) => converted.with_internal(text),
             None => converted,

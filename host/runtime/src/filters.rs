@@ -27,7 +27,8 @@ asks_for_nothing! {
     FlavorFilter { is_public, all, min_memory_mib, min_disk_gib, zone }
     ImageFilter {
         ids, names, states, visibility, community, owner, protected, hidden, disk_formats, container_formats, min_size,
-        max_size, min_virtual_size, max_virtual_size, min_disk_gib, min_memory_mib, created_since, created_before, updated_since, updated_before, tags, checksum,
+        max_size, min_virtual_size, max_virtual_size, min_disk_gib, min_memory_mib, created_since, created_before, updated_since, updated_before,
+        created_outside, updated_outside, tags, checksum,
         hash_value, properties, all_projects,
     }
     NetworkFilter { ids, names, project_id, shared, external, enabled, is_default, tags }

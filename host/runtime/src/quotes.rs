@@ -1,5 +1,8 @@
 //! What of a request's body may be quoted to whoever sent it: no secret, nothing that looks like one, and not too much.
 
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 /// Longest text of all quotes of one body, in bytes.
@@ -21,12 +24,16 @@ impl<'s> Quotes<'s> {
         Self { secrets, left: MAX_BYTES }
     }
 
-    /// The value that stands at the path, without what may not be shown.
-    pub(crate) fn of(&mut self, path: &[String], value: &Value) -> Value {
+    /// The value that stands at the path of a body, as JSON, without what may not be shown. Its members have the order of the body.
+    pub(crate) fn of(&mut self, path: &[String], body: &[u8]) -> String {
         if (0..path.len()).any(|length| self.hides(&path[..=length])) {
-            return Value::from(MASK);
+            return json(MASK);
         }
-        self.copy(&mut path.to_vec(), value)
+        let mut out = String::new();
+        let quote = Quote { quotes: self, wanted: path, path: &mut Vec::new(), out: &mut out };
+        // The body was parsed before, so it parses again.
+        let found = quote.deserialize(&mut serde_json::Deserializer::from_slice(body)).is_ok() && !out.is_empty();
+        if found { out } else { "null".to_owned() }
     }
 
     /// Whether a secret stands right here.
@@ -37,51 +44,188 @@ impl<'s> Quotes<'s> {
         path.last().is_some_and(|name| looks_secret(name)) || self.secrets.iter().any(declared)
     }
 
-    fn copy(&mut self, path: &mut Vec<String>, value: &Value) -> Value {
-        match value {
-            Value::Object(members) => {
-                let mut copy = serde_json::Map::new();
-                for (name, member) in members {
-                    if !self.takes(name.len()) {
-                        copy.insert(CUT.to_owned(), Value::from(CUT));
-                        break;
-                    }
-                    path.push(name.clone());
-                    let quote = if self.hides(path) { Value::from(MASK) } else { self.copy(path, member) };
-                    path.pop();
-                    copy.insert(name.clone(), quote);
-                }
-                Value::Object(copy)
-            }
-            Value::Array(items) => {
-                let mut copy = Vec::new();
-                for (at, item) in items.iter().enumerate() {
-                    if !self.takes(1) {
-                        copy.push(Value::from(CUT));
-                        break;
-                    }
-                    path.push(at.to_string());
-                    let quote = if self.hides(path) { Value::from(MASK) } else { self.copy(path, item) };
-                    path.pop();
-                    copy.push(quote);
-                }
-                Value::Array(copy)
-            }
-            Value::String(text) => {
-                let end = text.floor_char_boundary(self.left);
-                self.takes(end);
-                if end == text.len() { value.clone() } else { Value::from(format!("{}{CUT}", &text[..end])) }
-            }
-            plain => plain.clone(),
-        }
-    }
-
     /// Whether there is room for a value of so many bytes, which it then has.
     fn takes(&mut self, bytes: usize) -> bool {
         // Each value costs its punctuation too.
         let room = self.left > 0;
         self.left = self.left.saturating_sub(bytes + 4);
         room
+    }
+}
+
+fn json(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// Copies what stands at `wanted`, seen from a value that stands at `path`.
+struct Quote<'q, 's> {
+    quotes: &'q mut Quotes<'s>,
+    wanted: &'q [String],
+    path: &'q mut Vec<String>,
+    out: &'q mut String,
+}
+
+impl<'s> Quote<'_, 's> {
+    /// For the value one step deeper, whose name the path has already.
+    fn below<'b>(&'b mut self, wanted: &'b [String]) -> Quote<'b, 's> {
+        Quote { quotes: self.quotes, wanted, path: self.path, out: self.out }
+    }
+
+    fn plain<E>(self, value: impl Into<Value>) -> Result<(), E> {
+        if self.wanted.is_empty() {
+            self.out.push_str(&value.into().to_string());
+        }
+        Ok(())
+    }
+
+    /// Whether the value that the path now leads to is quoted; writes what stands in its place where not.
+    fn shows(&mut self) -> bool {
+        let hidden = self.quotes.hides(self.path);
+        if hidden {
+            self.out.push_str(&json(MASK));
+        }
+        !hidden
+    }
+
+    fn member<'de, A: MapAccess<'de>>(&mut self, map: &mut A, name: String) -> Result<(), A::Error> {
+        self.out.push_str(&json(&name));
+        self.out.push(':');
+        self.path.push(name);
+        if self.shows() {
+            map.next_value_seed(self.below(&[]))?;
+        } else {
+            map.next_value::<IgnoredAny>()?;
+        }
+        self.path.pop();
+        Ok(())
+    }
+
+    /// False: there is no further item.
+    fn item<'de, A: SeqAccess<'de>>(&mut self, seq: &mut A) -> Result<bool, A::Error> {
+        if !self.quotes.takes(1) {
+            let there = seq.next_element::<IgnoredAny>()?.is_some();
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            self.out.push_str(&json(CUT));
+            return Ok(there);
+        }
+        if self.shows() {
+            return Ok(seq.next_element_seed(self.below(&[]))?.is_some());
+        }
+        Ok(seq.next_element::<IgnoredAny>()?.is_some())
+    }
+
+    fn find_member<'de, A: MapAccess<'de>>(mut self, mut map: A, next: &str, rest: &[String]) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            if name != next {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            // Of two members with one name the last counts.
+            self.out.clear();
+            self.path.push(name);
+            map.next_value_seed(self.below(rest))?;
+            self.path.pop();
+        }
+        Ok(())
+    }
+
+    fn find_item<'de, A: SeqAccess<'de>>(mut self, mut seq: A, next: &str, rest: &[String]) -> Result<(), A::Error> {
+        for at in 0.. {
+            if at.to_string() == next {
+                self.path.push(next.to_owned());
+                let there = seq.next_element_seed(self.below(rest))?.is_some();
+                self.path.pop();
+                if !there {
+                    return Ok(());
+                }
+            } else if seq.next_element::<IgnoredAny>()?.is_none() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Quote<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Quote<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.plain(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.plain(value)
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.plain(value)
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.plain(value)
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.plain(value)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        let end = text.floor_char_boundary(self.quotes.left);
+        self.quotes.takes(end);
+        if end == text.len() { self.plain(text) } else { self.plain(format!("{}{CUT}", &text[..end])) }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        if let Some((next, rest)) = self.wanted.split_first() {
+            return self.find_item(seq, next, rest);
+        }
+        self.out.push('[');
+        for at in 0.. {
+            self.path.push(at.to_string());
+            let before = self.out.len();
+            self.out.push_str(if at == 0 { "" } else { "," });
+            let there = self.item(&mut seq)?;
+            self.path.pop();
+            if !there {
+                self.out.truncate(before);
+                break;
+            }
+        }
+        self.out.push(']');
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        if let Some((next, rest)) = self.wanted.split_first() {
+            return self.find_member(map, next, rest);
+        }
+        self.out.push('{');
+        let mut first = true;
+        while let Some(name) = map.next_key::<String>()? {
+            self.out.push_str(if first { "" } else { "," });
+            first = false;
+            if self.quotes.takes(name.len()) {
+                self.member(&mut map, name)?;
+                continue;
+            }
+            self.out.push_str(&format!("{0}:{0}", json(CUT)));
+            map.next_value::<IgnoredAny>()?;
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        }
+        self.out.push('}');
+        Ok(())
     }
 }
 
@@ -98,6 +242,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn of(secrets: &[Vec<String>], at: &[String], body: &Value) -> String {
+        Quotes::new(secrets).of(at, body.to_string().as_bytes())
+    }
 
     fn path(text: &str) -> Vec<String> {
         text.split('/').filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
@@ -123,33 +271,47 @@ mod tests {
             "user_data",
         ] {
             let body = json!({ "server": { name: "hunter2", "name": "web", "deep": [{ name: ["hunter2"] }] } });
-            let quote = Quotes::new(&[]).of(&[], &body).to_string();
+            let quote = of(&[], &[], &body);
             assert!(!quote.contains("hunter2") && quote.contains("web"), "{quote}");
-            let quote = Quotes::new(&[]).of(&path(&format!("server/deep/0/{name}/0")), &json!("hunter2"));
-            assert_eq!(quote, "***", "{name}");
+            let quote = of(&[], &path(&format!("server/deep/0/{name}/0")), &body);
+            assert_eq!(quote, r#""***""#, "{name}");
         }
         let plain = json!({ "key_name": "k", "name": "n", "public_key": "ssh-rsa AAAA", "port": 1 });
-        assert_eq!(Quotes::new(&[]).of(&[], &plain), plain);
+        assert_eq!(of(&[], &[], &plain), plain.to_string());
     }
 
     #[test]
     fn a_declared_secret_is_masked_whatever_its_name() {
         let secrets = [path("auth/*/id")];
         let body = json!({ "auth": { "ticket": { "id": "hunter2", "name": "n" } } });
-        let quote = Quotes::new(&secrets).of(&[], &body);
-        assert_eq!(quote, json!({ "auth": { "ticket": { "id": "***", "name": "n" } } }));
-        assert_eq!(Quotes::new(&secrets).of(&path("auth/ticket/id"), &json!("hunter2")), "***");
-        assert_eq!(Quotes::new(&secrets).of(&path("auth/ticket/id/0"), &json!("hunter2")), "***");
+        let masked = json!({ "auth": { "ticket": { "id": "***", "name": "n" } } });
+        assert_eq!(of(&secrets, &[], &body), masked.to_string());
+        assert_eq!(of(&secrets, &path("auth/ticket/id"), &body), r#""***""#);
+        assert_eq!(of(&secrets, &path("auth/ticket/id/0"), &body), r#""***""#);
+        assert_eq!(of(&secrets, &path("auth/ticket/name"), &body), r#""n""#);
+        assert_eq!(of(&secrets, &path("auth/nothing/1"), &body), "null");
     }
 
     #[test]
     fn quotes_of_one_body_are_bounded() {
         let long = json!({ "name": "é".repeat(MAX_BYTES), "list": vec!["x"; MAX_BYTES] });
+        let long = long.to_string();
         let mut quotes = Quotes::new(&[]);
-        let first = quotes.of(&[], &long).to_string();
+        let first = quotes.of(&[], long.as_bytes());
         assert!(first.len() < 3 * MAX_BYTES && first.contains("..."), "{}", first.len());
-        assert!(quotes.of(&[], &long).to_string().len() < 100);
-        let short = json!({ "a": [1, null, "x"] });
-        assert_eq!(Quotes::new(&[]).of(&[], &short), short);
+        assert!(serde_json::from_str::<Value>(&first).is_ok());
+        assert!(quotes.of(&[], long.as_bytes()).len() < 100);
+    }
+
+    #[test]
+    fn a_quote_has_the_order_of_the_body() {
+        let body =
+            r#"{"z": {"b": [1, -2, 1.5, null, true, "x\"é", [], {}], "a": {"d": 1, "c": 2}}, "y": 1, "y": [3, 4]}"#;
+        let quote = |at: &str| Quotes::new(&[]).of(&path(at), body.as_bytes());
+        assert_eq!(quote("z"), r#"{"b":[1,-2,1.5,null,true,"x\"é",[],{}],"a":{"d":1,"c":2}}"#);
+        assert_eq!(
+            (quote("z/a"), quote("z/b/5"), quote("y/1")),
+            (r#"{"d":1,"c":2}"#.into(), r#""x\"é""#.into(), "4".into())
+        );
     }
 }

@@ -94,8 +94,8 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, String> {
 
 impl BodySchemas {
     /// What the schema of this version finds wrong with the body; without a schema for it, nothing. Give the body as the
-    /// client sent it: no secret of it is quoted.
-    pub fn violations(&self, version: Option<ApiVersion>, body: &Value) -> Vec<Violation> {
+    /// client sent it, and its text, which is quoted: no secret of it is.
+    pub fn violations(&self, version: Option<ApiVersion>, body: &Value, text: &[u8]) -> Vec<Violation> {
         let holds = |range: &&Range| {
             version.is_none_or(|version| {
                 range.min.is_none_or(|min| version >= min) && range.max.is_none_or(|max| version <= max)
@@ -108,13 +108,13 @@ impl BodySchemas {
         }
         let mut quotes = Quotes::new(&self.secrets);
         let errors = validator.iter_errors(body).take(MAX_VIOLATIONS);
-        errors.map(|error| violation(&range.schema.text, &error, &mut quotes)).collect()
+        errors.map(|error| violation(&range.schema.text, &error, &mut quotes, text)).collect()
     }
 }
 
-fn violation(schema: &Value, error: &ValidationError<'_>, quotes: &mut Quotes<'_>) -> Violation {
+fn violation(schema: &Value, error: &ValidationError<'_>, quotes: &mut Quotes<'_>, text: &[u8]) -> Violation {
     let pointer = error.instance_path().to_string();
-    let value = quotes.of(&segments(&pointer), error.instance()).to_string();
+    let value = quotes.of(&segments(&pointer), text);
     Violation {
         keyword: error.kind().keyword().to_owned(),
         message: cut(error.masked_with(cut(value.clone())).to_string()),
@@ -173,6 +173,10 @@ mod tests {
 
     use super::*;
 
+    fn text(body: &Value) -> Vec<u8> {
+        body.to_string().into_bytes()
+    }
+
     fn set(extra: &str, schemas: &[(&str, Value)]) -> Result<SchemaSet, LoadError> {
         let text = format!(
             "manifest = 1\nid = \"p\"\nversion = \"1.0.0\"\nkind = \"personality\"\ncontract = \"0.1\"\n[api]\n[api.versioning]\n\
@@ -193,12 +197,12 @@ mod tests {
         let set = set(schemas, &[("s", strict), ("l", loose)]).unwrap();
         let body = json!({ "a": "long", "b": 1 });
         let one = set.of("a").unwrap();
-        let found = one.violations(Some(ApiVersion::new(2, 4)), &body);
+        let found = one.violations(Some(ApiVersion::new(2, 4)), &body, &text(&body));
         let mut keywords: Vec<_> = found.iter().map(|one| (one.pointer.as_str(), one.keyword.as_str())).collect();
         keywords.sort_unstable();
         assert_eq!(keywords, [("", "additionalProperties"), ("/a", "maxLength")]);
         assert!(found.iter().any(|one| one.message.contains("long")));
-        assert!(one.violations(Some(ApiVersion::new(2, 5)), &body).is_empty());
+        assert!(one.violations(Some(ApiVersion::new(2, 5)), &body, &text(&body)).is_empty());
         assert!(set.of("b").is_none());
     }
 
@@ -210,7 +214,7 @@ mod tests {
         });
         let set = set("schemas = [{ file = \"s\" }]\nsecrets = [\"/ticket\"]", &[("s", schema)]).unwrap();
         let body = json!({ "ticket": "hunter2", "adminpass": "hunter2", "Pass_Word": ["hunter2"], "name": 5 });
-        let found = set.of("a").unwrap().violations(None, &body);
+        let found = set.of("a").unwrap().violations(None, &body, &text(&body));
         let mut keywords: Vec<_> = found.iter().map(|one| one.keyword.as_str()).collect();
         keywords.sort_unstable();
         assert_eq!(keywords, ["additionalProperties", "maxLength", "oneOf", "required", "type"]);
@@ -231,7 +235,7 @@ mod tests {
         });
         let set = set("schemas = [{ file = \"s\" }]", &[("s", schema)]).unwrap();
         let body = json!({ "n": 1, "w": "x", "l": "long", "m": { "!": 1 } });
-        let found = set.of("a").unwrap().violations(None, &body);
+        let found = set.of("a").unwrap().violations(None, &body, &text(&body));
         let expected = |keyword: &str| -> Value {
             serde_json::from_str(&found.iter().find(|one| one.keyword == keyword).unwrap().expected).unwrap()
         };

@@ -60,12 +60,12 @@ pub async fn get(conn: &mut Conn, user_id: &str, name: &str) -> Result<Option<Ke
     conn.optional(sql, args![user_id, name], of_row).await
 }
 
-/// By name ascending.
-pub async fn list(conn: &mut Conn, user_id: &str, limit: u32, marker: Option<String>) -> Result<Listed<Keypair>> {
+/// By name ascending unless sorted otherwise; the name is the id.
+pub async fn list(conn: &mut Conn, user_id: &str, page: &Page) -> Result<Listed<Keypair>> {
     let mut query = Query::new(COLUMNS, "keypairs k", "k.name");
     let user = query.text(user_id);
     query.scope(format!("k.user_id = {user}"));
-    query.page(conn, KEYS, &[("name", false)], &Page { limit, marker, sort: Vec::new() }, of_row).await
+    query.page(conn, KEYS, &[("name", false)], page, of_row).await
 }
 
 /// Gives false when there is none.

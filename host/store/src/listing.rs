@@ -19,6 +19,9 @@ pub const PAGE_BYTES: usize = 4 << 20;
 /// So few rows are taken as one text unweighed: the bounds of what they are hold for all together.
 const UNWEIGHED: usize = 32;
 
+/// What every list can be ordered by.
+const ID: &str = "id";
+
 /// A column that lists can be ordered by.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -50,7 +53,7 @@ impl Key {
 pub struct Page {
     /// 0: the largest.
     pub limit: u32,
-    /// Id of the last item of the page before.
+    /// Id of the last item of the page before. In the order of the id alone its row may be gone.
     pub marker: Option<String>,
     /// Field and whether it descends.
     pub sort: Vec<(String, bool)>,
@@ -281,8 +284,15 @@ impl Query {
         page: &Page,
     ) -> Result<String> {
         let order = order(self.id, keys, default, &page.sort)?;
-        if let Some(marker) = &page.marker {
-            self.after(conn, &order, marker).await?;
+        match &page.marker {
+            // The id is the whole place: the list goes on there, whether or not its row is still there.
+            Some(marker) if matches!(page.sort.as_slice(), [(field, _)] if field == ID) => {
+                let first = self.params.len() + 1;
+                self.params.push(Param::Text(marker.clone()));
+                self.conditions.push(behind(&order, first));
+            }
+            Some(marker) => self.after(conn, &order, marker).await?,
+            None => {}
         }
         let words: Vec<String> = order.iter().map(|(key, down)| format!("{}{}", key.sql, direction(*down))).collect();
         Ok(format!(" ORDER BY {} LIMIT {}", words.join(", "), page.size() + 1))
@@ -383,17 +393,18 @@ fn order(
         if sort.is_empty() { default() } else { sort.iter().map(|(field, down)| (field.as_str(), *down)).collect() };
     let mut order: Vec<(Key, bool)> = Vec::with_capacity(wanted.len() + 1);
     for (field, down) in wanted {
-        let key = keys
-            .iter()
-            .find(|key| key.field == field)
-            .ok_or_else(|| Error::invalid("sort", format!("{field} is not a key to sort by.")))?;
+        let key = match keys.iter().find(|key| key.field == field) {
+            Some(key) => *key,
+            None if field == ID => Key::text(ID, id),
+            None => return Err(Error::invalid("sort", format!("{field} is not a key to sort by."))),
+        };
         if !order.iter().any(|(known, _)| known.field == field) {
-            order.push((*key, down));
+            order.push((key, down));
         }
     }
     if !order.iter().any(|(key, _)| key.sql == id) {
         let down = order.last().is_some_and(|(_, down)| *down);
-        order.push((Key::text("id", id), down));
+        order.push((Key::text(ID, id), down));
     }
     Ok(order)
 }

@@ -21,6 +21,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "retired ids", include_str!("../migrations/0013_retired_ids.sql")),
     (14, "extra", include_str!("../migrations/0014_extra.sql")),
     (15, "large charges", include_str!("../migrations/0015_large_charges.sql")),
+    (16, "ports of the core", include_str!("../migrations/0016_ports_of_core.sql")),
+    (17, "no description", include_str!("../migrations/0017_no_description.sql")),
 ];
 
 /// What the database holds and what this program knows.

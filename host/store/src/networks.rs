@@ -35,19 +35,12 @@ pub use subnets::{
 };
 
 use crate::listing::Key;
-use crate::public_addresses;
 
-/// Whether only the core says that of a port: it is a server's, or it carries a public address. That decides whose a port is;
-/// its `device_id` alone is a text that clients may choose.
-#[must_use]
-pub fn is_cores(device_owner: &str) -> bool {
-    device_owner.starts_with("compute:") || device_owner == public_addresses::DEVICE_OWNER
-}
-
-/// [`is_cores`] of a row of `ports`, as SQL. (LIKE would take other cases too, on SQLite.)
+/// Of a row of `ports`, as SQL: it is the core's, which means that a server has it or that it carries a public address. Its
+/// `device_id` and `device_owner` are texts that clients may choose.
 macro_rules! of_core {
     () => {
-        "(substr(device_owner, 1, 8) = 'compute:' OR device_owner = 'public-address')"
+        "of_core = 1"
     };
 }
 pub(crate) use of_core;

@@ -80,6 +80,8 @@ pub fn images() -> ImageFilter {
         created_before: None,
         updated_since: None,
         updated_before: None,
+        created_outside: Vec::new(),
+        updated_outside: Vec::new(),
         tags: Vec::new(),
         checksum: None,
         hash_value: None,

@@ -97,6 +97,7 @@ pub mod respond;
 pub mod testing;
 pub mod time;
 pub mod unsupported;
+pub mod violations;
 
 pub use bindings::personality::exports::skyloom::personality::handler::{
     Body, Caller, Guest as Personality, Request, Response, Upload, Violation,

@@ -39,7 +39,7 @@ pub fn error(code: ErrorCode, message: &str) -> Error {
         ErrorCode::Internal | ErrorCode::Other(_) => ErrorClass::Bug,
         _ => ErrorClass::Caller,
     };
-    Error { code, class, retryable: false, message: message.to_owned(), resource: None, field: None }
+    Error { code, class, retryable: false, message: message.to_owned(), resource: None, field: None, reason: None }
 }
 
 /// `not-found` of a resource.

@@ -21,7 +21,7 @@ struct Note {
 
 fn failure(code: ErrorCode, class: ErrorClass, message: &str) -> Error {
     let retryable = class == ErrorClass::Unavailable;
-    Error { code, class, retryable, message: message.to_owned(), resource: None, field: None }
+    Error { code, class, retryable, message: message.to_owned(), resource: None, field: None, reason: None }
 }
 
 fn parse(text: &str) -> Result<Note, Error> {

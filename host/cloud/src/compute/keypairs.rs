@@ -16,6 +16,7 @@ use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
 
 use super::common::check_name;
 use crate::Cloud;
+use crate::networks::page;
 
 /// The longest public key, in bytes: an RSA key of 16384 bits with a long comment is below it.
 const MAX_PUBLIC_KEY: usize = 16 * 1024;
@@ -44,7 +45,7 @@ fn fingerprint(key: &PublicKey) -> Result<String> {
     Ok(text)
 }
 
-/// The fingerprint of a public key in OpenSSH form. The text is kept as it is: what stands on lines behind the key is its
+/// The fingerprint of a public key in OpenSSH form, with which the text begins. It is kept as it is: what stands on lines behind the key is its
 /// owner's, as in a file of keys.
 fn import(text: &str) -> Result<String> {
     let wrong = || Error::invalid("public-key", "the public key is not in OpenSSH form.");
@@ -52,7 +53,10 @@ fn import(text: &str) -> Result<String> {
     if text.len() > MAX_PUBLIC_KEY || text.contains(odd) {
         return Err(wrong());
     }
-    let first = text.trim().lines().next().unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default();
+    if first.starts_with(char::is_whitespace) {
+        return Err(wrong());
+    }
     let key = PublicKey::from_openssh(first.trim_end()).map_err(|_| wrong())?;
     fingerprint(&key)
 }
@@ -84,11 +88,11 @@ impl Cloud {
         &self,
         context: &CallContext,
         user_id: Option<String>,
-        page: PageRequest,
+        request: PageRequest,
     ) -> Result<wit::KeypairPage> {
         let user = self.owner_of_keys(context, Action::KeypairsRead, user_id)?;
         let mut conn = self.db().read().await?;
-        let listed = store::list(&mut conn, &user, page.limit, page.marker).await?;
+        let listed = store::list(&mut conn, &user, &page(request)).await?;
         let keypairs = listed.items.into_iter().map(|keypair| view(keypair, None)).collect();
         Ok(wit::KeypairPage { keypairs, next: listed.next })
     }
@@ -214,7 +218,7 @@ mod tests {
     fn a_public_key_is_read_whole_or_refused() {
         let own = "46:d9:c0:e9:2b:4e:3a:9d:fa:47:58:74:29:c2:34:a5";
         for text in
-            [KEY, &format!("{KEY}\n"), &format!("  {KEY}\r\n"), &format!("{KEY}\n{RSA}\n"), &format!("{KEY}{KEY}")]
+            [KEY, &format!("{KEY}\n"), &format!("{KEY}\r\n"), &format!("{KEY}\n{RSA}\n"), &format!("{KEY}{KEY}")]
         {
             assert_eq!(import(text).expect("a key"), own, "{text:?}");
         }
@@ -227,6 +231,9 @@ mod tests {
             "rubbish",
             &KEY[..60],
             &format!("x\n{KEY}"),
+            &format!(" {KEY}"),
+            &format!("\t{KEY}"),
+            &format!("\n{KEY}"),
             &format!("{KEY}\0"),
         ] {
             assert_eq!(import(wrong).expect_err(wrong).field.as_deref(), Some("public-key"));
@@ -236,7 +243,7 @@ mod tests {
     #[tokio::test]
     async fn a_public_key_comes_back_byte_for_byte() {
         for world in worlds(Settings::default()).await {
-            for (name, text) in [("one", format!("{KEY}\n")), ("two", format!(" {KEY}\r\n{RSA}\n\n"))] {
+            for (name, text) in [("one", format!("{KEY}\n")), ("two", format!("{KEY}\r\n{RSA}\n\n"))] {
                 let create = wit::KeypairCreate {
                     name: name.to_owned(),
                     kind: wit::KeyKind::Ssh,

@@ -87,7 +87,7 @@ async fn insert_project(database: &TestDatabase, id: &str) {
         id: id.to_owned(),
         domain_id: "default".to_owned(),
         name: format!("project {id}"),
-        description: String::new(),
+        description: Some(String::new()),
         enabled: true,
         parent_id: None,
         tags: Vec::new(),

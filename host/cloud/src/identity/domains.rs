@@ -5,7 +5,7 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::identity::{Domain, Extra, Filter, domains, lock, projects, tokens};
 use skyloom_store::{Conn, retired_ids};
 
-use super::{MAX_DESCRIPTION, MAX_PLACE_NAME, check_length, check_name, extra, new_id, page, taken};
+use super::{MAX_PLACE_NAME, check_description, check_name, extra, new_id, page, taken};
 use crate::Cloud;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Domain> {
@@ -18,7 +18,7 @@ fn apply(domain: &mut Domain, write: wit::DomainWrite) -> Result<()> {
         domain.name = name;
     }
     if let Some(description) = write.description {
-        check_length("description", &description, MAX_DESCRIPTION)?;
+        check_description(description.as_deref())?;
         domain.description = description;
     }
     domain.enabled = write.enabled.unwrap_or(domain.enabled);
@@ -88,7 +88,7 @@ impl Cloud {
         }
         let id = chosen.clone().unwrap_or_else(new_id);
         let mut domain =
-            Domain { id, name: String::new(), description: String::new(), enabled: true, extra: Extra::new() };
+            Domain { id, name: String::new(), description: Some(String::new()), enabled: true, extra: Extra::new() };
         apply(&mut domain, write)?;
         let mut tx = self.db().begin().await?;
         if chosen.is_some() && is_taken(&mut tx, &domain.id).await? {

@@ -11,9 +11,14 @@ pub(super) fn merge(extra: &mut Extra, write: Option<String>) -> Result<()> {
     let Some(write) = write else { return Ok(()) };
     let write: Extra =
         serde_json::from_str(&write).map_err(|_| Error::invalid("extra", "The attributes must be a JSON object."))?;
+    let heaviest = write.iter().max_by_key(|(name, value)| name.len() + value.to_string().len());
+    let heaviest = heaviest.map(|(name, _)| name.clone()).unwrap_or_default();
     extra.extend(write);
     let all = serde_json::to_string(extra).map_err(Error::internal)?;
-    bounds::bytes("extra", bounds::EXTRA, [all.as_str()])
+    bounds::bytes("attributes", bounds::EXTRA, [all.as_str()]).map_err(|error| {
+        let message = format!("The attribute '{heaviest}' does not fit: {}", error.message);
+        Error::invalid(heaviest, message)
+    })
 }
 
 pub(super) fn text(extra: Extra) -> String {

@@ -118,7 +118,11 @@ fn taken(kind: &str, name: &str) -> impl Fn(Error) -> Error {
     }
 }
 
-/// A page by name ascending, the only order that there is.
+fn check_description(description: Option<&str>) -> Result<()> {
+    description.map_or(Ok(()), |text| check_length("description", text, MAX_DESCRIPTION))
+}
+
+/// A page by name ascending, or by id where that is asked for.
 fn page(request: skyloom_runtime::bindings::types::common::PageRequest) -> Page {
     Page {
         limit: request.limit,

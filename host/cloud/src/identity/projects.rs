@@ -6,9 +6,7 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{Extra, Filter, Project, projects, tokens};
 use skyloom_store::listing::{MAX_PAGE, Page};
 
-use super::{
-    MAX_DESCRIPTION, MAX_NAME, MAX_PLACE_NAME, check_length, check_name, domains, extra, new_id, page, taken, users,
-};
+use super::{MAX_NAME, MAX_PLACE_NAME, check_description, check_name, domains, extra, new_id, page, taken, users};
 use crate::Cloud;
 
 /// How many projects may stand in a line below a domain.
@@ -66,7 +64,7 @@ fn apply(project: &mut Project, write: wit::ProjectWrite) -> Result<()> {
         project.name = name;
     }
     if let Some(description) = write.description {
-        check_length("description", &description, MAX_DESCRIPTION)?;
+        check_description(description.as_deref())?;
         project.description = description;
     }
     if let Some(tags) = write.tags {
@@ -127,12 +125,13 @@ impl Cloud {
     async fn projects_of(&self, filter: Filter) -> Result<Vec<Project>> {
         let mut conn = self.db().read().await?;
         let mut all = Vec::new();
-        let mut marker = None;
+        // By id, so that the list goes on where a project was deleted meanwhile.
+        let mut page = Page { limit: MAX_PAGE, marker: None, sort: vec![("id".to_owned(), false)] };
         loop {
-            let listed = projects::list(&mut conn, &filter, &Page { limit: MAX_PAGE, marker, sort: vec![] }).await?;
+            let listed = projects::list(&mut conn, &filter, &page).await?;
             all.extend(listed.items);
-            marker = listed.next;
-            if marker.is_none() {
+            page.marker = listed.next;
+            if page.marker.is_none() {
                 return Ok(all);
             }
         }
@@ -167,7 +166,7 @@ impl Cloud {
             id: new_id(),
             domain_id,
             name: String::new(),
-            description: String::new(),
+            description: Some(String::new()),
             enabled: true,
             parent_id,
             tags: Vec::new(),

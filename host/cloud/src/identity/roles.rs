@@ -5,7 +5,7 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::identity::{Extra, Role, lock, roles};
 
-use super::{MAX_DESCRIPTION, MAX_NAME, check_length, check_name, extra, new_id, page, taken};
+use super::{MAX_NAME, check_description, check_name, extra, new_id, page, taken};
 use crate::Cloud;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Role> {
@@ -18,8 +18,8 @@ fn apply(role: &mut Role, write: wit::RoleWrite) -> Result<()> {
         role.name = name;
     }
     if let Some(description) = write.description {
-        check_length("description", &description, MAX_DESCRIPTION)?;
-        role.description = Some(description);
+        check_description(description.as_deref())?;
+        role.description = description;
     }
     extra::merge(&mut role.extra, write.extra)
 }

@@ -51,7 +51,7 @@ pub(super) async fn seed(identity: &Identity, tx: &mut Conn, seed: &Seed) -> Res
     let domain = Domain {
         id: seed.domain_id.clone(),
         name: seed.domain_name.clone(),
-        description: "The default domain".to_owned(),
+        description: Some("The default domain".to_owned()),
         enabled: true,
         extra: Extra::new(),
     };
@@ -65,7 +65,7 @@ pub(super) async fn seed(identity: &Identity, tx: &mut Conn, seed: &Seed) -> Res
             id: new_id(),
             domain_id: seed.domain_id.clone(),
             name: name.clone(),
-            description: String::new(),
+            description: Some(String::new()),
             enabled: true,
             parent_id: None,
             tags: Vec::new(),
@@ -114,7 +114,7 @@ async fn admin(identity: &Identity, tx: &mut Conn, seed: &Seed, now: Timestamp) 
     if let Some(password) = &seed.admin_password {
         passwords::check("admin-password", password)?;
         let hash = identity.passwords.hash(Arc::from(password.as_str())).await?;
-        users::set_password(tx, &user.id, &hash, now).await?;
+        users::set_password(tx, &user.id, Some(&hash), now).await?;
     } else {
         tracing::warn!(user = seed.admin_user, "the first operator has no password");
     }

@@ -59,12 +59,15 @@ impl Cloud {
         found(&mut self.db().read().await?, id).await
     }
 
-    /// The hash of a password that the write brings. Made before the transaction: it takes long.
-    async fn hash_of(&self, context: &CallContext, write: &wit::UserWrite) -> Result<Option<String>> {
+    /// The hash of a password that the write brings; none at all for one that it takes away. Made before the transaction: it
+    /// takes long.
+    #[allow(clippy::option_option)]
+    async fn hash_of(&self, context: &CallContext, write: &wit::UserWrite) -> Result<Option<Option<String>>> {
         let Some(handle) = &write.password else { return Ok(None) };
+        let Some(handle) = handle else { return Ok(Some(None)) };
         let password = context.secret("password", handle)?;
         passwords::check("password", &password)?;
-        self.identity().passwords.hash(password).await.map(Some)
+        self.identity().passwords.hash(password).await.map(|hash| Some(Some(hash)))
     }
 
     pub(super) async fn user_create(&self, context: &CallContext, mut write: wit::UserWrite) -> Result<User> {
@@ -90,8 +93,8 @@ impl Cloud {
         check_default_project(&mut tx, &write).await?;
         apply(&mut user, write)?;
         users::insert(&mut tx, &user, now).await.map_err(taken("user", &user.name))?;
-        if let Some(hash) = hash {
-            users::set_password(&mut tx, &user.id, &hash, now).await?;
+        if let Some(Some(hash)) = hash {
+            users::set_password(&mut tx, &user.id, Some(&hash), now).await?;
             user.password_changed_at = Some(now);
         }
         tx.commit().await?;
@@ -113,10 +116,10 @@ impl Cloud {
         users::update(&mut tx, &user).await.map_err(taken("user", &user.name))?;
         if let Some(hash) = &hash {
             let now = Timestamp::now();
-            users::set_password(&mut tx, id, hash, now).await?;
+            users::set_password(&mut tx, id, hash.as_deref(), now).await?;
             user.password_changed_at = Some(now);
         }
-        if hash.is_some() || !user.enabled {
+        if hash.flatten().is_some() || !user.enabled {
             tokens::revoke_of_user(&mut tx, id).await?;
         }
         tx.commit().await?;
@@ -151,7 +154,7 @@ impl Cloud {
         checked.map_err(|error| self.login_failed(context, user_id, error))?;
         let hash = self.identity().passwords.hash(password).await?;
         let mut tx = self.db().begin().await?;
-        if users::set_password(&mut tx, user_id, &hash, Timestamp::now()).await? == 0 {
+        if users::set_password(&mut tx, user_id, Some(&hash), Timestamp::now()).await? == 0 {
             return Err(Error::not_found("user", user_id));
         }
         tokens::revoke_of_user(&mut tx, user_id).await?;

@@ -92,9 +92,15 @@ pub(super) fn filter(filter: wit::ImageFilter, viewer: Option<String>) -> Result
         created_before: filter.created_before.map(Timestamp),
         updated_since: filter.updated_since.map(Timestamp),
         updated_before: filter.updated_before.map(Timestamp),
+        created_outside: spans(filter.created_outside),
+        updated_outside: spans(filter.updated_outside),
         tags: filter.tags,
         checksum: filter.checksum,
         hash_value: filter.hash_value,
         properties: filter.properties,
     }))
+}
+
+fn spans(spans: Vec<(i64, i64)>) -> Vec<(Timestamp, Timestamp)> {
+    spans.into_iter().map(|(first, end)| (Timestamp(first), Timestamp(end))).collect()
 }

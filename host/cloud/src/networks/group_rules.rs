@@ -96,11 +96,11 @@ fn of_one_group(creates: &[wit::RuleCreate]) -> Result<String> {
     let group_id = creates.first().map(|create| create.group_id.clone()).unwrap_or_default();
     if creates.iter().any(|create| create.group_id != group_id) {
         let message = "Only allowed to update rules for one security profile at a time";
-        return Err(Error::invalid("group-id", message));
+        return Err(Error::invalid("group-id", message).with_reason("several"));
     }
     if creates.windows(2).any(|pair| pair[0].project_id != pair[1].project_id) {
         let message = "Multiple project_ids in bulk security group rule create not allowed";
-        return Err(Error::invalid("project-id", message));
+        return Err(Error::invalid("project-id", message).with_reason("several"));
     }
     Ok(group_id)
 }

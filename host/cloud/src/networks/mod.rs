@@ -134,14 +134,19 @@ impl Cloud {
 fn text(field: &str, value: Option<String>) -> Result<Option<String>> {
     if let Some(value) = &value {
         if value.chars().count() > MAX_TEXT {
-            return Err(Error::invalid(field, format!("'{value}' exceeds maximum length of {MAX_TEXT}.")));
+            let message = format!("'{value}' exceeds maximum length of {MAX_TEXT}.");
+            return Err(Error::invalid(field, message).with_reason("too-long"));
         }
         // PostgreSQL holds no such character.
         if value.contains('\0') {
-            return Err(Error::invalid(field, "A text must not contain the character NUL."));
+            return Err(Error::invalid(field, "A text must not contain the character NUL.").with_reason("malformed"));
         }
     }
     Ok(value)
+}
+
+fn read_only(field: &str) -> Error {
+    Error::invalid(field, format!("Cannot update read-only attribute {field}")).with_reason("read-only")
 }
 
 /// What one request may make.

@@ -10,7 +10,7 @@ use skyloom_store::Conn;
 use skyloom_store::networks::{self as store, Network, NetworkFilter};
 use skyloom_store::quotas::Quota;
 
-use super::{Asking, MIN_MTU, bounded, convert, nothing_has, text};
+use super::{Asking, MIN_MTU, bounded, convert, nothing_has, read_only, text};
 use crate::Cloud;
 
 impl Cloud {
@@ -99,14 +99,14 @@ impl Cloud {
         store::touch_network(&mut tx, id, now).await?;
         let mut network = self.owned_network(&mut tx, id, &asking).await?;
         if write.project_id.as_ref().is_some_and(|project| *project != network.project_id) {
-            return Err(Error::invalid("project-id", "A network stays in its project."));
+            return Err(read_only("project-id"));
         }
         let was_shared = network.shared;
         self.write_network(&asking, &mut network, write)?;
         if was_shared && !network.shared && store::network_in_use(&mut tx, id, Some(&network.project_id)).await? {
             let message =
                 format!("Unable to reconfigure sharing settings for network {id}. Multiple tenants are using it.");
-            return Err(Error::new(ErrorCode::InUse, message).with_resource("network", id));
+            return Err(Error::new(ErrorCode::InUse, message).with_resource("network", id).with_field("shared"));
         }
         network.updated_at = now;
         store::update_network(&mut tx, &network).await?;

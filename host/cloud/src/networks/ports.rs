@@ -8,9 +8,10 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::networks::{self as store, FixedRequest, Network, NewPort, Port, PortFilter, PortUpdate};
+use skyloom_store::public_addresses;
 use skyloom_store::quotas::Quota;
 
-use super::{Asking, bounded, convert, network, nothing_has, rules, text};
+use super::{Asking, bounded, convert, network, nothing_has, read_only, rules, text};
 use crate::Cloud;
 
 impl Cloud {
@@ -96,6 +97,7 @@ impl Cloud {
             port_security,
             device_id: text("device-id", write.device_id)?.unwrap_or_default(),
             device_owner: text("device-owner", write.device_owner)?.unwrap_or_default(),
+            of_core: false,
             with_device: false,
             position: 0,
             fixed_ips,
@@ -126,7 +128,7 @@ impl Cloud {
         self.may_choose(&asking, &network, &choices)?;
         // The machine would keep what its port no longer has.
         let moved = update.device_id.is_some() || update.device_owner.is_some();
-        if store::is_cores(&port.device_owner) && (moved || update.mac.is_some() || update.fixed_ips.is_some()) {
+        if port.of_core && (moved || update.mac.is_some() || update.fixed_ips.is_some()) {
             return Err(used(&port));
         }
         let port_security = update.port_security.unwrap_or(port.port_security);
@@ -149,7 +151,7 @@ impl Cloud {
             [("network-id", &port.network_id, &write.network_id), ("project-id", &port.project_id, &write.project_id)]
         {
             if wanted.as_ref().is_some_and(|wanted| wanted != old) {
-                return Err(Error::invalid(field, format!("Cannot update read-only attribute {field}")));
+                return Err(read_only(field));
             }
         }
         let fixed_ips = write.fixed_ips.map(|wanted| self.fixed(wanted)).transpose()?;
@@ -172,7 +174,7 @@ impl Cloud {
         let asking = self.asking(context, Action::NetworksWrite)?;
         let mut tx = self.db().begin().await?;
         let port = seen(&mut tx, id, &asking).await?;
-        if store::is_cores(&port.device_owner) {
+        if port.of_core {
             return Err(used(&port));
         }
         store::delete_port(&mut tx, id).await?;
@@ -185,7 +187,8 @@ impl Cloud {
             self.as_owner(asking, &network.project_id)?;
         }
         match choices.device_owner {
-            Some(owner) if store::is_cores(owner) => {
+            // Where a port says it of itself, it is a text and no more: nothing here goes by it.
+            Some(owner) if owner == public_addresses::DEVICE_OWNER => {
                 let message = format!("Invalid device_owner '{owner}': only the cloud itself says that of a port.");
                 Err(Error::invalid("device-owner", message))
             }
@@ -209,7 +212,7 @@ impl Cloud {
         let mut addresses: Vec<_> = fixed.iter().filter_map(|fixed| fixed.address).collect();
         addresses.sort_unstable();
         if addresses.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(Error::invalid("fixed-ips", "Duplicate IP address in the request."));
+            return Err(Error::invalid("fixed-ips", "Duplicate IP address in the request.").with_reason("duplicate"));
         }
         Ok(fixed)
     }
@@ -283,7 +286,7 @@ async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Port> {
 
 /// A hardware address in its one form, lower case with colons; given are 12 digits, in groups or not. Not all zero.
 fn mac(text: &str) -> Result<String> {
-    let wrong = || Error::invalid("mac", format!("'{text}' is not a valid MAC address."));
+    let wrong = || Error::invalid("mac", format!("'{text}' is not a valid MAC address.")).with_reason("malformed");
     let separator = text.chars().find(|sign| matches!(sign, ':' | '-' | '.')).unwrap_or(':');
     let groups: Vec<&str> = text.split(separator).collect();
     let width = 12 / groups.len();

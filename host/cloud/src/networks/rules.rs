@@ -8,7 +8,8 @@ use skyloom_store::networks::{Cidr, Prefixed, Subnet};
 use super::Settings;
 
 pub(super) fn address(field: &str, text: &str) -> Result<IpAddr> {
-    text.parse().map_err(|_| Error::invalid(field, format!("'{text}' is not a valid IP address.")))
+    let malformed = |_| Error::invalid(field, format!("'{text}' is not a valid IP address.")).with_reason("malformed");
+    text.parse().map_err(malformed)
 }
 
 /// An address in its one spelling; what is none stays what it is.
@@ -18,13 +19,15 @@ pub(super) fn spelled(text: String) -> String {
 
 /// A subnet's CIDR: bits beyond the prefix are cut off; smaller than everything.
 pub(super) fn cidr(text: &str) -> Result<Cidr> {
-    let cidr = Prefixed::parse(text)
-        .ok_or_else(|| Error::invalid("cidr", format!("'{text}' isn't a recognized IP subnet cidr.")))?
-        .network();
+    let cidr = Prefixed::parse(text).ok_or_else(|| malformed_cidr("cidr", text))?.network();
     if cidr.prefix == 0 {
         return Err(Error::invalid("cidr", "0 is not allowed as CIDR prefix length."));
     }
     Ok(cidr)
+}
+
+fn malformed_cidr(field: &str, text: &str) -> Error {
+    Error::invalid(field, format!("'{text}' isn't a recognized IP subnet cidr.")).with_reason("malformed")
 }
 
 /// The gateway of a subnet that names none: the first address, where a machine's is left beside it.
@@ -83,11 +86,12 @@ fn check_pools(subnet: &Subnet) -> Result<()> {
     for (at, pool) in subnet.pools.iter().enumerate() {
         let (start, end) = (pool.start, pool.end);
         if start.is_ipv6() != end.is_ipv6() || start > end {
-            return Err(Error::invalid("pools", format!("The allocation pool {start}-{end} is not valid.")));
+            let message = format!("The allocation pool {start}-{end} is not valid.");
+            return Err(Error::invalid("pools", message).with_reason("order"));
         }
         if !hosts.contains(start) || !hosts.contains(end) {
             let message = format!("The allocation pool {start}-{end} spans beyond the subnet cidr {}.", subnet.cidr);
-            return Err(Error::invalid("pools", message));
+            return Err(Error::invalid("pools", message).with_reason("out-of-range"));
         }
         if let Some(other) = subnet.pools[..at].iter().find(|other| other.overlaps(pool)) {
             let message = format!(
@@ -106,12 +110,12 @@ fn check_texts(settings: &Settings, subnet: &Subnet) -> Result<()> {
             "Unable to complete operation for {}. The number of DNS nameservers exceeds the limit {}.",
             subnet.id, settings.max_dns_servers
         );
-        return Err(Error::invalid("dns", message));
+        return Err(Error::invalid("dns", message).with_reason("too-many"));
     }
     for (at, server) in subnet.dns.iter().enumerate() {
         address("dns", server)?;
         if subnet.dns[..at].contains(server) {
-            return Err(Error::invalid("dns", format!("Duplicate nameserver '{server}'.")));
+            return Err(Error::invalid("dns", format!("Duplicate nameserver '{server}'.")).with_reason("duplicate"));
         }
     }
     if subnet.host_routes.len() > settings.max_host_routes {
@@ -119,15 +123,16 @@ fn check_texts(settings: &Settings, subnet: &Subnet) -> Result<()> {
             "Unable to complete operation for {}. The number of host routes exceeds the limit {}.",
             subnet.id, settings.max_host_routes
         );
-        return Err(Error::invalid("host-routes", message));
+        return Err(Error::invalid("host-routes", message).with_reason("too-many"));
     }
     for (at, route) in subnet.host_routes.iter().enumerate() {
         if Cidr::parse(&route.0).is_none() {
-            return Err(Error::invalid("host-routes", format!("'{}' isn't a recognized IP subnet cidr.", route.0)));
+            return Err(malformed_cidr("host-routes", &route.0));
         }
         address("host-routes", &route.1)?;
         if subnet.host_routes[..at].contains(route) {
-            return Err(Error::invalid("host-routes", format!("Duplicate hostroute '{}'.", route.0)));
+            let message = format!("Duplicate hostroute '{}'.", route.0);
+            return Err(Error::invalid("host-routes", message).with_reason("duplicate"));
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use skyloom_store::Conn;
 use skyloom_store::networks::{self as store, Range, Subnet, SubnetFilter};
 use skyloom_store::quotas::Quota;
 
-use super::{Asking, bounded, convert, nothing_has, rules, text};
+use super::{Asking, bounded, convert, nothing_has, read_only, rules, text};
 use crate::Cloud;
 
 impl Cloud {
@@ -136,7 +136,7 @@ impl Cloud {
             ("project-id", write.project_id.as_ref().is_some_and(|project| *project != subnet.project_id)),
         ] {
             if other {
-                return Err(Error::invalid(field, format!("Cannot update read-only attribute {field}")));
+                return Err(read_only(field));
             }
         }
         let gateway = subnet.gateway;

@@ -77,13 +77,14 @@ pub(super) fn check_rule(mut rule: NewRule) -> Result<NewRule> {
     let remote = remote.map(|text| remote_network(text, rule.ip_version)).transpose()?;
     if rule.ip_version == 4 && protocol.is_some_and(|number| V6_ONLY.contains(&number)) {
         let name = rule.protocol.as_deref().unwrap_or_default();
-        return Err(Error::invalid("protocol", format!("Invalid ethertype IPv4 for protocol {name}.")));
+        let message = format!("Invalid ethertype IPv4 for protocol {name}.");
+        return Err(Error::invalid("protocol", message).with_reason("other-version"));
     }
     rule.remote_group_id = rule.remote_group_id.filter(|id| !id.is_empty());
     if remote.is_some() && rule.remote_group_id.is_some() {
         let message =
             "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.".to_owned();
-        return Err(Error::invalid("remote-cidr", message));
+        return Err(Error::invalid("remote-cidr", message).with_reason("several"));
     }
     rule.remote_cidr = remote;
     Ok(rule)
@@ -105,7 +106,7 @@ fn unknown(protocol: &str) -> Error {
          representations [0 to 255] are supported.",
         names.join(", ")
     );
-    Error::invalid("protocol", message)
+    Error::invalid("protocol", message).with_reason("unknown")
 }
 
 fn check_ports(protocol: Option<u8>, min: Option<i64>, max: Option<i64>) -> Result<()> {
@@ -113,15 +114,20 @@ fn check_ports(protocol: Option<u8>, min: Option<i64>, max: Option<i64>) -> Resu
         return Ok(());
     }
     match protocol {
-        None => Err(Error::invalid("protocol", "Must also specify protocol if port range is given.")),
+        None => {
+            let message = "Must also specify protocol if port range is given.";
+            Err(Error::invalid("protocol", message).with_reason("missing"))
+        }
         Some(number) if WITH_PORTS.contains(&number) => {
             if let Some(port) = [min, max].into_iter().flatten().find(|port| !(1..=65535).contains(port)) {
-                return Err(Error::invalid("port-min", format!("Invalid value for port {port}.")));
+                let message = format!("Invalid value for port {port}.");
+                return Err(Error::invalid("port-min", message).with_reason("out-of-range"));
             }
             match (min, max) {
                 (Some(min), Some(max)) if min <= max => Ok(()),
                 _ => {
-                    Err(Error::invalid("port-min", "For TCP/UDP protocols, port_range_min must be <= port_range_max."))
+                    let message = "For TCP/UDP protocols, port_range_min must be <= port_range_max.";
+                    Err(Error::invalid("port-min", message).with_reason("order"))
                 }
             }
         }
@@ -130,7 +136,7 @@ fn check_ports(protocol: Option<u8>, min: Option<i64>, max: Option<i64>) -> Resu
             let message = format!(
                 "Ports cannot be specified for protocol {number}. Ports are only supported for DCCP, SCTP, TCP, UDP, UDPLITE."
             );
-            Err(Error::invalid("port-min", message))
+            Err(Error::invalid("port-min", message).with_reason("not-here"))
         }
     }
 }
@@ -142,14 +148,14 @@ fn check_icmp(kind: Option<i64>, code: Option<i64>) -> Result<()> {
     {
         if let Some(value) = value.filter(|value| !(0..=255).contains(value)) {
             let message = format!("Invalid value for ICMP {word} ({attribute}) {value}. It must be 0 to 255.");
-            return Err(Error::invalid(field, message));
+            return Err(Error::invalid(field, message).with_reason("code-out-of-range"));
         }
     }
     match (kind, code) {
         (None, Some(code)) => {
             let message =
                 format!("ICMP code (port-range-max) {code} is provided but ICMP type (port-range-min) is missing.");
-            Err(Error::invalid("port-min", message))
+            Err(Error::invalid("port-min", message).with_reason("missing"))
         }
         _ => Ok(()),
     }
@@ -157,11 +163,14 @@ fn check_icmp(kind: Option<i64>, code: Option<i64>) -> Result<()> {
 
 /// A remote network in one spelling, with the bits beyond the prefix that it has; an address alone is its own network.
 fn remote_network(text: &str, ip_version: u8) -> Result<String> {
-    let remote = Prefixed::parse(text)
-        .ok_or_else(|| Error::invalid("remote-cidr", format!("Invalid CIDR {text} given as IP prefix.")))?;
+    let malformed = || {
+        let message = format!("Invalid CIDR {text} given as IP prefix.");
+        Error::invalid("remote-cidr", message).with_reason("malformed")
+    };
+    let remote = Prefixed::parse(text).ok_or_else(malformed)?;
     if remote.address.is_ipv6() != (ip_version == 6) {
         let message = format!("Conflicting value ethertype IPv{ip_version} for CIDR {text}.");
-        return Err(Error::invalid("remote-cidr", message));
+        return Err(Error::invalid("remote-cidr", message).with_reason("other-version"));
     }
     Ok(remote.to_string())
 }
@@ -247,6 +256,28 @@ mod tests {
         for (name, _) in PROTOCOLS {
             let made = check_rule(rule(6, Some(name), None, None)).expect(name);
             assert!(made.protocol.as_deref().and_then(number).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_field_is_said_in_a_word() {
+        let v6 = NewRule { protocol: Some("58".to_owned()), ..rule(4, None, None, None) };
+        let both = NewRule { remote_group_id: Some("group".to_owned()), ..from(4, "10.0.0.0/8") };
+        for (wrong, field, reason) in [
+            (rule(4, Some("x"), None, None), "protocol", "unknown"),
+            (rule(4, None, Some(1), Some(1)), "protocol", "missing"),
+            (v6, "protocol", "other-version"),
+            (rule(4, Some("tcp"), Some(0), Some(1)), "port-min", "out-of-range"),
+            (rule(4, Some("tcp"), Some(2), Some(1)), "port-min", "order"),
+            (rule(4, Some("vrrp"), Some(1), Some(1)), "port-min", "not-here"),
+            (rule(4, Some("icmp"), None, Some(1)), "port-min", "missing"),
+            (rule(4, Some("icmp"), Some(8), Some(256)), "port-max", "code-out-of-range"),
+            (from(4, "x"), "remote-cidr", "malformed"),
+            (from(4, "fd00::1"), "remote-cidr", "other-version"),
+            (both, "remote-cidr", "several"),
+        ] {
+            let error = check_rule(wrong).expect_err(reason);
+            assert_eq!((error.field.as_deref(), error.reason.as_deref()), (Some(field), Some(reason)));
         }
     }
 

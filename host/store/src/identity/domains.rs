@@ -8,7 +8,7 @@ use crate::{Conn, Row, args, retired_ids};
 pub struct Domain {
     pub id: String,
     pub name: String,
-    pub description: String,
+    pub description: Option<String>,
     pub enabled: bool,
     pub extra: Extra,
 }
@@ -22,7 +22,7 @@ fn domain(row: Row<'_>) -> Result<Domain> {
     Ok(Domain {
         id: row.text(0)?,
         name: row.text(1)?,
-        description: row.text(2)?,
+        description: row.opt_text(2)?,
         enabled: row.flag(3)?,
         extra: row.json(4)?,
     })

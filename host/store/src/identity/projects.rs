@@ -9,7 +9,7 @@ pub struct Project {
     pub id: String,
     pub domain_id: String,
     pub name: String,
-    pub description: String,
+    pub description: Option<String>,
     pub enabled: bool,
     /// None: directly below the domain.
     pub parent_id: Option<String>,
@@ -35,7 +35,7 @@ fn project(row: Row<'_>) -> Result<Project> {
         id: row.text(0)?,
         domain_id: row.text(1)?,
         name: row.text(2)?,
-        description: row.text(3)?,
+        description: row.opt_text(3)?,
         enabled: row.flag(4)?,
         parent_id: row.opt_text(5)?,
         tags: row.json(6)?,

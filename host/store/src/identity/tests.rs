@@ -13,7 +13,7 @@ use crate::{Conn, Db};
 const NOW: Timestamp = Timestamp(1_000_000);
 
 fn domain(id: &str) -> Domain {
-    Domain { id: id.into(), name: format!("name-{id}"), description: String::new(), enabled: true, extra: extra() }
+    Domain { id: id.into(), name: format!("name-{id}"), description: None, enabled: true, extra: extra() }
 }
 
 fn project(id: &str, domain: &str) -> Project {
@@ -21,7 +21,7 @@ fn project(id: &str, domain: &str) -> Project {
         id: id.into(),
         domain_id: domain.into(),
         name: format!("name-{id}"),
-        description: "what".into(),
+        description: Some("what".into()),
         enabled: true,
         parent_id: None,
         tags: vec!["blue".into(), "a \"b\"".into()],
@@ -131,7 +131,7 @@ async fn what_is_written_is_read() {
             Project { name: "new".into(), enabled: false, tags: vec![], extra: Extra::new(), ..project("p1", "d1") };
         assert_eq!(projects::update(&mut tx, &changed).await.expect("update"), 1);
         assert_eq!(projects::get(&mut tx, "p1").await.expect("get"), Some(changed));
-        assert_eq!(users::set_password(&mut tx, "u1", "hash", NOW).await.expect("password"), 1);
+        assert_eq!(users::set_password(&mut tx, "u1", Some("hash"), NOW).await.expect("password"), 1);
         let changed = User { default_project_id: Some("p1".into()), extra: Extra::new(), ..user("u1", "d1") };
         assert_eq!(users::update(&mut tx, &changed).await.expect("update"), 1);
         let found = users::get(&mut tx, "u1").await.expect("get");

@@ -71,7 +71,7 @@ pub async fn update(conn: &mut Conn, user: &User) -> Result<u64> {
     .await
 }
 
-pub async fn set_password(conn: &mut Conn, id: &str, hash: &str, now: Timestamp) -> Result<u64> {
+pub async fn set_password(conn: &mut Conn, id: &str, hash: Option<&str>, now: Timestamp) -> Result<u64> {
     let sql = "UPDATE users SET password_hash = $2, password_changed_at = $3 WHERE id = $1";
     conn.execute(sql, args![id, hash, now]).await
 }

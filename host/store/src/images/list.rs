@@ -34,6 +34,9 @@ pub struct ImageFilter {
     pub created_before: Option<Timestamp>,
     pub updated_since: Option<Timestamp>,
     pub updated_before: Option<Timestamp>,
+    /// In none of these, each from its first moment up to, and without, its second.
+    pub created_outside: Vec<(Timestamp, Timestamp)>,
+    pub updated_outside: Vec<(Timestamp, Timestamp)>,
     pub tags: Vec<String>,
     pub checksum: Option<String>,
     pub hash_value: Option<String>,
@@ -143,6 +146,12 @@ pub async fn list_images(conn: &mut Conn, filter: &ImageFilter, page: &Page) -> 
     query.and_int("i.created_at", "<", filter.created_before.map(|time| time.0));
     query.and_int("i.updated_at", ">=", filter.updated_since.map(|time| time.0));
     query.and_int("i.updated_at", "<", filter.updated_before.map(|time| time.0));
+    for (column, spans) in [("i.created_at", &filter.created_outside), ("i.updated_at", &filter.updated_outside)] {
+        for (first, end) in spans {
+            let (first, end) = (query.int(first.0), query.int(end.0));
+            query.and(format!("({column} < {first} OR {column} >= {end})"));
+        }
+    }
     query.and_text("i.checksum", filter.checksum.as_deref());
     query.and_text("i.hash_value", filter.hash_value.as_deref());
     for tag in &filter.tags {

@@ -159,6 +159,15 @@ async fn filters_narrow_a_list() {
             (ImageFilter { created_before: Some(Timestamp(2)), ..none() }, vec!["one"]),
             (ImageFilter { updated_since: Some(Timestamp(4)), ..none() }, vec!["two"]),
             (ImageFilter { updated_before: Some(Timestamp(2)), ..none() }, vec!["one"]),
+            (ImageFilter { updated_outside: vec![(Timestamp(2), Timestamp(100))], ..none() }, vec!["one"]),
+            (ImageFilter { updated_outside: vec![(Timestamp(0), Timestamp(100))], ..none() }, vec![]),
+            (
+                ImageFilter {
+                    created_outside: vec![(Timestamp(0), Timestamp(1000)), (Timestamp(3), Timestamp(4))],
+                    ..none()
+                },
+                vec![],
+            ),
             (ImageFilter { tags: vec!["a".to_owned(), "two".to_owned()], ..none() }, vec!["two"]),
             (ImageFilter { tags: vec!["one".to_owned(), "two".to_owned()], ..none() }, vec![]),
             (

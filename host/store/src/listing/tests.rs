@@ -57,6 +57,31 @@ async fn pages_join_to_the_whole_list_in_any_order() {
     }
 }
 
+#[tokio::test]
+async fn a_list_in_the_order_of_its_ids_goes_on_after_a_row_that_is_gone() {
+    // No key of its own: every list can be ordered by its id.
+    const KEYS: &[Key] = &[Key::text("name", "t.name")];
+    for database in crate::testing::databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        tx.execute("CREATE TABLE gone (id TEXT PRIMARY KEY, name TEXT NOT NULL)", &[]).await.expect("table");
+        for (id, name) in [("a", "4"), ("b", "3"), ("c", "2"), ("d", "1")] {
+            tx.execute("INSERT INTO gone (id, name) VALUES ($1, $2)", args![id, name]).await.expect("insert");
+        }
+        tx.execute("DELETE FROM gone WHERE id = 'b'", &[]).await.expect("delete");
+        let page =
+            |field: &str, down| Page { limit: 0, marker: Some("b".to_owned()), sort: vec![(field.to_owned(), down)] };
+        for (down, expected) in [(false, ["c", "d"].as_slice()), (true, ["a"].as_slice())] {
+            let query = Query::new("t.id", "gone t", "t.id");
+            let rest = query.page(&mut tx, KEYS, &[("name", false)], &page("id", down), |row| row.text(0)).await;
+            assert_eq!(rest.expect("the rest").items, expected, "{}", database.name);
+        }
+        // Where it stood in another order is in its row.
+        let query = Query::new("t.id", "gone t", "t.id");
+        let lost = query.page(&mut tx, KEYS, &[("name", false)], &page("name", false), |row| row.text(0)).await;
+        assert_eq!(lost.expect_err("no place").field.as_deref(), Some("marker"));
+    }
+}
+
 /// Twelve rows of which three have a MiB each, the fourth as many control characters, which JSON writes as six bytes each.
 async fn heavy(conn: &mut Conn) {
     conn.execute("CREATE TABLE heavy (id TEXT PRIMARY KEY, text TEXT NOT NULL)", &[]).await.expect("table");

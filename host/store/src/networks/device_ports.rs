@@ -41,7 +41,7 @@ pub async fn take_port(
 ) -> Result<Port> {
     let taken = tx
         .execute(
-            "UPDATE ports SET device_id = $3, device_owner = $4, position = $5, updated_at = $6, revision = revision + 1 \
+            "UPDATE ports SET device_id = $3, device_owner = $4, of_core = 1, position = $5, updated_at = $6, revision = revision + 1 \
              WHERE id = $1 AND project_id = $2 AND device_id IN ('', $3)",
             args![id, project_id, device_id, device_owner, position, Timestamp::now()],
         )
@@ -89,15 +89,15 @@ pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<Dev
     let networks = query.joined(&columns, "ports p JOIN networks n ON n.id = p.network_id");
     let mut found = networks
         .rows(conn, |row| {
-            let addresses: Vec<AddressRow> = row.json(23)?;
+            let addresses: Vec<AddressRow> = row.json(24)?;
             let port = DevicePort {
                 port: port(row)?,
-                network_name: row.text(18)?,
-                of_operators: row.flag(21)? || row.flag(22)?,
-                mtu: row.u32(19)?,
+                network_name: row.text(19)?,
+                of_operators: row.flag(22)? || row.flag(23)?,
+                mtu: row.u32(20)?,
                 addresses: addresses.into_iter().map(nic_address).collect::<Result<_>>()?,
             };
-            Ok((row.int(20)?, port))
+            Ok((row.int(21)?, port))
         })
         .await?;
     found.sort_by(|one, other| (one.0, &one.1.port.id).cmp(&(other.0, &other.1.port.id)));
@@ -123,7 +123,7 @@ pub async fn release_ports_of_device(tx: &mut Conn, device_id: &str) -> Result<(
         .await?;
     tx.defer(
         format!(
-            "UPDATE ports SET device_id = '', device_owner = '', node = '', position = 0, updated_at = $2, \
+            "UPDATE ports SET device_id = '', device_owner = '', of_core = 0, node = '', position = 0, updated_at = $2, \
              revision = revision + 1 WHERE device_id = $1 AND {OF_CORE}"
         ),
         args![device_id, Timestamp::now()],

@@ -50,13 +50,15 @@ pub(super) async fn fix(tx: &mut Conn, subnets: &[Subnet], request: &FixedReques
             return Err(Error::invalid(
                 "fixed-ips",
                 format!("IP address {address} is not a valid IP for the specified subnet."),
-            ));
+            )
+            .with_reason("not-of-subnet"));
         }
         if first.gateway == Some(address) {
             return Err(Error::invalid(
                 "fixed-ips",
                 format!("IP address {address} is the gateway of subnet {}.", first.id),
-            ));
+            )
+            .with_reason("used"));
         }
         take(tx, &first.id, &first.pools, Some(address), port_id).await?;
         return Ok(());
@@ -71,17 +73,19 @@ pub(super) async fn fix(tx: &mut Conn, subnets: &[Subnet], request: &FixedReques
 }
 
 fn misfit(subnets: &[Subnet], request: &FixedRequest) -> Error {
-    let message = match (&request.subnet_id, request.address) {
+    let (reason, message) = match (&request.subnet_id, request.address) {
         (Some(id), Some(address)) if subnets.iter().any(|subnet| subnet.id == *id) => {
-            format!("IP address {address} is not a valid IP for subnet {id}.")
+            ("not-of-subnet", format!("IP address {address} is not a valid IP for subnet {id}."))
         }
-        (Some(id), _) => format!("Subnet {id} could not be found on the port's network."),
+        (Some(id), _) => ("unknown", format!("Subnet {id} could not be found on the port's network.")),
         (None, Some(address)) => {
-            format!("IP address {address} is not a valid IP for any of the subnets on the port's network.")
+            let message =
+                format!("IP address {address} is not a valid IP for any of the subnets on the port's network.");
+            ("not-of-network", message)
         }
-        (None, None) => "The port's network has no subnet.".to_owned(),
+        (None, None) => ("missing", "The port's network has no subnet.".to_owned()),
     };
-    Error::invalid("fixed-ips", message)
+    Error::invalid("fixed-ips", message).with_reason(reason)
 }
 
 /// Whether the requests name what the port has.

@@ -28,6 +28,8 @@ pub struct Port {
     /// Empty: nothing uses it.
     pub device_id: String,
     pub device_owner: String,
+    /// A server has it, or it carries a public address: then the core alone says what its device is.
+    pub of_core: bool,
     /// Made for its device, and goes with it.
     pub with_device: bool,
     /// Empty: not bound.
@@ -85,6 +87,7 @@ pub struct NewPort {
     pub port_security: bool,
     pub device_id: String,
     pub device_owner: String,
+    pub of_core: bool,
     pub with_device: bool,
     pub position: u32,
     /// None: one of each IP version that the network's subnets have.
@@ -143,7 +146,7 @@ pub(super) fn query(postgres: bool) -> Query {
     // The truth about a port's activity is its server's power. (Only what is a server's has a node.)
     let active = "CASE WHEN p.node <> '' AND EXISTS (SELECT 1 FROM servers v WHERE v.id = p.device_id AND v.power_state = \
                   'running') THEN 1 ELSE 0 END";
-    Query::new(format!("{COLUMNS}, {addresses}, {groups}, CAST({active} AS BIGINT)"), "ports p", "p.id")
+    Query::new(format!("{COLUMNS}, {addresses}, {groups}, CAST({active} AS BIGINT), p.of_core"), "ports p", "p.id")
 }
 
 pub(super) fn port(row: Row<'_>) -> Result<Port> {
@@ -159,6 +162,7 @@ pub(super) fn port(row: Row<'_>) -> Result<Port> {
         port_security: row.flag(7)?,
         device_id: row.text(8)?,
         device_owner: row.text(9)?,
+        of_core: row.flag(18)?,
         with_device: row.flag(10)?,
         node: row.text(11)?,
         active: row.flag(17)?,
@@ -235,6 +239,7 @@ pub async fn allocate_port(tx: &mut Conn, network: &PortNetwork, spec: PortSpec)
         port_security: network.port_security,
         device_id: spec.device_id,
         device_owner: spec.device_owner,
+        of_core: true,
         with_device: true,
         position: spec.position,
         fixed_ips,
@@ -292,8 +297,8 @@ async fn insert_row(tx: &mut Conn, new: &NewPort, now: Timestamp) -> Result<()> 
         let made = tx
             .execute(
                 "INSERT INTO ports (id, network_id, project_id, name, description, mac, enabled, port_security, device_id, \
-                 device_owner, with_device, position, node, created_at, updated_at, revision) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '', $13, $13, 1) ON CONFLICT DO NOTHING",
+                 device_owner, with_device, position, node, created_at, updated_at, revision, of_core) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '', $13, $13, 1, $14) ON CONFLICT DO NOTHING",
                 args![
                     &new.id,
                     &new.network_id,
@@ -308,6 +313,7 @@ async fn insert_row(tx: &mut Conn, new: &NewPort, now: Timestamp) -> Result<()> 
                     new.with_device,
                     new.position,
                     now,
+                    new.of_core,
                 ],
             )
             .await?;

@@ -86,6 +86,7 @@ async fn with_port_and_volume(tx: &mut Conn, server_id: &str) {
             port_security: true,
             device_id: server_id.to_owned(),
             device_owner: "compute:zone-1".to_owned(),
+            of_core: true,
             with_device: true,
             position,
             fixed_ips: Some(vec![]),

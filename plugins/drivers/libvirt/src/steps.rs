@@ -243,6 +243,7 @@ fn failure(code: ErrorCode, message: &str) -> Error {
         message: message.to_owned(),
         resource: None,
         field: None,
+        reason: None,
     }
 }
 

@@ -397,7 +397,7 @@ fn no_domain(server_id: &str) -> Error {
 
 fn failure(code: ErrorCode, class: ErrorClass, message: &str) -> Error {
     let retryable = class == ErrorClass::Unavailable;
-    Error { code, class, retryable, message: message.to_owned(), resource: None, field: None }
+    Error { code, class, retryable, message: message.to_owned(), resource: None, field: None, reason: None }
 }
 
 #[cfg(test)]

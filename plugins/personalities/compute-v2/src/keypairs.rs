@@ -1,10 +1,10 @@
 //! Key pairs: a user's own, whatever the project.
 
 use serde_json::Value;
-use skyloom_sdk::cloud::keypairs::{KeyKind, KeypairCreate};
+use skyloom_sdk::cloud::keypairs::{KeyKind, KeypairCreate, KeypairPage};
 use skyloom_sdk::json::{Fields, Writer};
-use skyloom_sdk::paging::Paging;
-use skyloom_sdk::{Cloud, Error, ErrorCode, PageRequest, key, respond};
+use skyloom_sdk::paging::{Paging, every_page};
+use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
@@ -31,28 +31,26 @@ fn refusal<'a, C>(context: &'a Context<'_, C>, name: &'a str) -> impl Fn(Error) 
 }
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let mut page = PageRequest { limit: MOST, marker: None, sort: Vec::new() };
-    if context.since(35) {
+    let found = if context.since(35) {
         let paging = Paging::from_query(&context.query())
             .map_err(|bad| Fault::bad_request(format!("limit '{}' is no number", bad.0)))?;
         if paging.limit == Some(0) {
             return Ok(respond::json(200, b"{\"keypairs\":[]}".to_vec()));
         }
-        page = paging.request(MOST, MOST, Vec::new());
-    }
-    let marker = page.marker.clone().unwrap_or_default();
-    let mut found =
+        let marker = paging.marker.clone().unwrap_or_default();
+        let page = paging.request(MOST, MOST, Vec::new());
         context.cloud.list_keypairs(user(context), &page).map_err(|error| match error.field.as_deref() {
             Some("marker") => Fault::bad_request(format!("Marker {marker} could not be found.")),
             _ => error.into(),
+        })?
+    } else {
+        // Before 2.35 there are no pages.
+        let keypairs = every_page(|page| {
+            let found = context.cloud.list_keypairs(user(context), &page)?;
+            Ok::<_, Fault>((found.keypairs, found.next))
         })?;
-    // Before 2.35 there are no pages.
-    while !context.since(35) && found.next.is_some() {
-        page.marker = found.next.take();
-        let more = context.cloud.list_keypairs(user(context), &page)?;
-        found.keypairs.extend(more.keypairs);
-        found.next = more.next;
-    }
+        KeypairPage { keypairs, next: None }
+    };
     let mut writer = Writer::with_capacity(256 + found.keypairs.len() * 900);
     writer.begin_object().key(key!("keypairs")).begin_array();
     for keypair in &found.keypairs {

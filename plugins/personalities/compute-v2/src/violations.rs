@@ -1,9 +1,9 @@
 //! What the host's JSON schemas found wrong with a body, in Nova's words, which are those of Python's `jsonschema`.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 use skyloom_sdk::Violation;
+pub use skyloom_sdk::violations::python;
+use skyloom_sdk::violations::{expected, message, python_of};
 
 use crate::context::Context;
 use crate::errors::Fault;
@@ -19,131 +19,24 @@ pub fn check<C>(context: &Context<'_, C>) -> Result<(), Fault> {
 }
 
 fn words(violation: &Violation) -> String {
-    let parse = |text: &str| serde_json::from_str(text).unwrap_or_default();
-    let (value, expected) = (parse(&violation.value), parse(&violation.expected));
-    if violation.keyword == "pattern" && expected == names::PATTERN {
+    if violation.keyword == "pattern" && expected(violation) == names::PATTERN {
         return names::INVALID.to_owned();
     }
-    let message = message(violation, &value, &expected);
+    let message = message(violation);
     match violation.pointer.rsplit('/').next().filter(|name| !name.is_empty()) {
         None => message,
-        Some(name) => of_field(&name.replace("~1", "/").replace("~0", "~"), &value, &message),
+        Some(name) => of_json_field(&name.replace("~1", "/").replace("~0", "~"), &violation.value, &message),
     }
 }
 
 /// A member's value refused: the value stands as it is, a quoted one within the message.
 pub fn of_field(name: &str, value: &Value, message: &str) -> String {
-    let shown = match value {
-        Value::String(text) => text.clone(),
-        other => python(other),
-    };
+    of_json_field(name, &value.to_string(), message)
+}
+
+fn of_json_field(name: &str, value: &str, message: &str) -> String {
+    let shown = serde_json::from_str::<String>(value).unwrap_or_else(|_| python_of(value));
     format!("Invalid input for field/attribute {name}. Value: {shown}. {message}")
-}
-
-fn message(violation: &Violation, value: &Value, expected: &Value) -> String {
-    let (shown, wanted) = (python(value), python(expected));
-    // One is worded as "not empty", none as "empty".
-    let least = |otherwise: &str| if *expected == 1 { "should be non-empty".to_owned() } else { otherwise.to_owned() };
-    let most =
-        |otherwise: &str| if *expected == 0 { "is expected to be empty".to_owned() } else { otherwise.to_owned() };
-    let known = !expected.is_null();
-    let says = match violation.keyword.as_str() {
-        "maxLength" => "is too long".to_owned(),
-        "maxItems" => most("is too long"),
-        "maxProperties" => most("has too many properties"),
-        "minLength" | "minItems" => least("is too short"),
-        "minProperties" => least("does not have enough properties"),
-        "uniqueItems" => "has non-unique elements".to_owned(),
-        "oneOf" | "anyOf" => "is not valid under any of the given schemas".to_owned(),
-        "type" if known => format!("is not of type {}", listed(expected)),
-        "enum" if known => format!("is not one of {wanted}"),
-        "pattern" if known => format!("does not match {wanted}"),
-        "format" if known => format!("is not a {wanted}"),
-        "minimum" if known => format!("is less than the minimum of {wanted}"),
-        "maximum" if known => format!("is greater than the maximum of {wanted}"),
-        "exclusiveMinimum" if known => format!("is less than or equal to the minimum of {wanted}"),
-        "exclusiveMaximum" if known => format!("is greater than or equal to the maximum of {wanted}"),
-        "const" if known => return format!("{wanted} was expected"),
-        "required" if known => return format!("{wanted} is a required property"),
-        "additionalProperties" if known => return unexpected(expected),
-        _ => return violation.message.replace('"', "'"),
-    };
-    format!("{shown} {says}")
-}
-
-fn unexpected(expected: &Value) -> String {
-    let (names, patterns) = (&expected["unexpected"], &expected["patterns"]);
-    let one = names.as_array().is_none_or(|names| names.len() == 1);
-    if patterns.as_array().is_none_or(Vec::is_empty) {
-        let verb = if one { "was" } else { "were" };
-        return format!("Additional properties are not allowed ({} {verb} unexpected)", listed(names));
-    }
-    let verb = if one { "does" } else { "do" };
-    format!("{} {verb} not match any of the regexes: {}", listed(names), listed(patterns))
-}
-
-/// Quoted, with commas between.
-fn listed(value: &Value) -> String {
-    match value {
-        Value::Array(items) => items.iter().map(python).collect::<Vec<_>>().join(", "),
-        other => python(other),
-    }
-}
-
-/// A value as Python would print it, which is how Nova shows it.
-pub fn python(value: &Value) -> String {
-    let mut text = String::new();
-    write(&mut text, value);
-    text
-}
-
-fn write(text: &mut String, value: &Value) {
-    match value {
-        Value::Null => text.push_str("None"),
-        Value::Bool(true) => text.push_str("True"),
-        Value::Bool(false) => text.push_str("False"),
-        Value::Number(number) => text.push_str(&number.to_string()),
-        Value::String(string) => quoted(text, string),
-        Value::Array(items) => {
-            text.push('[');
-            for (at, item) in items.iter().enumerate() {
-                text.push_str(if at == 0 { "" } else { ", " });
-                write(text, item);
-            }
-            text.push(']');
-        }
-        Value::Object(members) => {
-            text.push('{');
-            for (at, (name, member)) in members.iter().enumerate() {
-                text.push_str(if at == 0 { "" } else { ", " });
-                quoted(text, name);
-                text.push_str(": ");
-                write(text, member);
-            }
-            text.push('}');
-        }
-    }
-}
-
-/// In single quotes, unless that would need a backslash where double ones need none.
-fn quoted(text: &mut String, string: &str) {
-    let quote = if string.contains('\'') && !string.contains('"') { '"' } else { '\'' };
-    text.push(quote);
-    for letter in string.chars() {
-        match letter {
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            letter if letter == quote => text.extend(['\\', letter]),
-            letter if letter.is_control() => {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "\\x{:02x}", u32::from(letter));
-            }
-            letter => text.push(letter),
-        }
-    }
-    text.push(quote);
 }
 
 #[cfg(test)]
@@ -213,11 +106,5 @@ mod tests {
         assert_eq!(more(&["a", "b"], &[]), "Additional properties are not allowed ('a', 'b' were unexpected)");
         assert_eq!(more(&["!"], &["^[a-z]$"]), "'!' does not match any of the regexes: '^[a-z]$'");
         assert_eq!(more(&["!", "?"], &["^[a-z]$"]), "'!', '?' do not match any of the regexes: '^[a-z]$'");
-    }
-
-    #[test]
-    fn values_are_printed_as_python_does() {
-        assert_eq!(python(&json!([1, null, false, "it's", {"a": 1.5}])), "[1, None, False, \"it's\", {'a': 1.5}]");
-        assert_eq!(python(&json!("'\"\\\n\u{7}é")), "'\\'\"\\\\\\n\\x07é'");
     }
 }

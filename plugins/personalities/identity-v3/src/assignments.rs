@@ -79,6 +79,9 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
     if [filter.project_id.is_some(), filter.domain_id.is_some(), system].iter().filter(|there| **there).count() > 1 {
         return Err(Fault::bad_request("Specify a domain, a project or the system, not more than one of them."));
     }
+    if [filter.user_id.as_deref(), query.last("group.id")].iter().flatten().filter(|id| !id.is_empty()).count() > 1 {
+        return Err(Fault::bad_request("Specify a user or group, not both"));
+    }
     if query.has("group.id") && filter.effective {
         return Err(Fault::bad_request("Combining effective and group filter will always result in an empty list."));
     }

@@ -61,6 +61,16 @@ impl Body {
         }
     }
 
+    /// `null` is a value as others are.
+    #[allow(clippy::option_option)]
+    pub fn nullable(&self, name: &str) -> Result<Option<Option<String>>, Fault> {
+        match self.map.get(name) {
+            None => Ok(None),
+            Some(Value::Null) => Ok(Some(None)),
+            Some(_) => Ok(Some(self.text(name)?)),
+        }
+    }
+
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
         Ok(self.fields().optional_bool(name)?)
     }
@@ -84,12 +94,22 @@ impl Body {
         }
     }
 
-    /// Options of a resource: none is known here.
-    pub fn no_options(&self) -> Result<(), Fault> {
-        match self.fields().optional_object("options")? {
-            Some(options) if !options.is_empty() => Err(Fault::not_implemented()),
-            _ => Ok(()),
+    /// Options of a resource, of which upstream knows these. None is obeyed here, so none may be set: a resource that showed one
+    /// would tell an untruth about its safety. What asks for nothing is taken.
+    pub fn no_options(&self, known: &[&str]) -> Result<(), Fault> {
+        let Some(options) = self.fields().optional_object("options")? else { return Ok(()) };
+        for (name, value) in options {
+            match value {
+                _ if !known.contains(&name.as_str()) => {
+                    let message = format!("Additional properties are not allowed ('{name}' was unexpected)");
+                    return Err(Fault::bad_request(format!("Invalid input for field 'options': {message}")));
+                }
+                Value::Null | Value::Bool(false) => {}
+                Value::Array(items) if items.is_empty() => {}
+                _ => return Err(Fault::no_option(name)),
+            }
         }
+        Ok(())
     }
 
     /// What is in none of these lists: attributes that are kept as they are.
@@ -104,6 +124,9 @@ impl Body {
         (!extra.is_empty()).then(|| Value::Object(extra).to_string())
     }
 }
+
+/// The one option of domains, projects and roles.
+pub const IMMUTABLE: &[&str] = &["immutable"];
 
 /// Members that no resource takes from a body: the server makes them.
 const OWN: &[&str] = &["id", "links", "options", "extra"];

@@ -3,7 +3,7 @@ use skyloom_sdk::cloud::identity::{Domain, DomainWrite};
 use skyloom_sdk::respond::{empty, param};
 use skyloom_sdk::{ErrorCode, Identity, Request};
 
-use crate::bodies::Body;
+use crate::bodies::{Body, IMMUTABLE};
 use crate::{Answer, Fault, extra, lists};
 
 pub fn view(request: &Request, domain: &Domain) -> Value {
@@ -28,12 +28,12 @@ const KNOWN: &[&str] = &["name", "description", "enabled", "explicit_domain_id"]
 const OF_A_PROJECT: &[&str] = &["domain_id", "parent_id", "is_domain"];
 
 fn write(body: &Body) -> Result<DomainWrite, Fault> {
-    body.no_options()?;
+    body.no_options(IMMUTABLE)?;
     body.texts("tags")?;
     Ok(DomainWrite {
         id: None,
         name: body.name()?,
-        description: body.clearable("description")?,
+        description: body.nullable("description")?,
         enabled: body.flag("enabled")?,
         extra: body.extra(&[KNOWN, OF_A_PROJECT]),
     })

@@ -1,7 +1,7 @@
 //! Keystone's envelope, and its status for every code of the core.
 
 use serde_json::json;
-use skyloom_sdk::{Error, ErrorCode, Request, Response, respond};
+use skyloom_sdk::{Error, ErrorCode, Request, Response, respond, violations};
 
 /// A refusal on its way to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,11 @@ impl Fault {
 
     pub fn not_implemented() -> Self {
         Self::new(501, "The action you have requested has not been implemented.")
+    }
+
+    /// What a resource is asked to be, and nothing here would see to it.
+    pub fn no_option(name: &str) -> Self {
+        Self::new(501, format!("The option '{name}' has not been implemented."))
     }
 
     pub fn response(&self, request: &Request) -> Response {
@@ -97,9 +102,10 @@ pub fn violation(request: &Request) -> Option<Fault> {
     // The schema is of the whole body; upstream names fields below its one member.
     let path = violation.pointer.trim_start_matches('/');
     let field = path.split_once('/').map_or("", |(_, rest)| rest);
+    let message = violations::message(violation);
     Some(Fault::bad_request(if field.is_empty() {
-        violation.message.clone()
+        message
     } else {
-        format!("Invalid input for field '{field}': {}", violation.message)
+        format!("Invalid input for field '{field}': {message}")
     }))
 }

@@ -76,9 +76,8 @@ fn children<C: Identity>(cloud: &C, project: &Project) -> Result<BTreeMap<String
     let filter =
         IdentityFilter { name: None, domain_id: Some(project.domain_id.clone()), enabled: None, parent_id: None };
     let all = paging::every_page(|page| {
-        let full = page.limit as usize;
         let items = cloud.list_projects(&filter, &page)?;
-        let next = (items.len() >= full).then(|| items.last().map(|last| last.id.clone())).flatten();
+        let next = lists::next(&items, |project: &Project| &project.id);
         Ok::<_, Fault>((items, next))
     })?;
     let mut below: BTreeMap<String, Vec<Project>> = BTreeMap::new();

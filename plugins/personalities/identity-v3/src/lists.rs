@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use skyloom_sdk::cloud::identity::{Domain, IdentityFilter, Project, Role, User};
-use skyloom_sdk::paging::Paging;
+use skyloom_sdk::paging::{Paging, by_id};
 use skyloom_sdk::query::{Query, encode, with_marker};
 use skyloom_sdk::{Error, PageRequest, Request, Response};
 
@@ -21,13 +21,15 @@ pub trait Text {
 
 impl Text for Domain {
     fn text(&self) -> usize {
-        self.description.len() + self.extra.len()
+        self.description.as_ref().map_or(0, String::len) + self.extra.len()
     }
 }
 
 impl Text for Project {
     fn text(&self) -> usize {
-        self.description.len() + self.extra.len() + self.tags.iter().map(String::len).sum::<usize>()
+        self.description.as_ref().map_or(0, String::len)
+            + self.extra.len()
+            + self.tags.iter().map(String::len).sum::<usize>()
     }
 }
 
@@ -73,7 +75,8 @@ pub fn filter(request: &Request) -> IdentityFilter {
     }
 }
 
-/// All items, or the page that the query asks for. What doesn't fit an answer is behind the link to the next page.
+/// All items, or the page that the query asks for, in upstream's order. A list goes on behind a marker that was deleted
+/// meanwhile, where upstream refuses it: so clients can list and delete. What doesn't fit an answer is behind the link to the next page.
 pub fn fetch<T: Text>(
     request: &Request,
     id: impl Fn(&T) -> &str,
@@ -86,11 +89,10 @@ pub fn fetch<T: Text>(
     let mut marker = paging.marker;
     let mut items = Vec::new();
     loop {
-        let page = PageRequest { limit: PAGE, marker: marker.take(), sort: Vec::new() };
+        let page = PageRequest { limit: PAGE, marker: marker.take(), sort: by_id() };
         let found = list(&page)?;
-        let large = found.iter().map(Text::text).sum::<usize>() >= CUT;
-        let full = large || found.len() >= PAGE as usize;
-        let last = full.then(|| found.last().map(|item| id(item).to_owned())).flatten();
+        let large = is_large(&found);
+        let last = next(&found, &id);
         items.extend(found.into_iter().filter(|item| keep(item)));
         match wanted {
             Some(wanted) if items.len() > wanted => {
@@ -108,6 +110,16 @@ pub fn fetch<T: Text>(
         }
         marker = last;
     }
+}
+
+fn is_large<T: Text>(found: &[T]) -> bool {
+    found.iter().map(Text::text).sum::<usize>() >= CUT
+}
+
+/// The marker behind a page of the core's that may not be the last one.
+pub fn next<T: Text>(found: &[T], id: impl Fn(&T) -> &str) -> Option<String> {
+    let full = is_large(found) || found.len() >= PAGE as usize;
+    full.then(|| found.last().map(|item| id(item).to_owned())).flatten()
 }
 
 /// `name__contains` and its like, which upstream calls inexact filters.

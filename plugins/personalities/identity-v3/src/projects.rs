@@ -3,7 +3,7 @@ use skyloom_sdk::cloud::identity::{Domain, Project, ProjectWrite};
 use skyloom_sdk::respond::{empty, param, with_header};
 use skyloom_sdk::{ErrorCode, Identity, Request, Response};
 
-use crate::bodies::{self, Body};
+use crate::bodies::{self, Body, IMMUTABLE};
 use crate::{Answer, Fault, extra, hierarchy, lists};
 
 fn view(request: &Request, project: &Project) -> Value {
@@ -36,11 +36,11 @@ fn domain_view(request: &Request, domain: &Domain) -> Value {
 const KNOWN: &[&str] = &["name", "domain_id", "description", "enabled", "parent_id", "is_domain", "tags"];
 
 fn write(body: &Body) -> Result<ProjectWrite, Fault> {
-    body.no_options()?;
+    body.no_options(IMMUTABLE)?;
     Ok(ProjectWrite {
         name: body.name()?,
         domain_id: body.text("domain_id")?,
-        description: body.clearable("description")?,
+        description: body.nullable("description")?,
         enabled: body.flag("enabled")?,
         parent_id: body.text("parent_id")?,
         tags: body.texts("tags")?,

@@ -3,7 +3,7 @@ use skyloom_sdk::cloud::identity::{Role, RoleWrite};
 use skyloom_sdk::respond::{empty, param};
 use skyloom_sdk::{Identity, Request};
 
-use crate::bodies::Body;
+use crate::bodies::{Body, IMMUTABLE};
 use crate::{Answer, Fault, extra, lists};
 
 pub fn view(request: &Request, role: &Role) -> Value {
@@ -21,12 +21,12 @@ pub fn view(request: &Request, role: &Role) -> Value {
 const KNOWN: &[&str] = &["name", "domain_id", "description"];
 
 fn write(body: &Body) -> Result<RoleWrite, Fault> {
-    body.no_options()?;
+    body.no_options(IMMUTABLE)?;
     if body.text("domain_id")?.is_some() {
         // Roles of one domain: not here.
         return Err(Fault::not_implemented());
     }
-    Ok(RoleWrite { name: body.text("name")?, description: body.clearable("description")?, extra: body.extra(&[KNOWN]) })
+    Ok(RoleWrite { name: body.text("name")?, description: body.nullable("description")?, extra: body.extra(&[KNOWN]) })
 }
 
 pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {

@@ -25,11 +25,20 @@ fn view(request: &Request, user: &User) -> Value {
 }
 
 const KNOWN: &[&str] = &["name", "domain_id", "enabled", "password", "default_project_id", "federated"];
+const OPTIONS: &[&str] = &[
+    "ignore_change_password_upon_first_use",
+    "ignore_lockout_failure_attempts",
+    "ignore_password_expiry",
+    "ignore_user_inactivity",
+    "lock_password",
+    "multi_factor_auth_enabled",
+    "multi_factor_auth_rules",
+];
 /// What upstream doesn't show, and a password that only its own operation takes.
 const NOT_SHOWN: &[&str] = &["password_expires_at", "tenants", "groups", "domains", "original_password"];
 
 fn write(body: &Body) -> Result<UserWrite, Fault> {
-    body.no_options()?;
+    body.no_options(OPTIONS)?;
     // Nobody comes from elsewhere.
     if body.fields().optional_array("federated")?.is_some_and(|list| !list.is_empty()) {
         return Err(Fault::not_implemented());
@@ -40,7 +49,7 @@ fn write(body: &Body) -> Result<UserWrite, Fault> {
         name: body.name()?,
         domain_id: body.text("domain_id")?,
         enabled: body.flag("enabled")?,
-        password: body.text("password")?,
+        password: body.nullable("password")?,
         default_project_id: body.clearable("default_project_id")?,
         extra: body.extra(&[KNOWN, NOT_SHOWN]),
     })

@@ -154,6 +154,7 @@ fn the_lists_filters() {
         (&[("scope.project.id", "p"), ("scope.domain.id", "d")][..], 400),
         (&[("scope.system", "all"), ("scope.domain.id", "d")], 400),
         (&[("group.id", "g"), ("effective", "")], 400),
+        (&[("group.id", "g"), ("user.id", "u")], 400),
         (&[("scope.project.id", "p"), ("include_subtree", "true")], 501),
     ] {
         let (response, seen) = list(filters);

@@ -3,7 +3,9 @@
 mod support;
 
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::identity::{DomainWrite, IdentityFilter, Project, ProjectWrite, RoleWrite, User, UserWrite};
+use skyloom_sdk::cloud::identity::{
+    Domain, DomainWrite, IdentityFilter, Project, ProjectWrite, Role, RoleWrite, User, UserWrite,
+};
 use skyloom_sdk::testing::{FakeCloud, Seen, not_found};
 use support::{call, domain, fault, handle, ok, project, role, user};
 
@@ -37,11 +39,36 @@ fn domains() {
     assert_eq!(ok(&handle(&cloud, update.build()), 200), expected);
     let seen = seen.all();
     assert_eq!((seen[0].name.as_deref(), seen[0].enabled), (Some("east"), Some(false)));
-    assert_eq!((seen[1].name.as_deref(), seen[1].description.as_deref(), seen[1].enabled), (None, Some(""), None));
+    assert_eq!((seen[1].name.as_deref(), &seen[1].description, seen[1].enabled), (None, &Some(None), None));
     let show = call("domains.show", "GET", "/v3/domains/x").param("domain_id", "x").build();
     assert_eq!(fault(&handle(&cloud, show)), (404, "Could not find domain: x.".to_owned()));
     let delete = call("domains.delete", "DELETE", "/v3/domains/x").param("domain_id", "x").build();
     assert_eq!(handle(&cloud, delete).status, 204);
+}
+
+#[test]
+fn no_description_is_told_from_an_empty_one() {
+    for description in [None, Some(String::new()), Some("what".to_owned())] {
+        let mut cloud = FakeCloud::default();
+        let given = description.clone();
+        cloud.identity.update_domain =
+            Some(Box::new(|_, write| Ok(Domain { description: write.description.clone().flatten(), ..domain("x") })));
+        cloud.identity.update_project =
+            Some(Box::new(|_, write| Ok(Project { description: write.description.clone().flatten(), ..project("x") })));
+        cloud.identity.update_role =
+            Some(Box::new(|_, write| Ok(Role { description: write.description.clone().flatten(), ..role("x") })));
+        cloud.identity.update_user = Some(Box::new(move |_, write| {
+            let extra = write.extra.clone().unwrap_or_default();
+            assert_eq!(extra, json!({ "description": given }).to_string());
+            Ok(User { extra, ..user("x") })
+        }));
+        for kind in ["domain", "project", "role", "user"] {
+            let request = call(&format!("{kind}s.update"), "PATCH", "/v3").param(&format!("{kind}_id"), "x");
+            let body = json!({ kind: {"description": description} });
+            let shown = ok(&handle(&cloud, request.body(&body).build()), 200);
+            assert_eq!(shown[kind]["description"], json!(description), "{kind}");
+        }
+    }
 }
 
 #[test]
@@ -146,11 +173,39 @@ fn users() {
     let body = json!({"user": {"default_project_id": null, "enabled": false}});
     let update = call("users.update", "PATCH", "/v3/users/u").param("user_id", "u").body(&body).build();
     assert!(ok(&handle(&cloud, update), 200)["user"].get("default_project_id").is_none());
+    let body = json!({"user": {"password": null}});
+    ok(&handle(&cloud, call("users.update", "PATCH", "/v3/users/u").param("user_id", "u").body(&body).build()), 200);
     let seen = seen.all();
-    assert_eq!((seen[0].name.as_deref(), seen[0].password.as_deref()), (Some("ann"), Some("secret:pw")));
+    assert_eq!((&seen[1].password, &seen[2].password), (&None, &Some(None)));
+    assert_eq!((seen[0].name.as_deref(), &seen[0].password), (Some("ann"), &Some(Some("secret:pw".to_owned()))));
     assert_eq!((seen[1].default_project_id.as_deref(), seen[1].enabled), (Some(""), Some(false)));
-    let mfa = json!({"user": {"name": "x", "options": {"multi_factor_auth_enabled": true}}});
-    assert_eq!(fault(&handle(&cloud, call("users.create", "POST", "/v3/users").body(&mfa).build())).0, 501);
+    let with = |options: &Value| {
+        let body = json!({"user": {"name": "x", "options": options}});
+        handle(&cloud, call("users.create", "POST", "/v3/users").body(&body).build())
+    };
+    for (name, set) in [
+        ("ignore_change_password_upon_first_use", json!(true)),
+        ("ignore_lockout_failure_attempts", json!(true)),
+        ("ignore_password_expiry", json!(true)),
+        ("ignore_user_inactivity", json!(true)),
+        ("lock_password", json!(true)),
+        ("multi_factor_auth_enabled", json!(true)),
+        ("multi_factor_auth_rules", json!([["password", "totp"]])),
+    ] {
+        // Shown as set it would be an untruth; not set it is what holds.
+        let refused = (501, format!("The option '{name}' has not been implemented."));
+        assert_eq!(fault(&with(&json!({ name: set }))), refused);
+        assert_eq!(ok(&with(&json!({ name: null })), 201)["user"]["options"], json!({}), "{name}");
+    }
+    ok(&with(&json!({"lock_password": false, "multi_factor_auth_rules": []})), 201);
+    assert_eq!(
+        fault(&with(&json!({"immutable": true}))),
+        (
+            400,
+            "Invalid input for field 'options': Additional properties are not allowed ('immutable' was unexpected)"
+                .to_owned()
+        )
+    );
     let show = call("users.show", "GET", "/v3/users/u").param("user_id", "u").build();
     assert_eq!(ok(&handle(&cloud, show), 200)["user"]["id"], "id-ann");
     assert_eq!(handle(&cloud, call("users.delete", "DELETE", "/v3/users/u").param("user_id", "u").build()).status, 204);
@@ -205,7 +260,7 @@ fn roles() {
             "links": {"self": format!("{BASE}/v3/roles/id-auditor")},
         }})
     );
-    assert_eq!(seen.only().description.as_deref(), Some("reads"));
+    assert_eq!(seen.only().description, Some(Some("reads".to_owned())));
     let of_domain = json!({"role": {"name": "x", "domain_id": "default"}});
     assert_eq!(fault(&handle(&cloud, call("roles.create", "POST", "/v3/roles").body(&of_domain).build())).0, 501);
     let show = call("roles.show", "GET", "/v3/roles/r").param("role_id", "r").build();

@@ -75,8 +75,12 @@ fn filter(wanted: &mut Wanted, name: &str, value: &str) -> Result<(), Fault> {
         "checksum" => filter.checksum = Some(value.to_owned()),
         "os_hash_value" => filter.hash_value = Some(value.to_owned()),
         "tag" => filter.tags.push(value.to_owned()),
-        "created_at" => span(name, value, &mut filter.created_since, &mut filter.created_before)?,
-        "updated_at" => span(name, value, &mut filter.updated_since, &mut filter.updated_before)?,
+        "created_at" => {
+            span(name, value, &mut filter.created_since, &mut filter.created_before, &mut filter.created_outside)?;
+        }
+        "updated_at" => {
+            span(name, value, &mut filter.updated_since, &mut filter.updated_before, &mut filter.updated_outside)?;
+        }
         // Checked, and without effect on images that aren't shared with the caller, which are all here.
         "member_status" => {
             if !matches!(value, "pending" | "accepted" | "rejected" | "all") {
@@ -185,7 +189,13 @@ fn any(value: &str) -> Result<Vec<String>, Fault> {
 
 /// Times are shown in whole seconds, so they are compared in whole seconds: a second is the half-open interval from it to the
 /// next one.
-fn span(name: &str, value: &str, since: &mut Option<Timestamp>, before: &mut Option<Timestamp>) -> Result<(), Fault> {
+fn span(
+    name: &str,
+    value: &str,
+    since: &mut Option<Timestamp>,
+    before: &mut Option<Timestamp>,
+    outside: &mut Vec<(Timestamp, Timestamp)>,
+) -> Result<(), Fault> {
     let (operator, text) = operator(value);
     let moment = time::parse(text).ok_or_else(|| {
         Fault::bad_request(format!("Unable to filter by {name}: '{text}' is not a time in the form of ISO 8601."))
@@ -202,9 +212,7 @@ fn span(name: &str, value: &str, since: &mut Option<Timestamp>, before: &mut Opt
             later(second);
             earlier(second + SECOND);
         }
-        "neq" => {
-            return Err(Fault::bad_request(format!("Unable to filter by {name}: the operator neq is not supported.")));
-        }
+        "neq" => outside.push((second, second + SECOND)),
         other => return Err(unknown(other)),
     }
     Ok(())

@@ -136,6 +136,13 @@ fn filters_reach_the_core() {
     };
     let second = 1_000_000;
     assert_eq!(span(&[("created_at", "gte:2026-01-01T12:00:00Z")]), (Some(noon), None));
+    let outside = |name: &str| {
+        let filter = filter(&[(name, "neq:2026-01-01T12:00:00Z"), (name, "gte:2026-01-01T12:00:00Z")]);
+        assert_eq!(filter.created_since.or(filter.updated_since), Some(noon));
+        (filter.created_outside, filter.updated_outside)
+    };
+    assert_eq!(outside("created_at"), (vec![(noon, noon + second)], vec![]));
+    assert_eq!(outside("updated_at"), (vec![], vec![(noon, noon + second)]));
     assert_eq!(span(&[("created_at", "gt:2026-01-01T12:00:00Z")]), (Some(noon + second), None));
     assert_eq!(span(&[("created_at", "lt:2026-01-01T12:00:00Z")]), (None, Some(noon)));
     assert_eq!(span(&[("created_at", "lte:2026-01-01T12:00:00Z")]), (None, Some(noon + second)));
@@ -183,7 +190,7 @@ fn queries_that_make_no_sense_are_refused() {
         &[("created_at", "gte:yesterday")],
         &[("created_at", "foo:2026-01-01T12:00:00Z")],
         &[("created_at", "foo1:2026-01-01T12:00:00Z")],
-        &[("created_at", "neq:2026-01-01T12:00:00Z")],
+        &[("updated_at", "ne:2026-01-01T12:00:00Z")],
         &[("updated_at", "in:2026-01-01T12:00:00Z")],
         &[("name", "in:\"a")],
         &[("name", "in:\"a\"b")],

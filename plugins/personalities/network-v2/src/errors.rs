@@ -31,15 +31,23 @@ impl Fault {
         Self::bad_request(format!("Unrecognized attribute(s) '{attribute}'"))
     }
 
+    /// A marker that tells no place in a list of these.
+    pub fn no_marker(collection: &str, id: &str) -> Self {
+        let resource = collection.trim_end_matches('s');
+        let (name, word, gone) = words(resource).unwrap_or(("Network", "Network", GONE));
+        Self::new(404, format!("{name}NotFound"), format!("{word} {id} {gone}"))
+    }
+
     pub fn response(&self) -> Response {
         let body = json!({"NeutronError": {"type": self.kind, "message": self.message, "detail": ""}});
         respond::json(self.status, body.to_string().into_bytes())
     }
 }
 
+const GONE: &str = "could not be found.";
+
 /// Upstream's word for a resource in the names of its exceptions and in their texts, and what it says of one that isn't there.
 fn words(resource: &str) -> Option<(&'static str, &'static str, &'static str)> {
-    const GONE: &str = "could not be found.";
     Some(match resource {
         "network" => ("Network", "Network", GONE),
         "subnet" => ("Subnet", "Subnet", GONE),
@@ -64,8 +72,44 @@ fn attribute(field: &str) -> &str {
         "fixed-ips" => "fixed_ips",
         "host-routes" => "host_routes",
         "network-id" => "network_id",
+        "project-id" => "project_id",
+        "ip-version" => "ip_version",
         other => other,
     }
+}
+
+/// What upstream calls a refused value: by the attribute and the core's reason; `*` stands for every attribute. What is in no
+/// row is an `InvalidInput`.
+const INVALID: &[(&str, &str, &str)] = &[
+    ("protocol", "unknown", "SecurityGroupRuleInvalidProtocol"),
+    ("protocol", "missing", "SecurityGroupProtocolRequiredWithPorts"),
+    ("protocol", "other-version", "SecurityGroupEthertypeConflictWithProtocol"),
+    ("port_range_min", "out-of-range", "SecurityGroupInvalidPortValue"),
+    ("port_range_min", "order", "SecurityGroupInvalidPortRange"),
+    ("port_range_min", "not-here", "SecurityGroupInvalidProtocolForPort"),
+    ("port_range_min", "missing", "SecurityGroupMissingIcmpType"),
+    ("*", "code-out-of-range", "SecurityGroupInvalidIcmpValue"),
+    ("remote_ip_prefix", "malformed", "InvalidCIDR"),
+    ("remote_ip_prefix", "other-version", "SecurityGroupRuleParameterConflict"),
+    ("remote_ip_prefix", "several", "SecurityGroupMultipleRemoteEntites"),
+    ("group-id", "several", "SecurityGroupNotSingleGroupRules"),
+    ("project_id", "several", "SecurityGroupRulesNotSingleProject"),
+    ("allocation_pools", "order", "InvalidAllocationPool"),
+    ("allocation_pools", "out-of-range", "OutOfBoundsAllocationPool"),
+    ("dns_nameservers", "too-many", "DNSNameServersExhausted"),
+    ("host_routes", "too-many", "HostRoutesExhausted"),
+    ("fixed_ips", "not-of-subnet", "InvalidIpForSubnet"),
+    ("fixed_ips", "not-of-network", "InvalidIpForNetwork"),
+    // What upstream finds before it looks at the resource.
+    ("*", "malformed", "HTTPBadRequest"),
+    ("*", "too-long", "HTTPBadRequest"),
+    ("*", "duplicate", "HTTPBadRequest"),
+    ("*", "read-only", "HTTPBadRequest"),
+];
+
+fn invalid(attribute: &str, reason: &str) -> &'static str {
+    let fits = |(of, why, _): &&(&str, &str, &str)| (*of == attribute || *of == "*") && *why == reason;
+    INVALID.iter().find(fits).map_or("InvalidInput", |(.., kind)| kind)
 }
 
 impl From<Error> for Fault {
@@ -77,7 +121,7 @@ impl From<Error> for Fault {
             resource.map_or_else(|| other.to_owned(), |(name, ..)| format!("{name}{suffix}"))
         };
         let (status, kind) = match error.code {
-            ErrorCode::Invalid => (400, "InvalidInput".to_owned()),
+            ErrorCode::Invalid => (400, invalid(field, error.reason.as_deref().unwrap_or_default()).to_owned()),
             ErrorCode::NotSupported | ErrorCode::BadContent => (400, "BadRequest".to_owned()),
             ErrorCode::Unauthenticated => (401, "HTTPUnauthorized".to_owned()),
             ErrorCode::Forbidden => (403, "PolicyNotAuthorized".to_owned()),
@@ -89,7 +133,14 @@ impl From<Error> for Fault {
                 };
                 return Self::new(404, named("NotFound", "HTTPNotFound"), message);
             }
-            ErrorCode::InUse => (409, named("InUse", "InUse")),
+            ErrorCode::InUse => {
+                let kind = match field {
+                    "gateway_ip" => "GatewayIpInUse".to_owned(),
+                    "shared" => "InvalidSharedSetting".to_owned(),
+                    _ => named("InUse", "InUse"),
+                };
+                (409, kind)
+            }
             ErrorCode::AlreadyExists => {
                 let kind = match field {
                     "mac_address" => "MacAddressInUse".to_owned(),
@@ -146,6 +197,70 @@ mod tests {
             let message = body["NeutronError"]["message"].as_str().unwrap_or_default();
             assert_eq!(message == "text", response.status != 500, "{code:?}: {message}");
             assert_eq!(body["NeutronError"]["detail"], "");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_upstreams_name() {
+        let kind = |code, resource: &str, field: &str, reason: &str| {
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            let resource = some(resource).map(|kind| (kind, "x".to_owned()));
+            let fault =
+                Fault::from(Error { resource, field: some(field), reason: some(reason), ..error(code, "text") });
+            (fault.status, fault.kind)
+        };
+        for (field, reason, expected) in [
+            ("protocol", "unknown", "SecurityGroupRuleInvalidProtocol"),
+            ("protocol", "missing", "SecurityGroupProtocolRequiredWithPorts"),
+            ("protocol", "other-version", "SecurityGroupEthertypeConflictWithProtocol"),
+            ("port-min", "out-of-range", "SecurityGroupInvalidPortValue"),
+            ("port-min", "order", "SecurityGroupInvalidPortRange"),
+            ("port-min", "not-here", "SecurityGroupInvalidProtocolForPort"),
+            ("port-min", "missing", "SecurityGroupMissingIcmpType"),
+            ("port-min", "code-out-of-range", "SecurityGroupInvalidIcmpValue"),
+            ("port-max", "code-out-of-range", "SecurityGroupInvalidIcmpValue"),
+            ("remote-cidr", "malformed", "InvalidCIDR"),
+            ("remote-cidr", "other-version", "SecurityGroupRuleParameterConflict"),
+            ("remote-cidr", "several", "SecurityGroupMultipleRemoteEntites"),
+            ("group-id", "several", "SecurityGroupNotSingleGroupRules"),
+            ("project-id", "several", "SecurityGroupRulesNotSingleProject"),
+            ("pools", "malformed", "HTTPBadRequest"),
+            ("pools", "order", "InvalidAllocationPool"),
+            ("pools", "out-of-range", "OutOfBoundsAllocationPool"),
+            ("dns", "too-many", "DNSNameServersExhausted"),
+            ("dns", "duplicate", "HTTPBadRequest"),
+            ("host-routes", "too-many", "HostRoutesExhausted"),
+            ("fixed-ips", "not-of-subnet", "InvalidIpForSubnet"),
+            ("fixed-ips", "not-of-network", "InvalidIpForNetwork"),
+            ("mac", "malformed", "HTTPBadRequest"),
+            ("name", "too-long", "HTTPBadRequest"),
+            ("network-id", "read-only", "HTTPBadRequest"),
+            // A word of a newer core.
+            ("cidr", "", "InvalidInput"),
+            ("cidr", "purple", "InvalidInput"),
+        ] {
+            assert_eq!(kind(ErrorCode::Invalid, "", field, reason), (400, expected.to_owned()), "{field} {reason}");
+        }
+        for (code, resource, field, expected) in [
+            (ErrorCode::InUse, "network", "", "NetworkInUse"),
+            (ErrorCode::InUse, "network", "shared", "InvalidSharedSetting"),
+            (ErrorCode::InUse, "subnet", "", "SubnetInUse"),
+            (ErrorCode::InUse, "subnet", "gateway", "GatewayIpInUse"),
+            (ErrorCode::InUse, "port", "", "PortInUse"),
+            (ErrorCode::InUse, "security-group", "", "SecurityGroupInUse"),
+            (ErrorCode::AlreadyExists, "security-group-rule", "", "SecurityGroupRuleExists"),
+            (ErrorCode::AlreadyExists, "", "security-group-rules", "DuplicateSecurityGroupRuleInPost"),
+            (ErrorCode::AlreadyExists, "", "mac", "MacAddressInUse"),
+            (ErrorCode::AlreadyExists, "", "name", "SecurityGroupDefaultAlreadyExists"),
+            (ErrorCode::AddressInUse, "subnet", "address", "IpAddressAlreadyAllocated"),
+            (ErrorCode::NoAddress, "subnet", "", "IpAddressGenerationFailure"),
+            (ErrorCode::WrongState, "", "gateway", "GatewayConflictWithAllocationPools"),
+            (ErrorCode::WrongState, "", "pools", "OverlappingAllocationPools"),
+            (ErrorCode::WrongState, "", "name", "SecurityGroupCannotUpdateDefault"),
+            (ErrorCode::WrongState, "", "default", "SecurityGroupCannotRemoveDefault"),
+            (ErrorCode::QuotaExceeded, "", "ports", "OverQuota"),
+        ] {
+            assert_eq!(kind(code, resource, field, ""), (409, expected.to_owned()), "{expected}");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 use skyloom_sdk::query::{self, Query};
-use skyloom_sdk::{PageRequest, Request, Response, SortKey, respond};
+use skyloom_sdk::{Error, ErrorCode, PageRequest, Request, Response, SortKey, respond};
 
 use crate::body::parse_flag;
 use crate::{Fault, Object};
@@ -24,6 +24,22 @@ const KEYS: &[(&str, &str)] = &[
     ("created_at", "created-at"),
     ("updated_at", "updated-at"),
 ];
+
+/// Why there is no page.
+pub enum NoPage {
+    /// Nobody knows where the marker stood.
+    Marker,
+    Refused(Fault),
+}
+
+impl From<Error> for NoPage {
+    fn from(error: Error) -> Self {
+        match (&error.code, error.field.as_deref()) {
+            (ErrorCode::Invalid, Some("marker")) => Self::Marker,
+            _ => Self::Refused(error.into()),
+        }
+    }
+}
 
 /// The query of a list.
 pub struct Wanted<'a> {
@@ -69,11 +85,14 @@ impl<'a> Wanted<'a> {
     }
 
     /// Reads all pages, or the one that was asked for, and writes the answer. `fetch` gives a page, `show` an item.
+    ///
+    /// In the order of the ids, which is upstream's, a list goes on behind a marker that was deleted meanwhile: so clients can
+    /// list and delete. (Upstream refuses it or begins anew.) In another order nobody knows where it stood: 404, as upstream.
     pub fn answer<T>(
         self,
         request: &Request,
         name: &str,
-        mut fetch: impl FnMut(&PageRequest) -> Result<(Vec<T>, Option<String>), Fault>,
+        fetch: impl FnMut(&PageRequest) -> Result<(Vec<T>, Option<String>), NoPage>,
         show: impl Fn(T) -> Object,
     ) -> Result<Response, Fault> {
         for (filter, _) in &request.query {
@@ -86,29 +105,16 @@ impl<'a> Wanted<'a> {
             None => false,
             Some(text) => parse_flag(text).unwrap_or(false) && limit.is_some(),
         };
-        let mut page = PageRequest {
+        let page = PageRequest {
             limit: limit.unwrap_or(MAX_PAGE),
             marker: self.query.last("marker").map(str::to_owned),
             sort: self.sort(reverse)?,
         };
         let marked = page.marker.is_some();
-        let (mut items, mut next) = fetch(&page)?;
-        // Without a limit the whole list is wanted. A page that was cut at its bytes, and so many items, are all that an answer
-        // holds: what is left is behind the link to the next page.
-        let mut cut = items.len() < MAX_PAGE as usize;
-        while limit.is_none() && !cut && items.len() < MOST {
-            let Some(marker) = next.take() else { break };
-            page.marker = Some(marker);
-            let (more, after) = fetch(&page)?;
-            cut = more.len() < MAX_PAGE as usize;
-            items.extend(more);
-            next = after;
-        }
+        let (mut objects, more) = walk(name, page, limit.is_some(), fetch, show)?;
         if reverse {
-            items.reverse();
+            objects.reverse();
         }
-        let objects: Vec<Object> = items.into_iter().map(show).collect();
-        let more = next.is_some();
         let mut body = Map::new();
         if limit.is_some() || more {
             let links = links(
@@ -169,9 +175,45 @@ impl<'a> Wanted<'a> {
     }
 }
 
+/// The one page, or from it on the whole list; and whether there is more of it.
+fn walk<T>(
+    name: &str,
+    mut page: PageRequest,
+    one: bool,
+    mut fetch: impl FnMut(&PageRequest) -> Result<(Vec<T>, Option<String>), NoPage>,
+    show: impl Fn(T) -> Object,
+) -> Result<(Vec<Object>, bool), Fault> {
+    let first = page.marker.clone();
+    let mut objects: Vec<Object> = Vec::new();
+    loop {
+        match fetch(&page) {
+            Ok((items, next)) => {
+                // A page that was cut at its bytes, and so many items, are all that an answer holds: what is left is behind
+                // the link to the next page.
+                let cut = items.len() < MAX_PAGE as usize;
+                objects.extend(items.into_iter().map(&show));
+                if one || cut || next.is_none() || objects.len() >= MOST {
+                    return Ok((objects, next.is_some()));
+                }
+                page.marker = next;
+            }
+            // Deleted since it was read: no part of the list any more, which goes on behind the one before.
+            Err(NoPage::Marker) if objects.pop().is_some() => {
+                page.marker = objects.last().map(|last| id(last).to_owned()).or_else(|| first.clone());
+            }
+            Err(NoPage::Marker) => return Err(Fault::no_marker(name, first.as_deref().unwrap_or_default())),
+            Err(NoPage::Refused(fault)) => return Err(fault),
+        }
+    }
+}
+
+fn id(object: &Object) -> &str {
+    object["id"].as_str().unwrap_or_default()
+}
+
 /// Links to the neighbouring pages, from the first and the last item of this one.
 fn links(request: &Request, name: &str, objects: &[Object], next: bool, previous: bool) -> Vec<Value> {
-    let id = |object: Option<&Object>| object.and_then(|object| object["id"].as_str()).unwrap_or_default().to_owned();
+    let id = |object: Option<&Object>| object.map(id).unwrap_or_default().to_owned();
     let mut links = Vec::new();
     for (wanted, rel, marker, reverse) in
         [(next, "next", id(objects.last()), ""), (previous, "previous", id(objects.first()), "&page_reverse=True")]

@@ -4,9 +4,9 @@ use serde_json::json;
 use skyloom_sdk::cloud::networks::Router;
 use skyloom_sdk::{Networks, PageRequest, Request, respond, time};
 
-use crate::lists::{Wanted, shown};
+use crate::lists::{NoPage, Wanted, shown};
 use crate::networks::object;
-use crate::{Answer, Fault, Object, one};
+use crate::{Answer, Object, one};
 
 pub fn view(router: Router) -> Object {
     object(json!({
@@ -42,10 +42,15 @@ pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
     let fetch = |page: &PageRequest| {
         let mut routers: Vec<Router> = cloud.list_routers(project.as_deref())?.into_iter().filter(&fits).collect();
         sort(&mut routers, page);
-        if let Some(marker) = &page.marker {
-            let at = routers.iter().position(|router| router.id == *marker);
-            let at = at.ok_or_else(|| Fault::bad_request(format!("The marker {marker} could not be found.")))?;
-            routers.drain(..=at);
+        match (&page.marker, page.sort.as_slice()) {
+            (Some(marker), [key]) if key.field == "id" => {
+                routers.retain(|router| if key.descending { router.id < *marker } else { router.id > *marker });
+            }
+            (Some(marker), _) => {
+                let at = routers.iter().position(|router| router.id == *marker).ok_or(NoPage::Marker)?;
+                routers.drain(..=at);
+            }
+            (None, _) => {}
         }
         let limit = page.limit as usize;
         let next = if routers.len() > limit { routers.get(limit - 1).map(|router| router.id.clone()) } else { None };

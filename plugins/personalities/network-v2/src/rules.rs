@@ -68,7 +68,12 @@ fn ip_version(text: &str) -> Result<u8, Fault> {
     match text.to_ascii_lowercase().as_str() {
         "ipv4" => Ok(4),
         "ipv6" => Ok(6),
-        _ => Err(Fault::invalid("ethertype", &format!("'{text}' is not in ['IPv4', 'IPv6']"))),
+        _ => {
+            let message = format!(
+                "Security group rule for ethertype '{text}' not supported. Allowed values are ['IPv4', 'IPv6']."
+            );
+            Err(Fault::new(400, "SecurityGroupRuleInvalidEtherType", message))
+        }
     }
 }
 
@@ -106,7 +111,7 @@ fn port(given: &Given, name: &str) -> Result<Option<i32>, Fault> {
     let wrong = || {
         let value = given.value(name).map(Value::to_string).unwrap_or_default();
         let message = format!("Invalid value for port {}", value.trim_matches('"'));
-        Fault::new(400, "SecurityGroupInvalidPortValue", format!("Invalid input for {name}. Reason: {message}."))
+        Fault::new(400, "SecurityGroupInvalidPortValue", message)
     };
     let number = given.integer(name).map_err(|_| wrong())?;
     number

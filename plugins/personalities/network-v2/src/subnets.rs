@@ -148,7 +148,8 @@ fn new(given: &Given) -> Result<SubnetWrite, Fault> {
     }
     let mut write = write(given)?;
     if write.cidr.is_none() {
-        return Err(Fault::bad_request("a subnetpool must be specified in the absence of a cidr"));
+        let message = "Bad subnets request: a subnetpool must be specified in the absence of a cidr.";
+        return Err(Fault::new(400, "BadRequest", message));
     }
     // An empty list of pools at creation means the default ones.
     write.pools = write.pools.filter(|pools| !pools.is_empty());

@@ -168,7 +168,12 @@ fn bodies_that_make_no_sense_are_refused() {
         ),
     ] {
         let (status, kind, message) = fault(&handle(&cloud, call(operation).body(&body).build()));
-        assert_eq!((status, kind.as_str()), (400, "HTTPBadRequest"), "{body}: {message}");
+        let expected = match part {
+            "ethertype" => "SecurityGroupRuleInvalidEtherType",
+            part if part.contains("a subnetpool must") => "BadRequest",
+            _ => "HTTPBadRequest",
+        };
+        assert_eq!((status, kind.as_str()), (400, expected), "{body}: {message}");
         assert!(message.contains(part), "{body}: {message}");
         if message.contains("not support") {
             println!("UNSUPPORTED network-v2 {operation} {body}: {message}");
@@ -187,7 +192,7 @@ fn a_port_that_is_none_is_refused_in_upstreams_words() {
         let body =
             json!({"security_group_rule": {"security_group_id": "g", "direction": "egress", "port_range_min": value}});
         let answer = fault(&handle(&cloud, call("security-group-rules.create").body(&body).build()));
-        let message = format!("Invalid input for port_range_min. Reason: Invalid value for port {shown}.");
+        let message = format!("Invalid value for port {shown}");
         assert_eq!(answer, (400, "SecurityGroupInvalidPortValue".to_owned(), message));
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use network_v2::handle;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::networks::{GroupPage, Network, NetworkPage, PortPage, RulePage, SubnetPage};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, json_of};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, invalid, json_of};
 use skyloom_sdk::{PageRequest, Response};
 
 use support::*;
@@ -186,6 +186,63 @@ fn filters_reach_the_core() {
     assert_eq!(groups("True")["security_groups"], json!([]));
 }
 
+/// A core of 2500 networks whose page ends with `gone` of them, which are deleted before the next one is asked for.
+fn losing(gone: usize) -> FakeCloud {
+    let mut cloud = FakeCloud::default();
+    let lost = std::cell::Cell::new(false);
+    let rows: std::cell::RefCell<Vec<String>> =
+        std::cell::RefCell::new((0..2500).map(|number| format!("{number:04}")).collect());
+    cloud.networks.list_networks = Some(Box::new(move |_, page| {
+        let mut rows = rows.borrow_mut();
+        let start = match page.marker.as_deref() {
+            None => 0,
+            Some(marker) => match rows.iter().position(|id| id == marker) {
+                Some(at) => at + 1,
+                None if page.sort.len() == 1 => rows.iter().position(|id| id.as_str() > marker).unwrap_or(rows.len()),
+                None => return Err(invalid("marker", "The marker could not be found.")),
+            },
+        };
+        let end = rows.len().min(start + page.limit as usize);
+        let networks: Vec<Network> = rows[start..end].iter().map(|id| network(id)).collect();
+        let next = (end < rows.len()).then(|| rows[end - 1].clone());
+        if !lost.replace(true) {
+            rows.drain(end - gone..end);
+        }
+        Ok(NetworkPage { networks, next })
+    }));
+    cloud
+}
+
+#[test]
+fn a_whole_list_goes_on_where_rows_are_deleted_between_two_pages() {
+    for gone in [1, 3, 1000] {
+        for (sort, seen) in [(None, 2500), (Some("name"), 2500 - gone)] {
+            let request = call("networks.list");
+            let request = sort.into_iter().fold(request, |request, key| request.query("sort_key", key));
+            let response = handle(&losing(gone), request.build());
+            let mut ids = ids(&response);
+            assert_eq!((response.status, ids.len()), (200, seen), "{gone} {sort:?}");
+            ids.dedup();
+            assert_eq!((ids.len(), ids.last().map(String::as_str)), (seen, Some("2499")));
+        }
+    }
+}
+
+#[test]
+fn a_marker_without_a_place_is_not_found_in_upstreams_words() {
+    for (operation, expected) in [
+        ("networks.list", ("NetworkNotFound", "Network gone could not be found.")),
+        ("security-groups.list", ("SecurityGroupNotFound", "Security group gone does not exist")),
+    ] {
+        let mut cloud = FakeCloud::default();
+        cloud.networks.list_networks = Some(Box::new(|_, _| Err(invalid("marker", "what the core says"))));
+        cloud.networks.list_security_groups = Some(Box::new(|_, _| Err(invalid("marker", "what the core says"))));
+        let request = call(operation).query("marker", "gone").query("sort_key", "name").query("limit", "1");
+        let (status, kind, message) = fault(&handle(&cloud, request.build()));
+        assert_eq!((status, kind.as_str(), message.as_str()), (404, expected.0, expected.1));
+    }
+}
+
 #[test]
 fn routers_are_filtered_and_paged() {
     let mut cloud = FakeCloud::default();
@@ -203,5 +260,11 @@ fn routers_are_filtered_and_paged() {
     assert_eq!(ids(call("routers.list")), ["a", "b", "c"]);
     assert_eq!(ids(call("routers.list").query("name", "one")), ["a", "c"]);
     assert_eq!(ids(call("routers.list").query("limit", "1").query("marker", "a")), ["b"]);
-    assert_eq!(handle(&cloud, call("routers.list").query("marker", "z").build()).status, 400);
+    let by_name = call("routers.list").query("marker", "z").query("sort_key", "name");
+    assert_eq!(
+        fault(&handle(&cloud, by_name.build())),
+        (404, "RouterNotFound".to_owned(), "Router z could not be found.".to_owned())
+    );
+    // One that was deleted meanwhile: the place is in its id.
+    assert_eq!(ids(call("routers.list").query("marker", "aa")), ["b", "c"]);
 }

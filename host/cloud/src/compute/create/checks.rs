@@ -149,25 +149,22 @@ pub(super) fn hostname(create: &wit::ServerCreate, index: usize, name: &str, id:
     let room = MAX_HOSTNAME - number.map_or(0, |number| number.len() + 1);
     let made = label(stem, room);
     match number {
-        _ if made.is_empty() => format!("server-{id}"),
+        _ if made.is_empty() => format!("Server-{id}"),
         Some(number) => format!("{made}-{number}"),
         None => made,
     }
 }
 
-/// A label of the name's letters and digits; what separates words becomes a hyphen.
+/// A label of the name's letters and digits, as far as Latin-1 has them; what separates words becomes a hyphen. Signs that fall
+/// out count against the room all the same.
 fn label(name: &str, room: usize) -> String {
-    let mut made = String::new();
-    for letter in name.chars() {
-        match letter {
-            'a'..='z' | '0'..='9' | '-' => made.push(letter),
-            'A'..='Z' => made.push(letter.to_ascii_lowercase()),
-            ' ' | '_' | '.' => made.push('-'),
-            _ => {}
-        }
-    }
-    made.truncate(room);
-    made.trim_matches('-').to_owned()
+    let latin = name.chars().filter(|letter| u32::from(*letter) <= 0xFF).take(room);
+    let made = latin.filter_map(|letter| match letter {
+        ' ' | '_' | '.' | '-' => Some('-'),
+        letter if letter.is_alphanumeric() => Some(letter),
+        _ => None,
+    });
+    made.flat_map(char::to_lowercase).collect::<String>().trim_matches('-').to_owned()
 }
 
 /// `r-` and eight letters or digits.

@@ -150,8 +150,8 @@ impl World {
     /// A user with [`PASSWORD`] and one role in one project.
     async fn new_user(&self, name: &str, role: &str, project: &str) -> wit::User {
         let admin = self.admin().await;
-        let write =
-            wit::UserWrite { name: Some(name.to_owned()), password: Some(admin.secrets.put(PASSWORD)), ..user_write() };
+        let password = Some(Some(admin.secrets.put(PASSWORD)));
+        let write = wit::UserWrite { name: Some(name.to_owned()), password, ..user_write() };
         let user = self.cloud.create_user(&admin, write).await.expect("user");
         let target = wit::Target::Project(self.project(project).await.id);
         self.cloud.grant_role(&admin, self.role(role).await, user.id.clone(), target).await.expect("grant");

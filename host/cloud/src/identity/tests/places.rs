@@ -15,11 +15,22 @@ async fn a_domain_goes_only_disabled_and_empty() {
         let disable = wit::DomainWrite {
             name: None,
             enabled: Some(false),
-            description: Some("off".to_owned()),
+            description: Some(Some("off".to_owned())),
             ..domain_write("")
         };
         let changed = world.cloud.update_domain(&admin, domain.id.clone(), disable).await.expect("update");
-        assert_eq!((changed.name.as_str(), changed.description.as_str(), changed.enabled), ("east", "off", false));
+        assert_eq!(
+            (changed.name.as_str(), changed.description.as_deref(), changed.enabled),
+            ("east", Some("off"), false)
+        );
+
+        assert_eq!((domain.description, project.description.clone()), (Some(String::new()), Some(String::new())));
+        let undescribed = wit::DomainWrite { name: None, description: Some(None), ..domain_write("") };
+        let changed = world.cloud.update_domain(&admin, domain.id.clone(), undescribed).await.expect("update");
+        assert_eq!(changed.description, None);
+        let undescribed = wit::ProjectWrite { name: None, description: Some(None), ..project_write("") };
+        let changed = world.cloud.update_project(&admin, project.id.clone(), undescribed).await.expect("update");
+        assert_eq!(changed.description, None);
 
         own_an_image(&world, &project.id).await;
         assert_code(world.cloud.delete_domain(&admin, domain.id.clone()).await, ErrorCode::InUse);
@@ -115,9 +126,9 @@ async fn names_and_tags_are_checked() {
         let nowhere = wit::ProjectWrite { domain_id: Some("none".to_owned()), ..project_write("x") };
         assert_code(cloud.create_project(&admin, nowhere).await, ErrorCode::NotFound);
         let text = "d".repeat(65_536);
-        let wordy = wit::ProjectWrite { description: Some(text.clone()), ..project_write("x") };
+        let wordy = wit::ProjectWrite { description: Some(Some(text.clone())), ..project_write("x") };
         assert_invalid(cloud.create_project(&admin, wordy).await, "description");
-        let wordy = wit::DomainWrite { description: Some(text), ..domain_write("x") };
+        let wordy = wit::DomainWrite { description: Some(Some(text)), ..domain_write("x") };
         assert_invalid(cloud.create_domain(&admin, wordy).await, "description");
 
         let many: Vec<String> = (0..81).map(|number| format!("t{number}")).collect();
@@ -153,7 +164,7 @@ async fn users_are_written_and_read() {
         let nowhere = wit::UserWrite { name: Some("x".to_owned()), domain_id: Some("none".to_owned()), ..user_write() };
         assert_code(cloud.create_user(&admin, nowhere).await, ErrorCode::NotFound);
         for password in [String::new(), "x".repeat(1025)] {
-            let password = Some(admin.secrets.put(password));
+            let password = Some(Some(admin.secrets.put(password)));
             let write = wit::UserWrite { name: Some("x".to_owned()), password, ..user_write() };
             assert_invalid(cloud.create_user(&admin, write).await, "password");
         }
@@ -178,7 +189,7 @@ async fn roles_that_every_cloud_has_stay_as_they_are() {
     for world in worlds().await {
         let admin = world.admin().await;
         let cloud = &world.cloud;
-        let write = |name: &str| wit::RoleWrite { description: Some("what".to_owned()), ..role_write(name) };
+        let write = |name: &str| wit::RoleWrite { description: Some(Some("what".to_owned())), ..role_write(name) };
         for name in ["admin", "manager", "member", "reader", "service"] {
             let id = world.role(name).await;
             assert!(cloud.get_role(&admin, id.clone()).await.expect("get").immutable);
@@ -187,6 +198,9 @@ async fn roles_that_every_cloud_has_stay_as_they_are() {
         }
         let role = cloud.create_role(&admin, write("auditor")).await.expect("create");
         assert!(!role.immutable);
+        let undescribed = wit::RoleWrite { name: None, description: Some(None), extra: None };
+        let role = cloud.update_role(&admin, role.id, undescribed).await.expect("update");
+        assert_eq!(role.description, None);
         assert_code(cloud.create_role(&admin, write("auditor")).await, ErrorCode::AlreadyExists);
         assert_code(cloud.update_role(&admin, role.id.clone(), write("admin")).await, ErrorCode::AlreadyExists);
         assert_eq!(

@@ -149,10 +149,18 @@ async fn what_is_disabled_or_taken_away_ends_tokens_for_good() {
         assert!(!world.is_valid(&third).await, "role");
         world.cloud.grant_role(&admin, role, ann.id.clone(), target).await.expect("grant");
         let fourth = token().await;
-        let write = wit::UserWrite { password: Some(admin.secrets.put("other")), ..user_write() };
+        let write = wit::UserWrite { password: Some(Some(admin.secrets.put("other"))), ..user_write() };
         world.cloud.update_user(&admin, ann.id.clone(), write).await.expect("password");
         assert!(!world.is_valid(&fourth).await, "password");
         let fifth = world.login("ann", "other", in_project("demo")).await.expect("login").value;
+        // Without a password nobody logs in any more; who did stays.
+        let write = wit::UserWrite { password: Some(None), ..user_write() };
+        world.cloud.update_user(&admin, ann.id.clone(), write).await.expect("no password");
+        for password in ["other", ""] {
+            let answer = world.login("ann", password, in_project("demo")).await.map(drop);
+            assert_code(answer, ErrorCode::Unauthenticated);
+        }
+        assert!(world.is_valid(&fifth).await, "no password");
         world.cloud.delete_user(&admin, ann.id.clone()).await.expect("delete");
         assert!(!world.is_valid(&fifth).await, "deleted");
         assert_code(world.cloud.delete_user(&admin, ann.id).await, ErrorCode::NotFound);

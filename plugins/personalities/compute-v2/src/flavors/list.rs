@@ -50,7 +50,7 @@ fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<FlavorPage, Fault> {
         return Ok(FlavorPage { flavors: Vec::new(), next: None });
     }
     let marker = paging.marker.clone().unwrap_or_default();
-    let page = paging.request(MOST, MOST, vec![sort(context)?]);
+    let page = paging.request(MOST, MOST, sort(context)?);
     context.cloud.list_flavors(&filter(context)?, &page).map_err(|error| match (&error.code, error.field.as_deref()) {
         (ErrorCode::Invalid | ErrorCode::NotFound, Some("marker")) => {
             Fault::bad_request(format!("Marker {marker} could not be found."))
@@ -80,8 +80,8 @@ fn filter<C>(context: &Context<'_, C>) -> Result<FlavorFilter, Fault> {
     Ok(filter)
 }
 
-/// By the flavor's id ascending, unless the query says otherwise.
-fn sort<C>(context: &Context<'_, C>) -> Result<SortKey, Fault> {
+/// By the flavor's id ascending, unless the query says otherwise. Never the id alone: Nova refuses a marker that no flavor has.
+fn sort<C>(context: &Context<'_, C>) -> Result<Vec<SortKey>, Fault> {
     let query = context.query();
     let field = match query.last("sort_key").unwrap_or("flavorid") {
         // The weight is the same for every flavor: none.
@@ -112,5 +112,6 @@ fn sort<C>(context: &Context<'_, C>) -> Result<SortKey, Fault> {
             return Err(Fault::bad_request(format!("Unknown sort direction '{other}', must be one of: asc, desc")));
         }
     };
-    Ok(SortKey { field: field.to_owned(), descending })
+    let key = |field: &str| SortKey { field: field.to_owned(), descending };
+    Ok(if field == "id" { vec![key("id"), key("created-at")] } else { vec![key(field)] })
 }

@@ -386,5 +386,11 @@ fn sort<C>(context: &Context<'_, C>) -> Result<Vec<SortKey>, Fault> {
             )));
         }
     }
+    // Never the id alone: Nova refuses a marker that no server has, and knows those that were deleted.
+    if let [key] = keys.as_slice()
+        && key.field == "id"
+    {
+        keys.push(SortKey { field: "created-at".to_owned(), descending: key.descending });
+    }
     Ok(keys)
 }

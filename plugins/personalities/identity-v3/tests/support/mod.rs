@@ -48,7 +48,7 @@ pub fn domain(name: &str) -> Domain {
     Domain {
         id: format!("id-{name}"),
         name: name.to_owned(),
-        description: "what".to_owned(),
+        description: Some("what".to_owned()),
         enabled: true,
         extra: none(),
     }
@@ -59,7 +59,7 @@ pub fn project(name: &str) -> Project {
         id: format!("id-{name}"),
         name: name.to_owned(),
         domain_id: "default".to_owned(),
-        description: String::new(),
+        description: Some(String::new()),
         enabled: true,
         parent_id: None,
         is_domain: false,

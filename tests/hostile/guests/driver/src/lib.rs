@@ -24,6 +24,7 @@ fn misbehave(server_id: &str) -> Result<Progress, Error> {
             message: "words".to_owned(),
             resource: None,
             field: None,
+            reason: None,
         }),
         _ => Ok(Progress::Done),
     }
