@@ -186,7 +186,7 @@ interfaces! {
             fn get_security_group(id: String) -> networks::SecurityGroup;
             fn list_security_group_rules(filter: networks::RuleFilter, page: PageRequest) -> networks::RulePage;
             fn get_security_group_rule(id: String) -> networks::SecurityGroupRule;
-            fn list_routers(project_id: Option<String>) -> Vec<networks::Router>;
+            fn list_routers(filter: networks::RouterFilter, page: PageRequest) -> networks::RouterPage;
             fn get_router(id: String) -> networks::Router;
         }
         Changes {
@@ -224,18 +224,18 @@ interfaces! {
         Reads {
             fn validate_token(subject: String) -> identity::TokenInfo;
             fn catalog(project_id: Option<String>) -> Vec<identity::Service>;
-            fn list_domains(filter: identity::IdentityFilter, page: PageRequest) -> Vec<identity::Domain>;
+            fn list_domains(filter: identity::IdentityFilter, page: PageRequest) -> identity::DomainPage;
             fn get_domain(id: String) -> identity::Domain;
-            fn list_projects(filter: identity::IdentityFilter, page: PageRequest) -> Vec<identity::Project>;
-            fn list_own_projects() -> Vec<identity::Project>;
-            fn list_own_domains() -> Vec<identity::Domain>;
-            fn list_user_projects(user_id: String) -> Vec<identity::Project>;
+            fn list_projects(filter: identity::IdentityFilter, page: PageRequest) -> identity::ProjectPage;
+            fn list_own_projects(page: PageRequest) -> identity::ProjectPage;
+            fn list_own_domains(page: PageRequest) -> identity::DomainPage;
+            fn list_user_projects(user_id: String, page: PageRequest) -> identity::ProjectPage;
             fn get_project(id: String) -> identity::Project;
-            fn list_users(filter: identity::IdentityFilter, page: PageRequest) -> Vec<identity::User>;
+            fn list_users(filter: identity::IdentityFilter, page: PageRequest) -> identity::UserPage;
             fn get_user(id: String) -> identity::User;
-            fn list_roles(name: Option<String>, domain_id: Option<String>, page: PageRequest) -> Vec<identity::Role>;
+            fn list_roles(name: Option<String>, domain_id: Option<String>, page: PageRequest) -> identity::RolePage;
             fn get_role(id: String) -> identity::Role;
-            fn list_assignments(filter: identity::AssignmentFilter) -> Vec<identity::Assignment>;
+            fn list_assignments(filter: identity::AssignmentFilter, page: PageRequest) -> identity::AssignmentPage;
             fn has_role(role_id: String, user_id: String, target: identity::Target) -> bool;
         }
         Changes {

@@ -118,7 +118,7 @@ fn taken(kind: &str, name: &str) -> impl Fn(Error) -> Error {
     }
 }
 
-/// A page by name ascending, the only order that there is.
+/// A page in the list's own order, the only one that there is.
 fn page(request: skyloom_runtime::bindings::types::common::PageRequest) -> Page {
     Page {
         limit: request.limit,

@@ -10,7 +10,7 @@ use skyloom_store::Conn;
 use skyloom_store::networks::{self as store, FixedRequest, Network, NewPort, Port, PortFilter, PortUpdate};
 use skyloom_store::quotas::Quota;
 
-use super::{Asking, bounded, convert, network, nothing_has, rules, text};
+use super::{Asking, MAX_GROUPS, at_most, bounded, convert, network, nothing_has, rules, text};
 use crate::Cloud;
 
 impl Cloud {
@@ -230,6 +230,7 @@ impl Cloud {
                 Ok(Vec::new())
             };
         };
+        at_most("security-group-ids", wanted.len(), MAX_GROUPS)?;
         if !wanted.is_empty() && !port_security {
             let message =
                 "Port security must be enabled and port must have an IP address in order to use security groups.";
