@@ -20,6 +20,7 @@ use crate::answer::Answer;
 use crate::core::{Body, Request, Response};
 use crate::credentials::after_scheme;
 use crate::gateway::{Shared, put_request_id, refuse, whole_seconds};
+use crate::held::{Held, Whose};
 use crate::incoming::{self, ClientBody, Refused};
 use crate::mount::{Mount, Operation};
 use crate::outgoing;
@@ -100,18 +101,18 @@ impl<'g> Exchange<'g> {
             self.choose(only, caller.as_deref(), captures)?;
         }
         let query = incoming::query(parts.uri.query())?;
-        let (bytes, value, body) = match live[0].operation.body {
+        let (bytes, value, held, body) = match live[0].operation.body {
             BodyKind::Json => {
-                let (bytes, value) = self.read_json(&parts.headers, body, &live).await?;
-                (bytes, value, None)
+                let (bytes, value, held) = self.read_json(&parts.headers, body, &live).await?;
+                (bytes, value, held, None)
             }
-            BodyKind::None => (Bytes::new(), None, None),
+            BodyKind::None => (Bytes::new(), None, None, None),
             BodyKind::Stream => {
                 let types = &live[0].operation.content_types;
                 if !types.is_empty() {
                     incoming::check_content_type(&parts.headers, types)?;
                 }
-                (Bytes::new(), None, Some(body))
+                (Bytes::new(), None, None, Some(body))
             }
         };
         let choice = select(&live, value.as_ref())?;
@@ -146,7 +147,10 @@ impl<'g> Exchange<'g> {
             retry_after: OnceLock::new(),
         });
         let response = self.converse(&context, request, body, &parts.headers).await?;
-        let mut answer = outgoing::answer(self.shared.core.as_ref(), operation, &context.secrets, response).await?;
+        drop(held);
+        let held = self.hold_answer(&parts.method, &response).await?;
+        let core = self.shared.core.as_ref();
+        let mut answer = outgoing::answer(core, operation, &context.secrets, response, held).await?;
         if let Some(wait) = context.retry_after.get().filter(|_| answer.status().as_u16() >= 400) {
             answer.headers_mut().entry(RETRY_AFTER).or_insert(whole_seconds(*wait).into());
             if self.caller.is_none() {
@@ -247,21 +251,41 @@ impl<'g> Exchange<'g> {
         headers: &HeaderMap,
         body: ClientBody,
         live: &[&Choice],
-    ) -> Result<(Bytes, Option<Value>), Refused> {
+    ) -> Result<(Bytes, Option<Value>, Option<Held>), Refused> {
         let settings = &self.shared.settings;
         let limit = match self.caller {
             Some(_) => self.mount().max_body,
             None => self.mount().max_body.min(settings.anonymous_body_kib as usize * 1024),
         };
-        let bytes = incoming::read(headers, body, limit, millis(settings.body_timeout_ms)).await?;
+        let most = incoming::most(headers, &body, limit)?;
+        let held = match most {
+            0 => None,
+            most => match self.shared.held.body(self.whose(), most).await {
+                Ok(held) => Some(held),
+                Err(refused) => return Err(self.hold(refused).await),
+            },
+        };
+        let bytes = incoming::read(body, limit, millis(settings.body_timeout_ms)).await?;
         let types = &live[0].operation.content_types;
         // Many clients name whatever type where there is no body.
         if bytes.is_empty() && types.is_empty() {
-            return Ok((bytes, None));
+            return Ok((bytes, None, held));
         }
         incoming::check_content_type(headers, types)?;
         let value = incoming::parse(&bytes, settings.json_bounds())?;
-        Ok((bytes, value))
+        Ok((bytes, value, held))
+    }
+
+    fn whose(&self) -> Whose {
+        Whose::of(self.caller.as_deref(), self.client)
+    }
+
+    /// Of reads alone: what has changed something isn't refused any more.
+    async fn hold_answer(&self, method: &Method, response: &Response) -> Result<Option<Held>, Refused> {
+        match &response.body {
+            Body::Bytes(bytes) if *method == Method::GET => self.shared.held.answer(self.whose(), bytes.len()).await,
+            _ => Ok(None),
+        }
     }
 
     /// What the schemas say, and the body as the guest may see it.

@@ -21,6 +21,7 @@ use crate::access::Asked;
 use crate::answer::{Answer, without_body};
 use crate::core::Core;
 use crate::exchange::Exchange;
+use crate::held::Budgets;
 use crate::incoming::{ClientBody, Refused};
 use crate::metrics::Metrics;
 use crate::mount::Mount;
@@ -39,6 +40,7 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) turns: Turns,
+    pub(crate) held: Budgets,
     pub(crate) projects: Option<Limiter<String>>,
     pub(crate) anonymous: Option<Limiter<IpAddr>>,
     /// Of nobody.
@@ -62,6 +64,7 @@ impl Shared {
             metrics,
             proxies: Arc::new(Proxies::new(&settings.trusted_proxies)),
             turns: Turns::new(&settings),
+            held: Budgets::new(&settings),
             projects: Limiter::new(settings.project_rate, settings.project_burst),
             anonymous: Limiter::new(settings.anonymous_rate, settings.anonymous_burst),
             refusals: Spacing::new(),

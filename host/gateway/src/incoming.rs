@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::HttpBody as _;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -94,11 +95,17 @@ fn is_withheld(name: &HeaderName) -> bool {
     .contains(name)
 }
 
-/// A whole body of at most `limit` bytes within `time`.
-pub async fn read(headers: &HeaderMap, body: ClientBody, limit: usize, time: Duration) -> Result<Bytes, Refused> {
+/// How many bytes a body has at most: 0 where there is none, `limit` where it doesn't say. Refused when it says more.
+pub fn most(headers: &HeaderMap, body: &ClientBody, limit: usize) -> Result<usize, Refused> {
     if declared_length(headers).is_some_and(|length| length > limit as u64) {
         return Err(Refusal::TooLarge.into());
     }
+    let upper = body.size_hint().upper().and_then(|upper| usize::try_from(upper).ok());
+    Ok(upper.map_or(limit, |upper| upper.min(limit)))
+}
+
+/// A whole body of at most `limit` bytes within `time`.
+pub async fn read(body: ClientBody, limit: usize, time: Duration) -> Result<Bytes, Refused> {
     match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge.into()),

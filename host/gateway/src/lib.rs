@@ -11,6 +11,7 @@ mod core;
 mod credentials;
 mod exchange;
 mod gateway;
+mod held;
 mod incoming;
 mod json;
 mod metrics;

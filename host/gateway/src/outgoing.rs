@@ -6,15 +6,17 @@ use skyloom_runtime::context::SecretVault;
 
 use crate::answer::{self, Answer};
 use crate::core::{Body, Core, Response};
+use crate::held::Held;
 use crate::mount::Operation;
 use crate::refusal::Refusal;
 
-/// The answer of an operation, or why it is none. Uploads are not for here.
+/// The answer of an operation, or why it is none. `held`: its bytes are counted as that. Uploads are not for here.
 pub async fn answer(
     core: &dyn Core,
     operation: &Operation,
     secrets: &SecretVault,
     response: Response,
+    held: Option<Held>,
 ) -> Result<Answer, Refusal> {
     let rubbish = |what: &str| {
         tracing::error!(operation = &*operation.id, what, "a plugin's answer makes no sense");
@@ -29,7 +31,11 @@ pub async fn answer(
         Body::Bytes(bytes) => {
             let bytes = reveal(operation, secrets, bytes);
             let len = bytes.len() as u64;
-            (Answer::new(bytes.into()), len)
+            let answer = match held {
+                Some(held) => answer::held(bytes, held),
+                None => Answer::new(bytes.into()),
+            };
+            (answer, len)
         }
         Body::Blob(name) => {
             let (file, len) = core.open_blob(&name).await.map_err(|error| {

@@ -45,6 +45,17 @@ pub struct Settings {
     pub anonymous_burst: u32,
     /// Largest body of a request of nobody. Default 64: a login has less than one.
     pub anonymous_body_kib: u32,
+    /// MiB of callers' bodies that are held at once, from their first byte to the end of their request, each by the length that it
+    /// declares. One project has half of it. Who waits for longer than `queue-ms` is answered 503. Default 256: as many bodies
+    /// of the largest size as `max-calls`.
+    pub held_bodies_mib: u32,
+    /// The same of nobody's bodies, apart from it; one address has half of it, and beyond it is 429. Default 16: 256 of the
+    /// largest size.
+    pub anonymous_bodies_mib: u32,
+    /// MiB of answers that wait for their clients, and as much again of those that wait for that, of reads and larger than 64 KiB.
+    /// One project has half of it. Who waits for longer than `queue-ms` is answered 503. Default 256: 64 of the largest pages. Beside
+    /// it each connection holds one smaller answer or 256 KiB of a stored file at most.
+    pub held_answers_mib: u32,
     /// Time for the whole head of a request from its first byte, of a new connection from its beginning. Default 10000: 64 KiB
     /// over a bad line.
     pub head_timeout_ms: u32,
@@ -84,6 +95,9 @@ impl Default for Settings {
             anonymous_rate: 100,
             anonymous_burst: 500,
             anonymous_body_kib: 64,
+            held_bodies_mib: 256,
+            anonymous_bodies_mib: 16,
+            held_answers_mib: 256,
             head_timeout_ms: 10_000,
             idle_timeout_ms: 75_000,
             body_timeout_ms: 30_000,
@@ -110,6 +124,9 @@ impl Settings {
             ("max-calls", self.max_calls),
             ("anonymous-calls", self.anonymous_calls),
             ("anonymous-body-kib", self.anonymous_body_kib),
+            ("held-bodies-mib", self.held_bodies_mib),
+            ("anonymous-bodies-mib", self.anonymous_bodies_mib),
+            ("held-answers-mib", self.held_answers_mib),
             ("idle-timeout-ms", self.idle_timeout_ms),
             ("head-timeout-ms", self.head_timeout_ms),
             ("body-timeout-ms", self.body_timeout_ms),

@@ -68,7 +68,7 @@ impl Turns {
     }
 }
 
-fn again(refusal: Refusal) -> Refused {
+pub(crate) fn again(refusal: Refusal) -> Refused {
     Refused { refusal, message: None, retry_after: Some(AGAIN) }
 }
 

@@ -53,16 +53,24 @@ impl From<model::Error> for wit::Error {
     }
 }
 
+/// Bytes of a plugin's text in an error: it is kept with the operation.
+const MAX_TEXT: usize = 4096;
+
+fn short(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
+    text
+}
+
 impl From<wit::Error> for model::Error {
     fn from(error: wit::Error) -> Self {
         let text = match &error.code {
-            wit::ErrorCode::Other(code) => Some(format!("code {code}")),
+            wit::ErrorCode::Other(code) => Some(format!("code {}", short(code.clone()))),
             _ => None,
         };
-        let mut converted = model::Error::new(error.code.into(), error.message);
-        converted.resource = error.resource;
-        converted.field = error.field;
-        converted.reason = error.reason;
+        let mut converted = model::Error::new(error.code.into(), short(error.message));
+        converted.resource = error.resource.map(|(kind, id)| (short(kind), short(id)));
+        converted.field = error.field.map(short);
+        converted.reason = error.reason.map(short);
         match text {
             Some(text) => converted.with_internal(text),
             None => converted,

@@ -20,6 +20,13 @@ use crate::limits::{self, Limits};
 use crate::manifest::Capability;
 use crate::memory::{self, Memory, Share};
 
+/// What a function of the core may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Reads,
+    Changes,
+}
+
 /// What all calls of one use of a plugin (a mount, a node) share.
 pub(crate) struct Sandbox {
     pub plugin: Arc<str>,
@@ -52,6 +59,8 @@ pub struct GuestState {
 struct Used {
     memory: usize,
     share: Share,
+    /// It may have changed something that stays: its client must hear of that, so it waits for memory as long as it may last.
+    changed: bool,
     table_elements: usize,
     cpu: Duration,
     /// When the guest's own code last began to run, as far as it is known.
@@ -69,6 +78,7 @@ impl GuestState {
         let used = Used {
             memory: 0,
             share,
+            changed: false,
             table_elements: 0,
             cpu: Duration::ZERO,
             running_since: Instant::now(),
@@ -93,10 +103,19 @@ impl GuestState {
     }
 
     /// The core and the request, for a permitted call.
-    pub(crate) fn cloud(&mut self, capability: Capability) -> wasmtime::Result<(&dyn CloudApi, &Arc<CallContext>)> {
+    pub(crate) fn cloud(
+        &mut self,
+        capability: Capability,
+        effect: Effect,
+    ) -> wasmtime::Result<(&dyn CloudApi, &Arc<CallContext>)> {
         self.permit(capability)?;
+        self.may_change(effect);
         let cloud = self.sandbox.cloud.as_deref();
         Ok((cloud.ok_or_else(|| wasmtime::Error::msg("this plugin has no core"))?, &self.context))
+    }
+
+    pub(crate) fn may_change(&mut self, effect: Effect) {
+        self.used.changed |= effect == Effect::Changes;
     }
 
     /// The guest's code goes on after a host function.
@@ -136,7 +155,8 @@ impl ResourceLimiterAsync for GuestState {
             return Ok(false);
         }
         self.used.cpu += self.ran();
-        let covered = self.used.share.cover(total, limit).await;
+        let patience = if self.used.changed { None } else { Some(self.sandbox.memory.wait) };
+        let covered = self.used.share.cover(total, limit, patience).await;
         self.resume();
         if !covered {
             self.stop(RunError::Busy(memory::WAIT));

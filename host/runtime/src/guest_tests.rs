@@ -31,6 +31,10 @@ impl Documents for Seen {
 }
 
 async fn state(permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestState {
+    state_in(Arc::new(Memory::new(64)), permits, limits, documents).await
+}
+
+async fn state_in(memory: Arc<Memory>, permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestState {
     let sandbox = Sandbox {
         plugin: "p".into(),
         permits,
@@ -44,7 +48,7 @@ async fn state(permits: Permits, limits: Limits, documents: Arc<Seen>) -> GuestS
         libvirt: None,
         host_slots: Arc::new(Semaphore::new(1)),
         plugin_slots: Arc::new(Semaphore::new(1)),
-        memory: Arc::new(Memory::new(64)),
+        memory,
     };
     let context = CallContext {
         caller: None,
@@ -99,6 +103,26 @@ async fn memory_is_counted_over_all_memories() {
     assert!(state.memory_growing(0, 40, None).await.unwrap());
     assert!(!state.memory_growing(40, 41, None).await.unwrap());
     assert_eq!(state.used.stopped, Some(RunError::OutOfMemory(100)));
+}
+
+/// A refusal would tell its client that nothing was done.
+#[tokio::test]
+async fn who_may_have_changed_something_is_not_refused_for_memory() {
+    let (permits, large) = (Permits::default().with(Capability::Documents), 32 << 20);
+    let memory = Arc::new(Memory { wait: Duration::from_millis(20), ..Memory::new(64) });
+    let new = || state_in(memory.clone(), permits, Limits::default(), Arc::default());
+    let (mut holds, mut reads, mut writes) = (new().await, new().await, new().await);
+    assert!(holds.memory_growing(0, large, None).await.unwrap());
+
+    wit_documents::Host::get(&mut reads, "c".into(), "i".into()).await.unwrap().unwrap();
+    assert!(!reads.memory_growing(0, large, None).await.unwrap());
+    assert_eq!(reads.used.stopped, Some(RunError::Busy(memory::WAIT)));
+
+    wit_documents::Host::put(&mut writes, "c".into(), "i".into(), "{}".into(), None).await.unwrap().unwrap();
+    let mut growing = writes.memory_growing(0, large, None);
+    assert!(tokio::time::timeout(Duration::from_millis(100), growing.as_mut()).await.is_err());
+    drop(holds);
+    assert!(growing.await.unwrap());
 }
 
 #[tokio::test]

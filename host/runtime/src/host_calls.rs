@@ -5,7 +5,7 @@ use rand::RngCore;
 use crate::bindings::host::{clock, config, documents, log, random};
 use crate::bindings::types;
 use crate::bindings::types::errors::Error;
-use crate::guest::GuestState;
+use crate::guest::{Effect, GuestState};
 use crate::limits;
 use crate::manifest::Capability;
 
@@ -104,8 +104,9 @@ impl From<crate::documents::Document> for documents::Document {
 }
 
 impl GuestState {
-    fn documents(&mut self) -> wasmtime::Result<(&dyn crate::documents::Documents, &str)> {
+    fn documents(&mut self, effect: Effect) -> wasmtime::Result<(&dyn crate::documents::Documents, &str)> {
         self.permit(Capability::Documents)?;
+        self.may_change(effect);
         let documents = self.sandbox.documents.as_deref();
         Ok((documents.ok_or_else(|| wasmtime::Error::msg("this host keeps no documents"))?, &self.sandbox.owner))
     }
@@ -117,7 +118,7 @@ impl documents::Host for GuestState {
         collection: String,
         id: String,
     ) -> wasmtime::Result<Result<Option<documents::Document>, Error>> {
-        let (documents, owner) = self.documents()?;
+        let (documents, owner) = self.documents(Effect::Reads)?;
         let answer = documents.get(owner, &collection, &id).await;
         self.resume();
         Ok(answer.map(|found| found.map(Into::into)).map_err(Into::into))
@@ -129,7 +130,7 @@ impl documents::Host for GuestState {
         after: Option<String>,
         limit: u32,
     ) -> wasmtime::Result<Result<Vec<documents::Document>, Error>> {
-        let (documents, owner) = self.documents()?;
+        let (documents, owner) = self.documents(Effect::Reads)?;
         let answer = documents.list(owner, &collection, after.as_deref(), limit).await;
         self.resume();
         Ok(answer.map(|found| found.into_iter().map(Into::into).collect()).map_err(Into::into))
@@ -142,7 +143,7 @@ impl documents::Host for GuestState {
         body: String,
         expected: Option<u64>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let (documents, owner) = self.documents()?;
+        let (documents, owner) = self.documents(Effect::Changes)?;
         let answer = documents.put(owner, &collection, &id, &body, expected).await;
         self.resume();
         Ok(answer.map_err(Into::into))
@@ -154,7 +155,7 @@ impl documents::Host for GuestState {
         id: String,
         expected: Option<u64>,
     ) -> wasmtime::Result<Result<bool, Error>> {
-        let (documents, owner) = self.documents()?;
+        let (documents, owner) = self.documents(Effect::Changes)?;
         let answer = documents.delete(owner, &collection, &id, expected).await;
         self.resume();
         Ok(answer.map_err(Into::into))

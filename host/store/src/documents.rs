@@ -5,6 +5,7 @@
 //! Each call is one statement and durable against the process's death. A power cut may take the last ones from a SQLite file
 //! (synchronous NORMAL); on PostgreSQL the core's next commit makes them durable too, as both share one log.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use skyloom_model::{Error, ErrorCode, Result};
@@ -18,6 +19,9 @@ pub const MAX_BODY: usize = 256 * 1024;
 pub const MAX_NAME: usize = 255;
 /// Most documents in an answer.
 pub const MAX_LIST: u32 = 1000;
+
+/// Most bytes of bodies in an answer: half of what a guest has by default.
+pub const MAX_LIST_BYTES: usize = 16 << 20;
 
 /// Connections that read at once.
 const READERS: u32 = 2;
@@ -87,7 +91,7 @@ impl Documents {
         self.db.read().await?.optional(sql, args![owner, collection, id], document).await
     }
 
-    /// Ascending by id, those after `after`; a `limit` of 0 is the most.
+    /// Ascending by id, those after `after`; a `limit` of 0 is the most. `too-large` when they have more bytes than an answer holds.
     pub async fn list(&self, owner: &str, collection: &str, after: Option<&str>, limit: u32) -> Result<Vec<Document>> {
         // Every id is longer than the empty text.
         let sql = format!(
@@ -96,7 +100,19 @@ impl Documents {
         );
         let limit = if limit == 0 { MAX_LIST } else { limit.min(MAX_LIST) };
         let values = args![owner, collection, after.unwrap_or(""), limit];
-        self.db.read().await?.all(sql, values, document).await
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        let add = |row: Row<'_>| {
+            let next = document(row)?;
+            bytes += next.body.len();
+            if bytes > MAX_LIST_BYTES {
+                let message = format!("These documents have more than {MAX_LIST_BYTES} bytes together: ask for fewer.");
+                return Err(Error::new(ErrorCode::TooLarge, message).with_field("limit"));
+            }
+            found.push(next);
+            Ok(ControlFlow::Continue(()))
+        };
+        self.db.read().await?.each_until(sql, values, add).await?;
+        Ok(found)
     }
 
     /// Writes when the stored version is `expected` (0: must not exist; none: whatever it is); gives the new version.
@@ -219,6 +235,19 @@ mod tests {
             worlds.push(World { documents: open(&url).await, place: url, _folder: folder() });
         }
         worlds
+    }
+
+    #[tokio::test]
+    async fn a_list_has_no_more_bytes_than_an_answer_holds() {
+        for World { documents, place, .. } in &worlds().await {
+            let body = format!("\"{}\"", "x".repeat(MAX_BODY - 2));
+            for number in 0..=MAX_LIST_BYTES / MAX_BODY {
+                documents.put("a", "large", &format!("{number:02}"), &body, None).await.unwrap();
+            }
+            let error = documents.list("a", "large", None, 0).await.unwrap_err();
+            assert_eq!((error.code, error.field.as_deref()), (ErrorCode::TooLarge, Some("limit")), "{place}");
+            assert_eq!(documents.list("a", "large", None, 64).await.unwrap().len(), 64);
+        }
     }
 
     #[tokio::test]

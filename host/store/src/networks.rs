@@ -29,7 +29,7 @@ pub use ports::{
     FixedIp, FixedRequest, NewPort, Port, PortFilter, PortNetwork, PortSpec, PortUpdate, allocate_port, delete_port,
     get_port, insert_port, list_ports, update_port,
 };
-pub use routers::{Router, default_router, get_router, list_routers};
+pub use routers::{Router, RouterFilter, default_router, get_router, list_routers};
 pub use subnets::{
     Subnet, SubnetFilter, delete_subnet, get_subnet, insert_subnet, list_subnets, subnets_of_network, update_subnet,
 };
@@ -63,6 +63,7 @@ const NETWORK_KEYS: &[Key] = keys!("n", "updated_at");
 const SUBNET_KEYS: &[Key] = keys!("s", "updated_at");
 const PORT_KEYS: &[Key] = keys!("p", "updated_at");
 const GROUP_KEYS: &[Key] = keys!("g", "updated_at");
+const ROUTER_KEYS: &[Key] = keys!("t", "updated_at");
 const RULE_KEYS: &[Key] = &[
     Key::text("id", "r.id"),
     Key::text("project-id", "r.project_id"),

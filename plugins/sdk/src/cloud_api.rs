@@ -157,7 +157,7 @@ interfaces! {
         fn get_security_group_rule(id: &str) -> networks::SecurityGroupRule;
         fn create_security_group_rules(creates: &[networks::RuleCreate]) -> Vec<networks::SecurityGroupRule>;
         fn delete_security_group_rule(id: &str) -> ();
-        fn list_routers(project_id: Option<&str>) -> Vec<networks::Router>;
+        fn list_routers(filter: &networks::RouterFilter, page: &PageRequest) -> networks::RouterPage;
         fn get_router(id: &str) -> networks::Router;
     }
     /// `skyloom:cloud/volumes`.
@@ -175,31 +175,31 @@ interfaces! {
         fn validate_token(subject: &str) -> identity::TokenInfo;
         fn revoke_token(subject: &str) -> ();
         fn catalog(project_id: Option<&str>) -> Vec<identity::Service>;
-        fn list_domains(filter: &identity::IdentityFilter, page: &PageRequest) -> Vec<identity::Domain>;
+        fn list_domains(filter: &identity::IdentityFilter, page: &PageRequest) -> identity::DomainPage;
         fn get_domain(id: &str) -> identity::Domain;
         fn create_domain(write: &identity::DomainWrite) -> identity::Domain;
         fn update_domain(id: &str, write: &identity::DomainWrite) -> identity::Domain;
         fn delete_domain(id: &str) -> ();
-        fn list_projects(filter: &identity::IdentityFilter, page: &PageRequest) -> Vec<identity::Project>;
-        fn list_own_projects() -> Vec<identity::Project>;
-        fn list_own_domains() -> Vec<identity::Domain>;
-        fn list_user_projects(user_id: &str) -> Vec<identity::Project>;
+        fn list_projects(filter: &identity::IdentityFilter, page: &PageRequest) -> identity::ProjectPage;
+        fn list_own_projects(page: &PageRequest) -> identity::ProjectPage;
+        fn list_own_domains(page: &PageRequest) -> identity::DomainPage;
+        fn list_user_projects(user_id: &str, page: &PageRequest) -> identity::ProjectPage;
         fn get_project(id: &str) -> identity::Project;
         fn create_project(write: &identity::ProjectWrite) -> identity::Project;
         fn update_project(id: &str, write: &identity::ProjectWrite) -> identity::Project;
         fn delete_project(id: &str) -> ();
-        fn list_users(filter: &identity::IdentityFilter, page: &PageRequest) -> Vec<identity::User>;
+        fn list_users(filter: &identity::IdentityFilter, page: &PageRequest) -> identity::UserPage;
         fn get_user(id: &str) -> identity::User;
         fn create_user(write: &identity::UserWrite) -> identity::User;
         fn update_user(id: &str, write: &identity::UserWrite) -> identity::User;
         fn delete_user(id: &str) -> ();
         fn change_password(user_id: &str, original: &str, password: &str) -> ();
-        fn list_roles(name: Option<&str>, domain_id: Option<&str>, page: &PageRequest) -> Vec<identity::Role>;
+        fn list_roles(name: Option<&str>, domain_id: Option<&str>, page: &PageRequest) -> identity::RolePage;
         fn get_role(id: &str) -> identity::Role;
         fn create_role(write: &identity::RoleWrite) -> identity::Role;
         fn update_role(id: &str, write: &identity::RoleWrite) -> identity::Role;
         fn delete_role(id: &str) -> ();
-        fn list_assignments(filter: &identity::AssignmentFilter) -> Vec<identity::Assignment>;
+        fn list_assignments(filter: &identity::AssignmentFilter, page: &PageRequest) -> identity::AssignmentPage;
         fn grant_role(role_id: &str, user_id: &str, target: &identity::Target) -> ();
         fn revoke_role(role_id: &str, user_id: &str, target: &identity::Target) -> ();
         fn has_role(role_id: &str, user_id: &str, target: &identity::Target) -> bool;

@@ -11,6 +11,7 @@ use skyloom_runtime::bindings::types::errors::Error as WitError;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::charges::{self, Line, Period, PeriodState};
+use skyloom_store::listing::PAGE_BYTES;
 use skyloom_store::metering::{self, Select};
 use skyloom_store::prices::{self, Sheet};
 
@@ -142,13 +143,32 @@ impl Rows {
         self.truncated = true;
     }
 
-    /// `end`: of the time asked for, up to now.
-    fn view(self, end: Timestamp) -> Vec<wit::Consumption> {
+    /// What is shown, and whether that isn't all: not more text than a page of a list has. `end`: of the time asked for, up to
+    /// now.
+    fn view(mut self, end: Timestamp) -> (Vec<wit::Consumption>, bool) {
+        self.cut();
         let mut rows: Vec<Line> = self.kept.into_values().collect();
         // A span's prices stand in their order already.
         rows.sort_by(|one, other| (one.started_at, &one.span_id).cmp(&(other.started_at, &other.span_id)));
-        rows.into_iter().map(|line| row(line, end)).collect()
+        let mut left = PAGE_BYTES;
+        let fitting = rows.iter().take_while(|line| {
+            let fits = text(line) <= left;
+            left = left.saturating_sub(text(line));
+            fits
+        });
+        let fitting = fitting.count();
+        let truncated = self.truncated || fitting < rows.len();
+        rows.truncate(fitting);
+        (rows.into_iter().map(|line| row(line, end)).collect(), truncated)
     }
+}
+
+/// Bytes of a row's text.
+fn text(line: &Line) -> usize {
+    [&line.project_id, &line.resource_kind, &line.resource_id, &line.meter, &line.class]
+        .iter()
+        .map(|text| text.len())
+        .sum()
 }
 
 fn row(line: Line, end: Timestamp) -> wit::Consumption {
@@ -217,16 +237,10 @@ impl Cloud {
         };
         drop(conn);
         let currency = currency(&sheets, &cuts, now)?;
-        let (mut rows, digest) = self.gather(&sheets, &cuts, &wanted).await?;
-        rows.cut();
-        Ok(wit::ConsumptionReport {
-            currency,
-            as_of: now.0,
-            rule_digest: digest,
-            total: money::format(rows.total),
-            truncated: rows.truncated,
-            rows: rows.view(end),
-        })
+        let (rows, digest) = self.gather(&sheets, &cuts, &wanted).await?;
+        let total = money::format(rows.total);
+        let (rows, truncated) = rows.view(end);
+        Ok(wit::ConsumptionReport { currency, as_of: now.0, rule_digest: digest, total, truncated, rows })
     }
 
     /// Whose use is asked for; none: everybody's.
@@ -397,12 +411,23 @@ mod tests {
         let cut = rows(3, &spans);
         assert!(cut.truncated && cut.kept.len() <= 3, "{} rows", cut.kept.len());
         assert_eq!(cut.total, 11, "what isn't shown counts");
-        let seen: Vec<(String, u64)> =
-            cut.view(Timestamp(30)).into_iter().map(|row| (row.resource_id, row.seconds)).collect();
+        let (seen, truncated) = cut.view(Timestamp(30));
+        assert!(truncated);
+        let seen: Vec<(String, u64)> = seen.into_iter().map(|row| (row.resource_id, row.seconds)).collect();
         assert_eq!(seen, [("0".to_owned(), 2), ("1".to_owned(), 1), ("2".to_owned(), 1)]);
         let whole = rows(9, &spans);
         assert!(!whole.truncated);
         assert_eq!((whole.total, whole.kept.len()), (11, 9));
+    }
+
+    #[test]
+    fn a_report_has_no_more_text_than_a_page() {
+        let mut all = rows(3, &[(1, 1), (2, 2), (3, 3)]);
+        for line in all.kept.values_mut() {
+            line.class = "x".repeat(PAGE_BYTES / 2 - 10);
+        }
+        let (seen, truncated) = all.view(Timestamp(30));
+        assert_eq!((seen.len(), truncated), (2, true));
     }
 
     #[test]

@@ -90,7 +90,8 @@ impl Patterns {
         let marker = if more { ids.last().cloned() } else { None };
         let these = Filter { ids: Some(ids), project_id: wanted.project_id, life: wanted.life, ..Filter::default() };
         let listed = store::list(conn, &these, &Page { marker: None, limit: 0, sort: page.sort.clone() }).await?;
-        Ok(Listed { items: listed.items, next: marker })
+        // The page may end at its bytes before that.
+        Ok(Listed { items: listed.items, next: listed.next.or(marker) })
     }
 }
 

@@ -44,6 +44,33 @@ async fn a_list_goes_on_behind_a_server_that_was_deleted_meanwhile() {
     }
 }
 
+/// A pattern is looked for beside the database, then the page is read: both ways end it at its bytes.
+#[tokio::test]
+async fn a_page_that_ends_at_its_bytes_has_its_marker_where_names_are_patterns_too() {
+    for world in worlds(Settings::default()).await {
+        made(&world, "p", &["a", "b", "c", "d", "e", "f"]).await;
+        let mut tx = world.database.db.begin().await.expect("begin");
+        let large = format!("{{\"k\":\"{}\"}}", "x".repeat(1 << 20));
+        tx.execute("UPDATE servers SET metadata = $1", skyloom_store::args![&large]).await.expect("metadata");
+        tx.commit().await.expect("commit");
+        let pattern = || wit::ServerFilter { name: Some("^[a-f]".to_owned()), name_is_pattern: true, ..any_server() };
+        for filter in [any_server, pattern as fn() -> _] {
+            let (mut seen, mut pages, mut marker) = (Vec::new(), 0, None);
+            loop {
+                let listed = world.cloud.list_servers(&member("p"), filter(), page(0, marker)).await.expect("page");
+                seen.extend(listed.servers.into_iter().map(|server| server.name));
+                pages += 1;
+                marker = listed.next;
+                if marker.is_none() {
+                    break;
+                }
+            }
+            seen.sort();
+            assert_eq!((seen.join(""), pages), ("abcdef".to_owned(), 2), "{}", world.database.name);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_foreign_marker_is_one_that_is_not_there() {
     for world in worlds(Settings::default()).await {

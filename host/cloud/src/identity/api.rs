@@ -11,8 +11,13 @@ use skyloom_runtime::context::CallContext;
 use super::convert;
 use crate::Cloud;
 
-fn all<T, U>(items: Vec<T>, map: impl FnMut(T) -> U) -> Vec<U> {
-    items.into_iter().map(map).collect()
+/// A page of the store as a page of the contract.
+macro_rules! page {
+    ($page:ident { $items:ident: $convert:ident }, $listed:expr) => {{
+        let listed = $listed.await?;
+        let $items = listed.items.into_iter().map(convert::$convert).collect();
+        Ok(wit::$page { $items, next: listed.next })
+    }};
 }
 
 #[async_trait::async_trait]
@@ -43,8 +48,8 @@ impl IdentityApi for Cloud {
         context: &Arc<CallContext>,
         filter: wit::IdentityFilter,
         page: PageRequest,
-    ) -> Result<Vec<wit::Domain>, Error> {
-        Ok(all(self.domain_list(context, convert::filter(filter), page).await?, convert::domain))
+    ) -> Result<wit::DomainPage, Error> {
+        page!(DomainPage { domains: domain }, self.domain_list(context, convert::filter(filter), page))
     }
 
     async fn get_domain(&self, context: &Arc<CallContext>, id: String) -> Result<wit::Domain, Error> {
@@ -74,24 +79,29 @@ impl IdentityApi for Cloud {
         context: &Arc<CallContext>,
         filter: wit::IdentityFilter,
         page: PageRequest,
-    ) -> Result<Vec<wit::Project>, Error> {
-        Ok(all(self.project_list(context, convert::filter(filter), page).await?, convert::project))
+    ) -> Result<wit::ProjectPage, Error> {
+        page!(ProjectPage { projects: project }, self.project_list(context, convert::filter(filter), page))
     }
 
-    async fn list_own_projects(&self, context: &Arc<CallContext>) -> Result<Vec<wit::Project>, Error> {
-        Ok(all(self.project_list_own(context).await?, convert::project))
+    async fn list_own_projects(
+        &self,
+        context: &Arc<CallContext>,
+        page: PageRequest,
+    ) -> Result<wit::ProjectPage, Error> {
+        page!(ProjectPage { projects: project }, self.project_list_own(context, page))
     }
 
-    async fn list_own_domains(&self, context: &Arc<CallContext>) -> Result<Vec<wit::Domain>, Error> {
-        Ok(all(self.domain_list_own(context).await?, convert::domain))
+    async fn list_own_domains(&self, context: &Arc<CallContext>, page: PageRequest) -> Result<wit::DomainPage, Error> {
+        page!(DomainPage { domains: domain }, self.domain_list_own(context, page))
     }
 
     async fn list_user_projects(
         &self,
         context: &Arc<CallContext>,
         user_id: String,
-    ) -> Result<Vec<wit::Project>, Error> {
-        Ok(all(self.project_list_of_user(context, &user_id).await?, convert::project))
+        page: PageRequest,
+    ) -> Result<wit::ProjectPage, Error> {
+        page!(ProjectPage { projects: project }, self.project_list_of_user(context, &user_id, page))
     }
 
     async fn get_project(&self, context: &Arc<CallContext>, id: String) -> Result<wit::Project, Error> {
@@ -125,8 +135,8 @@ impl IdentityApi for Cloud {
         context: &Arc<CallContext>,
         filter: wit::IdentityFilter,
         page: PageRequest,
-    ) -> Result<Vec<wit::User>, Error> {
-        Ok(all(self.user_list(context, convert::filter(filter), page).await?, convert::user))
+    ) -> Result<wit::UserPage, Error> {
+        page!(UserPage { users: user }, self.user_list(context, convert::filter(filter), page))
     }
 
     async fn get_user(&self, context: &Arc<CallContext>, id: String) -> Result<wit::User, Error> {
@@ -168,8 +178,8 @@ impl IdentityApi for Cloud {
         name: Option<String>,
         domain_id: Option<String>,
         page: PageRequest,
-    ) -> Result<Vec<wit::Role>, Error> {
-        Ok(all(self.role_list(context, name, domain_id, page).await?, convert::role))
+    ) -> Result<wit::RolePage, Error> {
+        page!(RolePage { roles: role }, self.role_list(context, name, domain_id, page))
     }
 
     async fn get_role(&self, context: &Arc<CallContext>, id: String) -> Result<wit::Role, Error> {
@@ -198,8 +208,9 @@ impl IdentityApi for Cloud {
         &self,
         context: &Arc<CallContext>,
         filter: wit::AssignmentFilter,
-    ) -> Result<Vec<wit::Assignment>, Error> {
-        Ok(all(self.assignment_list(context, filter).await?, convert::assignment))
+        page: PageRequest,
+    ) -> Result<wit::AssignmentPage, Error> {
+        page!(AssignmentPage { assignments: assignment }, self.assignment_list(context, filter, page))
     }
 
     async fn grant_role(

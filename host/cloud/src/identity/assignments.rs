@@ -1,10 +1,12 @@
 use skyloom_model::{Action, Error, ErrorCode, Result};
 use skyloom_runtime::bindings::cloud::identity as wit;
+use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::identity::{Assignment, Target, assignments};
+use skyloom_store::listing::Listed;
 
-use super::{domains, projects, roles, users};
+use super::{domains, page, projects, roles, users};
 use crate::Cloud;
 
 /// Role, user and target are there.
@@ -24,7 +26,8 @@ impl Cloud {
         &self,
         context: &CallContext,
         filter: wit::AssignmentFilter,
-    ) -> Result<Vec<Assignment>> {
+        request: PageRequest,
+    ) -> Result<Listed<Assignment>> {
         self.permit(context.caller.as_deref(), Action::IdentityRead)?;
         let target = match (filter.project_id, filter.domain_id) {
             (Some(_), Some(_)) => {
@@ -35,7 +38,7 @@ impl Cloud {
             (None, None) => None,
         };
         let filter = assignments::Filter { user_id: filter.user_id, role_id: filter.role_id, target };
-        assignments::list(&mut self.db().read().await?, &filter).await
+        assignments::list(&mut self.db().read().await?, &filter, &page(request)).await
     }
 
     pub(super) async fn role_grant(

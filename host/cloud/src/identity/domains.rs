@@ -3,6 +3,7 @@ use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::identity::{Domain, Extra, Filter, domains, lock, projects, tokens};
+use skyloom_store::listing::Listed;
 use skyloom_store::{Conn, retired_ids};
 
 use super::{MAX_PLACE_NAME, check_description, check_name, extra, new_id, page, taken};
@@ -48,19 +49,19 @@ impl Cloud {
         context: &CallContext,
         filter: Filter,
         request: PageRequest,
-    ) -> Result<Vec<Domain>> {
+    ) -> Result<Listed<Domain>> {
         self.permit(context.caller.as_deref(), Action::IdentityRead)?;
         let mut conn = self.db().read().await?;
-        Ok(domains::list(&mut conn, &filter, &page(request)).await?.items)
+        domains::list(&mut conn, &filter, &page(request)).await
     }
 
     /// Enabled ones in which the caller has a role.
-    pub(super) async fn domain_list_own(&self, context: &CallContext) -> Result<Vec<Domain>> {
+    pub(super) async fn domain_list_own(&self, context: &CallContext, request: PageRequest) -> Result<Listed<Domain>> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
         let filter =
             Filter { user_id: Some(context.caller()?.user.id.clone()), enabled: Some(true), ..Filter::default() };
         let mut conn = self.db().read().await?;
-        Ok(domains::list(&mut conn, &filter, &skyloom_store::listing::Page::default()).await?.items)
+        domains::list(&mut conn, &filter, &page(request)).await
     }
 
     /// Everybody sees the domain of the own token.

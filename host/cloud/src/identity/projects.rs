@@ -4,7 +4,7 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::identity::{Extra, Filter, Project, projects, tokens};
-use skyloom_store::listing::{MAX_PAGE, Page};
+use skyloom_store::listing::Listed;
 
 use super::{MAX_NAME, MAX_PLACE_NAME, check_description, check_name, domains, extra, new_id, page, taken, users};
 use crate::Cloud;
@@ -99,42 +99,38 @@ impl Cloud {
         context: &CallContext,
         filter: Filter,
         request: PageRequest,
-    ) -> Result<Vec<Project>> {
+    ) -> Result<Listed<Project>> {
         self.permit(context.caller.as_deref(), Action::IdentityRead)?;
         let mut conn = self.db().read().await?;
-        Ok(projects::list(&mut conn, &filter, &page(request)).await?.items)
+        projects::list(&mut conn, &filter, &page(request)).await
     }
 
     /// Enabled ones in which the caller has a role.
-    pub(super) async fn project_list_own(&self, context: &CallContext) -> Result<Vec<Project>> {
+    pub(super) async fn project_list_own(
+        &self,
+        context: &CallContext,
+        request: PageRequest,
+    ) -> Result<Listed<Project>> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
         let user_id = Some(context.caller()?.user.id.clone());
-        self.projects_of(Filter { user_id, enabled: Some(true), ..Filter::default() }).await
+        let filter = Filter { user_id, enabled: Some(true), ..Filter::default() };
+        projects::list(&mut self.db().read().await?, &filter, &page(request)).await
     }
 
-    pub(super) async fn project_list_of_user(&self, context: &CallContext, user_id: &str) -> Result<Vec<Project>> {
+    pub(super) async fn project_list_of_user(
+        &self,
+        context: &CallContext,
+        user_id: &str,
+        request: PageRequest,
+    ) -> Result<Listed<Project>> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
         if context.caller()?.user.id != user_id {
             self.permit(context.caller.as_deref(), Action::IdentityRead)?;
         }
-        users::found(&mut self.db().read().await?, user_id).await?;
-        self.projects_of(Filter { user_id: Some(user_id.to_owned()), ..Filter::default() }).await
-    }
-
-    /// All of them, a page a query.
-    async fn projects_of(&self, filter: Filter) -> Result<Vec<Project>> {
         let mut conn = self.db().read().await?;
-        let mut all = Vec::new();
-        // By id, so that the list goes on where a project was deleted meanwhile.
-        let mut page = Page { limit: MAX_PAGE, marker: None, sort: vec![("id".to_owned(), false)] };
-        loop {
-            let listed = projects::list(&mut conn, &filter, &page).await?;
-            all.extend(listed.items);
-            page.marker = listed.next;
-            if page.marker.is_none() {
-                return Ok(all);
-            }
-        }
+        users::found(&mut conn, user_id).await?;
+        let filter = Filter { user_id: Some(user_id.to_owned()), ..Filter::default() };
+        projects::list(&mut conn, &filter, &page(request)).await
     }
 
     /// Everybody sees the project of the own token.

@@ -4,6 +4,7 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::identity::{Extra, Role, lock, roles};
+use skyloom_store::listing::Listed;
 
 use super::{MAX_NAME, check_description, check_name, extra, new_id, page, taken};
 use crate::Cloud;
@@ -43,13 +44,13 @@ impl Cloud {
         name: Option<String>,
         domain_id: Option<String>,
         request: PageRequest,
-    ) -> Result<Vec<Role>> {
+    ) -> Result<Listed<Role>> {
         self.permit(context.caller.as_deref(), Action::IdentityRead)?;
         if domain_id.is_some() {
-            return Ok(Vec::new());
+            return Ok(Listed { items: Vec::new(), next: None });
         }
         let mut conn = self.db().read().await?;
-        Ok(roles::list(&mut conn, name.as_deref(), &page(request)).await?.items)
+        roles::list(&mut conn, name.as_deref(), &page(request)).await
     }
 
     pub(super) async fn role_get(&self, context: &CallContext, id: &str) -> Result<Role> {

@@ -6,6 +6,7 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, User, lock, tokens, users};
+use skyloom_store::listing::Listed;
 
 use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, page, passwords, projects, taken};
 use crate::Cloud;
@@ -44,10 +45,10 @@ impl Cloud {
         context: &CallContext,
         filter: Filter,
         request: PageRequest,
-    ) -> Result<Vec<User>> {
+    ) -> Result<Listed<User>> {
         self.permit(context.caller.as_deref(), Action::IdentityRead)?;
         let mut conn = self.db().read().await?;
-        Ok(users::list(&mut conn, &filter, &page(request)).await?.items)
+        users::list(&mut conn, &filter, &page(request)).await
     }
 
     /// Everybody sees the own user.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use skyloom_runtime::api::NetworksApi;
 use skyloom_runtime::bindings::cloud::networks::{
     GroupFilter, GroupPage, GroupWrite, Network, NetworkFilter, NetworkPage, NetworkWrite, Port, PortFilter, PortPage,
-    PortWrite, Router, RuleCreate, RuleFilter, RulePage, SecurityGroup, SecurityGroupRule, Subnet, SubnetFilter,
-    SubnetPage, SubnetWrite,
+    PortWrite, Router, RouterFilter, RouterPage, RuleCreate, RuleFilter, RulePage, SecurityGroup, SecurityGroupRule,
+    Subnet, SubnetFilter, SubnetPage, SubnetWrite,
 };
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error;
@@ -54,6 +54,6 @@ forward! {
     get_security_group_rule => rules_get(id;) -> SecurityGroupRule;
     create_security_group_rules => rules_create(; creates: Vec<RuleCreate>) -> Vec<SecurityGroupRule>;
     delete_security_group_rule => rules_delete(id;) -> ();
-    list_routers => routers_list(; project_id: Option<String>) -> Vec<Router>;
+    list_routers => routers_list(; filter: RouterFilter, page: PageRequest) -> RouterPage;
     get_router => routers_get(id;) -> Router;
 }

@@ -10,7 +10,7 @@ use skyloom_store::networks::{self as store, Group, NewRule, RuleFilter};
 use skyloom_store::quotas::Quota;
 
 use super::traffic::{self, Meaning};
-use super::{bounded, convert, groups, text};
+use super::{MAX_RULES, at_most, bounded, convert, groups, text};
 use crate::Cloud;
 
 impl Cloud {
@@ -63,6 +63,7 @@ impl Cloud {
             wanted => self.project_for(&asking, wanted)?,
         };
         let rules: Vec<NewRule> = creates.into_iter().map(said).collect::<Result<_>>()?;
+        at_most("security-group-rules", group.rules.len() + rules.len(), MAX_RULES)?;
         only_new(&group, &rules)?;
         for remote in rules.iter().filter_map(|rule| rule.remote_group_id.as_ref()) {
             groups::seen(&mut tx, remote, &asking).await?;
@@ -109,7 +110,7 @@ fn said(create: wit::RuleCreate) -> Result<NewRule> {
     traffic::check_rule(NewRule {
         ingress: create.ingress,
         ip_version: create.ip_version,
-        protocol: create.protocol,
+        protocol: text("protocol", create.protocol)?,
         port_min: create.port_min.map(i64::from),
         port_max: create.port_max.map(i64::from),
         remote_cidr: create.remote_cidr,

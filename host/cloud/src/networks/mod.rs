@@ -53,6 +53,12 @@ impl Default for Settings {
 const MIN_MTU: u32 = 68;
 /// What one request makes at most of a kind.
 const MAX_BULK: usize = 128;
+/// Address ranges of a subnet.
+const MAX_POOLS: usize = 100;
+/// Security groups of a port.
+const MAX_GROUPS: usize = 128;
+/// Rules of a security group, which stand in it wherever it is shown: at most 2 MiB of text.
+const MAX_RULES: usize = 1000;
 /// Of names and descriptions, in characters.
 const MAX_TEXT: usize = 255;
 
@@ -155,6 +161,14 @@ fn bounded(field: &str, count: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(field, format!("A request makes 1 to {MAX_BULK} {field}, not {count}.")))
+}
+
+/// What one resource holds.
+fn at_most(field: &str, count: usize, most: usize) -> Result<()> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Error::invalid(field, format!("There are {count} {field}, of at most {most}.")))
 }
 
 /// What a list asks for that no row can have, e.g. tags, which nothing has yet.

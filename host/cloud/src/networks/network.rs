@@ -7,7 +7,8 @@ use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::networks::{self as store, Network, NetworkFilter};
+use skyloom_store::listing::Page;
+use skyloom_store::networks::{self as store, Network, NetworkFilter, RouterFilter};
 use skyloom_store::quotas::Quota;
 
 use super::{Asking, MIN_MTU, bounded, convert, nothing_has, read_only, text};
@@ -176,27 +177,35 @@ impl Cloud {
     pub(super) async fn routers_list(
         &self,
         context: &Arc<CallContext>,
-        project_id: Option<String>,
-    ) -> Result<Vec<wit::Router>> {
+        filter: wit::RouterFilter,
+        request: PageRequest,
+    ) -> Result<wit::RouterPage> {
         let asking = self.asking(context, Action::NetworksRead)?;
-        let own = project_id.as_deref().is_none_or(|project| project == asking.project);
-        let wanted = match &project_id {
-            Some(project) => Some(project.as_str()),
-            None => asking.viewer(),
+        self.make_default_router(&asking).await?;
+        let filter = RouterFilter {
+            viewer: asking.viewer_owned(),
+            ids: filter.ids,
+            names: filter.names,
+            project_id: filter.project_id,
+            enabled: filter.enabled,
         };
-        if !asking.caller.admin && !own {
-            return Ok(Vec::new());
-        }
         let mut conn = self.db().read().await?;
-        let mut routers = store::list_routers(&mut conn, wanted).await?;
+        let listed = store::list_routers(&mut conn, &filter, &convert::page(request)).await?;
+        Ok(wit::RouterPage { routers: listed.items.into_iter().map(convert::router).collect(), next: listed.next })
+    }
+
+    /// The project's default router is made when somebody first looks.
+    async fn make_default_router(&self, asking: &Asking<'_>) -> Result<()> {
+        let own = RouterFilter { project_id: Some(asking.project.to_owned()), ..RouterFilter::default() };
+        let mut conn = self.db().read().await?;
+        let known = store::list_routers(&mut conn, &own, &Page { limit: 1, ..Page::default() }).await?;
         drop(conn);
-        if own && !routers.iter().any(|router| router.project_id == asking.project) {
+        if known.items.is_empty() {
             let mut tx = self.db().begin().await?;
             store::default_router(&mut tx, asking.project, Timestamp::now()).await?;
-            routers = store::list_routers(&mut tx, wanted).await?;
             tx.commit().await?;
         }
-        Ok(routers.into_iter().map(convert::router).collect())
+        Ok(())
     }
 
     pub(super) async fn routers_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Router> {

@@ -11,7 +11,7 @@ use skyloom_store::networks::{self as store, FixedRequest, Network, NewPort, Por
 use skyloom_store::public_addresses;
 use skyloom_store::quotas::Quota;
 
-use super::{Asking, bounded, convert, network, nothing_has, read_only, rules, text};
+use super::{Asking, MAX_GROUPS, at_most, bounded, convert, network, nothing_has, read_only, rules, text};
 use crate::Cloud;
 
 impl Cloud {
@@ -233,6 +233,7 @@ impl Cloud {
                 Ok(Vec::new())
             };
         };
+        at_most("security-group-ids", wanted.len(), MAX_GROUPS)?;
         if !wanted.is_empty() && !port_security {
             let message =
                 "Port security must be enabled and port must have an IP address in order to use security groups.";

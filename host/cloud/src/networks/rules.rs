@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_store::networks::{Cidr, Prefixed, Subnet};
 
-use super::Settings;
+use super::{MAX_POOLS, MAX_TEXT, Settings, at_most};
 
 pub(super) fn address(field: &str, text: &str) -> Result<IpAddr> {
     let malformed = |_| Error::invalid(field, format!("'{text}' is not a valid IP address.")).with_reason("malformed");
@@ -82,6 +82,7 @@ fn conflict(field: &str, message: String) -> Error {
 }
 
 fn check_pools(subnet: &Subnet) -> Result<()> {
+    at_most("pools", subnet.pools.len(), MAX_POOLS)?;
     let hosts = subnet.cidr.hosts();
     for (at, pool) in subnet.pools.iter().enumerate() {
         let (start, end) = (pool.start, pool.end);
@@ -126,7 +127,7 @@ fn check_texts(settings: &Settings, subnet: &Subnet) -> Result<()> {
         return Err(Error::invalid("host-routes", message).with_reason("too-many"));
     }
     for (at, route) in subnet.host_routes.iter().enumerate() {
-        if Cidr::parse(&route.0).is_none() {
+        if route.0.len() > MAX_TEXT || Cidr::parse(&route.0).is_none() {
             return Err(malformed_cidr("host-routes", &route.0));
         }
         address("host-routes", &route.1)?;

@@ -1,6 +1,6 @@
 use skyloom_model::{Error, Named, Placed, Result};
 
-use crate::listing::Query;
+use crate::listing::{Key, Listed, Page, Query};
 use crate::{Conn, Row, args};
 
 /// Where a role is granted.
@@ -81,10 +81,23 @@ pub async fn any(conn: &mut Conn, user_id: &str, target: &Target) -> Result<bool
     Ok(conn.optional(sql, args![user_id, target.kind(), target.id()], |row| row.text(0)).await?.is_some())
 }
 
+const NAMES: &str = "r.id, r.name, u.id, u.name, ud.id, ud.name, a.target_kind, a.target_id, coalesce(p.name, d.name, 'all'), \
+                     pd.id, pd.name";
+
+/// What a page's marker is: an assignment has no id by itself.
+const ID: &str = "a.user_id || ' ' || a.target_kind || ' ' || a.target_id || ' ' || a.role_id";
+/// Of the primary key, in its order.
+const KEYS: &[Key] = &[
+    Key::text("user-id", "a.user_id"),
+    Key::text("target-kind", "a.target_kind"),
+    Key::text("target-id", "a.target_id"),
+    Key::text("role-id", "a.role_id"),
+];
+
 /// In the order of user, target, role.
-pub async fn list(conn: &mut Conn, filter: &Filter) -> Result<Vec<Assignment>> {
+pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Assignment>> {
     let mut query = Query::new(
-        "r.id, r.name, u.id, u.name, ud.id, ud.name, a.target_kind, a.target_id, coalesce(p.name, d.name, 'all'), pd.id, pd.name",
+        format!("{ID}, {NAMES}"),
         "assignments a
          JOIN roles r ON r.id = a.role_id
          JOIN users u ON u.id = a.user_id
@@ -92,7 +105,7 @@ pub async fn list(conn: &mut Conn, filter: &Filter) -> Result<Vec<Assignment>> {
          LEFT JOIN projects p ON a.target_kind = 'project' AND p.id = a.target_id
          LEFT JOIN domains pd ON pd.id = p.domain_id
          LEFT JOIN domains d ON a.target_kind = 'domain' AND d.id = a.target_id",
-        "a.user_id, a.target_kind, a.target_id, a.role_id",
+        ID,
     );
     query.and_text("a.user_id", filter.user_id.as_deref());
     query.and_text("a.role_id", filter.role_id.as_deref());
@@ -100,21 +113,22 @@ pub async fn list(conn: &mut Conn, filter: &Filter) -> Result<Vec<Assignment>> {
         query.and_text("a.target_kind", Some(target.kind()));
         query.and_text("a.target_id", Some(target.id()));
     }
-    query.rows(conn, assignment).await
+    let order: Vec<(&str, bool)> = KEYS.iter().map(|key| (key.field, false)).collect();
+    query.page(conn, KEYS, &order, page, assignment).await
 }
 
 fn assignment(row: Row<'_>) -> Result<Assignment> {
-    let id = row.text(7)?;
+    let id = row.text(8)?;
     Ok(Assignment {
-        role: Named { id: row.text(0)?, name: row.text(1)? },
-        user: Placed { id: row.text(2)?, name: row.text(3)?, domain: Named { id: row.text(4)?, name: row.text(5)? } },
-        target: match row.text_ref(6)? {
+        role: Named { id: row.text(1)?, name: row.text(2)? },
+        user: Placed { id: row.text(3)?, name: row.text(4)?, domain: Named { id: row.text(5)?, name: row.text(6)? } },
+        target: match row.text_ref(7)? {
             "project" => Target::Project(id),
             "domain" => Target::Domain(id),
             "system" => Target::System,
             other => return Err(Error::internal(format!("an assignment to the target kind {other}"))),
         },
-        target_name: row.text(8)?,
-        target_domain: row.opt_text(9)?.zip(row.opt_text(10)?).map(|(id, name)| Named { id, name }),
+        target_name: row.text(9)?,
+        target_domain: row.opt_text(10)?.zip(row.opt_text(11)?).map(|(id, name)| Named { id, name }),
     })
 }

@@ -209,7 +209,8 @@ async fn assignments_are_granted_listed_and_revoked() {
         world(&database.db).await;
         let mut tx = database.db.begin().await.expect("begin");
         let p1 = Target::Project("p1".into());
-        let all = assignments::list(&mut tx, &assignments::Filter::default()).await.expect("list");
+        let all =
+            assignments::list(&mut tx, &assignments::Filter::default(), &Page::default()).await.expect("list").items;
         let words: Vec<(&str, &str)> =
             all.iter().map(|Assignment { role, target, .. }| (target.kind(), role.id.as_str())).collect();
         assert_eq!(
@@ -221,14 +222,15 @@ async fn assignments_are_granted_listed_and_revoked() {
         assert_eq!(all[1].target_domain.as_ref().expect("domain").name, "name-d1");
         let filter =
             assignments::Filter { user_id: Some("u1".into()), role_id: Some("r2".into()), target: Some(p1.clone()) };
-        assert_eq!(assignments::list(&mut tx, &filter).await.expect("list").len(), 1);
+        assert_eq!(assignments::list(&mut tx, &filter, &Page::default()).await.expect("list").items.len(), 1);
         assert!(assignments::has(&mut tx, "u1", &p1, "r2").await.expect("has"));
         assert!(assignments::any(&mut tx, "u1", &Target::System).await.expect("any"));
         assert!(!assignments::any(&mut tx, "u2", &p1).await.expect("any"));
         assert_eq!(assignments::revoke(&mut tx, "u1", &p1, "r2").await.expect("revoke"), 1);
         assert_eq!(assignments::revoke(&mut tx, "u1", &p1, "r2").await.expect("revoke"), 0);
         assert_eq!(roles::delete(&mut tx, "r1").await.expect("delete"), 1);
-        let rest = assignments::list(&mut tx, &assignments::Filter::default()).await.expect("list");
+        let rest =
+            assignments::list(&mut tx, &assignments::Filter::default(), &Page::default()).await.expect("list").items;
         assert!(rest.is_empty(), "{rest:?}");
     }
 }
@@ -305,7 +307,13 @@ async fn deletion_takes_what_hangs_on_it() {
         assert_eq!(projects::get(&mut tx, "p3").await.expect("get"), None);
         assert_eq!(users::get(&mut tx, "u1").await.expect("get"), None);
         assert_eq!(users::get(&mut tx, "u3").await.expect("get").expect("guest").default_project_id, None);
-        assert!(assignments::list(&mut tx, &assignments::Filter::default()).await.expect("list").is_empty());
+        assert!(
+            assignments::list(&mut tx, &assignments::Filter::default(), &Page::default())
+                .await
+                .expect("list")
+                .items
+                .is_empty()
+        );
         assert_eq!(projects::delete(&mut tx, "p2").await.expect("delete"), 1);
         assert_eq!(users::delete(&mut tx, "u2").await.expect("delete"), 1);
         assert_eq!(users::delete(&mut tx, "u2").await.expect("delete"), 0);

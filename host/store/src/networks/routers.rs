@@ -2,7 +2,8 @@
 
 use skyloom_model::{Error, Result, Timestamp, new_id};
 
-use crate::listing::Query;
+use super::{BY_ID, ROUTER_KEYS};
+use crate::listing::{Listed, Page, Query};
 use crate::{Conn, Row, args};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +33,28 @@ fn router(row: Row<'_>) -> Result<Router> {
     })
 }
 
-/// Of the project; none: of all.
-pub async fn list_routers(conn: &mut Conn, project_id: Option<&str>) -> Result<Vec<Router>> {
+/// All that are set must hold; lists mean any of them.
+#[derive(Clone, Debug, Default)]
+pub struct RouterFilter {
+    /// The project that looks. None: all.
+    pub viewer: Option<String>,
+    pub ids: Vec<String>,
+    pub names: Vec<String>,
+    pub project_id: Option<String>,
+    pub enabled: Option<bool>,
+}
+
+pub async fn list_routers(conn: &mut Conn, filter: &RouterFilter, page: &Page) -> Result<Listed<Router>> {
     let mut query = query();
-    query.and_text("t.project_id", project_id);
-    query.rows(conn, router).await
+    if let Some(viewer) = &filter.viewer {
+        let viewer = query.text(viewer);
+        query.scope(format!("t.project_id = {viewer}"));
+    }
+    query.and_any("t.id", &filter.ids);
+    query.and_any("t.name", &filter.names);
+    query.and_text("t.project_id", filter.project_id.as_deref());
+    query.and_flag("t.enabled", filter.enabled);
+    query.page(conn, ROUTER_KEYS, BY_ID, page, router).await
 }
 
 pub async fn get_router(conn: &mut Conn, id: &str) -> Result<Option<Router>> {

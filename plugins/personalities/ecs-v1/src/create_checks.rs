@@ -6,7 +6,7 @@ use ecs_rules::sale;
 use skyloom_sdk::cloud::compute::PasswordChoice;
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::Image;
-use skyloom_sdk::{Cloud, PageRequest, Request, any, base64};
+use skyloom_sdk::{Cloud, ErrorCode, PageRequest, Request, any, base64};
 
 use crate::create_body::{DataVolume, Device, Hints, Nic, Server};
 use crate::errors::{Failure, too_long_name};
@@ -148,9 +148,10 @@ pub fn networks<C: Cloud>(cloud: &C, request: &Request, server: &Server) -> Resu
     };
     let project = request.caller.as_ref().and_then(|caller| caller.project_id.as_deref());
     let vpc = server.vpcid.as_str();
-    let routers = cloud.list_routers(None)?;
-    if !routers.iter().any(|router| router.id == vpc && Some(router.project_id.as_str()) == project) {
-        return Err(wrong(format!("the VPC {vpc} does not exist.")));
+    match cloud.get_router(vpc) {
+        Ok(router) if Some(router.project_id.as_str()) == project => {}
+        Err(error) if error.code != ErrorCode::NotFound => return Err(error.into()),
+        _ => return Err(wrong(format!("the VPC {vpc} does not exist."))),
     }
     let mut ids: Vec<String> = server.nics.iter().map(|nic| nic.subnet_id.clone()).collect();
     ids.sort();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Assignment, AssignmentFilter, Named, Role, Target};
 use skyloom_sdk::respond::{empty, param};
-use skyloom_sdk::{Identity, Request};
+use skyloom_sdk::{Identity, Request, paging};
 
 use crate::{Answer, Fault, lists, roles};
 
@@ -58,9 +58,16 @@ pub fn roles<C: Identity>(cloud: &C, request: &Request) -> Answer {
         }
         Target::System => {}
     }
-    let granted = cloud.list_assignments(&filter)?;
+    // Of one user in one place, or of one user.
+    let granted =
+        paging::every_page(|page| cloud.list_assignments(&filter, &page).map(|page| (page.assignments, page.next)))?;
     let has = |role: &Role| granted.iter().any(|one| one.target == target && one.role.id == role.id);
-    let page = lists::fetch(request, |role: &Role| &role.id, has, |page| cloud.list_roles(None, None, page))?;
+    let page = lists::fetch(
+        request,
+        |role: &Role| &role.id,
+        has,
+        |page| cloud.list_roles(None, None, page).map(|page| (page.roles, page.next)),
+    )?;
     let views = page.items.iter().map(|role| roles::view(request, role)).collect();
     Ok(lists::answer(request, "roles", views, page.next.as_deref()))
 }
@@ -93,13 +100,13 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
         return Ok(lists::answer(request, "role_assignments", Vec::new(), None));
     }
     let names = lists::asks(request, "include_names");
-    let views = cloud
-        .list_assignments(&filter)?
-        .iter()
-        .filter(|one| !system || one.target == Target::System)
-        .map(|one| view(request, one, names))
-        .collect();
-    Ok(lists::answer(request, "role_assignments", views, None))
+    let page = lists::whole(
+        request,
+        |one: &Assignment| !system || one.target == Target::System,
+        |page| cloud.list_assignments(&filter, page).map(|page| (page.assignments, page.next)),
+    )?;
+    let views = page.items.iter().map(|one| view(request, one, names)).collect();
+    Ok(lists::answer(request, "role_assignments", views, page.next.as_deref()))
 }
 
 fn named(id: &str, name: &str, domain: Option<&Named>, names: bool) -> Value {

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Domain, DomainWrite};
 use skyloom_sdk::respond::{empty, param};
-use skyloom_sdk::{ErrorCode, Identity, Request};
+use skyloom_sdk::{ErrorCode, Identity, PageRequest, Request};
 
 use crate::bodies::{Body, IMMUTABLE};
 use crate::{Answer, Fault, extra, lists};
@@ -45,15 +45,17 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
         request,
         |domain: &Domain| &domain.id,
         |domain| lists::name_matches(request, &domain.name),
-        |page| cloud.list_domains(&filter, page),
+        |page| cloud.list_domains(&filter, page).map(|page| (page.domains, page.next)),
     )?;
     let views = page.items.iter().map(|domain| view(request, domain)).collect();
     Ok(lists::answer(request, "domains", views, page.next.as_deref()))
 }
 
 pub fn own<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let views = cloud.list_own_domains()?.iter().map(|domain| view(request, domain)).collect();
-    Ok(lists::answer(request, "domains", views, None))
+    let own = |page: &PageRequest| cloud.list_own_domains(page).map(|page| (page.domains, page.next));
+    let page = lists::whole(request, |_: &Domain| true, own)?;
+    let views = page.items.iter().map(|domain| view(request, domain)).collect();
+    Ok(lists::answer(request, "domains", views, page.next.as_deref()))
 }
 
 pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {

@@ -75,11 +75,7 @@ fn parents<C: Identity>(cloud: &C, project: &Project) -> Result<(Vec<Project>, V
 fn children<C: Identity>(cloud: &C, project: &Project) -> Result<BTreeMap<String, Vec<Project>>, Fault> {
     let filter =
         IdentityFilter { name: None, domain_id: Some(project.domain_id.clone()), enabled: None, parent_id: None };
-    let all = paging::every_page(|page| {
-        let items = cloud.list_projects(&filter, &page)?;
-        let next = lists::next(&items, |project: &Project| &project.id);
-        Ok::<_, Fault>((items, next))
-    })?;
+    let all = paging::every_page(|page| cloud.list_projects(&filter, &page).map(|page| (page.projects, page.next)))?;
     let mut below: BTreeMap<String, Vec<Project>> = BTreeMap::new();
     for project in all {
         if let Some(parent) = &project.parent_id {

@@ -1,7 +1,7 @@
 //! Lists: whole by default, as upstream gives them; by page where the query names a limit.
 
 use serde_json::{Map, Value, json};
-use skyloom_sdk::cloud::identity::{Domain, IdentityFilter, Project, Role, User};
+use skyloom_sdk::cloud::identity::{Assignment, Domain, IdentityFilter, Project, Role, User};
 use skyloom_sdk::paging::{Paging, by_id};
 use skyloom_sdk::query::{Query, encode, with_marker};
 use skyloom_sdk::{Error, PageRequest, Request, Response};
@@ -11,8 +11,11 @@ use crate::Fault;
 /// The core gives at most this many at once.
 const PAGE: u32 = 1000;
 
-/// The core ends a page at its bytes too: one with less text than this was not ended so.
-const CUT: usize = 256 * 1024;
+/// One answer holds about this many, so that it fits the sandbox.
+const MOST: usize = 4000;
+
+/// And about so many bytes of text.
+const TEXT: usize = 2 << 20;
 
 /// Bytes of an item's text that people can make long.
 pub trait Text {
@@ -42,6 +45,12 @@ impl Text for User {
 impl Text for Role {
     fn text(&self) -> usize {
         self.description.as_ref().map_or(0, String::len) + self.extra.len()
+    }
+}
+
+impl Text for Assignment {
+    fn text(&self) -> usize {
+        self.target_name.len() + self.user.name.len() + self.role.name.len()
     }
 }
 
@@ -76,39 +85,51 @@ pub fn filter(request: &Request) -> IdentityFilter {
 }
 
 /// All items, or the page that the query asks for, in upstream's order. A list goes on behind a marker that was deleted
-/// meanwhile, where upstream refuses it: so clients can list and delete. What doesn't fit an answer is behind the link to the next page.
+/// meanwhile, where upstream refuses it: so clients can list and delete. What doesn't fit an answer is behind the link to the
+/// next page. `list` gives a page of the core and the marker of its next one.
 pub fn fetch<T: Text>(
     request: &Request,
     id: impl Fn(&T) -> &str,
     keep: impl Fn(&T) -> bool,
-    mut list: impl FnMut(&PageRequest) -> Result<Vec<T>, Error>,
+    list: impl FnMut(&PageRequest) -> Result<(Vec<T>, Option<String>), Error>,
 ) -> Result<Page<T>, Fault> {
     let paging = Paging::from_query(&query(request))
         .map_err(|bad| Fault::bad_request(format!("Invalid input for field 'limit': '{}' is not an integer", bad.0)))?;
-    let wanted = paging.limit.filter(|limit| *limit > 0).map(|limit| limit.min(PAGE) as usize);
-    let mut marker = paging.marker;
-    let mut items = Vec::new();
+    let wanted = paging.limit.filter(|limit| *limit > 0).map_or(MOST, |limit| limit.min(PAGE) as usize);
+    let mut page = walk(paging.marker, wanted, keep, list)?;
+    if paging.limit.is_some_and(|limit| limit > 0) && page.items.len() > wanted {
+        page.items.truncate(wanted);
+        page.next = page.items.last().map(|item| id(item).to_owned());
+    }
+    Ok(page)
+}
+
+/// As [`fetch`], of what upstream gives no limit to.
+pub fn whole<T: Text>(
+    request: &Request,
+    keep: impl Fn(&T) -> bool,
+    list: impl FnMut(&PageRequest) -> Result<(Vec<T>, Option<String>), Error>,
+) -> Result<Page<T>, Fault> {
+    walk(query(request).last("marker").map(str::to_owned), MOST, keep, list)
+}
+
+/// Pages of the core until there are more items than wanted, or a page ended at its bytes.
+fn walk<T: Text>(
+    mut marker: Option<String>,
+    wanted: usize,
+    keep: impl Fn(&T) -> bool,
+    mut list: impl FnMut(&PageRequest) -> Result<(Vec<T>, Option<String>), Error>,
+) -> Result<Page<T>, Fault> {
+    let (mut items, mut text) = (Vec::new(), 0);
     loop {
-        let page = PageRequest { limit: PAGE, marker: marker.take(), sort: by_id() };
-        let found = list(&page)?;
-        let large = is_large(&found);
-        let last = next(&found, &id);
-        items.extend(found.into_iter().filter(|item| keep(item)));
-        match wanted {
-            Some(wanted) if items.len() > wanted => {
-                items.truncate(wanted);
-                let next = items.last().map(|item| id(item).to_owned());
-                return Ok(Page { items, next });
-            }
-            _ => {}
+        let (found, next) = list(&PageRequest { limit: PAGE, marker, sort: by_id() })?;
+        let cut = found.len() < PAGE as usize;
+        items.extend(found.into_iter().filter(|item| keep(item)).inspect(|item| text += item.text()));
+        let full = items.len() > wanted || text >= TEXT || (cut && !items.is_empty());
+        if next.is_none() || full {
+            return Ok(Page { items, next });
         }
-        if last.is_none() {
-            return Ok(Page { items, next: None });
-        }
-        if large {
-            return Ok(Page { items, next: last });
-        }
-        marker = last;
+        marker = next;
     }
 }
 

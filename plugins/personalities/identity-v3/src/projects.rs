@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Domain, Project, ProjectWrite};
 use skyloom_sdk::respond::{empty, param, with_header};
-use skyloom_sdk::{ErrorCode, Identity, Request, Response};
+use skyloom_sdk::{ErrorCode, Identity, PageRequest, Request, Response};
 
 use crate::bodies::{self, Body, IMMUTABLE};
 use crate::{Answer, Fault, extra, hierarchy, lists};
@@ -71,7 +71,7 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
             request,
             |domain: &Domain| &domain.id,
             |domain| lists::name_matches(request, &domain.name),
-            |page| cloud.list_domains(&filter, page),
+            |page| cloud.list_domains(&filter, page).map(|page| (page.domains, page.next)),
         )?;
         let views = page.items.iter().map(|domain| domain_view(request, domain)).collect();
         return Ok(lists::answer(request, "projects", views, page.next.as_deref()));
@@ -80,31 +80,34 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
         request,
         |project: &Project| &project.id,
         |project| lists::name_matches(request, &project.name) && tags_match(request, &project.tags),
-        |page| cloud.list_projects(&filter, page),
+        |page| cloud.list_projects(&filter, page).map(|page| (page.projects, page.next)),
     )?;
     let views = page.items.iter().map(|project| view(request, project)).collect();
     Ok(lists::answer(request, "projects", views, page.next.as_deref()))
 }
 
 pub fn own<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let views = cloud.list_own_projects()?.iter().map(|project| view(request, project)).collect();
-    Ok(lists::answer(request, "projects", views, None))
+    let own = |page: &PageRequest| cloud.list_own_projects(page).map(|page| (page.projects, page.next));
+    let page = lists::whole(request, |_: &Project| true, own)?;
+    let views = page.items.iter().map(|project| view(request, project)).collect();
+    Ok(lists::answer(request, "projects", views, page.next.as_deref()))
 }
 
 pub fn of_user<C: Identity>(cloud: &C, request: &Request) -> Answer {
     let filter = lists::filter(request);
-    let projects = cloud.list_user_projects(param(request, "user_id"))?;
-    let views = projects
-        .iter()
-        .filter(|project| {
+    let user = param(request, "user_id");
+    let page = lists::whole(
+        request,
+        |project: &Project| {
             filter.name.as_ref().is_none_or(|name| *name == project.name)
                 && filter.domain_id.as_ref().is_none_or(|id| *id == project.domain_id)
                 && filter.enabled.is_none_or(|enabled| enabled == project.enabled)
                 && lists::name_matches(request, &project.name)
-        })
-        .map(|project| view(request, project))
-        .collect();
-    Ok(lists::answer(request, "projects", views, None))
+        },
+        |page| cloud.list_user_projects(user, page).map(|page| (page.projects, page.next)),
+    )?;
+    let views = page.items.iter().map(|project| view(request, project)).collect();
+    Ok(lists::answer(request, "projects", views, page.next.as_deref()))
 }
 
 pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {

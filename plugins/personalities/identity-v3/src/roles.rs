@@ -35,7 +35,7 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
         request,
         |role: &Role| &role.id,
         |role| lists::name_matches(request, &role.name),
-        |page| cloud.list_roles(query.last("name"), query.last("domain_id"), page),
+        |page| cloud.list_roles(query.last("name"), query.last("domain_id"), page).map(|page| (page.roles, page.next)),
     )?;
     let views = page.items.iter().map(|role| view(request, role)).collect();
     Ok(lists::answer(request, "roles", views, page.next.as_deref()))

@@ -65,7 +65,7 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
         request,
         |user: &User| &user.id,
         |user| !never && lists::name_matches(request, &user.name),
-        |page| cloud.list_users(&filter, page),
+        |page| cloud.list_users(&filter, page).map(|page| (page.users, page.next)),
     )?;
     let views = page.items.iter().map(|user| view(request, user)).collect();
     Ok(lists::answer(request, "users", views, page.next.as_deref()))

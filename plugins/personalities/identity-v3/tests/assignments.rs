@@ -2,9 +2,9 @@
 
 mod support;
 
-use serde_json::json;
-use skyloom_sdk::cloud::identity::{Assignment, AssignmentFilter, Target};
-use skyloom_sdk::testing::{FakeCloud, Seen, not_found};
+use serde_json::{Value, json};
+use skyloom_sdk::cloud::identity::{Assignment, AssignmentFilter, AssignmentPage, RolePage, Target};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, not_found};
 use support::{call, domain, fault, handle, named, ok, placed, project, role, user};
 
 const BASE: &str = "http://cloud.test/identity";
@@ -79,9 +79,11 @@ fn the_roles_of_a_user_in_a_place() {
         cloud.identity.get_user = Some(Box::new(|_| Ok(user("ann"))));
         cloud.identity.get_project = Some(Box::new(|_| Ok(project("demo"))));
         cloud.identity.get_domain = Some(Box::new(|_| Ok(domain("east"))));
-        cloud.identity.list_roles = Some(Box::new(|_, _, _| Ok(vec![role("admin"), role("member")])));
+        cloud.identity.list_roles =
+            Some(Box::new(|_, _, _| Ok(RolePage { roles: vec![role("admin"), role("member")], next: None })));
         // The core's filter knows no system, so it gives all three there; what it gives is looked at again.
-        cloud.identity.list_assignments = Some(Box::new(|_| Ok(assignments())));
+        cloud.identity.list_assignments =
+            Some(Box::new(|_, _| Ok(AssignmentPage { assignments: assignments(), next: None })));
         let request = call(&format!("{prefix}.list"), "GET", path).param("user_id", "u");
         let request = match param {
             Some((name, value)) => request.param(name, value),
@@ -100,9 +102,9 @@ fn list(filters: &[(&str, &str)]) -> (skyloom_sdk::Response, Vec<AssignmentFilte
     let mut cloud = FakeCloud::default();
     let seen: Seen<AssignmentFilter> = Seen::default();
     let asked = seen.clone();
-    cloud.identity.list_assignments = Some(Box::new(move |filter| {
+    cloud.identity.list_assignments = Some(Box::new(move |filter, _| {
         asked.push(filter.clone());
-        Ok(assignments())
+        Ok(AssignmentPage { assignments: assignments(), next: None })
     }));
     let request = filters
         .iter()
@@ -161,4 +163,18 @@ fn the_lists_filters() {
         assert_eq!(fault(&response).0, status, "{filters:?}");
         assert!(seen.is_empty());
     }
+}
+
+#[test]
+fn assignments_that_one_answer_does_not_hold_are_behind_a_link() {
+    let mut cloud = FakeCloud::default();
+    cloud.identity.list_assignments = Some(Box::new(|_, page| {
+        let next = page.marker.is_none().then(|| "the third".to_owned());
+        Ok(AssignmentPage { assignments: assignments(), next })
+    }));
+    let list = |request: Call| ok(&handle(&cloud, request.build()), 200);
+    let first = list(call("assignments.list", "GET", "/v3/role_assignments"));
+    assert_eq!(first["links"]["next"], format!("{BASE}/v3/role_assignments?marker=the+third"));
+    let last = list(call("assignments.list", "GET", "/v3/role_assignments").query("marker", "the third"));
+    assert_eq!((last["role_assignments"].as_array().map(Vec::len), &last["links"]["next"]), (Some(3), &Value::Null));
 }

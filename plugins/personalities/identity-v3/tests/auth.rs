@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::identity::{Endpoint, Issued, Login, Scope, ScopeRequest, Service};
+use skyloom_sdk::cloud::identity::{DomainPage, Endpoint, Issued, Login, ProjectPage, Scope, ScopeRequest, Service};
 use skyloom_sdk::testing::{FakeCloud, Seen, error, header_of};
 use skyloom_sdk::{ErrorCode, Response};
 use support::{call, fault, handle, named, ok, placed, project, token_info};
@@ -296,8 +296,10 @@ fn services_endpoints_and_regions_are_read_one_by_one() {
 #[test]
 fn own_projects_and_domains() {
     let mut cloud = FakeCloud::default();
-    cloud.identity.list_own_projects = Some(Box::new(|| Ok(vec![project("demo")])));
-    cloud.identity.list_own_domains = Some(Box::new(|| Ok(vec![support::domain("east")])));
+    cloud.identity.list_own_projects =
+        Some(Box::new(|_| Ok(ProjectPage { projects: vec![project("demo")], next: None })));
+    cloud.identity.list_own_domains =
+        Some(Box::new(|_| Ok(DomainPage { domains: vec![support::domain("east")], next: None })));
     let body = ok(&handle(&cloud, call("auth.projects", "GET", "/v3/auth/projects").build()), 200);
     assert_eq!(body["projects"][0]["id"], "id-demo");
     assert_eq!(body["links"]["self"], "http://cloud.test/identity/v3/auth/projects");

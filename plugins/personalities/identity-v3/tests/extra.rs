@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::identity::{Domain, Project, Role, User};
+use skyloom_sdk::cloud::identity::{Domain, DomainPage, Project, ProjectPage, Role, RolePage, User, UserPage};
 use skyloom_sdk::testing::{FakeCloud, Seen, error};
 use skyloom_sdk::{Error, ErrorCode, Response};
 use support::{call, domain, fault, handle, ok, project, role, user};
@@ -35,10 +35,17 @@ fn keeping() -> (FakeCloud, Seen<Option<String>>) {
         create_user update_user get_user User user;
         create_role update_role get_role Role role;
     }
-    cloud.identity.list_domains = Some(Box::new(|_, _| Ok(vec![Domain { extra: KEPT.to_owned(), ..domain("x") }])));
-    cloud.identity.list_projects = Some(Box::new(|_, _| Ok(vec![Project { extra: KEPT.to_owned(), ..project("x") }])));
-    cloud.identity.list_users = Some(Box::new(|_, _| Ok(vec![User { extra: KEPT.to_owned(), ..user("x") }])));
-    cloud.identity.list_roles = Some(Box::new(|_, _, _| Ok(vec![Role { extra: KEPT.to_owned(), ..role("x") }])));
+    cloud.identity.list_domains = Some(Box::new(|_, _| {
+        Ok(DomainPage { domains: vec![Domain { extra: KEPT.to_owned(), ..domain("x") }], next: None })
+    }));
+    cloud.identity.list_projects = Some(Box::new(|_, _| {
+        Ok(ProjectPage { projects: vec![Project { extra: KEPT.to_owned(), ..project("x") }], next: None })
+    }));
+    cloud.identity.list_users =
+        Some(Box::new(|_, _| Ok(UserPage { users: vec![User { extra: KEPT.to_owned(), ..user("x") }], next: None })));
+    cloud.identity.list_roles = Some(Box::new(|_, _, _| {
+        Ok(RolePage { roles: vec![Role { extra: KEPT.to_owned(), ..role("x") }], next: None })
+    }));
     (cloud, seen)
 }
 

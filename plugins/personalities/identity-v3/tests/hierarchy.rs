@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::identity::Project;
+use skyloom_sdk::cloud::identity::{Project, ProjectPage};
 use skyloom_sdk::testing::{FakeCloud, not_found};
 use support::{call, fault, handle, ok, project};
 
@@ -19,7 +19,7 @@ fn cloud() -> FakeCloud {
         Some(Box::new(move |id| all().into_iter().find(|one| one.id == id).ok_or_else(|| not_found("project", id))));
     cloud.identity.list_projects = Some(Box::new(move |filter, _| {
         assert_eq!(filter.domain_id.as_deref(), Some("default"));
-        Ok(all().into())
+        Ok(ProjectPage { projects: all().into(), next: None })
     }));
     cloud
 }

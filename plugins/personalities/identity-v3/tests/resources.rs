@@ -4,7 +4,8 @@ mod support;
 
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{
-    Domain, DomainWrite, IdentityFilter, Project, ProjectWrite, Role, RoleWrite, User, UserWrite,
+    DomainPage, DomainWrite, IdentityFilter, Project, ProjectPage, ProjectWrite, RolePage, RoleWrite, User, UserPage,
+    UserWrite,
 };
 use skyloom_sdk::testing::{FakeCloud, Seen, not_found};
 use support::{call, domain, fault, handle, ok, project, role, user};
@@ -249,7 +250,7 @@ fn roles() {
     cloud.identity.delete_role = Some(Box::new(|_| Ok(())));
     cloud.identity.list_roles = Some(Box::new(|name, domain, _| {
         assert_eq!((name, domain), (Some("auditor"), None));
-        Ok(vec![role("auditor")])
+        Ok(RolePage { roles: vec![role("auditor")], next: None })
     }));
     let body = json!({"role": {"name": "auditor", "description": "reads", "options": {}, "domain_id": null}});
     let answer = ok(&handle(&cloud, call("roles.create", "POST", "/v3/roles").body(&body).build()), 201);
@@ -279,7 +280,9 @@ fn many_users(count: usize) -> FakeCloud {
     cloud.identity.list_users = Some(Box::new(move |_, page| {
         let start = page.marker.as_ref().map_or(0, |marker| marker["id-u".len()..].parse::<usize>().expect("ours") + 1);
         let end = count.min(start + page.limit as usize);
-        Ok((start..end).map(|number| user(&format!("u{number:04}"))).collect())
+        let users: Vec<User> = (start..end).map(|number| user(&format!("u{number:04}"))).collect();
+        let next = (end < count).then(|| format!("id-u{:04}", end - 1));
+        Ok(UserPage { users, next })
     }));
     cloud
 }
@@ -291,6 +294,10 @@ fn a_list_is_whole_unless_a_limit_is_asked_for() {
         assert_eq!(body["users"].as_array().map(Vec::len), Some(count));
         assert_eq!(body["links"], json!({"self": format!("{BASE}/v3/users"), "previous": null, "next": null}));
     }
+    // More than an answer holds are behind a link.
+    let body = ok(&handle(&many_users(6500), call("users.list", "GET", "/v3/users").build()), 200);
+    assert_eq!(body["users"].as_array().map(Vec::len), Some(5000));
+    assert_eq!(body["links"]["next"], format!("{BASE}/v3/users?marker=id-u4999"));
     let cloud = many_users(5);
     let (mut query, mut seen) = (vec![("limit".to_owned(), "2".to_owned())], Vec::new());
     loop {
@@ -320,10 +327,13 @@ fn users_that_one_answer_does_not_hold_are_behind_a_link() {
     // The core ends a page at its bytes.
     cloud.identity.list_users = Some(Box::new(move |_, page| {
         Ok(match page.marker.as_deref() {
-            None => (0..5).map(|number| large(&format!("u{number}"))).collect(),
+            None => {
+                let users = (0..5).map(|number| large(&format!("u{number}"))).collect();
+                UserPage { users, next: Some("id-u4".to_owned()) }
+            }
             Some(marker) => {
                 assert_eq!(marker, "id-u4");
-                vec![user("u5")]
+                UserPage { users: vec![user("u5")], next: None }
             }
         })
     }));
@@ -341,9 +351,10 @@ fn filters_reach_the_core_or_are_applied_here() {
     let asked = seen.clone();
     cloud.identity.list_projects = Some(Box::new(move |filter, _| {
         asked.push(filter.clone());
-        Ok(vec![project("alpha"), Project { tags: vec!["red".to_owned()], ..project("beta") }])
+        let projects = vec![project("alpha"), Project { tags: vec!["red".to_owned()], ..project("beta") }];
+        Ok(ProjectPage { projects, next: None })
     }));
-    cloud.identity.list_domains = Some(Box::new(|_, _| Ok(vec![domain("east")])));
+    cloud.identity.list_domains = Some(Box::new(|_, _| Ok(DomainPage { domains: vec![domain("east")], next: None })));
     let names = |filters: &[(&str, &str)]| {
         let request = filters
             .iter()
@@ -381,9 +392,10 @@ fn filters_reach_the_core_or_are_applied_here() {
 #[test]
 fn projects_of_a_user() {
     let mut cloud = FakeCloud::default();
-    cloud.identity.list_user_projects = Some(Box::new(|id| {
+    cloud.identity.list_user_projects = Some(Box::new(|id, _| {
         assert_eq!(id, "u");
-        Ok(vec![project("alpha"), Project { enabled: false, ..project("beta") }])
+        let projects = vec![project("alpha"), Project { enabled: false, ..project("beta") }];
+        Ok(ProjectPage { projects, next: None })
     }));
     let list = |name: &str, value: &str| {
         let request = call("users.projects", "GET", "/v3/users/u/projects").param("user_id", "u").query(name, value);

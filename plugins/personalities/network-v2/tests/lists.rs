@@ -4,7 +4,9 @@ mod support;
 
 use network_v2::handle;
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::networks::{GroupPage, Network, NetworkPage, PortPage, RulePage, SubnetPage};
+use skyloom_sdk::cloud::networks::{
+    GroupPage, Network, NetworkPage, PortPage, RouterFilter, RouterPage, RulePage, SubnetPage,
+};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, invalid, json_of};
 use skyloom_sdk::{PageRequest, Response};
 
@@ -246,25 +248,17 @@ fn a_marker_without_a_place_is_not_found_in_upstreams_words() {
 #[test]
 fn routers_are_filtered_and_paged() {
     let mut cloud = FakeCloud::default();
-    cloud.networks.list_routers =
-        Some(Box::new(|_| Ok(vec![router("b", "two"), router("a", "one"), router("c", "one")])));
-    let ids = |request: Call| {
-        let body = json_of(&handle(&cloud, request.build()));
-        body["routers"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .map(|item| item["id"].as_str().unwrap_or_default().to_owned())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(ids(call("routers.list")), ["a", "b", "c"]);
-    assert_eq!(ids(call("routers.list").query("name", "one")), ["a", "c"]);
-    assert_eq!(ids(call("routers.list").query("limit", "1").query("marker", "a")), ["b"]);
-    let by_name = call("routers.list").query("marker", "z").query("sort_key", "name");
-    assert_eq!(
-        fault(&handle(&cloud, by_name.build())),
-        (404, "RouterNotFound".to_owned(), "Router z could not be found.".to_owned())
-    );
-    // One that was deleted meanwhile: the place is in its id.
-    assert_eq!(ids(call("routers.list").query("marker", "aa")), ["b", "c"]);
+    let seen: Seen<(RouterFilter, PageRequest)> = Seen::default();
+    let asked = seen.clone();
+    cloud.networks.list_routers = Some(Box::new(move |filter, page| {
+        asked.push((filter.clone(), page.clone()));
+        Ok(RouterPage { routers: vec![router("a", "one")], next: page.marker.is_none().then(|| "a".to_owned()) })
+    }));
+    let request = call("routers.list").query("id", "a").query("name", "one").query("admin_state_up", "true");
+    let body = json_of(&handle(&cloud, request.query("tenant_id", "p").query("limit", "1").build()));
+    assert_eq!(body["routers"][0]["id"], "a");
+    assert_eq!(body["routers_links"][0]["rel"], "next");
+    let (filter, page) = seen.only();
+    assert_eq!((filter.ids, filter.names), (vec!["a".to_owned()], vec!["one".to_owned()]));
+    assert_eq!((filter.project_id.as_deref(), filter.enabled, page.limit), (Some("p"), Some(true), 1));
 }

@@ -18,6 +18,9 @@ const MAX_SERVERS: usize = 500;
 const MAX_DISKS: usize = 62;
 /// The largest disk.
 const MAX_DISK_GIB: u32 = 65_536;
+/// Cards of one server, and security groups that it or a card of it names.
+const MAX_NICS: usize = 64;
+const MAX_GROUPS: usize = 128;
 const MAX_TAGS: usize = 50;
 const MAX_TAG: usize = 60;
 /// Of a host name that is made, in letters: the longest label of a domain name.
@@ -46,6 +49,7 @@ pub(super) fn check(context: &CallContext, settings: &Settings, create: &wit::Se
     if let Some(data) = &create.user_data {
         check_user_data(data)?;
     }
+    check_networks(create)?;
     check_single(create)?;
     Ok(Checked {
         metadata: items("metadata", create.metadata.clone())?,
@@ -89,6 +93,19 @@ fn check_volumes(settings: &Settings, create: &wit::ServerCreate) -> Result<()> 
     // The flavor may add two disks of its own.
     if create.data_volumes.len() + 3 > MAX_DISKS {
         return Err(Error::invalid("data-volumes", format!("A server has at most {MAX_DISKS} disks.")));
+    }
+    Ok(())
+}
+
+fn check_networks(create: &wit::ServerCreate) -> Result<()> {
+    let nics = if let wit::NetworkChoice::Nics(nics) = &create.networks { nics.as_slice() } else { &[] };
+    if nics.len() > MAX_NICS {
+        return Err(Error::invalid("networks", format!("A server has at most {MAX_NICS} network cards.")));
+    }
+    let of_nics = nics.iter().filter_map(|nic| nic.security_groups.as_ref());
+    if of_nics.chain([&create.security_groups]).any(|groups| groups.len() > MAX_GROUPS) {
+        let message = format!("A network card is in at most {MAX_GROUPS} security groups.");
+        return Err(Error::invalid("security-groups", message));
     }
     Ok(())
 }

@@ -161,13 +161,13 @@ impl World {
     async fn project(&self, name: &str) -> wit::Project {
         let filter = wit::IdentityFilter { name: Some(name.to_owned()), ..no_filter() };
         let found = self.cloud.list_projects(&self.admin().await, filter, page()).await.expect("projects");
-        found.into_iter().next().expect("the project")
+        found.projects.into_iter().next().expect("the project")
     }
 
     async fn role(&self, name: &str) -> String {
         let admin = self.admin().await;
         let found = self.cloud.list_roles(&admin, Some(name.to_owned()), None, page()).await.expect("roles");
-        found.into_iter().next().expect("the role").id
+        found.roles.into_iter().next().expect("the role").id
     }
 
     async fn is_valid(&self, token: &str) -> bool {

@@ -175,9 +175,11 @@ async fn users_are_written_and_read() {
         assert_code(cloud.update_user(&admin, "none".to_owned(), user_write()).await, ErrorCode::NotFound);
 
         let first = cloud.list_users(&admin, no_filter(), PageRequest { limit: 1, ..page() }).await.expect("page");
-        let after = PageRequest { marker: Some(first[0].id.clone()), ..page() };
+        assert_eq!(first.next.as_ref(), Some(&first.users[0].id));
+        let after = PageRequest { marker: first.next, ..page() };
         let rest = cloud.list_users(&admin, no_filter(), after).await.expect("page");
-        let names: Vec<&str> = first.iter().chain(&rest).map(|user| user.name.as_str()).collect();
+        assert_eq!(rest.next, None);
+        let names: Vec<&str> = first.users.iter().chain(&rest.users).map(|user| user.name.as_str()).collect();
         assert_eq!(names, ["admin", "anna"]);
         let lost = PageRequest { marker: Some("none".to_owned()), ..page() };
         assert_invalid(cloud.list_users(&admin, no_filter(), lost).await, "marker");
@@ -207,8 +209,10 @@ async fn roles_that_every_cloud_has_stay_as_they_are() {
             cloud.update_role(&admin, role.id.clone(), write("reviewer")).await.expect("update").name,
             "reviewer"
         );
-        assert!(cloud.list_roles(&admin, None, Some("default".to_owned()), page()).await.expect("list").is_empty());
-        assert_eq!(cloud.list_roles(&admin, None, None, page()).await.expect("list").len(), 6);
+        assert!(
+            cloud.list_roles(&admin, None, Some("default".to_owned()), page()).await.expect("list").roles.is_empty()
+        );
+        assert_eq!(cloud.list_roles(&admin, None, None, page()).await.expect("list").roles.len(), 6);
         cloud.delete_role(&admin, role.id.clone()).await.expect("delete");
         assert_code(cloud.get_role(&admin, role.id.clone()).await, ErrorCode::NotFound);
         assert_code(cloud.delete_role(&admin, role.id).await, ErrorCode::NotFound);
@@ -255,10 +259,24 @@ async fn grants_are_made_found_and_taken_back() {
             domain_id: None,
             effective: true,
         };
-        let found = cloud.list_assignments(&admin, filter.clone()).await.expect("list");
+        let found = cloud.list_assignments(&admin, filter.clone(), page()).await.expect("list").assignments;
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].role.name.as_str(), found[0].target_name.as_str()), ("member", "demo"));
+        let all = wit::AssignmentFilter { user_id: None, ..filter.clone() };
+        let one = |marker| PageRequest { limit: 1, marker, ..page() };
+        let (mut marker, mut seen) = (None, Vec::new());
+        loop {
+            let page = cloud.list_assignments(&admin, all.clone(), one(marker)).await.expect("page");
+            seen.extend(page.assignments.into_iter().map(|one| (one.user.id, one.role.id)));
+            marker = page.next;
+            if marker.is_none() {
+                break;
+            }
+        }
+        let whole = cloud.list_assignments(&admin, all, page()).await.expect("list").assignments;
+        let whole: Vec<_> = whole.into_iter().map(|one| (one.user.id, one.role.id)).collect();
+        assert!(whole.len() > 1 && seen == whole, "{seen:?}");
         let both = wit::AssignmentFilter { project_id: Some(demo), domain_id: Some("default".to_owned()), ..filter };
-        assert_invalid(cloud.list_assignments(&admin, both).await, "domain-id");
+        assert_invalid(cloud.list_assignments(&admin, both, page()).await, "domain-id");
     }
 }

@@ -25,7 +25,7 @@ async fn all_calls(cloud: &Cloud, context: &Arc<CallContext>) -> Vec<(&'static s
         update_domain(id(), domain_write("x"));
         delete_domain(id());
         list_projects(no_filter(), page());
-        list_user_projects(id());
+        list_user_projects(id(), page());
         get_project(id());
         create_project(project_write("x"));
         update_project(id(), project_write("x"));
@@ -40,7 +40,7 @@ async fn all_calls(cloud: &Cloud, context: &Arc<CallContext>) -> Vec<(&'static s
         create_role(role());
         update_role(id(), role());
         delete_role(id());
-        list_assignments(filter);
+        list_assignments(filter, page());
         grant_role(id(), id(), target());
         revoke_role(id(), id(), target());
         has_role(id(), id(), target());
@@ -61,8 +61,8 @@ async fn nobody_is_told_to_log_in_and_a_member_is_refused() {
                 assert_eq!(code, Some(ErrorCode::Forbidden), "{call} by {user}");
             }
         }
-        assert!(world.cloud.list_own_projects(&context(None)).await.is_err());
-        assert!(world.cloud.list_own_domains(&context(None)).await.is_err());
+        assert!(world.cloud.list_own_projects(&context(None), page()).await.is_err());
+        assert!(world.cloud.list_own_domains(&context(None), page()).await.is_err());
     }
 }
 
@@ -76,10 +76,10 @@ async fn everybody_sees_what_is_their_own() {
         assert_eq!(cloud.get_user(&context, ann.id.clone()).await.expect("user").name, "ann");
         assert_eq!(cloud.get_project(&context, demo.id.clone()).await.expect("project").name, "demo");
         assert_eq!(cloud.get_domain(&context, "default".to_owned()).await.expect("domain").name, "Default");
-        let own = cloud.list_own_projects(&context).await.expect("own");
+        let own = cloud.list_own_projects(&context, page()).await.expect("own").projects;
         assert_eq!(own.iter().map(|project| project.name.as_str()).collect::<Vec<_>>(), ["demo"]);
-        assert_eq!(cloud.list_user_projects(&context, ann.id.clone()).await.expect("own").len(), 1);
-        assert!(cloud.list_own_domains(&context).await.expect("own").is_empty());
+        assert_eq!(cloud.list_user_projects(&context, ann.id.clone(), page()).await.expect("own").projects.len(), 1);
+        assert!(cloud.list_own_domains(&context, page()).await.expect("own").domains.is_empty());
         // Of others, whether they are there or not, the same.
         let other = world.project("admin").await;
         for id in [other.id, "none".to_owned()] {
@@ -87,11 +87,14 @@ async fn everybody_sees_what_is_their_own() {
         }
 
         let admin = world.admin().await;
-        assert_eq!(cloud.list_user_projects(&admin, ann.id.clone()).await.expect("of ann").len(), 1);
-        assert_code(cloud.list_user_projects(&admin, "none".to_owned()).await, ErrorCode::NotFound);
+        assert_eq!(cloud.list_user_projects(&admin, ann.id.clone(), page()).await.expect("of ann").projects.len(), 1);
+        assert_code(cloud.list_user_projects(&admin, "none".to_owned(), page()).await, ErrorCode::NotFound);
         let disable = wit::ProjectWrite { name: None, enabled: Some(false), ..project_write("") };
         cloud.update_project(&admin, demo.id, disable).await.expect("disable");
-        assert!(cloud.list_own_projects(&context).await.expect("own").is_empty(), "nobody can log in to it");
-        assert_eq!(cloud.list_user_projects(&admin, ann.id).await.expect("of ann").len(), 1);
+        assert!(
+            cloud.list_own_projects(&context, page()).await.expect("own").projects.is_empty(),
+            "nobody can log in to it"
+        );
+        assert_eq!(cloud.list_user_projects(&admin, ann.id, page()).await.expect("of ann").projects.len(), 1);
     }
 }

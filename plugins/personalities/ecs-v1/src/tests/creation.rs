@@ -3,7 +3,7 @@ use skyloom_sdk::cloud::compute::{NetworkChoice, OnFailure, PasswordChoice, Serv
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
 use skyloom_sdk::cloud::networks::{Network, NetworkPage, Router};
 use skyloom_sdk::rule;
-use skyloom_sdk::testing::{FakeCloud, Seen, json_of};
+use skyloom_sdk::testing::{FakeCloud, Seen, json_of, not_found};
 
 use super::reads::flavor;
 use super::{JOB, JOB_ON_THE_WIRE, NETWORK, VPC, code_of, creation, post};
@@ -65,8 +65,13 @@ pub fn image(min_disk_gib: u32) -> Image {
 pub fn cloud(seen: &Seen<ServerCreate>) -> FakeCloud {
     let mut cloud = FakeCloud::default();
     cloud.images.get_image = Some(Box::new(|_| Ok(image(4))));
-    cloud.networks.list_routers = Some(Box::new(|_| {
-        let router = |id: &str, project: &str| Router {
+    cloud.networks.get_router = Some(Box::new(|id| {
+        let project = match id {
+            FOREIGN_VPC => "project-2",
+            VPC => "project-1",
+            _ => return Err(not_found("router", id)),
+        };
+        Ok(Router {
             id: id.into(),
             name: "vpc".into(),
             description: String::new(),
@@ -74,8 +79,7 @@ pub fn cloud(seen: &Seen<ServerCreate>) -> FakeCloud {
             enabled: true,
             created_at: 0,
             updated_at: 0,
-        };
-        Ok(vec![router(FOREIGN_VPC, "project-2"), router(VPC, "project-1")])
+        })
     }));
     cloud.networks.list_networks = Some(Box::new(|filter, _| {
         let known = [network(NETWORK), network(OTHER_NETWORK), Network { external: true, ..network(OUTSIDE) }];

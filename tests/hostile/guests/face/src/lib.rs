@@ -16,7 +16,16 @@ impl Personality for Face {
             "loop-over-host-calls" => loop {
                 host::clock::now();
             },
-            "allocate" => allocate(n),
+            "allocate" => drop(allocate(n)),
+            "hold" => {
+                let _held = allocate(n);
+                return documents("stall");
+            }
+            "write-then-allocate" => {
+                let answer = documents("written");
+                drop(allocate(n));
+                return answer;
+            }
             "recurse" => return text(&recurse(n, &request.path).to_string()),
             "trap" => std::process::abort(),
             "panic" => panic!("on purpose {}", "x".repeat(n as usize)),
@@ -59,11 +68,12 @@ fn spin(rounds: u64) {
 }
 
 /// In pieces of 1 MiB, touched; 0 is without end.
-fn allocate(mebibytes: u64) {
+fn allocate(mebibytes: u64) -> Vec<Vec<u8>> {
     let mut kept = Vec::new();
     while mebibytes == 0 || (kept.len() as u64) < mebibytes {
         kept.push(std::hint::black_box(vec![1_u8; 1 << 20]));
     }
+    kept
 }
 
 /// Each level needs the stack, so that no compiler makes a loop of it.
