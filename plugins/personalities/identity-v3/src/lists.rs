@@ -133,16 +133,6 @@ fn walk<T: Text>(
     }
 }
 
-fn is_large<T: Text>(found: &[T]) -> bool {
-    found.iter().map(Text::text).sum::<usize>() >= CUT
-}
-
-/// The marker behind a page of the core's that may not be the last one.
-pub fn next<T: Text>(found: &[T], id: impl Fn(&T) -> &str) -> Option<String> {
-    let full = is_large(found) || found.len() >= PAGE as usize;
-    full.then(|| found.last().map(|item| id(item).to_owned())).flatten()
-}
-
 /// `name__contains` and its like, which upstream calls inexact filters.
 pub fn name_matches(request: &Request, name: &str) -> bool {
     request.query.iter().all(|(key, value)| {
