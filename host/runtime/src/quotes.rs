@@ -71,11 +71,10 @@ impl<'s> Quote<'_, 's> {
         Quote { quotes: self.quotes, wanted, path: self.path, out: self.out }
     }
 
-    fn plain<E>(self, value: impl Into<Value>) -> Result<(), E> {
+    fn plain(self, value: impl Into<Value>) {
         if self.wanted.is_empty() {
             self.out.push_str(&value.into().to_string());
         }
-        Ok(())
     }
 
     /// Whether the value that the path now leads to is quoted; writes what stands in its place where not.
@@ -162,29 +161,35 @@ impl<'de> Visitor<'de> for Quote<'_, '_> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.plain(Value::Null)
+        self.plain(Value::Null);
+        Ok(())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.plain(value)
+        self.plain(value);
+        Ok(())
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.plain(value)
+        self.plain(value);
+        Ok(())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.plain(value)
+        self.plain(value);
+        Ok(())
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.plain(value)
+        self.plain(value);
+        Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
         let end = text.floor_char_boundary(self.quotes.left);
         self.quotes.takes(end);
-        if end == text.len() { self.plain(text) } else { self.plain(format!("{}{CUT}", &text[..end])) }
+        self.plain(if end == text.len() { text.to_owned() } else { format!("{}{CUT}", &text[..end]) });
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
@@ -220,7 +225,7 @@ impl<'de> Visitor<'de> for Quote<'_, '_> {
                 self.member(&mut map, name)?;
                 continue;
             }
-            self.out.push_str(&format!("{0}:{0}", json(CUT)));
+            self.out.push_str(&[json(CUT), json(CUT)].join(":"));
             map.next_value::<IgnoredAny>()?;
             while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         }

@@ -93,9 +93,8 @@ impl<'de> DeserializeSeed<'de> for Printed<'_> {
 }
 
 impl Printed<'_> {
-    fn plain<E>(self, text: &str) -> Result<(), E> {
+    fn plain(self, text: &str) {
         self.0.push_str(text);
-        Ok(())
     }
 }
 
@@ -107,23 +106,28 @@ impl<'de> Visitor<'de> for Printed<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.plain("None")
+        self.plain("None");
+        Ok(())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.plain(if value { "True" } else { "False" })
+        self.plain(if value { "True" } else { "False" });
+        Ok(())
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.plain(&value.to_string())
+        self.plain(&value.to_string());
+        Ok(())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.plain(&value.to_string())
+        self.plain(&value.to_string());
+        Ok(())
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.plain(&Value::from(value).to_string())
+        self.plain(&Value::from(value).to_string());
+        Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {

@@ -194,7 +194,7 @@ fn packing_refuses_what_loading_would() {
     let plugin = runtime(|_| {}).load(&path("out.wasm"), all()).unwrap();
     assert_eq!(plugin.digest(), done.digest);
     assert_eq!(plugin.schema("body.json"), Some("{ \"type\": \"object\" }"));
-    let found = plugin.body_schemas("ok").unwrap().violations(None, &json!([]));
+    let found = plugin.body_schemas("ok").unwrap().violations(None, &json!([]), b"[]");
     assert_eq!(found[0].keyword, "type");
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 4, "nothing half-made is left");
 }

@@ -54,14 +54,14 @@ pub async fn run(run: &Run) -> Result<()> {
         ("guessed tokens", run.requests, What::Requests(client::request("GET", READ, "guessed", None))),
         ("half-sent heads", run.heads, What::HalfHeads),
     ] {
-        let (mut calm, mut flooded, mut answers, mut cpu) = (Vec::new(), Vec::new(), Answers::new(), 0.0);
+        let (mut calm, mut flooded, mut answers, mut cpu) = (Vec::new(), Vec::new(), Answers::new(), Vec::new());
         for _ in 0..run.rounds {
             calm.push(client::run(deployment.api, run.load, &read, 200).await?);
-            let before = cpu_seconds(deployment.id())?;
+            let (began, before) = (Instant::now(), cpu_seconds(deployment.id())?);
             let flood = Flood::begin(deployment.api, connections, what.clone()).await?;
             flooded.push(client::run(deployment.api, run.load, &read, 200).await?);
             add(&mut answers, flood.end().await?);
-            cpu += cpu_seconds(deployment.id())? - before;
+            cpu.push((cpu_seconds(deployment.id())? - before) / began.elapsed().as_secs_f64());
         }
         let [calm, flooded] = [calm, flooded].map(|figures| Medians::of(&figures));
         table.row(vec![
@@ -71,7 +71,7 @@ pub async fn run(run: &Run) -> Result<()> {
             format!("{} {}", calm.p99, flooded.p99),
             format!("{:.2}", flooded.p50 as f64 / calm.p50 as f64),
             format!("{:.2}", flooded.p99 as f64 / calm.p99 as f64),
-            format!("{:.0}", cpu * 100.0 / (run.load.seconds * run.rounds as f64)),
+            format!("{:.0}", cpu.iter().sum::<f64>() / cpu.len() as f64 * 100.0),
             format!("{:.0}", resident_mib(deployment.id())?),
             answers.iter().map(|(answer, count)| format!("{count} {answer}")).collect::<Vec<_>>().join(", "),
         ]);

@@ -4,8 +4,8 @@ mod support;
 
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{
-    DomainPage, DomainWrite, IdentityFilter, Project, ProjectPage, ProjectWrite, RolePage, RoleWrite, User, UserPage,
-    UserWrite,
+    Domain, DomainPage, DomainWrite, IdentityFilter, Project, ProjectPage, ProjectWrite, Role, RolePage, RoleWrite,
+    User, UserPage, UserWrite,
 };
 use skyloom_sdk::testing::{FakeCloud, Seen, not_found};
 use support::{call, domain, fault, handle, ok, project, role, user};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use skyloom_sdk::cloud::networks::{
     GroupPage, Network, NetworkPage, PortPage, RouterFilter, RouterPage, RulePage, SubnetPage,
 };
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, invalid, json_of};
+use skyloom_sdk::testing::{FakeCloud, Seen, invalid, json_of};
 use skyloom_sdk::{PageRequest, Response};
 
 use support::*;
