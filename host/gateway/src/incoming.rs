@@ -6,7 +6,8 @@ use axum::body::HttpBody as _;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use percent_encoding::percent_decode;
+use mime::Mime;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use skyloom_runtime::context::SecretVault;
 
@@ -44,22 +45,12 @@ impl Refused {
 
 /// Pairs of a query, decoded, in order; `+` is a space.
 pub fn query(text: Option<&str>) -> Result<Vec<(String, String)>, Refusal> {
-    let Some(text) = text else { return Ok(Vec::new()) };
-    text.split('&')
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            Ok((decode(name)?, decode(value)?))
-        })
-        .collect()
-}
-
-fn decode(text: &str) -> Result<String, Refusal> {
-    let bytes = if text.contains('+') { text.replace('+', " ").into_bytes() } else { text.as_bytes().to_vec() };
-    if !bytes.contains(&b'%') {
-        return String::from_utf8(bytes).map_err(|_| Refusal::MalformedRequest);
+    let text = text.unwrap_or_default();
+    // The reader of forms would put replacement characters in.
+    if percent_decode_str(text).decode_utf8().is_err() {
+        return Err(Refusal::MalformedRequest);
     }
-    String::from_utf8(percent_decode(&bytes).collect()).map_err(|_| Refusal::MalformedRequest)
+    Ok(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
 }
 
 /// Headers for the guest: no credentials, nothing of the connection, secrets as handles. One that is not UTF-8 is left out.
@@ -129,11 +120,15 @@ pub fn check_content_type(headers: &HeaderMap, accepted: &[String]) -> Result<()
         None if accepted.is_empty() => return Ok(()),
         None => return Err(refused()),
     };
-    let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
-    let kind = parts.next().unwrap_or_default();
-    let known = if accepted.is_empty() { kind == "application/json" } else { accepted.contains(&kind) };
-    let charset = parts.find_map(|part| part.strip_prefix("charset=").map(|set| set.trim_matches('"').to_owned()));
-    let utf8 = charset.is_none_or(|set| matches!(set.as_str(), "utf-8" | "utf8" | "us-ascii"));
+    // Some clients end it with a separator.
+    let sent: Mime = text.trim_end_matches([';', ' ']).trim_start().parse().map_err(|_| refused())?;
+    let known = if accepted.is_empty() {
+        sent.essence_str() == mime::APPLICATION_JSON.essence_str()
+    } else {
+        accepted.iter().any(|accepted| accepted == sent.essence_str())
+    };
+    let utf8 =
+        sent.get_param(mime::CHARSET).is_none_or(|set| ["utf-8", "utf8", "us-ascii"].iter().any(|name| set == *name));
     if known && utf8 { Ok(()) } else { Err(refused()) }
 }
 
@@ -186,7 +181,9 @@ mod tests {
         };
         assert!(check("application/json", &[]));
         assert!(check("Application/JSON; charset=UTF-8", &[]));
+        assert!(check("application/json; charset=\"utf-8\";", &[]));
         assert!(!check("application/json; charset=latin-1", &[]));
+        assert!(!check("json", &[]));
         assert!(!check("text/xml", &[]));
         assert!(check("application/x-patch", &["application/x-patch".to_owned()]));
         assert!(check_content_type(&HeaderMap::new(), &[]).is_ok());

@@ -1,76 +1,47 @@
-//! Token buckets: so many requests a second, with a burst.
+//! So many requests a second, with a burst, of each key: a project, an address.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
-/// Buckets by key (a project, an address). Full ones are forgotten when there are many.
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota};
+
+/// Requests between two looks at how many keys are remembered.
+const LOOK: u32 = 1024;
+/// So many keys stay whether they are needed or not. Beyond it those that have their whole burst again are forgotten.
+const CROWDED: usize = 65_536;
+
 #[derive(Debug)]
-pub struct Limiter<K> {
-    rate: f64,
-    burst: f64,
-    shards: Vec<Mutex<HashMap<K, Bucket>>>,
+pub struct Limiter {
+    /// By the hash of a key, so that to ask copies none.
+    keys: DefaultKeyedRateLimiter<u64>,
     hasher: RandomState,
+    clock: DefaultClock,
+    asked: AtomicU32,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    tokens: f64,
-    at: Instant,
-}
-
-const SHARDS: usize = 16;
-/// Entries of a shard from which on full buckets are dropped.
-const CROWDED: usize = 4096;
-
-impl<K: Hash + Eq + Clone> Limiter<K> {
+impl Limiter {
     /// None where `rate` is 0: no limit.
     pub fn new(rate: u32, burst: u32) -> Option<Self> {
-        (rate > 0).then(|| Self {
-            rate: f64::from(rate),
-            burst: f64::from(burst.max(1)),
-            shards: std::iter::repeat_with(Mutex::default).take(SHARDS).collect(),
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_second(NonZeroU32::new(rate)?).allow_burst(burst);
+        Some(Self {
+            keys: DefaultKeyedRateLimiter::keyed(quota),
             hasher: RandomState::new(),
+            clock: DefaultClock::default(),
+            asked: AtomicU32::new(0),
         })
     }
 
-    /// Takes one token, or says in how long there will be one.
-    pub fn take<Q>(&self, key: &Q, now: Instant) -> Result<(), Duration>
-    where
-        K: std::borrow::Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
-        let shard = &self.shards[(self.hasher.hash_one(key) as usize) % SHARDS];
-        let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() > CROWDED {
-            buckets.retain(|_, bucket| bucket.filled(self, now) < self.burst);
+    /// One request more, or in how long there may be one.
+    pub fn take(&self, key: &(impl Hash + ?Sized)) -> Result<(), Duration> {
+        if self.asked.fetch_add(1, Relaxed) % LOOK == 0 && self.keys.len() > CROWDED {
+            self.keys.retain_recent();
         }
-        if let Some(bucket) = buckets.get_mut(key) {
-            return bucket.take(self.rate, self.burst, now);
-        }
-        buckets.insert(key.to_owned(), Bucket { tokens: self.burst - 1.0, at: now });
-        Ok(())
-    }
-}
-
-impl Bucket {
-    fn filled<K>(&self, limiter: &Limiter<K>, now: Instant) -> f64 {
-        let gained = now.saturating_duration_since(self.at).as_secs_f64() * limiter.rate;
-        (self.tokens + gained).min(limiter.burst)
-    }
-
-    fn take(&mut self, rate: f64, burst: f64, now: Instant) -> Result<(), Duration> {
-        let gained = now.saturating_duration_since(self.at).as_secs_f64() * rate;
-        let tokens = (self.tokens + gained).min(burst);
-        self.at = now;
-        if tokens >= 1.0 {
-            self.tokens = tokens - 1.0;
-            Ok(())
-        } else {
-            self.tokens = tokens;
-            Err(Duration::from_secs_f64((1.0 - tokens) / rate))
-        }
+        let taken = self.keys.check_key(&self.hasher.hash_one(key));
+        taken.map_err(|refused| refused.wait_time_from(self.clock.now()))
     }
 }
 
@@ -79,23 +50,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_then_the_rate() {
-        let limiter = Limiter::<String>::new(10, 3).unwrap();
-        let start = Instant::now();
+    fn a_key_has_its_burst_then_waits_for_the_rate() {
+        let limiter = Limiter::new(1, 3).unwrap();
         for _ in 0..3 {
-            limiter.take("a", start).unwrap();
+            limiter.take("a").unwrap();
         }
-        let wait = limiter.take("a", start).unwrap_err();
-        assert!(wait > Duration::from_millis(90) && wait <= Duration::from_millis(100), "{wait:?}");
-        // Another key has its own bucket.
-        limiter.take("b", start).unwrap();
-        let later = start + Duration::from_millis(100);
-        limiter.take("a", later).unwrap();
-        limiter.take("a", later).unwrap_err();
+        let wait = limiter.take("a").unwrap_err();
+        assert!(wait <= Duration::from_secs(1), "{wait:?}");
+        limiter.take("b").unwrap();
     }
 
     #[test]
     fn no_rate_is_no_limit() {
-        assert!(Limiter::<String>::new(0, 5).is_none());
+        assert!(Limiter::new(0, 5).is_none());
     }
 }

@@ -85,17 +85,20 @@ pub struct LibvirtParameters {
 
 /// The set of capabilities that calls may use. Made at load, never changed: the one value that every host function asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Permits(u32);
+pub struct Permits(u128);
+
+/// One more would take another's bit.
+const _: () = assert!(Capability::ALL.len() <= u128::BITS as usize);
 
 impl Permits {
     #[must_use]
     pub fn with(self, capability: Capability) -> Self {
-        Self(self.0 | 1 << capability as u32)
+        Self(self.0 | 1 << capability as u8)
     }
 
     #[must_use]
     pub fn has(self, capability: Capability) -> bool {
-        self.0 & (1 << capability as u32) != 0
+        self.0 & (1 << capability as u8) != 0
     }
 }
 

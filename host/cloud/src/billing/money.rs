@@ -1,11 +1,12 @@
 //! Money: whole nano-units inside, decimal text outside. Amounts have 128 bits, a price per unit and hour has 64.
 
+use bigdecimal::{BigDecimal, ToPrimitive as _};
 use skyloom_model::{Error, Result};
 
 /// Digits after the point.
-const SCALE: usize = 9;
-/// Nano-units in one unit.
-const NANO: i128 = 1_000_000_000;
+const SCALE: i64 = 9;
+/// Letters of an amount: all that 128 bits hold, and as much again for needless zeros.
+const MAX_TEXT: usize = 80;
 
 /// A decimal text with at most nine digits after the point, not negative.
 pub(crate) fn parse(text: &str) -> Result<i128> {
@@ -21,30 +22,20 @@ pub(crate) fn parse_price(text: &str) -> Result<i64> {
 }
 
 fn read(text: &str) -> Option<i128> {
+    // The library reads signs, exponents and bare points too.
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    digits(fraction)?;
-    let fraction = fraction.trim_end_matches('0');
-    if fraction.len() > SCALE {
+    let plain = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if text.len() > MAX_TEXT || !plain(whole) || !plain(fraction) {
         return None;
     }
-    let nano = digits(&format!("{fraction:0<SCALE$}"))?;
-    digits(whole)?.checked_mul(NANO)?.checked_add(nano)
-}
-
-/// None: not digits only, or too many.
-fn digits(text: &str) -> Option<i128> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok()).flatten()
+    let amount: BigDecimal = text.parse().ok()?;
+    let nano = amount.with_scale(SCALE);
+    if nano == amount { nano.into_bigint_and_scale().0.to_i128() } else { None }
 }
 
 /// Without needless zeros: `0.0125`, `3`, `0`.
 pub(crate) fn format(nano: i128) -> String {
-    let sign = if nano < 0 { "-" } else { "" };
-    let (whole, rest) = (nano.unsigned_abs() / NANO.unsigned_abs(), nano.unsigned_abs() % NANO.unsigned_abs());
-    if rest == 0 {
-        return format!("{sign}{whole}");
-    }
-    format!("{sign}{whole}.{rest:0SCALE$}").trim_end_matches('0').to_owned()
+    BigDecimal::from_bigint(nano.into(), SCALE).normalized().to_plain_string()
 }
 
 #[cfg(test)]
@@ -56,10 +47,10 @@ mod tests {
         let largest = "170141183460469231731687303715.884105727";
         for (text, nano) in [
             ("0.0125", 12_500_000),
-            ("3", 3 * NANO),
+            ("3", 3_000_000_000),
             ("0", 0),
             ("0.000000001", 1),
-            ("10", 10 * NANO),
+            ("10", 10_000_000_000),
             (largest, i128::MAX),
         ] {
             assert_eq!(parse(text).expect(text), nano);
