@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
@@ -219,10 +218,9 @@ impl<'g> Exchange<'g> {
     }
 
     fn limit(&self) -> Result<(), Refused> {
-        let now = Instant::now();
         let taken = match (&self.caller, &self.shared.projects, &self.shared.anonymous, self.client) {
-            (Some(caller), Some(limiter), _, _) => limiter.take(caller.project_id().unwrap_or(&caller.user.id), now),
-            (None, _, Some(limiter), Some(client)) => limiter.take(&origin(client), now),
+            (Some(caller), Some(limiter), _, _) => limiter.take(caller.project_id().unwrap_or(&caller.user.id)),
+            (None, _, Some(limiter), Some(client)) => limiter.take(&origin(client)),
             _ => Ok(()),
         };
         taken.map_err(|wait| Refused { refusal: Refusal::RateLimited, message: None, retry_after: Some(wait) })
@@ -265,7 +263,15 @@ impl<'g> Exchange<'g> {
                 Err(refused) => return Err(self.hold(refused).await),
             },
         };
-        let bytes = incoming::read(body, limit, millis(settings.body_timeout_ms)).await?;
+        let whole = incoming::read(body, limit, millis(settings.body_timeout_ms));
+        let bytes = match self.caller {
+            Some(_) => whole.await?,
+            // A drain waits for what callers are sending, not for what nobody may never send.
+            None => tokio::select! {
+                whole = whole => whole?,
+                () = self.shared.drained() => return Err(Refused::busy()),
+            },
+        };
         let types = &live[0].operation.content_types;
         // Many clients name whatever type where there is no body.
         if bytes.is_empty() && types.is_empty() {

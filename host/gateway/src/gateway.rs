@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -15,6 +14,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use skyloom_model::{Caller, Limiter};
 use skyloom_runtime::manifest::ApiErrors;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Asked;
@@ -41,13 +41,13 @@ pub struct Shared {
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) turns: Turns,
     pub(crate) held: Budgets,
-    pub(crate) projects: Option<Limiter<String>>,
-    pub(crate) anonymous: Option<Limiter<IpAddr>>,
+    pub(crate) projects: Option<Limiter>,
+    pub(crate) anonymous: Option<Limiter>,
     /// Of nobody.
     pub(crate) refusals: Spacing,
     /// Requests that go on when their client is gone.
     pub(crate) tasks: TaskTracker,
-    draining: AtomicBool,
+    draining: CancellationToken,
     /// For requests that belong to no mount.
     neutral: Templates,
     nobody: Arc<str>,
@@ -69,7 +69,7 @@ impl Shared {
             anonymous: Limiter::new(settings.anonymous_rate, settings.anonymous_burst),
             refusals: Spacing::new(),
             tasks: TaskTracker::new(),
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
             neutral,
             nobody: Arc::from("-"),
             settings,
@@ -78,11 +78,15 @@ impl Shared {
 
     /// From here on new requests are told to go elsewhere.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.cancel();
     }
 
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.is_cancelled()
+    }
+
+    pub(crate) async fn drained(&self) {
+        self.draining.cancelled().await;
     }
 }
 
@@ -106,7 +110,7 @@ impl Drop for InFlight<'_> {
 pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
     routes: Routes,
-    listener: Option<Limiter<()>>,
+    listener: Option<Limiter>,
     log_access: bool,
 }
 
@@ -234,7 +238,7 @@ impl Gateway {
         if self.shared.is_draining() {
             return Err(Refusal::Unavailable.into());
         }
-        match self.listener.as_ref().map(|limiter| limiter.take(&(), Instant::now())) {
+        match self.listener.as_ref().map(|limiter| limiter.take(&())) {
             Some(Err(wait)) => Err(Refused { refusal: Refusal::RateLimited, message: None, retry_after: Some(wait) }),
             _ => Ok(()),
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
 use skyloom_gateway::{Gateway, Handler, Metrics, Request, Response, Settings, Shared};
 use skyloom_runtime::RunError;
 use skyloom_runtime::context::CallContext;
@@ -46,6 +47,7 @@ impl Handler for Gate {
 struct Place {
     gateway: Arc<Gateway>,
     gate: Arc<Gate>,
+    shared: Arc<Shared>,
     _world: World,
 }
 
@@ -55,7 +57,7 @@ impl Place {
         let shared = Shared::new(world.core.clone(), settings, Arc::new(Metrics::default()));
         let gate = Arc::new(Gate { waiting: Semaphore::new(0), open: Semaphore::new(0), wait });
         let mount = mount(&manifest(), "/api", gate.clone()).unwrap();
-        Self { gateway: Gateway::new(shared, vec![mount], false).unwrap(), gate, _world: world }
+        Self { gateway: Gateway::new(shared.clone(), vec![mount], false).unwrap(), gate, shared, _world: world }
     }
 
     async fn send(&self, client: u8, method: &str, path: &str, authorization: Option<&str>, body: &str) -> Reply {
@@ -138,4 +140,23 @@ async fn a_bearer_token_is_taken_with_its_scheme_in_either_case() {
         assert_eq!(reply.headers["www-authenticate"], "Bearer");
     }
     assert_eq!(place.send(1, "GET", "/api/things", None, "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_the_bodies_of_nobody() {
+    let place = Arc::new(Place::new(Settings { body_timeout_ms: 60_000, ..Settings::default() }, None));
+    let (polled, is_read) = tokio::sync::oneshot::channel();
+    let first = stream::once(async move {
+        polled.send(()).unwrap();
+        Ok::<_, std::io::Error>("{")
+    });
+    let body = axum::body::Body::from_stream(first.chain(stream::pending()));
+    let request = http::Request::post("/api/login").header("content-length", 1000).body(body).unwrap();
+    let sender = place.clone();
+    let answer = tokio::spawn(async move { read(sender.gateway.serve(None, request).await).await });
+    is_read.await.unwrap();
+    place.shared.drain();
+    let reply = tokio::time::timeout(Duration::from_secs(20), answer).await.expect("at once").unwrap();
+    assert_eq!(reply.why(), "unavailable");
+    assert_eq!(reply.headers["retry-after"], "1");
 }

@@ -77,3 +77,29 @@ impl From<wit::Error> for model::Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plugin_says_of_an_error_is_cut() {
+        let long = "\u{e9}".repeat(MAX_TEXT);
+        let said = wit::Error {
+            code: wit::ErrorCode::Other(long.clone()),
+            message: long.clone(),
+            resource: Some((long.clone(), long.clone())),
+            field: Some(long.clone()),
+            reason: Some(long.clone()),
+            ..wit::Error::from(model::Error::internal("x"))
+        };
+        let kept = model::Error::from(said);
+        let (kind, id) = kept.resource.clone().expect("a resource");
+        for text in
+            [&kept.message, &kind, &id, kept.field.as_ref().expect("field"), kept.reason.as_ref().expect("reason")]
+        {
+            assert_eq!(text.len(), MAX_TEXT);
+        }
+        assert!(kept.internal_text().expect("the code").len() <= MAX_TEXT + "code ".len());
+    }
+}

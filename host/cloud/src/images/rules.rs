@@ -274,11 +274,11 @@ fn checked_id(id: String) -> Result<String> {
 
 fn checked_text(field: &str, text: &str, most: usize) -> Result<()> {
     if text.chars().count() > most {
-        return Err(Error::invalid(field, format!("A text is longer than {most} characters.")));
+        return Err(Error::invalid(field, format!("A text is longer than {most} characters.")).with_reason("too-long"));
     }
     // PostgreSQL holds no such character.
     if text.contains('\0') {
-        return Err(Error::invalid(field, "A text must not contain the character NUL."));
+        return Err(Error::invalid(field, "A text must not contain the character NUL.").with_reason("malformed"));
     }
     Ok(())
 }

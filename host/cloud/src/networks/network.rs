@@ -97,7 +97,7 @@ impl Cloud {
         let asking = self.asking(context, Action::NetworksWrite)?;
         let mut tx = self.db().begin().await?;
         let now = Timestamp::now();
-        store::touch_network(&mut tx, id, now).await?;
+        store::lock_network(&mut tx, id).await?;
         let mut network = self.owned_network(&mut tx, id, &asking).await?;
         if write.project_id.as_ref().is_some_and(|project| *project != network.project_id) {
             return Err(read_only("project-id"));

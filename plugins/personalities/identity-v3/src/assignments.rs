@@ -93,7 +93,7 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
         return Err(Fault::bad_request("Combining effective and group filter will always result in an empty list."));
     }
     if lists::asks(request, "include_subtree") {
-        return Err(Fault::not_implemented());
+        return Err(Fault::not_implemented("role assignments with include_subtree"));
     }
     // There are no groups, and nothing is inherited.
     if query.has("group.id") || query.has(INHERITED) {

@@ -119,7 +119,7 @@ fn scope(scope: Option<&Value>) -> Result<ScopeRequest, Fault> {
         "domain" => by_name_or_id(value, "scope/domain").map(ScopeRequest::Domain),
         "system" if value.get("all") == Some(&Value::Bool(true)) => Ok(ScopeRequest::System),
         "system" => Err(Fault::missing("all", "system")),
-        _ => Err(Fault::not_implemented()),
+        _ => Err(Fault::not_implemented(&format!("a scope of '{kind}'"))),
     }
 }
 

@@ -33,8 +33,9 @@ impl Fault {
         Self::new(404, format!("Could not find {kind}: {id}."))
     }
 
-    pub fn not_implemented() -> Self {
-        Self::new(501, "The action you have requested has not been implemented.")
+    /// What upstream has and this doesn't, by its name.
+    pub fn not_implemented(what: &str) -> Self {
+        Self::new(501, format!("The action you have requested has not been implemented: {what}."))
     }
 
     /// What a resource is asked to be, and nothing here would see to it.

@@ -94,7 +94,9 @@ fn dispatch<C: Identity>(cloud: &C, request: &Request) -> Answer {
         "project-roles.grant" | "domain-roles.grant" | "system-roles.grant" => assignments::grant(cloud, request),
         "project-roles.check" | "domain-roles.check" | "system-roles.check" => assignments::check(cloud, request),
         "project-roles.revoke" | "domain-roles.revoke" | "system-roles.revoke" => assignments::revoke(cloud, request),
-        operation if operation.starts_with("unsupported.") => Err(Fault::not_implemented()),
+        operation if operation.starts_with("unsupported.") => {
+            Err(Fault::not_implemented(&format!("{} {}", request.method, request.path)))
+        }
         // The manifest names an operation that the code doesn't: a defect that a test catches.
         _ => Err(Fault::new(500, "An unexpected error prevented the server from fulfilling your request.")),
     }

@@ -163,6 +163,10 @@ pub fn answer(request: &Request, key: &str, items: Vec<Value>, next: Option<&str
     let next = next.map(|marker| format!("{own}?{}", with_marker(&request.query, marker)));
     let mut body = Map::new();
     body.insert(key.to_owned(), Value::Array(items));
+    // Who asked for no page must see that this is not all; upstream's word for a list that its own limit cut.
+    if next.is_some() && !query(request).has("limit") {
+        body.insert("truncated".to_owned(), Value::Bool(true));
+    }
     body.insert("links".to_owned(), json!({"self": format!("{own}{text}"), "previous": null, "next": next}));
     crate::json(200, &Value::Object(body))
 }

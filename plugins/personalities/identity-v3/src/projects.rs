@@ -113,7 +113,7 @@ pub fn of_user<C: Identity>(cloud: &C, request: &Request) -> Answer {
 pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {
     let body = Body::read_new(request, "project")?;
     if body.flag("is_domain")? == Some(true) {
-        return Err(Fault::not_implemented());
+        return Err(Fault::not_implemented("a project with is_domain"));
     }
     // A place that the body names and that isn't there is a fault of the body.
     let project = cloud.create_project(&write(&body)?).map_err(|error| match error.code {

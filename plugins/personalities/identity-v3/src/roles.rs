@@ -24,7 +24,7 @@ fn write(body: &Body) -> Result<RoleWrite, Fault> {
     body.no_options(IMMUTABLE)?;
     if body.text("domain_id")?.is_some() {
         // Roles of one domain: not here.
-        return Err(Fault::not_implemented());
+        return Err(Fault::not_implemented("a role with domain_id"));
     }
     Ok(RoleWrite { name: body.text("name")?, description: body.nullable("description")?, extra: body.extra(&[KNOWN]) })
 }

@@ -41,7 +41,7 @@ fn write(body: &Body) -> Result<UserWrite, Fault> {
     body.no_options(OPTIONS)?;
     // Nobody comes from elsewhere.
     if body.fields().optional_array("federated")?.is_some_and(|list| !list.is_empty()) {
-        return Err(Fault::not_implemented());
+        return Err(Fault::not_implemented("a federated user"));
     }
     // Kept like what upstream doesn't know, but for its type.
     body.text("description")?;

@@ -18,11 +18,15 @@ fn every_operation_of_the_manifest_is_served() {
     for operation in operations() {
         let id = operation["id"].as_str().expect("id");
         let response =
-            handle(&FakeCloud::default(), call(id, operation["method"].as_str().expect("method"), "/v3").build());
+            handle(&FakeCloud::default(), call(id, operation["method"].as_str().expect("method"), "/v3/x").build());
         assert_ne!(response.status, 500, "{id}");
         let success = operation["success"][0].as_integer().expect("success");
         if id.starts_with("unsupported.") {
-            assert_eq!(fault(&response), (501, "The action you have requested has not been implemented.".to_owned()));
+            let method = operation["method"].as_str().expect("method");
+            assert_eq!(
+                fault(&response),
+                (501, format!("The action you have requested has not been implemented: {method} /v3/x."))
+            );
             assert_eq!(success, 501);
         }
     }

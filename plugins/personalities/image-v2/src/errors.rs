@@ -5,7 +5,7 @@
 //! with the `<br />` of the common template. That form is kept, because clients take it apart.
 
 use skyloom_sdk::json::Writer;
-use skyloom_sdk::{Body, Error, ErrorCode, Request, Response, Violation, key, respond};
+use skyloom_sdk::{Body, Error, ErrorCode, Request, Response, Violation, key, respond, violations};
 
 /// A refusal on its way to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Fault {
                 Err(_) => format!("['{}']", segment.replace("~1", "/").replace("~0", "~")),
             })
             .collect();
-        Self::mismatch(&place, &violation.message)
+        Self::mismatch(&place, &violations::message(violation))
     }
 
     /// What no schema saw of an attribute.
@@ -147,8 +147,12 @@ fn status(code: &ErrorCode) -> u16 {
 }
 
 impl From<Error> for Fault {
+    /// A text that the core refuses for its form is told as a schema tells it, with its place.
     fn from(error: Error) -> Self {
-        Self::new(status(&error.code), error.message)
+        match (&error.field, error.reason.as_deref()) {
+            (Some(field), Some("too-long" | "malformed")) => Self::attribute(field, &error.message),
+            _ => Self::new(status(&error.code), error.message),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Neutron's envelope, and its type and status for every code of the core.
 
+use std::borrow::Cow;
+
 use serde_json::json;
 use skyloom_sdk::{Error, ErrorCode, Response, respond};
 
@@ -60,8 +62,8 @@ fn words(resource: &str) -> Option<(&'static str, &'static str, &'static str)> {
 }
 
 /// The core's names of what was wrong, in upstream's.
-fn attribute(field: &str) -> &str {
-    match field {
+fn attribute(field: &str) -> Cow<'_, str> {
+    Cow::Borrowed(match field {
         "pools" => "allocation_pools",
         "dns" => "dns_nameservers",
         "gateway" => "gateway_ip",
@@ -69,13 +71,10 @@ fn attribute(field: &str) -> &str {
         "port-min" => "port_range_min",
         "port-max" => "port_range_max",
         "remote-cidr" => "remote_ip_prefix",
-        "fixed-ips" => "fixed_ips",
-        "host-routes" => "host_routes",
-        "network-id" => "network_id",
-        "project-id" => "project_id",
-        "ip-version" => "ip_version",
-        other => other,
-    }
+        "security-group-ids" => "security_groups",
+        "security-group-rules" => "security_group_rules",
+        other => return Cow::Owned(other.replace('-', "_")),
+    })
 }
 
 /// What upstream calls a refused value: by the attribute and the core's reason; `*` stands for every attribute. What is in no
@@ -92,7 +91,7 @@ const INVALID: &[(&str, &str, &str)] = &[
     ("remote_ip_prefix", "malformed", "InvalidCIDR"),
     ("remote_ip_prefix", "other-version", "SecurityGroupRuleParameterConflict"),
     ("remote_ip_prefix", "several", "SecurityGroupMultipleRemoteEntites"),
-    ("group-id", "several", "SecurityGroupNotSingleGroupRules"),
+    ("group_id", "several", "SecurityGroupNotSingleGroupRules"),
     ("project_id", "several", "SecurityGroupRulesNotSingleProject"),
     ("allocation_pools", "order", "InvalidAllocationPool"),
     ("allocation_pools", "out-of-range", "OutOfBoundsAllocationPool"),
@@ -116,12 +115,20 @@ impl From<Error> for Fault {
     /// The whole table; a code of a newer host is a fault of the server.
     fn from(error: Error) -> Self {
         let field = error.field.as_deref().map(attribute).unwrap_or_default();
+        let field = &*field;
         let resource = error.resource.as_ref().and_then(|(kind, _)| words(kind));
         let named = |suffix: &str, other: &str| {
             resource.map_or_else(|| other.to_owned(), |(name, ..)| format!("{name}{suffix}"))
         };
         let (status, kind) = match error.code {
-            ErrorCode::Invalid => (400, invalid(field, error.reason.as_deref().unwrap_or_default()).to_owned()),
+            ErrorCode::Invalid => {
+                let reason = error.reason.as_deref().unwrap_or_default();
+                let kind = invalid(field, reason);
+                if kind == "HTTPBadRequest" && reason != "read-only" {
+                    return Self::invalid(field, error.message.trim_end_matches('.'));
+                }
+                (400, kind.to_owned())
+            }
             ErrorCode::NotSupported | ErrorCode::BadContent => (400, "BadRequest".to_owned()),
             ErrorCode::Unauthenticated => (401, "HTTPUnauthorized".to_owned()),
             ErrorCode::Forbidden => (403, "PolicyNotAuthorized".to_owned()),
@@ -145,7 +152,7 @@ impl From<Error> for Fault {
                 let kind = match field {
                     "mac_address" => "MacAddressInUse".to_owned(),
                     "name" => "SecurityGroupDefaultAlreadyExists".to_owned(),
-                    "security-group-rules" => "DuplicateSecurityGroupRuleInPost".to_owned(),
+                    "security_group_rules" => "DuplicateSecurityGroupRuleInPost".to_owned(),
                     _ => named("Exists", "Conflict"),
                 };
                 (409, kind)
@@ -154,7 +161,7 @@ impl From<Error> for Fault {
                 let kind = match field {
                     "gateway_ip" => "GatewayConflictWithAllocationPools",
                     "allocation_pools" => "OverlappingAllocationPools",
-                    "security-group-ids" => "PortSecurityAndIPRequiredForSecurityGroups",
+                    "security_groups" => "PortSecurityAndIPRequiredForSecurityGroups",
                     "name" => "SecurityGroupCannotUpdateDefault",
                     "default" => "SecurityGroupCannotRemoveDefault",
                     _ => "Conflict",
@@ -222,7 +229,7 @@ mod tests {
             ("remote-cidr", "malformed", "InvalidCIDR"),
             ("remote-cidr", "other-version", "SecurityGroupRuleParameterConflict"),
             ("remote-cidr", "several", "SecurityGroupMultipleRemoteEntites"),
-            ("group-id", "several", "SecurityGroupNotSingleGroupRules"),
+            ("group_id", "several", "SecurityGroupNotSingleGroupRules"),
             ("project-id", "several", "SecurityGroupRulesNotSingleProject"),
             ("pools", "malformed", "HTTPBadRequest"),
             ("pools", "order", "InvalidAllocationPool"),

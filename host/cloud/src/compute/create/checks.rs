@@ -194,6 +194,7 @@ pub(super) fn reservation_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::testing::creation;
 
     #[test]
     fn user_data_is_base64_of_a_bounded_length() {
@@ -201,6 +202,30 @@ mod tests {
         check_user_data("I2Nsb3Vk\nLWNvbmZpZwo=\n").expect("base64 in lines");
         check_user_data("#cloud-config").expect_err("text");
         check_user_data(&"A".repeat(MAX_USER_DATA + 1)).expect_err("too long");
+    }
+
+    #[test]
+    fn cards_and_their_groups_are_bounded() {
+        let nic = |groups: Option<usize>| wit::NicRequest {
+            port_id: None,
+            network_id: None,
+            subnet_id: None,
+            address: None,
+            security_groups: groups.map(|count| vec!["web".to_owned(); count]),
+        };
+        let with = |nics: Vec<wit::NicRequest>, groups: usize| wit::ServerCreate {
+            networks: wit::NetworkChoice::Nics(nics),
+            security_groups: vec!["web".to_owned(); groups],
+            ..creation(&["a"])
+        };
+        check_networks(&with(vec![nic(Some(MAX_GROUPS)); MAX_NICS], MAX_GROUPS)).expect("as many as there may be");
+        for (wrong, field) in [
+            (with(vec![nic(None); MAX_NICS + 1], 0), "networks"),
+            (with(vec![nic(Some(MAX_GROUPS + 1))], 0), "security-groups"),
+            (with(Vec::new(), MAX_GROUPS + 1), "security-groups"),
+        ] {
+            assert_eq!(check_networks(&wrong).expect_err(field).field.as_deref(), Some(field));
+        }
     }
 
     #[test]

@@ -270,6 +270,12 @@ async fn planned_nic(
         ),
         None => None,
     };
+    // As for a port: whose network it is says who has which address.
+    if address.is_some() && network.project_id != project_id && !caller.admin {
+        let message =
+            format!("It is not allowed to choose an address on network {network_id}: it is another project's.");
+        return Err(Error::new(ErrorCode::Forbidden, message).with_resource("network", &network_id));
+    }
     let groups = match &request.security_groups {
         // An empty list is none at all, unlike the server's own, which is the default one.
         Some(named) if named.is_empty() => Some(Groups { default: false, ids: Vec::new() }),

@@ -4,7 +4,7 @@ use skyloom_model::ErrorCode;
 use skyloom_runtime::api::{ComputeApi, ImagesApi, KeypairsApi, OperationsApi, QuotasApi};
 use skyloom_runtime::bindings::cloud::{compute as wit, keypairs};
 use skyloom_store::quotas::{self, Quota};
-use skyloom_store::{Conn, servers};
+use skyloom_store::{Conn, networks, servers};
 
 use crate::Settings;
 use crate::compute::testing::{Kind as _, any_server, context_of, creation, member, operator, page, worlds};
@@ -273,6 +273,27 @@ async fn each_wrong_reference_is_named() {
         assert_eq!(error.kind(), ErrorCode::Forbidden);
         world.cloud.create_servers(&operator("p"), create).await.expect("an operator names a node");
         assert_eq!(world.count("servers").await, 1, "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
+async fn addresses_on_anothers_shared_network_are_chosen_by_its_owner_only() {
+    for world in worlds(Settings::default()).await {
+        let mut conn = world.database.db.read().await.expect("a connection");
+        let network = networks::networks_for_servers(&mut conn, "p").await.expect("networks").remove(0);
+        let subnet = networks::subnets_of_network(&mut conn, &network.id).await.expect("subnets").remove(0);
+        drop(conn);
+        assert!(network.shared && network.project_id != "p");
+        let with = |address: Option<String>| {
+            let (network_id, subnet_id) = (Some(network.id.clone()), Some(subnet.id.clone()));
+            let nic = wit::NicRequest { port_id: None, network_id, subnet_id, address, security_groups: None };
+            wit::ServerCreate { networks: wit::NetworkChoice::Nics(vec![nic]), ..world.create(&["a"]) }
+        };
+        let address = Some(subnet.pools[0].end.to_string());
+        let error = world.cloud.create_servers(&member("p"), with(address.clone())).await.expect_err("a member");
+        assert_eq!(error.kind(), ErrorCode::Forbidden, "{}", error.message);
+        world.cloud.create_servers(&member("p"), with(None)).await.expect("any address");
+        world.cloud.create_servers(&operator("p"), with(address)).await.expect("an operator");
     }
 }
 

@@ -56,7 +56,7 @@ async fn ports_and_networks_are_the_callers_and_free() {
             address: Some(port.fixed_ips[0].address.clone()),
             ..nic
         };
-        let error = cloud.create_servers(&context, on(&nic, &["b"])).await.expect_err("address in use");
+        let error = cloud.create_servers(&operator("p"), on(&nic, &["b"])).await.expect_err("address in use");
         assert_eq!(error.kind(), ErrorCode::AddressInUse, "{}", world.database.name);
         // The refused ones left nothing.
         assert_eq!((world.count("servers").await, world.count("volumes").await), (1, 1));
@@ -156,7 +156,7 @@ async fn an_address_beside_its_network_names_the_network() {
                 security_groups: None,
             };
             let create = wit::ServerCreate { networks: wit::NetworkChoice::Nics(vec![nic]), ..world.create(&["b"]) };
-            let error = cloud.create_servers(&context, create).await.expect_err(address);
+            let error = cloud.create_servers(&operator("p"), create).await.expect_err(address);
             assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some("address")));
             assert_eq!(error.resource, Some(("network".to_owned(), network.clone())), "{}", world.database.name);
         }
