@@ -264,13 +264,11 @@ impl<'g> Exchange<'g> {
             },
         };
         let whole = incoming::read(body, limit, millis(settings.body_timeout_ms));
-        let bytes = match self.caller {
-            Some(_) => whole.await?,
+        let nobody = self.caller.is_none();
+        let bytes = tokio::select! {
+            whole = whole => whole?,
             // A drain waits for what callers are sending, not for what nobody may never send.
-            None => tokio::select! {
-                whole = whole => whole?,
-                () = self.shared.drained() => return Err(Refused::busy()),
-            },
+            () = self.shared.drained(), if nobody => return Err(Refused::busy()),
         };
         let types = &live[0].operation.content_types;
         // Many clients name whatever type where there is no body.

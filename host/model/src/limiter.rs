@@ -37,7 +37,7 @@ impl Limiter {
 
     /// One request more, or in how long there may be one.
     pub fn take(&self, key: &(impl Hash + ?Sized)) -> Result<(), Duration> {
-        if self.asked.fetch_add(1, Relaxed) % LOOK == 0 && self.keys.len() > CROWDED {
+        if self.asked.fetch_add(1, Relaxed).is_multiple_of(LOOK) && self.keys.len() > CROWDED {
             self.keys.retain_recent();
         }
         let taken = self.keys.check_key(&self.hasher.hash_one(key));
