@@ -10,6 +10,7 @@ pub mod documents;
 pub mod identity;
 pub mod images;
 pub mod networks;
+mod paging;
 pub mod reconcile;
 pub mod secrets;
 

@@ -16,7 +16,7 @@ use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
 
 use super::common::check_name;
 use crate::Cloud;
-use crate::networks::page;
+use crate::paging::page;
 
 /// The longest public key, in bytes: an RSA key of 16384 bits with a long comment is below it.
 const MAX_PUBLIC_KEY: usize = 16 * 1024;
@@ -45,8 +45,8 @@ fn fingerprint(key: &PublicKey) -> Result<String> {
     Ok(text)
 }
 
-/// The fingerprint of a public key in OpenSSH form, with which the text begins. It is kept as it is: what stands on lines behind the key is its
-/// owner's, as in a file of keys.
+/// The fingerprint of a public key in OpenSSH form, with which the text begins. The text is kept as it is: what stands on lines
+/// behind the key is its owner's, as in a file of keys.
 fn import(text: &str) -> Result<String> {
     let wrong = || Error::invalid("public-key", "the public key is not in OpenSSH form.");
     let odd = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t');

@@ -6,8 +6,9 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{Assignment, Target, assignments};
 use skyloom_store::listing::Listed;
 
-use super::{domains, page, projects, roles, users};
+use super::{domains, projects, roles, users};
 use crate::Cloud;
+use crate::paging::page;
 
 /// Role, user and target are there.
 async fn check(conn: &mut Conn, role_id: &str, user_id: &str, target: &Target) -> Result<()> {

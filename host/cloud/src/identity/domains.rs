@@ -6,8 +6,9 @@ use skyloom_store::identity::{Domain, Extra, Filter, domains, lock, projects, to
 use skyloom_store::listing::Listed;
 use skyloom_store::{Conn, retired_ids};
 
-use super::{MAX_PLACE_NAME, check_description, check_name, extra, new_id, page, taken};
+use super::{MAX_PLACE_NAME, check_description, check_name, extra, new_id, taken};
 use crate::Cloud;
+use crate::paging::page;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Domain> {
     domains::get(conn, id).await?.ok_or_else(|| Error::not_found("domain", id))

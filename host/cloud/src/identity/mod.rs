@@ -28,7 +28,6 @@ pub use settings::{Settings, Slowdown};
 
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_store::Conn;
-use skyloom_store::listing::Page;
 
 use crate::Cloud;
 
@@ -120,13 +119,4 @@ fn taken(kind: &str, name: &str) -> impl Fn(Error) -> Error {
 
 fn check_description(description: Option<&str>) -> Result<()> {
     description.map_or(Ok(()), |text| check_length("description", text, MAX_DESCRIPTION))
-}
-
-/// A page by name ascending, or by id where that is asked for.
-fn page(request: skyloom_runtime::bindings::types::common::PageRequest) -> Page {
-    Page {
-        limit: request.limit,
-        marker: request.marker,
-        sort: request.sort.into_iter().map(|key| (key.field, key.descending)).collect(),
-    }
 }

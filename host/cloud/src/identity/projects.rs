@@ -6,8 +6,9 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{Extra, Filter, Project, projects, tokens};
 use skyloom_store::listing::Listed;
 
-use super::{MAX_NAME, MAX_PLACE_NAME, check_description, check_name, domains, extra, new_id, page, taken, users};
+use super::{MAX_NAME, MAX_PLACE_NAME, check_description, check_name, domains, extra, new_id, taken, users};
 use crate::Cloud;
+use crate::paging::page;
 
 /// How many projects may stand in a line below a domain.
 const MAX_DEPTH: usize = 5;
@@ -93,6 +94,17 @@ async fn check_parent(conn: &mut Conn, project: &Project) -> Result<()> {
     Err(wrong_state(parent_id, text))
 }
 
+/// A parent tells the domain, be it a project or the domain itself.
+async fn domain_of_parent(conn: &mut Conn, parent: &str) -> Result<String> {
+    if let Some(project) = projects::get(conn, parent).await? {
+        return Ok(project.domain_id);
+    }
+    match domains::found(conn, parent).await {
+        Err(error) if error.code == ErrorCode::NotFound => Err(Error::not_found("project", parent)),
+        found => found.map(|domain| domain.id),
+    }
+}
+
 impl Cloud {
     pub(super) async fn project_list(
         &self,
@@ -150,10 +162,7 @@ impl Cloud {
         let mut tx = self.db().begin().await?;
         let domain_id = match (write.domain_id.take(), &write.parent_id) {
             (Some(domain), _) => domain,
-            // A parent tells the domain, be it a project or the domain itself.
-            (None, Some(parent)) => {
-                projects::get(&mut tx, parent).await?.map_or(parent.clone(), |found| found.domain_id)
-            }
+            (None, Some(parent)) => domain_of_parent(&mut tx, parent).await?,
             (None, None) => domain_of(context.caller()?).to_owned(),
         };
         domains::found(&mut tx, &domain_id).await?;

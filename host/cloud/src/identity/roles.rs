@@ -6,8 +6,9 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{Extra, Role, lock, roles};
 use skyloom_store::listing::Listed;
 
-use super::{MAX_NAME, check_description, check_name, extra, new_id, page, taken};
+use super::{MAX_NAME, check_description, check_name, extra, new_id, taken};
 use crate::Cloud;
+use crate::paging::page;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Role> {
     roles::get(conn, id).await?.ok_or_else(|| Error::not_found("role", id))

@@ -8,8 +8,9 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, User, lock, tokens, users};
 use skyloom_store::listing::Listed;
 
-use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, page, passwords, projects, taken};
+use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, passwords, projects, taken};
 use crate::Cloud;
+use crate::paging::page;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<User> {
     users::get(conn, id).await?.ok_or_else(|| Error::not_found("user", id))

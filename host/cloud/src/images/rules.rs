@@ -10,6 +10,7 @@ use skyloom_store::images::{self as store, Image, ImageState, Visibility};
 use skyloom_store::{Conn, metering, quotas};
 
 use super::{Images, convert};
+use crate::paging::page;
 use crate::{Cloud, bounds};
 
 /// The formats of disks that can be stored.
@@ -64,7 +65,7 @@ impl Cloud {
             return Ok(wit::ImagePage { images: Vec::new(), next: None });
         };
         let mut conn = self.db().read().await?;
-        let listed = store::list_images(&mut conn, &filter, &crate::networks::page(request)).await?;
+        let listed = store::list_images(&mut conn, &filter, &page(request)).await?;
         Ok(wit::ImagePage { images: listed.items.into_iter().map(convert::image).collect(), next: listed.next })
     }
 

@@ -1,18 +1,7 @@
 //! Between the contract's records and the store's.
 
 use skyloom_runtime::bindings::cloud::networks as wit;
-use skyloom_runtime::bindings::types::common::PageRequest;
-use skyloom_store::listing::Page;
 use skyloom_store::networks::{Group, Network, Port, Router, Rule, Subnet};
-
-/// Which part of a list, in the store's words.
-pub(crate) fn page(request: PageRequest) -> Page {
-    Page {
-        limit: request.limit,
-        marker: request.marker,
-        sort: request.sort.into_iter().map(|key| (key.field, key.descending)).collect(),
-    }
-}
 
 fn revision(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()

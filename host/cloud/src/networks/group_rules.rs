@@ -12,6 +12,7 @@ use skyloom_store::quotas::Quota;
 use super::traffic::{self, Meaning};
 use super::{MAX_RULES, at_most, bounded, convert, groups, text};
 use crate::Cloud;
+use crate::paging::page;
 
 impl Cloud {
     pub(super) async fn rules_list(
@@ -34,7 +35,7 @@ impl Cloud {
             remote_group_id: filter.remote_group_id,
         };
         let mut conn = self.db().read().await?;
-        let listed = store::list_rules(&mut conn, &filter, &convert::page(request)).await?;
+        let listed = store::list_rules(&mut conn, &filter, &page(request)).await?;
         Ok(wit::RulePage { rules: listed.items.into_iter().map(convert::rule).collect(), next: listed.next })
     }
 

@@ -13,6 +13,7 @@ use skyloom_store::quotas::Quota;
 
 use super::{Asking, bounded, convert, nothing_has, text};
 use crate::Cloud;
+use crate::paging::page;
 
 /// Reserved for the group that each project has.
 const DEFAULT: &str = "default";
@@ -36,7 +37,7 @@ impl Cloud {
             project_id: filter.project_id,
         };
         let mut conn = self.db().read().await?;
-        let listed = store::list_groups(&mut conn, &filter, &convert::page(request)).await?;
+        let listed = store::list_groups(&mut conn, &filter, &page(request)).await?;
         Ok(wit::GroupPage { groups: listed.items.into_iter().map(convert::group).collect(), next: listed.next })
     }
 

@@ -24,7 +24,6 @@ use skyloom_store::quotas::Quota;
 
 use crate::Cloud;
 
-pub(crate) use convert::page;
 pub use seed::{Seed, SeedNetwork};
 
 /// The `[networks]` table of the deployment file.

@@ -13,6 +13,7 @@ use skyloom_store::quotas::Quota;
 
 use super::{Asking, MIN_MTU, bounded, convert, nothing_has, read_only, text};
 use crate::Cloud;
+use crate::paging::page;
 
 impl Cloud {
     pub(super) async fn networks_list(
@@ -36,7 +37,7 @@ impl Cloud {
             is_default: filter.is_default,
         };
         let mut conn = self.db().read().await?;
-        let listed = store::list_networks(&mut conn, &filter, &convert::page(request)).await?;
+        let listed = store::list_networks(&mut conn, &filter, &page(request)).await?;
         Ok(wit::NetworkPage { networks: listed.items.into_iter().map(convert::network).collect(), next: listed.next })
     }
 
@@ -190,7 +191,7 @@ impl Cloud {
             enabled: filter.enabled,
         };
         let mut conn = self.db().read().await?;
-        let listed = store::list_routers(&mut conn, &filter, &convert::page(request)).await?;
+        let listed = store::list_routers(&mut conn, &filter, &page(request)).await?;
         Ok(wit::RouterPage { routers: listed.items.into_iter().map(convert::router).collect(), next: listed.next })
     }
 

@@ -13,6 +13,7 @@ use skyloom_store::quotas::Quota;
 
 use super::{Asking, MAX_GROUPS, at_most, bounded, convert, network, nothing_has, read_only, rules, text};
 use crate::Cloud;
+use crate::paging::page;
 
 impl Cloud {
     pub(super) async fn ports_list(
@@ -39,7 +40,7 @@ impl Cloud {
             security_group_ids: filter.security_group_ids,
         };
         let mut conn = self.db().read().await?;
-        let listed = store::list_ports(&mut conn, &filter, &convert::page(request)).await?;
+        let listed = store::list_ports(&mut conn, &filter, &page(request)).await?;
         let show_node = asking.caller.admin;
         let ports = listed.items.into_iter().map(|port| shown(port, show_node)).collect();
         Ok(wit::PortPage { ports, next: listed.next })

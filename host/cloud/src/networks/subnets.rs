@@ -12,6 +12,7 @@ use skyloom_store::quotas::Quota;
 
 use super::{Asking, bounded, convert, nothing_has, read_only, rules, text};
 use crate::Cloud;
+use crate::paging::page;
 
 impl Cloud {
     pub(super) async fn subnets_list(
@@ -37,7 +38,7 @@ impl Cloud {
             external: filter.external,
         };
         let mut conn = self.db().read().await?;
-        let listed = store::list_subnets(&mut conn, &filter, &convert::page(request)).await?;
+        let listed = store::list_subnets(&mut conn, &filter, &page(request)).await?;
         Ok(wit::SubnetPage { subnets: listed.items.into_iter().map(convert::subnet).collect(), next: listed.next })
     }
 

@@ -175,6 +175,7 @@ fn assignments_that_one_answer_does_not_hold_are_behind_a_link() {
     let list = |request: Call| ok(&handle(&cloud, request.build()), 200);
     let first = list(call("assignments.list", "GET", "/v3/role_assignments"));
     assert_eq!(first["links"]["next"], format!("{BASE}/v3/role_assignments?marker=the+third"));
+    assert_eq!(first["truncated"], true);
     let last = list(call("assignments.list", "GET", "/v3/role_assignments").query("marker", "the third"));
     assert_eq!((last["role_assignments"].as_array().map(Vec::len), &last["links"]["next"]), (Some(3), &Value::Null));
 }

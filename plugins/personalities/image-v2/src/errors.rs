@@ -174,6 +174,18 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_the_wrong_form_is_told_with_its_place() {
+        let said = |reason: &str| {
+            let refused = error(ErrorCode::Invalid, "A text is too long.");
+            Fault::from(Error { field: Some("name".to_owned()), reason: Some(reason.to_owned()), ..refused }).message
+        };
+        for reason in ["too-long", "malformed"] {
+            assert!(said(reason).ends_with("A text is too long.\n\nOn instance['name']"), "{reason}");
+        }
+        assert_eq!(said("unknown"), "A text is too long.");
+    }
+
+    #[test]
     fn a_refusal_is_written_as_the_client_accepts_it() {
         let fault = Fault::new(404, "No <b>image");
         let answer = |accept: Option<&str>| {

@@ -248,6 +248,14 @@ mod tests {
         ] {
             assert_eq!(kind(ErrorCode::Invalid, "", field, reason), (400, expected.to_owned()), "{field} {reason}");
         }
+        let said = |field: &str, reason: &str| {
+            let refused = error(ErrorCode::Invalid, "'x' is not right.");
+            Fault::from(Error { field: Some(field.to_owned()), reason: Some(reason.to_owned()), ..refused }).message
+        };
+        assert_eq!(said("gateway", "malformed"), "Invalid input for gateway_ip. Reason: 'x' is not right.");
+        assert_eq!(said("device-id", "too-long"), "Invalid input for device_id. Reason: 'x' is not right.");
+        assert_eq!(said("remote-cidr", "malformed"), "'x' is not right.", "upstream's own words");
+        assert_eq!(said("network-id", "read-only"), "'x' is not right.");
         for (code, resource, field, expected) in [
             (ErrorCode::InUse, "network", "", "NetworkInUse"),
             (ErrorCode::InUse, "network", "shared", "InvalidSharedSetting"),

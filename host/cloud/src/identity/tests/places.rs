@@ -71,6 +71,8 @@ async fn projects_form_a_tree_within_their_domain() {
         let set = |enabled: bool| wit::ProjectWrite { name: None, enabled: Some(enabled), ..project_write("") };
         let top = world.cloud.create_project(&admin, child_of("default", "top")).await.expect("top");
         assert_eq!((top.parent_id.as_deref(), top.domain_id.as_str()), (None, "default"));
+        let error = world.cloud.create_project(&admin, child_of("nowhere", "lost")).await.expect_err("no such parent");
+        assert_eq!(error.resource, Some(("project".to_owned(), "nowhere".to_owned())));
         let mut line = vec![top];
         for depth in 2..=5 {
             let parent = line.last().expect("parent").id.clone();
