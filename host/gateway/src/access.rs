@@ -8,8 +8,7 @@ use http::request::Parts;
 use hyper::body::Body;
 use skyloom_model::Caller;
 
-use crate::answer::Answer;
-use crate::gateway::Served;
+use crate::answer::{Answer, Served};
 use crate::incoming::declared_length;
 
 /// Bytes of a path, and of the names of a query, that a line shows.

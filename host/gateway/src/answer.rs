@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use http::header::CONTENT_LENGTH;
 use hyper::body::{Frame, SizeHint};
+use skyloom_model::Caller;
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
@@ -14,6 +16,14 @@ use crate::held::Held;
 
 /// An HTTP answer; what a plugin gives is a [`Response`](crate::Response).
 pub type Answer = axum::response::Response;
+
+/// An answer, and what is told of its request.
+pub(crate) struct Served {
+    pub answer: Answer,
+    pub plugin: Arc<str>,
+    pub operation: Arc<str>,
+    pub caller: Option<Arc<Caller>>,
+}
 
 /// Bytes at a time when a stored file is sent: few system calls, little memory.
 const CHUNK: usize = 256 * 1024;

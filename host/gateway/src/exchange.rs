@@ -18,14 +18,14 @@ use skyloom_runtime::manifest::{ApiVersion, BodyKind};
 use crate::answer::Answer;
 use crate::core::{Body, Request, Response};
 use crate::credentials::after_scheme;
-use crate::gateway::{Shared, put_request_id, refuse, whole_seconds};
 use crate::held::{Held, Whose};
-use crate::incoming::{self, ClientBody, Refused};
+use crate::incoming::{self, ClientBody};
 use crate::mount::{Mount, Operation};
 use crate::outgoing;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused, whole_seconds};
 use crate::routes::{Choice, Path, Route};
 use crate::settings::millis;
+use crate::shared::Shared;
 use crate::turns::Who;
 use crate::unserved;
 use crate::upload;
@@ -63,7 +63,7 @@ impl<'g> Exchange<'g> {
 
     /// Headers that every answer of the mount has.
     pub fn dress(&self, mut answer: Answer) -> Answer {
-        put_request_id(self.mount(), &self.request_id, &mut answer);
+        self.mount().put_request_id(&self.request_id, &mut answer);
         if let (Some(versioning), Some(version)) = (&self.mount().versioning, self.version) {
             versioning.echo(version, answer.headers_mut());
         }
@@ -72,7 +72,7 @@ impl<'g> Exchange<'g> {
 
     /// A refusal of [`Exchange::run`]. Of a patch in the wrong type the right ones are named where RFC 5789 has them.
     pub fn refuse(&self, method: &Method, refused: &Refused) -> Answer {
-        let mut answer = refuse(self.mount(), &self.request_id, refused, None);
+        let mut answer = self.mount().refuse(&self.request_id, refused, None);
         if refused.refusal == Refusal::UnsupportedMediaType && *method == Method::PATCH {
             let types = &self.route.choices[0].operation.content_types;
             let types = if types.is_empty() { "application/json" } else { &types.join(", ") };

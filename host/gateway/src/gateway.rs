@@ -4,91 +4,26 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use futures_util::FutureExt;
-use http::header::WWW_AUTHENTICATE;
+use http::Method;
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
-use skyloom_model::{Caller, Limiter};
-use skyloom_runtime::manifest::ApiErrors;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use skyloom_model::Limiter;
 
 use crate::access::Asked;
-use crate::answer::{Answer, without_body};
-use crate::core::Core;
+use crate::answer::{Answer, Served, without_body};
 use crate::exchange::Exchange;
-use crate::held::Budgets;
-use crate::incoming::{ClientBody, Refused};
+use crate::incoming::ClientBody;
 use crate::metrics::Metrics;
 use crate::mount::Mount;
-use crate::proxies::Proxies;
-use crate::refusal::{Details, Refusal, Templates};
+use crate::refusal::{Refusal, Refused};
 use crate::routes::{Found, Path, Routes};
-use crate::settings::Settings;
-use crate::spacing::Spacing;
-use crate::turns::Turns;
+use crate::shared::Shared;
+use crate::templates::Details;
 use crate::unserved;
-
-/// What all listeners of a process share.
-pub struct Shared {
-    pub core: Arc<dyn Core>,
-    pub settings: Settings,
-    pub metrics: Arc<Metrics>,
-    pub(crate) proxies: Arc<Proxies>,
-    pub(crate) turns: Turns,
-    pub(crate) held: Budgets,
-    pub(crate) projects: Option<Limiter>,
-    pub(crate) anonymous: Option<Limiter>,
-    /// Of nobody.
-    pub(crate) refusals: Spacing,
-    /// Requests that go on when their client is gone.
-    pub(crate) tasks: TaskTracker,
-    draining: CancellationToken,
-    /// For requests that belong to no mount.
-    neutral: Templates,
-    nobody: Arc<str>,
-}
-
-impl Shared {
-    pub fn new(core: Arc<dyn Core>, settings: Settings, metrics: Arc<Metrics>) -> Arc<Self> {
-        let neutral = Templates::compile(&ApiErrors::default()).unwrap_or_else(|defect| {
-            // A constant of this program; a test compiles it.
-            unreachable!("the neutral templates: {defect}")
-        });
-        Arc::new(Self {
-            core,
-            metrics,
-            proxies: Arc::new(Proxies::new(&settings.trusted_proxies)),
-            turns: Turns::new(&settings),
-            held: Budgets::new(&settings),
-            projects: Limiter::new(settings.project_rate, settings.project_burst),
-            anonymous: Limiter::new(settings.anonymous_rate, settings.anonymous_burst),
-            refusals: Spacing::new(),
-            tasks: TaskTracker::new(),
-            draining: CancellationToken::new(),
-            neutral,
-            nobody: Arc::from("-"),
-            settings,
-        })
-    }
-
-    /// From here on new requests are told to go elsewhere.
-    pub fn drain(&self) {
-        self.draining.cancel();
-    }
-
-    pub fn is_draining(&self) -> bool {
-        self.draining.is_cancelled()
-    }
-
-    pub(crate) async fn drained(&self) {
-        self.draining.cancelled().await;
-    }
-}
 
 /// Counts also the requests whose clients hang up.
 struct InFlight<'m>(&'m Metrics);
@@ -112,14 +47,6 @@ pub struct Gateway {
     routes: Routes,
     listener: Option<Limiter>,
     log_access: bool,
-}
-
-/// An answer, and what is told of its request.
-pub(crate) struct Served {
-    pub answer: Answer,
-    pub plugin: Arc<str>,
-    pub operation: Arc<str>,
-    pub caller: Option<Arc<Caller>>,
 }
 
 impl Gateway {
@@ -252,42 +179,8 @@ impl Gateway {
             let answer = self.shared.neutral.answer(refused.refusal, &details);
             return Served { answer, plugin: nobody.clone(), operation: nobody, caller: None };
         };
-        let mut answer = refuse(mount, request_id, &refused, allow);
-        put_request_id(mount, request_id, &mut answer);
+        let mut answer = mount.refuse(request_id, &refused, allow);
+        mount.put_request_id(request_id, &mut answer);
         Served { answer, plugin: mount.plugin.clone(), operation: nobody, caller: None }
-    }
-}
-
-pub(crate) fn refuse(mount: &Mount, request_id: &str, refused: &Refused, allow: Option<&str>) -> Answer {
-    let versioning = mount.versioning.as_ref();
-    let mut answer = mount.templates.answer(
-        refused.refusal,
-        &Details {
-            request_id,
-            message: refused.message.as_deref(),
-            allow,
-            base_url: &mount.base_url,
-            min_version: versioning.map_or("", |versioning| &versioning.min_text),
-            max_version: versioning.map_or("", |versioning| &versioning.max_text),
-            retry_after_seconds: refused.retry_after.map(whole_seconds),
-        },
-    );
-    if answer.status() == StatusCode::UNAUTHORIZED
-        && let Some(challenge) = &mount.challenge
-    {
-        answer.headers_mut().entry(WWW_AUTHENTICATE).or_insert_with(|| challenge.clone());
-    }
-    answer
-}
-
-/// For `Retry-After`: never too early.
-pub(crate) fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs_f64().ceil() as u64
-}
-
-pub(crate) fn put_request_id(mount: &Mount, request_id: &str, answer: &mut Answer) {
-    let Ok(value) = HeaderValue::from_str(request_id) else { return };
-    for name in &mount.request_id_headers {
-        answer.headers_mut().insert(name.clone(), value.clone());
     }
 }

@@ -9,10 +9,8 @@ use std::time::Duration;
 use skyloom_model::{Caller, origin};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::incoming::Refused;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::settings::{Settings, millis};
-use crate::turns::again;
 
 const KIB: usize = 1024;
 
@@ -60,7 +58,7 @@ impl Budgets {
             Whose::Project(_) => (&self.callers_bodies, Refusal::Unavailable),
             Whose::Nobody(_) => (&self.nobodys_bodies, Refusal::RateLimited),
         };
-        budget.take(whose, bytes).await.ok_or_else(|| again(full))
+        budget.take(whose, bytes).await.ok_or_else(|| Refused::again(full))
     }
 
     /// Before an answer goes to a client that may take it slowly. None: it is small.
@@ -68,7 +66,7 @@ impl Budgets {
         if bytes <= SMALL_ANSWER {
             return Ok(None);
         }
-        self.answers.take(whose, bytes).await.map(Some).ok_or_else(|| again(Refusal::Unavailable))
+        self.answers.take(whose, bytes).await.map(Some).ok_or_else(|| Refused::again(Refusal::Unavailable))
     }
 }
 

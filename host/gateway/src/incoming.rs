@@ -13,35 +13,10 @@ use skyloom_runtime::context::SecretVault;
 
 use crate::json;
 use crate::mount::{Mount, Operation};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 
 /// The body of a request, as it comes.
 pub type ClientBody = axum::body::Body;
-
-/// A refusal with its reason in words.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub refusal: Refusal,
-    pub message: Option<String>,
-    pub retry_after: Option<Duration>,
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self { refusal, message: None, retry_after: None }
-    }
-}
-
-impl Refused {
-    /// Too much is under way; it helps to come back soon.
-    pub fn busy() -> Self {
-        Self { refusal: Refusal::Unavailable, message: None, retry_after: Some(Duration::from_secs(1)) }
-    }
-
-    pub fn because(refusal: Refusal, message: impl Into<String>) -> Self {
-        Self { refusal, message: Some(message.into()), retry_after: None }
-    }
-}
 
 /// Pairs of a query, decoded, in order; `+` is a space.
 pub fn query(text: Option<&str>) -> Result<Vec<(String, String)>, Refusal> {

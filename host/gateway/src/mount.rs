@@ -3,14 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use skyloom_model::{Action, Least};
 use skyloom_runtime::BodySchemas;
 use skyloom_runtime::manifest::{self, ApiVersion, BodyKind, Manifest};
 
+use crate::answer::Answer;
 use crate::core::Handler;
 use crate::json::Pointer;
-use crate::refusal::Templates;
+use crate::refusal::{Refused, whole_seconds};
+use crate::templates::{Details, Templates};
 use crate::versioning::Versioning;
 
 /// What is mounted where.
@@ -136,6 +139,36 @@ impl Mount {
             templates: Templates::compile(&api.errors).map_err(named)?,
             operations,
         }))
+    }
+
+    /// The host's own answer, in the vendor's words. `allow`: the methods, of a 405.
+    pub fn refuse(&self, request_id: &str, refused: &Refused, allow: Option<&str>) -> Answer {
+        let versioning = self.versioning.as_ref();
+        let mut answer = self.templates.answer(
+            refused.refusal,
+            &Details {
+                request_id,
+                message: refused.message.as_deref(),
+                allow,
+                base_url: &self.base_url,
+                min_version: versioning.map_or("", |versioning| &versioning.min_text),
+                max_version: versioning.map_or("", |versioning| &versioning.max_text),
+                retry_after_seconds: refused.retry_after.map(whole_seconds),
+            },
+        );
+        if answer.status() == StatusCode::UNAUTHORIZED
+            && let Some(challenge) = &self.challenge
+        {
+            answer.headers_mut().entry(WWW_AUTHENTICATE).or_insert_with(|| challenge.clone());
+        }
+        answer
+    }
+
+    pub fn put_request_id(&self, request_id: &str, answer: &mut Answer) {
+        let Ok(value) = HeaderValue::from_str(request_id) else { return };
+        for name in &self.request_id_headers {
+            answer.headers_mut().insert(name.clone(), value.clone());
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
-use crate::gateway::Shared;
 use crate::operator_nodes::{self, Nodes};
+use crate::shared::Shared;
 
 /// A readiness check that takes longer has failed: probes usually give up after a second or few.
 const READY_WITHIN: Duration = Duration::from_secs(2);

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use skyloom_model::{Action, Error, ErrorClass, ErrorCode, Result};
 
 use crate::credentials::after_scheme;
-use crate::gateway::Shared;
+use crate::shared::Shared;
 
 /// Largest body in bytes: much more than any configuration.
 const MAX_BODY: usize = 64 * 1024;

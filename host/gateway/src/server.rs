@@ -22,13 +22,14 @@ use tokio_util::task::TaskTracker;
 use tower::{Layer, ServiceExt};
 
 use crate::connection::{Connection, Ending};
-use crate::gateway::{Gateway, Shared};
+use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::operator::{self, Check};
 use crate::operator_nodes::Nodes;
 use crate::pace::{Limits, Paced};
 use crate::peers::{Peers, Place};
 use crate::settings::{Settings, millis};
+use crate::shared::Shared;
 use crate::tls::Tls;
 
 /// Time for a TLS handshake: several round trips over a bad line.

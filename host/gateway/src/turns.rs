@@ -8,12 +8,8 @@ use std::time::Duration;
 use skyloom_model::origin;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::incoming::Refused;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::settings::{Settings, millis};
-
-/// When to come back: what is full is mostly served by then.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// A turn lasts until this is dropped.
 #[derive(Debug)]
@@ -61,15 +57,11 @@ impl Turns {
             Ok(call) => call,
             Err(_) => match tokio::time::timeout(self.wait, calls.acquire()).await {
                 Ok(Ok(call)) => call,
-                _ => return Err(again(full)),
+                _ => return Err(Refused::again(full)),
             },
         };
         Ok(Turn { _call: call, _held: place })
     }
-}
-
-pub(crate) fn again(refusal: Refusal) -> Refused {
-    Refused { refusal, message: None, retry_after: Some(AGAIN) }
 }
 
 /// Calls of nobody and a short queue for them. An address has half of both at most, so that one flood leaves room for others.
@@ -103,12 +95,12 @@ impl Anonymous {
 
     fn enter(&self, client: Option<IpAddr>) -> Result<Place<'_>, Refused> {
         let client = client.map(origin);
-        let place = self.places.try_acquire().map_err(|_| again(Refusal::RateLimited))?;
+        let place = self.places.try_acquire().map_err(|_| Refused::again(Refusal::RateLimited))?;
         if let Some(client) = client {
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
             let count = taken.entry(client).or_default();
             if *count >= self.share {
-                return Err(again(Refusal::RateLimited));
+                return Err(Refused::again(Refusal::RateLimited));
             }
             *count += 1;
         }
@@ -148,7 +140,7 @@ mod tests {
         let turns = turns(1, 0);
         let _login = turns.take(login(1)).await.unwrap();
         let full = turns.take(login(2)).await.unwrap_err();
-        assert_eq!((full.refusal, full.retry_after), (Refusal::RateLimited, Some(AGAIN)));
+        assert_eq!(full, Refused::again(Refusal::RateLimited));
         let _read = turns.take(Who::NobodyReading(Some(IpAddr::from([192, 0, 2, 1])))).await.unwrap();
         let caller = turns.take(Who::Caller).await.unwrap();
         assert_eq!(turns.take(Who::Caller).await.unwrap_err().refusal, Refusal::Unavailable);

@@ -5,8 +5,7 @@ use std::fmt;
 use http::Method;
 use http::request::Parts;
 
-use crate::incoming::Refused;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 
 /// The most of a path that is repeated; a method has a tenth of it. Bytes.
 const SHOWN: usize = 200;

@@ -10,10 +10,10 @@ use skyloom_runtime::bindings::personality::exports::skyloom::personality::handl
 use skyloom_runtime::context::CallContext;
 
 use crate::core::Response;
-use crate::gateway::Shared;
-use crate::incoming::{ClientBody, Refused, declared_length};
-use crate::refusal::Refusal;
+use crate::incoming::{ClientBody, declared_length};
+use crate::refusal::{Refusal, Refused};
 use crate::settings::millis;
+use crate::shared::Shared;
 
 /// An upload that the plugin has accepted.
 pub(crate) struct Upload<'a> {

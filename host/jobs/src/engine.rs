@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::drive::{Drive, Lost, Worker};
-use crate::faults::{Faults, Moment};
+use crate::faults::{self, Faults, Moment};
 use crate::log::Writer;
 use crate::metrics::Metrics;
 use crate::saga::{Event, Run, Saga};
@@ -326,7 +326,7 @@ async fn claim(
         return Err(Error::unavailable("the engine is dead"));
     }
     let lost = claimed.iter().any(|(run, _)| shared.faults.loses_commit(&run.operation.kind, &run.operation.id));
-    let committed = tx.commit().await.and_then(|()| if lost { Err(lost_commit()) } else { Ok(()) });
+    let committed = faults::commit(tx, lost).await;
     if crash(shared, &claimed, Moment::After) {
         return Err(Error::unavailable("the engine is dead"));
     }
@@ -337,11 +337,6 @@ async fn claim(
     }
     Metrics::add(&shared.metrics.leased, claimed.len());
     Ok(claimed)
-}
-
-/// What an armed fault makes of a commit that took effect.
-pub(crate) fn lost_commit() -> Error {
-    Error::unavailable("the commit's answer is lost")
 }
 
 fn crash(shared: &Shared, claimed: &[(Arc<Run>, Arc<dyn Saga>)], moment: Moment) -> bool {

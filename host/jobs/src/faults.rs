@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 use skyloom_model::{Error, Result};
+use skyloom_store::Conn;
 use tokio::sync::Notify;
 
 /// The table `[faults]`.
@@ -226,6 +227,12 @@ impl Faults {
             died.await;
         }
     }
+}
+
+/// Commits. `lost`: an armed fault makes of it one that took effect and whose answer never came.
+pub(crate) async fn commit(tx: Conn, lost: bool) -> Result<()> {
+    tx.commit().await?;
+    if lost { Err(Error::unavailable("the commit's answer is lost")) } else { Ok(()) }
 }
 
 #[cfg(test)]

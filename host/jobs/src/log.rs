@@ -10,8 +10,7 @@ use skyloom_store::operations_log::{self as log, Ending, Position};
 use skyloom_store::{Conn, Db};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::lost_commit;
-use crate::faults::{Faults, Moment};
+use crate::faults::{self, Faults, Moment};
 use crate::metrics::Metrics;
 use crate::saga::{Event, Run, Saga};
 
@@ -149,7 +148,7 @@ impl Writer {
             let operation = &write.run.operation;
             self.faults.loses_commit(&operation.kind, &operation.id)
         });
-        let committed = tx.commit().await.and_then(|()| if lost { Err(lost_commit()) } else { Ok(()) });
+        let committed = faults::commit(tx, lost).await;
         if let Err(error) = committed {
             // Stored or not: whoever leases them next reads how they stand. Written again, they could be stored twice.
             return Ok(batch.iter().map(|_| Answer::Lost(error.for_log())).collect());

@@ -102,3 +102,9 @@ impl From<RunError> for Error {
         }
     }
 }
+
+/// Compilers write long messages; the first line says what is wrong.
+pub(crate) fn one_line(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unknown reason").to_owned()
+}

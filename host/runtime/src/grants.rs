@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::LoadError;
 use crate::manifest::{CONTRACTS, Capability, Kind, Manifest};
-use crate::package::Surface;
+use crate::surface::Surface;
 
 /// A grant of the deployment file: `"compute"`, or `{ name = "libvirt", uri = "...", ... }`.
 #[derive(Clone, Debug, PartialEq)]

@@ -246,7 +246,7 @@ async fn in_sandbox<T>(
 /// The innermost cause; the backtrace stands in the outer ones.
 fn reason(error: &wasmtime::Error) -> String {
     tracing::debug!(error = format!("{error:?}"), "trap");
-    crate::package::one_line(&error.root_cause())
+    crate::error::one_line(&error.root_cause())
 }
 
 #[cfg(test)]

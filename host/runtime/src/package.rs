@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
-use wasmparser::{Parser, Payload};
+use wasmparser::Parser;
 use wit_component::ComponentEncoder;
 
-use crate::error::LoadError;
+use crate::error::{LoadError, one_line};
 use crate::files::{self, PLUGIN_BYTES, TEXT_BYTES};
 use crate::grants;
 use crate::manifest::{MANIFEST_SECTION, Manifest, SCHEMA_SECTION_PREFIX};
 use crate::schemas::SchemaSet;
+use crate::surface::Surface;
 
 /// A packed plugin as its file says it, before anything of it is believed but its form.
 #[derive(Debug)]
@@ -23,15 +24,6 @@ pub struct Package {
     /// Text of each embedded JSON schema by its name in the manifest.
     pub schemas: BTreeMap<String, String>,
     pub surface: Surface,
-}
-
-/// What a component imports and exports, with versions, and its custom sections.
-#[derive(Debug, Default)]
-pub struct Surface {
-    pub imports: Vec<String>,
-    pub exports: Vec<String>,
-    manifests: Vec<Vec<u8>>,
-    schemas: BTreeMap<String, Vec<u8>>,
 }
 
 /// What [`pack`] made.
@@ -65,47 +57,6 @@ impl Package {
         }
         let digest = digest(&bytes);
         Ok(Self { bytes, digest, manifest, schemas, surface })
-    }
-}
-
-impl Surface {
-    /// Reads the outermost layer only; nothing is validated here, the compiler does that.
-    pub fn of(bytes: &[u8]) -> Result<Self, LoadError> {
-        if !Parser::is_component(bytes) {
-            let reason =
-                if Parser::is_core_wasm(bytes) { "it is a core module, not packed yet" } else { "wrong magic bytes" };
-            return Err(LoadError::Broken(reason.to_owned()));
-        }
-        let broken = |error: wasmparser::BinaryReaderError| LoadError::Broken(one_line(&error));
-        let mut surface = Self::default();
-        let mut depth = 0_u32;
-        for payload in Parser::new(0).parse_all(bytes) {
-            match payload.map_err(broken)? {
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                _ if depth > 0 => {}
-                Payload::ComponentImportSection(imports) => {
-                    for import in imports {
-                        surface.imports.push(import.map_err(broken)?.name.name.to_owned());
-                    }
-                }
-                Payload::ComponentExportSection(exports) => {
-                    for export in exports {
-                        surface.exports.push(export.map_err(broken)?.name.name.to_owned());
-                    }
-                }
-                Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
-                    surface.manifests.push(section.data().to_owned());
-                }
-                Payload::CustomSection(section) => {
-                    if let Some(file) = section.name().strip_prefix(SCHEMA_SECTION_PREFIX) {
-                        surface.schemas.insert(file.to_owned(), section.data().to_owned());
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(surface)
     }
 }
 
@@ -191,10 +142,4 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::rename(&part, path).inspect_err(|_| {
         let _ = std::fs::remove_file(&part);
     })
-}
-
-/// Compilers write long messages; the first line says what is wrong.
-pub(crate) fn one_line(error: &dyn std::fmt::Display) -> String {
-    let text = error.to_string();
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unknown reason").to_owned()
 }

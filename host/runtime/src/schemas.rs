@@ -89,7 +89,7 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, String> {
         .offline()
         .should_validate_formats(true)
         .build(schema)
-        .map_err(|error| crate::package::one_line(&error))
+        .map_err(|error| crate::error::one_line(&error))
 }
 
 impl BodySchemas {
@@ -163,7 +163,7 @@ pub(crate) fn check_config(schema: Option<&Value>, config: &Value) -> Result<(),
     let validator = validator(schema).map_err(|reason| LoadError::Schema { file: "[config]".to_owned(), reason })?;
     validator.validate(config).map_err(|error| LoadError::Config {
         pointer: error.instance_path().to_string(),
-        message: crate::package::one_line(&error),
+        message: crate::error::one_line(&error),
     })
 }
 

@@ -86,6 +86,7 @@ pub mod any;
 pub mod base64;
 pub mod bump;
 mod cloud_api;
+mod functions;
 pub mod json;
 pub mod money;
 pub mod paging;

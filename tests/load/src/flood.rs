@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::bare::Bare;
 use crate::client::{self, Connection, Figures, Plan};
 use crate::deployment::Deployment;
 use crate::process::{cpu_seconds, resident_mib};
@@ -35,7 +36,7 @@ pub struct Run {
     pub requests: usize,
     /// Connections with the half of a head.
     pub heads: usize,
-    /// With and without the flood in turn; the medians are shown.
+    /// Without a flood, with one against a bare listener, with one against the server, in turn; the medians are shown.
     pub rounds: usize,
     pub load: Plan,
 }
@@ -46,31 +47,48 @@ pub async fn run(run: &Run) -> Result<()> {
     deployment.start().await?;
     let (token, _) = deployment.login().await?;
     let read = client::request("GET", READ, &token, None);
-    let head =
-        ["flood", "connections", "p50 us", "p99 us", "p50 ratio", "p99 ratio", "CPU %", "MiB", "answers to the flood"];
+    let head = [
+        "flood",
+        "connections",
+        "p50 us",
+        "p99 us",
+        "p50 ratio",
+        "p99 ratio",
+        "to bare",
+        "CPU %",
+        "MiB",
+        "answers to the flood",
+    ];
     let mut table = Table::new(&head);
     for (name, connections, what) in [
         ("logins", run.requests, What::Requests(login())),
         ("guessed tokens", run.requests, What::Requests(client::request("GET", READ, "guessed", None))),
         ("half-sent heads", run.heads, What::HalfHeads),
     ] {
-        let (mut calm, mut flooded, mut answers, mut cpu) = (Vec::new(), Vec::new(), Answers::new(), Vec::new());
+        let (mut calm, mut beside, mut flooded) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut answers, mut cpu) = (Answers::new(), Vec::new());
         for _ in 0..run.rounds {
             calm.push(client::run(deployment.api, run.load, &read, 200).await?);
+            let bare = Bare::start()?;
+            let flood = Flood::begin(bare.address, connections, what.clone()).await?;
+            beside.push(client::run(deployment.api, run.load, &read, 200).await?);
+            flood.end().await?;
+            bare.end().await?;
             let (began, before) = (Instant::now(), cpu_seconds(deployment.id())?);
             let flood = Flood::begin(deployment.api, connections, what.clone()).await?;
             flooded.push(client::run(deployment.api, run.load, &read, 200).await?);
             add(&mut answers, flood.end().await?);
             cpu.push((cpu_seconds(deployment.id())? - before) / began.elapsed().as_secs_f64());
         }
-        let [calm, flooded] = [calm, flooded].map(|figures| Medians::of(&figures));
+        let [calm, beside, flooded] = [calm, beside, flooded].map(|figures| Medians::of(&figures));
         table.row(vec![
             name.to_owned(),
             connections.to_string(),
-            format!("{} {}", calm.p50, flooded.p50),
-            format!("{} {}", calm.p99, flooded.p99),
+            format!("{} {} {}", calm.p50, beside.p50, flooded.p50),
+            format!("{} {} {}", calm.p99, beside.p99, flooded.p99),
             format!("{:.2}", flooded.p50 as f64 / calm.p50 as f64),
             format!("{:.2}", flooded.p99 as f64 / calm.p99 as f64),
+            format!("{:.2}", flooded.p99 as f64 / beside.p99 as f64),
             format!("{:.0}", cpu.iter().sum::<f64>() / cpu.len() as f64 * 100.0),
             format!("{:.0}", resident_mib(deployment.id())?),
             answers.iter().map(|(answer, count)| format!("{count} {answer}")).collect::<Vec<_>>().join(", "),

@@ -1,5 +1,6 @@
 //! Load figures, each as a ratio within one run where it can be one. See README.md.
 
+mod bare;
 mod boundary;
 mod canned;
 mod client;
@@ -73,7 +74,7 @@ enum Command {
         /// Connections with the half of a head.
         #[arg(long, default_value_t = 4222)]
         heads: usize,
-        /// Rounds in turn, without and with each flood; the medians are shown.
+        /// Rounds in turn, without each flood, with one against a bare listener, with one against the server; the medians are shown.
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },

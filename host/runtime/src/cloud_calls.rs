@@ -1,0 +1,43 @@
+//! The core's functions as guests call them: the one place where they are permitted.
+
+use crate::bindings::cloud::{
+    billing, compute, flavors, identity, images, keypairs, networks, operations, quotas, volumes,
+};
+use crate::bindings::types::errors::Error;
+use crate::guest::{Effect, GuestState};
+use crate::manifest::Capability;
+
+macro_rules! hosts {
+    ($($(#[$meta:meta])* trait $name:ident in $module:ident needs $capability:ident {
+        $($effect:ident fn $function:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*
+    })*) => {
+        $(
+            impl $module::Host for GuestState {
+                $(async fn $function(&mut self, $($arg: $kind),*) -> wasmtime::Result<Result<$answer, Error>> {
+                    let (cloud, context) = self.cloud(Capability::$capability, Effect::$effect)?;
+                    let answer = cloud.$function(context, $($arg),*).await;
+                    if let Ok(_answer) = &answer {
+                        grant!($function, context.streams, _answer);
+                    }
+                    self.resume();
+                    Ok(answer)
+                })*
+            }
+        )*
+    };
+}
+
+/// Two of them open a stream to the request that they are called for.
+macro_rules! grant {
+    (begin_upload, $streams:expr, $limit:expr) => {
+        $streams.grant_upload(*$limit)
+    };
+    (open_download, $streams:expr, $download:expr) => {
+        if let Some(download) = $download {
+            $streams.grant_download(&download.blob);
+        }
+    };
+    ($function:ident, $streams:expr, $answer:expr) => {};
+}
+
+crate::functions::cloud_functions!(hosts);

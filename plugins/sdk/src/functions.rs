@@ -1,0 +1,141 @@
+//! The functions of `wit/cloud`. Generated, with a test that says how to renew it: host/runtime/tests/signatures.rs.
+
+/// Hands all of them to the macro `$to`.
+macro_rules! cloud_functions {
+    ($to:ident) => {
+        $to! {
+            /// `skyloom:cloud/compute`.
+            trait Compute in compute {
+                fn list_servers(filter: &compute::ServerFilter, page: &compute::PageRequest) -> compute::ServerPage;
+                fn get_server(id: &str) -> compute::Server;
+                fn create_servers(create: &compute::ServerCreate) -> compute::ServerCreated;
+                fn update_server(id: &str, update: &compute::ServerUpdate) -> compute::Server;
+                fn change_power(ids: &[String], change: compute::PowerChange, as_batch: bool, strict: bool) -> String;
+                fn delete_servers(ids: &[String], options: compute::DeleteOptions, as_batch: bool, strict: bool) -> String;
+                fn console_output(id: &str, lines: Option<u32>) -> String;
+                fn set_metadata(id: &str, items: &[compute::Pair], mode: compute::MetadataMode) -> Vec<compute::Pair>;
+                fn delete_metadata(id: &str, key: &str) -> ();
+                fn list_zones() -> Vec<compute::Zone>;
+            }
+            /// `skyloom:cloud/flavors`.
+            trait Flavors in flavors {
+                fn list_flavors(filter: &flavors::FlavorFilter, page: &flavors::PageRequest) -> flavors::FlavorPage;
+                fn get_flavor(id: &str) -> flavors::Flavor;
+                fn create_flavor(create: &flavors::FlavorCreate) -> flavors::Flavor;
+                fn update_flavor(id: &str, description: Option<&str>) -> flavors::Flavor;
+                fn delete_flavor(id: &str) -> ();
+                fn set_extra_specs(id: &str, items: &[flavors::Pair]) -> Vec<flavors::Pair>;
+                fn delete_extra_spec(id: &str, key: &str) -> ();
+                fn list_flavor_access(id: &str) -> Vec<String>;
+                fn add_flavor_access(id: &str, project_id: &str) -> ();
+                fn remove_flavor_access(id: &str, project_id: &str) -> ();
+            }
+            /// `skyloom:cloud/keypairs`.
+            trait Keypairs in keypairs {
+                fn list_keypairs(user_id: Option<&str>, page: &keypairs::PageRequest) -> keypairs::KeypairPage;
+                fn get_keypair(name: &str, user_id: Option<&str>) -> keypairs::Keypair;
+                fn create_keypair(create: &keypairs::KeypairCreate) -> keypairs::Keypair;
+                fn delete_keypair(name: &str, user_id: Option<&str>) -> ();
+            }
+            /// `skyloom:cloud/identity`.
+            trait Identity in identity {
+                fn authenticate(login: &identity::Login) -> identity::Issued;
+                fn validate_token(subject: &identity::Secret) -> identity::TokenInfo;
+                fn revoke_token(subject: &identity::Secret) -> ();
+                fn catalog(project_id: Option<&str>) -> Vec<identity::Service>;
+                fn list_domains(filter: &identity::IdentityFilter, page: &identity::PageRequest) -> identity::DomainPage;
+                fn get_domain(id: &str) -> identity::Domain;
+                fn create_domain(write: &identity::DomainWrite) -> identity::Domain;
+                fn update_domain(id: &str, write: &identity::DomainWrite) -> identity::Domain;
+                fn delete_domain(id: &str) -> ();
+                fn list_projects(filter: &identity::IdentityFilter, page: &identity::PageRequest) -> identity::ProjectPage;
+                fn list_own_projects(page: &identity::PageRequest) -> identity::ProjectPage;
+                fn list_own_domains(page: &identity::PageRequest) -> identity::DomainPage;
+                fn list_user_projects(user_id: &str, page: &identity::PageRequest) -> identity::ProjectPage;
+                fn get_project(id: &str) -> identity::Project;
+                fn create_project(write: &identity::ProjectWrite) -> identity::Project;
+                fn update_project(id: &str, write: &identity::ProjectWrite) -> identity::Project;
+                fn delete_project(id: &str) -> ();
+                fn list_users(filter: &identity::IdentityFilter, page: &identity::PageRequest) -> identity::UserPage;
+                fn get_user(id: &str) -> identity::User;
+                fn create_user(write: &identity::UserWrite) -> identity::User;
+                fn update_user(id: &str, write: &identity::UserWrite) -> identity::User;
+                fn delete_user(id: &str) -> ();
+                fn change_password(user_id: &str, original: &identity::Secret, password: &identity::Secret) -> ();
+                fn list_roles(name: Option<&str>, domain_id: Option<&str>, page: &identity::PageRequest) -> identity::RolePage;
+                fn get_role(id: &str) -> identity::Role;
+                fn create_role(write: &identity::RoleWrite) -> identity::Role;
+                fn update_role(id: &str, write: &identity::RoleWrite) -> identity::Role;
+                fn delete_role(id: &str) -> ();
+                fn list_assignments(filter: &identity::AssignmentFilter, page: &identity::PageRequest) -> identity::AssignmentPage;
+                fn grant_role(role_id: &str, user_id: &str, target: &identity::Target) -> ();
+                fn revoke_role(role_id: &str, user_id: &str, target: &identity::Target) -> ();
+                fn has_role(role_id: &str, user_id: &str, target: &identity::Target) -> bool;
+            }
+            /// `skyloom:cloud/images`.
+            trait Images in images {
+                fn list_images(filter: &images::ImageFilter, page: &images::PageRequest) -> images::ImagePage;
+                fn get_image(id: &str) -> images::Image;
+                fn create_image(create: &images::ImageCreate) -> images::Image;
+                fn update_image(id: &str, update: &images::ImageUpdate) -> images::Image;
+                fn delete_image(id: &str) -> ();
+                fn add_tag(id: &str, tag: &str) -> ();
+                fn remove_tag(id: &str, tag: &str) -> ();
+                fn set_active(id: &str, active: bool) -> ();
+                fn begin_upload(id: &str) -> u64;
+                fn finish_upload(id: &str, blob: &str) -> ();
+                fn open_download(id: &str) -> Option<images::Download>;
+            }
+            /// `skyloom:cloud/networks`.
+            trait Networks in networks {
+                fn list_networks(filter: &networks::NetworkFilter, page: &networks::PageRequest) -> networks::NetworkPage;
+                fn get_network(id: &str) -> networks::Network;
+                fn create_networks(writes: &[networks::NetworkWrite]) -> Vec<networks::Network>;
+                fn update_network(id: &str, write: &networks::NetworkWrite) -> networks::Network;
+                fn delete_network(id: &str) -> ();
+                fn list_subnets(filter: &networks::SubnetFilter, page: &networks::PageRequest) -> networks::SubnetPage;
+                fn get_subnet(id: &str) -> networks::Subnet;
+                fn create_subnets(writes: &[networks::SubnetWrite]) -> Vec<networks::Subnet>;
+                fn update_subnet(id: &str, write: &networks::SubnetWrite) -> networks::Subnet;
+                fn delete_subnet(id: &str) -> ();
+                fn list_ports(filter: &networks::PortFilter, page: &networks::PageRequest) -> networks::PortPage;
+                fn get_port(id: &str) -> networks::Port;
+                fn create_ports(writes: &[networks::PortWrite]) -> Vec<networks::Port>;
+                fn update_port(id: &str, write: &networks::PortWrite) -> networks::Port;
+                fn delete_port(id: &str) -> ();
+                fn list_security_groups(filter: &networks::GroupFilter, page: &networks::PageRequest) -> networks::GroupPage;
+                fn get_security_group(id: &str) -> networks::SecurityGroup;
+                fn create_security_groups(writes: &[networks::GroupWrite]) -> Vec<networks::SecurityGroup>;
+                fn update_security_group(id: &str, write: &networks::GroupWrite) -> networks::SecurityGroup;
+                fn delete_security_group(id: &str) -> ();
+                fn list_security_group_rules(filter: &networks::RuleFilter, page: &networks::PageRequest) -> networks::RulePage;
+                fn get_security_group_rule(id: &str) -> networks::SecurityGroupRule;
+                fn create_security_group_rules(creates: &[networks::RuleCreate]) -> Vec<networks::SecurityGroupRule>;
+                fn delete_security_group_rule(id: &str) -> ();
+                fn list_routers(filter: &networks::RouterFilter, page: &networks::PageRequest) -> networks::RouterPage;
+                fn get_router(id: &str) -> networks::Router;
+            }
+            /// `skyloom:cloud/operations`.
+            trait Operations in operations {
+                fn get_operation(id: &str) -> operations::OperationTree;
+                fn list_operations(filter: &operations::OperationFilter, page: &operations::PageRequest) -> operations::OperationPage;
+            }
+            /// `skyloom:cloud/quotas`.
+            trait Quotas in quotas {
+                fn get_quotas(project_id: Option<&str>) -> Vec<quotas::Quota>;
+                fn default_quotas() -> Vec<quotas::Quota>;
+            }
+            /// `skyloom:cloud/volumes`.
+            trait Volumes in volumes {
+                fn list_volumes(server_id: Option<&str>, page: &volumes::PageRequest) -> volumes::VolumePage;
+                fn get_volume(id: &str) -> volumes::Volume;
+            }
+            /// `skyloom:cloud/billing`.
+            trait Billing in billing {
+                fn get_consumption(query: &billing::ConsumptionQuery) -> billing::ConsumptionReport;
+            }
+        }
+    };
+}
+
+pub(crate) use cloud_functions;
