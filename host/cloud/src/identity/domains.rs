@@ -44,6 +44,25 @@ fn id_taken(id: &str) -> Error {
     Error::new(ErrorCode::AlreadyExists, text).with_field("id").with_resource("domain", id)
 }
 
+/// The domain of somebody who doesn't name one: that of the token's scope, else the user's.
+pub(super) fn domain_of(caller: &Caller) -> &str {
+    match &caller.scope {
+        Scope::Domain(domain) => &domain.id,
+        Scope::Project(project) => &project.domain.id,
+        Scope::Unscoped | Scope::System => &caller.user.domain.id,
+    }
+}
+
+pub(super) async fn check_unused(conn: &mut Conn, id: &str) -> Result<()> {
+    let left = projects::in_use(conn, id).await?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let left: Vec<String> = left.into_iter().map(|(what, count)| format!("{what} ({count})")).collect();
+    let text = format!("The project {id} cannot be deleted: it still has {}.", left.join(", "));
+    Err(Error::new(ErrorCode::InUse, text).with_resource("project", id))
+}
+
 impl Cloud {
     pub(super) async fn domain_list(
         &self,
@@ -135,7 +154,7 @@ impl Cloud {
         }
         for project in projects::ids_of_domain(&mut tx, id).await? {
             projects::lock(&mut tx, &project).await?;
-            super::projects::check_unused(&mut tx, &project).await?;
+            check_unused(&mut tx, &project).await?;
         }
         domains::delete(&mut tx, id).await?;
         tx.commit().await?;

@@ -19,27 +19,8 @@ pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Project> {
     projects::get(conn, id).await?.ok_or_else(|| Error::not_found("project", id))
 }
 
-pub(super) async fn check_unused(conn: &mut Conn, id: &str) -> Result<()> {
-    let left = projects::in_use(conn, id).await?;
-    if left.is_empty() {
-        return Ok(());
-    }
-    let left: Vec<String> = left.into_iter().map(|(what, count)| format!("{what} ({count})")).collect();
-    let text = format!("The project {id} cannot be deleted: it still has {}.", left.join(", "));
-    Err(Error::new(ErrorCode::InUse, text).with_resource("project", id))
-}
-
 fn wrong_state(id: &str, text: impl Into<String>) -> Error {
     Error::new(ErrorCode::WrongState, text).with_resource("project", id)
-}
-
-/// The domain of somebody who doesn't name one: that of the token's scope, else the user's.
-pub(super) fn domain_of(caller: &Caller) -> &str {
-    match &caller.scope {
-        Scope::Domain(domain) => &domain.id,
-        Scope::Project(project) => &project.domain.id,
-        Scope::Unscoped | Scope::System => &caller.user.domain.id,
-    }
 }
 
 fn check_tags(tags: &[String]) -> Result<()> {
@@ -163,7 +144,7 @@ impl Cloud {
         let domain_id = match (write.domain_id.take(), &write.parent_id) {
             (Some(domain), _) => domain,
             (None, Some(parent)) => domain_of_parent(&mut tx, parent).await?,
-            (None, None) => domain_of(context.caller()?).to_owned(),
+            (None, None) => domains::domain_of(context.caller()?).to_owned(),
         };
         domains::found(&mut tx, &domain_id).await?;
         let parent_id = write.parent_id.take().filter(|parent| *parent != domain_id);
@@ -232,7 +213,7 @@ impl Cloud {
         if projects::children(&mut tx, id, false).await? > 0 {
             return Err(wrong_state(id, format!("The project {id} has projects below it.")));
         }
-        check_unused(&mut tx, id).await?;
+        domains::check_unused(&mut tx, id).await?;
         projects::delete(&mut tx, id).await?;
         tx.commit().await?;
         self.identity().sessions.forget_all();

@@ -8,7 +8,7 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, User, lock, tokens, users};
 use skyloom_store::listing::Listed;
 
-use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, passwords, projects, taken};
+use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, passwords, taken};
 use crate::Cloud;
 use crate::paging::page;
 
@@ -78,7 +78,7 @@ impl Cloud {
             return Err(Error::invalid("name", "The name is missing."));
         }
         let caller = context.caller()?;
-        let domain_id = write.domain_id.take().unwrap_or_else(|| projects::domain_of(caller).to_owned());
+        let domain_id = write.domain_id.take().unwrap_or_else(|| domains::domain_of(caller).to_owned());
         let hash = self.hash_of(context, &write).await?;
         let mut user = User {
             id: new_id(),

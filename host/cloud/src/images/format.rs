@@ -10,6 +10,7 @@ use std::path::Path;
 
 use skyloom_model::{Error, ErrorCode, Result};
 
+use super::content::{bad, head};
 use super::qcow2;
 
 /// Where a mark stands.
@@ -73,10 +74,6 @@ pub(super) fn check(path: &Path, format: &str) -> Result<u64> {
     }
 }
 
-pub(super) fn bad(message: impl Into<String>) -> Error {
-    Error::new(ErrorCode::BadContent, message)
-}
-
 /// The format other than raw that a reader would take a file for.
 fn recognised(begin: &[u8], end: &[u8]) -> Option<&'static str> {
     let marked = |(_, at, mark): &&(&str, At, &[u8])| match at {
@@ -102,14 +99,6 @@ fn is_vmdk_text(begin: &[u8]) -> bool {
 fn is_disc(file: &mut File) -> std::io::Result<bool> {
     let first = head(file, DISC_START, DISC_SECTOR as usize)?;
     Ok(DISC_MARKS.iter().any(|mark| first.get(1..).is_some_and(|rest| rest.starts_with(mark))))
-}
-
-/// At most `length` bytes from an offset.
-pub(super) fn head(file: &mut File, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::with_capacity(length);
-    file.take(length as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

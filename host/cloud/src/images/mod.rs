@@ -2,6 +2,7 @@
 
 mod api;
 mod blobs;
+mod content;
 mod convert;
 mod format;
 mod qcow2;

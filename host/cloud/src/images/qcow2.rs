@@ -4,7 +4,7 @@ use std::fs::File;
 
 use skyloom_model::{Error, Result};
 
-use super::format::{bad, head};
+use super::content::{bad, head};
 
 const MAGIC: &[u8; 4] = b"QFI\xfb";
 /// Length of the header of version 2; version 3 says its own, at least 104.
