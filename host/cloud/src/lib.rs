@@ -1,8 +1,10 @@
 //! The rules of the cloud. Implements what `runtime::api` promises to personalities, over `store` and drivers.
 //!
-//! One folder per area; each implements its trait of `runtime::api` for [`Cloud`], keeps its settings, caches and seeds, and
-//! reaches the others through [`Cloud`].
+//! One folder per area, or several small ones; each implements its trait of `runtime::api`, keeps its settings, caches and seeds,
+//! and holds the areas that it needs. [`Cloud`] only wires them.
 
+mod api;
+mod base;
 pub mod billing;
 pub mod bounds;
 pub mod compute;
@@ -14,28 +16,30 @@ mod paging;
 pub mod reconcile;
 pub mod secrets;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use skyloom_model::{Result, Timestamp};
 use skyloom_store::{Db, args};
 
+pub use base::Base;
+
 /// The core. Clones share it.
 #[derive(Clone)]
 pub struct Cloud {
-    inner: Arc<Inner>,
+    base: Base,
+    pub identity: Arc<identity::Identity>,
+    pub quotas: Arc<compute::quotas::Quotas>,
+    pub images: Arc<images::Images>,
+    pub networks: Arc<networks::Networks>,
+    pub flavors: Arc<compute::flavors::Flavors>,
+    pub keypairs: Arc<compute::keypairs::Keypairs>,
+    pub volumes: Arc<compute::volumes::Volumes>,
+    pub operations: Arc<compute::operations::Operations>,
+    pub compute: Arc<compute::Compute>,
+    pub billing: Arc<billing::Billing>,
 }
 
-struct Inner {
-    db: Db,
-    identity: identity::Identity,
-    images: images::Images,
-    networks: networks::Networks,
-    compute: compute::Compute,
-    billing: billing::Billing,
-    sealer: secrets::Sealer,
-    /// Tells the workers that an operation waits.
-    waker: OnceLock<Box<dyn Fn() + Send + Sync>>,
-}
+base::stands_on_base!(Cloud);
 
 /// The settings of all areas, each a table of the deployment file; what isn't said has a default.
 #[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
@@ -72,17 +76,23 @@ pub async fn is_seeded(db: &Db) -> Result<bool> {
 impl Cloud {
     /// The core over a database that is migrated already.
     pub fn new(db: Db, settings: Settings) -> Result<Self> {
-        let inner = Inner {
-            identity: identity::Identity::new(settings.identity)?,
-            images: images::Images::new(settings.images)?,
-            networks: networks::Networks::new(settings.networks)?,
-            compute: compute::Compute::new(settings.compute)?,
-            billing: billing::Billing::new(settings.billing)?,
-            sealer: settings.sealer,
-            waker: OnceLock::new(),
-            db,
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        let base = Base::new(db, settings.identity.policy()?, settings.sealer);
+        let compute = Arc::new(settings.compute);
+        let quotas = Arc::new(compute::quotas::Quotas::new(base.clone(), compute.clone()));
+        let flavors = Arc::new(compute::flavors::Flavors::new(base.clone(), compute.clone()));
+        Ok(Self {
+            identity: Arc::new(identity::Identity::new(base.clone(), settings.identity)?),
+            images: Arc::new(images::Images::new(base.clone(), settings.images)?),
+            networks: Arc::new(networks::Networks::new(base.clone(), quotas.clone(), settings.networks)?),
+            keypairs: Arc::new(compute::keypairs::Keypairs::new(base.clone(), compute.clone())),
+            volumes: Arc::new(compute::volumes::Volumes::new(base.clone())),
+            operations: Arc::new(compute::operations::Operations::new(base.clone())),
+            compute: Arc::new(compute::Compute::new(base.clone(), quotas.clone(), flavors.clone(), compute)?),
+            billing: Arc::new(billing::Billing::new(base.clone(), settings.billing)?),
+            quotas,
+            flavors,
+            base,
+        })
     }
 
     /// Lays the seeds into a fresh database, once: a restart doesn't bring back what an operator removed. The roles that every
@@ -91,7 +101,7 @@ impl Cloud {
     /// another key.
     pub async fn seed(&self, seed: &Seed) -> Result<bool> {
         let mut tx = self.db().begin().await?;
-        self.inner.sealer.agree(&mut tx).await?;
+        self.sealer().agree(&mut tx).await?;
         let first = tx
             .execute(
                 "INSERT INTO seeded (area, seeded_at) VALUES ('cloud', $1) ON CONFLICT (area) DO NOTHING",
@@ -99,35 +109,16 @@ impl Cloud {
             )
             .await?;
         if first == 0 {
-            self.inner.identity.ensure_roles(&mut tx).await?;
+            self.identity.ensure_roles(&mut tx).await?;
             tx.commit().await?;
             return Ok(false);
         }
-        self.inner.identity.seed(&mut tx, &seed.identity).await?;
-        self.inner.images.seed(&mut tx, &seed.images, &seed.identity).await?;
-        self.inner.networks.seed(&mut tx, &seed.networks, &seed.identity).await?;
-        self.inner.compute.seed(&mut tx, &seed.compute).await?;
-        self.inner.billing.seed(&mut tx, &seed.billing).await?;
+        self.identity.seed(&mut tx, &seed.identity).await?;
+        self.images.seed(&mut tx, &seed.images, &seed.identity).await?;
+        self.networks.seed(&mut tx, &seed.networks, &seed.identity).await?;
+        self.compute.seed(&mut tx, &seed.compute).await?;
+        self.billing.seed(&mut tx, &seed.billing).await?;
         tx.commit().await?;
         Ok(true)
-    }
-
-    /// The database, for the wiring (workers, command line).
-    pub fn db(&self) -> &Db {
-        &self.inner.db
-    }
-
-    /// What to call when an operation was written; the wiring gives the engine's `wake`. The first one stays.
-    pub fn set_waker(&self, waker: impl Fn() + Send + Sync + 'static) {
-        if self.inner.waker.set(Box::new(waker)).is_err() {
-            tracing::warn!("the core has a waker already");
-        }
-    }
-
-    /// To be called after each commit that wrote an operation.
-    pub(crate) fn wake(&self) {
-        if let Some(waker) = self.inner.waker.get() {
-            waker();
-        }
     }
 }

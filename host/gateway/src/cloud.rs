@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use skyloom_cloud::Cloud;
 use skyloom_cloud::images::UploadWriter;
+use skyloom_cloud::{Base, Cloud};
 use skyloom_model::{Action, Caller, Error, ErrorCode, Result};
 use skyloom_runtime::context::CallContext;
 
@@ -14,23 +14,23 @@ use crate::core::{BlobSink, Core};
 #[async_trait]
 impl Core for Cloud {
     async fn caller_of_token(&self, token: &str) -> Result<Arc<Caller>> {
-        Cloud::caller_of_token(self, token).await
+        self.identity.caller_of_token(token).await
     }
 
     fn permit(&self, caller: Option<&Caller>, action: Action) -> Result<()> {
-        Cloud::permit(self, caller, action)
+        Base::permit(self, caller, action)
     }
 
     async fn create_blob(&self, context: &Arc<CallContext>) -> Result<Box<dyn BlobSink>> {
-        Ok(Box::new(Sink(Cloud::create_blob(self, context).await?)))
+        Ok(Box::new(Sink(self.images.create_blob(context).await?)))
     }
 
     async fn open_blob(&self, name: &str) -> Result<(tokio::fs::File, u64)> {
-        Cloud::open_blob(self, name).await
+        self.images.open_blob(name).await
     }
 
     async fn abort_upload(&self, context: &Arc<CallContext>) {
-        Cloud::abort_upload(self, context).await;
+        self.images.abort_upload(context).await;
     }
 
     async fn ready(&self) -> Result<()> {

@@ -42,4 +42,4 @@ fn not_faked(function: &str) -> Error {
     skyloom_model::Error::new(code, format!("the test's core has no {function}")).into()
 }
 
-crate::functions::cloud_functions!(traits);
+crate::cloud_functions!(traits);

@@ -40,4 +40,4 @@ macro_rules! grant {
     ($function:ident, $streams:expr, $answer:expr) => {};
 }
 
-crate::functions::cloud_functions!(hosts);
+crate::cloud_functions!(hosts);

@@ -1,6 +1,7 @@
 //! The functions of `wit/cloud`. Generated, with a test that says how to renew it: host/runtime/tests/signatures.rs.
 
 /// Hands all of them to the macro `$to`.
+#[macro_export]
 macro_rules! cloud_functions {
     ($to:ident) => {
         $to! {
@@ -137,5 +138,3 @@ macro_rules! cloud_functions {
         }
     };
 }
-
-pub(crate) use cloud_functions;

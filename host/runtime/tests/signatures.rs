@@ -80,16 +80,18 @@ impl Contract {
         format!("fn {}({args}) -> {answer};", function.name.replace('-', "_"))
     }
 
-    fn table(&self, head: impl Fn(&str) -> String, effects: bool, whose: Whose) -> String {
+    fn table(&self, head: impl Fn(&str) -> String, of_host: bool, whose: Whose) -> String {
         let mut table = String::from(
             "//! The functions of `wit/cloud`. Generated, with a test that says how to renew it: host/runtime/tests/signatures.rs.\n\n\
-             /// Hands all of them to the macro `$to`.\nmacro_rules! cloud_functions {\n    ($to:ident) => {\n        $to! {\n",
+             /// Hands all of them to the macro `$to`.\n",
         );
+        table.push_str(if of_host { "#[macro_export]\n" } else { "" });
+        table.push_str("macro_rules! cloud_functions {\n    ($to:ident) => {\n        $to! {\n");
         for (module, interface) in &self.interfaces {
             writeln!(table, "            /// `skyloom:cloud/{module}`.\n            trait {} {{", head(module))
                 .unwrap();
             for function in interface.functions.values() {
-                let effect = match effects {
+                let effect = match of_host {
                     true if reads(function) => "Reads ",
                     true => "Changes ",
                     false => "",
@@ -98,7 +100,9 @@ impl Contract {
             }
             table.push_str("            }\n");
         }
-        table + "        }\n    };\n}\n\npub(crate) use cloud_functions;\n"
+        table.push_str("        }\n    };\n}\n");
+        table.push_str(if of_host { "" } else { "\npub(crate) use cloud_functions;\n" });
+        table
     }
 }
 

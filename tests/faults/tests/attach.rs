@@ -14,11 +14,11 @@ use crate::walk::clear;
 use crate::world::{Presence, World};
 
 async fn attach(fixture: &Fixture, name: &str) {
-    fixture.cloud.attach_node(node(name), fixture.world.clone() as Arc<dyn Driver>).await.expect("attached");
+    fixture.cloud.compute.attach_node(node(name), fixture.world.clone() as Arc<dyn Driver>).await.expect("attached");
 }
 
 fn answered(fixture: &Fixture) -> Vec<bool> {
-    fixture.cloud.attached_nodes().into_iter().map(|node| node.answered).collect()
+    fixture.cloud.compute.attached_nodes().into_iter().map(|node| node.answered).collect()
 }
 
 /// As after a restart while the platform is away: no server is placed there, and none is told to be, until it is back.
@@ -29,7 +29,7 @@ async fn a_platform_that_is_away_at_the_start_is_attached_when_it_is_back() {
         fixture.world.be(presence);
         attach(&fixture, "node-1").await;
         assert_eq!(answered(&fixture), [false], "{presence:?}");
-        let attaching = fixture.cloud.start_attaching();
+        let attaching = fixture.cloud.compute.start_attaching();
         fixture.start(faults::Settings::default()).await;
 
         let (server, operation) = fixture.create(OnFailure::Keep).await;
@@ -71,7 +71,7 @@ async fn without_an_answer_the_earlier_one_stays() {
         let unknown = row("node-2").await;
         assert!(!unknown.enabled && unknown.memory_mib == 0 && unknown.zone == "zone-1", "{unknown:?}");
         fixture.world.be(Presence::Answers);
-        let attaching = fixture.cloud.start_attaching();
+        let attaching = fixture.cloud.compute.start_attaching();
         tokio::time::timeout(PATIENCE, attaching).await.expect("attached in time").unwrap();
         let known = row("node-2").await;
         assert!(known.enabled && known.memory_mib == before.memory_mib, "{known:?}");
@@ -84,21 +84,21 @@ async fn without_an_answer_the_earlier_one_stays() {
 async fn a_node_keeps_its_driver_until_another_one_answers() {
     let fixture = Fixture::new(testing::sqlite().await).await;
     let drives = |world: &Arc<World>| {
-        let driver = fixture.cloud.node("node-1").unwrap().driver;
+        let driver = fixture.cloud.compute.node("node-1").unwrap().driver;
         std::ptr::addr_eq(Arc::as_ptr(&driver), Arc::as_ptr(world))
     };
     let other = Arc::new(World::default());
     other.be(Presence::Refuses);
-    fixture.cloud.change_driver("node-1", other.clone()).await.unwrap_err();
+    fixture.cloud.compute.change_driver("node-1", other.clone()).await.unwrap_err();
     assert!(drives(&fixture.world) && answered(&fixture) == [true]);
 
     fixture.world.be(Presence::Refuses);
     attach(&fixture, "node-1").await;
-    let attaching = fixture.cloud.start_attaching();
+    let attaching = fixture.cloud.compute.start_attaching();
     other.be(Presence::Answers);
-    fixture.cloud.change_driver("node-1", other.clone()).await.unwrap();
+    fixture.cloud.compute.change_driver("node-1", other.clone()).await.unwrap();
     tokio::time::timeout(PATIENCE, attaching).await.expect("nothing is left to be asked").unwrap();
     assert!(drives(&other) && answered(&fixture) == [true]);
-    let error = fixture.cloud.change_driver("node-2", other).await.unwrap_err();
+    let error = fixture.cloud.compute.change_driver("node-2", other).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Unavailable);
 }

@@ -64,7 +64,7 @@ impl Fixture {
         let cloud = Cloud::new(database.db.clone(), settings.clone()).unwrap();
         cloud.seed(&Seed::default()).await.unwrap();
         let world = Arc::new(World::default());
-        cloud.attach_node(node("node-1"), world.clone() as Arc<dyn Driver>).await.unwrap();
+        cloud.compute.attach_node(node("node-1"), world.clone() as Arc<dyn Driver>).await.unwrap();
         let mut conn = database.db.read().await.unwrap();
         let project = "SELECT id FROM projects WHERE name = 'admin'";
         let project = conn.one(project, &[], |row| row.text(0)).await.unwrap();
@@ -260,7 +260,7 @@ pub async fn run(cloud: &Cloud, times: skyloom_jobs::Settings, faults: faults::S
     let faults = Arc::new(Faults::in_process(faults));
     let engine = Engine::new(cloud.db().clone(), times, faults.clone());
     let named = cloud.clone();
-    engine.set_nodes(move || named.node_names());
+    engine.set_nodes(move || named.compute.node_names());
     engine.start(sagas::all(cloud, faults)).await.unwrap();
     engine
 }

@@ -15,9 +15,9 @@ use skyloom_store::listing::PAGE_BYTES;
 use skyloom_store::metering::{self, Select};
 use skyloom_store::prices::{self, Sheet};
 
+use super::Billing;
 use super::rating::{Rated, rate, sheet_at};
 use super::{Settings, money};
-use crate::Cloud;
 
 /// The most rows of one report; the total counts all.
 const MAX_ROWS: usize = 10_000;
@@ -206,7 +206,7 @@ fn line(rated: Rated) -> Line {
     }
 }
 
-impl Cloud {
+impl Billing {
     async fn consumption(&self, context: &CallContext, query: wit::ConsumptionQuery) -> Result<wit::ConsumptionReport> {
         let project_id = self.payer(context, &query)?;
         if query.start < 0 {
@@ -269,7 +269,7 @@ impl Cloud {
             Some(first) if first.started_at <= wanted.start => first.started_at.max(asked),
             _ => wanted.start,
         };
-        pieces(&self.inner.billing.settings, &periods, sheets, start, wanted.end)
+        pieces(&self.settings, &periods, sheets, start, wanted.end)
     }
 
     /// The rows of all pieces, and the digest of the rule that the last of them was rated with.
@@ -331,7 +331,7 @@ fn currency(sheets: &[Sheet], cuts: &[Piece], now: Timestamp) -> Result<String> 
 }
 
 #[async_trait::async_trait]
-impl BillingApi for Cloud {
+impl BillingApi for Billing {
     async fn get_consumption(
         &self,
         context: &Arc<CallContext>,

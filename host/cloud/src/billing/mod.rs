@@ -15,22 +15,25 @@ use skyloom_model::Result;
 use skyloom_runtime::tariff::Tariff;
 use skyloom_store::Conn;
 
-use crate::Cloud;
+use crate::base::{Base, stands_on_base};
 
 pub use operator::{retry, unrated};
 pub use rating::RatingReport;
 pub use settings::{Seed, SeedPrice, Settings};
 
 /// The area's own state.
-pub(crate) struct Billing {
+pub struct Billing {
+    base: Base,
     pub(crate) settings: Settings,
     tariff: RwLock<Option<Arc<dyn Tariff>>>,
 }
 
+stands_on_base!(Billing);
+
 impl Billing {
-    pub(crate) fn new(settings: Settings) -> Result<Self> {
+    pub(crate) fn new(base: Base, settings: Settings) -> Result<Self> {
         settings.check()?;
-        Ok(Self { settings, tariff: RwLock::default() })
+        Ok(Self { base, settings, tariff: RwLock::default() })
     }
 
     /// The first price sheet.
@@ -39,13 +42,13 @@ impl Billing {
     }
 }
 
-impl Cloud {
+impl Billing {
     /// The tariff component that rates from now on.
     pub fn set_tariff(&self, tariff: Arc<dyn Tariff>) {
-        *self.inner.billing.tariff.write().unwrap_or_else(PoisonError::into_inner) = Some(tariff);
+        *self.tariff.write().unwrap_or_else(PoisonError::into_inner) = Some(tariff);
     }
 
     pub(crate) fn tariff(&self) -> Option<Arc<dyn Tariff>> {
-        self.inner.billing.tariff.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.tariff.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -12,8 +12,8 @@ use skyloom_store::charges::{self, Charge, Period, PeriodState};
 use skyloom_store::metering::{self, Select, Span};
 use skyloom_store::prices::{self, Sheet};
 
+use super::Billing;
 use super::money;
-use crate::Cloud;
 
 /// Spans of one call to the tariff, which has bounded memory and time.
 const BATCH: usize = 500;
@@ -118,7 +118,7 @@ fn price_list(sheet: &Sheet) -> wit::Sheet {
     }
 }
 
-impl Cloud {
+impl Billing {
     /// Rates every period that is over, oldest first. Parked ones are tried again once there is another tariff.
     pub async fn rate_due(&self, now: Timestamp) -> Result<RatingReport> {
         let Some(tariff) = self.tariff() else { return Ok(RatingReport::default()) };
@@ -140,7 +140,7 @@ impl Cloud {
 
     /// Writes down the periods that are over, from the first use on.
     async fn open_periods(&self, now: Timestamp) -> Result<()> {
-        let settings = &self.inner.billing.settings;
+        let settings = &self.settings;
         let over = now.minus(Duration::from_secs(u64::from(settings.delay_seconds)));
         let mut conn = self.db().read().await?;
         let sheets = prices::sheets(&mut conn).await?;

@@ -112,7 +112,7 @@ async fn total(world: &World, from: i64, to: i64) -> (String, usize) {
 async fn the_ledger_says_what_was_computed_before() {
     for world in worlds(settings()).await {
         let (db, tariff) = (&world.database.db, PerSecond::new("sha256:one"));
-        world.cloud.set_tariff(tariff.clone());
+        world.cloud.billing.set_tariff(tariff.clone());
         // 0.012 an hour and unit: half an hour of one, then two hours of two over three periods.
         used(db, "p", "vcpu", 1, 0, Some(1800)).await;
         used(db, "p", "vcpu", 2, 1800, Some(9000)).await;
@@ -126,7 +126,7 @@ async fn the_ledger_says_what_was_computed_before() {
         // Cut at both ends, within periods.
         assert_eq!(total(&world, 900, 5400).await, ("0.027".to_owned(), 2));
 
-        let report = world.cloud.rate_due(Timestamp(BEGIN + 3 * HOUR)).await.expect("rating");
+        let report = world.cloud.billing.rate_due(Timestamp(BEGIN + 3 * HOUR)).await.expect("rating");
         assert_eq!((report.rated, report.parked), (3, 0));
         let charges = world.count("charges").await;
         assert_eq!(charges, 5, "two spans of p in four pieces, one of q");
@@ -136,7 +136,7 @@ async fn the_ledger_says_what_was_computed_before() {
         assert_eq!(total(&world, 900, 5400).await.0, "0.027");
 
         // A second run changes nothing, and later use doesn't touch what is rated.
-        let report = world.cloud.rate_due(Timestamp(BEGIN + 3 * HOUR)).await.expect("rating");
+        let report = world.cloud.billing.rate_due(Timestamp(BEGIN + 3 * HOUR)).await.expect("rating");
         assert_eq!((report.rated, world.count("charges").await), (0, charges));
         let rows = world.cloud.get_consumption(&member("p"), query(0, 10_800)).await.expect("report");
         assert_eq!((rows.rule_digest.as_str(), rows.currency.as_str()), ("sha256:one", "EUR"));
@@ -152,7 +152,7 @@ async fn what_is_larger_than_any_column_is_summed_exactly() {
     const USES: i64 = 60;
     for world in worlds(settings()).await {
         let (db, name) = (&world.database.db, world.database.name);
-        world.cloud.set_tariff(PerSecond::new("sha256:one"));
+        world.cloud.billing.set_tariff(PerSecond::new("sha256:one"));
         let mut random = StdRng::seed_from_u64(16);
         let mut expected = 0_i128;
         for number in 0..USES {
@@ -170,7 +170,7 @@ async fn what_is_larger_than_any_column_is_summed_exactly() {
                 .sum::<i128>();
         }
         assert!(expected > i128::from(i64::MAX) * 1_000_000);
-        assert_eq!(world.cloud.rate_due(Timestamp(BEGIN + 3 * HOUR)).await.expect("rating").rated, 3, "{name}");
+        assert_eq!(world.cloud.billing.rate_due(Timestamp(BEGIN + 3 * HOUR)).await.expect("rating").rated, 3, "{name}");
         let report = world.cloud.get_consumption(&member("p"), query(0, 10_800)).await.expect("report");
         assert_eq!(report.total, super::money::format(expected), "{name}");
         let rows: i128 = report.rows.iter().map(|row| super::money::parse(&row.amount).expect("an amount")).sum();
@@ -192,15 +192,15 @@ async fn what_is_larger_than_any_column_is_summed_exactly() {
 async fn a_charge_that_no_ledger_holds_parks_its_period() {
     for world in worlds(settings()).await {
         let tariff = Arc::new(Fixed("85070591730234615865843651857.942052863"));
-        world.cloud.set_tariff(tariff);
+        world.cloud.billing.set_tariff(tariff);
         used(&world.database.db, "p", "vcpu", 1, 0, Some(3600)).await;
         used(&world.database.db, "p", "vcpu", 1, 0, Some(3600)).await;
-        assert_eq!(world.cloud.rate_due(Timestamp(BEGIN + HOUR)).await.expect("rating").rated, 1);
+        assert_eq!(world.cloud.billing.rate_due(Timestamp(BEGIN + HOUR)).await.expect("rating").rated, 1);
         let report = world.cloud.get_consumption(&member("p"), query(0, 3600)).await.expect("report");
         assert_eq!(report.total, "170141183460469231731687303715.884105726", "{}", world.database.name);
         used(&world.database.db, "p", "vcpu", 1, 3600, Some(7200)).await;
-        world.cloud.set_tariff(Arc::new(Fixed("85070591730234615865843651857.942052864")));
-        assert_eq!(world.cloud.rate_due(Timestamp(BEGIN + 2 * HOUR)).await.expect("rating").parked, 1);
+        world.cloud.billing.set_tariff(Arc::new(Fixed("85070591730234615865843651857.942052864")));
+        assert_eq!(world.cloud.billing.rate_due(Timestamp(BEGIN + 2 * HOUR)).await.expect("rating").parked, 1);
         let parked = super::unrated(&world.database.db).await.expect("periods").remove(0);
         assert!(parked.error.contains("gave an amount that is none"), "{}", parked.error);
     }
@@ -209,7 +209,7 @@ async fn a_charge_that_no_ledger_holds_parks_its_period() {
 #[tokio::test]
 async fn an_open_use_counts_up_to_now() {
     for world in worlds(settings()).await {
-        world.cloud.set_tariff(PerSecond::new("sha256:one"));
+        world.cloud.billing.set_tariff(PerSecond::new("sha256:one"));
         let db = &world.database.db;
         let now = Timestamp::now();
         let ago = (now.0 - BEGIN) / SECOND - 7200;
@@ -219,7 +219,7 @@ async fn an_open_use_counts_up_to_now() {
         assert!(row.provisional && (7200..7260).contains(&row.seconds), "{} {}", row.seconds, world.database.name);
         assert!(report.as_of >= now.0 && row.end == report.as_of);
         // The periods that are over are final, though the use lasts.
-        assert!(world.cloud.rate_due(Timestamp::now()).await.expect("rating").rated >= 1);
+        assert!(world.cloud.billing.rate_due(Timestamp::now()).await.expect("rating").rated >= 1);
         let again = world.cloud.get_consumption(&member("p"), query(ago, ago + 1_000_000)).await.expect("report");
         let [again] = again.rows.as_slice() else { panic!("one row") };
         assert!(again.provisional && again.seconds + 1 >= row.seconds);
@@ -233,9 +233,9 @@ async fn a_tariff_that_fails_parks_the_period_only() {
         used(db, "p", "vcpu", 1, 0, Some(1800)).await;
         let bad = PerSecond::new("sha256:bad");
         bad.broken.store(true, Ordering::Relaxed);
-        world.cloud.set_tariff(bad.clone());
+        world.cloud.billing.set_tariff(bad.clone());
         let now = Timestamp(BEGIN + HOUR);
-        assert_eq!(world.cloud.rate_due(now).await.expect("rating").parked, 1);
+        assert_eq!(world.cloud.billing.rate_due(now).await.expect("rating").parked, 1);
         let parked = super::unrated(db).await.expect("periods").remove(0);
         assert_eq!((parked.state, parked.rule_digest.as_str()), (PeriodState::Parked, "sha256:bad"));
         assert!(parked.error.contains("trapped"));
@@ -244,17 +244,17 @@ async fn a_tariff_that_fails_parks_the_period_only() {
         assert!(!error.message.contains("trapped"), "the tariff's words stay inside");
         // The same tariff is not tried again by itself; the operator may.
         let calls = bad.calls.load(Ordering::Relaxed);
-        world.cloud.rate_due(now).await.expect("rating");
+        world.cloud.billing.rate_due(now).await.expect("rating");
         assert_eq!(bad.calls.load(Ordering::Relaxed), calls);
         super::retry(db, parked.started_at, "it").await.expect("retry");
         let waiting = super::unrated(db).await.expect("periods").remove(0);
         assert_eq!((waiting.state, waiting.error.as_str()), (PeriodState::Rating, ""), "{}", world.database.name);
         let again = super::retry(db, parked.started_at, "it").await.expect_err("it isn't parked now");
         assert_eq!(again.code, skyloom_model::ErrorCode::WrongState);
-        assert_eq!(world.cloud.rate_due(now).await.expect("rating").parked, 1);
+        assert_eq!(world.cloud.billing.rate_due(now).await.expect("rating").parked, 1);
         assert_eq!(bad.calls.load(Ordering::Relaxed), calls + 1);
-        world.cloud.set_tariff(PerSecond::new("sha256:good"));
-        assert_eq!(world.cloud.rate_due(now).await.expect("rating").rated, 1, "{}", world.database.name);
+        world.cloud.billing.set_tariff(PerSecond::new("sha256:good"));
+        assert_eq!(world.cloud.billing.rate_due(now).await.expect("rating").rated, 1, "{}", world.database.name);
         assert_eq!(total(&world, 0, 3600).await, ("0.006".to_owned(), 1));
         let rated = super::retry(db, parked.started_at, "it").await.expect_err("it is rated");
         assert_eq!(rated.code, skyloom_model::ErrorCode::WrongState);
@@ -266,7 +266,7 @@ async fn a_tariff_that_fails_parks_the_period_only() {
 #[tokio::test]
 async fn others_consumption_is_for_operators() {
     for world in worlds(settings()).await {
-        world.cloud.set_tariff(PerSecond::new("sha256:one"));
+        world.cloud.billing.set_tariff(PerSecond::new("sha256:one"));
         used(&world.database.db, "p", "vcpu", 1, 0, Some(3600)).await;
         let of = |project: &str| wit::ConsumptionQuery { project_id: Some(project.to_owned()), ..query(0, 3600) };
         let error = world.cloud.get_consumption(&member("q"), of("p")).await.expect_err("another project");

@@ -8,12 +8,12 @@ use skyloom_runtime::bindings::types::common::{PageRequest, Pair};
 use skyloom_runtime::bindings::types::errors::Error;
 use skyloom_runtime::context::CallContext;
 
-use crate::Cloud;
+use super::Compute;
 
 type Context = Arc<CallContext>;
 
 #[async_trait::async_trait]
-impl ComputeApi for Cloud {
+impl ComputeApi for Compute {
     async fn list_servers(
         &self,
         context: &Context,

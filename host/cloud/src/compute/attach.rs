@@ -10,8 +10,8 @@ use skyloom_runtime::driver::{Driver, NodeCapacity};
 use skyloom_store::nodes as store;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::Compute;
 use super::{Node, NodeSettings};
-use crate::Cloud;
 
 /// How platforms are asked for what they have: the table `[compute.attach]`, in milliseconds.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -52,9 +52,9 @@ impl Default for AttachTimes {
     }
 }
 
-impl Cloud {
+impl Compute {
     /// Puts a node to use, or gives one that is in use another driver or other settings. Asks the platform for its capacity;
-    /// where it doesn't answer the node takes no servers until [`Cloud::start_attaching`] has got an answer.
+    /// where it doesn't answer the node takes no servers until [`Compute::start_attaching`] has got an answer.
     pub async fn attach_node(&self, settings: NodeSettings, driver: Arc<dyn Driver>) -> Result<()> {
         let capacity = self.ask_capacity(&*driver).await;
         if let Err(error) = &capacity {
@@ -76,21 +76,21 @@ impl Cloud {
 
     /// Asks the platforms that have not answered yet, until each of them has; then the task ends.
     #[must_use]
-    pub fn start_attaching(&self) -> JoinHandle<()> {
-        let cloud = self.clone();
+    pub fn start_attaching(self: &Arc<Self>) -> JoinHandle<()> {
+        let compute = self.clone();
         tokio::spawn(async move {
             // Dropping the set, when the task is aborted, ends them all.
             let mut waited = JoinSet::new();
-            for node in cloud.attached_nodes().into_iter().filter(|node| !node.answered) {
-                let cloud = cloud.clone();
-                waited.spawn(async move { cloud.attach_later(node).await });
+            for node in compute.attached_nodes().into_iter().filter(|node| !node.answered) {
+                let compute = compute.clone();
+                waited.spawn(async move { compute.attach_later(node).await });
             }
             while waited.join_next().await.is_some() {}
         })
     }
 
     async fn attach_later(&self, node: Node) {
-        let times = &self.inner.compute.settings.attach;
+        let times = &self.settings.attach;
         let name = &node.settings.name;
         let mut pause = times.retry_first;
         loop {
@@ -117,7 +117,7 @@ impl Cloud {
     }
 
     async fn ask_capacity(&self, driver: &dyn Driver) -> Result<NodeCapacity> {
-        match tokio::time::timeout(self.inner.compute.settings.attach.answer, driver.capacity()).await {
+        match tokio::time::timeout(self.settings.attach.answer, driver.capacity()).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::new(ErrorCode::TimedOut, "The compute node's platform did not answer in time.")),
         }

@@ -4,11 +4,11 @@ use skyloom_model::{Action, Error, ErrorCode, Result};
 use skyloom_runtime::context::CallContext;
 use skyloom_store::servers as store;
 
+use super::Compute;
 use super::common::reach;
 use super::rules::{self, Verb};
-use crate::Cloud;
 
-impl Cloud {
+impl Compute {
     pub(super) async fn read_console(&self, context: &CallContext, id: &str, lines: Option<u32>) -> Result<String> {
         self.permit(context.caller.as_deref(), Action::ServersConsole)?;
         let caller = context.caller()?;
@@ -21,7 +21,7 @@ impl Cloud {
             let message = format!("Server {id} has no console yet.");
             return Err(Error::new(ErrorCode::WrongState, message).with_resource("server", id));
         }
-        let most = self.inner.compute.settings.console_kib.saturating_mul(1024);
+        let most = self.settings.console_kib.saturating_mul(1024);
         let log = self.node(&server.node)?.driver.console_output(id, most).await?;
         Ok(match lines {
             Some(lines) => last_lines(&log, lines as usize).to_owned(),

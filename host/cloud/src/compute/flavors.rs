@@ -11,8 +11,10 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::identity::projects;
 use skyloom_store::{Conn, flavors as store, nodes};
 
+use super::Settings;
 use super::common::{check_name, check_text, items, page, pairs};
-use crate::{Cloud, bounds};
+use crate::base::{Base, stands_on_base};
+use crate::bounds;
 
 fn view(flavor: store::Flavor) -> wit::Flavor {
     wit::Flavor {
@@ -83,7 +85,21 @@ fn missing(id: &str) -> Error {
     Error::not_found("flavor", id)
 }
 
-impl Cloud {
+/// What a server may be made of.
+pub struct Flavors {
+    base: Base,
+    settings: Arc<Settings>,
+}
+
+stands_on_base!(Flavors);
+
+impl Flavors {
+    pub(crate) fn new(base: Base, settings: Arc<Settings>) -> Self {
+        Self { base, settings }
+    }
+}
+
+impl Flavors {
     /// A flavor that the caller may use.
     pub(super) async fn usable_flavor(&self, conn: &mut Conn, caller: &Caller, id: &str) -> Result<store::Flavor> {
         let flavor = store::get(conn, id).await?.ok_or_else(|| missing(id))?;
@@ -127,7 +143,7 @@ impl Cloud {
 
     /// Processors that may be given out, memory and disk of each node of the zone that takes servers.
     async fn room_of_zone(&self, conn: &mut Conn, zone: &str) -> Result<Vec<(i64, i64, i64)>> {
-        let per_core = i64::from(self.inner.compute.settings.vcpus_per_core);
+        let per_core = i64::from(self.settings.vcpus_per_core);
         let nodes = nodes::all(conn).await?;
         let fitting = nodes.into_iter().filter(|node| node.enabled && node.zone == zone);
         Ok(fitting.map(|node| (node.vcpus.saturating_mul(per_core), node.memory_mib, node.disk_gib)).collect())
@@ -202,7 +218,7 @@ impl Cloud {
 }
 
 /// Who may use a private flavor.
-impl Cloud {
+impl Flavors {
     async fn flavor_access(&self, context: &CallContext, id: &str) -> Result<Vec<String>> {
         self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
         let mut conn = self.db().read().await?;
@@ -243,7 +259,7 @@ impl Cloud {
 }
 
 #[async_trait::async_trait]
-impl FlavorsApi for Cloud {
+impl FlavorsApi for Flavors {
     async fn list_flavors(
         &self,
         context: &Arc<CallContext>,

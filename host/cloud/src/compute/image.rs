@@ -5,7 +5,7 @@ use skyloom_store::Conn;
 use skyloom_store::boot_images::BootImages;
 use skyloom_store::images::{self as store, Content, Image, ImageState, Visibility};
 
-use crate::Cloud;
+use super::Compute;
 
 /// Bytes in a GiB.
 pub(super) const GIB: u64 = 1 << 30;
@@ -25,7 +25,7 @@ pub(super) struct BootImage {
     pub(super) virtual_bytes: u64,
     /// Its own property says that it holds Windows.
     pub(super) windows: bool,
-    /// What it names to boot with, by whatever name; see [`Cloud::boots_with`].
+    /// What it names to boot with, by whatever name; see [`Compute::boots_with`].
     named: BootImages,
 }
 
@@ -37,7 +37,7 @@ impl BootImage {
     }
 }
 
-impl Cloud {
+impl Compute {
     /// An active image that the caller may see, and that is a disk. `not-found` and `invalid` name it.
     pub(super) async fn boot_image(&self, conn: &mut Conn, caller: &Caller, id: &str) -> Result<BootImage> {
         let (image, content) = usable(conn, caller, id).await?;

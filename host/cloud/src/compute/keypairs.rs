@@ -14,8 +14,9 @@ use skyloom_store::keypairs as store;
 use skyloom_store::quotas::{self, Quota};
 use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
 
+use super::Settings;
 use super::common::check_name;
-use crate::Cloud;
+use crate::base::{Base, stands_on_base};
 use crate::paging::page;
 
 /// The longest public key, in bytes: an RSA key of 16384 bits with a long comment is below it.
@@ -70,7 +71,21 @@ fn generate(comment: &str) -> Result<(String, String, String)> {
     Ok((private, public, fingerprint(key.public_key())?))
 }
 
-impl Cloud {
+/// Public keys of users.
+pub struct Keypairs {
+    base: Base,
+    settings: Arc<Settings>,
+}
+
+stands_on_base!(Keypairs);
+
+impl Keypairs {
+    pub(crate) fn new(base: Base, settings: Arc<Settings>) -> Self {
+        Self { base, settings }
+    }
+}
+
+impl Keypairs {
     /// The user whose key pairs are meant.
     fn owner_of_keys(&self, context: &CallContext, action: Action, user_id: Option<String>) -> Result<String> {
         self.permit(context.caller.as_deref(), action)?;
@@ -139,7 +154,7 @@ impl Cloud {
 
     /// Counts the user's key pairs, the new one among them.
     async fn check_keypairs(&self, tx: &mut skyloom_store::Conn, context: &CallContext, user_id: &str) -> Result<()> {
-        let mut limit = self.inner.compute.settings.default_limit(Quota::Keypairs);
+        let mut limit = self.settings.default_limit(Quota::Keypairs);
         if let Some(project) = context.caller()?.project_id() {
             quotas::lock_project(tx, project).await?;
             limit = quotas::limits(tx, project).await?.get(&Quota::Keypairs).copied().unwrap_or(limit);
@@ -162,7 +177,7 @@ impl Cloud {
 }
 
 #[async_trait::async_trait]
-impl KeypairsApi for Cloud {
+impl KeypairsApi for Keypairs {
     async fn list_keypairs(
         &self,
         context: &Arc<CallContext>,

@@ -7,13 +7,13 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::servers::{self as store, Filter, Full, Life};
 
+use super::Compute;
 use super::common::{page, reach};
 use super::patterns::Patterns;
 use super::update::canonical_ipv6;
 use super::view;
-use crate::Cloud;
 
-impl Cloud {
+impl Compute {
     /// A living server that the caller reaches; one of another project is not found.
     pub(super) async fn reached_server(&self, conn: &mut Conn, caller: &Caller, id: &str) -> Result<Full> {
         let found = store::get(conn, id, reach(caller)?).await?;

@@ -5,13 +5,13 @@ mod attach;
 mod common;
 mod console;
 mod create;
-mod flavors;
+pub mod flavors;
 mod image;
-mod keypairs;
+pub mod keypairs;
 pub mod leftovers;
 mod list;
 mod nodes;
-mod operations;
+pub mod operations;
 mod patterns;
 mod power;
 pub mod quotas;
@@ -28,30 +28,42 @@ mod tests_flavors;
 mod tests_lists;
 mod update;
 mod view;
-mod volumes;
+pub mod volumes;
 mod zones;
 
 use std::collections::HashMap;
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 
 use skyloom_model::Result;
 use skyloom_store::Conn;
+
+use crate::base::{Base, stands_on_base};
 
 pub use attach::AttachTimes;
 pub use nodes::{Node, NodeSettings};
 pub use settings::{Seed, SeedFlavor, Settings};
 
 /// The area's own state; everything durable stands in the store.
-pub(crate) struct Compute {
-    pub(crate) settings: Settings,
+pub struct Compute {
+    base: Base,
+    quotas: Arc<quotas::Quotas>,
+    flavors: Arc<flavors::Flavors>,
+    pub(crate) settings: Arc<Settings>,
     /// Compute nodes by name, with their drivers.
     pub(crate) nodes: RwLock<HashMap<String, Node>>,
 }
 
+stands_on_base!(Compute);
+
 impl Compute {
-    pub(crate) fn new(settings: Settings) -> Result<Self> {
+    pub(crate) fn new(
+        base: Base,
+        quotas: Arc<quotas::Quotas>,
+        flavors: Arc<flavors::Flavors>,
+        settings: Arc<Settings>,
+    ) -> Result<Self> {
         settings.check()?;
-        Ok(Self { settings, nodes: RwLock::default() })
+        Ok(Self { base, quotas, flavors, settings, nodes: RwLock::default() })
     }
 
     /// The flavors that a fresh cloud offers.

@@ -9,7 +9,7 @@ use skyloom_store::networks::DevicePort;
 use skyloom_store::{nodes as store, operations_nodes};
 use tokio::task::JoinHandle;
 
-use crate::Cloud;
+use super::Compute;
 
 /// What the deployment says of a node, `[[node]]`.
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -58,14 +58,14 @@ impl Node {
     }
 }
 
-impl Cloud {
+impl Compute {
     /// To be called once all nodes of the deployment are attached: those that it no longer names take no new servers. Where
     /// other processes share the database, only those of which none of them has said anything for `[compute.attach] away-ms`.
     pub async fn retire_other_nodes(&self) -> Result<u64> {
         let names = self.node_names();
         let mut tx = self.db().begin().await?;
         let now = Timestamp::now();
-        let away = self.inner.compute.settings.attach.away;
+        let away = self.settings.attach.away;
         let before = if tx.is_postgres() { now.minus(away) } else { Timestamp(i64::MAX) };
         let retired = store::disable_others(&mut tx, &names, before, now).await?;
         tx.commit().await?;
@@ -85,12 +85,12 @@ impl Cloud {
     /// Where processes share a database: tells the others about this one's nodes, and retires those of processes that are
     /// gone. Ends at once where there is only this one.
     #[must_use]
-    pub fn start_beating(&self) -> JoinHandle<()> {
-        let cloud = self.clone();
+    pub fn start_beating(self: &Arc<Self>) -> JoinHandle<()> {
+        let compute = self.clone();
         tokio::spawn(async move {
-            while cloud.db().is_postgres() {
-                tokio::time::sleep(cloud.inner.compute.settings.attach.beat).await;
-                if let Err(error) = cloud.tell_of_nodes().await {
+            while compute.db().is_postgres() {
+                tokio::time::sleep(compute.settings.attach.beat).await;
+                if let Err(error) = compute.tell_of_nodes().await {
                     tracing::warn!(error = error.for_log(), "the nodes could not be told of");
                 }
             }
@@ -103,7 +103,7 @@ impl Cloud {
         if retired > 0 {
             tracing::warn!(nodes = retired, "nodes that no process drives take no new servers");
         }
-        let before = Timestamp::now().minus(self.inner.compute.settings.attach.away);
+        let before = Timestamp::now().minus(self.settings.attach.away);
         for (node, operations) in operations_nodes::waiting(&mut self.db().read().await?, before).await? {
             tracing::error!(
                 alarm = "node-without-process",
@@ -117,7 +117,7 @@ impl Cloud {
 
     /// The node of this name. `unavailable` when this process has no driver for it.
     pub fn node(&self, name: &str) -> Result<Node> {
-        let nodes = self.inner.compute.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
         nodes.get(name).cloned().ok_or_else(|| {
             Error::new(ErrorCode::Unavailable, "The compute node is not available at the moment.")
                 .with_internal(format!("no driver is attached for node {name}"))
@@ -131,13 +131,13 @@ impl Cloud {
 
     /// All nodes that this process has a driver for, by name.
     pub fn attached_nodes(&self) -> Vec<Node> {
-        let nodes = self.inner.compute.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<Node> = nodes.values().cloned().collect();
         all.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
         all
     }
 
     pub(super) fn nodes_mut<T>(&self, change: impl FnOnce(&mut std::collections::HashMap<String, Node>) -> T) -> T {
-        change(&mut self.inner.compute.nodes.write().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.nodes.write().unwrap_or_else(PoisonError::into_inner))
     }
 }

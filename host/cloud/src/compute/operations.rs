@@ -13,7 +13,7 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::operations as store;
 
 use super::common::{page, reach};
-use crate::Cloud;
+use crate::base::{Base, stands_on_base};
 
 fn state(state: jobs::State) -> wit::OperationState {
     match state {
@@ -56,7 +56,20 @@ fn step(step: store::Step) -> wit::Step {
     }
 }
 
-impl Cloud {
+/// What has been asked for, and how far it is.
+pub struct Operations {
+    base: Base,
+}
+
+stands_on_base!(Operations);
+
+impl Operations {
+    pub(crate) fn new(base: Base) -> Self {
+        Self { base }
+    }
+}
+
+impl Operations {
     async fn show_operation(&self, context: &CallContext, id: &str) -> Result<wit::OperationTree> {
         self.permit(context.caller.as_deref(), Action::OperationsRead)?;
         let project = reach(context.caller()?)?;
@@ -122,7 +135,7 @@ impl Cloud {
 }
 
 #[async_trait::async_trait]
-impl OperationsApi for Cloud {
+impl OperationsApi for Operations {
     async fn get_operation(&self, context: &Arc<CallContext>, id: String) -> Result<wit::OperationTree, WitError> {
         Ok(self.show_operation(context, &id).await?)
     }

@@ -11,9 +11,9 @@ use skyloom_store::Conn;
 use skyloom_store::collisions::again;
 use skyloom_store::servers::{self as store, Brief, Change};
 
+use super::Compute;
 use super::common::reach;
 use super::rules::{self, Verb};
-use crate::Cloud;
 
 /// The most servers of one call.
 const MAX_SERVERS: usize = 1000;
@@ -80,7 +80,7 @@ pub(super) fn new_operation(
     })
 }
 
-impl Cloud {
+impl Compute {
     pub(super) async fn change_power_of(
         &self,
         context: &CallContext,

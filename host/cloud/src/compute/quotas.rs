@@ -13,7 +13,7 @@ use skyloom_store::quotas::{self as store, Quota};
 use skyloom_store::{Conn, Db};
 
 use super::Settings;
-use crate::Cloud;
+use crate::base::{Base, stands_on_base};
 
 /// How a project stands with one quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,21 @@ impl Standing {
     }
 }
 
-impl Cloud {
+/// Limits of projects.
+pub struct Quotas {
+    base: Base,
+    settings: Arc<Settings>,
+}
+
+stands_on_base!(Quotas);
+
+impl Quotas {
+    pub(crate) fn new(base: Base, settings: Arc<Settings>) -> Self {
+        Self { base, settings }
+    }
+}
+
+impl Quotas {
     /// Refuses with `quota-exceeded` what would take the project above one of its limits; the field names the quota. Holds the
     /// project's row until the commit, so that what was counted stays true: insert in the same transaction.
     pub(crate) async fn check_quota(&self, tx: &mut Conn, project_id: &str, wanted: &[(Quota, u64)]) -> Result<()> {
@@ -123,7 +137,7 @@ impl Cloud {
     }
 
     fn limit(&self, own: &BTreeMap<Quota, i64>, quota: Quota) -> i64 {
-        own.get(&quota).copied().unwrap_or_else(|| self.inner.compute.settings.default_limit(quota))
+        own.get(&quota).copied().unwrap_or_else(|| self.settings.default_limit(quota))
     }
 
     async fn standings(&self, project_id: &str, user_id: Option<&str>) -> Result<Vec<Standing>> {
@@ -221,7 +235,7 @@ async fn called(conn: &mut Conn, project: &str) -> Result<String> {
 }
 
 #[async_trait::async_trait]
-impl QuotasApi for Cloud {
+impl QuotasApi for Quotas {
     async fn get_quotas(
         &self,
         context: &Arc<CallContext>,
@@ -232,10 +246,9 @@ impl QuotasApi for Cloud {
 
     async fn default_quotas(&self, context: &Arc<CallContext>) -> Result<Vec<wit::Quota>, WitError> {
         self.permit(context.caller.as_deref(), Action::QuotasRead)?;
-        let settings = &self.inner.compute.settings;
         let quota = |quota: &Quota| wit::Quota {
             name: quota.as_str().to_owned(),
-            limit: settings.default_limit(*quota),
+            limit: self.settings.default_limit(*quota),
             used: 0,
         };
         Ok(Quota::ALL.iter().map(quota).collect())

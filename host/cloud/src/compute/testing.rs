@@ -117,7 +117,7 @@ pub(crate) async fn worlds(settings: Settings) -> Vec<World> {
             platform_networks: std::collections::BTreeMap::new(),
             enabled: true,
         };
-        cloud.attach_node(node, Arc::new(FakeDriver)).await.expect("a node");
+        cloud.compute.attach_node(node, Arc::new(FakeDriver)).await.expect("a node");
         for id in PROJECTS {
             insert_project(&database, id).await;
         }
@@ -170,7 +170,7 @@ impl World {
     pub(crate) async fn upload(&self, context: &Arc<CallContext>, properties: &[(&str, &str)]) -> images::Image {
         let image = self.queued(context, properties).await;
         self.cloud.begin_upload(context, image.id.clone()).await.expect("begin");
-        let mut writer = self.cloud.create_blob(context).await.expect("a file");
+        let mut writer = self.cloud.images.create_blob(context).await.expect("a file");
         writer.write(b"bytes").await.expect("write");
         let blob = writer.finish().await.expect("finish").name;
         self.cloud.finish_upload(context, image.id.clone(), blob).await.expect("upload");

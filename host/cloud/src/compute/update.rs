@@ -11,10 +11,11 @@ use skyloom_store::Conn;
 use skyloom_store::quotas::Quota;
 use skyloom_store::servers::{self as store, Brief, UserFields};
 
+use super::Compute;
 use super::common::{check_name, check_text, items, pairs, reach, with_attributes};
 use super::rules::{self, Verb};
 use super::view;
-use crate::{Cloud, bounds};
+use crate::bounds;
 
 /// A host name: labels of letters, digits and hyphens, joined by dots; at most 255 characters.
 pub(super) fn check_hostname(name: &str) -> Result<()> {
@@ -59,7 +60,7 @@ fn check_update(update: &wit::ServerUpdate) -> Result<()> {
     check_access(update.access_ipv4.as_deref().unwrap_or_default(), update.access_ipv6.as_deref().unwrap_or_default())
 }
 
-impl Cloud {
+impl Compute {
     /// A living server that the caller reaches, its row held until the commit.
     pub(super) async fn locked_server(&self, tx: &mut Conn, context: &CallContext, id: &str) -> Result<Brief> {
         let project = reach(context.caller()?)?;
@@ -129,7 +130,7 @@ impl Cloud {
     /// So many items on one server.
     pub(super) async fn check_metadata_count(&self, conn: &mut Conn, project_id: &str, count: usize) -> Result<()> {
         let own = skyloom_store::quotas::limits(conn, project_id).await?;
-        let default = self.inner.compute.settings.default_limit(Quota::MetadataItems);
+        let default = self.settings.default_limit(Quota::MetadataItems);
         let limit = own.get(&Quota::MetadataItems).copied().unwrap_or(default);
         if limit >= 0 && i64::try_from(count).unwrap_or(i64::MAX) > limit {
             let message = format!("Maximum number of metadata items exceeds {limit}.");

@@ -11,7 +11,7 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::volumes as store;
 
 use super::common::{page, reach};
-use crate::Cloud;
+use crate::base::{Base, stands_on_base};
 
 fn view(volume: store::Volume) -> wit::Volume {
     wit::Volume {
@@ -27,7 +27,20 @@ fn view(volume: store::Volume) -> wit::Volume {
     }
 }
 
-impl Cloud {
+/// Volumes, as far as servers have them.
+pub struct Volumes {
+    base: Base,
+}
+
+stands_on_base!(Volumes);
+
+impl Volumes {
+    pub(crate) fn new(base: Base) -> Self {
+        Self { base }
+    }
+}
+
+impl Volumes {
     async fn volume_page(
         &self,
         context: &CallContext,
@@ -50,7 +63,7 @@ impl Cloud {
 }
 
 #[async_trait::async_trait]
-impl VolumesApi for Cloud {
+impl VolumesApi for Volumes {
     async fn list_volumes(
         &self,
         context: &Arc<CallContext>,

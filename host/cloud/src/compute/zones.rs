@@ -5,9 +5,9 @@ use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::nodes;
 
-use crate::Cloud;
+use super::Compute;
 
-impl Cloud {
+impl Compute {
     pub(super) async fn zones(&self, context: &CallContext) -> Result<Vec<wit::Zone>> {
         self.permit(context.caller.as_deref(), Action::ZonesRead)?;
         let sees_nodes = self.sees_nodes(context);

@@ -8,8 +8,8 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error;
 use skyloom_runtime::context::CallContext;
 
+use super::Identity;
 use super::convert;
-use crate::Cloud;
 
 /// A page of the store as a page of the contract.
 macro_rules! page {
@@ -21,7 +21,7 @@ macro_rules! page {
 }
 
 #[async_trait::async_trait]
-impl IdentityApi for Cloud {
+impl IdentityApi for Identity {
     async fn authenticate(&self, context: &Arc<CallContext>, login: wit::Login) -> Result<wit::Issued, Error> {
         Ok(self.login(context, login).await?)
     }
@@ -40,7 +40,7 @@ impl IdentityApi for Cloud {
         context: &Arc<CallContext>,
         project_id: Option<String>,
     ) -> Result<Vec<wit::Service>, Error> {
-        Ok(Cloud::catalog(self, context, project_id.as_deref())?)
+        Ok(Self::catalog(self, context, project_id.as_deref())?)
     }
 
     async fn list_domains(

@@ -6,8 +6,8 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{Assignment, Target, assignments};
 use skyloom_store::listing::Listed;
 
+use super::Identity;
 use super::{domains, projects, roles, users};
-use crate::Cloud;
 use crate::paging::page;
 
 /// Role, user and target are there.
@@ -21,7 +21,7 @@ async fn check(conn: &mut Conn, role_id: &str, user_id: &str, target: &Target) -
     }
 }
 
-impl Cloud {
+impl Identity {
     /// Assignments are to users and to nothing below a target, so the effective ones are the same.
     pub(super) async fn assignment_list(
         &self,
@@ -54,7 +54,7 @@ impl Cloud {
         check(&mut tx, role_id, user_id, &target).await?;
         assignments::grant(&mut tx, user_id, &target, role_id).await?;
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl Cloud {
             return Err(Error::new(ErrorCode::NotFound, text).with_resource("role", role_id));
         }
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(())
     }
 

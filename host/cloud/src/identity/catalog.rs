@@ -6,7 +6,7 @@ use skyloom_model::{Action, Result, Scope};
 use skyloom_runtime::bindings::cloud::identity::Service;
 use skyloom_runtime::context::CallContext;
 
-use crate::Cloud;
+use super::Identity;
 
 /// Stands for the project's id in an endpoint's URL.
 const PROJECT: &str = "{project_id}";
@@ -14,10 +14,10 @@ const PROJECT: &str = "{project_id}";
 #[derive(Default)]
 pub(super) struct Catalog(RwLock<Arc<Vec<Service>>>);
 
-impl Cloud {
+impl Identity {
     /// The services of this deployment; the wiring says it at start. An endpoint's URL may hold `{project_id}`.
     pub fn set_catalog(&self, services: Vec<Service>) {
-        *self.identity().catalog.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(services);
+        *self.catalog.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(services);
     }
 
     pub(super) fn catalog(&self, context: &CallContext, project_id: Option<&str>) -> Result<Vec<Service>> {
@@ -35,7 +35,7 @@ impl Cloud {
 
     /// Without a project, endpoints that need one are left out.
     fn catalog_for(&self, project_id: Option<&str>) -> Vec<Service> {
-        let services = self.identity().catalog.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let services = self.catalog.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         services.iter().map(|service| filled(service, project_id)).collect()
     }
 }

@@ -1,4 +1,4 @@
-use skyloom_model::{Action, Error, ErrorCode, Result, Scope, Timestamp};
+use skyloom_model::{Action, Caller, Error, ErrorCode, Result, Scope, Timestamp};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -6,8 +6,8 @@ use skyloom_store::identity::{Domain, Extra, Filter, domains, lock, projects, to
 use skyloom_store::listing::Listed;
 use skyloom_store::{Conn, retired_ids};
 
+use super::Identity;
 use super::{MAX_PLACE_NAME, check_description, check_name, extra, new_id, taken};
-use crate::Cloud;
 use crate::paging::page;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Domain> {
@@ -63,7 +63,7 @@ pub(super) async fn check_unused(conn: &mut Conn, id: &str) -> Result<()> {
     Err(Error::new(ErrorCode::InUse, text).with_resource("project", id))
 }
 
-impl Cloud {
+impl Identity {
     pub(super) async fn domain_list(
         &self,
         context: &CallContext,
@@ -140,7 +140,7 @@ impl Cloud {
             tokens::revoke_of_domain(&mut tx, id).await?;
         }
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(domain)
     }
 
@@ -158,7 +158,7 @@ impl Cloud {
         }
         domains::delete(&mut tx, id).await?;
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use skyloom_model::{Error, ErrorCode, Limiter};
 use skyloom_runtime::context::CallContext;
 
-use crate::Cloud;
+use super::Identity;
 
 /// Lines a second under a flood: some 40 MB a day.
 const RATE: u32 = 2;
@@ -34,7 +34,7 @@ impl Failures {
     }
 }
 
-impl Cloud {
+impl Identity {
     /// The error as the client may see it; why it is refused stands in the log. `user` is as the login named it.
     pub(super) fn login_failed(&self, context: &CallContext, user: &str, mut error: Error) -> Error {
         if let Some(wait) = error.retry_after {
@@ -44,7 +44,7 @@ impl Cloud {
             return error;
         }
         let reason = error.take_internal().unwrap_or_default();
-        if let Some(suppressed) = self.identity().failures.line() {
+        if let Some(suppressed) = self.failures.line() {
             tracing::info!(
                 request_id = &*context.request_id,
                 user = &user[..user.floor_char_boundary(SHOWN)],

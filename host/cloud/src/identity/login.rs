@@ -11,9 +11,9 @@ use skyloom_store::identity::{
     Issue, Login, PlacedReference, Reference, Session, Target, domains, projects, tokens, users,
 };
 
+use super::Identity;
 use super::passwords::Share;
 use super::{convert, sessions, throttle};
-use crate::Cloud;
 
 /// Says nothing about what was wrong; the log does.
 fn refused(reason: &str) -> Error {
@@ -35,7 +35,7 @@ struct Proven {
     expires_at: Option<Timestamp>,
 }
 
-impl Cloud {
+impl Identity {
     pub(super) async fn login(&self, context: &CallContext, login: wit::Login) -> Result<wit::Issued> {
         self.permit(context.caller.as_deref(), Action::TokensIssue)?;
         let (token, session) = match self.try_login(context, &login).await {
@@ -86,7 +86,7 @@ impl Cloud {
         reference: PlacedReference<'_>,
         password: Arc<str>,
     ) -> Result<Login> {
-        let identity = self.identity();
+        let identity = self;
         let (found, key) = self.user_of_login(context, reference).await?;
         let hash = found.as_ref().filter(|login| login.enabled).and_then(|login| login.password_hash.clone());
         let share = if identity.throttle.is_slowed(&key) { Share::Rest } else { Share::Fair };
@@ -188,7 +188,7 @@ impl Cloud {
     /// Whether scope and user are enabled and a role is there, the token's own session tells, in the same transaction.
     async fn issue(&self, proven: &Proven, scopes: Vec<Option<Target>>) -> Result<(String, Session)> {
         let now = Timestamp::now();
-        let lifetime = Duration::from_secs(u64::from(self.identity().settings.token_lifetime_seconds));
+        let lifetime = Duration::from_secs(u64::from(self.settings.token_lifetime_seconds));
         let token = sessions::new_token()?;
         let hash = sessions::hash(&token);
         let mut tx = self.db().begin().await?;

@@ -9,7 +9,7 @@ mod extra;
 mod failures;
 mod login;
 mod passwords;
-mod policy;
+pub(crate) mod policy;
 mod projects;
 mod roles;
 mod seed;
@@ -29,12 +29,12 @@ pub use settings::{Settings, Slowdown};
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_store::Conn;
 
-use crate::Cloud;
+use crate::base::{Base, stands_on_base};
 
 /// Caches and rules of this area.
-pub(crate) struct Identity {
+pub struct Identity {
+    base: Base,
     settings: Settings,
-    policy: policy::Policy,
     passwords: passwords::Passwords,
     throttle: throttle::Throttle,
     failures: failures::Failures,
@@ -42,11 +42,13 @@ pub(crate) struct Identity {
     catalog: catalog::Catalog,
 }
 
+stands_on_base!(Identity);
+
 impl Identity {
-    pub(crate) fn new(settings: Settings) -> Result<Self> {
+    pub(crate) fn new(base: Base, settings: Settings) -> Result<Self> {
         settings.check()?;
         Ok(Self {
-            policy: policy::Policy::new(&settings.operator_roles, &settings.policy)?,
+            base,
             passwords: passwords::Passwords::new(&settings)?,
             throttle: throttle::Throttle::new(settings.slowdown.clone()),
             failures: failures::Failures::new(),
@@ -63,12 +65,6 @@ impl Identity {
     /// The roles that every cloud has, in a database of an older program too.
     pub(crate) async fn ensure_roles(&self, tx: &mut Conn) -> Result<()> {
         seed::ensure_roles(tx).await
-    }
-}
-
-impl Cloud {
-    fn identity(&self) -> &Identity {
-        &self.inner.identity
     }
 }
 

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use skyloom_model::{Action, Caller, Error, ErrorCode, Least, Named, Result, Scope};
 
-use crate::Cloud;
-
 /// The roles that every cloud has: nobody can rename or delete them. The default table knows all but the last, which names the
 /// users of services.
 pub const READER: &str = "reader";
@@ -68,14 +66,6 @@ impl Policy {
             Least::Member => in_project && [MEMBER, MANAGER, ADMIN].iter().any(|role| caller.has_role(role)),
             Least::Admin => false,
         }
-    }
-}
-
-impl Cloud {
-    /// The one place where it is decided whether somebody may do something. `unauthenticated` when nobody is known and the
-    /// action needs somebody, `forbidden` when the roles don't suffice. Whose resource it is, each area asks by itself.
-    pub fn permit(&self, caller: Option<&Caller>, action: Action) -> Result<()> {
-        self.inner.identity.policy.permit(caller, action)
     }
 }
 

@@ -1,4 +1,4 @@
-use skyloom_model::{Action, Caller, Error, ErrorCode, Result, Scope, Timestamp};
+use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -6,8 +6,8 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{Extra, Filter, Project, projects, tokens};
 use skyloom_store::listing::Listed;
 
+use super::Identity;
 use super::{MAX_NAME, MAX_PLACE_NAME, check_description, check_name, domains, extra, new_id, taken, users};
-use crate::Cloud;
 use crate::paging::page;
 
 /// How many projects may stand in a line below a domain.
@@ -86,7 +86,7 @@ async fn domain_of_parent(conn: &mut Conn, parent: &str) -> Result<String> {
     }
 }
 
-impl Cloud {
+impl Identity {
     pub(super) async fn project_list(
         &self,
         context: &CallContext,
@@ -200,7 +200,7 @@ impl Cloud {
             tokens::revoke_of_project(&mut tx, id).await?;
         }
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(project)
     }
 
@@ -216,7 +216,7 @@ impl Cloud {
         domains::check_unused(&mut tx, id).await?;
         projects::delete(&mut tx, id).await?;
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{Extra, Role, lock, roles};
 use skyloom_store::listing::Listed;
 
+use super::Identity;
 use super::{MAX_NAME, check_description, check_name, extra, new_id, taken};
-use crate::Cloud;
 use crate::paging::page;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Role> {
@@ -37,7 +37,7 @@ async fn changeable(conn: &mut Conn, id: &str) -> Result<Role> {
     Ok(role)
 }
 
-impl Cloud {
+impl Identity {
     /// Roles belong to no domain: with one, the list is empty.
     pub(super) async fn role_list(
         &self,
@@ -80,7 +80,7 @@ impl Cloud {
         apply(&mut role, write)?;
         roles::update(&mut tx, &role).await.map_err(taken("role", &role.name))?;
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(role)
     }
 
@@ -91,7 +91,7 @@ impl Cloud {
         changeable(&mut tx, id).await?;
         roles::delete(&mut tx, id).await?;
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(())
     }
 }

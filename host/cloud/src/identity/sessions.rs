@@ -15,8 +15,8 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::identity::{Session, tokens};
 use tokio::sync::Semaphore;
 
+use super::Identity;
 use super::convert;
-use crate::Cloud;
 
 /// A token that was revoked, or whose user, roles or scope changed, is refused after this time at the latest: at once by the
 /// process that did it, after this time by the others.
@@ -88,7 +88,7 @@ fn invalid_token() -> Error {
     Error::new(ErrorCode::Unauthenticated, "The token is not valid.")
 }
 
-impl Cloud {
+impl Identity {
     /// Who a token stands for; `unauthenticated` when it isn't valid. See [`REVOCATION_BOUND`].
     pub async fn caller_of_token(&self, token: &str) -> Result<Arc<Caller>> {
         if token.is_empty() || token.len() > MAX_TOKEN {
@@ -96,7 +96,7 @@ impl Cloud {
         }
         let key: [u8; 32] = Sha256::digest(token).into();
         let (now, asked) = (Timestamp::now(), Instant::now());
-        let cache = &self.identity().sessions;
+        let cache = &self.sessions;
         let edition = cache.edition.load(SeqCst);
         let known = cache.callers.get(&key);
         let _turn = match known {
@@ -117,20 +117,20 @@ impl Cloud {
     /// Remembers whose token it is. Counted from the question, not from the answer: the answer may have been overtaken.
     fn remember(&self, key: [u8; 32], session: Session, asked: Instant, edition: u64) -> Arc<Caller> {
         let caller = Arc::new(Caller {
-            admin: self.identity().policy.is_operator(&session.scope, &session.roles),
+            admin: self.policy().is_operator(&session.scope, &session.roles),
             user: session.user,
             scope: session.scope,
             roles: session.roles,
         });
         let known =
             Known { caller: caller.clone(), expires_at: session.expires_at, until: asked + REVOCATION_BOUND, edition };
-        self.identity().sessions.callers.insert(key, known);
+        self.sessions.callers.insert(key, known);
         caller
     }
 
     /// A token that this process has just made is no stranger.
     pub(super) fn welcome(&self, token: &str, session: Session) {
-        let edition = self.identity().sessions.edition.load(SeqCst);
+        let edition = self.sessions.edition.load(SeqCst);
         // Believed from the next look at the database on.
         let long_ago = Instant::now().checked_sub(REVOCATION_BOUND).unwrap_or_else(Instant::now);
         self.remember(Sha256::digest(token).into(), session, long_ago, edition);
@@ -148,7 +148,7 @@ impl Cloud {
         let mut tx = self.db().begin().await?;
         tokens::revoke(&mut tx, &hash).await?;
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(())
     }
 

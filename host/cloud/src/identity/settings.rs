@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use skyloom_model::{Error, Result};
 
+use super::policy::Policy;
+
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
@@ -59,6 +61,11 @@ impl Default for Slowdown {
 }
 
 impl Settings {
+    /// Who may do what.
+    pub(crate) fn policy(&self) -> Result<Policy> {
+        Policy::new(&self.operator_roles, &self.policy)
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         if self.token_lifetime_seconds == 0 || self.password_hashing == Some(0) {
             let text = "[identity] token-lifetime-seconds and password-hashing are at least 1";

@@ -8,8 +8,8 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, User, lock, tokens, users};
 use skyloom_store::listing::Listed;
 
+use super::Identity;
 use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, passwords, taken};
-use crate::Cloud;
 use crate::paging::page;
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<User> {
@@ -40,7 +40,7 @@ async fn check_default_project(conn: &mut Conn, write: &wit::UserWrite) -> Resul
     }
 }
 
-impl Cloud {
+impl Identity {
     pub(super) async fn user_list(
         &self,
         context: &CallContext,
@@ -69,7 +69,7 @@ impl Cloud {
         let Some(handle) = handle else { return Ok(Some(None)) };
         let password = context.secret("password", handle)?;
         passwords::check("password", &password)?;
-        self.identity().passwords.hash(password).await.map(|hash| Some(Some(hash)))
+        self.passwords.hash(password).await.map(|hash| Some(Some(hash)))
     }
 
     pub(super) async fn user_create(&self, context: &CallContext, mut write: wit::UserWrite) -> Result<User> {
@@ -125,7 +125,7 @@ impl Cloud {
             tokens::revoke_of_user(&mut tx, id).await?;
         }
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(user)
     }
 
@@ -136,7 +136,7 @@ impl Cloud {
             return Err(Error::not_found("user", id));
         }
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(())
     }
 
@@ -154,14 +154,14 @@ impl Cloud {
         passwords::check("password", &password)?;
         let checked = self.check_password(context, PlacedReference::Id(user_id), original).await;
         checked.map_err(|error| self.login_failed(context, user_id, error))?;
-        let hash = self.identity().passwords.hash(password).await?;
+        let hash = self.passwords.hash(password).await?;
         let mut tx = self.db().begin().await?;
         if users::set_password(&mut tx, user_id, Some(&hash), Timestamp::now()).await? == 0 {
             return Err(Error::not_found("user", user_id));
         }
         tokens::revoke_of_user(&mut tx, user_id).await?;
         tx.commit().await?;
-        self.identity().sessions.forget_all();
+        self.sessions.forget_all();
         Ok(())
     }
 }

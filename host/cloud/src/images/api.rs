@@ -8,10 +8,10 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error;
 use skyloom_runtime::context::CallContext;
 
-use crate::Cloud;
+use super::Images;
 
 #[async_trait::async_trait]
-impl ImagesApi for Cloud {
+impl ImagesApi for Images {
     async fn list_images(
         &self,
         context: &Arc<CallContext>,

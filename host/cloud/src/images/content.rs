@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
-use skyloom_model::{Error, ErrorCode, Result};
+use skyloom_model::{Error, ErrorCode};
 
 pub(super) fn bad(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::BadContent, message)

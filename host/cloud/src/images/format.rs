@@ -5,10 +5,9 @@
 //! are declared as: what `qemu-img` probes for, and the marks at the end of a file that other readers go by.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use skyloom_model::{Error, ErrorCode, Result};
+use skyloom_model::{Error, Result};
 
 use super::content::{bad, head};
 use super::qcow2;
@@ -103,6 +102,8 @@ fn is_disc(file: &mut File) -> std::io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use skyloom_model::ErrorCode;
+
     use super::*;
 
     const DECLARED: [&str; 5] = ["raw", "ami", "aki", "ari", "iso"];

@@ -12,14 +12,13 @@ mod seed;
 mod tests;
 mod transfer;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use skyloom_model::{Error, Result};
 use skyloom_runtime::context::CallContext;
 
-use crate::Cloud;
+use crate::base::{Base, stands_on_base};
 
 pub use blobs::{BlobInfo, BlobWriter, Blobs};
 pub use seed::{Seed, SeedImage};
@@ -66,40 +65,39 @@ impl Default for Settings {
 pub(crate) const GIB: u64 = 1 << 30;
 
 /// The area's own state; everything durable stands in the store and in the folder.
-pub(crate) struct Images {
+pub struct Images {
+    base: Base,
     settings: Settings,
     blobs: Blobs,
-    /// Requests whose upload came to nothing, which the database doesn't know yet.
-    aborting: Mutex<HashSet<String>>,
+    aborting: transfer::Aborting,
 }
 
+stands_on_base!(Images);
+
 impl Images {
-    pub(crate) fn new(settings: Settings) -> Result<Self> {
+    pub(crate) fn new(base: Base, settings: Settings) -> Result<Self> {
         if settings.max_image_gib == 0 || settings.upload_deadline_hours == 0 {
             let message = "[images] max-image-gib and upload-deadline-hours must be at least 1";
             return Err(Error::invalid("images.max-image-gib", message));
         }
-        Ok(Self { blobs: Blobs::new(settings.folder.clone(), settings.shared), settings, aborting: Mutex::default() })
-    }
-
-    fn aborting(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.aborting.lock().unwrap_or_else(PoisonError::into_inner)
+        let blobs = Blobs::new(settings.folder.clone(), settings.shared);
+        Ok(Self { base, blobs, settings, aborting: transfer::Aborting::default() })
     }
 }
 
-impl Cloud {
+impl Images {
     /// Where the bytes of images are, for drivers.
     pub fn blob_folder(&self) -> &Path {
-        self.inner.images.blobs.folder()
+        self.blobs.folder()
     }
 
     /// A file for the bytes of the upload that this request began.
-    pub async fn create_blob(&self, context: &Arc<CallContext>) -> Result<UploadWriter> {
-        Ok(UploadWriter::new(self.clone(), context.clone(), self.inner.images.blobs.create().await?))
+    pub async fn create_blob(self: &Arc<Self>, context: &Arc<CallContext>) -> Result<UploadWriter> {
+        Ok(UploadWriter::new(self.clone(), context.clone(), self.blobs.create().await?))
     }
 
     /// The bytes that a plugin named in its answer, with their length.
     pub async fn open_blob(&self, name: &str) -> Result<(tokio::fs::File, u64)> {
-        self.inner.images.blobs.open(name).await
+        self.blobs.open(name).await
     }
 }

@@ -10,8 +10,8 @@ use skyloom_store::images::{self as store, Image, ImageState, Visibility};
 use skyloom_store::{Conn, metering, quotas};
 
 use super::{Images, convert};
+use crate::bounds;
 use crate::paging::page;
-use crate::{Cloud, bounds};
 
 /// The formats of disks that can be stored.
 const DISK_FORMATS: [&str; 6] = ["raw", "qcow2", "iso", "aki", "ari", "ami"];
@@ -40,7 +40,7 @@ impl Asking<'_> {
     }
 }
 
-impl Cloud {
+impl Images {
     /// Checks the policy; gives who asks.
     pub(super) fn image_asking<'a>(&self, context: &'a Arc<CallContext>, action: Action) -> Result<Asking<'a>> {
         self.permit(context.caller.as_deref(), action)?;
@@ -111,9 +111,9 @@ impl Cloud {
             tags: create.tags,
             properties: create.properties,
         };
-        self.inner.images.check(&mut image)?;
+        self.check(&mut image)?;
         let mut tx = self.db().begin().await?;
-        self.inner.images.check_quota(&mut tx, &image.owner, 1, 0).await?;
+        self.check_quota(&mut tx, &image.owner, 1, 0).await?;
         store::insert_image(&mut tx, &image).await?;
         tx.commit().await?;
         Ok(convert::image(image))
@@ -159,7 +159,7 @@ impl Cloud {
             updated_at: Timestamp::now().max(Timestamp(old.updated_at.0 + 1)),
             ..old.clone()
         };
-        self.inner.images.check(&mut image)?;
+        self.check(&mut image)?;
         if !store::update_image(&mut tx, &image, Timestamp(update.read_at)).await? {
             return Err(Error::new(ErrorCode::WrongState, format!("Image {id} was changed meanwhile; read it again."))
                 .with_resource("image", id));
@@ -192,7 +192,7 @@ impl Cloud {
         tx.commit().await?;
         // Only now: a file without an image is swept, an image without a file would be broken.
         if let Some(content) = image.content {
-            self.inner.images.blobs.remove(&content.blob);
+            self.blobs.remove(&content.blob);
         }
         Ok(())
     }
@@ -203,7 +203,7 @@ impl Cloud {
         store::hold_image(&mut tx, id).await?;
         let mut image = owned(&mut tx, id, &asking).await?;
         image.tags.push(tag.clone());
-        self.inner.images.check(&mut image)?;
+        self.check(&mut image)?;
         if store::add_tag(&mut tx, id, &tag).await? {
             store::touch_image(&mut tx, id, Timestamp::now()).await?;
         }

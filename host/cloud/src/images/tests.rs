@@ -59,14 +59,14 @@ fn page() -> PageRequest {
 /// What the gateway does with an upload.
 async fn upload(cloud: &Cloud, context: &Arc<CallContext>, id: &str, bytes: &[u8]) -> Result<(), Error> {
     cloud.begin_upload(context, id.to_owned()).await?;
-    let mut writer = cloud.create_blob(context).await?;
+    let mut writer = cloud.images.create_blob(context).await?;
     writer.write(bytes).await?;
     let stored = writer.finish().await?;
     cloud.finish_upload(context, id.to_owned(), stored.name).await
 }
 
 fn files(cloud: &Cloud) -> usize {
-    std::fs::read_dir(cloud.blob_folder()).map_or(0, Iterator::count)
+    std::fs::read_dir(cloud.images.blob_folder()).map_or(0, Iterator::count)
 }
 
 macro_rules! refused {
@@ -91,7 +91,7 @@ async fn bytes_come_in_and_go_out_again() {
         assert_eq!(image.checksum.as_deref(), Some("900150983cd24fb0d6963f7d28e17f72"));
         assert_eq!(image.hash_algorithm.as_deref(), Some("sha512"));
         let download = cloud.open_download(&context, image.id.clone()).await.expect("open").expect("bytes");
-        let (_, length) = cloud.open_blob(&download.blob).await.expect("the file");
+        let (_, length) = cloud.images.open_blob(&download.blob).await.expect("the file");
         assert_eq!((length, download.size), (3, 3));
         refused!(cloud.begin_upload(&context, image.id.clone()), WrongState);
 
@@ -128,7 +128,7 @@ async fn no_bytes_are_an_upload_like_another() {
         assert!(matches!(image.state, wit::ImageState::Active), "{}", world.database.name);
         assert_eq!((image.size, image.checksum.as_deref()), (Some(0), Some("d41d8cd98f00b204e9800998ecf8427e")));
         let download = cloud.open_download(&context, image.id.clone()).await.expect("open").expect("a file");
-        assert_eq!(cloud.open_blob(&download.blob).await.expect("the file").1, 0);
+        assert_eq!(cloud.images.open_blob(&download.blob).await.expect("the file").1, 0);
         let mut conn = world.database.db.read().await.expect("read");
         let open = skyloom_store::metering::open_of(&mut conn, &image.id).await.expect("spans");
         assert_eq!(open.iter().map(|span| span.quantity).collect::<Vec<_>>(), [0]);
@@ -168,18 +168,19 @@ async fn an_upload_that_breaks_off_is_queued_again() {
         cloud.begin_upload(&context, image.id.clone()).await.expect("begin");
         refused!(cloud.begin_upload(&member("p"), image.id.clone()), WrongState);
         // Another request's end doesn't touch it.
-        cloud.abort_upload(&member("p")).await;
+        cloud.images.abort_upload(&member("p")).await;
         let state = cloud.get_image(&context, image.id.clone()).await.expect("get").state;
         assert!(matches!(state, wit::ImageState::Saving));
-        cloud.abort_upload(&context).await;
+        cloud.images.abort_upload(&context).await;
         let state = cloud.get_image(&context, image.id.clone()).await.expect("get").state;
         assert!(matches!(state, wit::ImageState::Queued));
 
         // A crash in the middle: the next start clears image and file, and keeps what is whole.
         let whole = files(cloud);
         cloud.begin_upload(&context, image.id.clone()).await.expect("begin");
-        std::fs::write(cloud.blob_folder().join(format!("{}.part", skyloom_model::new_id())), b"x").expect("a rest");
-        cloud.sweep_images(true).await.expect("sweep");
+        std::fs::write(cloud.images.blob_folder().join(format!("{}.part", skyloom_model::new_id())), b"x")
+            .expect("a rest");
+        cloud.images.sweep_images(true).await.expect("sweep");
         let state = cloud.get_image(&context, image.id.clone()).await.expect("get").state;
         assert!(matches!(state, wit::ImageState::Queued));
         assert_eq!(files(cloud), whole);
@@ -187,7 +188,7 @@ async fn an_upload_that_breaks_off_is_queued_again() {
         for blob in ["../x", &skyloom_model::new_id()] {
             cloud.begin_upload(&context, image.id.clone()).await.expect("begin");
             refused!(cloud.finish_upload(&context, image.id.clone(), blob.to_owned()), Invalid);
-            cloud.abort_upload(&context).await;
+            cloud.images.abort_upload(&context).await;
         }
     }
 }
@@ -329,7 +330,7 @@ async fn uploads_at_the_same_time_stay_within_the_projects_share() {
             let context = member("p");
             let image = cloud.create_image(&context, create("raw")).await.expect("create").id;
             cloud.begin_upload(&context, image.clone()).await.expect("begin");
-            let writer = cloud.create_blob(&context).await.expect("a file");
+            let writer = cloud.images.create_blob(&context).await.expect("a file");
             uploads.push((context, image, writer));
         }
         let piece = vec![7; LEFT as usize / 4];
@@ -347,7 +348,7 @@ async fn uploads_at_the_same_time_stay_within_the_projects_share() {
         let (first, image, writer) = uploads.remove(0);
         let blob = writer.finish().await.expect("finish").name;
         for (context, _, _) in &uploads {
-            cloud.abort_upload(context).await;
+            cloud.images.abort_upload(context).await;
         }
         cloud.finish_upload(&first, image.clone(), blob).await.expect("the first is whole");
         let (second, image_of_second, mut writer) = uploads.remove(0);

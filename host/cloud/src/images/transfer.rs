@@ -1,7 +1,7 @@
 //! The bytes of images: from a client, to a client, and what a crash left of them.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
@@ -10,10 +10,11 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::images::{self as store, Content, Image, ImageState};
 use skyloom_store::quotas;
 
+use super::Images;
 use super::blobs::{BlobInfo, BlobWriter};
 use super::rules::{open_span, owned, seen};
 use super::{GIB, format};
-use crate::Cloud;
+use crate::base::Base;
 
 /// Pauses between the attempts to write down that an upload came to nothing, where the database didn't take it.
 const ABORT_FIRST: Duration = Duration::from_millis(500);
@@ -24,7 +25,7 @@ const ROOM: u64 = 64 << 20;
 /// The bytes of an upload on their way into a file. Room is taken from the project's share before they are written, so uploads
 /// beside one another stay within it together.
 pub struct UploadWriter {
-    cloud: Cloud,
+    images: Arc<Images>,
     context: Arc<CallContext>,
     blob: BlobWriter,
     /// Bytes.
@@ -32,15 +33,15 @@ pub struct UploadWriter {
 }
 
 impl UploadWriter {
-    pub(super) fn new(cloud: Cloud, context: Arc<CallContext>, blob: BlobWriter) -> Self {
-        Self { cloud, context, blob, room: 0 }
+    pub(super) fn new(images: Arc<Images>, context: Arc<CallContext>, blob: BlobWriter) -> Self {
+        Self { images, context, blob, room: 0 }
     }
 
     /// `quota-exceeded` where the project has no room for them, `not-found` when the upload is no longer open.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let end = self.blob.size() + bytes.len() as u64;
         if end > self.room {
-            self.room = self.cloud.make_room(&self.context.request_id, end).await?;
+            self.room = self.images.make_room(&self.context.request_id, end).await?;
         }
         self.blob.write(bytes).await
     }
@@ -50,7 +51,32 @@ impl UploadWriter {
     }
 }
 
-impl Cloud {
+/// Requests whose upload came to nothing, which the database doesn't know yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Aborting(Arc<Mutex<HashSet<String>>>);
+
+impl Aborting {
+    fn requests(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// False: it is there already.
+    fn insert(&self, request_id: &str) -> bool {
+        self.requests().insert(request_id.to_owned())
+    }
+
+    fn remove(&self, request_id: &str) {
+        self.requests().remove(request_id);
+    }
+}
+
+async fn abort(base: &Base, request_id: &str) -> Result<()> {
+    let mut tx = base.db().begin().await?;
+    store::abort_uploads(&mut tx, request_id, Timestamp::now()).await?;
+    tx.commit().await
+}
+
+impl Images {
     pub(super) async fn images_begin_upload(&self, context: &Arc<CallContext>, id: &str) -> Result<u64> {
         let asking = self.image_asking(context, Action::ImagesWrite)?;
         let mut tx = self.db().begin().await?;
@@ -59,7 +85,7 @@ impl Cloud {
             let message = "Properties disk_format, container_format must be set prior to saving data.";
             return Err(Error::invalid("disk-format", message));
         }
-        let images = &self.inner.images;
+        let images = self;
         images.check_quota(&mut tx, &image.owner, 0, 1).await?;
         let (_, used) = store::usage(&mut tx, &image.owner).await?;
         let left = (u64::from(images.settings.max_gib_per_project) * GIB).saturating_sub(used);
@@ -79,10 +105,10 @@ impl Cloud {
         let (owner, reserved) = store::uploading(&mut tx, request).await?.ok_or_else(gone)?;
         quotas::lock_project(&mut tx, &owner).await?;
         let (_, used) = store::usage(&mut tx, &owner).await?;
-        let most = u64::from(self.inner.images.settings.max_gib_per_project) * GIB;
+        let most = u64::from(self.settings.max_gib_per_project) * GIB;
         let room = least.next_multiple_of(ROOM).min(most.saturating_sub(used.saturating_sub(reserved)));
         if room < least {
-            let most = self.inner.images.settings.max_gib_per_project;
+            let most = self.settings.max_gib_per_project;
             let message = format!("The project's images would take more than {most} GiB.");
             return Err(Error::new(ErrorCode::QuotaExceeded, message).with_field("image-gib"));
         }
@@ -95,7 +121,7 @@ impl Cloud {
 
     pub(super) async fn images_finish_upload(&self, context: &Arc<CallContext>, id: &str, blob: String) -> Result<()> {
         let asking = self.image_asking(context, Action::ImagesWrite)?;
-        let info = self.inner.images.blobs.claim(&blob);
+        let info = self.blobs.claim(&blob);
         let info = info.ok_or_else(|| Error::invalid("blob", "No bytes are stored under this name."))?;
         let result = async {
             let mut conn = self.db().read().await?;
@@ -106,7 +132,7 @@ impl Cloud {
         }
         .await;
         if result.is_err() {
-            self.inner.images.blobs.remove(&info.name);
+            self.blobs.remove(&info.name);
             self.abort_upload(context).await;
         }
         result
@@ -114,7 +140,7 @@ impl Cloud {
 
     /// Whether the bytes are what the image says; gives the size of the disk that they hold.
     async fn checked(&self, image: &Image, info: &BlobInfo) -> Result<u64> {
-        let path = self.inner.images.blobs.path(&info.name).ok_or_else(|| Error::internal("a blob without a path"))?;
+        let path = self.blobs.path(&info.name).ok_or_else(|| Error::internal("a blob without a path"))?;
         let declared = image.disk_format.clone().unwrap_or_default();
         tokio::task::spawn_blocking(move || format::check(&path, &declared)).await.map_err(Error::internal)?
     }
@@ -131,7 +157,7 @@ impl Cloud {
         let mut tx = self.db().begin().await?;
         quotas::lock_project(&mut tx, &image.owner).await?;
         store::reserve_upload(&mut tx, &context.request_id, 0).await?;
-        self.inner.images.check_quota(&mut tx, &image.owner, 0, info.size).await?;
+        self.check_quota(&mut tx, &image.owner, 0, info.size).await?;
         if !store::finish_upload(&mut tx, &image.id, &context.request_id, &content, now).await? {
             let message = format!("The upload of image {} is no longer open.", image.id);
             return Err(Error::new(ErrorCode::WrongState, message).with_resource("image", &image.id));
@@ -143,35 +169,28 @@ impl Cloud {
     /// Whatever this request was uploading is queued again; none is no error. For the gateway, whenever an accepted upload
     /// came to nothing.
     pub async fn abort_upload(&self, context: &Arc<CallContext>) {
-        let Err(error) = self.try_abort(&context.request_id).await else { return };
+        let Err(error) = abort(&self.base, &context.request_id).await else { return };
         tracing::warn!(
             request_id = &*context.request_id,
             error = error.for_log(),
             "an image stays in `saving` until the database takes writes again"
         );
-        let images = &self.inner.images;
         let request_id = context.request_id.to_string();
-        if !images.aborting().insert(request_id.clone()) {
+        if !self.aborting.insert(&request_id) {
             return;
         }
-        let cloud = self.clone();
+        let (base, aborting) = (self.base.clone(), self.aborting.clone());
         tokio::spawn(async move {
             let mut pause = ABORT_FIRST;
             loop {
                 tokio::time::sleep(pause).await;
-                if cloud.try_abort(&request_id).await.is_ok() {
+                if abort(&base, &request_id).await.is_ok() {
                     break;
                 }
                 pause = (pause * 2).min(ABORT_MAX);
             }
-            cloud.inner.images.aborting().remove(&request_id);
+            aborting.remove(&request_id);
         });
-    }
-
-    async fn try_abort(&self, request_id: &str) -> Result<()> {
-        let mut tx = self.db().begin().await?;
-        store::abort_uploads(&mut tx, request_id, Timestamp::now()).await?;
-        tx.commit().await
     }
 
     pub(super) async fn images_open_download(
@@ -192,7 +211,7 @@ impl Cloud {
     /// Clears what a crash left: uploads that nobody continues, files that no image names. At start, before requests come.
     /// `sole_owner`: no other process works on this database and folder; else only what is old enough counts as left.
     pub async fn sweep_images(&self, sole_owner: bool) -> Result<()> {
-        let images = &self.inner.images;
+        let images = self;
         let age = if sole_owner {
             Duration::ZERO
         } else {

@@ -13,13 +13,13 @@ use skyloom_runtime::bindings::types::errors::Error;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::collisions::again;
 
-use crate::Cloud;
+use super::Networks;
 
 /// `id;` stands for the argument that names the resource. Each is one transaction.
 macro_rules! forward {
     ($($function:ident => $rule:ident($($id:ident)?; $($arg:ident: $kind:ty),*) -> $answer:ty;)*) => {
         #[async_trait::async_trait]
-        impl NetworksApi for Cloud {
+        impl NetworksApi for Networks {
             $(async fn $function(
                 &self, context: &Arc<CallContext>, $($id: String,)? $($arg: $kind),*
             ) -> Result<$answer, Error> {

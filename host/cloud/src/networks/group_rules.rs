@@ -9,12 +9,12 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::networks::{self as store, Group, NewRule, RuleFilter};
 use skyloom_store::quotas::Quota;
 
+use super::Networks;
 use super::traffic::{self, Meaning};
 use super::{MAX_RULES, at_most, bounded, convert, groups, text};
-use crate::Cloud;
 use crate::paging::page;
 
-impl Cloud {
+impl Networks {
     pub(super) async fn rules_list(
         &self,
         context: &Arc<CallContext>,

@@ -11,14 +11,14 @@ use skyloom_store::listing::Page;
 use skyloom_store::networks::{self as store, Group, GroupFilter};
 use skyloom_store::quotas::Quota;
 
+use super::Networks;
 use super::{Asking, bounded, convert, nothing_has, text};
-use crate::Cloud;
 use crate::paging::page;
 
 /// Reserved for the group that each project has.
 const DEFAULT: &str = "default";
 
-impl Cloud {
+impl Networks {
     pub(super) async fn groups_list(
         &self,
         context: &Arc<CallContext>,

@@ -22,7 +22,8 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::quotas::Quota;
 
-use crate::Cloud;
+use crate::base::{Base, stands_on_base};
+use crate::compute::quotas::Quotas;
 
 pub use seed::{Seed, SeedNetwork};
 
@@ -62,19 +63,23 @@ const MAX_RULES: usize = 1000;
 const MAX_TEXT: usize = 255;
 
 /// The area's own state; everything durable stands in the store.
-pub(crate) struct Networks {
+pub struct Networks {
+    base: Base,
+    quotas: Arc<Quotas>,
     settings: Settings,
 }
 
+stands_on_base!(Networks);
+
 impl Networks {
-    pub(crate) fn new(settings: Settings) -> Result<Self> {
+    pub(crate) fn new(base: Base, quotas: Arc<Quotas>, settings: Settings) -> Result<Self> {
         if settings.mtu < MIN_MTU || settings.mtu > settings.max_mtu {
             return Err(Error::invalid(
                 "networks.mtu",
                 format!("[networks] mtu = {}: give {MIN_MTU} to max-mtu ({})", settings.mtu, settings.max_mtu),
             ));
         }
-        Ok(Self { settings })
+        Ok(Self { base, quotas, settings })
     }
 }
 
@@ -95,7 +100,7 @@ impl Asking<'_> {
     }
 }
 
-impl Cloud {
+impl Networks {
     /// Checks the policy; gives who asks.
     fn asking<'a>(&self, context: &'a Arc<CallContext>, action: Action) -> Result<Asking<'a>> {
         self.permit(context.caller.as_deref(), action)?;
@@ -123,9 +128,9 @@ impl Cloud {
         needs: &[(Quota, u64)],
     ) -> Result<()> {
         if project_id == asking.project {
-            self.check_quota(tx, project_id, needs).await
+            self.quotas.check_quota(tx, project_id, needs).await
         } else {
-            self.check_quota_named(tx, project_id, needs).await
+            self.quotas.check_quota_named(tx, project_id, needs).await
         }
     }
 

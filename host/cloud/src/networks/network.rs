@@ -11,11 +11,11 @@ use skyloom_store::listing::Page;
 use skyloom_store::networks::{self as store, Network, NetworkFilter, RouterFilter};
 use skyloom_store::quotas::Quota;
 
+use super::Networks;
 use super::{Asking, MIN_MTU, bounded, convert, nothing_has, read_only, text};
-use crate::Cloud;
 use crate::paging::page;
 
-impl Cloud {
+impl Networks {
     pub(super) async fn networks_list(
         &self,
         context: &Arc<CallContext>,
@@ -76,7 +76,7 @@ impl Cloud {
             enabled: true,
             is_default: false,
             port_security: true,
-            mtu: self.inner.networks.settings.mtu,
+            mtu: self.settings.mtu,
             zone: None,
             created_at: now,
             updated_at: now,
@@ -119,7 +119,7 @@ impl Cloud {
 
     /// Applies what is set, as far as the caller may.
     fn write_network(&self, asking: &Asking<'_>, network: &mut Network, write: wit::NetworkWrite) -> Result<()> {
-        let settings = &self.inner.networks.settings;
+        let settings = &self.settings;
         let for_operators = [
             (write.shared, network.shared),
             (write.external, network.external),

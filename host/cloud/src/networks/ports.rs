@@ -11,11 +11,11 @@ use skyloom_store::networks::{self as store, FixedRequest, Network, NewPort, Por
 use skyloom_store::public_addresses;
 use skyloom_store::quotas::Quota;
 
+use super::Networks;
 use super::{Asking, MAX_GROUPS, at_most, bounded, convert, network, nothing_has, read_only, rules, text};
-use crate::Cloud;
 use crate::paging::page;
 
-impl Cloud {
+impl Networks {
     pub(super) async fn ports_list(
         &self,
         context: &Arc<CallContext>,
@@ -198,7 +198,7 @@ impl Cloud {
     }
 
     fn fixed(&self, wanted: Vec<wit::FixedIpRequest>) -> Result<Vec<FixedRequest>> {
-        let most = self.inner.networks.settings.max_addresses_per_port;
+        let most = self.settings.max_addresses_per_port;
         if wanted.len() > most {
             return Err(Error::invalid("fixed-ips", format!("A port has at most {most} addresses.")));
         }

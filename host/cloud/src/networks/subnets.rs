@@ -10,11 +10,11 @@ use skyloom_store::Conn;
 use skyloom_store::networks::{self as store, Range, Subnet, SubnetFilter};
 use skyloom_store::quotas::Quota;
 
+use super::Networks;
 use super::{Asking, bounded, convert, nothing_has, read_only, rules, text};
-use crate::Cloud;
 use crate::paging::page;
 
-impl Cloud {
+impl Networks {
     pub(super) async fn subnets_list(
         &self,
         context: &Arc<CallContext>,
@@ -104,7 +104,7 @@ impl Cloud {
             revision: 0,
         };
         apply(&mut subnet, write)?;
-        rules::check_subnet(&self.inner.networks.settings, &subnet)?;
+        rules::check_subnet(&self.settings, &subnet)?;
         let others = store::subnets_of_network(tx, &subnet.network_id).await?;
         if let Some(other) = others.iter().find(|other| other.cidr.overlaps(&cidr)) {
             let message = format!(
@@ -142,7 +142,7 @@ impl Cloud {
         }
         let gateway = subnet.gateway;
         apply(&mut subnet, write)?;
-        rules::check_subnet(&self.inner.networks.settings, &subnet)?;
+        rules::check_subnet(&self.settings, &subnet)?;
         if let Some(new) = subnet.gateway.filter(|new| gateway != Some(*new))
             && store::address_taken(&mut tx, id, Some(new)).await?
         {

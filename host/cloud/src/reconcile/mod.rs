@@ -107,7 +107,7 @@ impl Reconciler {
     /// One look at every node and at the ledger. A node that doesn't answer is left to the next look.
     pub async fn look(&self) -> Result<()> {
         // Platforms that have not answered since the start are asked by the one who attaches them.
-        for node in self.inner.cloud.attached_nodes().into_iter().filter(|node| node.answered) {
+        for node in self.inner.cloud.compute.attached_nodes().into_iter().filter(|node| node.answered) {
             if let Err(error) = self.inner.look_at(&node).await {
                 tracing::warn!(
                     node = node.settings.name,

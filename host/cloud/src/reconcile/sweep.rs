@@ -17,7 +17,7 @@ impl Inner {
     /// Gives how many records went. Image files that no image names go too.
     pub(super) async fn sweep(&self) -> Result<usize> {
         let now = Timestamp::now();
-        let (settings, compute) = (&self.settings, &self.cloud.inner.compute.settings);
+        let (settings, compute) = (&self.settings, &self.cloud.compute.settings);
         let days = |days: u32| now.minus(HOUR * 24 * days);
         let mut removed = self.engine.sweep(days(settings.keep_operations_days)).await?;
         loop {
@@ -38,7 +38,7 @@ impl Inner {
                 break;
             }
         }
-        let here = self.cloud.node_names();
+        let here = self.cloud.compute.node_names();
         let mut tx = self.cloud.db().begin().await?;
         let gone = nodes::remove_retired(&mut tx, &here, days(settings.keep_nodes_days)).await?;
         tx.commit().await?;
@@ -48,7 +48,7 @@ impl Inner {
         let gone = volumes::forget_discarded(&mut tx, days(settings.keep_nodes_days)).await?;
         tx.commit().await?;
         removed += usize::try_from(gone).unwrap_or(usize::MAX);
-        self.cloud.sweep_images(false).await?;
+        self.cloud.images.sweep_images(false).await?;
         Ok(removed)
     }
 }

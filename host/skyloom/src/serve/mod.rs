@@ -92,16 +92,16 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     };
     let db = core::open_database(deployment, state.path()).await?;
     let (cloud, admin) = core::start(loaded, state, &db).await?;
-    cloud.sweep_images(!db.is_postgres()).await?;
+    cloud.images.sweep_images(!db.is_postgres()).await?;
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());
-    let mut background = vec![reconciler.start(), cloud.start_attaching()];
+    let mut background = vec![reconciler.start(), cloud.compute.start_attaching()];
     if deployment.jobs.worker {
-        background.push(cloud.start_beating());
+        background.push(cloud.compute.start_beating());
     }
     if let Some(tariff) = &deployment.tariff {
-        cloud.set_tariff(plugins.tariff(&tariff.plugin)?);
-        background.push(cloud.start_rating());
+        cloud.billing.set_tariff(plugins.tariff(&tariff.plugin)?);
+        background.push(cloud.billing.start_rating());
     }
     let metrics = Arc::new(Metrics::default());
     metrics.add(Arc::new(sources::PluginSource(plugins.all())));
@@ -111,7 +111,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     metrics.add(disks.clone());
     let shared = Shared::new(Arc::new(cloud.clone()), deployment.limits.clone(), metrics);
     let places = mounts::places(deployment, &bound, &plugins)?;
-    cloud.set_catalog(mounts::catalog(&places));
+    cloud.identity.set_catalog(mounts::catalog(&places));
     let server = Server::new(shared.clone());
     let mut certificates = Vec::new();
     for (listener, socket) in deployment.listeners.iter().zip(sockets) {
@@ -169,11 +169,11 @@ async fn engine(deployment: &Deployment, db: &Db, cloud: &Cloud, plugins: &Plugi
     cloud.set_waker(move || waking.wake());
     for node in &deployment.nodes {
         let driver = plugins.driver(&node.driver, &node.name, &node.config)?;
-        cloud.attach_node(node_settings(node), driver).await?;
+        cloud.compute.attach_node(node_settings(node), driver).await?;
     }
-    cloud.retire_other_nodes().await?;
+    cloud.compute.retire_other_nodes().await?;
     let named = cloud.clone();
-    engine.set_nodes(move || named.node_names());
+    engine.set_nodes(move || named.compute.node_names());
     engine.start(skyloom_cloud::compute::sagas::all(cloud, faults)).await?;
     Ok(engine)
 }

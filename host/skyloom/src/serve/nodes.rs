@@ -51,7 +51,7 @@ impl skyloom_gateway::Nodes for Nodes {
         merge(&mut config, changes);
         let driver =
             present.plugin.driver(node, &config).map_err(|error| Error::invalid("config", error.to_string()))?;
-        self.cloud.change_driver(node, driver).await?;
+        self.cloud.compute.change_driver(node, driver).await?;
         present.config = present.plugin.config_with(&config);
         Ok(present.config.clone())
     }

@@ -52,7 +52,7 @@ pub struct NodesSource(pub Cloud);
 #[async_trait]
 impl Source for NodesSource {
     async fn samples(&self) -> Vec<Sample> {
-        let nodes = self.0.attached_nodes().into_iter();
+        let nodes = self.0.compute.attached_nodes().into_iter();
         nodes
             .map(|node| Sample {
                 name: "node_attached".to_owned(),

@@ -19,7 +19,7 @@ use skyloom_store::quotas::Quota;
 use self::checks::Checked;
 use self::password::Password;
 use self::references::References;
-use crate::Cloud;
+use super::Compute;
 
 /// A request that is understood, with all that it names.
 struct Plan<'a> {
@@ -55,7 +55,7 @@ impl Plan<'_> {
     }
 }
 
-impl Cloud {
+impl Compute {
     pub(super) async fn make_servers(
         &self,
         context: &CallContext,
@@ -83,7 +83,7 @@ impl Cloud {
     async fn plan<'a>(&self, context: &'a CallContext, create: wit::ServerCreate) -> Result<Plan<'a>> {
         let caller = context.caller()?;
         let project_id = caller.project()?.to_owned();
-        let checked = checks::check(context, &self.inner.compute.settings, &create)?;
+        let checked = checks::check(context, &self.settings, &create)?;
         let mut conn = self.db().read().await?;
         if !checked.metadata.is_empty() {
             self.check_metadata_count(&mut conn, &project_id, checked.metadata.len()).await?;
@@ -112,11 +112,11 @@ impl Cloud {
         // The quota is counted before much is written, but after a single server is: that holds up the project's other
         // creations for a moment only.
         let made = if most > 1 {
-            let count = self.fitting(&mut tx, &plan.project_id, &plan.needs(), create.min_count, most).await?;
-            write::servers(&mut tx, &self.inner.sealer, plan, count as usize).await?
+            let count = self.quotas.fitting(&mut tx, &plan.project_id, &plan.needs(), create.min_count, most).await?;
+            write::servers(&mut tx, &self.sealer(), plan, count as usize).await?
         } else {
-            let made = write::servers(&mut tx, &self.inner.sealer, plan, 1).await?;
-            self.check_quota_made(&mut tx, &plan.project_id, &plan.needs()).await?;
+            let made = write::servers(&mut tx, &self.sealer(), plan, 1).await?;
+            self.quotas.check_quota_made(&mut tx, &plan.project_id, &plan.needs()).await?;
             made
         };
         if create.dry_run {

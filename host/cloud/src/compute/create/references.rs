@@ -10,8 +10,8 @@ use skyloom_store::boot_images::BootImages;
 use skyloom_store::flavors::Flavor;
 use skyloom_store::{keypairs, networks, nodes, public_addresses};
 
+use super::super::Compute;
 use super::super::image::{BootImage, GIB};
-use crate::Cloud;
 
 /// All that a request names.
 pub(super) struct References {
@@ -56,7 +56,7 @@ pub(super) struct PlannedDisk {
     pub(super) image_id: String,
 }
 
-impl Cloud {
+impl Compute {
     pub(super) async fn references(
         &self,
         conn: &mut Conn,
@@ -64,7 +64,7 @@ impl Cloud {
         project_id: &str,
         create: &wit::ServerCreate,
     ) -> Result<References> {
-        let flavor = self.usable_flavor(conn, caller, &create.flavor_id).await?;
+        let flavor = self.flavors.usable_flavor(conn, caller, &create.flavor_id).await?;
         if flavor.disabled {
             return Err(Error::invalid("flavor-id", format!("Flavor {} is not offered any more.", flavor.id)));
         }
@@ -108,7 +108,7 @@ impl Cloud {
                 node.zone.clone()
             }
             (None, Some(zone)) => zone.clone(),
-            (None, None) => self.inner.compute.settings.default_zone.clone(),
+            (None, None) => self.settings.default_zone.clone(),
         };
         if nodes.iter().any(|node| node.zone == zone) {
             return Ok(zone);
@@ -133,7 +133,7 @@ impl Cloud {
         flavor: &Flavor,
         image: Option<&BootImage>,
     ) -> Result<Vec<PlannedDisk>> {
-        let default_type = &self.inner.compute.settings.default_volume_type;
+        let default_type = &self.settings.default_volume_type;
         let image_id = image.map(|image| image.id.clone()).unwrap_or_default();
         let disk = |volume: &wit::VolumeRequest, image_id| PlannedDisk {
             size_gib: volume.size_gib,

@@ -56,7 +56,7 @@ async fn a_creation_writes_everything_that_is_meant() {
         let sealed = sealed_password(&mut conn, id).await;
         drop(conn);
         assert!(!sealed.contains(&*password));
-        assert_eq!(cloud.inner.sealer.open(id, &sealed).expect("opens"), *password);
+        assert_eq!(cloud.sealer().open(id, &sealed).expect("opens"), *password);
 
         let server = cloud.get_server(&context, id.clone()).await.expect("the server");
         assert_eq!((server.vm_state, server.task_state), (wit::VmState::Building, Some(wit::TaskState::Scheduling)));

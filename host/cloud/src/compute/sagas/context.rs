@@ -7,14 +7,14 @@ use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_runtime::driver::{Domain, Driver, Power, Progress, StepKey, StopMode};
 use skyloom_store::servers;
 
+use super::super::Compute;
 use super::faulty::FaultyDriver;
 use super::times::Times;
-use crate::Cloud;
 
 /// Shared by the sagas.
 #[derive(Clone)]
 pub(super) struct Context {
-    pub cloud: Cloud,
+    pub compute: Arc<Compute>,
     pub faults: Arc<Faults>,
     pub times: Times,
 }
@@ -40,7 +40,7 @@ pub(super) enum Seen {
 impl Context {
     /// The driver of a node, with this operation's faults.
     pub fn driver(&self, node: &str, kind: &'static str) -> Result<Arc<dyn Driver>> {
-        let node = self.cloud.node(node)?;
+        let node = self.compute.node(node)?;
         Ok(Arc::new(FaultyDriver::new(node.driver, self.faults.clone(), kind)))
     }
 
@@ -48,7 +48,7 @@ impl Context {
     pub async fn platform(&self, run: &Run, kind: &'static str) -> Result<Arc<Platform>> {
         run.keep(Box::pin(async {
             let server_id = run.operation.resource_id.clone();
-            let found = servers::brief(&mut self.cloud.db().read().await?, &server_id, None).await?;
+            let found = servers::brief(&mut self.compute.db().read().await?, &server_id, None).await?;
             let node = found.map(|server| server.node).unwrap_or_default();
             let driver = if node.is_empty() { None } else { Some(self.driver(&node, kind)?) };
             Ok(Platform::new(driver, server_id))

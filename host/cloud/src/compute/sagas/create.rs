@@ -64,14 +64,14 @@ impl Create {
     async fn plan(&self, run: &Run) -> Result<Arc<Plan>> {
         run.keep(Box::pin(async {
             let id = &run.operation.resource_id;
-            let mut conn = self.context.cloud.db().read().await?;
+            let mut conn = self.context.compute.db().read().await?;
             let volumes = volumes::of_server(&mut conn, id).await?;
             let made_of = servers::for_platform(&mut conn, id).await?;
             let place = made_of.as_ref().and_then(|made_of| made_of.node.clone());
             let node = match &place {
                 // Without another process there is nobody to wait for.
-                Some(name) if conn.is_postgres() => self.context.cloud.node(name).ok(),
-                Some(name) => Some(self.context.cloud.node(name)?),
+                Some(name) if conn.is_postgres() => self.context.compute.node(name).ok(),
+                Some(name) => Some(self.context.compute.node(name)?),
                 None => None,
             };
             let elsewhere = place.is_some() && node.is_none();
@@ -92,11 +92,11 @@ impl Create {
                 let node = plan.node.as_ref().ok_or_else(|| Error::internal("a step before the server is placed"))?;
                 let id = &plan.platform.server_id;
                 let made_of = plan.made_of.as_ref().ok_or_else(|| Error::not_found("server", id))?;
-                let mut conn = self.context.cloud.db().read().await?;
+                let mut conn = self.context.compute.db().read().await?;
                 let mut spec = spec::build(&mut conn, made_of, node, &plan.volumes).await?;
                 let secrets = SecretVault::new();
                 if !made_of.admin_password.is_empty() {
-                    let password = self.context.cloud.inner.sealer.open(id, &made_of.admin_password)?;
+                    let password = self.context.compute.sealer().open(id, &made_of.admin_password)?;
                     spec.admin_password = Some(secrets.put(password));
                 }
                 Ok((spec, secrets))
@@ -107,11 +107,11 @@ impl Create {
     async fn place(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         let params: Params = run.params()?;
-        let cloud = &self.context.cloud;
-        let ratio = cloud.inner.compute.settings.vcpus_per_core;
+        let compute = &self.context.compute;
+        let ratio = compute.settings.vcpus_per_core;
         let shared = tx.is_postgres();
         // A node of another process is that one's to vouch for.
-        let usable = |name: &str| cloud.node(name).map_or(shared, |node| node.answered);
+        let usable = |name: &str| compute.node(name).map_or(shared, |node| node.answered);
         let node = place::place(tx, id, params.node.as_deref(), ratio, usable).await?;
         let task = Some(Some(TaskState::BlockDeviceMapping));
         let change = Change { node: Some(&node), task_state: task, ..Change::default() };

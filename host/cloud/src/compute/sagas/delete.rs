@@ -59,7 +59,7 @@ impl Delete {
         run.keep(Box::pin(async {
             let id = &run.operation.resource_id;
             let params: Params = run.params()?;
-            let mut conn = self.context.cloud.db().read().await?;
+            let mut conn = self.context.compute.db().read().await?;
             let volumes = volumes::of_server(&mut conn, id).await?;
             let node = operations_nodes::place_of(&mut conn, id).await?;
             let driver = node.map(|name| self.context.driver(&name, KIND)).transpose()?;

@@ -24,8 +24,8 @@ use context::Context;
 
 /// All of them, for `skyloom_jobs::Engine::start`. Every call to a driver goes through the faults.
 pub fn all(cloud: &Cloud, faults: Arc<Faults>) -> Vec<Arc<dyn Saga>> {
-    let times = cloud.inner.compute.settings.times.clone();
-    let context = Context { cloud: cloud.clone(), faults, times };
+    let compute = cloud.compute.clone();
+    let context = Context { times: compute.settings.times.clone(), compute, faults };
     vec![
         Arc::new(create::Create::new(context.clone())),
         Arc::new(delete::Delete::new(context.clone())),

@@ -136,7 +136,7 @@ mod tests {
 
     /// The world's node with these ways into its platform's networks.
     fn node(world: &World, names: &[(&str, &str)]) -> Node {
-        let node = world.cloud.node("node-1").expect("the node");
+        let node = world.cloud.compute.node("node-1").expect("the node");
         let platform_networks = names.iter().map(|(name, way)| ((*name).to_owned(), (*way).to_owned())).collect();
         let settings = NodeSettings { platform_networks, ..(*node.settings).clone() };
         Node { settings: Arc::new(settings), ..node }

@@ -24,11 +24,11 @@ async fn every_scope_by_id_and_by_name() {
         }
         let token = world.login("admin", PASSWORD, wit::ScopeRequest::System).await.expect("system");
         assert!(matches!(token.info.scope, wit::Scope::System));
-        assert!(world.cloud.caller_of_token(&token.value).await.expect("caller").admin);
+        assert!(world.cloud.identity.caller_of_token(&token.value).await.expect("caller").admin);
 
         let token = world.login("admin", PASSWORD, wit::ScopeRequest::Unspecified).await.expect("unscoped");
         assert!(matches!(token.info.scope, wit::Scope::Unscoped) && token.info.roles.is_empty());
-        assert!(!world.cloud.caller_of_token(&token.value).await.expect("caller").admin);
+        assert!(!world.cloud.identity.caller_of_token(&token.value).await.expect("caller").admin);
 
         let admin = world.admin().await;
         let target = wit::Target::Domain("default".to_owned());
@@ -208,7 +208,7 @@ async fn a_password_is_changed_by_whoever_knows_it_and_ends_the_tokens() {
         let ann = world.new_user("ann", "member", "demo").await;
         let bob = world.new_user("bob", "member", "demo").await;
         let token = world.login("ann", PASSWORD, in_project("demo")).await.expect("login");
-        let caller = world.cloud.caller_of_token(&token.value).await.expect("caller");
+        let caller = world.cloud.identity.caller_of_token(&token.value).await.expect("caller");
         let change_as = async |context: &Arc<CallContext>, user: &str, original: &str, password: &str| {
             let (original, password) = (context.secrets.put(original), context.secrets.put(password));
             world.cloud.change_password(context, user.to_owned(), original, password).await

@@ -42,7 +42,7 @@ async fn worlds_with(settings: Settings) -> Vec<World> {
         let cloud = cloud(&database, settings.clone());
         let mut tx = database.db.begin().await.expect("begin");
         let seed = Seed { admin_password: Some(PASSWORD.to_owned()), ..Seed::default() };
-        cloud.inner.identity.seed(&mut tx, &seed).await.expect("seed");
+        cloud.identity.seed(&mut tx, &seed).await.expect("seed");
         tx.commit().await.expect("commit");
         worlds.push(World { cloud, database });
     }
@@ -140,7 +140,7 @@ impl World {
     /// A context of this user in this project.
     async fn caller(&self, user: &str, project: &str) -> Arc<CallContext> {
         let token = self.login(user, PASSWORD, in_project(project)).await.expect("login");
-        context(Some(self.cloud.caller_of_token(&token.value).await.expect("caller")))
+        context(Some(self.cloud.identity.caller_of_token(&token.value).await.expect("caller")))
     }
 
     async fn admin(&self) -> Arc<CallContext> {
@@ -171,7 +171,7 @@ impl World {
     }
 
     async fn is_valid(&self, token: &str) -> bool {
-        match self.cloud.caller_of_token(token).await {
+        match self.cloud.identity.caller_of_token(token).await {
             Ok(_) => true,
             Err(error) => {
                 assert_eq!(error.code, ErrorCode::Unauthenticated, "{}", error.for_log());

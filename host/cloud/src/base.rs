@@ -1,0 +1,74 @@
+//! What every area stands on.
+
+use std::sync::{Arc, OnceLock};
+
+use skyloom_model::{Action, Caller, Result};
+use skyloom_store::Db;
+
+use crate::identity::policy::Policy;
+use crate::secrets::Sealer;
+
+/// Clones share it.
+#[derive(Clone)]
+pub struct Base(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    policy: Policy,
+    sealer: Sealer,
+    /// Tells the workers that an operation waits.
+    waker: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Base {
+    pub(crate) fn new(db: Db, policy: Policy, sealer: Sealer) -> Self {
+        Self(Arc::new(Inner { db, policy, sealer, waker: OnceLock::new() }))
+    }
+
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    /// The one place where it is decided whether somebody may do something. `unauthenticated` when nobody is known and the
+    /// action needs somebody, `forbidden` when the roles don't suffice. Whose resource it is, each area asks by itself.
+    pub fn permit(&self, caller: Option<&Caller>, action: Action) -> Result<()> {
+        self.0.policy.permit(caller, action)
+    }
+
+    /// What to call when an operation was written; the wiring gives the engine's `wake`. The first one stays.
+    pub fn set_waker(&self, waker: impl Fn() + Send + Sync + 'static) {
+        if self.0.waker.set(Box::new(waker)).is_err() {
+            tracing::warn!("the core has a waker already");
+        }
+    }
+
+    /// To be called after each commit that wrote an operation.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.0.waker.get() {
+            waker();
+        }
+    }
+}
+
+/// An area has what it stands on.
+macro_rules! stands_on_base {
+    ($area:ident) => {
+        impl std::ops::Deref for $area {
+            type Target = $crate::base::Base;
+
+            fn deref(&self) -> &Self::Target {
+                &self.base
+            }
+        }
+    };
+}
+
+pub(crate) use stands_on_base;
