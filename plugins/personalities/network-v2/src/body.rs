@@ -67,11 +67,13 @@ pub fn change(request: &Request, resource: &str, known: Attributes) -> Result<Gi
 }
 
 fn object(request: &Request) -> Result<Object, Fault> {
-    let body: Value = serde_json::from_slice(&request.body)
-        .map_err(|error| Fault::bad_request(format!("Malformed request body: {error}")))?;
-    match body {
-        Value::Object(body) => Ok(body),
-        _ => Err(Fault::bad_request("Resource body required")),
+    if request.body.is_empty() {
+        return Err(Fault::bad_request("Resource body required"));
+    }
+    match serde_json::from_slice(&request.body) {
+        Ok(Value::Object(body)) if body.is_empty() => Err(Fault::bad_request("Resource body required")),
+        Ok(Value::Object(body)) => Ok(body),
+        _ => Err(Fault::bad_request("Body contains invalid data")),
     }
 }
 

@@ -93,8 +93,8 @@ fn bodies_reach_the_core() {
 fn bodies_that_make_no_sense_are_refused() {
     let cloud = FakeCloud::default();
     for (operation, body, part) in [
-        ("networks.create", json!([]), "Resource body required"),
-        ("networks.create", json!({}), "Unable to find 'network' in request body"),
+        ("networks.create", json!([]), "Body contains invalid data"),
+        ("networks.create", json!({}), "Resource body required"),
         ("networks.create", json!({"network": 5}), "Unable to find 'network' in request body"),
         ("networks.create", json!({"networks": []}), "Resources required"),
         ("networks.create", json!({"networks": {}}), "'networks' is not a list"),
@@ -179,8 +179,15 @@ fn bodies_that_make_no_sense_are_refused() {
             println!("UNSUPPORTED network-v2 {operation} {body}: {message}");
         }
     }
-    let (status, ..) = fault(&handle(&cloud, call("networks.create").raw_body(b"{").build()));
-    assert_eq!(status, 400);
+    for (body, said) in [
+        (&b""[..], "Resource body required"),
+        (b"{}", "Resource body required"),
+        (b"{", "Body contains invalid data"),
+        (b"[]", "Body contains invalid data"),
+    ] {
+        let answer = fault(&handle(&cloud, call("networks.create").raw_body(body).build()));
+        assert_eq!(answer, (400, "HTTPBadRequest".to_owned(), said.to_owned()));
+    }
 }
 
 #[test]
