@@ -142,6 +142,28 @@ fn invalid(attribute: &str, reason: &str) -> &'static str {
     INVALID.iter().find(fits).map_or("InvalidInput", |(.., kind)| kind)
 }
 
+fn wrong_value(attribute: &str, reason: &str, message: String) -> Fault {
+    match invalid(attribute, reason) {
+        "HTTPBadRequest" if reason == "read-only" => {
+            Fault::bad_request(format!("Cannot update read-only attribute {attribute}"))
+        }
+        "HTTPBadRequest" => Fault::invalid(attribute, message.trim_end_matches('.')),
+        "InvalidInput" => Fault::new(400, "InvalidInput", format!("Invalid input for operation: {message}")),
+        kind => Fault::new(400, kind, message),
+    }
+}
+
+/// What the policy refuses; the project of what is made is looked at before it.
+fn not_theirs(attribute: &str, message: String) -> Fault {
+    if attribute == "project_id" {
+        return Fault::bad_request(
+            "Specifying 'project_id' other than the authenticated project in request is not allowed for the current user.",
+        );
+    }
+    let refused = (!attribute.is_empty()).then(|| attribute.to_owned());
+    Fault { refused, ..Fault::new(403, NOT_AUTHORIZED, message) }
+}
+
 impl From<Error> for Fault {
     /// The whole table; a code of a newer host is a fault of the server.
     fn from(error: Error) -> Self {
@@ -153,29 +175,11 @@ impl From<Error> for Fault {
         };
         let (status, kind) = match error.code {
             ErrorCode::Invalid => {
-                let reason = error.reason.as_deref().unwrap_or_default();
-                let kind = invalid(field, reason);
-                if kind == "HTTPBadRequest" && reason != "read-only" {
-                    return Self::invalid(field, error.message.trim_end_matches('.'));
-                }
-                let message = match kind {
-                    "InvalidInput" => format!("Invalid input for operation: {}", error.message),
-                    _ if reason == "read-only" => format!("Cannot update read-only attribute {field}"),
-                    _ => error.message,
-                };
-                return Self::new(400, kind, message);
+                return wrong_value(field, error.reason.as_deref().unwrap_or_default(), error.message);
             }
             ErrorCode::NotSupported | ErrorCode::BadContent => (400, "BadRequest".to_owned()),
             ErrorCode::Unauthenticated => (401, "HTTPUnauthorized".to_owned()),
-            ErrorCode::Forbidden if field == "project_id" => {
-                let message = "Specifying 'project_id' other than the authenticated project in request is not allowed for \
-                               the current user.";
-                return Self::bad_request(message);
-            }
-            ErrorCode::Forbidden => {
-                let refused = error.field.is_some().then(|| field.to_owned());
-                return Self { refused, ..Self::new(403, NOT_AUTHORIZED, error.message) };
-            }
+            ErrorCode::Forbidden => return not_theirs(field, error.message),
             ErrorCode::NotFound => {
                 let id = error.resource.as_ref().map(|(_, id)| id.as_str()).unwrap_or_default();
                 let message = match resource {
