@@ -16,8 +16,8 @@ pub fn bytes<'t>(field: &str, most: usize, texts: impl IntoIterator<Item = &'t s
     if sum <= most {
         return Ok(());
     }
-    let message = format!("The {field} have {sum} bytes together, of at most {most}.");
-    Err(Error::invalid(field, message))
+    let message = format!("All texts together have {sum} bytes, of at most {most}.");
+    Err(Error::invalid(field, message).with_reason("too-long"))
 }
 
 /// [`bytes`] of keys and values.
@@ -34,7 +34,8 @@ mod tests {
         bytes("tags", 6, ["abc", "", "\u{e9}x"]).unwrap();
         let error = bytes("tags", 5, ["abc", "\u{e9}x"]).unwrap_err();
         assert_eq!(error.field.as_deref(), Some("tags"));
-        assert!(error.message.contains("tags") && error.message.contains("6 bytes"), "{}", error.message);
+        assert!(error.message.contains("6 bytes"), "{}", error.message);
+        assert_eq!((error.field.as_deref(), error.reason.as_deref()), (Some("tags"), Some("too-long")));
         let pair = ("key".to_owned(), "value".to_owned());
         pairs("metadata", 8, [(&pair.0, &pair.1)]).unwrap();
         pairs("metadata", 7, [(&pair.0, &pair.1)]).unwrap_err();

@@ -17,6 +17,7 @@ use crate::access::Asked;
 use crate::answer::{Answer, Served, without_body};
 use crate::exchange::Exchange;
 use crate::incoming::ClientBody;
+use crate::lingering::lingering;
 use crate::metrics::Metrics;
 use crate::mount::Mount;
 use crate::refusal::{Refusal, Refused};
@@ -76,6 +77,7 @@ impl Gateway {
         let _in_flight = InFlight::new(&self.shared.metrics);
         let request_id: Arc<str> = format!("req-{}", uuid::Uuid::new_v4()).into();
         let (parts, body) = request.into_parts();
+        let body = lingering(&parts.headers, body);
         let asked = self.log_access.then(|| Asked::new(&parts, client));
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         let served = if reads {

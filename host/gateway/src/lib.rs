@@ -14,6 +14,7 @@ mod gateway;
 mod held;
 mod incoming;
 mod json;
+mod lingering;
 mod metrics;
 mod mount;
 mod operator;

@@ -83,6 +83,28 @@ async fn heads_that_are_too_large_or_too_slow_are_cut_off() {
     assert!(talk(running.api, &get("/api/things")).await.starts_with("HTTP/1.1 200"));
 }
 
+/// What is left of the body when the refusal is written would reset the connection, and the answer with it.
+#[tokio::test]
+async fn a_refusal_arrives_whatever_of_the_body_was_not_read() {
+    let running = serve(World::echo()).await;
+    for (head, status) in [
+        ("POST /api/things HTTP/1.1\r\nX-Token: member\r\n", "413"),
+        ("POST /api/nothing HTTP/1.1\r\nX-Token: member\r\n", "404"),
+        ("POST /api/things HTTP/1.1\r\n", "401"),
+    ] {
+        for _ in 0..5 {
+            let mut stream = TcpStream::connect(running.api).await.unwrap();
+            let length = 4 << 20;
+            let head = format!("{head}Host: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&vec![b'x'; length]).await.expect("the body is taken");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("no reset");
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_stored_file_that_is_too_short_breaks_the_connection() {
     let world = World::new(|_, request| {
@@ -172,7 +194,7 @@ async fn only_an_administrator_configures_a_nodes_driver() {
         ("node-1", "[]", "400", "no JSON object"),
         ("node-1", "{", "400", "no JSON object"),
         ("node-1", r#"{"delay":"x"}"#, "400", "config/delay: no number"),
-        ("other", r#"{"delay":1}"#, "404", "node other"),
+        ("other", r#"{"delay":1}"#, "404", "Node other"),
         ("node-1", &large, "413", ""),
     ] {
         let (code, _, text) = ask("PATCH", node, ADMIN, body).await;

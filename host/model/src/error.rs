@@ -115,7 +115,12 @@ impl Error {
     /// No such resource, or not the caller's to see.
     pub fn not_found(kind: impl Into<String>, id: impl Into<String>) -> Self {
         let (kind, id) = (kind.into(), id.into());
-        Self::new(ErrorCode::NotFound, format!("{kind} {id} could not be found.")).with_resource(kind, id)
+        // For people: a kind is written as words there.
+        let mut sentence = format!("{} {id} could not be found.", kind.replace('-', " "));
+        if let Some(first) = sentence.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        Self::new(ErrorCode::NotFound, sentence).with_resource(kind, id)
     }
 
     /// A defect or an infrastructure failure: the client sees a neutral sentence, the log sees `internal`.
@@ -211,6 +216,13 @@ mod tests {
         texts.sort_unstable();
         texts.dedup();
         assert_eq!(texts.len(), ErrorCode::ALL.len());
+    }
+
+    #[test]
+    fn what_is_missing_is_said_in_words() {
+        let missing = Error::not_found("security-group", "web");
+        assert_eq!(missing.message, "Security group web could not be found.");
+        assert_eq!(missing.resource, Some(("security-group".to_owned(), "web".to_owned())));
     }
 
     #[test]

@@ -44,6 +44,14 @@ impl<'s> Quotes<'s> {
         path.last().is_some_and(|name| looks_secret(name)) || self.secrets.iter().any(declared)
     }
 
+    /// Whether secrets stand below this place: a text here may well be one that slipped up.
+    fn leads_to_secret(&self, path: &[String]) -> bool {
+        let below = |secret: &Vec<String>| {
+            secret.len() > path.len() && secret.iter().zip(path).all(|(wanted, name)| wanted == "*" || wanted == name)
+        };
+        !path.is_empty() && self.secrets.iter().any(below)
+    }
+
     /// Whether there is room for a value of so many bytes, which it then has.
     fn takes(&mut self, bytes: usize) -> bool {
         // Each value costs its punctuation too.
@@ -186,6 +194,10 @@ impl<'de> Visitor<'de> for Quote<'_, '_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        if self.quotes.leads_to_secret(self.path) {
+            self.plain(MASK);
+            return Ok(());
+        }
         let end = text.floor_char_boundary(self.quotes.left);
         self.quotes.takes(end);
         self.plain(if end == text.len() { text.to_owned() } else { format!("{}{CUT}", &text[..end]) });
@@ -254,6 +266,22 @@ mod tests {
 
     fn path(text: &str) -> Vec<String> {
         text.split('/').filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
+    }
+
+    #[test]
+    fn a_text_above_a_secrets_place_is_masked() {
+        let secrets = [path("auth/identity/password/user/password"), path("auth/identity/methods/*/key")];
+        for (at, body) in [
+            ("auth", json!({ "auth": "hunter2" })),
+            ("", json!({ "auth": "hunter2" })),
+            ("auth/identity", json!({ "auth": { "identity": "hunter2" } })),
+            ("auth", json!({ "auth": { "identity": { "methods": ["hunter2"] } } })),
+        ] {
+            let quote = of(&secrets, &path(at), &body);
+            assert!(!quote.contains("hunter2") && quote.contains(MASK), "{at}: {quote}");
+        }
+        let body = json!({ "auth": { "scope": "web" } });
+        assert_eq!(of(&secrets, &path("auth"), &body), r#"{"scope":"web"}"#);
     }
 
     #[test]

@@ -163,6 +163,12 @@ impl StateDir {
         };
         if let Some(kept) = read_own(&file)? {
             let value = kept.trim_end().to_owned();
+            if value.is_empty() {
+                let file = file.display();
+                return Err(Failure::new(format!(
+                    "{file} is empty: write the administrator's password into it, or remove it and get a new one"
+                )));
+            }
             if wanted.is_some_and(|wanted| wanted != value) {
                 tracing::warn!("SKYLOOM_ADMIN_PASSWORD differs from the password of the first start, which stays");
             }
@@ -180,6 +186,25 @@ impl StateDir {
             Some(file) => read_sealer(file),
             None => Ok(Sealer::new(&self.own_key(SECRET_KEY)?)),
         }
+    }
+
+    /// Takes the rights of others from a folder of the deployment's own and from all in it; one that isn't there has none.
+    pub fn close_below(&self, folder: &Path) -> Result<(), Failure> {
+        let wrong = |error: std::io::Error| Failure::new(format!("{}: {error}", folder.display()));
+        match std::fs::symlink_metadata(folder) {
+            Ok(there) if there.is_dir() => {}
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(wrong(error)),
+        }
+        close_opened(&File::open(folder).map_err(wrong)?, folder, 0o700).map_err(wrong)?;
+        for entry in std::fs::read_dir(folder).map_err(wrong)? {
+            let entry = entry.map_err(wrong)?;
+            if entry.file_type().map_err(wrong)?.is_dir() {
+                self.close_below(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Where compiled code is kept, and what tells our own from any other.

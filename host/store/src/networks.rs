@@ -46,29 +46,62 @@ macro_rules! of_core {
 pub(crate) use of_core;
 pub(crate) const OF_CORE: &str = of_core!();
 
-/// What every list here can be ordered by, given the alias of its table.
+/// What every named resource's list can be ordered by, given the alias of its table, and what this one's can beyond it.
 macro_rules! keys {
-    ($alias:literal, $updated:literal) => {
+    ($alias:literal $(, $own:expr)* $(,)?) => {
         &[
             Key::text("id", concat!($alias, ".id")),
             Key::text("name", concat!($alias, ".name")),
             Key::text("project-id", concat!($alias, ".project_id")),
             Key::int("created-at", concat!($alias, ".created_at")),
-            Key::int("updated-at", concat!($alias, ".", $updated)),
+            Key::int("updated-at", concat!($alias, ".updated_at")),
+            $($own,)*
         ]
     };
 }
 
-const NETWORK_KEYS: &[Key] = keys!("n", "updated_at");
-const SUBNET_KEYS: &[Key] = keys!("s", "updated_at");
-const PORT_KEYS: &[Key] = keys!("p", "updated_at");
-const GROUP_KEYS: &[Key] = keys!("g", "updated_at");
-const ROUTER_KEYS: &[Key] = keys!("t", "updated_at");
+/// Of a row of `ports`, as SQL: whether its machine runs, which is the truth about a port's activity. (Only what is a server's has
+/// a node.)
+macro_rules! active {
+    () => {
+        "p.node <> '' AND EXISTS (SELECT 1 FROM servers v WHERE v.id = p.device_id AND v.power_state = 'running')"
+    };
+}
+pub(crate) use active;
+
+const NETWORK_KEYS: &[Key] = keys!("n", Key::int("enabled", "n.enabled"), Key::int("mtu", "n.mtu"));
+const SUBNET_KEYS: &[Key] = keys!(
+    "s",
+    Key::text("network-id", "s.network_id"),
+    Key::int("ip-version", "s.ip_version"),
+    Key::text("cidr", "s.cidr"),
+    Key::text("gateway", "coalesce(s.gateway, '')"),
+    Key::int("dhcp", "s.dhcp"),
+);
+const PORT_KEYS: &[Key] = keys!(
+    "p",
+    Key::int("enabled", "p.enabled"),
+    Key::text("network-id", "p.network_id"),
+    Key::text("mac", "p.mac"),
+    Key::text("device-id", "p.device_id"),
+    Key::text("device-owner", "p.device_owner"),
+    Key::int("down", concat!("CAST(CASE WHEN p.enabled = 1 AND ", active!(), " THEN 0 ELSE 1 END AS BIGINT)")),
+);
+const GROUP_KEYS: &[Key] = keys!("g");
+const ROUTER_KEYS: &[Key] = keys!("t", Key::int("enabled", "t.enabled"));
 const RULE_KEYS: &[Key] = &[
     Key::text("id", "r.id"),
     Key::text("project-id", "r.project_id"),
     Key::int("created-at", "r.created_at"),
     Key::int("updated-at", "r.created_at"),
+    Key::text("group-id", "r.group_id"),
+    Key::int("ingress", "r.ingress"),
+    Key::int("ip-version", "r.ip_version"),
+    Key::text("protocol", "coalesce(r.protocol, '')"),
+    Key::int("port-min", "coalesce(r.port_min, -1)"),
+    Key::int("port-max", "coalesce(r.port_max, -1)"),
+    Key::text("remote-cidr", "coalesce(r.remote_cidr, '')"),
+    Key::text("remote-group-id", "coalesce(r.remote_group_id, '')"),
 ];
 const BY_ID: &[(&str, bool)] = &[("id", false)];
 

@@ -45,7 +45,7 @@ pub fn error(code: ErrorCode, message: &str) -> Error {
 /// `not-found` of a resource.
 #[must_use]
 pub fn not_found(kind: &str, id: &str) -> Error {
-    let mut error = error(ErrorCode::NotFound, &format!("{kind} {id} could not be found."));
+    let mut error = error(ErrorCode::NotFound, "What the core says of it could not be found.");
     error.resource = Some((kind.to_owned(), id.to_owned()));
     error
 }

@@ -20,7 +20,7 @@ pub(super) fn reach(caller: &Caller) -> Result<Option<&str>> {
 /// A name for people: 1 to 255 characters, none of them a control character, not only spaces.
 pub(super) fn check_name(field: &str, name: &str) -> Result<()> {
     if name.trim().is_empty() {
-        return Err(Error::invalid(field, format!("The {field} must not be empty.")));
+        return Err(Error::invalid(field, "A text must not be empty.").with_reason("malformed"));
     }
     check_text(field, name)
 }
@@ -28,10 +28,11 @@ pub(super) fn check_name(field: &str, name: &str) -> Result<()> {
 /// At most 255 characters, none of them a control character.
 pub(super) fn check_text(field: &str, text: &str) -> Result<()> {
     if text.chars().count() > MAX_TEXT {
-        return Err(Error::invalid(field, format!("The {field} is longer than {MAX_TEXT} characters.")));
+        let message = format!("A text is longer than {MAX_TEXT} characters.");
+        return Err(Error::invalid(field, message).with_reason("too-long"));
     }
     if text.chars().any(char::is_control) {
-        return Err(Error::invalid(field, format!("The {field} has a character that is not allowed.")));
+        return Err(Error::invalid(field, "A text has a character that is not allowed.").with_reason("malformed"));
     }
     Ok(())
 }
@@ -46,11 +47,12 @@ pub(super) fn items(field: &str, items: Vec<Pair>) -> Result<BTreeMap<String, St
     for (key, value) in items {
         let long = key.chars().count() > MAX_TEXT || value.chars().count() > MAX_TEXT;
         if key.is_empty() || long || key.chars().chain(value.chars()).any(|letter| letter == '\0') {
-            let message = format!("{field}: keys are 1 to {MAX_TEXT} characters long, values at most {MAX_TEXT}.");
-            return Err(Error::invalid(field, message));
+            let message =
+                format!("A key has 1 to {MAX_TEXT} characters, a value at most {MAX_TEXT}, none of them NUL.");
+            return Err(Error::invalid(field, message).with_reason("malformed"));
         }
         if map.insert(key, value).is_some() {
-            return Err(Error::invalid(field, format!("{field}: a key stands twice.")));
+            return Err(Error::invalid(field, "A key stands twice.").with_reason("duplicate"));
         }
     }
     bounds::pairs(field, bounds::PAIRS, &map)?;

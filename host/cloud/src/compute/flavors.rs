@@ -53,7 +53,8 @@ fn checked(create: wit::FlavorCreate) -> Result<store::Flavor> {
         ("rxtx-factor-milli", create.rxtx_factor_milli, 1),
     ] {
         if !(least..=MAX_SIZE).contains(&value) {
-            return Err(Error::invalid(field, format!("{field} is not between {least} and {MAX_SIZE}.")));
+            let message = format!("{value} is not between {least} and {MAX_SIZE}.");
+            return Err(Error::invalid(field, message).with_reason("out-of-range"));
         }
     }
     Ok(store::Flavor {
@@ -76,7 +77,7 @@ fn checked(create: wit::FlavorCreate) -> Result<store::Flavor> {
 fn check_description(description: &str) -> Result<()> {
     // People write line breaks into descriptions.
     if description.chars().count() > 65_535 || description.contains('\0') {
-        return Err(Error::invalid("description", "The description is longer than 65535 characters."));
+        return Err(Error::invalid("description", "A text is longer than 65535 characters.").with_reason("too-long"));
     }
     Ok(())
 }

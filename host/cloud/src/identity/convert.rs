@@ -117,7 +117,7 @@ pub(super) fn domain_reference<'a>(field: &str, reference: &'a wit::DomainRef) -
     match (&reference.id, &reference.name) {
         (Some(id), _) => Ok(store::Reference::Id(id)),
         (None, Some(name)) => Ok(store::Reference::Name(name)),
-        (None, None) => Err(Error::invalid(field, format!("The {field} needs an id or a name."))),
+        (None, None) => Err(Error::invalid(field, "An id or a name is needed.").with_reason("missing")),
     }
 }
 
@@ -127,6 +127,6 @@ pub(super) fn named_reference<'a>(field: &str, reference: &'a wit::NamedRef) -> 
         (None, Some(name), Some(domain)) => {
             Ok(store::PlacedReference::Name(name, domain_reference(&format!("{field}-domain"), domain)?))
         }
-        _ => Err(Error::invalid(field, format!("The {field} needs an id, or a name and a domain."))),
+        _ => Err(Error::invalid(field, "An id, or a name and a domain, is needed.").with_reason("missing")),
     }
 }

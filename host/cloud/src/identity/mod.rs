@@ -76,18 +76,19 @@ fn new_id() -> String {
 /// A name: something other than blanks, at most `max` characters.
 fn check_name(field: &str, name: &str, max: usize) -> Result<()> {
     if name.trim().is_empty() {
-        return Err(Error::invalid(field, format!("The {field} must not be empty.")));
+        return Err(Error::invalid(field, "A text must not be empty.").with_reason("malformed"));
     }
     check_length(field, name, max)
 }
 
 fn check_length(field: &str, text: &str, max: usize) -> Result<()> {
     if text.chars().count() > max {
-        return Err(Error::invalid(field, format!("The {field} must have at most {max} characters.")));
+        let message = format!("A text is longer than {max} characters.");
+        return Err(Error::invalid(field, message).with_reason("too-long"));
     }
     // PostgreSQL has no such text.
     if text.contains('\0') {
-        return Err(Error::invalid(field, format!("The {field} must not hold a NUL character.")));
+        return Err(Error::invalid(field, "A text must not contain the character NUL.").with_reason("malformed"));
     }
     Ok(())
 }

@@ -47,8 +47,7 @@ impl Policy {
         if self.allows(caller, action) {
             Ok(())
         } else {
-            let text = format!("You are not authorized to perform the requested action: {}.", action.as_str());
-            Err(Error::new(ErrorCode::Forbidden, text))
+            Err(Error::new(ErrorCode::Forbidden, "The policy does not allow this to be performed."))
         }
     }
 

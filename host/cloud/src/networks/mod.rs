@@ -112,7 +112,7 @@ impl Networks {
     fn project_for(&self, asking: &Asking<'_>, wanted: Option<String>) -> Result<String> {
         match text("project-id", wanted)? {
             Some(other) if other != asking.project => {
-                self.permit(Some(asking.caller), Action::NetworksWriteAll)?;
+                self.permit(Some(asking.caller), Action::NetworksWriteAll).map_err(not_theirs("project-id"))?;
                 Ok(other)
             }
             _ => Ok(asking.project.to_owned()),
@@ -140,6 +140,11 @@ impl Networks {
     }
 }
 
+/// Tells which field a caller who may not must leave alone.
+fn not_theirs(field: &str) -> impl FnOnce(Error) -> Error {
+    move |error| error.with_field(field)
+}
+
 /// A name or description as it is stored.
 fn text(field: &str, value: Option<String>) -> Result<Option<String>> {
     if let Some(value) = &value {
@@ -156,7 +161,7 @@ fn text(field: &str, value: Option<String>) -> Result<Option<String>> {
 }
 
 fn read_only(field: &str) -> Error {
-    Error::invalid(field, format!("Cannot update read-only attribute {field}")).with_reason("read-only")
+    Error::invalid(field, "It cannot be changed.").with_reason("read-only")
 }
 
 /// What one request may make.
@@ -164,7 +169,7 @@ fn bounded(field: &str, count: usize) -> Result<()> {
     if (1..=MAX_BULK).contains(&count) {
         return Ok(());
     }
-    Err(Error::invalid(field, format!("A request makes 1 to {MAX_BULK} {field}, not {count}.")))
+    Err(Error::invalid(field, format!("A request makes 1 to {MAX_BULK} at once, not {count}.")).with_reason("too-many"))
 }
 
 /// What one resource holds.
@@ -172,7 +177,7 @@ fn at_most(field: &str, count: usize, most: usize) -> Result<()> {
     if count <= most {
         return Ok(());
     }
-    Err(Error::invalid(field, format!("There are {count} {field}, of at most {most}.")))
+    Err(Error::invalid(field, format!("There are {count} of at most {most}.")).with_reason("too-many"))
 }
 
 /// What a list asks for that no row can have, e.g. tags, which nothing has yet.

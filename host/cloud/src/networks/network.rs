@@ -12,7 +12,7 @@ use skyloom_store::networks::{self as store, Network, NetworkFilter, RouterFilte
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
-use super::{Asking, MIN_MTU, bounded, convert, nothing_has, read_only, text};
+use super::{Asking, MIN_MTU, bounded, convert, not_theirs, nothing_has, read_only, text};
 use crate::paging::page;
 
 impl Networks {
@@ -121,12 +121,14 @@ impl Networks {
     fn write_network(&self, asking: &Asking<'_>, network: &mut Network, write: wit::NetworkWrite) -> Result<()> {
         let settings = &self.settings;
         let for_operators = [
-            (write.shared, network.shared),
-            (write.external, network.external),
-            (write.is_default, network.is_default),
+            ("shared", write.shared, network.shared),
+            ("external", write.external, network.external),
+            ("is-default", write.is_default, network.is_default),
         ];
-        if for_operators.iter().any(|(new, old)| new.is_some_and(|new| new != *old)) {
-            self.permit(Some(asking.caller), Action::NetworksShare)?;
+        for (field, new, old) in for_operators {
+            if new.is_some_and(|new| new != old) {
+                self.permit(Some(asking.caller), Action::NetworksShare).map_err(not_theirs(field))?;
+            }
         }
         if let Some(mtu) = write.mtu {
             if mtu < MIN_MTU || mtu > settings.max_mtu {
@@ -138,7 +140,7 @@ impl Networks {
         if let Some(name) = text("name", write.name)? {
             // Compute nodes' settings go by it.
             if (network.shared || network.external) && name != network.name {
-                self.permit(Some(asking.caller), Action::NetworksShare)?;
+                self.permit(Some(asking.caller), Action::NetworksShare).map_err(not_theirs("name"))?;
             }
             network.name = name;
         }

@@ -12,7 +12,7 @@ use skyloom_store::public_addresses;
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
-use super::{Asking, MAX_GROUPS, at_most, bounded, convert, network, nothing_has, read_only, rules, text};
+use super::{Asking, MAX_GROUPS, at_most, bounded, convert, network, not_theirs, nothing_has, read_only, rules, text};
 use crate::paging::page;
 
 impl Networks {
@@ -184,8 +184,15 @@ impl Networks {
 
     fn may_choose(&self, asking: &Asking<'_>, network: &Network, choices: &Choices<'_>) -> Result<()> {
         let for_network = choices.device_owner.is_some_and(|owner| owner.starts_with("network:"));
-        if choices.mac || choices.address || choices.open || for_network {
-            self.as_owner(asking, &network.project_id)?;
+        for (field, chosen) in [
+            ("device-owner", for_network),
+            ("mac", choices.mac),
+            ("fixed-ips", choices.address),
+            ("port-security", choices.open),
+        ] {
+            if chosen {
+                self.as_owner(asking, &network.project_id).map_err(not_theirs(field))?;
+            }
         }
         match choices.device_owner {
             // Where a port says it of itself, it is a text and no more: nothing here goes by it.

@@ -164,13 +164,16 @@ async fn another_projects_network_is_not_there() {
 async fn only_operators_share() {
     for world in worlds().await {
         let (cloud, context) = (&world.cloud, member("p"));
-        for write in [
-            wit::NetworkWrite { shared: Some(true), ..network("n") },
-            wit::NetworkWrite { external: Some(true), ..network("n") },
-            wit::NetworkWrite { is_default: Some(true), ..network("n") },
-            wit::NetworkWrite { project_id: Some("q".to_owned()), ..network("n") },
+        for (named, write) in [
+            ("shared", wit::NetworkWrite { shared: Some(true), ..network("n") }),
+            ("external", wit::NetworkWrite { external: Some(true), ..network("n") }),
+            ("is-default", wit::NetworkWrite { is_default: Some(true), ..network("n") }),
+            ("project-id", wit::NetworkWrite { project_id: Some("q".to_owned()), ..network("n") }),
         ] {
-            refused!(cloud.create_network(&context, write.clone()), Forbidden);
+            let refused = cloud.create_network(&context, write.clone()).await.expect_err("a member may not");
+            assert!(matches!(refused.code, ErrorCode::Forbidden), "{:?}", refused.code);
+            assert_eq!(refused.field.as_deref(), Some(named));
+            assert_eq!(refused.message, "The policy does not allow this to be performed.");
             cloud.create_network(&operator("admin"), write).await.expect("an operator may");
         }
         refused!(cloud.create_network(&context, wit::NetworkWrite { mtu: Some(67), ..network("n") }), Invalid, "mtu");
@@ -260,7 +263,7 @@ async fn a_networks_name_is_an_operators_once_others_use_it() {
         cloud.update_network(&member("p"), own.id.clone(), renamed()).await.expect("an own network");
         let shared = wit::NetworkWrite { name: Some("shared".to_owned()), shared: Some(true), ..network("") };
         cloud.update_network(&operator("o"), own.id.clone(), shared).await.expect("an operator shares it");
-        refused!(cloud.update_network(&member("p"), own.id.clone(), renamed()), Forbidden);
+        refused!(cloud.update_network(&member("p"), own.id.clone(), renamed()), Forbidden, "name");
         let described = wit::NetworkWrite { name: None, description: Some("d".to_owned()), ..network("") };
         cloud.update_network(&member("p"), own.id.clone(), described).await.expect("the rest stays the owner's");
         let same = wit::NetworkWrite { name: Some("shared".to_owned()), ..network("") };
@@ -396,7 +399,7 @@ async fn an_operator_may_name_a_project_that_nobody_knows() {
             assert_eq!(made, "not-there-yet", "{}", world.database.name);
         }
         let own = wit::NetworkWrite { project_id: project(), ..network("n") };
-        refused!(cloud.create_network(&member("p"), own), Forbidden);
+        refused!(cloud.create_network(&member("p"), own), Forbidden, "project-id");
         let endless = wit::NetworkWrite { project_id: Some("x".repeat(256)), ..network("n") };
         refused!(cloud.create_network(&context, endless), Invalid, "project-id");
     }

@@ -135,6 +135,9 @@ fn known_plugin(found: &mut Vec<String>, deployment: &Deployment, place: &str, i
     }
 }
 
+/// What [`crate::serve`] fills in beside the addresses.
+const CLIENT_FILE_WORDS: [&str; 6] = ["user", "password", "project", "domain", "region", "operator"];
+
 fn check_client_file(found: &mut Vec<String>, deployment: &Deployment, file: &ClientFile) {
     if file.name.contains(['/', '\\']) || file.name.starts_with('.') {
         found.push(format!("client-file `{}`: a plain file name", file.name));
@@ -152,6 +155,14 @@ fn check_client_file(found: &mut Vec<String>, deployment: &Deployment, file: &Cl
             }
         }
     };
+    // Braces around anything else are text: JSON is full of them.
+    let is_word = |name: &str| !name.is_empty() && name.bytes().all(|sign| sign.is_ascii_lowercase() || sign == b'_');
+    let known = |name: &str| !is_word(name) || CLIENT_FILE_WORDS.contains(&name);
+    names(
+        "{",
+        &format!("nothing is filled in but {}, url:PLUGIN and listener:NAME, instead", CLIENT_FILE_WORDS.join(", ")),
+        &known,
+    );
     names("{url:", "no plugin is mounted", &|id| deployment.mounts.iter().any(|mount| mount.plugin == id));
     names("{listener:", "there is no listener", &|name| {
         deployment.listeners.iter().any(|listener| listener.name == name)
@@ -254,6 +265,9 @@ mod tests {
         for name in ["clouds.yaml", "lock.yaml", "images.txt"] {
             assert_eq!(defects(&file(name)), Vec::<String>::new());
         }
+        let unknown = "[[client-file]]\nname = \"a\"\ntext = \"{user} {passwort} {} {\\\"a\\\": 1} {0}\"\n";
+        let found = defects(unknown);
+        assert!(matches!(&found[..], [line] if line.ends_with("instead of {passwort}")), "{found:?}");
         // Where the bytes of images are said to be elsewhere, that folder's name is taken.
         let elsewhere = |folder: &str, name: &str| defects(&format!("{}[images]\nfolder = \"{folder}\"\n", file(name)));
         assert_eq!(elsewhere("blobs/images", "blobs").len(), 1);

@@ -53,6 +53,9 @@ fn sqlite_file(state: &Path) -> PathBuf {
 pub async fn start(loaded: &Loaded, state: &StateDir, db: &Db) -> Result<(Cloud, Option<AdminPassword>), Failure> {
     let key = loaded.deployment.database.secret_key.as_ref().map(|file| loaded.path(file));
     let images = state.path().join(&loaded.deployment.images.folder);
+    if !loaded.deployment.images.shared && images.starts_with(state.path()) {
+        state.close_below(&images)?;
+    }
     let cloud = cloud(&loaded.deployment, images, db, state.sealer(key.as_deref())?)?;
     let admin = state.admin_password()?;
     let fresh = seed(loaded, &cloud, &admin.value).await?;

@@ -41,6 +41,34 @@ fn a_generated_password_is_kept_and_private() {
 }
 
 #[test]
+fn an_empty_password_file_is_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = StateDir::open(folder.path()).unwrap();
+    for text in ["", "\n"] {
+        write_private(&state.path().join(PASSWORD), text).unwrap();
+        let said = refused(state.admin_password());
+        assert!(said.contains("admin-password is empty") && said.contains("remove it"), "{said}");
+    }
+}
+
+#[test]
+fn a_folder_of_images_is_closed_to_others_with_all_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = StateDir::open(folder.path()).unwrap();
+    let (images, deep) = (state.path().join("images"), state.path().join("images/a/b"));
+    state.close_below(&images).expect("nothing there yet");
+    std::fs::create_dir_all(&deep).unwrap();
+    for path in [&images, &deep] {
+        set_mode(path, 0o777);
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    set_mode(elsewhere.path(), 0o755);
+    symlink(elsewhere.path(), images.join("link")).unwrap();
+    state.close_below(&images).unwrap();
+    assert_eq!((mode(&images), mode(&deep), mode(elsewhere.path())), (0o700, 0o700, 0o755));
+}
+
+#[test]
 fn the_keys_are_made_once_and_may_be_given() {
     let folder = tempfile::tempdir().unwrap();
     let (own, compiled) = {

@@ -6,7 +6,7 @@ use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use super::fixing::{fix, fix_default, refix};
 use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
-use super::{BY_ID, PORT_KEYS, default_group};
+use super::{BY_ID, PORT_KEYS, active, default_group};
 use crate::listing::{Listed, Page, Query};
 use crate::{Conn, Row, Value, args, dialect};
 
@@ -143,10 +143,8 @@ pub(super) fn query(postgres: bool) -> Query {
         "t.group_id",
         "SELECT m.group_id FROM port_groups m WHERE m.port_id = p.id ORDER BY m.group_id",
     );
-    // The truth about a port's activity is its server's power. (Only what is a server's has a node.)
-    let active = "CASE WHEN p.node <> '' AND EXISTS (SELECT 1 FROM servers v WHERE v.id = p.device_id AND v.power_state = \
-                  'running') THEN 1 ELSE 0 END";
-    Query::new(format!("{COLUMNS}, {addresses}, {groups}, CAST({active} AS BIGINT), p.of_core"), "ports p", "p.id")
+    let active = concat!("CAST(CASE WHEN ", active!(), " THEN 1 ELSE 0 END AS BIGINT)");
+    Query::new(format!("{COLUMNS}, {addresses}, {groups}, {active}, p.of_core"), "ports p", "p.id")
 }
 
 pub(super) fn port(row: Row<'_>) -> Result<Port> {

@@ -281,6 +281,47 @@ async fn a_port_changes_its_addresses_and_keeps_what_stays() {
     }
 }
 
+/// Pages of one, so that each key is compared with the marker's too.
+macro_rules! ordered {
+    ($tx:expr, $keys:expr, $list:ident, $filter:expr) => {
+        for key in $keys {
+            for down in [false, true] {
+                let page = Page { limit: 1, sort: vec![(key.field.to_owned(), down)], marker: None };
+                let first = $list(&mut $tx, &$filter, &page).await.expect(key.field);
+                let next = Page { marker: first.next.clone(), ..page };
+                let second = $list(&mut $tx, &$filter, &next).await.expect(key.field);
+                assert_ne!(first.items[0].id, second.items[0].id, "{}", key.field);
+            }
+        }
+    };
+}
+
+#[tokio::test]
+async fn lists_are_ordered_by_each_of_their_keys() {
+    for database in databases().await {
+        let mut tx = tx(&database).await;
+        for mtu in [1500, 1400] {
+            let network = Network { mtu, ..a_network("p", false) };
+            insert_network(&mut tx, &network).await.expect("network");
+            insert_subnet(&mut tx, &a_subnet(&network, "10.0.0.0/24")).await.expect("subnet");
+            let port =
+                NewPort { network_id: network.id, project_id: "p".to_owned(), id: new_id(), ..NewPort::default() };
+            insert_port(&mut tx, &port).await.expect("port");
+            default_router(&mut tx, &mtu.to_string(), Timestamp(1)).await.expect("router");
+            default_group(&mut tx, &mtu.to_string(), Timestamp(1)).await.expect("group");
+        }
+        ordered!(tx, NETWORK_KEYS, list_networks, NetworkFilter::default());
+        ordered!(tx, SUBNET_KEYS, list_subnets, SubnetFilter::default());
+        ordered!(tx, PORT_KEYS, list_ports, PortFilter::default());
+        ordered!(tx, ROUTER_KEYS, list_routers, RouterFilter::default());
+        ordered!(tx, GROUP_KEYS, list_groups, GroupFilter::default());
+        ordered!(tx, RULE_KEYS, list_rules, RuleFilter::default());
+        let small = Page { sort: vec![("mtu".to_owned(), false)], ..Page::default() };
+        let listed = list_networks(&mut tx, &NetworkFilter::default(), &small).await.expect("list");
+        assert_eq!(listed.items.iter().map(|network| network.mtu).collect::<Vec<_>>(), [1400, 1500]);
+    }
+}
+
 #[tokio::test]
 async fn a_project_sees_its_own_and_shared_networks() {
     for database in databases().await {

@@ -1,5 +1,7 @@
 //! Nova's envelope: one member whose name goes with the status.
 
+use std::borrow::Cow;
+
 use skyloom_sdk::json::{FieldError, Problem, Writer};
 use skyloom_sdk::{Error, ErrorCode, Response, key, respond};
 
@@ -78,9 +80,46 @@ fn status_of(code: &ErrorCode) -> u16 {
     }
 }
 
+/// The core's names of what was wrong, in Nova's.
+fn attribute(field: &str) -> Cow<'_, str> {
+    Cow::Borrowed(match field {
+        "memory-mib" => "ram",
+        "disk-gib" => "disk",
+        "swap-mib" => "swap",
+        "ephemeral-gib" => "OS-FLV-EXT-DATA:ephemeral",
+        "rxtx-factor-milli" => "rxtx_factor",
+        "names" => "name",
+        "flavor-id" => "flavorRef",
+        "image-id" => "imageRef",
+        "admin-password" => "adminPass",
+        "zone" => "availability_zone",
+        "root-volume" | "data-volumes" => "block_device_mapping_v2",
+        "security-group-ids" => "security_groups",
+        other => return Cow::Owned(other.replace('-', "_")),
+    })
+}
+
+/// A missing resource in Nova's words; none: in the core's.
+fn missing(kind: &str, id: &str) -> Option<String> {
+    Some(match kind {
+        "server" => format!("Instance {id} could not be found."),
+        "port" => format!("Port id {id} could not be found."),
+        "security-group" => format!("Security group {id} not found."),
+        _ => return None,
+    })
+}
+
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self { status: status_of(&error.code), message: error.message }
+        let message = match (&error.code, &error.resource, &error.field, &error.reason) {
+            (ErrorCode::NotFound, Some((kind, id)), ..) => missing(kind, id).unwrap_or(error.message),
+            // Where the core says what is wrong in a word, its message doesn't name the field.
+            (ErrorCode::Invalid, _, Some(field), Some(_)) => {
+                format!("Invalid input for field/attribute {}. {}", attribute(field), error.message)
+            }
+            _ => error.message,
+        };
+        Self { status: status_of(&error.code), message }
     }
 }
 
@@ -106,9 +145,30 @@ pub fn of_server(id: &str) -> impl Fn(Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use skyloom_sdk::respond::every_code;
-    use skyloom_sdk::testing::{error, json_of};
+    use skyloom_sdk::testing::{error, json_of, not_found};
 
     use super::*;
+
+    #[test]
+    fn what_the_core_names_has_novas_names() {
+        for (kind, expected) in [
+            ("server", "Instance x could not be found."),
+            ("port", "Port id x could not be found."),
+            ("security-group", "Security group x not found."),
+        ] {
+            assert_eq!(Fault::from(not_found(kind, "x")), Fault::not_found(expected));
+        }
+        for (field, reason, expected) in [
+            ("memory-mib", Some("out-of-range"), "Invalid input for field/attribute ram. It is wrong."),
+            ("security-group-ids", Some("too-many"), "Invalid input for field/attribute security_groups. It is wrong."),
+            ("extra-specs", Some("too-long"), "Invalid input for field/attribute extra_specs. It is wrong."),
+            ("image-id", None, "It is wrong."),
+        ] {
+            let wrong = error(ErrorCode::Invalid, "It is wrong.");
+            let wrong = Error { field: Some(field.to_owned()), reason: reason.map(ToOwned::to_owned), ..wrong };
+            assert_eq!(Fault::from(wrong), Fault::bad_request(expected));
+        }
+    }
 
     #[test]
     fn every_code_has_its_envelope() {

@@ -9,9 +9,13 @@ use crate::context::Context;
 use crate::errors::Fault;
 use crate::servers::names;
 
-/// The first violation as a refusal. `/v2` overlooks members that it doesn't know.
+/// The first violation as a refusal. `/v2` overlooks members that it doesn't know, but for those whose names have a pattern.
 pub fn check<C>(context: &Context<'_, C>) -> Result<(), Fault> {
-    let counts = |violation: &&Violation| !(context.legacy && violation.keyword == "additionalProperties");
+    let overlooked = |violation: &Violation| {
+        violation.keyword == "additionalProperties"
+            && expected(violation)["patterns"].as_array().is_none_or(Vec::is_empty)
+    };
+    let counts = |violation: &&Violation| !(context.legacy && overlooked(violation));
     match context.request.violations.iter().find(counts) {
         None => Ok(()),
         Some(violation) => Err(Fault::bad_request(words(violation))),

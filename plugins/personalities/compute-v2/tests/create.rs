@@ -274,7 +274,8 @@ fn wrong_references_are_bad_requests() {
         ("image", "Can not find requested image"),
         ("keypair", "Invalid key_name provided."),
         ("flavor", "Flavor 1 could not be found."),
-        ("network", "network x could not be found."),
+        ("network", "What the core says of it could not be found."),
+        ("security-group", "Unable to find security_group with name or id 'x'"),
     ] {
         let (mut cloud, _) = with_create();
         cloud.compute.create_servers = Some(Box::new(move |_| Err(not_found(kind, "x"))));

@@ -118,6 +118,28 @@ fn flavors_are_made_changed_and_deleted() {
     ] {
         refused(&cloud, upstream(), create(bad), 400);
     }
+    let with = |name: &str, value: Value| {
+        let mut body = json!({ "name": "a", "ram": 1, "vcpus": 1, "disk": 1 });
+        body[name] = value;
+        body
+    };
+    for (name, value, says) in [
+        ("ram", json!(2_147_483_648_u32), "2147483648. 2147483648 is greater than the maximum of 2147483647"),
+        ("ram", json!("2147483648"), "2147483648. 2147483648 is greater than the maximum of 2147483647"),
+        (
+            "vcpus",
+            json!("99999999999999999999"),
+            "99999999999999999999. 99999999999999999999 is greater than the maximum of 2147483647",
+        ),
+        ("vcpus", json!("0"), "0. 0 is less than the minimum of 1"),
+        ("disk", json!("1x"), "1x. '1x' does not match '^[0-9]*$'"),
+        ("rxtx_factor", json!("0"), "0. '0' is less than or equal to the minimum of 0"),
+        ("id", json!(" x"), " x. ' x' does not match '^(?! )[a-zA-Z0-9. _-]+(?<! )$'"),
+        ("id", json!("a\nb"), "a\nb. 'a\\nb' does not match '^(?! )[a-zA-Z0-9. _-]+(?<! )$'"),
+    ] {
+        let said = refused(&cloud, upstream(), create(with(name, value)), 400);
+        assert_eq!(said, format!("Invalid input for field/attribute {name}. Value: {says}"));
+    }
     let change = put("flavors.update", "/v2.1/flavors/1", &json!({ "flavor": { "description": null } }))
         .param("flavor_id", "1")
         .version(2, 55);

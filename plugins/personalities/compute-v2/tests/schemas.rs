@@ -64,10 +64,15 @@ fn domain_name() -> Value {
 }
 
 fn metadata() -> Value {
+    items(&json!({ "type": "string", "maxLength": 255 }))
+}
+
+/// By keys of a pattern.
+fn items(value: &Value) -> Value {
     json!({
         "type": "object",
-        "propertyNames": { "pattern": "^[a-zA-Z0-9-_:. ]{1,255}$" },
-        "additionalProperties": { "type": "string", "maxLength": 255 },
+        "patternProperties": { "^[a-zA-Z0-9-_:. ]{1,255}$": value },
+        "additionalProperties": false,
     })
 }
 
@@ -218,17 +223,25 @@ const KEYPAIR: &[(u32, Change)] = &[
     (92, |keypair| keypair["required"] = json!(["name", "public_key"])),
 ];
 
+/// What a column of a database holds.
+fn size(least: u32) -> Value {
+    let mut size = number(least);
+    size["maximum"] = json!(i32::MAX);
+    size
+}
+
 fn flavor() -> Value {
     let inner = object(
         json!({
             "name": name(),
             "id": { "type": ["string", "number", "null"], "minLength": 1, "maxLength": 255 },
-            "ram": number(1),
-            "vcpus": number(1),
-            "disk": number(0),
-            "OS-FLV-EXT-DATA:ephemeral": number(0),
-            "swap": number(0),
-            "rxtx_factor": { "type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$", "exclusiveMinimum": 0 },
+            "ram": size(1),
+            "vcpus": size(1),
+            "disk": size(0),
+            "OS-FLV-EXT-DATA:ephemeral": size(0),
+            "swap": size(0),
+            "rxtx_factor": { "type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$", "exclusiveMinimum": 0,
+                "maximum": 3.40282e+38 },
             "os-flavor-access:is_public": boolean(),
         }),
         &["name", "ram", "vcpus", "disk"],
@@ -267,11 +280,7 @@ fn files() -> Vec<(&'static str, Vec<File>)> {
     let reboot_type = json!({ "type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"] });
     let length = json!({ "type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "minimum": -1 });
     let tenant = object(json!({ "tenant": text(255) }), &["tenant"]);
-    let specs = json!({
-        "type": "object",
-        "propertyNames": { "pattern": "^[a-zA-Z0-9-_:. ]{1,255}$" },
-        "additionalProperties": { "type": ["string", "number"], "maxLength": 255 },
-    });
+    let specs = items(&json!({ "type": ["string", "number"], "maxLength": 255 }));
     let one_spec = json!({ "minProperties": 1, "maxProperties": 1 });
     let mut item = specs.clone();
     item.as_object_mut().into_iter().for_each(|item| item.extend(one_spec.as_object().cloned().unwrap_or_default()));

@@ -1,5 +1,7 @@
 //! The vendor's envelope and codes. One table from the core's codes, narrowed by what the operation was about.
 
+use std::borrow::Cow;
+
 use skyloom_sdk::cloud::operations::Operation;
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::{Error, ErrorCode, Response, Violation, key, respond};
@@ -52,9 +54,34 @@ impl From<Error> for Failure {
             // The core's words for these are those of another API.
             "Ecs.0314" => Self::new(status, code, "The key pair does not exist."),
             "Pdp.0001" => Self::new(status, code, "Policy doesn't allow this operation to be performed."),
-            _ => Self::new(status, code, error.message),
+            // Where the core says what is wrong in a word, its message doesn't name the field.
+            _ => match (&error.code, &error.field, &error.reason) {
+                (ErrorCode::Invalid, Some(field), Some(_)) => {
+                    let message =
+                        format!("The value of the parameter {} is not valid. {}", parameter(field), error.message);
+                    Self::new(status, code, message)
+                }
+                _ => Self::new(status, code, error.message),
+            },
         }
     }
+}
+
+/// The core's names of what was wrong, in the vendor's.
+fn parameter(field: &str) -> Cow<'_, str> {
+    Cow::Borrowed(match field {
+        "names" => "name",
+        "networks" => "nics",
+        "flavor-id" => "flavorRef",
+        "image-id" => "imageRef",
+        "admin-password" => "adminPass",
+        "zone" => "availability_zone",
+        "min-count" => "count",
+        "security-group-ids" => "security_groups",
+        "public-address" => "publicip",
+        "root-volume" => "root_volume",
+        other => return Cow::Owned(other.replace('-', "_")),
+    })
 }
 
 /// HTTP status and vendor's code of a core error. Total over the core's codes.

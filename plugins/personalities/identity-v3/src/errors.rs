@@ -80,6 +80,14 @@ fn status_of(code: &ErrorCode) -> u16 {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let status = status_of(&error.code);
+        if let (ErrorCode::Invalid, Some(field), Some(_)) = (&error.code, &error.field, &error.reason) {
+            // Where the core says what is wrong in a word, its message doesn't name the field.
+            return Self::bad_request(format!(
+                "Invalid input for field '{}': {}",
+                field.replace('-', "_"),
+                error.message
+            ));
+        }
         let message = match (&error.code, error.resource) {
             (ErrorCode::Unauthenticated, _) => UNAUTHENTICATED.to_owned(),
             (ErrorCode::NotFound, Some((kind, id)))

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{User, UserWrite};
 use skyloom_sdk::respond::{empty, param};
-use skyloom_sdk::{Identity, Request};
+use skyloom_sdk::{Identity, Request, time};
 
 use crate::bodies::Body;
 use crate::{Answer, Fault, extra, lists};
@@ -55,11 +55,35 @@ fn write(body: &Body) -> Result<UserWrite, Fault> {
     })
 }
 
+/// `password_expires_at` is a time, or one of these, a colon and a time.
+fn check_expiry(request: &Request) -> Result<(), Fault> {
+    for text in lists::query(request).all("password_expires_at") {
+        let (operator, stamp) = match text.split_once(':') {
+            Some((operator, stamp)) if matches!(operator.len(), 2 | 3) => (operator, stamp),
+            _ => ("eq", text),
+        };
+        if time::parse(stamp).is_none() {
+            return Err(Fault::bad_request(
+                "Timestamp not in expected format. The server could not comply with the request since it is either \
+                 malformed or otherwise incorrect. The client is assumed to be in error.",
+            ));
+        }
+        if !matches!(operator, "lt" | "gt" | "eq" | "lte" | "gte" | "neq") {
+            return Err(Fault::bad_request(format!(
+                "The given operator {operator} is not valid. It must be one of the following: 'eq', 'neq', 'lt', 'lte', \
+                 'gt', or 'gte'."
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Filters that no user here can match: nobody comes from elsewhere, no password expires.
 const NEVER: &[&str] = &["idp_id", "protocol_id", "unique_id", "password_expires_at"];
 
 pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
     let filter = lists::filter(request);
+    check_expiry(request)?;
     let never = NEVER.iter().any(|name| lists::query(request).has(name));
     let page = lists::fetch(
         request,

@@ -7,10 +7,28 @@ use skyloom_sdk::cloud::identity::{
     Domain, DomainPage, DomainWrite, IdentityFilter, Project, ProjectPage, ProjectWrite, Role, RolePage, RoleWrite,
     User, UserPage, UserWrite,
 };
-use skyloom_sdk::testing::{FakeCloud, Seen, not_found};
+use skyloom_sdk::testing::{FakeCloud, Seen, json_of, not_found};
 use support::{call, domain, fault, handle, ok, project, role, user};
 
 const BASE: &str = "http://cloud.test/identity";
+
+#[test]
+fn users_are_not_asked_for_by_a_time_that_is_none() {
+    let said = |text: &str| {
+        let request = call("users.list", "GET", "/v3/users").query("password_expires_at", text).build();
+        let response = handle(&many_users(2), request);
+        (response.status, json_of(&response)["error"]["message"].as_str().unwrap_or_default().to_owned())
+    };
+    for fine in ["2030-01-01T00:00:00Z", "lt:2030-01-01T00:00:00Z", "gte:2030-01-01T00:00:00Z"] {
+        assert_eq!(said(fine).0, 200, "{fine}");
+    }
+    for wrong in ["banana", "", "lt:banana", "lt:"] {
+        let (status, message) = said(wrong);
+        assert!(status == 400 && message.starts_with("Timestamp not in expected format."), "{wrong}: {message}");
+    }
+    let (status, message) = said("xx:2030-01-01T00:00:00Z");
+    assert!(status == 400 && message.starts_with("The given operator xx is not valid."), "{message}");
+}
 
 #[test]
 fn domains() {

@@ -56,9 +56,17 @@ pub fn show<C: Images>(cloud: &C, request: &Request) -> Answer {
     Ok(shown(200, &cloud.get_image(id(request))?))
 }
 
+/// A body, which the host has parsed before.
+pub fn read(body: &[u8]) -> Result<Value, Fault> {
+    let what = if body.is_empty() { "Body expected in request." } else { "Malformed JSON in request body." };
+    serde_json::from_slice(body).map_err(|_| Fault::bad_request(what))
+}
+
 pub fn create<C: Images>(cloud: &C, request: &Request) -> Answer {
-    let body: Map<String, Value> = serde_json::from_slice(&request.body)
-        .map_err(|error| Fault::bad_request(format!("Malformed JSON in request body: {error}")))?;
+    let Value::Object(body) = read(&request.body)? else {
+        let expected = || Fault::bad_request("Request body must be a JSON object.");
+        return Err(request.violations.first().map_or_else(expected, Fault::schema));
+    };
     body.keys().try_for_each(|name| views::settable(name))?;
     if let Some(violation) = request.violations.first() {
         return Err(Fault::schema(violation));

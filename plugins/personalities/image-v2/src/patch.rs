@@ -3,7 +3,7 @@
 use serde_json::Value;
 use skyloom_sdk::cloud::images::{Image, ImageUpdate, Visibility};
 
-use crate::{Fault, views};
+use crate::{Fault, images, views};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -24,9 +24,7 @@ pub struct Change {
 
 /// `older`: `[{"replace": "/name", "value": ..}]` instead of `[{"op": "replace", "path": "/name", "value": ..}]`.
 pub fn parse(body: &[u8], older: bool) -> Result<Vec<Change>, Fault> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Fault::bad_request(format!("Malformed JSON in request body: {error}")))?;
-    let Value::Array(items) = body else {
+    let Value::Array(items) = images::read(body)? else {
         return Err(Fault::bad_request("Request body must be a JSON array of operation objects."));
     };
     items.iter().map(|item| change(item, older)).collect()

@@ -45,6 +45,23 @@ fn message(response: &Response) -> String {
 }
 
 #[test]
+fn a_body_of_the_wrong_form_is_told_in_upstreams_words() {
+    let said = |operation: &str, body: &[u8]| {
+        let response = handle(&FakeCloud::default(), call(operation, "POST").raw_body(body).build());
+        (response.status, json_of(&response)["message"].as_str().unwrap_or_default().to_owned())
+    };
+    for (operation, body, expected) in [
+        ("images.create", &b"[]"[..], "Request body must be a JSON object."),
+        ("images.create", b"", "Body expected in request."),
+        ("images.update", b"", "Body expected in request."),
+        ("images.update", b"{}", "Request body must be a JSON array of operation objects."),
+    ] {
+        let (status, message) = said(operation, body);
+        assert!(status == 400 && message.starts_with(expected), "{operation}: {status} {message}");
+    }
+}
+
+#[test]
 fn versions_lead_to_the_api() {
     let response = handle(&FakeCloud::default(), call("versions.list", "GET").anonymous().build());
     assert_eq!(response.status, 300);

@@ -1,8 +1,9 @@
 //! Bodies: `{"<resource>": {..}}`, and for creations also `{"<resource>s": [{..}]}`. Each attribute known, writable and of its type. Upstream converts before it checks: numbers
 //! and flags may be written as strings.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use skyloom_sdk::Request;
+use skyloom_sdk::violations::python;
 
 use crate::{Fault, Object};
 
@@ -66,11 +67,13 @@ pub fn change(request: &Request, resource: &str, known: Attributes) -> Result<Gi
 }
 
 fn object(request: &Request) -> Result<Object, Fault> {
-    let body: Value = serde_json::from_slice(&request.body)
-        .map_err(|error| Fault::bad_request(format!("Malformed request body: {error}")))?;
-    match body {
-        Value::Object(body) => Ok(body),
-        _ => Err(Fault::bad_request("Resource body required")),
+    if request.body.is_empty() {
+        return Err(Fault::bad_request("Resource body required"));
+    }
+    match serde_json::from_slice(&request.body) {
+        Ok(Value::Object(body)) if body.is_empty() => Err(Fault::bad_request("Resource body required")),
+        Ok(Value::Object(body)) => Ok(body),
+        _ => Err(Fault::bad_request("Body contains invalid data")),
     }
 }
 
@@ -98,7 +101,7 @@ fn check(name: &str, value: &Value, known: Attributes, create: bool) -> Result<(
         Use::Read if create => Err(Fault::bad_request(format!("Attribute '{name}' not allowed in POST"))),
         Use::Create | Use::Read => Err(Fault::bad_request(format!("Cannot update read-only attribute {name}"))),
         Use::Unset if says_nothing(value) => Ok(()),
-        Use::UnsetOr(word) if says_nothing(value) || shown(value) == format!("'{word}'") => Ok(()),
+        Use::UnsetOr(word) if says_nothing(value) || shown(value).eq_ignore_ascii_case(&format!("'{word}'")) => Ok(()),
         Use::Unset | Use::UnsetOr(_) => Err(Fault::invalid(name, "this cloud does not support it")),
     }
 }
@@ -113,11 +116,11 @@ fn says_nothing(value: &Value) -> bool {
     }
 }
 
-fn shown(value: &Value) -> String {
+/// As upstream puts a value into a sentence.
+pub fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => format!("'{text}'"),
-        Value::Null => "'None'".to_owned(),
-        other => format!("'{other}'"),
+        other => format!("'{}'", python(other)),
     }
 }
 
@@ -197,42 +200,61 @@ impl Given {
         items.iter().map(text).collect::<Result<_, _>>().map(Some)
     }
 
-    /// A list of objects with these string members; `optional` ones may be missing.
-    pub fn objects(
-        &self,
-        name: &str,
-        members: &[&str],
-        optional: bool,
-    ) -> Result<Option<Vec<Vec<Option<String>>>>, Fault> {
+    /// A list of objects with string members: all of them, or for `fixed_ips` any. `null` is none, but not for those.
+    pub fn objects(&self, name: &str, members: &[&str]) -> Result<Option<Vec<Vec<Option<String>>>>, Fault> {
+        let (what, all) = match name {
+            "fixed_ips" => ("fixed IP", false),
+            "allocation_pools" => ("IP pool", true),
+            _ => ("hostroute", true),
+        };
+        let no_such = |value: &Value| format!("Invalid data format for {what}: {}", shown(value));
         let items = match self.map.get(name) {
             None => return Ok(None),
-            Some(Value::Null) => return Ok(Some(Vec::new())),
+            Some(Value::Null) if all => return Ok(Some(Vec::new())),
             Some(Value::Array(items)) => items,
-            Some(other) => return Err(Fault::invalid(name, &format!("{} is not a list", shown(other)))),
+            Some(other) => return Err(Fault::invalid(name, &no_such(other))),
         };
         let object = |item: &Value| {
-            let wrong =
-                || Fault::invalid(name, &format!("{} is not valid; it has {}", shown(item), members.join(", ")));
-            let Value::Object(object) = item else { return Err(wrong()) };
-            if object.keys().any(|key| !members.contains(&key.as_str())) {
-                return Err(wrong());
-            }
-            let member = |member: &&str| match object.get(*member) {
-                Some(Value::String(text)) => Ok(Some(text.clone())),
-                None if optional => Ok(None),
-                _ => Err(wrong()),
+            let keys = python(&json!(members));
+            let Value::Object(object) = item else {
+                let wrong = format!("Invalid input. {} must be a dictionary with keys: {keys}", shown(item));
+                return Err(if all { wrong } else { no_such(item) });
             };
-            members.iter().map(member).collect::<Result<Vec<_>, _>>()
+            let given: Vec<&String> = object.keys().collect();
+            if given.iter().any(|key| !members.contains(&key.as_str())) || (all && given.len() < members.len()) {
+                return Err(format!(
+                    "Validation of dictionary's keys failed. Expected keys: {keys} Provided keys: {}",
+                    python(&json!(given))
+                ));
+            }
+            members
+                .iter()
+                .map(|member| match object.get(*member) {
+                    None => Ok(None),
+                    Some(Value::String(text)) => Ok(Some(text.clone())),
+                    Some(other) => Err(no_value(member, other)),
+                })
+                .collect()
         };
-        items.iter().map(object).collect::<Result<_, _>>().map(Some)
+        items.iter().map(object).collect::<Result<_, _>>().map(Some).map_err(|reason| Fault::invalid(name, &reason))
     }
+}
+
+/// What isn't even a string.
+fn no_value(member: &str, value: &Value) -> String {
+    let wanted = match member {
+        "subnet_id" => "UUID",
+        "destination" => "CIDR",
+        _ => "IP address",
+    };
+    format!("{} is not a valid {wanted}", shown(value))
 }
 
 /// The words that upstream takes for a flag.
 pub fn parse_flag(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" => Some(true),
-        "false" | "0" => Some(false),
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "t" | "on" | "y" | "yes" => Some(true),
+        "false" | "0" | "f" | "off" | "n" | "no" => Some(false),
         _ => None,
     }
 }

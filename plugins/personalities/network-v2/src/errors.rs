@@ -12,11 +12,23 @@ pub struct Fault {
     /// Upstream's name of the exception.
     pub kind: String,
     pub message: String,
+    /// What only others may say, where the policy refuses a part of the request.
+    refused: Option<String>,
 }
 
 impl Fault {
     pub fn new(status: u16, kind: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status, kind: kind.into(), message: message.into() }
+        Self { status, kind: kind.into(), message: message.into(), refused: None }
+    }
+
+    /// As it is told of an operation: a refusal of the policy names its rule, as upstream does.
+    #[must_use]
+    pub fn of(self, operation: &str) -> Self {
+        if self.kind != NOT_AUTHORIZED {
+            return self;
+        }
+        let rule = rule(operation, self.refused.as_deref());
+        Self { message: format!("{rule} is disallowed by policy"), ..self }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -47,6 +59,20 @@ impl Fault {
 }
 
 const GONE: &str = "could not be found.";
+const NOT_AUTHORIZED: &str = "PolicyNotAuthorized";
+
+/// Upstream's rule for an operation, and for an attribute of it.
+fn rule(operation: &str, attribute: Option<&str>) -> String {
+    let (collection, verb) = operation.split_once('.').unwrap_or((operation, "get"));
+    let verb = if matches!(verb, "list" | "show") { "get" } else { verb };
+    let action = format!("rule:{verb}_{}", collection.trim_end_matches('s').replace('-', "_"));
+    match attribute {
+        None => action,
+        // Of what it holds, only the addresses.
+        Some("fixed_ips") => format!("({action} and ({action}:fixed_ips and ({action}:fixed_ips:ip_address)))"),
+        Some(attribute) => format!("({action} and {action}:{attribute})"),
+    }
+}
 
 /// Upstream's word for a resource in the names of its exceptions and in their texts, and what it says of one that isn't there.
 fn words(resource: &str) -> Option<(&'static str, &'static str, &'static str)> {
@@ -66,6 +92,10 @@ fn attribute(field: &str) -> Cow<'_, str> {
     Cow::Borrowed(match field {
         "pools" => "allocation_pools",
         "dns" => "dns_nameservers",
+        "dhcp" => "enable_dhcp",
+        "enabled" => "admin_state_up",
+        "external" => "router:external",
+        "port-security" => "port_security_enabled",
         "gateway" => "gateway_ip",
         "mac" => "mac_address",
         "port-min" => "port_range_min",
@@ -102,6 +132,7 @@ const INVALID: &[(&str, &str, &str)] = &[
     // What upstream finds before it looks at the resource.
     ("*", "malformed", "HTTPBadRequest"),
     ("*", "too-long", "HTTPBadRequest"),
+    ("*", "too-many", "HTTPBadRequest"),
     ("*", "duplicate", "HTTPBadRequest"),
     ("*", "read-only", "HTTPBadRequest"),
 ];
@@ -109,6 +140,28 @@ const INVALID: &[(&str, &str, &str)] = &[
 fn invalid(attribute: &str, reason: &str) -> &'static str {
     let fits = |(of, why, _): &&(&str, &str, &str)| (*of == attribute || *of == "*") && *why == reason;
     INVALID.iter().find(fits).map_or("InvalidInput", |(.., kind)| kind)
+}
+
+fn wrong_value(attribute: &str, reason: &str, message: String) -> Fault {
+    match invalid(attribute, reason) {
+        "HTTPBadRequest" if reason == "read-only" => {
+            Fault::bad_request(format!("Cannot update read-only attribute {attribute}"))
+        }
+        "HTTPBadRequest" => Fault::invalid(attribute, message.trim_end_matches('.')),
+        "InvalidInput" => Fault::new(400, "InvalidInput", format!("Invalid input for operation: {message}")),
+        kind => Fault::new(400, kind, message),
+    }
+}
+
+/// What the policy refuses; the project of what is made is looked at before it.
+fn not_theirs(attribute: &str, message: String) -> Fault {
+    if attribute == "project_id" {
+        return Fault::bad_request(
+            "Specifying 'project_id' other than the authenticated project in request is not allowed for the current user.",
+        );
+    }
+    let refused = (!attribute.is_empty()).then(|| attribute.to_owned());
+    Fault { refused, ..Fault::new(403, NOT_AUTHORIZED, message) }
 }
 
 impl From<Error> for Fault {
@@ -122,16 +175,11 @@ impl From<Error> for Fault {
         };
         let (status, kind) = match error.code {
             ErrorCode::Invalid => {
-                let reason = error.reason.as_deref().unwrap_or_default();
-                let kind = invalid(field, reason);
-                if kind == "HTTPBadRequest" && reason != "read-only" {
-                    return Self::invalid(field, error.message.trim_end_matches('.'));
-                }
-                (400, kind.to_owned())
+                return wrong_value(field, error.reason.as_deref().unwrap_or_default(), error.message);
             }
             ErrorCode::NotSupported | ErrorCode::BadContent => (400, "BadRequest".to_owned()),
             ErrorCode::Unauthenticated => (401, "HTTPUnauthorized".to_owned()),
-            ErrorCode::Forbidden => (403, "PolicyNotAuthorized".to_owned()),
+            ErrorCode::Forbidden => return not_theirs(field, error.message),
             ErrorCode::NotFound => {
                 let id = error.resource.as_ref().map(|(_, id)| id.as_str()).unwrap_or_default();
                 let message = match resource {
@@ -202,7 +250,7 @@ mod tests {
             let body = json_of(&response);
             assert!(body["NeutronError"]["type"].as_str().is_some_and(|kind| !kind.is_empty()), "{code:?}");
             let message = body["NeutronError"]["message"].as_str().unwrap_or_default();
-            assert_eq!(message == "text", response.status != 500, "{code:?}: {message}");
+            assert_eq!(message.ends_with("text"), response.status != 500, "{code:?}: {message}");
             assert_eq!(body["NeutronError"]["detail"], "");
         }
     }
@@ -255,7 +303,12 @@ mod tests {
         assert_eq!(said("gateway", "malformed"), "Invalid input for gateway_ip. Reason: 'x' is not right.");
         assert_eq!(said("device-id", "too-long"), "Invalid input for device_id. Reason: 'x' is not right.");
         assert_eq!(said("remote-cidr", "malformed"), "'x' is not right.", "upstream's own words");
-        assert_eq!(said("network-id", "read-only"), "'x' is not right.");
+        assert_eq!(said("network-id", "read-only"), "Cannot update read-only attribute network_id");
+        assert_eq!(
+            said("security-group-ids", "too-many"),
+            "Invalid input for security_groups. Reason: 'x' is not right."
+        );
+        assert_eq!(said("cidr", ""), "Invalid input for operation: 'x' is not right.", "upstream's own words");
         for (code, resource, field, expected) in [
             (ErrorCode::InUse, "network", "", "NetworkInUse"),
             (ErrorCode::InUse, "network", "shared", "InvalidSharedSetting"),
@@ -277,6 +330,36 @@ mod tests {
         ] {
             assert_eq!(kind(code, resource, field, ""), (409, expected.to_owned()), "{expected}");
         }
+    }
+
+    #[test]
+    fn a_refusal_of_the_policy_names_the_rule_and_the_attribute() {
+        let said = |operation: &str, field: Option<&str>| {
+            let refused = error(ErrorCode::Forbidden, "what the core says");
+            let fault = Fault::from(Error { field: field.map(ToOwned::to_owned), ..refused }).of(operation);
+            (fault.status, fault.kind, fault.message)
+        };
+        for (operation, field, rule) in [
+            ("networks.create", Some("shared"), "(rule:create_network and rule:create_network:shared)"),
+            ("networks.update", Some("external"), "(rule:update_network and rule:update_network:router:external)"),
+            ("networks.create", Some("is-default"), "(rule:create_network and rule:create_network:is_default)"),
+            ("networks.delete", None, "rule:delete_network"),
+            ("ports.create", Some("mac"), "(rule:create_port and rule:create_port:mac_address)"),
+            (
+                "ports.update",
+                Some("fixed-ips"),
+                "(rule:update_port and (rule:update_port:fixed_ips and (rule:update_port:fixed_ips:ip_address)))",
+            ),
+            ("ports.create", Some("port-security"), "(rule:create_port and rule:create_port:port_security_enabled)"),
+            ("security-group-rules.delete", None, "rule:delete_security_group_rule"),
+            ("security-groups.list", None, "rule:get_security_group"),
+        ] {
+            let expected = (403, "PolicyNotAuthorized".to_owned(), format!("{rule} is disallowed by policy"));
+            assert_eq!(said(operation, field), expected);
+        }
+        let foreign = "Specifying 'project_id' other than the authenticated project in request is not allowed for the \
+                       current user.";
+        assert_eq!(said("ports.create", Some("project-id")), (400, "HTTPBadRequest".to_owned(), foreign.to_owned()));
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
 fn write(given: &Given) -> Result<GroupWrite, Fault> {
     Ok(GroupWrite {
         name: given.text("name")?,
-        description: given.text_or_null("description")?,
+        description: given.text("description")?,
         project_id: given.project()?,
         stateful: given.flag("stateful")?,
     })

@@ -42,7 +42,7 @@ pub fn handle<C: Networks + Compute>(cloud: &C, mut request: Request) -> Respons
             value.truncate(length);
         }
     }
-    dispatch(cloud, &request).unwrap_or_else(|fault| fault.response())
+    dispatch(cloud, &request).unwrap_or_else(|fault| fault.of(&request.operation).response())
 }
 
 fn dispatch<C: Networks + Compute>(cloud: &C, request: &Request) -> Answer {

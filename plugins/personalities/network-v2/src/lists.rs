@@ -1,8 +1,9 @@
 //! Lists: filters, order, pages, fields. A filter that isn't known is refused, as upstream does with its extension
 //! `filter-validation`.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use skyloom_sdk::query::{self, Query};
+use skyloom_sdk::violations::python;
 use skyloom_sdk::{Error, ErrorCode, PageRequest, Request, Response, SortKey, respond};
 
 use crate::body::parse_flag;
@@ -15,15 +16,62 @@ const MAX_PAGE: u32 = 1000;
 const MOST: usize = 4000;
 /// What isn't a filter.
 const OWN: &[&str] = &["fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"];
-/// Upstream's sort keys with the core's.
-const KEYS: &[(&str, &str)] = &[
-    ("id", "id"),
-    ("name", "name"),
-    ("project_id", "project-id"),
-    ("tenant_id", "project-id"),
-    ("created_at", "created-at"),
-    ("updated_at", "updated-at"),
+/// Upstream's sort keys with the core's; none: all rows have the same value.
+type Keys = &'static [(&'static str, Option<&'static str>)];
+
+/// What every list can be ordered by.
+const KEYS: Keys = &[
+    ("id", Some("id")),
+    ("project_id", Some("project-id")),
+    ("tenant_id", Some("project-id")),
+    ("created_at", Some("created-at")),
+    ("updated_at", Some("updated-at")),
 ];
+
+/// What the list of a collection can be ordered by beyond that.
+fn keys_of(collection: &str) -> Keys {
+    match collection {
+        "networks" => &[
+            ("name", Some("name")),
+            ("admin_state_up", Some("enabled")),
+            ("status", None),
+            ("mtu", Some("mtu")),
+            ("availability_zone_hints", None),
+        ],
+        "subnets" => &[
+            ("name", Some("name")),
+            ("network_id", Some("network-id")),
+            ("ip_version", Some("ip-version")),
+            ("cidr", Some("cidr")),
+            ("gateway_ip", Some("gateway")),
+            ("enable_dhcp", Some("dhcp")),
+            ("subnetpool_id", None),
+            ("ipv6_ra_mode", None),
+            ("ipv6_address_mode", None),
+        ],
+        "ports" => &[
+            ("name", Some("name")),
+            ("admin_state_up", Some("enabled")),
+            ("network_id", Some("network-id")),
+            ("mac_address", Some("mac")),
+            ("device_id", Some("device-id")),
+            ("device_owner", Some("device-owner")),
+            ("status", Some("down")),
+        ],
+        "security-group-rules" => &[
+            ("security_group_id", Some("group-id")),
+            ("remote_group_id", Some("remote-group-id")),
+            ("direction", Some("ingress")),
+            ("ethertype", Some("ip-version")),
+            ("protocol", Some("protocol")),
+            ("port_range_min", Some("port-min")),
+            ("port_range_max", Some("port-max")),
+            ("remote_ip_prefix", Some("remote-cidr")),
+        ],
+        "routers" => &[("name", Some("name")), ("admin_state_up", Some("enabled")), ("status", None)],
+        _ => &[("name", Some("name"))],
+    }
+}
 
 /// Why there is no page.
 pub enum NoPage {
@@ -97,7 +145,8 @@ impl<'a> Wanted<'a> {
     ) -> Result<Response, Fault> {
         for (filter, _) in &request.query {
             if !OWN.contains(&filter.as_str()) && !self.used.contains(&filter.as_str()) {
-                return Err(Fault::bad_request(format!("['{filter}'] is invalid attribute for filtering")));
+                let message = format!("{} is invalid attribute for filtering", python(&json!([filter])));
+                return Err(Fault::bad_request(message));
             }
         }
         let limit = self.limit()?;
@@ -108,7 +157,7 @@ impl<'a> Wanted<'a> {
         let page = PageRequest {
             limit: limit.unwrap_or(MAX_PAGE),
             marker: self.query.last("marker").map(str::to_owned),
-            sort: self.sort(reverse)?,
+            sort: self.sort(name, reverse)?,
         };
         let marked = page.marker.is_some();
         let (mut objects, more) = walk(name, page, limit.is_some(), fetch, show)?;
@@ -145,7 +194,7 @@ impl<'a> Wanted<'a> {
         Ok((limit > 0).then(|| limit.min(MAX_PAGE)))
     }
 
-    fn sort(&self, reverse: bool) -> Result<Vec<SortKey>, Fault> {
+    fn sort(&self, collection: &str, reverse: bool) -> Result<Vec<SortKey>, Fault> {
         let keys: Vec<&str> = self.query.all("sort_key").collect();
         let directions: Vec<&str> = self.query.all("sort_dir").collect();
         if keys.len() != directions.len() && !(directions.is_empty() && keys.len() == 1) {
@@ -153,20 +202,23 @@ impl<'a> Wanted<'a> {
         }
         let mut sort = Vec::new();
         for (at, name) in keys.iter().enumerate() {
-            let known = KEYS.iter().find(|(known, _)| known == name).map(|(_, core)| *core);
-            let field = known
-                .ok_or_else(|| Fault::bad_request(format!("['{name}'] is invalid attribute for sort_keys")))?
-                .to_owned();
+            let known = KEYS.iter().chain(keys_of(collection)).find(|(known, _)| known == name);
+            let (_, field) = known.ok_or_else(|| {
+                Fault::bad_request(format!("{} is invalid attribute for sort_keys", python(&json!([name]))))
+            })?;
             let descending = match directions.get(at) {
                 None | Some(&"asc") => false,
                 Some(&"desc") => true,
                 Some(other) => {
                     return Err(Fault::bad_request(format!(
-                        "'{other}' is invalid value for sort_dirs, valid value is 'asc' and 'desc'"
+                        "{} is invalid value for sort_dirs, valid value is 'asc' and 'desc'",
+                        python(&json!([other]))
                     )));
                 }
             };
-            sort.push(SortKey { field, descending: descending != reverse });
+            if let Some(field) = field {
+                sort.push(SortKey { field: (*field).to_owned(), descending: descending != reverse });
+            }
         }
         if !sort.iter().any(|key| key.field == "id") {
             sort.push(SortKey { field: "id".to_owned(), descending: reverse });

@@ -114,7 +114,7 @@ fn write(given: &Given) -> Result<NetworkWrite, Fault> {
         .map(|mtu| u32::try_from(mtu).map_err(|_| Fault::invalid("mtu", &format!("'{mtu}' should be non-negative"))));
     Ok(NetworkWrite {
         name: given.text("name")?,
-        description: given.text_or_null("description")?,
+        description: given.text("description")?,
         project_id: given.project()?,
         shared: given.flag("shared")?,
         external: given.flag("router:external")?,

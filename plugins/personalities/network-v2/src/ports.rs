@@ -123,7 +123,7 @@ pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
 }
 
 fn write(given: &Given) -> Result<PortWrite, Fault> {
-    let fixed = given.objects("fixed_ips", &["subnet_id", "ip_address"], true)?;
+    let fixed = given.objects("fixed_ips", &["subnet_id", "ip_address"])?;
     let fixed = fixed.map(|fixed| {
         let request = |item: Vec<Option<String>>| {
             let mut parts = item.into_iter();
@@ -133,10 +133,10 @@ fn write(given: &Given) -> Result<PortWrite, Fault> {
     });
     Ok(PortWrite {
         name: given.text("name")?,
-        description: given.text_or_null("description")?,
+        description: given.text("description")?,
         project_id: given.project()?,
         network_id: given.text("network_id")?,
-        mac: given.text_or_null("mac_address")?,
+        mac: mac(given)?,
         enabled: given.flag("admin_state_up")?,
         fixed_ips: fixed,
         security_group_ids: given.texts("security_groups")?,
@@ -144,6 +144,15 @@ fn write(given: &Given) -> Result<PortWrite, Fault> {
         device_owner: given.text("device_owner")?,
         port_security: given.flag("port_security_enabled")?,
     })
+}
+
+fn mac(given: &Given) -> Result<Option<String>, Fault> {
+    match given.value("mac_address") {
+        None | Some(Value::String(_)) => given.text("mac_address"),
+        Some(other) => {
+            Err(Fault::invalid("mac_address", &format!("{} is not a valid MAC address", body::shown(other))))
+        }
+    }
 }
 
 fn new(given: &Given) -> Result<PortWrite, Fault> {

@@ -109,8 +109,8 @@ pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
 /// A port, or what a protocol without ports has in its place.
 fn port(given: &Given, name: &str) -> Result<Option<i32>, Fault> {
     let wrong = || {
-        let value = given.value(name).map(Value::to_string).unwrap_or_default();
-        let message = format!("Invalid value for port {}", value.trim_matches('"'));
+        let value = given.value(name).map(body::shown).unwrap_or_default();
+        let message = format!("Invalid value for port {}", value.trim_matches('\''));
         Fault::new(400, "SecurityGroupInvalidPortValue", message)
     };
     let number = given.integer(name).map_err(|_| wrong())?;
@@ -134,7 +134,7 @@ fn new(given: &Given) -> Result<RuleCreate, Fault> {
         port_max: port(given, "port_range_max")?,
         remote_cidr: given.text_or_null("remote_ip_prefix")?,
         remote_group_id: given.text_or_null("remote_group_id")?,
-        description: given.text_or_null("description")?.unwrap_or_default(),
+        description: given.text("description")?.unwrap_or_default(),
     })
 }
 

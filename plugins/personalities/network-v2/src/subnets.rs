@@ -118,15 +118,15 @@ fn write(given: &Given) -> Result<SubnetWrite, Fault> {
         Some(Value::Null) => Some(None),
         Some(_) => Some(given.text("gateway_ip")?),
     };
-    let pools = given.objects("allocation_pools", &["start", "end"], false)?;
-    let routes = given.objects("host_routes", &["destination", "nexthop"], false)?;
+    let pools = given.objects("allocation_pools", &["start", "end"])?;
+    let routes = given.objects("host_routes", &["destination", "nexthop"])?;
     let pair = |item: Vec<Option<String>>| {
         let mut parts = item.into_iter().map(Option::unwrap_or_default);
         (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
     };
     Ok(SubnetWrite {
         name: given.text("name")?,
-        description: given.text_or_null("description")?,
+        description: given.text("description")?,
         project_id: given.project()?,
         network_id: given.text("network_id")?,
         ip_version: given.integer("ip_version")?.map(version).transpose()?,

@@ -33,9 +33,9 @@ fn bodies_reach_the_core() {
         (Some("x"), Some(false), Some(true), Some(true))
     );
     assert_eq!((write.mtu, write.project_id.as_deref(), write.port_security), (Some(1400), Some("p"), Some(false)));
-    let body = json!({"network": {"description": null}});
+    let body = json!({"network": {"description": ""}});
     let response = handle(&cloud, call("networks.update").param("network_id", "n").body(&body).build());
-    assert_eq!((response.status, networks.all()[1].description.clone()), (200, None));
+    assert_eq!((response.status, networks.all()[1].description.as_deref()), (200, Some("")));
 
     let subnets = Seen::default();
     let log = subnets.clone();
@@ -93,8 +93,8 @@ fn bodies_reach_the_core() {
 fn bodies_that_make_no_sense_are_refused() {
     let cloud = FakeCloud::default();
     for (operation, body, part) in [
-        ("networks.create", json!([]), "Resource body required"),
-        ("networks.create", json!({}), "Unable to find 'network' in request body"),
+        ("networks.create", json!([]), "Body contains invalid data"),
+        ("networks.create", json!({}), "Resource body required"),
         ("networks.create", json!({"network": 5}), "Unable to find 'network' in request body"),
         ("networks.create", json!({"networks": []}), "Resources required"),
         ("networks.create", json!({"networks": {}}), "'networks' is not a list"),
@@ -179,8 +179,15 @@ fn bodies_that_make_no_sense_are_refused() {
             println!("UNSUPPORTED network-v2 {operation} {body}: {message}");
         }
     }
-    let (status, ..) = fault(&handle(&cloud, call("networks.create").raw_body(b"{").build()));
-    assert_eq!(status, 400);
+    for (body, said) in [
+        (&b""[..], "Resource body required"),
+        (b"{}", "Resource body required"),
+        (b"{", "Body contains invalid data"),
+        (b"[]", "Body contains invalid data"),
+    ] {
+        let answer = fault(&handle(&cloud, call("networks.create").raw_body(body).build()));
+        assert_eq!(answer, (400, "HTTPBadRequest".to_owned(), said.to_owned()));
+    }
 }
 
 #[test]
@@ -194,6 +201,99 @@ fn a_port_that_is_none_is_refused_in_upstreams_words() {
         let answer = fault(&handle(&cloud, call("security-group-rules.create").body(&body).build()));
         let message = format!("Invalid value for port {shown}");
         assert_eq!(answer, (400, "SecurityGroupInvalidPortValue".to_owned(), message));
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_shown_in_upstreams_words() {
+    let cloud = FakeCloud::default();
+    let not = |what: &str, shown: &str| format!("'{shown}' is not a valid {what}");
+    let text = |shown: &str| not("string", shown);
+    for (resource, attribute) in [
+        ("network", "name"),
+        ("network", "description"),
+        ("network", "tenant_id"),
+        ("subnet", "name"),
+        ("subnet", "description"),
+        ("port", "name"),
+        ("port", "description"),
+        ("port", "device_id"),
+        ("port", "device_owner"),
+        ("security_group", "name"),
+        ("security_group", "description"),
+    ] {
+        for (value, shown) in [
+            (json!(null), "None"),
+            (json!(true), "True"),
+            (json!(1), "1"),
+            (json!([null, "a", "it's"]), "[None, 'a', \"it's\"]"),
+            (json!({"a": false}), "{'a': False}"),
+        ] {
+            let mut body = match resource {
+                "port" => json!({"port": {"network_id": "n"}}),
+                "subnet" => json!({"subnet": {"network_id": "n", "ip_version": 4}}),
+                _ => json!({resource: {}}),
+            };
+            body[resource][attribute] = value;
+            let operation = format!("{}s.create", resource.replace('_', "-"));
+            let (status, kind, message) = fault(&handle(&cloud, call(&operation).body(&body).build()));
+            let expected = format!("Invalid input for {attribute}. Reason: {}.", text(shown));
+            assert_eq!((status, kind.as_str(), message), (400, "HTTPBadRequest", expected), "{body}");
+        }
+    }
+    for (operation, attribute, value, reason) in [
+        ("ports.update", "mac_address", json!(null), not("MAC address", "None")),
+        ("ports.update", "fixed_ips", json!(null), "Invalid data format for fixed IP: 'None'".to_owned()),
+        ("ports.update", "fixed_ips", json!([5]), "Invalid data format for fixed IP: '5'".to_owned()),
+        ("ports.update", "fixed_ips", json!([{"ip_address": 5}]), not("IP address", "5")),
+        ("ports.update", "fixed_ips", json!([{"subnet_id": null}]), not("UUID", "None")),
+        ("ports.update", "security_groups", json!({"a": true}), "'{'a': True}' is not a list".to_owned()),
+        ("subnets.update", "allocation_pools", json!("x"), "Invalid data format for IP pool: 'x'".to_owned()),
+        (
+            "subnets.update",
+            "allocation_pools",
+            json!([true]),
+            "Invalid input. 'True' must be a dictionary with keys: ['start', 'end']".to_owned(),
+        ),
+        (
+            "subnets.update",
+            "host_routes",
+            json!([{"nexthop": "a"}]),
+            "Validation of dictionary's keys failed. Expected keys: ['destination', 'nexthop'] Provided keys: ['nexthop']"
+                .to_owned(),
+        ),
+        ("subnets.update", "enable_dhcp", json!(null), "'None' cannot be converted to boolean".to_owned()),
+        ("networks.update", "mtu", json!([]), "'[]' is not an integer".to_owned()),
+    ] {
+        let resource = operation.trim_end_matches("s.update");
+        let body = json!({resource: {attribute: value}});
+        let (status, _, message) = fault(&handle(&cloud, call(operation).body(&body).build()));
+        assert_eq!((status, message), (400, format!("Invalid input for {attribute}. Reason: {reason}.")), "{body}");
+    }
+}
+
+#[test]
+fn a_flag_has_each_of_the_words_that_upstream_takes() {
+    let mut cloud = FakeCloud::default();
+    let seen = Seen::default();
+    let log = seen.clone();
+    cloud.networks.update_network = Some(Box::new(move |_, write| {
+        log.push(write.enabled);
+        Ok(network("n"))
+    }));
+    for (word, flag) in [
+        ("yes", true),
+        ("on", true),
+        (" T ", true),
+        ("Y", true),
+        ("off", false),
+        ("no", false),
+        ("N", false),
+        ("f", false),
+    ] {
+        let body = json!({"network": {"admin_state_up": word}});
+        assert_eq!(handle(&cloud, call("networks.update").body(&body).build()).status, 200, "{word}");
+        assert_eq!(seen.all().pop(), Some(Some(flag)), "{word}");
     }
 }
 

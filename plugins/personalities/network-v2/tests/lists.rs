@@ -105,13 +105,40 @@ fn lists_are_whole_or_in_pages_with_links() {
 }
 
 #[test]
+fn a_list_is_ordered_by_each_of_upstreams_keys() {
+    let seen = Seen::default();
+    let cloud = five(&seen);
+    for (key, core) in [
+        ("mtu", Some("mtu")),
+        ("admin_state_up", Some("enabled")),
+        ("tenant_id", Some("project-id")),
+        ("updated_at", Some("updated-at")),
+        // The same of all.
+        ("status", None),
+    ] {
+        let request = call("networks.list").query("sort_key", key).query("sort_dir", "desc");
+        assert_eq!(handle(&cloud, request.build()).status, 200, "{key}");
+        let sort = seen.all().pop().expect("a call").sort;
+        let sort: Vec<_> = sort.iter().map(|key| (key.field.as_str(), key.descending)).collect();
+        let expected: Vec<_> = core.map(|core| (core, true)).into_iter().chain([("id", false)]).collect();
+        assert_eq!(sort, expected, "{key}");
+    }
+    let said = |key: &str, direction: &str| {
+        fault(&handle(&cloud, call("networks.list").query("sort_key", key).query("sort_dir", direction).build())).2
+    };
+    assert_eq!(said("it's", "asc"), r#"["it's"] is invalid attribute for sort_keys"#);
+    let wrong = "['up'] is invalid value for sort_dirs, valid value is 'asc' and 'desc'";
+    assert_eq!(said("name", "up"), wrong);
+}
+
+#[test]
 fn queries_that_make_no_sense_are_refused() {
     let seen = Seen::default();
     let cloud = five(&seen);
     for query in [
         &[("limit", "-1")][..],
         &[("limit", "x")],
-        &[("sort_key", "mtu"), ("sort_dir", "asc")],
+        &[("sort_key", "mac_address"), ("sort_dir", "asc")],
         &[("sort_key", "name"), ("sort_dir", "up")],
         &[("sort_key", "name"), ("sort_key", "id"), ("sort_dir", "asc")],
         &[("unknown", "x")],

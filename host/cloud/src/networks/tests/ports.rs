@@ -46,10 +46,15 @@ async fn ports_get_what_their_owner_may_choose() {
         let shared = cloud.list_networks(&context, networks_of(None), page()).await.expect("list").networks;
         let shared = shared.iter().find(|network| network.shared).expect("shared");
         let chosen = wit::FixedIpRequest { subnet_id: None, address: Some("10.0.0.77".to_owned()) };
-        refused!(
-            cloud.create_port(&context, wit::PortWrite { fixed_ips: Some(vec![chosen]), ..port(&shared.id) }),
-            Forbidden
-        );
+        let on_shared = || port(&shared.id);
+        let chosen = wit::PortWrite { fixed_ips: Some(vec![chosen]), ..on_shared() };
+        refused!(cloud.create_port(&context, chosen), Forbidden, "fixed-ips");
+        let chosen = wit::PortWrite { mac: Some("fa:16:3e:00:00:01".to_owned()), ..on_shared() };
+        refused!(cloud.create_port(&context, chosen), Forbidden, "mac");
+        let open = wit::PortWrite { port_security: Some(false), ..on_shared() };
+        refused!(cloud.create_port(&context, open), Forbidden, "port-security");
+        let routing = wit::PortWrite { device_owner: Some("network:dhcp".to_owned()), ..on_shared() };
+        refused!(cloud.create_port(&context, routing), Forbidden, "device-owner");
 
         let open = wit::PortWrite { port_security: Some(false), ..same_port() };
         refused!(cloud.update_port(&context, made.id.clone(), open), WrongState, "security-group-ids");

@@ -11,9 +11,11 @@ use skyloom_sdk::{Cloud, Error, ErrorCode, Response, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
-use crate::lenient::{boolean, count};
+use crate::lenient::{boolean, integer};
+use crate::servers::names;
 use crate::unsupported::refuse;
 use crate::views::flavor::write;
+use crate::violations::{of_field, python};
 
 pub(crate) fn refusal(id: &str) -> impl Fn(Error) -> Fault {
     move |error| match (&error.code, error.field.as_deref()) {
@@ -55,17 +57,11 @@ fn read<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<Flavor
             Fault::bad_request(format!("Invalid input for field/attribute flavor. '{name}' is a required property"))
         }),
         Some(Value::String(text)) if text.is_empty() && default.is_some() => Ok(default.unwrap_or_default()),
-        Some(value) => {
-            count(value).filter(|number| *number >= least && i32::try_from(*number).is_ok()).ok_or_else(|| {
-                Fault::bad_request(format!(
-                    "Invalid input for field/attribute {name}. It is not a number of {least} or more"
-                ))
-            })
-        }
+        Some(value) => size(name, value, least),
     };
     let name = fields.str("name")?.trim();
     if name.is_empty() || name.chars().count() > 255 || name.chars().any(char::is_control) {
-        return Err(Fault::bad_request("Invalid input for field/attribute name. It has 1 to 255 printable characters"));
+        return Err(Fault::bad_request(names::INVALID));
     }
     if fields.has("description") && !context.since(55) && !context.legacy {
         return Err(Fault::bad_request("Additional properties are not allowed ('description' was unexpected)"));
@@ -89,6 +85,27 @@ fn read<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<Flavor
     })
 }
 
+/// Upstream compares a number that is written as a text, too.
+fn size(name: &str, value: &Value, least: u32) -> Result<u32, Fault> {
+    const MOST: i64 = i32::MAX as i64;
+    let refuse = |says: String| Err(Fault::bad_request(of_field(name, value, &says)));
+    match integer(value) {
+        None if *value == Value::from("") => refuse("'' should be non-empty".to_owned()),
+        // More digits than any number here has.
+        None if value.as_str().is_some_and(|text| text.bytes().all(|digit| digit.is_ascii_digit()))
+            || value.is_u64() =>
+        {
+            refuse(format!("{} is greater than the maximum of {MOST}", value.to_string().trim_matches('"')))
+        }
+        None => refuse(format!("{} does not match '^[0-9]*$'", python(value))),
+        Some(number) if number < i64::from(least) => refuse(format!("{number} is less than the minimum of {least}")),
+        Some(number) => match u32::try_from(number) {
+            Ok(fits) if number <= MOST => Ok(fits),
+            _ => refuse(format!("{number} is greater than the maximum of {MOST}")),
+        },
+    }
+}
+
 /// None and `auto`: the core makes one.
 fn flavor_id(value: Option<&Value>) -> Result<Option<String>, Fault> {
     let id = match value {
@@ -100,12 +117,19 @@ fn flavor_id(value: Option<&Value>) -> Result<Option<String>, Fault> {
     };
     let inner = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '_' | '-' | ' ');
     if id.is_empty() || id.chars().count() > 255 || id.trim() != id || !id.chars().all(inner) {
-        return Err(Fault::bad_request(
-            "Invalid input for field/attribute id. It has 1 to 255 letters, digits, '.', '_', '-' and blanks within",
-        ));
+        let (value, shown) = (Value::from(id.as_str()), python(&Value::from(id.as_str())));
+        let says = match id.chars().count() {
+            0 => format!("{shown} should be non-empty"),
+            1..=255 => format!("{shown} does not match '^(?! )[a-zA-Z0-9. _-]+(?<! )$'"),
+            _ => format!("{shown} is too long"),
+        };
+        return Err(Fault::bad_request(of_field("id", &value, &says)));
     }
     Ok(Some(id))
 }
+
+/// More fits no field of the core.
+const MOST_FACTOR: f64 = 1_000_000.0;
 
 fn factor(value: Option<&Value>) -> Result<u32, Fault> {
     let number = match value {
@@ -113,9 +137,16 @@ fn factor(value: Option<&Value>) -> Result<u32, Fault> {
         Some(Value::String(text)) => text.parse().ok(),
         Some(value) => value.as_f64(),
     };
-    let Some(number) = number.filter(|number: &f64| *number > 0.0 && *number <= 1_000_000.0) else {
-        return Err(Fault::bad_request("Invalid input for field/attribute rxtx_factor. It is no number above 0"));
+    let refuse_it = |says: &str| {
+        let value = value.unwrap_or(&Value::Null);
+        Err(Fault::bad_request(of_field("rxtx_factor", value, &format!("{} {says}", python(value)))))
     };
+    let Some(number) = number.filter(|number: &f64| *number > 0.0) else {
+        return refuse_it("is less than or equal to the minimum of 0");
+    };
+    if number > MOST_FACTOR {
+        return refuse_it("is greater than the maximum of 1000000");
+    }
     let milli = (number * 1000.0).round();
     if (milli / 1000.0 - number).abs() > 1e-9 || milli < 1.0 {
         return Err(refuse("flavors.create", "rxtx_factor"));

@@ -11,6 +11,7 @@ use crate::context::{Answer, Context};
 use crate::errors::Fault;
 use crate::lenient::{boolean, count};
 use crate::unsupported::{is_listed, refuse};
+use crate::violations::{of_field, python};
 
 pub(super) const CREATE: &str = "servers.create";
 
@@ -110,7 +111,8 @@ fn counts(fields: &Fields<'_>) -> Result<(u32, u32), Fault> {
     let read = |name: &str| match fields.value(name) {
         None => Ok(None),
         Some(value) => count(value).filter(|number| *number > 0).map(Some).ok_or_else(|| {
-            Fault::bad_request(format!("Invalid input for field/attribute {name}. It is not a number of 1 or more"))
+            let wrong = format!("{} is less than the minimum of 1", python(value));
+            Fault::bad_request(of_field(name, value, &wrong))
         }),
     };
     let min = read("min_count")?.unwrap_or(1);
@@ -264,7 +266,11 @@ fn refusal(create: &ServerCreate, error: Error) -> Fault {
         (ErrorCode::NotFound, "flavor") => {
             Fault::bad_request(format!("Flavor {} could not be found.", create.flavor_id))
         }
-        (ErrorCode::NotFound, _) => Fault::bad_request(error.message),
+        (ErrorCode::NotFound, "security-group") => {
+            let name = error.resource.map(|(_, name)| name).unwrap_or_default();
+            Fault::bad_request(format!("Unable to find security_group with name or id '{name}'"))
+        }
+        (ErrorCode::NotFound, _) => Fault::bad_request(Fault::from(error).message),
         (ErrorCode::Forbidden, _) if create.node.is_some() => {
             Fault::new(403, "Policy doesn't allow os_compute_api:servers:create:forced_host to be performed.")
         }

@@ -1,5 +1,6 @@
 //! Lists of servers: which of the query's filters the core is asked for, and the page.
 
+use serde_json::Value;
 use skyloom_sdk::cloud::compute::{AddressFilter, PowerState, ServerFilter, ServerPage, TimeRange, VmState};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::Paging;
@@ -12,6 +13,7 @@ use crate::lenient::boolean_text;
 use crate::status::{Wanted, task_of_word, vm_of_word, wanted};
 use crate::unsupported::{is_listed, refuse};
 use crate::views::server::{size, write, write_short};
+use crate::violations::python;
 
 const LIST: &str = "servers.list";
 const ROOT_DEVICE: &str = "/dev/vda";
@@ -76,19 +78,32 @@ fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerPage>, Fault
     let marker = paging.marker.clone();
     let rules = context.rules();
     let request = paging.request(rules.default_page, rules.max_page, sort);
-    context.cloud.list_servers(&filter, &request).map(Some).map_err(|error| refusal(marker.as_deref(), error))
+    context.cloud.list_servers(&filter, &request).map(Some).map_err(|error| refusal(context, marker.as_deref(), error))
 }
 
-fn refusal(marker: Option<&str>, error: Error) -> Fault {
+fn refusal<C>(context: &Context<'_, C>, marker: Option<&str>, error: Error) -> Fault {
     match (&error.code, error.field.as_deref(), marker) {
         (ErrorCode::Invalid | ErrorCode::NotFound, Some("marker"), Some(marker)) => {
             Fault::bad_request(format!("marker [{marker}] not found"))
         }
-        (ErrorCode::Invalid, Some("addresses"), _) => {
-            Fault::bad_request(format!("Invalid value for ip or ip6: {}", error.message))
-        }
+        (ErrorCode::Invalid, Some("name"), _) => no_pattern(context, &["name", "display_name"]),
+        (ErrorCode::Invalid, Some("addresses"), _) => no_pattern(context, &["ip", "ip6"]),
         _ => error.into(),
     }
+}
+
+/// A filter that is no regular expression, as Nova's schema of the query says it.
+fn no_pattern<C>(context: &Context<'_, C>, names: &[&str]) -> Fault {
+    let given = |(name, _): &&(String, String)| names.contains(&name.as_str());
+    let (name, value) = context
+        .request
+        .query
+        .iter()
+        .rev()
+        .find(given)
+        .map_or(("", ""), |(name, value)| (name.as_str(), value.as_str()));
+    let shown = python(&Value::from(value));
+    Fault::bad_request(format!("Invalid input for query parameters {name}. Value: {value}. {shown} is not a 'regex'"))
 }
 
 /// Whether everybody may filter by this; the other filters are an operator's, and overlooked in another's query.

@@ -1,6 +1,6 @@
 //! A server's metadata.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use skyloom_sdk::cloud::compute::{MetadataMode, VmState};
 use skyloom_sdk::json::{Fields, Writer};
 use skyloom_sdk::{Cloud, Error, ErrorCode, Pair, Response, key, respond};
@@ -9,6 +9,7 @@ use super::fetch;
 use crate::context::{Answer, Context};
 use crate::errors::{Fault, of_server};
 use crate::status::{task_word, vm_word};
+use crate::violations::{of_field, python};
 
 const NO_ITEM: &str = "Metadata item was not found";
 const LONGEST: usize = 255;
@@ -79,12 +80,13 @@ fn check(items: &[Pair]) -> Result<(), Fault> {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | ':' | '.' | ' ');
     for (name, value) in items {
         if name.is_empty() || name.chars().count() > LONGEST || !name.chars().all(fits) {
-            return Err(Fault::bad_request(format!(
-                "Invalid input for field/attribute metadata. '{name}' does not match '^[a-zA-Z0-9-_:. ]{{1,255}}$'"
-            )));
+            let says =
+                format!("{} does not match any of the regexes: '^[a-zA-Z0-9-_:. ]{{1,255}}$'", python(&json!(name)));
+            return Err(Fault::bad_request(of_field("metadata", &json!({name: value}), &says)));
         }
         if value.chars().count() > LONGEST {
-            return Err(Fault::bad_request(format!("Invalid input for field/attribute {name}. Its value is too long")));
+            let says = format!("{} is too long", python(&json!(value)));
+            return Err(Fault::bad_request(of_field(name, &json!(value), &says)));
         }
     }
     Ok(())

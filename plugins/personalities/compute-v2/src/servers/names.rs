@@ -58,7 +58,9 @@ pub fn check_description(description: Option<&str>, longest: usize) -> Result<()
     let Some(description) = description else { return Ok(()) };
     let refuse = |why: &str| Err(Fault::bad_request(format!("Invalid input for field/attribute description. {why}")));
     if description.chars().count() > longest {
-        return refuse("It is too long");
+        let value = serde_json::Value::from(description);
+        let says = format!("{} is too long", python(&value));
+        return Err(Fault::bad_request(of_field("description", &value, &says)));
     }
     if longest == ecs_rules::DESCRIPTION && !ecs_rules::is_description(description) {
         return refuse("It holds '<' or '>'");

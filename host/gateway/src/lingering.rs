@@ -1,0 +1,70 @@
+//! Bodies that nobody reads to their end. A socket that is closed while bytes wait in it is reset, and with it goes an answer that
+//! the client hasn't read yet: so what a refusal leaves of a body is read and dropped, within bounds.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use hyper::body::{Frame, SizeHint};
+
+/// A client that goes on sending more than this is cut off.
+const MOST: usize = 8 * 1024 * 1024;
+/// And one that takes longer.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// A body as it comes, of which the rest is read when it is dropped. One whose client waits for a word before it sends is left.
+pub(crate) fn lingering(headers: &HeaderMap, body: Body) -> Body {
+    if headers.contains_key(header::EXPECT) || body.is_end_stream() {
+        return body;
+    }
+    Body::new(Lingering(body))
+}
+
+struct Lingering(Body);
+
+impl HttpBody for Lingering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.0).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        let rest = std::mem::take(&mut self.0);
+        if rest.is_end_stream() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(LONGEST, drain(rest)));
+        }
+    }
+}
+
+async fn drain(mut body: Body) {
+    let mut left = MOST;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(bytes) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
