@@ -184,11 +184,12 @@ where
     Option<String>: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
     Option<i64>: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
 {
-    match *value {
-        Value::Text(text) => arguments.add(text.to_owned()),
-        Value::Int(int) => arguments.add(int),
+    match value {
+        Value::Text(text) => arguments.add((*text).to_owned()),
+        Value::Owned(text) => arguments.add(text.clone()),
+        Value::Int(int) => arguments.add(*int),
         Value::OptText(text) => arguments.add(text.map(ToOwned::to_owned)),
-        Value::OptInt(int) => arguments.add(int),
+        Value::OptInt(int) => arguments.add(*int),
     }
     .map_err(Error::internal)
 }

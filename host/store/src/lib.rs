@@ -30,6 +30,7 @@ pub mod prices;
 pub mod public_addresses;
 pub mod quotas;
 pub mod retired_ids;
+mod rows;
 pub mod secrets;
 pub mod servers;
 #[cfg(any(test, feature = "testing"))]

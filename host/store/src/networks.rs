@@ -34,8 +34,6 @@ pub use subnets::{
     Subnet, SubnetFilter, delete_subnet, get_subnet, insert_subnet, list_subnets, subnets_of_network, update_subnet,
 };
 
-use crate::listing::Key;
-
 /// Of a row of `ports`, as SQL: it is the core's, which means that a server has it or that it carries a public address. Its
 /// `device_id` and `device_owner` are texts that clients may choose.
 macro_rules! of_core {
@@ -46,30 +44,6 @@ macro_rules! of_core {
 pub(crate) use of_core;
 pub(crate) const OF_CORE: &str = of_core!();
 
-/// What every list here can be ordered by, given the alias of its table.
-macro_rules! keys {
-    ($alias:literal, $updated:literal) => {
-        &[
-            Key::text("id", concat!($alias, ".id")),
-            Key::text("name", concat!($alias, ".name")),
-            Key::text("project-id", concat!($alias, ".project_id")),
-            Key::int("created-at", concat!($alias, ".created_at")),
-            Key::int("updated-at", concat!($alias, ".", $updated)),
-        ]
-    };
-}
-
-const NETWORK_KEYS: &[Key] = keys!("n", "updated_at");
-const SUBNET_KEYS: &[Key] = keys!("s", "updated_at");
-const PORT_KEYS: &[Key] = keys!("p", "updated_at");
-const GROUP_KEYS: &[Key] = keys!("g", "updated_at");
-const ROUTER_KEYS: &[Key] = keys!("t", "updated_at");
-const RULE_KEYS: &[Key] = &[
-    Key::text("id", "r.id"),
-    Key::text("project-id", "r.project_id"),
-    Key::int("created-at", "r.created_at"),
-    Key::int("updated-at", "r.created_at"),
-];
 const BY_ID: &[(&str, bool)] = &[("id", false)];
 
 #[cfg(test)]

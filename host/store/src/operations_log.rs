@@ -5,7 +5,7 @@ use skyloom_model::{Error, Result, Timestamp};
 
 use crate::Conn;
 use crate::args;
-use crate::operations::{COLUMNS, Operation, Phase, State, StepState, error_text, of_row};
+use crate::operations::{Operation, Phase, State, StepState, error_text};
 
 /// Lease of a single owner: it needs no end, because the owner's next start takes everything back.
 pub const FOREVER: Timestamp = Timestamp(i64::MAX);
@@ -15,13 +15,12 @@ pub const FOREVER: Timestamp = Timestamp(i64::MAX);
 pub async fn due(tx: &mut Conn, now: Timestamp, limit: u32, nodes: Option<&[String]>) -> Result<Vec<Operation>> {
     let lock = if tx.is_postgres() { " FOR UPDATE OF o SKIP LOCKED" } else { "" };
     let within = within_reach(3, nodes);
-    let sql = format!(
-        "SELECT {COLUMNS} FROM operations o WHERE o.runnable = 1 AND o.next_run_at <= $1{within} \
-         ORDER BY o.next_run_at LIMIT $2{lock}"
-    );
+    let sql = Operation::select(&format!(
+        "WHERE o.runnable = 1 AND o.next_run_at <= $1{within} ORDER BY o.next_run_at LIMIT $2{lock}"
+    ));
     let mut values: Vec<crate::Value<'_>> = vec![now.into(), limit.into()];
     values.extend(nodes.unwrap_or_default().iter().map(crate::Value::from));
-    tx.all(sql, &values, of_row).await
+    tx.all(sql, &values, Operation::of_row).await
 }
 
 /// When the next operation is due that nobody holds; `FOREVER` when there is none. `nodes` as for [`due`].

@@ -19,10 +19,23 @@ pub struct Cidr {
 }
 
 /// Both ends belong to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "(IpAddr, IpAddr)", into = "(IpAddr, IpAddr)")]
 pub struct Range {
     pub start: IpAddr,
     pub end: IpAddr,
+}
+
+impl From<(IpAddr, IpAddr)> for Range {
+    fn from((start, end): (IpAddr, IpAddr)) -> Self {
+        Self { start, end }
+    }
+}
+
+impl From<Range> for (IpAddr, IpAddr) {
+    fn from(range: Range) -> Self {
+        (range.start, range.end)
+    }
 }
 
 pub(crate) fn number(address: IpAddr) -> u128 {

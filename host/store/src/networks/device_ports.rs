@@ -3,7 +3,8 @@
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use super::OF_CORE;
-use super::ports::{Port, get_port, port, query};
+use super::ports::{Port, get_port, query};
+use crate::rows::{Columns, Source as _, Stored as _};
 use crate::{Conn, args, dialect};
 
 /// A device's port with what its machine must know of the network.
@@ -85,19 +86,21 @@ pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<Dev
     let mut query = query(conn.is_postgres());
     let device = query.text(device_id);
     query.and(format!("p.device_id = {device} AND {OF_CORE}"));
-    let columns = format!("n.name, n.mtu, p.position, n.shared, n.external, {addresses}");
+    let columns = format!("p.position, n.name, n.shared + n.external, n.mtu, {addresses}");
     let networks = query.joined(&columns, "ports p JOIN networks n ON n.id = p.network_id");
     let mut found = networks
         .rows(conn, |row| {
-            let addresses: Vec<AddressRow> = row.json(24)?;
+            let mut columns = Columns::of(row);
+            let port = Port::read(&mut columns)?;
+            let position: i64 = columns.read()?;
             let port = DevicePort {
-                port: port(row)?,
-                network_name: row.text(19)?,
-                of_operators: row.flag(22)? || row.flag(23)?,
-                mtu: row.u32(20)?,
-                addresses: addresses.into_iter().map(nic_address).collect::<Result<_>>()?,
+                port,
+                network_name: columns.read()?,
+                of_operators: columns.read()?,
+                mtu: columns.read()?,
+                addresses: columns.json::<Vec<AddressRow>>()?.into_iter().map(nic_address).collect::<Result<_>>()?,
             };
-            Ok((row.int(21)?, port))
+            Ok((position, port))
         })
         .await?;
     found.sort_by(|one, other| (one.0, &one.1.port.id).cmp(&(other.0, &other.1.port.id)));

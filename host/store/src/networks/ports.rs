@@ -6,44 +6,51 @@ use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use super::fixing::{fix, fix_default, refix};
 use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
-use super::{BY_ID, PORT_KEYS, default_group};
+use super::{BY_ID, default_group};
 use crate::listing::{Listed, Page, Query};
-use crate::{Conn, Row, Value, args, dialect};
+use crate::rows::rows;
+use crate::{Conn, Value, args, dialect};
 
 /// Locally administered, unicast.
 const MAC_PREFIX: &str = "fa:16:3e";
 /// How many random hardware addresses are tried; a network of a million ports meets a taken one once in 17 draws.
 const MAC_ATTEMPTS: usize = 32;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    pub id: String,
-    pub network_id: String,
-    pub project_id: String,
-    pub name: String,
-    pub description: String,
-    pub mac: String,
-    pub enabled: bool,
-    pub port_security: bool,
-    /// Empty: nothing uses it.
-    pub device_id: String,
-    pub device_owner: String,
-    /// A server has it, or it carries a public address: then the core alone says what its device is.
-    pub of_core: bool,
-    /// Made for its device, and goes with it.
-    pub with_device: bool,
-    /// Empty: not bound.
-    pub node: String,
-    /// Bound, and its device's power is on.
-    pub active: bool,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub revision: i64,
-    pub fixed_ips: Vec<FixedIp>,
-    pub security_group_ids: Vec<String>,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Port in "ports" as "p" {
+        id: String [sorts],
+        network_id: String,
+        project_id: String [sorts],
+        name: String [changes, sorts],
+        description: String [changes],
+        mac: String [changes],
+        enabled: bool [changes],
+        port_security: bool [changes],
+        /// Empty: nothing uses it.
+        device_id: String [changes],
+        device_owner: String [changes],
+        /// A server has it, or it carries a public address: then the core alone says what its device is.
+        of_core: bool,
+        /// Made for its device, and goes with it.
+        with_device: bool,
+        /// Empty: not bound.
+        node: String,
+        created_at: Timestamp [sorts],
+        updated_at: Timestamp [changes, sorts],
+        revision: i64 [counts],
+    }
+    beside {
+        /// Bound, and its device's power is on.
+        active: bool,
+        fixed_ips: Vec<FixedIp> as Json,
+        security_group_ids: Vec<String> as Json,
+    }
+    written with { position }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The order of the fields is the order of a port's query: it brings its addresses as JSON arrays.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct FixedIp {
     pub subnet_id: String,
     pub address: String,
@@ -128,9 +135,6 @@ pub struct PortUpdate {
     pub security_group_ids: Option<Vec<String>>,
 }
 
-const COLUMNS: &str = "p.id, p.network_id, p.project_id, p.name, p.description, p.mac, p.enabled, p.port_security, p.device_id, \
-                       p.device_owner, p.with_device, p.node, p.created_at, p.updated_at, p.revision";
-
 pub(super) fn query(postgres: bool) -> Query {
     let addresses = dialect::json_rows(
         postgres,
@@ -146,32 +150,7 @@ pub(super) fn query(postgres: bool) -> Query {
     // The truth about a port's activity is its server's power. (Only what is a server's has a node.)
     let active = "CASE WHEN p.node <> '' AND EXISTS (SELECT 1 FROM servers v WHERE v.id = p.device_id AND v.power_state = \
                   'running') THEN 1 ELSE 0 END";
-    Query::new(format!("{COLUMNS}, {addresses}, {groups}, CAST({active} AS BIGINT), p.of_core"), "ports p", "p.id")
-}
-
-pub(super) fn port(row: Row<'_>) -> Result<Port> {
-    let addresses: Vec<(String, String)> = row.json(15)?;
-    Ok(Port {
-        id: row.text(0)?,
-        network_id: row.text(1)?,
-        project_id: row.text(2)?,
-        name: row.text(3)?,
-        description: row.text(4)?,
-        mac: row.text(5)?,
-        enabled: row.flag(6)?,
-        port_security: row.flag(7)?,
-        device_id: row.text(8)?,
-        device_owner: row.text(9)?,
-        of_core: row.flag(18)?,
-        with_device: row.flag(10)?,
-        node: row.text(11)?,
-        active: row.flag(17)?,
-        created_at: row.time(12)?,
-        updated_at: row.time(13)?,
-        revision: row.int(14)?,
-        fixed_ips: addresses.into_iter().map(|(subnet_id, address)| FixedIp { subnet_id, address }).collect(),
-        security_group_ids: row.json(16)?,
-    })
+    Port::query().beside(&[&format!("CAST({active} AS BIGINT)"), &addresses, &groups])
 }
 
 fn filtered(conn: &Conn, filter: &PortFilter) -> Query {
@@ -206,14 +185,14 @@ fn filtered(conn: &Conn, filter: &PortFilter) -> Query {
 }
 
 pub async fn list_ports(conn: &mut Conn, filter: &PortFilter, page: &Page) -> Result<Listed<Port>> {
-    filtered(conn, filter).page(conn, PORT_KEYS, BY_ID, page, port).await
+    filtered(conn, filter).page(conn, Port::FIELDS, BY_ID, page, Port::of_row).await
 }
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_port(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Port>> {
     let filter =
         PortFilter { viewer: viewer.map(ToOwned::to_owned), ids: vec![id.to_owned()], ..PortFilter::default() };
-    Ok(filtered(conn, &filter).rows(conn, port).await?.pop())
+    Ok(filtered(conn, &filter).rows(conn, Port::of_row).await?.pop())
 }
 
 async fn existing(conn: &mut Conn, id: &str) -> Result<Port> {
@@ -292,37 +271,35 @@ async fn place(tx: &mut Conn, new: &NewPort, subnets: &[Subnet]) -> Result<()> {
 }
 
 async fn insert_row(tx: &mut Conn, new: &NewPort, now: Timestamp) -> Result<()> {
+    let mut port = Port {
+        id: new.id.clone(),
+        network_id: new.network_id.clone(),
+        project_id: new.project_id.clone(),
+        name: new.name.clone(),
+        description: new.description.clone(),
+        mac: new.mac.clone().unwrap_or_else(random_mac),
+        enabled: new.enabled,
+        port_security: new.port_security,
+        device_id: new.device_id.clone(),
+        device_owner: new.device_owner.clone(),
+        of_core: new.of_core,
+        with_device: new.with_device,
+        node: String::new(),
+        created_at: now,
+        updated_at: now,
+        revision: 1,
+        active: false,
+        fixed_ips: Vec::new(),
+        security_group_ids: Vec::new(),
+    };
     for _ in 0..MAC_ATTEMPTS {
-        let mac = new.mac.clone().unwrap_or_else(random_mac);
-        let made = tx
-            .execute(
-                "INSERT INTO ports (id, network_id, project_id, name, description, mac, enabled, port_security, device_id, \
-                 device_owner, with_device, position, node, created_at, updated_at, revision, of_core) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '', $13, $13, 1, $14) ON CONFLICT DO NOTHING",
-                args![
-                    &new.id,
-                    &new.network_id,
-                    &new.project_id,
-                    &new.name,
-                    &new.description,
-                    &mac,
-                    new.enabled,
-                    new.port_security,
-                    &new.device_id,
-                    &new.device_owner,
-                    new.with_device,
-                    new.position,
-                    now,
-                    new.of_core,
-                ],
-            )
-            .await?;
-        if made == 1 {
+        if port.insert(new.position)?.unless_there().run(tx).await? {
             return Ok(());
         }
         if new.mac.is_some() {
-            return Err(mac_in_use(&mac, &new.network_id));
+            return Err(mac_in_use(&port.mac, &port.network_id));
         }
+        port.mac = random_mac();
     }
     Err(Error::internal(format!("no free hardware address on network {}", new.network_id)))
 }
@@ -356,6 +333,12 @@ async fn insert_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Resul
     tx.defer(sql, &values).await
 }
 
+fn put<T: Clone>(field: &mut T, new: &Option<T>) {
+    if let Some(new) = new {
+        field.clone_from(new);
+    }
+}
+
 /// Changes what is set.
 pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result<Port> {
     let old = existing(tx, id).await?;
@@ -369,22 +352,16 @@ pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result
             return Err(mac_in_use(mac, &old.network_id));
         }
     }
-    tx.execute(
-        "UPDATE ports SET name = $2, description = $3, mac = $4, enabled = $5, port_security = $6, device_id = $7, \
-         device_owner = $8, updated_at = $9, revision = revision + 1 WHERE id = $1",
-        args![
-            id,
-            update.name.as_ref().unwrap_or(&old.name),
-            update.description.as_ref().unwrap_or(&old.description),
-            update.mac.as_ref().unwrap_or(&old.mac),
-            update.enabled.unwrap_or(old.enabled),
-            update.port_security.unwrap_or(old.port_security),
-            update.device_id.as_ref().unwrap_or(&old.device_id),
-            update.device_owner.as_ref().unwrap_or(&old.device_owner),
-            Timestamp::now(),
-        ],
-    )
-    .await?;
+    let mut port = old.clone();
+    put(&mut port.name, &update.name);
+    put(&mut port.description, &update.description);
+    put(&mut port.mac, &update.mac);
+    put(&mut port.enabled, &update.enabled);
+    put(&mut port.port_security, &update.port_security);
+    put(&mut port.device_id, &update.device_id);
+    put(&mut port.device_owner, &update.device_owner);
+    port.updated_at = Timestamp::now();
+    port.update()?.run(tx).await?;
     if let Some(requests) = &update.fixed_ips {
         refix(tx, &old, requests).await?;
     }
