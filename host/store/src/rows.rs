@@ -204,15 +204,16 @@ impl<'a> Write<'a> {
 
     /// A new row gives way to one that is there.
     #[must_use]
-    pub(crate) fn unless_there(mut self) -> Self {
-        self.sql.to_mut().push_str(" ON CONFLICT DO NOTHING");
-        self
+    pub(crate) fn unless_there(self) -> Self {
+        self.on_conflict("DO NOTHING")
     }
 
-    /// A new row gives way to one that has the same in this column.
+    /// What becomes of a new row for which there is one already.
     #[must_use]
-    pub(crate) fn unless_same(mut self, column: &str) -> Self {
-        self.sql.to_mut().push_str(&format!(" ON CONFLICT ({column}) DO NOTHING"));
+    pub(crate) fn on_conflict(mut self, rule: &str) -> Self {
+        let sql = self.sql.to_mut();
+        sql.push_str(" ON CONFLICT ");
+        sql.push_str(rule);
         self
     }
 

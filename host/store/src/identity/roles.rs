@@ -23,7 +23,7 @@ pub async fn insert(conn: &mut Conn, role: &Role, now: Timestamp) -> Result<()> 
 
 /// Unless there is one of this name.
 pub async fn ensure(conn: &mut Conn, role: &Role, now: Timestamp) -> Result<()> {
-    role.insert(now)?.unless_same("name").run(conn).await.map(drop)
+    role.insert(now)?.on_conflict("(name) DO NOTHING").run(conn).await.map(drop)
 }
 
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Role>> {
