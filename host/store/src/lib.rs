@@ -33,6 +33,7 @@ pub mod retired_ids;
 mod rows;
 pub mod secrets;
 pub mod servers;
+pub mod statement;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod volumes;

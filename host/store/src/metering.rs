@@ -7,6 +7,7 @@ use crate::Conn;
 use crate::args;
 use crate::listing::Query;
 use crate::rows::rows;
+use crate::statement::{insert_into, update};
 
 /// The end of a span that has none yet.
 pub const OPEN: Timestamp = Timestamp(i64::MAX);
@@ -73,11 +74,15 @@ async fn open_spans(tx: &mut Conn, spans: &[NewSpan<'_>], now: Timestamp) -> Res
             OPEN,
         ]);
     }
-    let sql = format!(
-        "INSERT INTO spans (id, project_id, resource_kind, resource_id, meter, class, quantity, started_at, ended_at) \
-         VALUES {} ON CONFLICT DO NOTHING",
-        rows.join(", ")
-    );
+    let sql = insert_into(
+        "spans",
+        &format!(
+            "(id, project_id, resource_kind, resource_id, meter, class, quantity, started_at, ended_at) \
+             VALUES {}",
+            rows.join(", ")
+        ),
+    )
+    .on_conflict("DO NOTHING");
     tx.defer(sql, &values).await
 }
 
@@ -91,9 +96,12 @@ pub async fn close_spans(tx: &mut Conn, resource_id: &str, meters: &[&str], now:
         format!(" AND meter IN ({})", crate::dialect::placeholders(3, meters.len()))
     };
     // A clock that was set back ends nothing before it began.
-    let sql = format!(
-        "UPDATE spans SET ended_at = CASE WHEN started_at > $2 THEN started_at ELSE $2 END \
-         WHERE resource_id = $1 AND ended_at = 9223372036854775807{of}"
+    let sql = update(
+        "spans",
+        &format!(
+            "SET ended_at = CASE WHEN started_at > $2 THEN started_at ELSE $2 END \
+             WHERE resource_id = $1 AND ended_at = 9223372036854775807{of}"
+        ),
     );
     tx.defer(sql, &values).await
 }

@@ -6,6 +6,7 @@ mod locks;
 use skyloom_model::{Error, Result, Timestamp};
 
 use crate::rows::{Word as _, rows, words};
+use crate::statement::{delete_from, update};
 use crate::{Conn, args};
 
 pub use list::{Filter, list};
@@ -134,8 +135,11 @@ pub async fn waiting_for(conn: &mut Conn, holder_id: &str, kind: &str) -> Result
 pub async fn cancel(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
-            "UPDATE operations SET cancel = 1, updated_at = $2, next_run_at = CASE WHEN lease_owner = '' AND next_run_at > $2 \
-             THEN $2 ELSE next_run_at END WHERE id = $1 AND ended_at IS NULL",
+            update(
+                "operations",
+                "SET cancel = 1, updated_at = $2, next_run_at = CASE WHEN lease_owner = '' AND next_run_at > $2 \
+                 THEN $2 ELSE next_run_at END WHERE id = $1 AND ended_at IS NULL",
+            ),
             args![id, now],
         )
         .await?;
@@ -169,7 +173,7 @@ pub async fn steps_of_children(conn: &mut Conn, parent_id: &str) -> Result<Vec<S
 /// Brings a parent up to its children: running once one of them began, ended when all ended. Several workers may end the last
 /// children at once; the parent's row is taken first, so that one of them sees all.
 pub async fn settle_parent(tx: &mut Conn, parent_id: &str, now: Timestamp) -> Result<()> {
-    tx.execute("UPDATE operations SET updated_at = $2 WHERE id = $1", args![parent_id, now]).await?;
+    tx.execute(update("operations", "SET updated_at = $2 WHERE id = $1"), args![parent_id, now]).await?;
     let counts = tx
         .all(
             "SELECT state, count(*), CAST(coalesce(sum(progress), 0) AS BIGINT) FROM operations WHERE parent_id = $1 GROUP BY state",
@@ -193,16 +197,12 @@ pub async fn settle_parent(tx: &mut Conn, parent_id: &str, now: Timestamp) -> Re
     let error = if state == State::Failed { first_error(tx, parent_id).await? } else { None };
     let began = (state != State::Queued).then_some(now);
     tx.execute(
-        "UPDATE operations SET state = $2, progress = $3, error = $4, started_at = coalesce(started_at, $5), ended_at = $6 \
-         WHERE id = $1",
-        args![
-            parent_id,
-            state.as_str(),
-            progress / all.max(1),
-            &error,
-            began,
-            state.ended().then_some(now),
-        ],
+        update(
+            "operations",
+            "SET state = $2, progress = $3, error = $4, started_at = coalesce(started_at, $5), ended_at = $6 \
+             WHERE id = $1",
+        ),
+        args![parent_id, state.as_str(), progress / all.max(1), &error, began, state.ended().then_some(now),],
     )
     .await?;
     Ok(())
@@ -239,8 +239,8 @@ pub async fn remove_ended(tx: &mut Conn, before: Timestamp, limit: u32) -> Resul
         )
         .await?;
     for id in &ids {
-        tx.execute("DELETE FROM operation_steps WHERE operation_id = $1", args![id]).await?;
-        tx.execute("DELETE FROM operations WHERE id = $1", args![id]).await?;
+        tx.execute(delete_from("operation_steps", "WHERE operation_id = $1"), args![id]).await?;
+        tx.execute(delete_from("operations", "WHERE id = $1"), args![id]).await?;
     }
     Ok(ids.len())
 }

@@ -5,6 +5,7 @@ use skyloom_model::{Result, Timestamp};
 use crate::args;
 use crate::metering::{self, NewSpan, meter};
 use crate::rows::rows;
+use crate::statement::{delete_from, update};
 use crate::{Conn, Row};
 
 rows! {
@@ -68,7 +69,10 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<PublicAddress>> {
 pub async fn bind(tx: &mut Conn, id: &str, server_id: &str, delete_on_termination: bool) -> Result<bool> {
     let done = tx
         .execute(
-            "UPDATE public_addresses SET server_id = $2, delete_on_termination = $3 WHERE id = $1 AND server_id = ''",
+            update(
+                "public_addresses",
+                "SET server_id = $2, delete_on_termination = $3 WHERE id = $1 AND server_id = ''",
+            ),
             args![id, server_id, delete_on_termination],
         )
         .await?;
@@ -85,8 +89,11 @@ pub async fn of_server(conn: &mut Conn, server_id: &str) -> Result<Vec<PublicAdd
 /// that it took over stay the project's.
 pub async fn mark_made_for(tx: &mut Conn, server_id: &str, since: Timestamp) -> Result<()> {
     tx.defer(
-        "UPDATE public_addresses SET delete_on_termination = CASE WHEN created_at >= $2 THEN 1 ELSE 0 END \
-         WHERE server_id = $1",
+        update(
+            "public_addresses",
+            "SET delete_on_termination = CASE WHEN created_at >= $2 THEN 1 ELSE 0 END \
+             WHERE server_id = $1",
+        ),
         args![server_id, since],
     )
     .await?;
@@ -97,7 +104,7 @@ pub async fn mark_made_for(tx: &mut Conn, server_id: &str, since: Timestamp) -> 
 /// `all`: go or stay whatever each says itself. May be repeated.
 pub async fn release_of_server(tx: &mut Conn, server_id: &str, all: Option<bool>, now: Timestamp) -> Result<()> {
     for address in of_server(tx, server_id).await? {
-        tx.defer("UPDATE public_addresses SET server_id = '' WHERE id = $1", args![&address.id]).await?;
+        tx.defer(update("public_addresses", "SET server_id = '' WHERE id = $1"), args![&address.id]).await?;
         if all.unwrap_or(address.delete_on_termination) {
             release(tx, &address.id, now).await?;
         }
@@ -107,7 +114,7 @@ pub async fn release_of_server(tx: &mut Conn, server_id: &str, all: Option<bool>
 
 /// The end of an address that no server has, with its port and its metering. False: a server has it, or it wasn't there.
 pub async fn release(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
-    if tx.execute("DELETE FROM public_addresses WHERE id = $1 AND server_id = ''", args![id]).await? == 0 {
+    if tx.execute(delete_from("public_addresses", "WHERE id = $1 AND server_id = ''"), args![id]).await? == 0 {
         return Ok(false);
     }
     metering::close_spans(tx, id, &[], now).await?;

@@ -31,6 +31,7 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use skyloom_model::{Error, Result};
 
 use crate::listing::Packed;
+use crate::statement::Write;
 use crate::{Conn, Row, Value};
 
 pub(crate) use cells::{Cell, Json, JsonOrNull, JsonText, OrEmpty, Raw, Read, Word, word, words};
@@ -191,15 +192,15 @@ pub(crate) fn packed(postgres: bool, fields: &[Field], absent: Option<&str>, mor
     if json.is_empty() { array } else { format!("rtrim({array}, ']'), ',', {}, ']'", json.join(", ',', ")) }
 }
 
-/// Writes to one row.
-pub(crate) struct Write<'a> {
-    sql: std::borrow::Cow<'static, str>,
+/// A write of one row with its values.
+pub(crate) struct Put<'a> {
+    write: Write,
     values: Vec<Value<'a>>,
 }
 
-impl<'a> Write<'a> {
-    pub(crate) fn new(sql: &'static str, values: Vec<Value<'a>>) -> Self {
-        Self { sql: sql.into(), values }
+impl<'a> Put<'a> {
+    pub(crate) fn new(write: Write, values: Vec<Value<'a>>) -> Self {
+        Self { write, values }
     }
 
     /// A new row gives way to one that is there.
@@ -208,12 +209,10 @@ impl<'a> Write<'a> {
         self.on_conflict("DO NOTHING")
     }
 
-    /// What becomes of a new row for which there is one already.
+    /// As [`Write::on_conflict`].
     #[must_use]
     pub(crate) fn on_conflict(mut self, rule: &str) -> Self {
-        let sql = self.sql.to_mut();
-        sql.push_str(" ON CONFLICT ");
-        sql.push_str(rule);
+        self.write = self.write.on_conflict(rule);
         self
     }
 
@@ -221,37 +220,35 @@ impl<'a> Write<'a> {
     #[must_use]
     pub(crate) fn only_if(mut self, column: &str, value: impl Into<Value<'a>>) -> Self {
         self.values.push(value.into());
-        let condition = format!(" AND {column} = ${}", self.values.len());
-        self.sql.to_mut().push_str(&condition);
+        self.write = self.write.and(&format!("{column} = ${}", self.values.len()));
         self
     }
 
     /// Gives whether there was such a row.
     pub(crate) async fn run(self, tx: &mut Conn) -> Result<bool> {
-        Ok(tx.execute(self.sql, &self.values).await? == 1)
+        Ok(tx.execute(self.write, &self.values).await? == 1)
     }
 
     /// As [`Conn::defer`].
     pub(crate) async fn defer(self, tx: &mut Conn) -> Result<()> {
-        tx.defer(self.sql, &self.values).await
+        tx.defer(self.write, &self.values).await
     }
 }
 
-/// `fields`: the columns. `with`: more columns.
-pub(crate) fn insert_text(table: &str, fields: &[Field], with: &[&str]) -> String {
+/// What follows the table's name in an insert of the columns `fields` and `with`.
+pub(crate) fn insert_text(fields: &[Field], with: &[&str]) -> String {
     let names: Vec<&str> = fields.iter().map(|field| field.name).chain(with.iter().copied()).collect();
-    let values = crate::dialect::placeholders(1, names.len());
-    format!("INSERT INTO {table} ({}) VALUES ({values})", names.join(", "))
+    format!("({}) VALUES ({})", names.join(", "), crate::dialect::placeholders(1, names.len()))
 }
 
-/// The key is the first parameter.
-pub(crate) fn update_text(table: &str, fields: &[Field]) -> String {
+/// What follows the table's name in an update. The key is the first parameter.
+pub(crate) fn update_text(fields: &[Field]) -> String {
     let mut sets: Vec<String> = Vec::new();
     for field in fields.iter().filter(|field| field.changes) {
         sets.push(format!("{} = ${}", field.name, sets.len() + 2));
     }
     sets.extend(fields.iter().filter(|field| field.counts).map(|field| format!("{0} = {0} + 1", field.name)));
-    format!("UPDATE {table} SET {} WHERE {} = $1", sets.join(", "), fields[0].name)
+    format!("SET {} WHERE {} = $1", sets.join(", "), fields[0].name)
 }
 
 /// Without the last `, `.
@@ -324,28 +321,28 @@ macro_rules! rows {
             /// A new row.
             pub(crate) fn insert<'a>(
                 &'a self $($(, $with: impl Into<$crate::Value<'a>>)+)?
-            ) -> skyloom_model::Result<$crate::rows::Write<'a>> {
+            ) -> skyloom_model::Result<$crate::rows::Put<'a>> {
                 static TEXT: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-                    $crate::rows::insert_text($table, &$name::FIELDS[..$name::WIDTH], &[$($(stringify!($with)),+)?])
+                    $crate::rows::insert_text(&$name::FIELDS[..$name::WIDTH], &[$($(stringify!($with)),+)?])
                 });
                 let values = vec![
                     $(<$type as $crate::rows::Cell $(<$crate::rows::$how>)?>::value(&self.$field)?,)+
                     $($($with.into(),)+)?
                 ];
-                Ok($crate::rows::Write::new(&TEXT, values))
+                Ok($crate::rows::Put::new($crate::statement::insert_into($table, &TEXT), values))
             }
 
             /// Writes all that may change to the row of this key.
-            pub(crate) fn update(&self) -> skyloom_model::Result<$crate::rows::Write<'_>> {
+            pub(crate) fn update(&self) -> skyloom_model::Result<$crate::rows::Put<'_>> {
                 static TEXT: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-                    $crate::rows::update_text($table, &$name::FIELDS[..$name::WIDTH])
+                    $crate::rows::update_text(&$name::FIELDS[..$name::WIDTH])
                 });
                 let mut values = Vec::with_capacity(Self::WIDTH);
                 let mut fields = Self::FIELDS.iter();
                 $(if fields.next().is_some_and(|field| values.is_empty() || field.is_changed()) {
                     values.push(<$type as $crate::rows::Cell $(<$crate::rows::$how>)?>::value(&self.$field)?);
                 })+
-                Ok($crate::rows::Write::new(&TEXT, values))
+                Ok($crate::rows::Put::new($crate::statement::update($table, &TEXT), values))
             }
         }
 

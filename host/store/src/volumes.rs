@@ -6,6 +6,7 @@ use skyloom_model::{Result, Timestamp};
 
 use crate::listing::{Listed, Page};
 use crate::rows::{rows, words};
+use crate::statement::{delete_from, insert_into, update};
 use crate::{Conn, args, pieces};
 
 rows! {
@@ -79,7 +80,7 @@ pub async fn of_server(conn: &mut Conn, server_id: &str) -> Result<Vec<Volume>> 
 /// All of a server's volumes at once.
 pub async fn set_state_of_server(tx: &mut Conn, server_id: &str, state: VolumeState, now: Timestamp) -> Result<()> {
     tx.defer(
-        "UPDATE volumes SET state = $2, updated_at = $3 WHERE server_id = $1",
+        update("volumes", "SET state = $2, updated_at = $3 WHERE server_id = $1"),
         args![server_id, state.as_str(), now],
     )
     .await
@@ -88,7 +89,7 @@ pub async fn set_state_of_server(tx: &mut Conn, server_id: &str, state: VolumeSt
 /// Leaves the volume without its server, available.
 pub async fn detach(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
     tx.defer(
-        "UPDATE volumes SET state = 'available', server_id = '', device = '', updated_at = $2 WHERE id = $1",
+        update("volumes", "SET state = 'available', server_id = '', device = '', updated_at = $2 WHERE id = $1"),
         args![id, now],
     )
     .await
@@ -96,15 +97,15 @@ pub async fn detach(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
 
 /// One that isn't there is no error.
 pub async fn remove(tx: &mut Conn, id: &str) -> Result<()> {
-    tx.defer("DELETE FROM volumes WHERE id = $1", args![id]).await
+    tx.defer(delete_from("volumes", "WHERE id = $1"), args![id]).await
 }
 
 /// Removes a volume that no server has, and remembers that its disk is to go. False: a server has it, or it wasn't there.
 pub async fn discard(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
-    if tx.execute("DELETE FROM volumes WHERE id = $1 AND server_id = ''", args![id]).await? == 0 {
+    if tx.execute(delete_from("volumes", "WHERE id = $1 AND server_id = ''"), args![id]).await? == 0 {
         return Ok(false);
     }
-    tx.execute("INSERT INTO discarded_volumes (id, discarded_at) VALUES ($1, $2)", args![id, now]).await?;
+    tx.execute(insert_into("discarded_volumes", "(id, discarded_at) VALUES ($1, $2)"), args![id, now]).await?;
     Ok(true)
 }
 
@@ -115,7 +116,7 @@ pub async fn discarded(conn: &mut Conn, ids: &[String]) -> Result<HashSet<String
 
 /// Forgets discarded volumes whose disks nobody has found since `before`; gives how many.
 pub async fn forget_discarded(tx: &mut Conn, before: Timestamp) -> Result<u64> {
-    tx.execute("DELETE FROM discarded_volumes WHERE discarded_at < $1", args![before]).await
+    tx.execute(delete_from("discarded_volumes", "WHERE discarded_at < $1"), args![before]).await
 }
 
 /// Those of the ids that are volumes, of any project. The list may be long.

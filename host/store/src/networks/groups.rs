@@ -5,6 +5,7 @@ use skyloom_model::{Error, ErrorCode, Result, Timestamp, new_id};
 use super::BY_ID;
 use crate::listing::{Listed, Page, Query};
 use crate::rows::rows;
+use crate::statement::{delete_from, reading, update};
 use crate::{Conn, args, dialect};
 
 rows! {
@@ -151,7 +152,7 @@ pub async fn resolve_groups(conn: &mut Conn, project_id: &str, names_or_ids: &[S
 /// the same group.
 pub async fn default_group(tx: &mut Conn, project_id: &str, now: Timestamp) -> Result<String> {
     const FIND: &str = "SELECT id FROM security_groups WHERE project_id = $1 AND is_default = 1";
-    if let Some(id) = tx.optional(FIND, args![project_id], |row| row.text(0)).await? {
+    if let Some(id) = tx.optional(reading(&["security_groups"], FIND), args![project_id], |row| row.text(0)).await? {
         return Ok(id);
     }
     let id = new_id();
@@ -206,8 +207,8 @@ pub async fn group_in_use(conn: &mut Conn, id: &str) -> Result<bool> {
 
 /// With its rules and the rules of other groups that name it; a port in it makes that fail (`in-use`).
 pub async fn delete_group(tx: &mut Conn, id: &str) -> Result<bool> {
-    tx.execute("DELETE FROM security_rules WHERE group_id = $1 OR remote_group_id = $1", args![id]).await?;
-    Ok(tx.execute("DELETE FROM security_groups WHERE id = $1", args![id]).await? == 1)
+    tx.execute(delete_from("security_rules", "WHERE group_id = $1 OR remote_group_id = $1"), args![id]).await?;
+    Ok(tx.execute(delete_from("security_groups", "WHERE id = $1"), args![id]).await? == 1)
 }
 
 fn filtered_rules(filter: &RuleFilter) -> Query {
@@ -246,7 +247,10 @@ pub async fn get_rule(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result
 /// group.
 pub async fn touch_group(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     let changed = tx
-        .execute("UPDATE security_groups SET revision = revision + 1, updated_at = $2 WHERE id = $1", args![id, now])
+        .execute(
+            update("security_groups", "SET revision = revision + 1, updated_at = $2 WHERE id = $1"),
+            args![id, now],
+        )
         .await?;
     Ok(changed == 1)
 }
@@ -280,10 +284,14 @@ pub async fn insert_rule(
 /// False: there is no such rule.
 pub async fn delete_rule(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     tx.execute(
-        "UPDATE security_groups SET revision = revision + 1, updated_at = $2 \
-         WHERE id = (SELECT group_id FROM security_rules WHERE id = $1)",
+        update(
+            "security_groups",
+            "SET revision = revision + 1, updated_at = $2 \
+             WHERE id = (SELECT group_id FROM security_rules WHERE id = $1)",
+        )
+        .reading(&["security_rules"]),
         args![id, now],
     )
     .await?;
-    Ok(tx.execute("DELETE FROM security_rules WHERE id = $1", args![id]).await? == 1)
+    Ok(tx.execute(delete_from("security_rules", "WHERE id = $1"), args![id]).await? == 1)
 }

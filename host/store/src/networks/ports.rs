@@ -9,6 +9,7 @@ use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
 use super::{BY_ID, default_group};
 use crate::listing::{Listed, Page, Query};
 use crate::rows::rows;
+use crate::statement::{delete_from, insert_into};
 use crate::{Conn, Value, args, dialect};
 
 /// Locally administered, unicast.
@@ -319,7 +320,7 @@ fn mac_in_use(mac: &str, network_id: &str) -> Error {
 }
 
 async fn set_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<()> {
-    tx.defer("DELETE FROM port_groups WHERE port_id = $1", args![port_id]).await?;
+    tx.defer(delete_from("port_groups", "WHERE port_id = $1"), args![port_id]).await?;
     insert_groups(tx, port_id, groups).await
 }
 
@@ -328,7 +329,8 @@ async fn insert_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Resul
         return Ok(());
     }
     let rows: Vec<String> = (2..groups.len() + 2).map(|number| format!("($1, ${number})")).collect();
-    let sql = format!("INSERT INTO port_groups (port_id, group_id) VALUES {} ON CONFLICT DO NOTHING", rows.join(", "));
+    let sql = insert_into("port_groups", &format!("(port_id, group_id) VALUES {}", rows.join(", ")))
+        .on_conflict("DO NOTHING");
     let values: Vec<Value<'_>> = std::iter::once(port_id.into()).chain(groups.iter().map(Value::from)).collect();
     tx.defer(sql, &values).await
 }
@@ -373,7 +375,7 @@ pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result
 
 /// With its addresses. False: there is no such port.
 pub async fn delete_port(tx: &mut Conn, id: &str) -> Result<bool> {
-    tx.defer("DELETE FROM port_addresses WHERE port_id = $1", args![id]).await?;
-    tx.defer("DELETE FROM port_groups WHERE port_id = $1", args![id]).await?;
-    Ok(tx.execute("DELETE FROM ports WHERE id = $1", args![id]).await? == 1)
+    tx.defer(delete_from("port_addresses", "WHERE port_id = $1"), args![id]).await?;
+    tx.defer(delete_from("port_groups", "WHERE port_id = $1"), args![id]).await?;
+    Ok(tx.execute(delete_from("ports", "WHERE id = $1"), args![id]).await? == 1)
 }

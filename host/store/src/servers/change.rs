@@ -9,6 +9,7 @@ use crate::Conn;
 use crate::args;
 use crate::dialect;
 use crate::rows::rows;
+use crate::statement::{delete_from, update};
 
 rows! {
     /// What decides about a server: its states and whose it is.
@@ -95,7 +96,7 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
             sets.push(format!("{column} = ${}", values.len()));
         }
     }
-    let sql = format!("UPDATE servers SET {} WHERE id = $1 AND deleted = 0", sets.join(", "));
+    let sql = update("servers", &format!("SET {} WHERE id = $1 AND deleted = 0", sets.join(", ")));
     tx.defer(sql, &values).await
 }
 
@@ -103,8 +104,11 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
 pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     let done = tx
         .execute(
-            "UPDATE servers SET vm_state = 'deleted', task_state = '', power_state = 'no-state', deleted = 1, \
-             admin_password = '', terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
+            update(
+                "servers",
+                "SET vm_state = 'deleted', task_state = '', power_state = 'no-state', deleted = 1, \
+                 admin_password = '', terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
+            ),
             args![id, now],
         )
         .await?;
@@ -113,8 +117,8 @@ pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<boo
 
 /// Takes the row away as if it had never been.
 pub async fn remove(tx: &mut Conn, id: &str) -> Result<bool> {
-    tx.defer("DELETE FROM server_tags WHERE server_id = $1", args![id]).await?;
-    Ok(tx.execute("DELETE FROM servers WHERE id = $1", args![id]).await? == 1)
+    tx.defer(delete_from("server_tags", "WHERE server_id = $1"), args![id]).await?;
+    Ok(tx.execute(delete_from("servers", "WHERE id = $1"), args![id]).await? == 1)
 }
 
 /// Takes away deleted servers whose time is over, at most `limit`. Gives how many.
@@ -166,6 +170,6 @@ pub async fn put_user_fields(tx: &mut Conn, id: &str, fields: &UserFields<'_>, n
             sets.push(format!("{column} = ${}", values.len()));
         }
     }
-    let sql = format!("UPDATE servers SET {} WHERE id = $1 AND deleted = 0", sets.join(", "));
+    let sql = update("servers", &format!("SET {} WHERE id = $1 AND deleted = 0", sets.join(", ")));
     Ok(tx.execute(sql, &values).await? == 1)
 }

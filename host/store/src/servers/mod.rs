@@ -13,6 +13,7 @@ use crate::boot_images::BootImages;
 use crate::listing::Packed;
 use crate::networks::of_core;
 use crate::rows::{self, rows, value};
+use crate::statement::insert_into;
 use crate::{Conn, Row, args, dialect};
 
 pub use change::{
@@ -253,6 +254,9 @@ pub async fn insert(tx: &mut Conn, server: &Server, admin_password: &str) -> Res
 }
 
 pub async fn insert_tag(tx: &mut Conn, server_id: &str, tag: &str) -> Result<()> {
-    tx.defer("INSERT INTO server_tags (server_id, tag) VALUES ($1, $2) ON CONFLICT DO NOTHING", args![server_id, tag])
-        .await
+    tx.defer(
+        insert_into("server_tags", "(server_id, tag) VALUES ($1, $2)").on_conflict("DO NOTHING"),
+        args![server_id, tag],
+    )
+    .await
 }
