@@ -68,8 +68,8 @@ rows! {
         properties: Vec<(String, String)> as Json,
     }
     written with { upload }
-    ordered {
-        "size": Int "coalesce(i.size, -1)",
+    also {
+        "size": Int "coalesce(i.size, -1)" [sorts],
     }
 }
 

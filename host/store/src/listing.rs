@@ -1,6 +1,8 @@
 //! Lists: conditions that are put together at run time, and pages by keyset. A page costs one query whatever the size of the
 //! table, and one more by primary key where it begins after a marker.
 
+mod conditions;
+
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
@@ -9,6 +11,8 @@ use skyloom_model::{Error, Result};
 use crate::dialect;
 use crate::rows::{Field, Kind};
 use crate::{Conn, Row, Value};
+
+pub use conditions::{Condition, Filter, Test};
 
 /// A page holds at most this many items; also the page of a caller who doesn't say.
 pub const MAX_PAGE: u32 = 1000;

@@ -18,21 +18,19 @@ pub use device_ports::{
 };
 pub use fixing::{address_taken, same_addresses};
 pub use groups::{
-    Group, GroupFilter, NewRule, Rule, RuleFilter, default_group, delete_group, delete_rule, get_group, get_rule,
-    group_in_use, insert_group, insert_rule, list_groups, list_rules, resolve_groups, touch_group, update_group,
+    Group, NewRule, Rule, default_group, delete_group, delete_rule, get_group, get_rule, group_in_use, insert_group,
+    insert_rule, list_groups, list_rules, resolve_groups, touch_group, update_group,
 };
 pub use network::{
-    Network, NetworkFilter, delete_network, external_network, get_network, insert_network, list_networks, lock_network,
+    Network, delete_network, external_network, get_network, insert_network, list_networks, lock_network,
     network_in_use, networks_for_servers, touch_network, update_network,
 };
 pub use ports::{
     FixedIp, FixedRequest, NewPort, Port, PortFilter, PortNetwork, PortSpec, PortUpdate, allocate_port, delete_port,
     get_port, insert_port, list_ports, update_port,
 };
-pub use routers::{Router, RouterFilter, default_router, get_router, list_routers};
-pub use subnets::{
-    Subnet, SubnetFilter, delete_subnet, get_subnet, insert_subnet, list_subnets, subnets_of_network, update_subnet,
-};
+pub use routers::{Router, default_router, get_router, list_routers};
+pub use subnets::{Subnet, delete_subnet, get_subnet, insert_subnet, list_subnets, subnets_of_network, update_subnet};
 
 /// Of a row of `ports`, as SQL: it is the core's, which means that a server has it or that it carries a public address. Its
 /// `device_id` and `device_owner` are texts that clients may choose.

@@ -1,4 +1,5 @@
-//! One declaration a table: the struct, its columns, reading, writing, and what lists can be ordered by.
+//! One declaration a table: the struct, its columns, reading, writing, and what lists can be ordered by and looked
+//! through for.
 //!
 //! ```text
 //! rows! {
@@ -14,20 +15,21 @@
 //!     beside { parts: Vec<String> as Json }
 //!     // Columns that a new row has and the struct doesn't.
 //!     written with { created_at }
-//!     // What lists are ordered by beside columns.
-//!     ordered { "size": Int "coalesce(t.size, -1)" }
+//!     // What lists are ordered by or looked through for, beside columns.
+//!     also { "size": Int "coalesce(t.size, -1)" [sorts] }
 //! }
 //! ```
 //!
 //! A column takes the name and the type of its field; `as` says how the type is stored where that isn't plain: [`Json`],
-//! [`JsonOrNull`],
-//! [`JsonText`] or [`OrEmpty`]. In brackets stand methods of [`Field`]. The first column is the key of updates.
+//! [`JsonOrNull`], [`JsonText`] or [`OrEmpty`]. In brackets stand methods of [`Field`]. The first column is the key of updates.
 
 mod cells;
 
 use std::marker::PhantomData;
 
+use serde::Deserializer as _;
 use serde::de::{Error as _, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use skyloom_model::{Error, Result};
 
 use crate::listing::Packed;
@@ -60,13 +62,15 @@ pub(crate) struct Field {
     pub(crate) kind: Kind,
     /// SQL of a value that is never NULL, by which lists can be ordered.
     pub(crate) order: Option<&'static str>,
+    /// Conditions may name it.
+    pub(crate) found: bool,
     changes: bool,
     counts: bool,
 }
 
 impl Field {
     pub(crate) const fn new(word: &'static str, name: &'static str, sql: &'static str, kind: Kind) -> Self {
-        Self { word, name, sql, kind, order: None, changes: false, counts: false }
+        Self { word, name, sql, kind, order: None, found: false, changes: false, counts: false }
     }
 
     /// Lists can be ordered by it. It is never NULL.
@@ -77,6 +81,12 @@ impl Field {
     /// Lists can be ordered by it, as by this SQL, which is never NULL.
     pub(crate) const fn sorts_as(mut self, sql: &'static str) -> Self {
         self.order = Some(sql);
+        self
+    }
+
+    /// Conditions may name it; its kind says with which tests.
+    pub(crate) const fn finds(mut self) -> Self {
+        self.found = true;
         self
     }
 
@@ -140,56 +150,80 @@ impl<'r> Source<'r> for Columns<'r> {
     }
 }
 
-/// The values of a JSON array.
-struct Elements<A>(A);
+/// The values of a JSON array, and those that are JSON themselves before it.
+struct Elements<'r, A> {
+    array: A,
+    json: std::vec::IntoIter<&'r RawValue>,
+}
 
-impl<'r, A: SeqAccess<'r>> Source<'r> for Elements<A> {
+impl<'r, A: SeqAccess<'r>> Source<'r> for Elements<'r, A> {
     fn next<T: Raw<'r>>(&mut self) -> Result<T> {
-        self.json()
+        self.array.next_element().map_err(unread)?.ok_or_else(|| unread("it is too short"))
     }
 
     fn json<T: serde::Deserialize<'r>>(&mut self) -> Result<T> {
-        let next = self.0.next_element().map_err(|error| Error::internal(format!("a stored record: {error}")))?;
-        next.ok_or_else(|| Error::internal("a stored record is too short"))
+        let json = self.json.next().ok_or_else(|| unread("it is too short"))?;
+        serde_json::from_str(json.get()).map_err(unread)
     }
 }
 
-/// Reads a row that stands as a JSON array: what [`rows!`] gives as `Deserialize`.
-pub(crate) struct OfArray<T>(PhantomData<T>);
+fn unread(error: impl std::fmt::Display) -> Error {
+    Error::internal(format!("a stored record: {error}"))
+}
 
-impl<T> OfArray<T> {
+/// Reads a row that stands as a JSON array: what [`rows!`] gives as `Deserialize`, for rows without JSON.
+pub(crate) struct OfArray<'r, T>(Vec<&'r RawValue>, PhantomData<T>);
+
+impl<T> OfArray<'_, T> {
     pub(crate) fn new() -> Self {
-        Self(PhantomData)
+        Self(Vec::new(), PhantomData)
     }
 }
 
-impl<'r, T: Stored> Visitor<'r> for OfArray<T> {
+impl<'r, T: Stored> Visitor<'r> for OfArray<'r, T> {
     type Value = T;
 
     fn expecting(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         to.write_str("a row as an array")
     }
 
-    fn visit_seq<A: SeqAccess<'r>>(self, values: A) -> Result<T, A::Error> {
-        T::read(&mut Elements(values)).map_err(|error| A::Error::custom(error.for_log()))
+    fn visit_seq<A: SeqAccess<'r>>(self, array: A) -> Result<T, A::Error> {
+        let from = &mut Elements { array, json: self.0.into_iter() };
+        T::read(from).map_err(|error| A::Error::custom(error.for_log()))
     }
 }
 
-/// The next value of a packed row.
-pub(crate) fn value<'de, T: serde::Deserialize<'de>>(packed: &mut Packed<'de>) -> Result<T> {
-    T::deserialize(packed).map_err(|error| Error::internal(format!("a packed record: {error}")))
+/// The next value of a packed text.
+pub(crate) fn value<'r, T: serde::Deserialize<'r>>(packed: &mut Packed<'r>) -> Result<T> {
+    T::deserialize(packed).map_err(unread)
 }
 
-/// A row as one JSON array, for [`value`]: the columns that are no JSON, then those that are and `more` JSON values. So must
-/// the row's declaration order them. `absent`: a column that isn't read, and null instead.
+/// The row that the next values of a packed text are, as [`packed`] has it. `json`: how many values are JSON.
+pub(crate) fn unpack<'r, T: Stored>(packed: &mut Packed<'r>, json: usize) -> Result<T> {
+    let json = (0..json).map(|_| value(packed)).collect::<Result<Vec<&RawValue>>>()?;
+    packed.deserialize_seq(OfArray(json, PhantomData)).map_err(unread)
+}
+
+/// How many of the columns are JSON.
+pub(crate) const fn json_columns(fields: &[Field]) -> usize {
+    let (mut count, mut at) = (0, 0);
+    while at < fields.len() {
+        count += matches!(fields[at].kind, Kind::Json) as usize;
+        at += 1;
+    }
+    count
+}
+
+/// Arguments of `concat` that make a text of a row for [`unpack`]: the columns that are JSON and `more` JSON values, and behind them
+/// the other columns as one array. `absent`: a column that isn't read, and null instead.
 pub(crate) fn packed(postgres: bool, fields: &[Field], absent: Option<&str>, more: &[&str]) -> String {
     let columns = |json: bool| fields.iter().filter(move |field| (field.kind == Kind::Json) == json);
     let plain: Vec<String> = columns(false)
         .map(|field| if absent == Some(field.name) { "CAST(NULL AS TEXT)" } else { field.sql }.to_owned())
         .collect();
-    let json: Vec<&str> = columns(true).map(|field| field.sql).chain(more.iter().copied()).collect();
-    let array = crate::dialect::json_array(postgres, &plain);
-    if json.is_empty() { array } else { format!("rtrim({array}, ']'), ',', {}, ']'", json.join(", ',', ")) }
+    let plain = crate::dialect::json_array(postgres, &plain);
+    let json = columns(true).map(|field| field.sql).chain(more.iter().copied());
+    json.chain([plain.as_str()]).collect::<Vec<_>>().join(", ")
 }
 
 /// A write of one row with its values.
@@ -274,7 +308,7 @@ macro_rules! rows {
         }
         $(beside { $($(#[$more_doc:meta])* $more:ident: $more_type:ty $(as $more_how:ident)?,)+ })?
         $(written with { $($with:ident),+ })?
-        $(ordered { $($word:literal: $kind:ident $order:literal,)+ })?
+        $(also { $($word:literal: $kind:ident $also:literal [$($also_flag:ident),+],)+ })?
     ) => {
         $(#[$meta])*
         pub struct $name {
@@ -290,7 +324,7 @@ macro_rules! rows {
                 $crate::rows::trimmed(concat!($($alias, ".", stringify!($field), ", "),+));
             /// How many columns there are.
             pub(crate) const WIDTH: usize = [$(stringify!($field)),+].len();
-            /// The columns in their order, and what else lists can be ordered by.
+            /// The columns in their order, and what else lists know.
             pub(crate) const FIELDS: &'static [$crate::rows::Field] = &[
                 $($crate::rows::Field::new(
                     {
@@ -301,7 +335,7 @@ macro_rules! rows {
                     concat!($alias, ".", stringify!($field)),
                     <$type as $crate::rows::Cell $(<$crate::rows::$how>)?>::KIND,
                 )$($(.$flag($($sql)?))+)?,)+
-                $($($crate::rows::Field::new($word, "", $order, $crate::rows::Kind::$kind).sorts(),)+)?
+                $($($crate::rows::Field::new($word, "", $also, $crate::rows::Kind::$kind)$(.$also_flag())+,)+)?
             ];
 
             /// The rows with their columns.

@@ -156,3 +156,56 @@ async fn a_page_ends_at_its_bytes_and_the_next_one_begins_there() {
         }
     }
 }
+
+#[tokio::test]
+async fn conditions_name_fields_by_the_contracts_words() {
+    const FIELDS: &[Field] = &[
+        Field::new("name", "name", "t.name", Kind::Text).finds(),
+        Field::new("size", "size", "t.size", Kind::Int).finds(),
+        Field::new("is-open", "is_open", "t.is_open", Kind::Flag).finds(),
+        Field::new("secret", "secret", "t.name", Kind::Text).sorts(),
+    ];
+    let condition = |field: &'static str, test, values: &[&str]| Condition {
+        field: field.into(),
+        test,
+        values: values.iter().map(ToString::to_string).collect(),
+    };
+    for database in crate::testing::databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        let table =
+            "CREATE TABLE tested (id TEXT PRIMARY KEY, name TEXT, size BIGINT NOT NULL, is_open BIGINT NOT NULL)";
+        tx.execute(table, &[]).await.expect("table");
+        for (id, name, size, open) in [("a", Some("x%"), 1, true), ("b", None, 2, false), ("c", Some("y"), 3, true)] {
+            let sql = "INSERT INTO tested (id, name, size, is_open) VALUES ($1, $2, $3, $4)";
+            tx.execute(sql, args![id, name, i64::from(size), open]).await.expect("insert");
+        }
+        let postgres = tx.is_postgres();
+        for (conditions, expected) in [
+            (vec![], "abc"),
+            (vec![condition("name", Test::Any, &["y"])], "c"),
+            (vec![condition("name", Test::Any, &["y", "x%"])], "ac"),
+            (vec![condition("name", Test::Any, &[])], ""),
+            (vec![condition("name", Test::Part, &["%"])], "a"),
+            (vec![condition("size", Test::From, &["2"]), condition("size", Test::Before, &["3"])], "b"),
+            (vec![condition("is-open", Test::Any, &["true"]), condition("size", Test::Any, &["3"])], "c"),
+        ] {
+            let mut query = Query::new("t.id", "tested t", "t.id");
+            query.meet(postgres, FIELDS, &conditions).expect("conditions");
+            let found = query.rows(&mut tx, |row| row.text(0)).await.expect("rows").concat();
+            assert_eq!(found, expected, "{conditions:?} {}", database.name);
+        }
+        for wrong in [
+            condition("secret", Test::Any, &["y"]),
+            condition("is_open", Test::Any, &["true"]),
+            condition("is-open", Test::Any, &["1"]),
+            condition("size", Test::Any, &["many"]),
+            condition("size", Test::Part, &["1"]),
+            condition("name", Test::From, &["a"]),
+            condition("size", Test::From, &[]),
+        ] {
+            let mut query = Query::new("t.id", "tested t", "t.id");
+            let error = query.meet(postgres, FIELDS, std::slice::from_ref(&wrong)).expect_err("wrong");
+            assert_eq!(error.field.as_deref(), Some(&*wrong.field), "{wrong:?}");
+        }
+    }
+}

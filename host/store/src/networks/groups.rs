@@ -3,7 +3,7 @@
 use skyloom_model::{Error, ErrorCode, Result, Timestamp, new_id};
 
 use super::BY_ID;
-use crate::listing::{Listed, Page, Query};
+use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::rows;
 use crate::statement::{delete_from, reading, update};
 use crate::{Conn, args, dialect};
@@ -11,9 +11,9 @@ use crate::{Conn, args, dialect};
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Group in "security_groups" as "g" {
-        id: String [sorts],
-        project_id: String [sorts],
-        name: String [changes, sorts],
+        id: String [sorts, finds],
+        project_id: String [sorts, finds],
+        name: String [changes, sorts, finds],
         description: String [changes],
         stateful: bool [changes],
         /// The one that a project's ports get when nothing is said.
@@ -31,23 +31,23 @@ rows! {
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Rule in "security_rules" as "r" {
-        id: String [sorts],
-        group_id: String,
-        project_id: String [sorts],
-        ingress: bool,
+        id: String [sorts, finds],
+        group_id: String [finds],
+        project_id: String [sorts, finds],
+        ingress: bool [finds],
         /// 4 or 6.
-        ip_version: u8,
-        protocol: Option<String>,
+        ip_version: u8 [finds],
+        protocol: Option<String> [finds],
         port_min: Option<i64>,
         port_max: Option<i64>,
-        remote_cidr: Option<String>,
-        remote_group_id: Option<String>,
+        remote_cidr: Option<String> [finds],
+        remote_group_id: Option<String> [finds],
         description: String,
         created_at: Timestamp [sorts],
         revision: i64,
     }
-    ordered {
-        "updated-at": Time "r.created_at",
+    also {
+        "updated-at": Time "r.created_at" [sorts],
     }
 }
 
@@ -64,30 +64,6 @@ pub struct NewRule {
     pub description: String,
 }
 
-/// All that are set must hold; lists mean any of them.
-#[derive(Clone, Debug, Default)]
-pub struct GroupFilter {
-    /// The project that looks. None: all.
-    pub viewer: Option<String>,
-    pub ids: Vec<String>,
-    pub names: Vec<String>,
-    pub project_id: Option<String>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct RuleFilter {
-    /// The project that looks. None: all.
-    pub viewer: Option<String>,
-    pub ids: Vec<String>,
-    pub group_id: Option<String>,
-    pub project_id: Option<String>,
-    pub ingress: Option<bool>,
-    pub ip_version: Option<u8>,
-    pub protocol: Option<String>,
-    pub remote_cidr: Option<String>,
-    pub remote_group_id: Option<String>,
-}
-
 fn group_query(postgres: bool) -> Query {
     let columns: Vec<String> = Rule::FIELDS[..Rule::WIDTH].iter().map(|field| format!("t.{}", field.name)).collect();
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -96,27 +72,25 @@ fn group_query(postgres: bool) -> Query {
     Group::query().beside(&[&rules])
 }
 
-fn filtered_groups(conn: &Conn, filter: &GroupFilter) -> Query {
+/// A project sees its own ones.
+fn filtered_groups(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = group_query(conn.is_postgres());
     if let Some(viewer) = &filter.viewer {
         let viewer = query.text(viewer);
         query.scope(format!("g.project_id = {viewer}"));
     }
-    query.and_any("g.id", &filter.ids);
-    query.and_any("g.name", &filter.names);
-    query.and_text("g.project_id", filter.project_id.as_deref());
-    query
+    query.meet(conn.is_postgres(), Group::FIELDS, &filter.conditions)?;
+    Ok(query)
 }
 
-pub async fn list_groups(conn: &mut Conn, filter: &GroupFilter, page: &Page) -> Result<Listed<Group>> {
-    filtered_groups(conn, filter).page(conn, Group::FIELDS, BY_ID, page, Group::of_row).await
+pub async fn list_groups(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Group>> {
+    filtered_groups(conn, filter)?.page(conn, Group::FIELDS, BY_ID, page, Group::of_row).await
 }
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_group(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Group>> {
-    let filter =
-        GroupFilter { viewer: viewer.map(ToOwned::to_owned), ids: vec![id.to_owned()], ..GroupFilter::default() };
-    Ok(filtered_groups(conn, &filter).rows(conn, Group::of_row).await?.pop())
+    let filter = Filter::seen_by(viewer).is("id", Some(id));
+    Ok(filtered_groups(conn, &filter)?.rows(conn, Group::of_row).await?.pop())
 }
 
 /// The ids of a project's groups by name or id, in the order asked for and once each. `not-found` names the first one that
@@ -211,7 +185,7 @@ pub async fn delete_group(tx: &mut Conn, id: &str) -> Result<bool> {
     Ok(tx.execute(delete_from("security_groups", "WHERE id = $1"), args![id]).await? == 1)
 }
 
-fn filtered_rules(filter: &RuleFilter) -> Query {
+fn filtered_rules(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = Rule::query();
     if let Some(viewer) = &filter.viewer {
         let viewer = query.text(viewer);
@@ -221,26 +195,18 @@ fn filtered_rules(filter: &RuleFilter) -> Query {
              {viewer}))"
         ));
     }
-    query.and_any("r.id", &filter.ids);
-    query.and_text("r.group_id", filter.group_id.as_deref());
-    query.and_text("r.project_id", filter.project_id.as_deref());
-    query.and_flag("r.ingress", filter.ingress);
-    query.and_int("r.ip_version", "=", filter.ip_version.map(i64::from));
-    query.and_text("r.protocol", filter.protocol.as_deref());
-    query.and_text("r.remote_cidr", filter.remote_cidr.as_deref());
-    query.and_text("r.remote_group_id", filter.remote_group_id.as_deref());
-    query
+    query.meet(conn.is_postgres(), Rule::FIELDS, &filter.conditions)?;
+    Ok(query)
 }
 
-pub async fn list_rules(conn: &mut Conn, filter: &RuleFilter, page: &Page) -> Result<Listed<Rule>> {
-    filtered_rules(filter).page(conn, Rule::FIELDS, BY_ID, page, Rule::of_row).await
+pub async fn list_rules(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Rule>> {
+    filtered_rules(conn, filter)?.page(conn, Rule::FIELDS, BY_ID, page, Rule::of_row).await
 }
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_rule(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Rule>> {
-    let filter =
-        RuleFilter { viewer: viewer.map(ToOwned::to_owned), ids: vec![id.to_owned()], ..RuleFilter::default() };
-    Ok(filtered_rules(&filter).rows(conn, Rule::of_row).await?.pop())
+    let filter = Filter::seen_by(viewer).is("id", Some(id));
+    Ok(filtered_rules(conn, &filter)?.rows(conn, Rule::of_row).await?.pop())
 }
 
 /// Holds the group's row until the commit, so that its rules stay what they are; its revision grows. False: there is no such

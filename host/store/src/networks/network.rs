@@ -3,23 +3,23 @@
 use skyloom_model::{Result, Timestamp};
 
 use super::BY_ID;
-use crate::listing::{Listed, Page, Query};
+use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::rows;
 use crate::{Conn, args, dialect};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Network in "networks" as "n" {
-        id: String [sorts],
-        project_id: String [sorts],
-        name: String [changes, sorts],
+        id: String [sorts, finds],
+        project_id: String [sorts, finds],
+        name: String [changes, sorts, finds],
         description: String [changes],
         /// Every project may use it.
-        shared: bool [changes],
+        shared: bool [changes, finds],
         /// Leads outside.
-        external: bool [changes],
-        enabled: bool [changes],
-        is_default: bool [changes],
+        external: bool [changes, finds],
+        enabled: bool [changes, finds],
+        is_default: bool [changes, finds],
         /// What new ports get.
         port_security: bool [changes],
         mtu: u32 [changes],
@@ -34,20 +34,6 @@ rows! {
     }
 }
 
-/// All that are set must hold; lists mean any of them.
-#[derive(Clone, Debug, Default)]
-pub struct NetworkFilter {
-    /// The project that looks: its own, shared and external networks. None: all.
-    pub viewer: Option<String>,
-    pub ids: Vec<String>,
-    pub names: Vec<String>,
-    pub project_id: Option<String>,
-    pub shared: Option<bool>,
-    pub external: Option<bool>,
-    pub enabled: Option<bool>,
-    pub is_default: Option<bool>,
-}
-
 fn query(postgres: bool) -> Query {
     let subnets = dialect::json_list(
         postgres,
@@ -57,31 +43,25 @@ fn query(postgres: bool) -> Query {
     Network::query().beside(&[&subnets])
 }
 
-fn filtered(conn: &Conn, filter: &NetworkFilter) -> Query {
+/// A project sees its own, shared and external networks.
+fn filtered(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = query(conn.is_postgres());
     if let Some(viewer) = &filter.viewer {
         let viewer = query.text(viewer);
         query.scope(format!("(n.project_id = {viewer} OR n.shared = 1 OR n.external = 1)"));
     }
-    query.and_any("n.id", &filter.ids);
-    query.and_any("n.name", &filter.names);
-    query.and_text("n.project_id", filter.project_id.as_deref());
-    query.and_flag("n.shared", filter.shared);
-    query.and_flag("n.external", filter.external);
-    query.and_flag("n.enabled", filter.enabled);
-    query.and_flag("n.is_default", filter.is_default);
-    query
+    query.meet(conn.is_postgres(), Network::FIELDS, &filter.conditions)?;
+    Ok(query)
 }
 
-pub async fn list_networks(conn: &mut Conn, filter: &NetworkFilter, page: &Page) -> Result<Listed<Network>> {
-    filtered(conn, filter).page(conn, Network::FIELDS, BY_ID, page, Network::of_row).await
+pub async fn list_networks(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Network>> {
+    filtered(conn, filter)?.page(conn, Network::FIELDS, BY_ID, page, Network::of_row).await
 }
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_network(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Network>> {
-    let filter =
-        NetworkFilter { viewer: viewer.map(ToOwned::to_owned), ids: vec![id.to_owned()], ..NetworkFilter::default() };
-    Ok(filtered(conn, &filter).rows(conn, Network::of_row).await?.pop())
+    let filter = Filter::seen_by(viewer).is("id", Some(id));
+    Ok(filtered(conn, &filter)?.rows(conn, Network::of_row).await?.pop())
 }
 
 /// The networks that a server of the project goes to when nothing is said: its own, and where it has none the shared ones,

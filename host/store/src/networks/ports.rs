@@ -7,7 +7,7 @@ use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use super::fixing::{fix, fix_default, refix};
 use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
 use super::{BY_ID, default_group};
-use crate::listing::{Listed, Page, Query};
+use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::rows;
 use crate::statement::{delete_from, insert_into};
 use crate::{Conn, Value, args, dialect};
@@ -20,17 +20,17 @@ const MAC_ATTEMPTS: usize = 32;
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Port in "ports" as "p" {
-        id: String [sorts],
-        network_id: String,
-        project_id: String [sorts],
-        name: String [changes, sorts],
+        id: String [sorts, finds],
+        network_id: String [finds],
+        project_id: String [sorts, finds],
+        name: String [changes, sorts, finds],
         description: String [changes],
-        mac: String [changes],
+        mac: String [changes, finds],
         enabled: bool [changes],
         port_security: bool [changes],
         /// Empty: nothing uses it.
-        device_id: String [changes],
-        device_owner: String [changes],
+        device_id: String [changes, finds],
+        device_owner: String [changes, finds],
         /// A server has it, or it carries a public address: then the core alone says what its device is.
         of_core: bool,
         /// Made for its device, and goes with it.
@@ -57,18 +57,12 @@ pub struct FixedIp {
     pub address: String,
 }
 
-/// All that are set must hold; lists mean any of them.
+/// All that are set must hold; the list means any of them.
 #[derive(Clone, Debug, Default)]
 pub struct PortFilter {
-    /// The project that looks. None: all.
-    pub viewer: Option<String>,
-    pub ids: Vec<String>,
-    pub names: Vec<String>,
-    pub project_id: Option<String>,
-    pub network_ids: Vec<String>,
-    pub device_ids: Vec<String>,
-    pub device_owner: Option<String>,
-    pub macs: Vec<String>,
+    /// A project sees its own ones.
+    pub of_row: Filter,
+    /// With `subnet_id`: both hold for one address.
     pub address: Option<String>,
     pub subnet_id: Option<String>,
     pub security_group_ids: Vec<String>,
@@ -154,20 +148,13 @@ pub(super) fn query(postgres: bool) -> Query {
     Port::query().beside(&[&format!("CAST({active} AS BIGINT)"), &addresses, &groups])
 }
 
-fn filtered(conn: &Conn, filter: &PortFilter) -> Query {
+fn filtered(conn: &Conn, filter: &PortFilter) -> Result<Query> {
     let mut query = query(conn.is_postgres());
-    if let Some(viewer) = &filter.viewer {
+    if let Some(viewer) = &filter.of_row.viewer {
         let viewer = query.text(viewer);
         query.scope(format!("p.project_id = {viewer}"));
     }
-    query.and_any("p.id", &filter.ids);
-    query.and_any("p.name", &filter.names);
-    query.and_text("p.project_id", filter.project_id.as_deref());
-    query.and_any("p.network_id", &filter.network_ids);
-    query.and_any("p.device_id", &filter.device_ids);
-    query.and_text("p.device_owner", filter.device_owner.as_deref());
-    query.and_any("p.mac", &filter.macs);
-    // Both must hold for one address.
+    query.meet(conn.is_postgres(), Port::FIELDS, &filter.of_row.conditions)?;
     let mut address = Vec::new();
     if let Some(wanted) = &filter.address {
         address.push(format!("a.address = {}", query.text(wanted)));
@@ -182,18 +169,17 @@ fn filtered(conn: &Conn, filter: &PortFilter) -> Query {
         let list = query.list(&filter.security_group_ids);
         query.and(format!("p.id IN (SELECT m.port_id FROM port_groups m WHERE m.group_id IN ({list}))"));
     }
-    query
+    Ok(query)
 }
 
 pub async fn list_ports(conn: &mut Conn, filter: &PortFilter, page: &Page) -> Result<Listed<Port>> {
-    filtered(conn, filter).page(conn, Port::FIELDS, BY_ID, page, Port::of_row).await
+    filtered(conn, filter)?.page(conn, Port::FIELDS, BY_ID, page, Port::of_row).await
 }
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_port(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Port>> {
-    let filter =
-        PortFilter { viewer: viewer.map(ToOwned::to_owned), ids: vec![id.to_owned()], ..PortFilter::default() };
-    Ok(filtered(conn, &filter).rows(conn, Port::of_row).await?.pop())
+    let filter = PortFilter { of_row: Filter::seen_by(viewer).is("id", Some(id)), ..PortFilter::default() };
+    Ok(filtered(conn, &filter)?.rows(conn, Port::of_row).await?.pop())
 }
 
 async fn existing(conn: &mut Conn, id: &str) -> Result<Port> {

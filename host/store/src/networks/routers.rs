@@ -4,44 +4,31 @@ use skyloom_model::{Error, Result, Timestamp, new_id};
 
 use super::BY_ID;
 use crate::Conn;
-use crate::listing::{Listed, Page};
+use crate::listing::{Filter, Listed, Page};
 use crate::rows::rows;
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Router in "routers" as "t" {
-        id: String [sorts],
-        project_id: String [sorts],
-        name: String [sorts],
+        id: String [sorts, finds],
+        project_id: String [sorts, finds],
+        name: String [sorts, finds],
         description: String,
-        enabled: bool,
+        enabled: bool [finds],
         created_at: Timestamp [sorts],
         updated_at: Timestamp [sorts],
     }
     written with { is_default }
 }
 
-/// All that are set must hold; lists mean any of them.
-#[derive(Clone, Debug, Default)]
-pub struct RouterFilter {
-    /// The project that looks. None: all.
-    pub viewer: Option<String>,
-    pub ids: Vec<String>,
-    pub names: Vec<String>,
-    pub project_id: Option<String>,
-    pub enabled: Option<bool>,
-}
-
-pub async fn list_routers(conn: &mut Conn, filter: &RouterFilter, page: &Page) -> Result<Listed<Router>> {
+/// A project sees its own ones.
+pub async fn list_routers(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Router>> {
     let mut query = Router::query();
     if let Some(viewer) = &filter.viewer {
         let viewer = query.text(viewer);
         query.scope(format!("t.project_id = {viewer}"));
     }
-    query.and_any("t.id", &filter.ids);
-    query.and_any("t.name", &filter.names);
-    query.and_text("t.project_id", filter.project_id.as_deref());
-    query.and_flag("t.enabled", filter.enabled);
+    query.meet(conn.is_postgres(), Router::FIELDS, &filter.conditions)?;
     query.page(conn, Router::FIELDS, BY_ID, page, Router::of_row).await
 }
 

@@ -4,21 +4,21 @@ use skyloom_model::{Result, Timestamp};
 
 use super::BY_ID;
 use super::addresses::{Cidr, Range};
-use crate::listing::{Listed, Page, Query};
+use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::{Columns, Stored as _, rows};
 use crate::{Conn, args};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Subnet in "subnets" as "s" {
-        id: String [sorts],
-        network_id: String,
-        project_id: String [sorts],
-        name: String [changes, sorts],
+        id: String [sorts, finds],
+        network_id: String [finds],
+        project_id: String [sorts, finds],
+        name: String [changes, sorts, finds],
         description: String [changes],
-        cidr: Cidr,
-        gateway: Option<std::net::IpAddr> [changes],
-        dhcp: bool [changes],
+        cidr: Cidr [finds],
+        gateway: Option<std::net::IpAddr> [changes, finds],
+        dhcp: bool [changes, finds],
         dns: Vec<String> as Json [changes],
         /// What is handed out.
         pools: Vec<Range> as Json [changes],
@@ -33,61 +33,42 @@ rows! {
         external: bool,
     }
     written with { ip_version }
-}
-
-/// All that are set must hold; lists mean any of them.
-#[derive(Clone, Debug, Default)]
-pub struct SubnetFilter {
-    /// The project that looks: its own ones and those of shared and external networks. None: all.
-    pub viewer: Option<String>,
-    pub ids: Vec<String>,
-    pub names: Vec<String>,
-    pub project_id: Option<String>,
-    pub network_ids: Vec<String>,
-    pub cidr: Option<String>,
-    pub ip_version: Option<u8>,
-    pub gateway: Option<String>,
-    pub dhcp: Option<bool>,
-    pub external: Option<bool>,
+    also {
+        "ip-version": Int "s.ip_version" [finds],
+        "external": Flag "n.external" [finds],
+    }
 }
 
 fn query() -> Query {
     Subnet::query().joined("n.external", "subnets s JOIN networks n ON n.id = s.network_id")
 }
 
-fn filtered(filter: &SubnetFilter) -> Query {
+/// A project sees its own ones and those of its, shared and external networks.
+fn filtered(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = query();
     if let Some(viewer) = &filter.viewer {
         let viewer = query.text(viewer);
         query.scope(format!("(s.project_id = {viewer} OR n.project_id = {viewer} OR n.shared = 1 OR n.external = 1)"));
     }
-    query.and_any("s.id", &filter.ids);
-    query.and_any("s.name", &filter.names);
-    query.and_text("s.project_id", filter.project_id.as_deref());
-    query.and_any("s.network_id", &filter.network_ids);
-    query.and_text("s.cidr", filter.cidr.as_deref());
-    query.and_int("s.ip_version", "=", filter.ip_version.map(i64::from));
-    query.and_text("s.gateway", filter.gateway.as_deref());
-    query.and_flag("s.dhcp", filter.dhcp);
-    query.and_flag("n.external", filter.external);
-    query
+    query.meet(conn.is_postgres(), Subnet::FIELDS, &filter.conditions)?;
+    Ok(query)
 }
 
-pub async fn list_subnets(conn: &mut Conn, filter: &SubnetFilter, page: &Page) -> Result<Listed<Subnet>> {
-    filtered(filter).page(conn, Subnet::FIELDS, BY_ID, page, Subnet::of_row).await
+pub async fn list_subnets(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Subnet>> {
+    filtered(conn, filter)?.page(conn, Subnet::FIELDS, BY_ID, page, Subnet::of_row).await
 }
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_subnet(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Subnet>> {
-    let filter =
-        SubnetFilter { viewer: viewer.map(ToOwned::to_owned), ids: vec![id.to_owned()], ..SubnetFilter::default() };
-    Ok(filtered(&filter).rows(conn, Subnet::of_row).await?.pop())
+    let filter = Filter::seen_by(viewer).is("id", Some(id));
+    Ok(filtered(conn, &filter)?.rows(conn, Subnet::of_row).await?.pop())
 }
 
 /// By time of creation.
 pub async fn subnets_of_network(conn: &mut Conn, network_id: &str) -> Result<Vec<Subnet>> {
-    let filter = SubnetFilter { network_ids: vec![network_id.to_owned()], ..SubnetFilter::default() };
-    let mut found = filtered(&filter).rows(conn, Subnet::of_row).await?;
+    let mut query = query();
+    query.and_text("s.network_id", Some(network_id));
+    let mut found = query.rows(conn, Subnet::of_row).await?;
     in_order(&mut found);
     Ok(found)
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use skyloom_model::{ErrorCode, Timestamp, new_id};
 
 use super::*;
-use crate::listing::Page;
+use crate::listing::{Filter, Page};
 use crate::testing::{TestDatabase, databases};
 use crate::{Conn, Db, args};
 
@@ -291,12 +291,12 @@ async fn a_project_sees_its_own_and_shared_networks() {
             insert_subnet(&mut tx, &a_subnet(network, "10.0.0.0/24")).await.expect("subnet");
         }
         let viewer = Some("p".to_owned());
-        let filter = NetworkFilter { viewer: viewer.clone(), ..NetworkFilter::default() };
+        let filter = Filter { viewer: viewer.clone(), ..Filter::default() };
         let seen = list_networks(&mut tx, &filter, &Page::default()).await.expect("list").items;
         let ids: BTreeSet<&str> = seen.iter().map(|network| network.id.as_str()).collect();
         assert_eq!(ids, BTreeSet::from([own.id.as_str(), shared.id.as_str()]), "{}", database.name);
         assert!(seen.iter().all(|network| network.subnet_ids.len() == 1));
-        let subnets = SubnetFilter { viewer, ..SubnetFilter::default() };
+        let subnets = Filter { viewer, ..Filter::default() };
         assert_eq!(list_subnets(&mut tx, &subnets, &Page::default()).await.expect("subnets").items.len(), 2);
         assert_eq!(get_network(&mut tx, &foreign.id, Some("p")).await.expect("get"), None);
         assert!(get_network(&mut tx, &foreign.id, None).await.expect("get").is_some());
@@ -385,8 +385,7 @@ async fn groups_are_found_by_name_or_id_and_go_with_their_rules() {
         let from_web =
             NewRule { ingress: true, ip_version: 4, remote_group_id: Some(ids[0].clone()), ..NewRule::default() };
         insert_rule(&mut tx, &new_id(), &ids[1], "p", &from_web, now).await.expect("remote");
-        let filter =
-            RuleFilter { protocol: Some("tcp".to_owned()), viewer: Some("p".to_owned()), ..RuleFilter::default() };
+        let filter = Filter::seen_by(Some("p")).is("protocol", Some("tcp"));
         assert_eq!(list_rules(&mut tx, &filter, &Page::default()).await.expect("list").items.len(), 1);
         // The group goes with its rules and those that name it.
         assert!(delete_group(&mut tx, &ids[0]).await.expect("delete"));

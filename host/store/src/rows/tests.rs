@@ -25,8 +25,8 @@ rows! {
         parts: Vec<String> as Json,
     }
     written with { created_at }
-    ordered {
-        "created-at": Time "t.created_at",
+    also {
+        "created-at": Time "t.created_at" [sorts],
     }
 }
 
@@ -70,7 +70,7 @@ async fn what_is_inserted_is_read_by_columns_and_packed() {
         assert_eq!(all(&mut tx).await, [thing("a"), empty("b")], "{}", database.name);
         let columns = packed(tx.is_postgres(), &Thing::FIELDS[..Thing::WIDTH], None, &[r#"'["one","two"]'"#]);
         let sql = format!("SELECT concat({columns}) FROM things t ORDER BY t.id");
-        let unpacked = tx.all(sql, &[], |row| value::<Thing>(&mut Packed::from_str(row.text_ref(0)?))).await;
+        let unpacked = tx.all(sql, &[], |row| unpack::<Thing>(&mut Packed::from_str(row.text_ref(0)?), 3)).await;
         assert_eq!(unpacked.expect("packed"), [thing("a"), empty("b")], "{}", database.name);
     }
 }

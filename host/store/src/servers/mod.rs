@@ -154,20 +154,28 @@ const BELONGINGS: [(&[&str], &str); 5] = [
     (&["g.tag"], "server_tags g WHERE g.server_id = s.id"),
 ];
 
-/// [`Full`] of `servers s` as one text, JSON values one behind the other: [`Server`] as an array, [`BELONGINGS`]. One text is read
+/// [`Full`] of `servers s` as one text, JSON values one behind the other: [`Server`], [`BELONGINGS`]. One text is read
 /// several times faster than forty columns. The user data is null unless it is asked for: it may be long.
 fn packed(postgres: bool, user_data: bool) -> String {
     let belongings = BELONGINGS.map(|(values, from)| dialect::json_unordered(postgres, values, from));
     format!("concat({}, {})", packed_own(postgres, user_data), belongings.join(", "))
 }
 
-/// Arguments of `concat` that make the first value of [`packed`].
+/// Arguments of `concat` that make what [`own`] reads.
 fn packed_own(postgres: bool, user_data: bool) -> String {
     let fault = ["s.fault_message", "coalesce(s.fault_code, 500)", "coalesce(s.fault_at, 0)"].map(str::to_owned);
     let fault = dialect::json_array(postgres, &fault);
     let fault = format!("CASE WHEN s.fault_message IS NULL THEN 'null' ELSE {fault} END");
     let absent = (!user_data).then_some("user_data");
     rows::packed(postgres, &Server::FIELDS[..Server::WIDTH], absent, &[&fault])
+}
+
+/// With the fault.
+const JSON: usize = rows::json_columns(Server::FIELDS) + 1;
+
+/// The server at the beginning of a text of [`packed`].
+fn own(packed: &mut Packed<'_>) -> Result<Server> {
+    rows::unpack(packed, JSON)
 }
 
 /// The next list of belongings.
@@ -182,7 +190,7 @@ type NicRow = (i64, String, String, String, String, Option<String>, Option<Strin
 
 /// The next server of a text of [`packed`].
 fn unpack(packed: &mut Packed<'_>) -> Result<Full> {
-    let server = value(packed)?;
+    let server = own(packed)?;
     let nics =
         belongings::<NicRow>(packed)?.into_iter().map(|(_, port_id, network_id, network_name, mac, _, address)| Nic {
             port_id,
@@ -239,7 +247,7 @@ pub async fn for_platform(conn: &mut Conn, id: &str) -> Result<Option<ForPlatfor
     );
     let found = |row: Row<'_>| {
         Ok(ForPlatform {
-            server: value(&mut Packed::from_str(row.text_ref(0)?))?,
+            server: own(&mut Packed::from_str(row.text_ref(0)?))?,
             node: row.opt_text(1)?,
             boots_with: BootImages { kernel: row.opt_text(2)?, ramdisk: row.opt_text(3)? },
             admin_password: row.text(4)?,
