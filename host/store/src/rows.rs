@@ -199,7 +199,7 @@ pub(crate) fn value<'r, T: serde::Deserialize<'r>>(packed: &mut Packed<'r>) -> R
 }
 
 /// The row that the next values of a packed text are, as [`packed`] has it. `json`: how many values are JSON.
-pub(crate) fn unpack<'r, T: Stored>(packed: &mut Packed<'r>, json: usize) -> Result<T> {
+pub(crate) fn unpack<T: Stored>(packed: &mut Packed<'_>, json: usize) -> Result<T> {
     let json = (0..json).map(|_| value(packed)).collect::<Result<Vec<&RawValue>>>()?;
     packed.deserialize_seq(OfArray(json, PhantomData)).map_err(unread)
 }
@@ -317,7 +317,7 @@ macro_rules! rows {
         }
 
         // No table needs all of it.
-        #[allow(dead_code)]
+        #[allow(dead_code, clippy::elidable_lifetime_names, clippy::needless_lifetimes)]
         impl $name {
             /// With the table's alias.
             pub(crate) const COLUMNS: &'static str =

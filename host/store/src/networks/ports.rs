@@ -321,7 +321,7 @@ async fn insert_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Resul
     tx.defer(sql, &values).await
 }
 
-fn put<T: Clone>(field: &mut T, new: &Option<T>) {
+fn put<T: Clone>(field: &mut T, new: Option<&T>) {
     if let Some(new) = new {
         field.clone_from(new);
     }
@@ -341,13 +341,13 @@ pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result
         }
     }
     let mut port = old.clone();
-    put(&mut port.name, &update.name);
-    put(&mut port.description, &update.description);
-    put(&mut port.mac, &update.mac);
-    put(&mut port.enabled, &update.enabled);
-    put(&mut port.port_security, &update.port_security);
-    put(&mut port.device_id, &update.device_id);
-    put(&mut port.device_owner, &update.device_owner);
+    put(&mut port.name, update.name.as_ref());
+    put(&mut port.description, update.description.as_ref());
+    put(&mut port.mac, update.mac.as_ref());
+    put(&mut port.enabled, update.enabled.as_ref());
+    put(&mut port.port_security, update.port_security.as_ref());
+    put(&mut port.device_id, update.device_id.as_ref());
+    put(&mut port.device_owner, update.device_owner.as_ref());
     port.updated_at = Timestamp::now();
     port.update()?.run(tx).await?;
     if let Some(requests) = &update.fixed_ips {
