@@ -4,6 +4,7 @@ use skyloom_model::Result;
 
 use crate::Conn;
 use crate::args;
+use crate::statement::{delete_from, insert_into};
 
 /// Ids of images; none: the server boots from its disk alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +23,7 @@ impl BootImages {
 pub async fn insert(tx: &mut Conn, server_id: &str, images: &BootImages) -> Result<()> {
     for (part, image) in [("kernel", &images.kernel), ("ramdisk", &images.ramdisk)] {
         if let Some(image) = image {
-            let sql = "INSERT INTO boot_images (server_id, part, image_id) VALUES ($1, $2, $3)";
+            let sql = insert_into("boot_images", "(server_id, part, image_id) VALUES ($1, $2, $3)");
             tx.execute(sql, args![server_id, part, image]).await?;
         }
     }
@@ -31,6 +32,6 @@ pub async fn insert(tx: &mut Conn, server_id: &str, images: &BootImages) -> Resu
 
 /// None to release is no error.
 pub async fn release(tx: &mut Conn, server_id: &str) -> Result<()> {
-    tx.execute("DELETE FROM boot_images WHERE server_id = $1", args![server_id]).await?;
+    tx.execute(delete_from("boot_images", "WHERE server_id = $1"), args![server_id]).await?;
     Ok(())
 }

@@ -3,84 +3,52 @@
 
 use skyloom_model::{Error, Result, Timestamp};
 
-use crate::args;
 use crate::listing::Query;
-use crate::{Conn, Row};
+use crate::rows::{rows, words};
+use crate::{Conn, args};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeriodState {
-    /// Being rated, or was when its process ended.
-    Rating,
-    Rated,
-    /// The tariff failed; it waits for the operator or for another tariff.
-    Parked,
-}
-
-impl PeriodState {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rating => "rating",
-            Self::Rated => "rated",
-            Self::Parked => "parked",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        [Self::Rating, Self::Rated, Self::Parked]
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| Error::internal(format!("a rating period's state is {text}")))
+words! {
+    PeriodState {
+        /// Being rated, or was when its process ended.
+        Rating "rating",
+        Rated "rated",
+        /// The tariff failed; it waits for the operator or for another tariff.
+        Parked "parked",
     }
 }
 
-/// A stretch of time that is rated at once. Half open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Period {
-    pub started_at: Timestamp,
-    pub ended_at: Timestamp,
-    pub sheet_id: String,
-    pub state: PeriodState,
-    /// Grows with each attempt; a write of an older one changes nothing.
-    pub attempts: i64,
-    /// Of the tariff that rated it, or failed at it.
-    pub rule_digest: String,
-    /// Why it is parked; empty: it isn't.
-    pub error: String,
-    pub updated_at: Timestamp,
-}
-
-const PERIOD: &str = "started_at, ended_at, sheet_id, state, attempts, rule_digest, error, updated_at";
-
-fn period(row: Row<'_>) -> Result<Period> {
-    Ok(Period {
-        started_at: row.time(0)?,
-        ended_at: row.time(1)?,
-        sheet_id: row.text(2)?,
-        state: PeriodState::parse(row.text_ref(3)?)?,
-        attempts: row.int(4)?,
-        rule_digest: row.text(5)?,
-        error: row.text(6)?,
-        updated_at: row.time(7)?,
-    })
+rows! {
+    /// A stretch of time that is rated at once. Half open.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Period in "rating_periods" as "p" {
+        started_at: Timestamp,
+        ended_at: Timestamp,
+        sheet_id: String,
+        state: PeriodState,
+        /// Grows with each attempt; a write of an older one changes nothing.
+        attempts: i64,
+        /// Of the tariff that rated it, or failed at it.
+        rule_digest: String,
+        /// Why it is parked; empty: it isn't.
+        error: String,
+        updated_at: Timestamp,
+    }
 }
 
 /// Those that share time with `start..end`, in order.
 pub async fn periods(conn: &mut Conn, start: Timestamp, end: Timestamp) -> Result<Vec<Period>> {
-    let sql =
-        format!("SELECT {PERIOD} FROM rating_periods WHERE started_at < $2 AND ended_at > $1 ORDER BY started_at");
-    conn.all(sql, args![start, end], period).await
+    let sql = Period::select("WHERE p.started_at < $2 AND p.ended_at > $1 ORDER BY p.started_at");
+    conn.all(sql, args![start, end], Period::of_row).await
 }
 
 /// Those that are not rated, in order.
 pub async fn unrated(conn: &mut Conn) -> Result<Vec<Period>> {
-    let sql = format!("SELECT {PERIOD} FROM rating_periods WHERE state <> 'rated' ORDER BY started_at");
-    conn.all(sql, &[], period).await
+    conn.all(Period::select("WHERE p.state <> 'rated' ORDER BY p.started_at"), &[], Period::of_row).await
 }
 
 /// The one that begins at this time.
 pub async fn period_at(conn: &mut Conn, start: Timestamp) -> Result<Option<Period>> {
-    conn.optional(format!("SELECT {PERIOD} FROM rating_periods WHERE started_at = $1"), args![start], period).await
+    conn.optional(Period::select("WHERE p.started_at = $1"), args![start], Period::of_row).await
 }
 
 /// The end of the last one.
@@ -90,14 +58,18 @@ pub async fn last_end(conn: &mut Conn) -> Result<Option<Timestamp>> {
 
 /// A new period, to be rated. Another process may have written it already.
 pub async fn insert_period(tx: &mut Conn, start: Timestamp, end: Timestamp, sheet_id: &str) -> Result<()> {
-    // Nobody has it in hand: as if its last touch lay far back.
-    tx.execute(
-        "INSERT INTO rating_periods (started_at, ended_at, sheet_id, state, attempts, rule_digest, error, updated_at) \
-         VALUES ($1, $2, $3, 'rating', 0, '', '', $4) ON CONFLICT (started_at) DO NOTHING",
-        args![start, end, sheet_id, Timestamp(0)],
-    )
-    .await?;
-    Ok(())
+    let period = Period {
+        started_at: start,
+        ended_at: end,
+        sheet_id: sheet_id.to_owned(),
+        state: PeriodState::Rating,
+        attempts: 0,
+        rule_digest: String::new(),
+        error: String::new(),
+        // Nobody has it in hand: as if its last touch lay far back.
+        updated_at: Timestamp(0),
+    };
+    period.insert()?.on_conflict("(started_at) DO NOTHING").run(tx).await.map(drop)
 }
 
 /// Takes an unrated period that nobody touched since `stale`, and takes back what an attempt before wrote. Gives it with its

@@ -10,7 +10,8 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Either, Executor as _, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use crate::db::{Row, Value, from_sqlx};
-use crate::deferred::{Bundle, Script, is_write};
+use crate::deferred::{Bundle, Script};
+use crate::statement::{Statement, Write};
 
 /// A connection, within a transaction or not.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Conn {
     /// All rows, each through `map`.
     pub async fn all<T>(
         &mut self,
-        sql: impl Into<String>,
+        sql: impl Into<Statement>,
         values: &[Value<'_>],
         mut map: impl FnMut(Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
@@ -71,7 +72,7 @@ impl Conn {
     /// Gives the rows to `each` as they come: they are never all in memory.
     pub async fn each(
         &mut self,
-        sql: impl Into<String>,
+        sql: impl Into<Statement>,
         values: &[Value<'_>],
         mut each: impl FnMut(Row<'_>) -> Result<()>,
     ) -> Result<()> {
@@ -81,7 +82,7 @@ impl Conn {
     /// As [`Conn::each`], until `each` breaks: no row behind is read.
     pub async fn each_until(
         &mut self,
-        sql: impl Into<String>,
+        sql: impl Into<Statement>,
         values: &[Value<'_>],
         mut each: impl FnMut(Row<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
@@ -109,7 +110,7 @@ impl Conn {
     /// The first row, if there is one.
     pub async fn optional<T>(
         &mut self,
-        sql: impl Into<String>,
+        sql: impl Into<Statement>,
         values: &[Value<'_>],
         map: impl FnOnce(Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
@@ -129,7 +130,7 @@ impl Conn {
     /// The first row of an answer that always has one (`count(*)`).
     pub async fn one<T>(
         &mut self,
-        sql: impl Into<String>,
+        sql: impl Into<Statement>,
         values: &[Value<'_>],
         map: impl FnOnce(Row<'_>) -> Result<T>,
     ) -> Result<T> {
@@ -139,7 +140,7 @@ impl Conn {
     }
 
     /// Runs a statement; gives the number of rows that it changed. Where nobody needs that, [`Conn::defer`] costs less.
-    pub async fn execute(&mut self, sql: impl Into<String>, values: &[Value<'_>]) -> Result<u64> {
+    pub async fn execute(&mut self, sql: impl Into<Statement>, values: &[Value<'_>]) -> Result<u64> {
         match self.ready(sql.into(), values).await? {
             Ready::Sqlite(connection, sql, arguments) => last_change(connection, sql, arguments).await,
             Ready::Postgres(connection, sql, arguments) => {
@@ -152,22 +153,24 @@ impl Conn {
     /// A write of a transaction whose outcome nobody waits for. It is made together with the next statement, at the latest
     /// with the commit: to hand a small write to the database and back costs more than to make it. What is wrong with it is
     /// told there. It must give no rows.
-    pub async fn defer(&mut self, sql: impl AsRef<str> + Into<String>, values: &[Value<'_>]) -> Result<()> {
+    pub async fn defer(&mut self, write: Write, values: &[Value<'_>]) -> Result<()> {
         if let To::PostgresTx(_, bundle) = &self.0
-            && !bundle.takes(sql.as_ref())
+            && !bundle.takes(&write)
         {
             self.flush().await?;
         }
-        self.defer_apart(sql, values).await
+        self.defer_apart(write, values).await
     }
 
     /// As [`Conn::defer`], for a write that has nothing to do with those that are deferred, though its table may be theirs: it
     /// is of other rows and keys.
-    pub async fn defer_apart(&mut self, sql: impl AsRef<str> + Into<String>, values: &[Value<'_>]) -> Result<()> {
+    pub async fn defer_apart(&mut self, write: Write, values: &[Value<'_>]) -> Result<()> {
+        #[cfg(any(test, feature = "testing"))]
+        Statement::from(write.clone()).check();
         match &mut self.0 {
-            To::SqliteTx(_, script) => script.add(sql.as_ref(), values),
-            To::PostgresTx(_, bundle) if is_write(sql.as_ref()) => bundle.add(sql.as_ref(), values),
-            _ => self.execute(sql, values).await.map(drop),
+            To::SqliteTx(_, script) => script.add(&write.sql, values),
+            To::PostgresTx(_, bundle) => bundle.add(&write, values),
+            To::SqliteRead(_) | To::PostgresRead(_) => self.execute(write, values).await.map(drop),
         }
     }
 
@@ -201,12 +204,15 @@ impl Conn {
     }
 
     /// The connection, and the statement together with what is deferred.
-    async fn ready(&mut self, sql: String, values: &[Value<'_>]) -> Result<Ready<'_>> {
+    async fn ready(&mut self, statement: Statement, values: &[Value<'_>]) -> Result<Ready<'_>> {
+        #[cfg(any(test, feature = "testing"))]
+        statement.check();
         if let To::PostgresTx(_, bundle) = &self.0
-            && !bundle.carries(&sql)
+            && !bundle.goes_with(&statement)
         {
             self.flush().await?;
         }
+        let sql = statement.sql;
         Ok(match &mut self.0 {
             To::SqliteTx(transaction, script) => {
                 let (sql, arguments) = script.before(sql, values)?;
@@ -254,9 +260,12 @@ async fn last_change(
 mod tests {
     use super::*;
     use crate::args;
+    use crate::statement::{delete_from, insert_into, update};
     use crate::testing::databases;
 
-    const INSERT: &str = "INSERT INTO note (id, text) VALUES ($1, $2)";
+    fn insert() -> Write {
+        insert_into("note", "(id, text) VALUES ($1, $2)")
+    }
 
     async fn notes(conn: &mut Conn) -> Vec<(i64, String)> {
         conn.all("SELECT id, text FROM note ORDER BY id", &[], |row| Ok((row.int(0)?, row.text(1)?)))
@@ -277,19 +286,19 @@ mod tests {
         for database in databases().await {
             let mut tx = database.db.begin().await.expect("begin");
             table(&mut tx).await;
-            tx.defer(INSERT, args![1_i64, "one"]).await.expect("defer");
-            tx.defer("UPDATE note SET text = $2 WHERE id = $1", args![1_i64, "uno"]).await.expect("defer");
+            tx.defer(insert(), args![1_i64, "one"]).await.expect("defer");
+            tx.defer(update("note", "SET text = $2 WHERE id = $1"), args![1_i64, "uno"]).await.expect("defer");
             assert_eq!(notes(&mut tx).await, seen(&[(1, "uno")]), "{}", database.name);
             // The number of rows is the statement's own.
-            tx.defer(INSERT, args![2_i64, "two"]).await.expect("defer");
+            tx.defer(insert(), args![2_i64, "two"]).await.expect("defer");
             let changed =
                 tx.execute("UPDATE note SET text = $2 WHERE id > $1", args![5_i64, "none"]).await.expect("execute");
             assert_eq!(changed, 0, "{}", database.name);
-            tx.defer(INSERT, args![3_i64, "three"]).await.expect("defer");
+            tx.defer(insert(), args![3_i64, "three"]).await.expect("defer");
             let two =
                 tx.optional("SELECT text FROM note WHERE id = $1", args![2_i64], |row| row.text(0)).await.expect("two");
             assert_eq!(two.as_deref(), Some("two"), "{}", database.name);
-            tx.defer("DELETE FROM note WHERE id = $1", args![2_i64]).await.expect("defer");
+            tx.defer(delete_from("note", "WHERE id = $1"), args![2_i64]).await.expect("defer");
             tx.commit().await.expect("commit");
             let mut conn = database.db.read().await.expect("read");
             assert_eq!(notes(&mut conn).await, seen(&[(1, "uno"), (3, "three")]), "{}", database.name);
@@ -301,11 +310,11 @@ mod tests {
         for database in databases().await {
             let mut tx = database.db.begin().await.expect("begin");
             table(&mut tx).await;
-            tx.defer(INSERT, args![1_i64, "one"]).await.expect("defer");
+            tx.defer(insert(), args![1_i64, "one"]).await.expect("defer");
             tx.commit().await.expect("commit");
             let mut tx = database.db.begin().await.expect("begin");
-            tx.defer(INSERT, args![2_i64, "two"]).await.expect("defer");
-            tx.defer(INSERT, args![1_i64, "again"]).await.expect("defer");
+            tx.defer(insert(), args![2_i64, "two"]).await.expect("defer");
+            tx.defer(insert(), args![1_i64, "again"]).await.expect("defer");
             let error = tx.commit().await.expect_err("twice");
             assert_eq!(error.code, skyloom_model::ErrorCode::AlreadyExists, "{}", database.name);
             let mut conn = database.db.read().await.expect("read");
@@ -320,7 +329,7 @@ mod tests {
             table(&mut tx).await;
             tx.commit().await.expect("commit");
             let mut tx = database.db.begin().await.expect("begin");
-            tx.defer(INSERT, args![1_i64, "one"]).await.expect("defer");
+            tx.defer(insert(), args![1_i64, "one"]).await.expect("defer");
             drop(tx);
             let mut conn = database.db.read().await.expect("read");
             assert_eq!(notes(&mut conn).await, seen(&[]), "{}", database.name);

@@ -15,9 +15,10 @@ use crate::Conn;
 use crate::postgres::Pool;
 
 /// A parameter of a statement.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Value<'a> {
     Text(&'a str),
+    Owned(String),
     Int(i64),
     OptText(Option<&'a str>),
     OptInt(Option<i64>),
@@ -32,6 +33,18 @@ impl<'a> From<&'a str> for Value<'a> {
 impl<'a> From<&'a String> for Value<'a> {
     fn from(value: &'a String) -> Self {
         Self::Text(value)
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(value: String) -> Self {
+        Self::Owned(value)
+    }
+}
+
+impl From<Option<String>> for Value<'_> {
+    fn from(value: Option<String>) -> Self {
+        value.map_or(Self::OptText(None), Self::Owned)
     }
 }
 
@@ -53,6 +66,12 @@ impl From<i64> for Value<'_> {
     }
 }
 
+impl From<&i64> for Value<'_> {
+    fn from(value: &i64) -> Self {
+        Self::Int(*value)
+    }
+}
+
 impl From<u32> for Value<'_> {
     fn from(value: u32) -> Self {
         Self::Int(i64::from(value))
@@ -68,6 +87,12 @@ impl From<bool> for Value<'_> {
 impl From<Option<i64>> for Value<'_> {
     fn from(value: Option<i64>) -> Self {
         Self::OptInt(value)
+    }
+}
+
+impl From<&Option<i64>> for Value<'_> {
+    fn from(value: &Option<i64>) -> Self {
+        Self::OptInt(*value)
     }
 }
 

@@ -8,6 +8,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 
 use crate::db::Value;
+use crate::statement::{Statement, Tables, Write, Written};
 
 /// SQLite's: one text of several statements, which are made one after the other.
 #[derive(Debug, Default)]
@@ -56,37 +57,32 @@ pub(crate) struct Bundle {
     tables: Vec<Written>,
 }
 
-#[derive(Debug)]
-struct Written {
-    table: String,
-    /// By rows that are added to it, and nothing else.
-    added: bool,
-}
-
 impl Bundle {
     pub(crate) fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }
 
     /// Whether the write can wait here beside the others.
-    pub(crate) fn takes(&self, sql: &str) -> bool {
-        let Some(Written { table, added }) = written(sql) else { return false };
-        self.tables.iter().all(|other| !mentions(sql, &other.table) || (added && other.added && other.table == table))
+    pub(crate) fn takes(&self, write: &Write) -> bool {
+        let Written { table, added } = write.written;
+        self.tables.iter().all(|other| {
+            let apart = other.table != table || (added && other.added);
+            apart && !write.read.contains(&other.table)
+        })
     }
 
-    /// Whether the statement may be made beside the writes: it looks at none of their tables.
-    pub(crate) fn carries(&self, sql: &str) -> bool {
-        self.is_empty()
-            || (["SELECT ", "INSERT ", "UPDATE ", "DELETE "].iter().any(|verb| sql.starts_with(verb))
-                && !self.tables.iter().any(|written| mentions(sql, &written.table)))
+    /// Whether the statement may be made beside the writes: it says that it has to do with none of their tables.
+    pub(crate) fn goes_with(&self, statement: &Statement) -> bool {
+        let apart = |tables: &Tables| !self.tables.iter().any(|written| tables.have(written.table));
+        self.is_empty() || statement.tables.as_ref().is_some_and(apart)
     }
 
     /// A write that the bundle [takes](Self::takes), or that its author vouches for.
-    pub(crate) fn add(&mut self, sql: &str, values: &[Value<'_>]) -> Result<()> {
-        let mut write = String::with_capacity(sql.len() + 16);
-        renumber(&mut write, sql, self.arguments.len());
-        self.writes.push(write);
-        self.tables.extend(written(sql));
+    pub(crate) fn add(&mut self, write: &Write, values: &[Value<'_>]) -> Result<()> {
+        let mut sql = String::with_capacity(write.sql.len() + 16);
+        renumber(&mut sql, &write.sql, self.arguments.len());
+        self.writes.push(sql);
+        self.tables.push(write.written);
         values.iter().try_for_each(|value| bind(&mut self.arguments, value))
     }
 
@@ -97,7 +93,7 @@ impl Bundle {
         (with(&writes, &last), arguments)
     }
 
-    /// A statement that the bundle [carries](Self::carries), and all that waits.
+    /// A statement that the bundle [goes with](Self::goes_with), and all that waits.
     pub(crate) fn beside(&mut self, sql: String, values: &[Value<'_>]) -> Result<(String, PgArguments)> {
         let Self { writes, mut arguments, .. } = std::mem::take(self);
         let sql = if writes.is_empty() {
@@ -123,36 +119,6 @@ fn with(writes: &[String], carrier: &str) -> String {
     }
     sql.push_str(carrier);
     sql
-}
-
-/// Whether the statement writes rows, so that a bundle can hold it.
-pub(crate) fn is_write(sql: &str) -> bool {
-    written(sql).is_some()
-}
-
-/// The table that a write goes to. None: it is no write of rows.
-fn written(sql: &str) -> Option<Written> {
-    let mut words = sql.split_ascii_whitespace();
-    let (added, table) = match words.next()? {
-        // Two of them for one key fail in either order. One that gives way to a row that is there, or reads others, must come
-        // in its turn.
-        "INSERT" if words.next() == Some("INTO") => {
-            (!sql.contains("SELECT") && !sql.contains("ON CONFLICT"), words.next()?)
-        }
-        "UPDATE" => (false, words.next()?),
-        "DELETE" if words.next() == Some("FROM") => (false, words.next()?),
-        _ => return None,
-    };
-    Some(Written { table: table.to_owned(), added })
-}
-
-/// Whether the table's name stands in the text as a word.
-fn mentions(sql: &str, table: &str) -> bool {
-    let in_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    sql.match_indices(table).any(|(at, _)| {
-        let bytes = sql.as_bytes();
-        !in_word(at.checked_sub(1).and_then(|before| bytes.get(before))) && !in_word(bytes.get(at + table.len()))
-    })
 }
 
 /// Writes `sql` to `out` with `$1` as `$1 + by`. Statements hold values as parameters only, so a `$` before a digit is one.
@@ -184,11 +150,12 @@ where
     Option<String>: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
     Option<i64>: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
 {
-    match *value {
-        Value::Text(text) => arguments.add(text.to_owned()),
-        Value::Int(int) => arguments.add(int),
+    match value {
+        Value::Text(text) => arguments.add((*text).to_owned()),
+        Value::Owned(text) => arguments.add(text.clone()),
+        Value::Int(int) => arguments.add(*int),
         Value::OptText(text) => arguments.add(text.map(ToOwned::to_owned)),
-        Value::OptInt(int) => arguments.add(int),
+        Value::OptInt(int) => arguments.add(*int),
     }
     .map_err(Error::internal)
 }
@@ -197,6 +164,7 @@ where
 mod tests {
     use super::*;
     use crate::args;
+    use crate::statement::{delete_from, insert_into, reading, update};
 
     const NOTE: &str = "INSERT INTO note (id, text) VALUES ($1, $2)";
 
@@ -216,18 +184,22 @@ mod tests {
         assert_eq!((arguments.len(), script.is_empty()), (3, true));
     }
 
+    fn note() -> Write {
+        insert_into("note", "(id, text) VALUES ($1, $2)")
+    }
+
     #[test]
     fn a_bundle_is_one_statement() {
         let mut bundle = Bundle::default();
-        bundle.add(NOTE, args!["a", "one"]).unwrap();
-        bundle.add("UPDATE page SET text = $2 WHERE id = $1", args!["b", "two"]).unwrap();
+        bundle.add(&note(), args!["a", "one"]).unwrap();
+        bundle.add(&update("page", "SET text = $2 WHERE id = $1"), args!["b", "two"]).unwrap();
         let (sql, arguments) = bundle.take();
         assert_eq!(
             sql,
             "WITH write_0 AS (INSERT INTO note (id, text) VALUES ($1, $2)) UPDATE page SET text = $4 WHERE id = $3"
         );
         assert_eq!(arguments.len(), 4);
-        bundle.add(NOTE, args!["a", "one"]).unwrap();
+        bundle.add(&note(), args!["a", "one"]).unwrap();
         let (sql, _) = bundle.beside("SELECT text FROM page WHERE id = $1".to_owned(), args!["b"]).unwrap();
         assert_eq!(
             sql,
@@ -238,31 +210,43 @@ mod tests {
 
     #[test]
     fn a_bundle_takes_only_writes_that_have_nothing_to_do_with_each_other() {
-        let bundle = |writes: &[&str]| {
+        let bundle = |writes: &[Write]| {
             let mut bundle = Bundle::default();
             for write in writes {
-                assert!(bundle.takes(write), "{write}");
+                assert!(bundle.takes(write), "{write:?}");
                 bundle.add(write, &[]).unwrap();
             }
             bundle
         };
-        let added = bundle(&[NOTE, NOTE]);
-        assert!(added.takes("DELETE FROM notes"), "another table");
+        let added = bundle(&[note(), note()]);
+        assert!(added.takes(&delete_from("notes", "")), "another table");
         for write in [
-            "UPDATE note SET text = ''",
-            "DELETE FROM note",
-            "DELETE FROM page WHERE id IN (SELECT id FROM note)",
-            "INSERT INTO page (id) SELECT id FROM note",
-            "INSERT INTO note (id) VALUES ($1) ON CONFLICT DO NOTHING",
-            "SET search_path TO page",
+            update("note", "SET text = ''"),
+            delete_from("note", ""),
+            delete_from("page", "WHERE id IN (SELECT id FROM note)").reading(&["note"]),
+            insert_into("page", "(id) SELECT id FROM note").reading(&["note"]),
+            insert_into("note", "(id) VALUES ($1)").on_conflict("DO NOTHING"),
         ] {
-            assert!(!added.takes(write), "{write}");
+            assert!(!added.takes(&write), "{write:?}");
         }
-        assert!(!bundle(&["UPDATE note SET text = ''"]).takes(NOTE), "it may be what makes room");
-        assert!(added.carries("SELECT note_id FROM page") && added.carries("INSERT INTO page (id) VALUES ($1)"));
-        for statement in ["SELECT text FROM note", NOTE, "COMMIT", "CREATE TABLE page (id BIGINT)"] {
-            assert!(!added.carries(statement), "{statement}");
+        assert!(!bundle(&[update("note", "SET text = ''")]).takes(&note()), "it may be what makes room");
+    }
+
+    #[test]
+    fn a_bundle_goes_only_with_statements_that_say_that_they_look_at_other_tables() {
+        let mut bundle = Bundle::default();
+        assert!(bundle.goes_with(&"COMMIT".into()), "nothing waits");
+        bundle.add(&note(), args!["a", "one"]).unwrap();
+        assert!(bundle.goes_with(&reading(&["page"], "SELECT note_id FROM page")));
+        assert!(bundle.goes_with(&insert_into("page", "(id) VALUES ($1)").into()));
+        for statement in [
+            "SELECT text FROM page".into(),
+            "COMMIT".into(),
+            reading(&["page", "note"], "SELECT 1 FROM page JOIN note"),
+            note().into(),
+            delete_from("page", "WHERE id IN (SELECT id FROM note)").reading(&["note"]).into(),
+        ] {
+            assert!(!bundle.goes_with(&statement), "{statement:?}");
         }
-        assert!(Bundle::default().carries("COMMIT"));
     }
 }

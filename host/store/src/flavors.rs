@@ -4,25 +4,27 @@ use std::collections::BTreeMap;
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
-use crate::args;
-use crate::listing::{Key, Listed, Page, Query};
-use crate::{Conn, Row};
+use crate::listing::{Listed, Page};
+use crate::rows::rows;
+use crate::{Conn, args};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flavor {
-    pub id: String,
-    pub name: String,
-    pub description: Option<String>,
-    pub vcpus: u32,
-    pub memory_mib: u32,
-    pub disk_gib: u32,
-    pub ephemeral_gib: u32,
-    pub swap_mib: u32,
-    pub rxtx_factor_milli: u32,
-    pub is_public: bool,
-    pub disabled: bool,
-    pub extra_specs: BTreeMap<String, String>,
-    pub created_at: Timestamp,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Flavor in "flavors" as "f" {
+        id: String [sorts],
+        name: String [sorts],
+        description: Option<String> [sorts_as("coalesce(f.description, '')")],
+        vcpus: u32 [sorts],
+        memory_mib: u32 [sorts],
+        disk_gib: u32 [sorts],
+        ephemeral_gib: u32 [sorts],
+        swap_mib: u32 [sorts],
+        rxtx_factor_milli: u32 [sorts],
+        is_public: bool [sorts],
+        disabled: bool [sorts],
+        extra_specs: BTreeMap<String, String> as Json,
+        created_at: Timestamp [sorts],
+    }
 }
 
 /// All that are set must hold.
@@ -39,68 +41,9 @@ pub struct Filter {
     pub fits: Option<Vec<(i64, i64, i64)>>,
 }
 
-const COLUMNS: &str = "f.id, f.name, f.description, f.vcpus, f.memory_mib, f.disk_gib, f.ephemeral_gib, f.swap_mib, \
-                       f.rxtx_factor_milli, f.is_public, f.disabled, f.extra_specs, f.created_at";
-
-const KEYS: &[Key] = &[
-    Key::text("id", "f.id"),
-    Key::text("name", "f.name"),
-    Key::int("memory-mib", "f.memory_mib"),
-    Key::int("vcpus", "f.vcpus"),
-    Key::int("disk-gib", "f.disk_gib"),
-    Key::int("ephemeral-gib", "f.ephemeral_gib"),
-    Key::int("swap-mib", "f.swap_mib"),
-    Key::int("created-at", "f.created_at"),
-    Key::int("is-public", "f.is_public"),
-    Key::int("disabled", "f.disabled"),
-    Key::int("rxtx-factor-milli", "f.rxtx_factor_milli"),
-    Key::text("description", "coalesce(f.description, '')"),
-];
-
-fn of_row(row: Row<'_>) -> Result<Flavor> {
-    Ok(Flavor {
-        id: row.text(0)?,
-        name: row.text(1)?,
-        description: row.opt_text(2)?,
-        vcpus: row.u32(3)?,
-        memory_mib: row.u32(4)?,
-        disk_gib: row.u32(5)?,
-        ephemeral_gib: row.u32(6)?,
-        swap_mib: row.u32(7)?,
-        rxtx_factor_milli: row.u32(8)?,
-        is_public: row.flag(9)?,
-        disabled: row.flag(10)?,
-        extra_specs: row.json(11)?,
-        created_at: row.time(12)?,
-    })
-}
-
 /// `already-exists` when the id or the name is taken.
 pub async fn insert(tx: &mut Conn, flavor: &Flavor) -> Result<()> {
-    let specs = serde_json::to_string(&flavor.extra_specs).map_err(Error::internal)?;
-    let done = tx
-        .execute(
-            "INSERT INTO flavors (id, name, description, vcpus, memory_mib, disk_gib, ephemeral_gib, swap_mib, \
-             rxtx_factor_milli, is_public, disabled, extra_specs, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
-            args![
-                &flavor.id,
-                &flavor.name,
-                &flavor.description,
-                flavor.vcpus,
-                flavor.memory_mib,
-                flavor.disk_gib,
-                flavor.ephemeral_gib,
-                flavor.swap_mib,
-                flavor.rxtx_factor_milli,
-                flavor.is_public,
-                flavor.disabled,
-                &specs,
-                flavor.created_at,
-            ],
-        )
-        .await?;
-    if done == 1 {
+    if flavor.insert()?.unless_there().run(tx).await? {
         return Ok(());
     }
     let id_taken = get(tx, &flavor.id).await?.is_some();
@@ -109,12 +52,12 @@ pub async fn insert(tx: &mut Conn, flavor: &Flavor) -> Result<()> {
 }
 
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Flavor>> {
-    conn.optional(format!("SELECT {COLUMNS} FROM flavors f WHERE f.id = $1"), args![id], of_row).await
+    conn.optional(Flavor::select("WHERE f.id = $1"), args![id], Flavor::of_row).await
 }
 
 /// Default order: id ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Flavor>> {
-    let mut query = Query::new(COLUMNS, "flavors f", "f.id");
+    let mut query = Flavor::query();
     let usable = match (filter.is_public, &filter.project_id) {
         (Some(true), Some(project)) => {
             let project = query.text(project);
@@ -140,7 +83,7 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
             .collect();
         query.and(if ways.is_empty() { "1 = 0".to_owned() } else { format!("({})", ways.join(" OR ")) });
     }
-    query.page(conn, KEYS, &[("id", false)], page, of_row).await
+    query.page(conn, Flavor::FIELDS, &[("id", false)], page, Flavor::of_row).await
 }
 
 /// Gives false when there is no such flavor.

@@ -8,28 +8,10 @@ use std::collections::BTreeMap;
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
+use crate::rows::{rows, words};
 use crate::{Conn, args, dialect, retired_ids};
 
 pub use list::{ImageFilter, get_image, list_images};
-
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $text:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$doc])* $variant,)* }
-
-        impl $name {
-            /// The word that the store holds.
-            pub fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $text,)* }
-            }
-
-            pub fn parse(text: &str) -> Option<Self> {
-                match text { $($text => Some($name::$variant),)* _ => None }
-            }
-        }
-    };
-}
 
 words! {
     ImageState {
@@ -56,31 +38,39 @@ words! {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
-    pub id: String,
-    /// A project.
-    pub owner: String,
-    pub name: Option<String>,
-    pub state: ImageState,
-    pub visibility: Visibility,
-    /// Cannot be deleted.
-    pub protected: bool,
-    /// Left out of lists.
-    pub hidden: bool,
-    pub disk_format: Option<String>,
-    pub container_format: Option<String>,
-    pub min_disk_gib: u32,
-    pub min_memory_mib: u32,
-    /// The bytes.
-    pub content: Option<Content>,
-    pub created_at: Timestamp,
-    /// Another one after each change.
-    pub updated_at: Timestamp,
-    /// Sorted.
-    pub tags: Vec<String>,
-    /// Sorted by name.
-    pub properties: Vec<(String, String)>,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Image in "images" as "i" {
+        id: String [sorts],
+        /// A project.
+        owner: String [changes, sorts],
+        name: Option<String> [changes, sorts_as("coalesce(i.name, '')")],
+        state: ImageState [sorts],
+        visibility: Visibility [changes, sorts],
+        /// Cannot be deleted.
+        protected: bool [changes],
+        /// Left out of lists.
+        hidden: bool [changes],
+        disk_format: Option<String> [changes, sorts_as("coalesce(i.disk_format, '')")],
+        container_format: Option<String> [changes, sorts_as("coalesce(i.container_format, '')")],
+        min_disk_gib: u32 [changes, sorts],
+        min_memory_mib: u32 [changes, sorts],
+        created_at: Timestamp [sorts],
+        /// Another one after each change.
+        updated_at: Timestamp [changes, sorts],
+    }
+    beside {
+        /// The bytes.
+        content: Option<Content>,
+        /// Sorted.
+        tags: Vec<String> as Json,
+        /// Sorted by name.
+        properties: Vec<(String, String)> as Json,
+    }
+    written with { upload }
+    also {
+        "size": Int "coalesce(i.size, -1)" [sorts],
+    }
 }
 
 /// What is known of an image's bytes.
@@ -103,29 +93,8 @@ const KIND: &str = "image";
 
 /// `already-exists` when an image has the id, or ever had it.
 pub async fn insert_image(tx: &mut Conn, image: &Image) -> Result<()> {
-    let made = tx
-        .execute(
-            "INSERT INTO images (id, owner, name, state, visibility, protected, hidden, disk_format, container_format, \
-             min_disk_gib, min_memory_mib, upload, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', $12, $13) ON CONFLICT DO NOTHING",
-            args![
-                &image.id,
-                &image.owner,
-                &image.name,
-                ImageState::Queued.as_str(),
-                image.visibility.as_str(),
-                image.protected,
-                image.hidden,
-                &image.disk_format,
-                &image.container_format,
-                image.min_disk_gib,
-                image.min_memory_mib,
-                image.created_at,
-                image.updated_at,
-            ],
-        )
-        .await?;
-    if made == 0 || retired_ids::is_retired(tx, KIND, &image.id).await? {
+    let made = image.insert("")?.unless_there().run(tx).await?;
+    if !made || retired_ids::is_retired(tx, KIND, &image.id).await? {
         return Err(Error::new(ErrorCode::AlreadyExists, format!("Image ID {} already exists!", image.id))
             .with_resource("image", &image.id)
             .with_field("id"));
@@ -137,28 +106,7 @@ pub async fn insert_image(tx: &mut Conn, image: &Image) -> Result<()> {
 /// Writes all that an owner may change, if the image is still as it was at `read_at`. `image.updated_at` becomes its new
 /// time. False: it changed meanwhile, or is gone.
 pub async fn update_image(tx: &mut Conn, image: &Image, read_at: Timestamp) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE images SET owner = $3, name = $4, visibility = $5, protected = $6, hidden = $7, disk_format = $8, \
-             container_format = $9, min_disk_gib = $10, min_memory_mib = $11, updated_at = $12 \
-             WHERE id = $1 AND updated_at = $2",
-            args![
-                &image.id,
-                read_at,
-                &image.owner,
-                &image.name,
-                image.visibility.as_str(),
-                image.protected,
-                image.hidden,
-                &image.disk_format,
-                &image.container_format,
-                image.min_disk_gib,
-                image.min_memory_mib,
-                image.updated_at,
-            ],
-        )
-        .await?;
-    if changed == 0 {
+    if !image.update()?.only_if("updated_at", read_at).run(tx).await? {
         return Ok(false);
     }
     tx.execute("DELETE FROM image_tags WHERE image_id = $1", args![&image.id]).await?;

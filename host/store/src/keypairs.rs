@@ -2,53 +2,28 @@
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
-use crate::args;
-use crate::listing::{Key, Listed, Page, Query};
-use crate::{Conn, Row};
+use crate::listing::{Listed, Page};
+use crate::rows::rows;
+use crate::{Conn, args};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keypair {
-    pub user_id: String,
-    pub name: String,
-    /// `ssh` or `x509`.
-    pub kind: String,
-    pub public_key: String,
-    /// MD5 in colon form.
-    pub fingerprint: String,
-    pub created_at: Timestamp,
-}
-
-const COLUMNS: &str = "k.name, k.user_id, k.kind, k.public_key, k.fingerprint, k.created_at";
-const KEYS: &[Key] = &[Key::text("name", "k.name")];
-
-fn of_row(row: Row<'_>) -> Result<Keypair> {
-    Ok(Keypair {
-        name: row.text(0)?,
-        user_id: row.text(1)?,
-        kind: row.text(2)?,
-        public_key: row.text(3)?,
-        fingerprint: row.text(4)?,
-        created_at: row.time(5)?,
-    })
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Keypair in "keypairs" as "k" {
+        /// The id among its user's.
+        name: String [sorts],
+        user_id: String,
+        /// `ssh` or `x509`.
+        kind: String,
+        public_key: String,
+        /// MD5 in colon form.
+        fingerprint: String,
+        created_at: Timestamp,
+    }
 }
 
 /// `already-exists` when the user has one of this name.
 pub async fn insert(tx: &mut Conn, keypair: &Keypair) -> Result<()> {
-    let done = tx
-        .execute(
-            "INSERT INTO keypairs (user_id, name, kind, public_key, fingerprint, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-            args![
-                &keypair.user_id,
-                &keypair.name,
-                &keypair.kind,
-                &keypair.public_key,
-                &keypair.fingerprint,
-                keypair.created_at,
-            ],
-        )
-        .await?;
-    if done == 1 {
+    if keypair.insert()?.unless_there().run(tx).await? {
         return Ok(());
     }
     let message = format!("Key pair '{}' already exists.", keypair.name);
@@ -56,16 +31,16 @@ pub async fn insert(tx: &mut Conn, keypair: &Keypair) -> Result<()> {
 }
 
 pub async fn get(conn: &mut Conn, user_id: &str, name: &str) -> Result<Option<Keypair>> {
-    let sql = format!("SELECT {COLUMNS} FROM keypairs k WHERE k.user_id = $1 AND k.name = $2");
-    conn.optional(sql, args![user_id, name], of_row).await
+    let sql = Keypair::select("WHERE k.user_id = $1 AND k.name = $2");
+    conn.optional(sql, args![user_id, name], Keypair::of_row).await
 }
 
 /// By name ascending unless sorted otherwise; the name is the id.
 pub async fn list(conn: &mut Conn, user_id: &str, page: &Page) -> Result<Listed<Keypair>> {
-    let mut query = Query::new(COLUMNS, "keypairs k", "k.name");
+    let mut query = Keypair::query();
     let user = query.text(user_id);
     query.scope(format!("k.user_id = {user}"));
-    query.page(conn, KEYS, &[("name", false)], page, of_row).await
+    query.page(conn, Keypair::FIELDS, &[("name", false)], page, Keypair::of_row).await
 }
 
 /// Gives false when there is none.

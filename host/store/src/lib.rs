@@ -30,8 +30,10 @@ pub mod prices;
 pub mod public_addresses;
 pub mod quotas;
 pub mod retired_ids;
+mod rows;
 pub mod secrets;
 pub mod servers;
+pub mod statement;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod volumes;

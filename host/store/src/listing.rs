@@ -1,13 +1,18 @@
 //! Lists: conditions that are put together at run time, and pages by keyset. A page costs one query whatever the size of the
 //! table, and one more by primary key where it begins after a marker.
 
+mod conditions;
+
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
 use skyloom_model::{Error, Result};
 
 use crate::dialect;
+use crate::rows::{Field, Kind};
 use crate::{Conn, Row, Value};
+
+pub use conditions::{Condition, Filter, Test};
 
 /// A page holds at most this many items; also the page of a caller who doesn't say.
 pub const MAX_PAGE: u32 = 1000;
@@ -22,30 +27,13 @@ const UNWEIGHED: usize = 32;
 /// What every list can be ordered by.
 const ID: &str = "id";
 
-/// A column that lists can be ordered by.
+/// What a list is ordered by.
 #[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// The contract's word, e.g. `created-at`.
-    pub field: &'static str,
-    /// SQL of a value that is never NULL, e.g. `coalesce(i.name, '')`.
-    pub sql: &'static str,
-    pub kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Text,
-    Int,
-}
-
-impl Key {
-    pub const fn text(field: &'static str, sql: &'static str) -> Self {
-        Self { field, sql, kind: Kind::Text }
-    }
-
-    pub const fn int(field: &'static str, sql: &'static str) -> Self {
-        Self { field, sql, kind: Kind::Int }
-    }
+struct Key {
+    field: &'static str,
+    /// SQL of a value that is never NULL.
+    sql: &'static str,
+    kind: Kind,
 }
 
 /// Which part of a list, in which order.
@@ -128,12 +116,21 @@ impl Query {
         self
     }
 
+    /// The same query with more columns at the end.
+    #[must_use]
+    pub fn beside(mut self, columns: &[&str]) -> Self {
+        for column in columns {
+            self.columns.push_str(", ");
+            self.columns.push_str(column);
+        }
+        self
+    }
+
     /// The same query with more columns at the end, from a join that has the same first table.
     #[must_use]
     pub fn joined(mut self, columns: &str, from: &'static str) -> Self {
-        self.columns = format!("{}, {columns}", self.columns);
         self.from = from;
-        self
+        self.beside(&[columns])
     }
 
     /// Adds a parameter; gives its name (`$3`).
@@ -194,15 +191,15 @@ impl Query {
     }
 
     /// One page. Without a sort the order is `default`; the id breaks ties.
-    pub async fn page<T>(
+    pub(crate) async fn page<T>(
         mut self,
         conn: &mut Conn,
-        keys: &[Key],
+        fields: &[Field],
         default: &[(&str, bool)],
         page: &Page,
         mut map: impl FnMut(Row<'_>) -> Result<T>,
     ) -> Result<Listed<T>> {
-        let end = self.ordered(conn, keys, default, page).await?;
+        let end = self.ordered(conn, fields, default, page).await?;
         let item = |row: Row<'_>| Ok((row.weight()?, (row.text(0)?, map(row)?)));
         let listed = self.stream(conn, &end, page.size(), item, |(id, _)| id).await?;
         Ok(Listed { items: listed.items.into_iter().map(|(_, item)| item).collect(), next: listed.next })
@@ -211,17 +208,17 @@ impl Query {
     /// As [`Query::page`], of one column that holds JSON values one behind the other. All rows come as one text, because the way
     /// of a row from the database costs more than its bytes; one by one only where these are too many. `unpack` reads one
     /// item, `id` tells what it is.
-    pub async fn packed_page<T>(
+    pub(crate) async fn packed_page<T>(
         mut self,
         conn: &mut Conn,
-        keys: &[Key],
+        fields: &[Field],
         default: &[(&str, bool)],
         page: &Page,
         unpack: impl Fn(&mut Packed<'_>) -> Result<T>,
         id: impl Fn(&T) -> &String,
     ) -> Result<Listed<T>> {
         let limit = page.size();
-        let end = self.ordered(conn, keys, default, page).await?;
+        let end = self.ordered(conn, fields, default, page).await?;
         self.columns.push_str(" AS item");
         let rows = format!("{}{end}", self.select());
         let postgres = conn.is_postgres();
@@ -279,11 +276,11 @@ impl Query {
     async fn ordered(
         &mut self,
         conn: &mut Conn,
-        keys: &[Key],
+        fields: &[Field],
         default: &[(&str, bool)],
         page: &Page,
     ) -> Result<String> {
-        let order = order(self.id, keys, default, &page.sort)?;
+        let order = order(self.id, fields, default, &page.sort)?;
         match &page.marker {
             // The id is the whole place: the list goes on there, whether or not its row is still there.
             Some(marker) if matches!(page.sort.as_slice(), [(field, _)] if field == ID) => {
@@ -347,7 +344,7 @@ impl Query {
                     .enumerate()
                     .map(|(column, (key, _))| match key.kind {
                         Kind::Text => row.text(column).map(Param::Text),
-                        Kind::Int => row.int(column).map(Param::Int),
+                        _ => row.int(column).map(Param::Int),
                     })
                     .collect::<Result<Vec<_>>>()
             })
@@ -378,13 +375,17 @@ impl Query {
     }
 }
 
+fn by_id(id: &'static str) -> Key {
+    Key { field: ID, sql: id, kind: Kind::Text }
+}
+
 fn direction(descending: bool) -> &'static str {
     if descending { " DESC" } else { "" }
 }
 
 fn order(
     id: &'static str,
-    keys: &[Key],
+    fields: &[Field],
     default: &[(&str, bool)],
     sort: &[(String, bool)],
 ) -> Result<Vec<(Key, bool)>> {
@@ -393,9 +394,10 @@ fn order(
         if sort.is_empty() { default() } else { sort.iter().map(|(field, down)| (field.as_str(), *down)).collect() };
     let mut order: Vec<(Key, bool)> = Vec::with_capacity(wanted.len() + 1);
     for (field, down) in wanted {
-        let key = match keys.iter().find(|key| key.field == field) {
-            Some(key) => *key,
-            None if field == ID => Key::text(ID, id),
+        let known = fields.iter().find(|known| known.word == field);
+        let key = match known.and_then(|field| Some(Key { field: field.word, sql: field.order?, kind: field.kind })) {
+            Some(key) => key,
+            None if field == ID => by_id(id),
             None => return Err(Error::invalid("sort", format!("{field} is not a key to sort by."))),
         };
         if !order.iter().any(|(known, _)| known.field == field) {
@@ -404,7 +406,7 @@ fn order(
     }
     if !order.iter().any(|(key, _)| key.sql == id) {
         let down = order.last().is_some_and(|(_, down)| *down);
-        order.push((Key::text(ID, id), down));
+        order.push((by_id(id), down));
     }
     Ok(order)
 }

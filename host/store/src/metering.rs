@@ -3,9 +3,11 @@
 
 use skyloom_model::{Error, Result, Timestamp, new_id};
 
+use crate::Conn;
 use crate::args;
 use crate::listing::Query;
-use crate::{Conn, Row};
+use crate::rows::rows;
+use crate::statement::{insert_into, update};
 
 /// The end of a span that has none yet.
 pub const OPEN: Timestamp = Timestamp(i64::MAX);
@@ -19,19 +21,21 @@ pub mod meter {
     pub const PUBLIC_ADDRESS: &str = "public-address";
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
-    pub id: String,
-    pub project_id: String,
-    pub resource_kind: String,
-    pub resource_id: String,
-    pub meter: String,
-    /// What it is of, e.g. flavor or volume type; may be empty.
-    pub class: String,
-    pub quantity: i64,
-    pub started_at: Timestamp,
-    /// [`OPEN`] while it lasts.
-    pub ended_at: Timestamp,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Span in "spans" as "p" {
+        id: String,
+        project_id: String,
+        resource_kind: String,
+        resource_id: String,
+        meter: String,
+        /// What it is of, e.g. flavor or volume type; may be empty.
+        class: String,
+        quantity: i64,
+        started_at: Timestamp,
+        /// [`OPEN`] while it lasts.
+        ended_at: Timestamp,
+    }
 }
 
 /// A use that begins.
@@ -70,11 +74,15 @@ async fn open_spans(tx: &mut Conn, spans: &[NewSpan<'_>], now: Timestamp) -> Res
             OPEN,
         ]);
     }
-    let sql = format!(
-        "INSERT INTO spans (id, project_id, resource_kind, resource_id, meter, class, quantity, started_at, ended_at) \
-         VALUES {} ON CONFLICT DO NOTHING",
-        rows.join(", ")
-    );
+    let sql = insert_into(
+        "spans",
+        &format!(
+            "(id, project_id, resource_kind, resource_id, meter, class, quantity, started_at, ended_at) \
+             VALUES {}",
+            rows.join(", ")
+        ),
+    )
+    .on_conflict("DO NOTHING");
     tx.defer(sql, &values).await
 }
 
@@ -88,9 +96,12 @@ pub async fn close_spans(tx: &mut Conn, resource_id: &str, meters: &[&str], now:
         format!(" AND meter IN ({})", crate::dialect::placeholders(3, meters.len()))
     };
     // A clock that was set back ends nothing before it began.
-    let sql = format!(
-        "UPDATE spans SET ended_at = CASE WHEN started_at > $2 THEN started_at ELSE $2 END \
-         WHERE resource_id = $1 AND ended_at = 9223372036854775807{of}"
+    let sql = update(
+        "spans",
+        &format!(
+            "SET ended_at = CASE WHEN started_at > $2 THEN started_at ELSE $2 END \
+             WHERE resource_id = $1 AND ended_at = 9223372036854775807{of}"
+        ),
     );
     tx.defer(sql, &values).await
 }
@@ -176,42 +187,20 @@ pub async fn earliest(conn: &mut Conn, wanted: &Select) -> Result<Option<Timesta
 
 /// Ids ascending.
 pub async fn spans(conn: &mut Conn, ids: &[String]) -> Result<Vec<Span>> {
-    let mut query = Query::new(
-        "p.id, p.project_id, p.resource_kind, p.resource_id, p.meter, p.class, p.quantity, p.started_at, p.ended_at",
-        "spans p",
-        "p.id",
-    );
+    let mut query = Span::query();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     query.and_any("p.id", ids);
-    query.rows(conn, of_row).await
+    query.rows(conn, Span::of_row).await
 }
 
 /// Open spans of a resource, for tests and reconciliation.
 pub async fn open_of(conn: &mut Conn, resource_id: &str) -> Result<Vec<Span>> {
-    let mut query = Query::new(
-        "p.id, p.project_id, p.resource_kind, p.resource_id, p.meter, p.class, p.quantity, p.started_at, p.ended_at",
-        "spans p",
-        "p.id",
-    );
+    let mut query = Span::query();
     query.and_text("p.resource_id", Some(resource_id));
     query.and_int("p.ended_at", "=", Some(OPEN.0));
-    query.rows(conn, of_row).await
-}
-
-fn of_row(row: Row<'_>) -> Result<Span> {
-    Ok(Span {
-        id: row.text(0)?,
-        project_id: row.text(1)?,
-        resource_kind: row.text(2)?,
-        resource_id: row.text(3)?,
-        meter: row.text(4)?,
-        class: row.text(5)?,
-        quantity: row.int(6)?,
-        started_at: row.time(7)?,
-        ended_at: row.time(8)?,
-    })
+    query.rows(conn, Span::of_row).await
 }
 
 impl Span {

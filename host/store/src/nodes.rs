@@ -2,75 +2,41 @@
 
 use skyloom_model::{Result, Timestamp};
 
-use crate::args;
-use crate::{Conn, Row};
+use crate::rows::rows;
+use crate::{Conn, args};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    pub name: String,
-    pub zone: String,
-    /// Id of the driver's plugin.
-    pub driver: String,
-    pub hypervisor: String,
-    pub hypervisor_version: i64,
-    pub vcpus: i64,
-    pub memory_mib: i64,
-    pub disk_gib: i64,
-    /// False: takes no new servers.
-    pub enabled: bool,
-    pub updated_at: Timestamp,
-}
-
-const COLUMNS: &str =
-    "name, zone, driver, hypervisor, hypervisor_version, vcpus, memory_mib, disk_gib, enabled, updated_at";
-
-fn of_row(row: Row<'_>) -> Result<Node> {
-    Ok(Node {
-        name: row.text(0)?,
-        zone: row.text(1)?,
-        driver: row.text(2)?,
-        hypervisor: row.text(3)?,
-        hypervisor_version: row.int(4)?,
-        vcpus: row.int(5)?,
-        memory_mib: row.int(6)?,
-        disk_gib: row.int(7)?,
-        enabled: row.flag(8)?,
-        updated_at: row.time(9)?,
-    })
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Node in "nodes" as "n" {
+        name: String,
+        zone: String,
+        /// Id of the driver's plugin.
+        driver: String,
+        hypervisor: String,
+        hypervisor_version: i64,
+        vcpus: i64,
+        memory_mib: i64,
+        disk_gib: i64,
+        /// False: takes no new servers.
+        enabled: bool,
+        updated_at: Timestamp,
+    }
 }
 
 /// Writes the node, new or again.
 pub async fn put(tx: &mut Conn, node: &Node) -> Result<()> {
-    tx.execute(
-        format!(
-            "INSERT INTO nodes ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (name) DO UPDATE \
-             SET zone = $2, driver = $3, hypervisor = $4, hypervisor_version = $5, vcpus = $6, memory_mib = $7, \
-             disk_gib = $8, enabled = $9, updated_at = $10"
-        ),
-        args![
-            &node.name,
-            &node.zone,
-            &node.driver,
-            &node.hypervisor,
-            node.hypervisor_version,
-            node.vcpus,
-            node.memory_mib,
-            node.disk_gib,
-            node.enabled,
-            node.updated_at,
-        ],
-    )
-    .await?;
-    Ok(())
+    let again = "(name) DO UPDATE SET zone = $2, driver = $3, hypervisor = $4, hypervisor_version = $5, vcpus = $6, \
+                 memory_mib = $7, disk_gib = $8, enabled = $9, updated_at = $10";
+    node.insert()?.on_conflict(again).run(tx).await.map(drop)
 }
 
 pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<Node>> {
-    conn.optional(format!("SELECT {COLUMNS} FROM nodes WHERE name = $1"), args![name], of_row).await
+    conn.optional(Node::select("WHERE n.name = $1"), args![name], Node::of_row).await
 }
 
 /// All, by zone and name.
 pub async fn all(conn: &mut Conn) -> Result<Vec<Node>> {
-    conn.all(format!("SELECT {COLUMNS} FROM nodes ORDER BY zone, name"), &[], of_row).await
+    conn.all(Node::select("ORDER BY n.zone, n.name"), &[], Node::of_row).await
 }
 
 /// A process says that it still drives the node.

@@ -5,7 +5,8 @@ use skyloom_model::{Error, Result, Timestamp};
 
 use crate::Conn;
 use crate::args;
-use crate::operations::{COLUMNS, Operation, Phase, State, StepState, error_text, of_row};
+use crate::operations::{Operation, Phase, State, StepState, error_text};
+use crate::statement::{delete_from, insert_into, reading, update};
 
 /// Lease of a single owner: it needs no end, because the owner's next start takes everything back.
 pub const FOREVER: Timestamp = Timestamp(i64::MAX);
@@ -15,13 +16,12 @@ pub const FOREVER: Timestamp = Timestamp(i64::MAX);
 pub async fn due(tx: &mut Conn, now: Timestamp, limit: u32, nodes: Option<&[String]>) -> Result<Vec<Operation>> {
     let lock = if tx.is_postgres() { " FOR UPDATE OF o SKIP LOCKED" } else { "" };
     let within = within_reach(3, nodes);
-    let sql = format!(
-        "SELECT {COLUMNS} FROM operations o WHERE o.runnable = 1 AND o.next_run_at <= $1{within} \
-         ORDER BY o.next_run_at LIMIT $2{lock}"
-    );
+    let sql = Operation::select(&format!(
+        "WHERE o.runnable = 1 AND o.next_run_at <= $1{within} ORDER BY o.next_run_at LIMIT $2{lock}"
+    ));
     let mut values: Vec<crate::Value<'_>> = vec![now.into(), limit.into()];
     values.extend(nodes.unwrap_or_default().iter().map(crate::Value::from));
-    tx.all(sql, &values, of_row).await
+    tx.all(sql, &values, Operation::of_row).await
 }
 
 /// When the next operation is due that nobody holds; `FOREVER` when there is none. `nodes` as for [`due`].
@@ -53,8 +53,11 @@ pub async fn lease(
 ) -> Result<()> {
     let state = if operation.state == State::Queued { State::Running } else { operation.state };
     tx.defer(
-        "UPDATE operations SET lease_owner = $2, lease_until = $3, next_run_at = $3, fence = fence + 1, state = $4, \
-         started_at = coalesce(started_at, $5), updated_at = $5 WHERE id = $1",
+        update(
+            "operations",
+            "SET lease_owner = $2, lease_until = $3, next_run_at = $3, fence = fence + 1, state = $4, \
+             started_at = coalesce(started_at, $5), updated_at = $5 WHERE id = $1",
+        ),
         args![&operation.id, owner, until, state.as_str(), now],
     )
     .await?;
@@ -74,9 +77,12 @@ pub async fn heartbeat(tx: &mut Conn, owner: &str, ids: &[String], until: Timest
     let free = crate::dialect::for_update_skip_locked(tx.is_postgres());
     let mut values: Vec<crate::Value<'_>> = vec![owner.into(), until.into()];
     values.extend(ids.iter().map(crate::Value::from));
-    let sql = format!(
-        "UPDATE operations SET lease_until = $2, next_run_at = $2 WHERE id IN (SELECT o.id FROM operations o \
-         WHERE o.lease_owner = $1 AND o.runnable = 1 AND o.id IN ({list}){free})"
+    let sql = update(
+        "operations",
+        &format!(
+            "SET lease_until = $2, next_run_at = $2 WHERE id IN (SELECT o.id FROM operations o \
+             WHERE o.lease_owner = $1 AND o.runnable = 1 AND o.id IN ({list}){free})"
+        ),
     );
     tx.execute(sql, &values).await
 }
@@ -84,7 +90,10 @@ pub async fn heartbeat(tx: &mut Conn, owner: &str, ids: &[String], until: Timest
 /// Takes back every lease at once: only for the single owner of a database, at its start. Gives their number.
 pub async fn reclaim_all(tx: &mut Conn, now: Timestamp) -> Result<u64> {
     tx.execute(
-        "UPDATE operations SET lease_owner = '', lease_until = 0, next_run_at = $1 WHERE runnable = 1 AND lease_owner <> ''",
+        update(
+            "operations",
+            "SET lease_owner = '', lease_until = 0, next_run_at = $1 WHERE runnable = 1 AND lease_owner <> ''",
+        ),
         args![now],
     )
     .await
@@ -93,8 +102,11 @@ pub async fn reclaim_all(tx: &mut Conn, now: Timestamp) -> Result<u64> {
 /// Gives back the lease of an operation of which its worker no longer knows how it stands. A later lease stays.
 pub async fn give_back(tx: &mut Conn, lease: Lease<'_>, now: Timestamp) -> Result<()> {
     tx.execute(
-        "UPDATE operations SET lease_owner = '', lease_until = 0, next_run_at = $3 WHERE id = $1 AND fence = $2 \
-         AND lease_owner <> '' AND runnable = 1",
+        update(
+            "operations",
+            "SET lease_owner = '', lease_until = 0, next_run_at = $3 WHERE id = $1 AND fence = $2 \
+             AND lease_owner <> '' AND runnable = 1",
+        ),
         args![lease.id, lease.fence, now],
     )
     .await?;
@@ -132,9 +144,10 @@ pub struct Lease<'a> {
 /// Moves the operation on. None: the lease is lost; else whether it is asked to unwind.
 pub async fn advance(tx: &mut Conn, lease: Lease<'_>, position: Position<'_>, now: Timestamp) -> Result<Option<bool>> {
     let error = error_text(position.error)?;
+    let change = "SET state = $3, phase = $4, step = $5, attempt = $6, progress = $7, error = $8, updated_at = $9 \
+                  WHERE id = $1 AND fence = $2 AND runnable = 1 RETURNING cancel";
     tx.optional(
-        "UPDATE operations SET state = $3, phase = $4, step = $5, attempt = $6, progress = $7, error = $8, updated_at = $9 \
-         WHERE id = $1 AND fence = $2 AND runnable = 1 RETURNING cancel",
+        update("operations", change),
         args![
             lease.id,
             lease.fence,
@@ -155,8 +168,11 @@ pub async fn advance(tx: &mut Conn, lease: Lease<'_>, position: Position<'_>, no
 pub async fn pause(tx: &mut Conn, lease: Lease<'_>, attempt: i64, at: Timestamp, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
-            "UPDATE operations SET lease_owner = '', lease_until = 0, next_run_at = $4, attempt = $3, updated_at = $5 \
-             WHERE id = $1 AND fence = $2 AND runnable = 1",
+            update(
+                "operations",
+                "SET lease_owner = '', lease_until = 0, next_run_at = $4, attempt = $3, updated_at = $5 \
+                 WHERE id = $1 AND fence = $2 AND runnable = 1",
+            ),
             args![lease.id, lease.fence, attempt, at, now],
         )
         .await?;
@@ -167,13 +183,10 @@ pub async fn pause(tx: &mut Conn, lease: Lease<'_>, attempt: i64, at: Timestamp,
 /// made it unwind, if it was unwinding, is kept.
 pub async fn stick(tx: &mut Conn, lease: Lease<'_>, step: i64, error: &Error, now: Timestamp) -> Result<bool> {
     let text = error_text(Some(error))?;
-    let changed = tx
-        .execute(
-            "UPDATE operations SET state = 'stuck', runnable = 0, lease_owner = '', lease_until = 0, \
-             error = CASE WHEN phase = 'do' THEN $3 ELSE error END, updated_at = $4 WHERE id = $1 AND fence = $2 AND runnable = 1",
-            args![lease.id, lease.fence, &text, now],
-        )
-        .await?;
+    let change = "SET state = 'stuck', runnable = 0, lease_owner = '', lease_until = 0, \
+                  error = CASE WHEN phase = 'do' THEN $3 ELSE error END, updated_at = $4 \
+                  WHERE id = $1 AND fence = $2 AND runnable = 1";
+    let changed = tx.execute(update("operations", change), args![lease.id, lease.fence, &text, now]).await?;
     if changed == 0 {
         return Ok(false);
     }
@@ -185,9 +198,12 @@ pub async fn stick(tx: &mut Conn, lease: Lease<'_>, step: i64, error: &Error, no
 pub async fn retry(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     let changed = tx
         .execute(
-            "UPDATE operations SET state = CASE WHEN phase = 'undo' THEN 'unwinding' ELSE 'running' END, runnable = 1, \
-             attempt = 0, error = CASE WHEN phase = 'undo' THEN error END, next_run_at = $2, updated_at = $2 \
-             WHERE id = $1 AND state = 'stuck'",
+            update(
+                "operations",
+                "SET state = CASE WHEN phase = 'undo' THEN 'unwinding' ELSE 'running' END, runnable = 1, \
+                 attempt = 0, error = CASE WHEN phase = 'undo' THEN error END, next_run_at = $2, updated_at = $2 \
+                 WHERE id = $1 AND state = 'stuck'",
+            ),
             args![id, now],
         )
         .await?;
@@ -204,45 +220,49 @@ pub async fn end(
     now: Timestamp,
 ) -> Result<Option<bool>> {
     let error = error_text(error)?;
+    let change = "SET state = $3, runnable = 0, lease_owner = '', lease_until = 0, progress = 100, error = $4, ended_at = $5, \
+                  updated_at = $5 WHERE id = $1 AND fence = $2 AND runnable = 1 RETURNING cancel";
     let cancel = tx
-        .optional(
-            "UPDATE operations SET state = $3, runnable = 0, lease_owner = '', lease_until = 0, progress = 100, error = $4, \
-             ended_at = $5, updated_at = $5 WHERE id = $1 AND fence = $2 AND runnable = 1 RETURNING cancel",
-            args![lease.id, lease.fence, state.as_str(), &error, now],
-            |row| row.flag(0),
-        )
+        .optional(update("operations", change), args![lease.id, lease.fence, state.as_str(), &error, now], |row| {
+            row.flag(0)
+        })
         .await?;
     let Some(cancel) = cancel else { return Ok(None) };
     // Who waits has set `cancel` in the same transaction.
     if cancel && hand_over(tx, lease.id, now).await? {
         return Ok(Some(true));
     }
-    tx.defer("DELETE FROM operation_locks WHERE operation_id = $1", args![lease.id]).await?;
+    tx.defer(delete_from("operation_locks", "WHERE operation_id = $1"), args![lease.id]).await?;
     Ok(Some(false))
 }
 
 async fn hand_over(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     let waiting = tx
-        .optional("SELECT id FROM operations WHERE waits_for = $1 ORDER BY created_at, id LIMIT 1", args![id], |row| {
-            row.text(0)
-        })
+        .optional(
+            reading(&["operations"], "SELECT id FROM operations WHERE waits_for = $1 ORDER BY created_at, id LIMIT 1"),
+            args![id],
+            |row| row.text(0),
+        )
         .await?;
     let Some(waiting) = waiting else { return Ok(false) };
-    tx.defer("UPDATE operation_locks SET operation_id = $2 WHERE operation_id = $1", args![id, &waiting]).await?;
+    tx.defer(update("operation_locks", "SET operation_id = $2 WHERE operation_id = $1"), args![id, &waiting]).await?;
     tx.defer(
-        "UPDATE operations SET waits_for = NULL, runnable = 1, next_run_at = $2 WHERE id = $1",
+        update("operations", "SET waits_for = NULL, runnable = 1, next_run_at = $2 WHERE id = $1"),
         args![&waiting, now],
     )
     .await?;
-    tx.defer("UPDATE operations SET waits_for = $2 WHERE waits_for = $1", args![id, &waiting]).await?;
+    tx.defer(update("operations", "SET waits_for = $2 WHERE waits_for = $1"), args![id, &waiting]).await?;
     Ok(true)
 }
 
 /// Begins a step; one that is begun already stays as it is.
 pub async fn begin_step(tx: &mut Conn, operation_id: &str, number: i64, name: &str, now: Timestamp) -> Result<()> {
     tx.defer_apart(
-        "INSERT INTO operation_steps (operation_id, number, name, state, started_at) VALUES ($1, $2, $3, 'begun', $4) \
-         ON CONFLICT (operation_id, number) DO NOTHING",
+        insert_into(
+            "operation_steps",
+            "(operation_id, number, name, state, started_at) VALUES ($1, $2, $3, 'begun', $4)",
+        )
+        .on_conflict("(operation_id, number) DO NOTHING"),
         args![operation_id, number, name, now],
     )
     .await
@@ -267,9 +287,12 @@ pub async fn end_step(
 ) -> Result<()> {
     let error = error_text(ending.error)?;
     tx.defer(
-        "UPDATE operation_steps SET state = $3, error = CASE WHEN $3 = 'done' THEN NULL ELSE \
-         coalesce($4, error) END, plugin_digest = coalesce($5, plugin_digest), \
-         ended_at = coalesce(ended_at, $6) WHERE operation_id = $1 AND number = $2",
+        update(
+            "operation_steps",
+            "SET state = $3, error = CASE WHEN $3 = 'done' THEN NULL ELSE \
+             coalesce($4, error) END, plugin_digest = coalesce($5, plugin_digest), \
+             ended_at = coalesce(ended_at, $6) WHERE operation_id = $1 AND number = $2",
+        ),
         args![operation_id, number, ending.state.as_str(), &error, ending.digest, now],
     )
     .await?;
@@ -280,7 +303,7 @@ pub async fn end_step(
 pub async fn note_error(tx: &mut Conn, operation_id: &str, number: i64, error: &Error) -> Result<()> {
     let error = error_text(Some(error))?;
     tx.defer(
-        "UPDATE operation_steps SET error = $3 WHERE operation_id = $1 AND number = $2",
+        update("operation_steps", "SET error = $3 WHERE operation_id = $1 AND number = $2"),
         args![operation_id, number, &error],
     )
     .await?;
@@ -290,7 +313,7 @@ pub async fn note_error(tx: &mut Conn, operation_id: &str, number: i64, error: &
 /// When the step was begun.
 pub async fn step_began(conn: &mut Conn, operation_id: &str, number: i64) -> Result<Option<Timestamp>> {
     conn.optional(
-        "SELECT started_at FROM operation_steps WHERE operation_id = $1 AND number = $2",
+        reading(&["operation_steps"], "SELECT started_at FROM operation_steps WHERE operation_id = $1 AND number = $2"),
         args![operation_id, number],
         |row| row.time(0),
     )

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use skyloom_model::{Result, Timestamp};
 
+use crate::statement::{delete_from, insert_into, reading, update};
 use crate::{Conn, Row, args, pieces};
 
 /// An amount of a node.
@@ -89,11 +90,16 @@ pub async fn waiting(conn: &mut Conn, before: Timestamp) -> Result<Vec<(String, 
 pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, limit: Amount) -> Result<bool> {
     let fits = tx
         .execute(
-            "INSERT INTO node_usage (node, vcpus, memory_mib, disk_gib) \
-             SELECT $1, $2, $3, $4 WHERE $2 <= $5 AND $3 <= $6 AND $4 <= $7 \
-             ON CONFLICT (node) DO UPDATE SET vcpus = node_usage.vcpus + $2, memory_mib = node_usage.memory_mib + $3, \
-             disk_gib = node_usage.disk_gib + $4 WHERE node_usage.vcpus + $2 <= $5 \
-             AND node_usage.memory_mib + $3 <= $6 AND node_usage.disk_gib + $4 <= $7",
+            insert_into(
+                "node_usage",
+                "(node, vcpus, memory_mib, disk_gib) \
+                 SELECT $1, $2, $3, $4 WHERE $2 <= $5 AND $3 <= $6 AND $4 <= $7",
+            )
+            .on_conflict(
+                "(node) DO UPDATE SET vcpus = node_usage.vcpus + $2, memory_mib = node_usage.memory_mib + $3, \
+                 disk_gib = node_usage.disk_gib + $4 WHERE node_usage.vcpus + $2 <= $5 \
+                 AND node_usage.memory_mib + $3 <= $6 AND node_usage.disk_gib + $4 <= $7",
+            ),
             args![node, need.vcpus, need.memory_mib, need.disk_gib, limit.vcpus, limit.memory_mib, limit.disk_gib],
         )
         .await?;
@@ -101,7 +107,7 @@ pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, l
         return Ok(false);
     }
     tx.defer(
-        "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) VALUES ($1, $2, $3, $4, $5)",
+        insert_into("node_reservations", "(server_id, node, vcpus, memory_mib, disk_gib) VALUES ($1, $2, $3, $4, $5)"),
         args![server_id, node, need.vcpus, need.memory_mib, need.disk_gib],
     )
     .await?;
@@ -112,11 +118,11 @@ pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, l
 /// holds or after it.
 pub async fn keep_disk(tx: &mut Conn, volume_id: &str, node: &str, disk_gib: u32) -> Result<()> {
     tx.execute(
-        "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) VALUES ($1, $2, 0, 0, $3)",
+        insert_into("node_reservations", "(server_id, node, vcpus, memory_mib, disk_gib) VALUES ($1, $2, 0, 0, $3)"),
         args![volume_id, node, disk_gib],
     )
     .await?;
-    tx.execute("UPDATE node_usage SET disk_gib = disk_gib + $2 WHERE node = $1", args![node, disk_gib]).await?;
+    tx.execute(update("node_usage", "SET disk_gib = disk_gib + $2 WHERE node = $1"), args![node, disk_gib]).await?;
     Ok(())
 }
 
@@ -124,17 +130,23 @@ pub async fn keep_disk(tx: &mut Conn, volume_id: &str, node: &str, disk_gib: u32
 pub async fn release(tx: &mut Conn, server_id: &str) -> Result<()> {
     let held = tx
         .optional(
-            "SELECT node, vcpus, memory_mib, disk_gib FROM node_reservations WHERE server_id = $1",
+            reading(
+                &["node_reservations"],
+                "SELECT node, vcpus, memory_mib, disk_gib FROM node_reservations WHERE server_id = $1",
+            ),
             args![server_id],
             |row| Ok((row.text(0)?, amount(row, 1)?)),
         )
         .await?;
     let Some((node, held)) = held else { return Ok(()) };
-    let gone = tx.execute("DELETE FROM node_reservations WHERE server_id = $1", args![server_id]).await?;
+    let gone = tx.execute(delete_from("node_reservations", "WHERE server_id = $1"), args![server_id]).await?;
     if gone == 1 {
         tx.defer(
-            "UPDATE node_usage SET vcpus = vcpus - $2, memory_mib = memory_mib - $3, disk_gib = disk_gib - $4 \
-             WHERE node = $1",
+            update(
+                "node_usage",
+                "SET vcpus = vcpus - $2, memory_mib = memory_mib - $3, disk_gib = disk_gib - $4 \
+                 WHERE node = $1",
+            ),
             args![&node, held.vcpus, held.memory_mib, held.disk_gib],
         )
         .await?;

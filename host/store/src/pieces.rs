@@ -20,7 +20,7 @@ pub(crate) async fn found(
     let mut found = HashSet::new();
     for piece in ids.chunks(AT_ONCE) {
         let list = dialect::placeholders(same.len() + 1, piece.len());
-        let values: Vec<Value<'_>> = same.iter().copied().chain(piece.iter().map(Value::from)).collect();
+        let values: Vec<Value<'_>> = same.iter().cloned().chain(piece.iter().map(Value::from)).collect();
         found.extend(conn.all(sql(&list), &values, |row| row.text(0)).await?);
     }
     Ok(found)

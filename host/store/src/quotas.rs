@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use skyloom_model::Result;
 
+use crate::statement::{delete_from, insert_into, reading};
 use crate::{Conn, Row, args};
 
 macro_rules! quotas {
@@ -76,7 +77,7 @@ pub async fn limits_locked(tx: &mut Conn, project_id: &str) -> Result<Option<BTr
          LEFT JOIN quotas q ON q.project_id = p.id WHERE p.id = $1{}",
         hold(tx.is_postgres())
     );
-    let rows = tx.all(sql, args![project_id], limit).await?;
+    let rows = tx.all(reading(&["projects", "quotas"], sql), args![project_id], limit).await?;
     Ok((!rows.is_empty()).then(|| rows.into_iter().flatten().collect()))
 }
 
@@ -116,8 +117,8 @@ pub async fn limits(conn: &mut Conn, project_id: &str) -> Result<BTreeMap<Quota,
 /// Gives the project a limit of its own; -1: none.
 pub async fn set_limit(tx: &mut Conn, project_id: &str, quota: Quota, limit: i64) -> Result<()> {
     tx.execute(
-        "INSERT INTO quotas (project_id, name, quota_limit) VALUES ($1, $2, $3) \
-         ON CONFLICT (project_id, name) DO UPDATE SET quota_limit = $3",
+        insert_into("quotas", "(project_id, name, quota_limit) VALUES ($1, $2, $3)")
+            .on_conflict("(project_id, name) DO UPDATE SET quota_limit = $3"),
         args![project_id, quota.as_str(), limit],
     )
     .await?;
@@ -126,7 +127,7 @@ pub async fn set_limit(tx: &mut Conn, project_id: &str, quota: Quota, limit: i64
 
 /// The project has the deployment's limit again.
 pub async fn clear_limit(tx: &mut Conn, project_id: &str, quota: Quota) -> Result<()> {
-    let sql = "DELETE FROM quotas WHERE project_id = $1 AND name = $2";
+    let sql = delete_from("quotas", "WHERE project_id = $1 AND name = $2");
     tx.execute(sql, args![project_id, quota.as_str()]).await?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use skyloom_store::identity::{
     Domain, Extra, Project, Role, Target, User, assignments, domains, projects, roles, users,
 };
 use skyloom_store::listing::Page;
+use skyloom_store::statement::reading;
 
 use super::{ADMIN, Identity, MANAGER, MEMBER, READER, SERVICE, new_id, passwords};
 
@@ -91,7 +92,7 @@ pub(super) async fn ensure_roles(tx: &mut Conn) -> Result<()> {
 impl Seed {
     /// The id of the project, one of this seed's, that another table below `[seed]` names as the owner of what it lays down.
     pub(crate) async fn project(&self, tx: &mut Conn, table: &str, name: &str) -> Result<String> {
-        let sql = "SELECT id FROM projects WHERE name = $1 AND domain_id = $2";
+        let sql = reading(&["projects"], "SELECT id FROM projects WHERE name = $1 AND domain_id = $2");
         tx.optional(sql, skyloom_store::args![name, &self.domain_id], |row| row.text(0)).await?.ok_or_else(|| {
             let message = format!("[{table}] project = \"{name}\": there is no such project");
             skyloom_model::Error::invalid(format!("{table}.project"), message)

@@ -6,7 +6,8 @@ use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp, new_id};
 use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
-use skyloom_store::networks::{self as store, Group, NewRule, RuleFilter};
+use skyloom_store::listing::Filter;
+use skyloom_store::networks::{self as store, Group, NewRule};
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
@@ -23,17 +24,15 @@ impl Networks {
     ) -> Result<wit::RulePage> {
         let asking = self.asking(context, Action::NetworksRead)?;
         self.make_default_group(&asking).await?;
-        let filter = RuleFilter {
-            viewer: asking.viewer_owned(),
-            ids: filter.ids,
-            group_id: filter.group_id,
-            project_id: filter.project_id,
-            ingress: filter.ingress,
-            ip_version: filter.ip_version,
-            protocol: filter.protocol,
-            remote_cidr: filter.remote_cidr,
-            remote_group_id: filter.remote_group_id,
-        };
+        let filter = Filter::seen_by(asking.viewer())
+            .any("id", filter.ids)
+            .is("group-id", filter.group_id)
+            .is("project-id", filter.project_id)
+            .is("ingress", filter.ingress)
+            .is("ip-version", filter.ip_version)
+            .is("protocol", filter.protocol)
+            .is("remote-cidr", filter.remote_cidr)
+            .is("remote-group-id", filter.remote_group_id);
         let mut conn = self.db().read().await?;
         let listed = store::list_rules(&mut conn, &filter, &page(request)).await?;
         Ok(wit::RulePage { rules: listed.items.into_iter().map(convert::rule).collect(), next: listed.next })

@@ -7,8 +7,8 @@ use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::listing::Page;
-use skyloom_store::networks::{self as store, Group, GroupFilter};
+use skyloom_store::listing::{Filter, Page};
+use skyloom_store::networks::{self as store, Group};
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
@@ -30,12 +30,10 @@ impl Networks {
             return Ok(wit::GroupPage { groups: Vec::new(), next: None });
         }
         self.make_default_group(&asking).await?;
-        let filter = GroupFilter {
-            viewer: asking.viewer_owned(),
-            ids: filter.ids,
-            names: filter.names,
-            project_id: filter.project_id,
-        };
+        let filter = Filter::seen_by(asking.viewer())
+            .any("id", filter.ids)
+            .any("name", filter.names)
+            .is("project-id", filter.project_id);
         let mut conn = self.db().read().await?;
         let listed = store::list_groups(&mut conn, &filter, &page(request)).await?;
         Ok(wit::GroupPage { groups: listed.items.into_iter().map(convert::group).collect(), next: listed.next })
@@ -44,11 +42,7 @@ impl Networks {
     /// The project's default group is made when somebody first looks.
     pub(super) async fn make_default_group(&self, asking: &Asking<'_>) -> Result<()> {
         let mut conn = self.db().read().await?;
-        let filter = GroupFilter {
-            names: vec![DEFAULT.to_owned()],
-            project_id: Some(asking.project.to_owned()),
-            ..GroupFilter::default()
-        };
+        let filter = Filter::default().is("name", Some(DEFAULT)).is("project-id", Some(asking.project));
         let known = store::list_groups(&mut conn, &filter, &Page { limit: 1, ..Page::default() }).await?;
         drop(conn);
         if known.items.is_empty() {

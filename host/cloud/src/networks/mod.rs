@@ -94,10 +94,6 @@ impl Asking<'_> {
     fn viewer(&self) -> Option<&str> {
         (!self.caller.admin).then_some(self.project)
     }
-
-    fn viewer_owned(&self) -> Option<String> {
-        self.viewer().map(ToOwned::to_owned)
-    }
 }
 
 impl Networks {

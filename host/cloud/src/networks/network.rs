@@ -7,8 +7,8 @@ use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::listing::Page;
-use skyloom_store::networks::{self as store, Network, NetworkFilter, RouterFilter};
+use skyloom_store::listing::{Filter, Page};
+use skyloom_store::networks::{self as store, Network};
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
@@ -26,16 +26,14 @@ impl Networks {
         if nothing_has(&filter.tags) {
             return Ok(wit::NetworkPage { networks: Vec::new(), next: None });
         }
-        let filter = NetworkFilter {
-            viewer: asking.viewer_owned(),
-            ids: filter.ids,
-            names: filter.names,
-            project_id: filter.project_id,
-            shared: filter.shared,
-            external: filter.external,
-            enabled: filter.enabled,
-            is_default: filter.is_default,
-        };
+        let filter = Filter::seen_by(asking.viewer())
+            .any("id", filter.ids)
+            .any("name", filter.names)
+            .is("project-id", filter.project_id)
+            .is("shared", filter.shared)
+            .is("external", filter.external)
+            .is("enabled", filter.enabled)
+            .is("is-default", filter.is_default);
         let mut conn = self.db().read().await?;
         let listed = store::list_networks(&mut conn, &filter, &page(request)).await?;
         Ok(wit::NetworkPage { networks: listed.items.into_iter().map(convert::network).collect(), next: listed.next })
@@ -185,13 +183,11 @@ impl Networks {
     ) -> Result<wit::RouterPage> {
         let asking = self.asking(context, Action::NetworksRead)?;
         self.make_default_router(&asking).await?;
-        let filter = RouterFilter {
-            viewer: asking.viewer_owned(),
-            ids: filter.ids,
-            names: filter.names,
-            project_id: filter.project_id,
-            enabled: filter.enabled,
-        };
+        let filter = Filter::seen_by(asking.viewer())
+            .any("id", filter.ids)
+            .any("name", filter.names)
+            .is("project-id", filter.project_id)
+            .is("enabled", filter.enabled);
         let mut conn = self.db().read().await?;
         let listed = store::list_routers(&mut conn, &filter, &page(request)).await?;
         Ok(wit::RouterPage { routers: listed.items.into_iter().map(convert::router).collect(), next: listed.next })
@@ -199,7 +195,7 @@ impl Networks {
 
     /// The project's default router is made when somebody first looks.
     async fn make_default_router(&self, asking: &Asking<'_>) -> Result<()> {
-        let own = RouterFilter { project_id: Some(asking.project.to_owned()), ..RouterFilter::default() };
+        let own = Filter::default().is("project-id", Some(asking.project));
         let mut conn = self.db().read().await?;
         let known = store::list_routers(&mut conn, &own, &Page { limit: 1, ..Page::default() }).await?;
         drop(conn);

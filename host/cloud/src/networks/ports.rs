@@ -7,6 +7,7 @@ use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
+use skyloom_store::listing::Filter;
 use skyloom_store::networks::{self as store, FixedRequest, Network, NewPort, Port, PortFilter, PortUpdate};
 use skyloom_store::public_addresses;
 use skyloom_store::quotas::Quota;
@@ -26,15 +27,16 @@ impl Networks {
         if nothing_has(&filter.tags) {
             return Ok(wit::PortPage { ports: Vec::new(), next: None });
         }
+        let macs = filter.macs.iter().map(|text| mac(text).unwrap_or_else(|_| text.clone())).collect();
         let filter = PortFilter {
-            viewer: asking.viewer_owned(),
-            ids: filter.ids,
-            names: filter.names,
-            project_id: filter.project_id,
-            network_ids: filter.network_ids,
-            device_ids: filter.device_ids,
-            device_owner: filter.device_owner,
-            macs: filter.macs.iter().map(|text| mac(text).unwrap_or_else(|_| text.clone())).collect(),
+            of_row: Filter::seen_by(asking.viewer())
+                .any("id", filter.ids)
+                .any("name", filter.names)
+                .is("project-id", filter.project_id)
+                .any("network-id", filter.network_ids)
+                .any("device-id", filter.device_ids)
+                .is("device-owner", filter.device_owner)
+                .any("mac", macs),
             address: filter.address.map(rules::spelled),
             subnet_id: filter.subnet_id,
             security_group_ids: filter.security_group_ids,

@@ -7,7 +7,8 @@ use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::networks::{self as store, Range, Subnet, SubnetFilter};
+use skyloom_store::listing::Filter;
+use skyloom_store::networks::{self as store, Range, Subnet};
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
@@ -25,18 +26,16 @@ impl Networks {
         if nothing_has(&filter.tags) {
             return Ok(wit::SubnetPage { subnets: Vec::new(), next: None });
         }
-        let filter = SubnetFilter {
-            viewer: asking.viewer_owned(),
-            ids: filter.ids,
-            names: filter.names,
-            project_id: filter.project_id,
-            network_ids: filter.network_ids,
-            cidr: filter.cidr.map(|text| rules::cidr(&text).map_or(text, |cidr| cidr.to_string())),
-            ip_version: filter.ip_version,
-            gateway: filter.gateway.map(rules::spelled),
-            dhcp: filter.dhcp,
-            external: filter.external,
-        };
+        let filter = Filter::seen_by(asking.viewer())
+            .any("id", filter.ids)
+            .any("name", filter.names)
+            .is("project-id", filter.project_id)
+            .any("network-id", filter.network_ids)
+            .is("cidr", filter.cidr.map(|text| rules::cidr(&text).map_or(text, |cidr| cidr.to_string())))
+            .is("ip-version", filter.ip_version)
+            .is("gateway", filter.gateway.map(rules::spelled))
+            .is("dhcp", filter.dhcp)
+            .is("external", filter.external);
         let mut conn = self.db().read().await?;
         let listed = store::list_subnets(&mut conn, &filter, &page(request)).await?;
         Ok(wit::SubnetPage { subnets: listed.items.into_iter().map(convert::subnet).collect(), next: listed.next })

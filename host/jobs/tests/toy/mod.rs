@@ -13,6 +13,7 @@ use skyloom_jobs::{
     enqueue_superseding, faults, lock_resource,
 };
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_store::statement::insert_into;
 use skyloom_store::{Conn, Db, args, operations};
 use tokio::sync::Notify;
 
@@ -137,7 +138,7 @@ impl Saga for Toy {
             }
             // The database refuses, after this has returned.
             Event::Done(2) if run.operation.resource_id == "taken" => {
-                return tx.defer("INSERT INTO seeded (area, seeded_at) VALUES ('taken', 0)", &[]).await;
+                return tx.defer(insert_into("seeded", "(area, seeded_at) VALUES ('taken', 0)"), &[]).await;
             }
             _ => return Ok(()),
         };

@@ -1,6 +1,7 @@
 use skyloom_model::{Error, Named, Placed, Result};
 
-use crate::listing::{Key, Listed, Page, Query};
+use crate::listing::{Listed, Page, Query};
+use crate::rows::{Field, Kind};
 use crate::{Conn, Row, args};
 
 /// Where a role is granted.
@@ -87,11 +88,11 @@ const NAMES: &str = "r.id, r.name, u.id, u.name, ud.id, ud.name, a.target_kind, 
 /// What a page's marker is: an assignment has no id by itself.
 const ID: &str = "a.user_id || ' ' || a.target_kind || ' ' || a.target_id || ' ' || a.role_id";
 /// Of the primary key, in its order.
-const KEYS: &[Key] = &[
-    Key::text("user-id", "a.user_id"),
-    Key::text("target-kind", "a.target_kind"),
-    Key::text("target-id", "a.target_id"),
-    Key::text("role-id", "a.role_id"),
+const FIELDS: &[Field] = &[
+    Field::new("user-id", "user_id", "a.user_id", Kind::Text).sorts(),
+    Field::new("target-kind", "target_kind", "a.target_kind", Kind::Text).sorts(),
+    Field::new("target-id", "target_id", "a.target_id", Kind::Text).sorts(),
+    Field::new("role-id", "role_id", "a.role_id", Kind::Text).sorts(),
 ];
 
 /// In the order of user, target, role.
@@ -113,8 +114,8 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
         query.and_text("a.target_kind", Some(target.kind()));
         query.and_text("a.target_id", Some(target.id()));
     }
-    let order: Vec<(&str, bool)> = KEYS.iter().map(|key| (key.field, false)).collect();
-    query.page(conn, KEYS, &order, page, assignment).await
+    let order: Vec<(&str, bool)> = FIELDS.iter().map(|field| (field.word, false)).collect();
+    query.page(conn, FIELDS, &order, page, assignment).await
 }
 
 fn assignment(row: Row<'_>) -> Result<Assignment> {

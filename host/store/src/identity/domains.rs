@@ -1,40 +1,27 @@
 use skyloom_model::{Result, Timestamp};
 
-use super::{Extra, Filter, Reference, json, projects};
-use crate::listing::{Key, Listed, Page, Query};
-use crate::{Conn, Row, args, retired_ids};
+use super::{Extra, Filter, Reference, projects};
+use crate::listing::{Listed, Page};
+use crate::rows::rows;
+use crate::{Conn, args, retired_ids};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Domain {
-    pub id: String,
-    pub name: String,
-    pub description: Option<String>,
-    pub enabled: bool,
-    pub extra: Extra,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Domain in "domains" as "d" {
+        id: String,
+        name: String [changes, sorts],
+        description: Option<String> [changes],
+        enabled: bool [changes],
+        extra: Extra as Json [changes],
+    }
+    written with { created_at }
 }
 
 /// In `retired_ids`.
 pub const KIND: &str = "domain";
 
-const COLUMNS: &str = "d.id, d.name, d.description, d.enabled, d.extra";
-
-fn domain(row: Row<'_>) -> Result<Domain> {
-    Ok(Domain {
-        id: row.text(0)?,
-        name: row.text(1)?,
-        description: row.opt_text(2)?,
-        enabled: row.flag(3)?,
-        extra: row.json(4)?,
-    })
-}
-
 pub async fn insert(conn: &mut Conn, domain: &Domain, now: Timestamp) -> Result<()> {
-    conn.execute(
-        "INSERT INTO domains (id, name, description, enabled, extra, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
-        args![&domain.id, &domain.name, &domain.description, domain.enabled, &json(&domain.extra)?, now],
-    )
-    .await?;
-    Ok(())
+    domain.insert(now)?.run(conn).await.map(drop)
 }
 
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Domain>> {
@@ -46,12 +33,12 @@ pub async fn find(conn: &mut Conn, reference: Reference<'_>) -> Result<Option<Do
         Reference::Id(id) => ("id", id),
         Reference::Name(name) => ("name", name),
     };
-    conn.optional(format!("SELECT {COLUMNS} FROM domains d WHERE d.{column} = $1"), args![value], domain).await
+    conn.optional(Domain::select(&format!("WHERE d.{column} = $1")), args![value], Domain::of_row).await
 }
 
 /// By name ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Domain>> {
-    let mut query = Query::new(COLUMNS, "domains d", "d.id");
+    let mut query = Domain::query();
     query.and_text("d.name", filter.name.as_deref());
     query.and_flag("d.enabled", filter.enabled);
     if let Some(user) = &filter.user_id {
@@ -60,15 +47,12 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
             "d.id IN (SELECT a.target_id FROM assignments a WHERE a.user_id = {user} AND a.target_kind = 'domain')"
         ));
     }
-    query.page(conn, &[Key::text("name", "d.name")], &[("name", false)], page, domain).await
+    query.page(conn, Domain::FIELDS, &[("name", false)], page, Domain::of_row).await
 }
 
-pub async fn update(conn: &mut Conn, domain: &Domain) -> Result<u64> {
-    conn.execute(
-        "UPDATE domains SET name = $2, description = $3, enabled = $4, extra = $5 WHERE id = $1",
-        args![&domain.id, &domain.name, &domain.description, domain.enabled, &json(&domain.extra)?],
-    )
-    .await
+/// False: there is no such domain.
+pub async fn update(conn: &mut Conn, domain: &Domain) -> Result<bool> {
+    domain.update()?.run(conn).await
 }
 
 /// The domain with its users, projects, and all that is granted to or in them. Whether its projects are empty the caller

@@ -17,16 +17,12 @@ pub use roles::Role;
 pub use tokens::{Issue, Session};
 pub use users::{Login, User};
 
-use skyloom_model::{Error, Result};
+use skyloom_model::Result;
 
 use crate::{Conn, args, dialect};
 
 /// Attributes that a face keeps and the core gives no meaning to.
 pub type Extra = serde_json::Map<String, serde_json::Value>;
-
-fn json(value: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(Error::internal)
-}
 
 /// Holds a row of `table` (`domains`, `projects`, `users` or `roles`) until the commit. False: there is none of this id.
 pub async fn lock(conn: &mut Conn, table: &'static str, id: &str) -> Result<bool> {

@@ -1,20 +1,24 @@
 use skyloom_model::{Result, Timestamp};
 
-use super::{Extra, Filter, PlacedReference, Reference, json};
-use crate::listing::{Key, Listed, Page, Query};
-use crate::{Conn, Row, args};
+use super::{Extra, Filter, PlacedReference, Reference};
+use crate::listing::{Listed, Page};
+use crate::rows::rows;
+use crate::{Conn, args};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Project {
-    pub id: String,
-    pub domain_id: String,
-    pub name: String,
-    pub description: Option<String>,
-    pub enabled: bool,
-    /// None: directly below the domain.
-    pub parent_id: Option<String>,
-    pub tags: Vec<String>,
-    pub extra: Extra,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Project in "projects" as "p" {
+        id: String,
+        domain_id: String,
+        name: String [changes, sorts],
+        description: Option<String> [changes],
+        enabled: bool [changes],
+        /// None: directly below the domain.
+        parent_id: Option<String>,
+        tags: Vec<String> as Json [changes],
+        extra: Extra as Json [changes],
+    }
+    written with { created_at }
 }
 
 /// What keeps a project alive: what it is called, and a query that counts it for the project `$1`. Each area with rows that
@@ -28,39 +32,8 @@ const OWNED: &[(&str, &str)] = &[
     ("networks", "SELECT count(*) FROM networks WHERE project_id = $1"),
 ];
 
-const COLUMNS: &str = "p.id, p.domain_id, p.name, p.description, p.enabled, p.parent_id, p.tags, p.extra";
-
-fn project(row: Row<'_>) -> Result<Project> {
-    Ok(Project {
-        id: row.text(0)?,
-        domain_id: row.text(1)?,
-        name: row.text(2)?,
-        description: row.opt_text(3)?,
-        enabled: row.flag(4)?,
-        parent_id: row.opt_text(5)?,
-        tags: row.json(6)?,
-        extra: row.json(7)?,
-    })
-}
-
 pub async fn insert(conn: &mut Conn, project: &Project, now: Timestamp) -> Result<()> {
-    conn.execute(
-        "INSERT INTO projects (id, domain_id, name, description, enabled, parent_id, tags, extra, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        args![
-            &project.id,
-            &project.domain_id,
-            &project.name,
-            &project.description,
-            project.enabled,
-            &project.parent_id,
-            &json(&project.tags)?,
-            &json(&project.extra)?,
-            now
-        ],
-    )
-    .await?;
-    Ok(())
+    project.insert(now)?.run(conn).await.map(drop)
 }
 
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Project>> {
@@ -74,14 +47,14 @@ pub async fn ids_called(conn: &mut Conn, id_or_name: &str) -> Result<Vec<String>
 }
 
 pub async fn find(conn: &mut Conn, reference: PlacedReference<'_>) -> Result<Option<Project>> {
-    let base = format!("SELECT {COLUMNS} FROM projects p JOIN domains d ON d.id = p.domain_id WHERE");
+    let base = Project::select("JOIN domains d ON d.id = p.domain_id WHERE");
     match reference {
-        PlacedReference::Id(id) => conn.optional(format!("{base} p.id = $1"), args![id], project).await,
+        PlacedReference::Id(id) => conn.optional(format!("{base} p.id = $1"), args![id], Project::of_row).await,
         PlacedReference::Name(name, Reference::Id(domain)) => {
-            conn.optional(format!("{base} p.name = $1 AND d.id = $2"), args![name, domain], project).await
+            conn.optional(format!("{base} p.name = $1 AND d.id = $2"), args![name, domain], Project::of_row).await
         }
         PlacedReference::Name(name, Reference::Name(domain)) => {
-            conn.optional(format!("{base} p.name = $1 AND d.name = $2"), args![name, domain], project).await
+            conn.optional(format!("{base} p.name = $1 AND d.name = $2"), args![name, domain], Project::of_row).await
         }
     }
 }
@@ -93,7 +66,7 @@ pub async fn lock(conn: &mut Conn, id: &str) -> Result<bool> {
 
 /// By name ascending. A `parent_id` that is a domain's means the projects directly below it.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Project>> {
-    let mut query = Query::new(COLUMNS, "projects p", "p.id");
+    let mut query = Project::query();
     query.and_text("p.name", filter.name.as_deref());
     query.and_text("p.domain_id", filter.domain_id.as_deref());
     query.and_flag("p.enabled", filter.enabled);
@@ -107,22 +80,12 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
             "p.id IN (SELECT a.target_id FROM assignments a WHERE a.user_id = {user} AND a.target_kind = 'project')"
         ));
     }
-    query.page(conn, &[Key::text("name", "p.name")], &[("name", false)], page, project).await
+    query.page(conn, Project::FIELDS, &[("name", false)], page, Project::of_row).await
 }
 
-pub async fn update(conn: &mut Conn, project: &Project) -> Result<u64> {
-    conn.execute(
-        "UPDATE projects SET name = $2, description = $3, enabled = $4, tags = $5, extra = $6 WHERE id = $1",
-        args![
-            &project.id,
-            &project.name,
-            &project.description,
-            project.enabled,
-            &json(&project.tags)?,
-            &json(&project.extra)?
-        ],
-    )
-    .await
+/// False: there is no such project.
+pub async fn update(conn: &mut Conn, project: &Project) -> Result<bool> {
+    project.update()?.run(conn).await
 }
 
 /// How many projects stand directly below this one; `enabled`: only those.

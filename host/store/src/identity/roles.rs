@@ -1,64 +1,45 @@
 use skyloom_model::{Result, Timestamp};
 
-use super::{Extra, json};
-use crate::listing::{Key, Listed, Page, Query};
-use crate::{Conn, Row, args};
+use super::Extra;
+use crate::listing::{Listed, Page};
+use crate::rows::rows;
+use crate::{Conn, args};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Role {
-    pub id: String,
-    pub name: String,
-    pub description: Option<String>,
-    /// The cloud is made with it, so it can neither be changed nor deleted.
-    pub immutable: bool,
-    pub extra: Extra,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Role in "roles" as "r" {
+        id: String,
+        name: String [changes, sorts],
+        description: Option<String> [changes],
+        immutable: bool,
+        extra: Extra as Json [changes],
+    }
+    written with { created_at }
 }
-
-const COLUMNS: &str = "r.id, r.name, r.description, r.immutable, r.extra";
-
-fn role(row: Row<'_>) -> Result<Role> {
-    Ok(Role {
-        id: row.text(0)?,
-        name: row.text(1)?,
-        description: row.opt_text(2)?,
-        immutable: row.flag(3)?,
-        extra: row.json(4)?,
-    })
-}
-
-const INSERT: &str =
-    "INSERT INTO roles (id, name, description, immutable, extra, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
 
 pub async fn insert(conn: &mut Conn, role: &Role, now: Timestamp) -> Result<()> {
-    let extra = json(&role.extra)?;
-    conn.execute(INSERT, args![&role.id, &role.name, &role.description, role.immutable, &extra, now]).await?;
-    Ok(())
+    role.insert(now)?.run(conn).await.map(drop)
 }
 
 /// Unless there is one of this name.
 pub async fn ensure(conn: &mut Conn, role: &Role, now: Timestamp) -> Result<()> {
-    let (sql, extra) = (format!("{INSERT} ON CONFLICT (name) DO NOTHING"), json(&role.extra)?);
-    conn.execute(sql, args![&role.id, &role.name, &role.description, role.immutable, &extra, now]).await?;
-    Ok(())
+    role.insert(now)?.on_conflict("(name) DO NOTHING").run(conn).await.map(drop)
 }
 
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Role>> {
-    conn.optional(format!("SELECT {COLUMNS} FROM roles r WHERE r.id = $1"), args![id], role).await
+    conn.optional(Role::select("WHERE r.id = $1"), args![id], Role::of_row).await
 }
 
 /// By name ascending.
 pub async fn list(conn: &mut Conn, name: Option<&str>, page: &Page) -> Result<Listed<Role>> {
-    let mut query = Query::new(COLUMNS, "roles r", "r.id");
+    let mut query = Role::query();
     query.and_text("r.name", name);
-    query.page(conn, &[Key::text("name", "r.name")], &[("name", false)], page, role).await
+    query.page(conn, Role::FIELDS, &[("name", false)], page, Role::of_row).await
 }
 
-pub async fn update(conn: &mut Conn, role: &Role) -> Result<u64> {
-    conn.execute(
-        "UPDATE roles SET name = $2, description = $3, extra = $4 WHERE id = $1",
-        args![&role.id, &role.name, &role.description, &json(&role.extra)?],
-    )
-    .await
+/// False: there is no such role.
+pub async fn update(conn: &mut Conn, role: &Role) -> Result<bool> {
+    role.update()?.run(conn).await
 }
 
 /// The role and every grant of it.

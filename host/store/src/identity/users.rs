@@ -1,18 +1,22 @@
 use skyloom_model::{Named, Placed, Result, Timestamp};
 
-use super::{Extra, Filter, PlacedReference, Reference, json};
-use crate::listing::{Key, Listed, Page, Query};
+use super::{Extra, Filter, PlacedReference, Reference};
+use crate::listing::{Listed, Page};
+use crate::rows::rows;
 use crate::{Conn, Row, args};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    pub id: String,
-    pub domain_id: String,
-    pub name: String,
-    pub enabled: bool,
-    pub default_project_id: Option<String>,
-    pub password_changed_at: Option<Timestamp>,
-    pub extra: Extra,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct User in "users" as "u" {
+        id: String,
+        domain_id: String,
+        name: String [changes, sorts],
+        enabled: bool [changes],
+        default_project_id: Option<String> [changes],
+        password_changed_at: Option<Timestamp>,
+        extra: Extra as Json [changes],
+    }
+    written with { created_at }
 }
 
 /// What a login needs to know of a user.
@@ -25,50 +29,26 @@ pub struct Login {
     pub default_project_id: Option<String>,
 }
 
-const COLUMNS: &str = "u.id, u.domain_id, u.name, u.enabled, u.default_project_id, u.password_changed_at, u.extra";
-
-fn user(row: Row<'_>) -> Result<User> {
-    Ok(User {
-        id: row.text(0)?,
-        domain_id: row.text(1)?,
-        name: row.text(2)?,
-        enabled: row.flag(3)?,
-        default_project_id: row.opt_text(4)?,
-        password_changed_at: row.opt_time(5)?,
-        extra: row.json(6)?,
-    })
-}
-
 pub async fn insert(conn: &mut Conn, user: &User, now: Timestamp) -> Result<()> {
-    conn.execute(
-        "INSERT INTO users (id, domain_id, name, enabled, default_project_id, extra, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        args![&user.id, &user.domain_id, &user.name, user.enabled, &user.default_project_id, &json(&user.extra)?, now],
-    )
-    .await?;
-    Ok(())
+    user.insert(now)?.run(conn).await.map(drop)
 }
 
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<User>> {
-    conn.optional(format!("SELECT {COLUMNS} FROM users u WHERE u.id = $1"), args![id], user).await
+    conn.optional(User::select("WHERE u.id = $1"), args![id], User::of_row).await
 }
 
 /// By name ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<User>> {
-    let mut query = Query::new(COLUMNS, "users u", "u.id");
+    let mut query = User::query();
     query.and_text("u.name", filter.name.as_deref());
     query.and_text("u.domain_id", filter.domain_id.as_deref());
     query.and_flag("u.enabled", filter.enabled);
-    query.page(conn, &[Key::text("name", "u.name")], &[("name", false)], page, user).await
+    query.page(conn, User::FIELDS, &[("name", false)], page, User::of_row).await
 }
 
 /// All but the password.
-pub async fn update(conn: &mut Conn, user: &User) -> Result<u64> {
-    conn.execute(
-        "UPDATE users SET name = $2, enabled = $3, default_project_id = $4, extra = $5 WHERE id = $1",
-        args![&user.id, &user.name, user.enabled, &user.default_project_id, &json(&user.extra)?],
-    )
-    .await
+pub async fn update(conn: &mut Conn, user: &User) -> Result<bool> {
+    user.update()?.run(conn).await
 }
 
 pub async fn set_password(conn: &mut Conn, id: &str, hash: Option<&str>, now: Timestamp) -> Result<u64> {

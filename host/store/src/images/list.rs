@@ -3,8 +3,9 @@
 use skyloom_model::{Error, Result, Timestamp};
 
 use super::{Content, Image, ImageState, Visibility};
-use crate::listing::{Key, Listed, Page, Query};
-use crate::{Conn, Row, dialect};
+use crate::listing::{Listed, Page, Query};
+use crate::rows::{Read, Source};
+use crate::{Conn, dialect};
 
 /// All that are set must hold; lists mean any of them, tags and properties all.
 #[derive(Clone, Debug, Default)]
@@ -43,21 +44,6 @@ pub struct ImageFilter {
     pub properties: Vec<(String, String)>,
 }
 
-const KEYS: &[Key] = &[
-    Key::text("id", "i.id"),
-    Key::text("name", "coalesce(i.name, '')"),
-    Key::text("state", "i.state"),
-    Key::text("container-format", "coalesce(i.container_format, '')"),
-    Key::text("disk-format", "coalesce(i.disk_format, '')"),
-    Key::int("size", "coalesce(i.size, -1)"),
-    Key::int("created-at", "i.created_at"),
-    Key::int("updated-at", "i.updated_at"),
-    Key::int("min-disk-gib", "i.min_disk_gib"),
-    Key::int("min-memory-mib", "i.min_memory_mib"),
-    Key::text("owner", "i.owner"),
-    Key::text("visibility", "i.visibility"),
-];
-
 fn query(postgres: bool) -> Query {
     let tags =
         dialect::json_list(postgres, "t.tag", "SELECT a.tag FROM image_tags a WHERE a.image_id = i.id ORDER BY a.tag");
@@ -66,55 +52,32 @@ fn query(postgres: bool) -> Query {
         &["t.name", "t.value"],
         "SELECT p.name, p.value FROM image_properties p WHERE p.image_id = i.id ORDER BY p.name",
     );
-    Query::new(
-        format!(
-            "i.id, i.owner, i.name, i.state, i.visibility, i.protected, i.hidden, i.disk_format, i.container_format, \
-             i.min_disk_gib, i.min_memory_mib, i.size, i.virtual_size, i.checksum, i.hash_value, i.blob, i.created_at, \
-             i.updated_at, {tags}, {properties}"
-        ),
-        "images i",
-        "i.id",
-    )
+    let content = "i.blob, i.size, i.virtual_size, i.checksum, i.hash_value";
+    Image::query().beside(&[content, &tags, &properties])
 }
 
-fn image(row: Row<'_>) -> Result<Image> {
-    let word = |column: usize| row.text_ref(column);
-    let unknown = |text: &str| Error::internal(format!("the store holds the word {text:?} for an image"));
-    let content = match row.opt_text(15)? {
-        Some(blob) => Some(Content {
+impl Read for Option<Content> {
+    fn read<'r>(from: &mut impl Source<'r>) -> Result<Self> {
+        let (blob, size, virtual_size): (Option<String>, Option<i64>, Option<i64>) =
+            (from.next()?, from.next()?, from.next()?);
+        let (md5, sha512): (Option<String>, Option<String>) = (from.next()?, from.next()?);
+        let number = |of: Option<i64>| u64::try_from(of.unwrap_or_default()).map_err(Error::internal);
+        let Some(blob) = blob else { return Ok(None) };
+        Ok(Some(Content {
             blob,
-            size: u64::try_from(row.int(11)?).map_err(Error::internal)?,
-            virtual_size: u64::try_from(row.int(12)?).map_err(Error::internal)?,
-            md5: row.text(13)?,
-            sha512: row.text(14)?,
-        }),
-        None => None,
-    };
-    Ok(Image {
-        id: row.text(0)?,
-        owner: row.text(1)?,
-        name: row.opt_text(2)?,
-        state: ImageState::parse(word(3)?).ok_or_else(|| unknown(word(3).unwrap_or_default()))?,
-        visibility: Visibility::parse(word(4)?).ok_or_else(|| unknown(word(4).unwrap_or_default()))?,
-        protected: row.flag(5)?,
-        hidden: row.flag(6)?,
-        disk_format: row.opt_text(7)?,
-        container_format: row.opt_text(8)?,
-        min_disk_gib: row.u32(9)?,
-        min_memory_mib: row.u32(10)?,
-        content,
-        created_at: row.time(16)?,
-        updated_at: row.time(17)?,
-        tags: row.json(18)?,
-        properties: row.json(19)?,
-    })
+            size: number(size)?,
+            virtual_size: number(virtual_size)?,
+            md5: md5.unwrap_or_default(),
+            sha512: sha512.unwrap_or_default(),
+        }))
+    }
 }
 
 /// Who may see it is for the caller to decide.
 pub async fn get_image(conn: &mut Conn, id: &str) -> Result<Option<Image>> {
     let mut query = query(conn.is_postgres());
     query.and_text("i.id", Some(id));
-    Ok(query.rows(conn, image).await?.pop())
+    Ok(query.rows(conn, Image::of_row).await?.pop())
 }
 
 /// By default the youngest first.
@@ -164,5 +127,5 @@ pub async fn list_images(conn: &mut Conn, filter: &ImageFilter, page: &Page) -> 
             "EXISTS (SELECT 1 FROM image_properties p WHERE p.image_id = i.id AND p.name = {name} AND p.value = {value})"
         ));
     }
-    query.page(conn, KEYS, &[("created-at", true), ("id", true)], page, image).await
+    query.page(conn, Image::FIELDS, &[("created-at", true), ("id", true)], page, Image::of_row).await
 }

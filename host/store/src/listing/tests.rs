@@ -1,7 +1,11 @@
 use super::*;
 use crate::args;
 
-const KEYS: &[Key] = &[Key::text("id", "t.id"), Key::text("name", "coalesce(t.name, '')"), Key::int("size", "t.size")];
+const FIELDS: &[Field] = &[
+    Field::new("name", "name", "t.name", Kind::Text).sorts_as("coalesce(t.name, '')"),
+    Field::new("size", "size", "t.size", Kind::Int).sorts(),
+    Field::new("owner", "owner", "t.owner", Kind::Text),
+];
 
 async fn walk(conn: &mut Conn, sort: &[(&str, bool)], limit: u32) -> Vec<String> {
     let sort: Vec<(String, bool)> = sort.iter().map(|(field, down)| ((*field).to_owned(), *down)).collect();
@@ -12,7 +16,7 @@ async fn walk(conn: &mut Conn, sort: &[(&str, bool)], limit: u32) -> Vec<String>
         query.and_int("t.size", ">=", Some(0));
         query.scope(format!("t.owner = {owner}"));
         let page = Page { limit, marker, sort: sort.clone() };
-        let listed = query.page(conn, KEYS, &[("id", false)], &page, |row| row.text(0)).await.expect("page");
+        let listed = query.page(conn, FIELDS, &[("id", false)], &page, |row| row.text(0)).await.expect("page");
         seen.extend(listed.items);
         match listed.next {
             Some(next) => marker = Some(next),
@@ -48,11 +52,11 @@ async fn pages_join_to_the_whole_list_in_any_order() {
         let mut query = Query::new("t.id", "thing t", "t.id");
         query.scope("t.owner = 'me'");
         let page = Page { limit: 1, marker: Some("d".to_owned()), sort: vec![] };
-        let error = query.page(&mut tx, KEYS, &[("id", false)], &page, |row| row.text(0)).await.expect_err("marker");
+        let error = query.page(&mut tx, FIELDS, &[("id", false)], &page, |row| row.text(0)).await.expect_err("marker");
         assert_eq!(error.field.as_deref(), Some("marker"));
         let page = Page { sort: vec![("owner".to_owned(), false)], ..Page::default() };
         let query = Query::new("t.id", "thing t", "t.id");
-        let error = query.page(&mut tx, KEYS, &[("id", false)], &page, |row| row.text(0)).await.expect_err("sort");
+        let error = query.page(&mut tx, FIELDS, &[("id", false)], &page, |row| row.text(0)).await.expect_err("sort");
         assert_eq!(error.field.as_deref(), Some("sort"));
     }
 }
@@ -60,7 +64,7 @@ async fn pages_join_to_the_whole_list_in_any_order() {
 #[tokio::test]
 async fn a_list_in_the_order_of_its_ids_goes_on_after_a_row_that_is_gone() {
     // No key of its own: every list can be ordered by its id.
-    const KEYS: &[Key] = &[Key::text("name", "t.name")];
+    const FIELDS: &[Field] = &[Field::new("name", "name", "t.name", Kind::Text).sorts()];
     for database in crate::testing::databases().await {
         let mut tx = database.db.begin().await.expect("begin");
         tx.execute("CREATE TABLE gone (id TEXT PRIMARY KEY, name TEXT NOT NULL)", &[]).await.expect("table");
@@ -72,12 +76,12 @@ async fn a_list_in_the_order_of_its_ids_goes_on_after_a_row_that_is_gone() {
             |field: &str, down| Page { limit: 0, marker: Some("b".to_owned()), sort: vec![(field.to_owned(), down)] };
         for (down, expected) in [(false, ["c", "d"].as_slice()), (true, ["a"].as_slice())] {
             let query = Query::new("t.id", "gone t", "t.id");
-            let rest = query.page(&mut tx, KEYS, &[("name", false)], &page("id", down), |row| row.text(0)).await;
+            let rest = query.page(&mut tx, FIELDS, &[("name", false)], &page("id", down), |row| row.text(0)).await;
             assert_eq!(rest.expect("the rest").items, expected, "{}", database.name);
         }
         // Where it stood in another order is in its row.
         let query = Query::new("t.id", "gone t", "t.id");
-        let lost = query.page(&mut tx, KEYS, &[("name", false)], &page("name", false), |row| row.text(0)).await;
+        let lost = query.page(&mut tx, FIELDS, &[("name", false)], &page("name", false), |row| row.text(0)).await;
         assert_eq!(lost.expect_err("no place").field.as_deref(), Some("marker"));
     }
 }
@@ -116,7 +120,6 @@ async fn pages<T>(id: impl Fn(&T) -> &String, mut fetch: impl AsyncFnMut(Page) -
 
 #[tokio::test]
 async fn a_page_ends_at_its_bytes_and_the_next_one_begins_there() {
-    const KEYS: &[Key] = &[Key::text("id", "h.id")];
     let expected = vec![
         ["00", "01", "02", "03", "04", "05"].map(str::to_owned).to_vec(),
         // Larger than a page: one by itself.
@@ -130,7 +133,7 @@ async fn a_page_ends_at_its_bytes_and_the_next_one_begins_there() {
             |id: &String| id,
             async |page| {
                 let query = Query::new("h.id, h.text", "heavy h", "h.id");
-                query.page(&mut tx, KEYS, &[("id", false)], &page, |row| row.text(0)).await.expect("page")
+                query.page(&mut tx, FIELDS, &[("id", false)], &page, |row| row.text(0)).await.expect("page")
             },
         )
         .await;
@@ -143,13 +146,66 @@ async fn a_page_ends_at_its_bytes_and_the_next_one_begins_there() {
                     let columns = ["h.id".to_owned(), "h.text".to_owned()];
                     let query = Query::new(dialect::json_array(postgres, &columns), "heavy h", "h.id").weighed(weight);
                     query
-                        .packed_page(&mut tx, KEYS, &[("id", false)], &page, unpack, |item| &item.0)
+                        .packed_page(&mut tx, FIELDS, &[("id", false)], &page, unpack, |item| &item.0)
                         .await
                         .expect("page")
                 },
             )
             .await;
             assert_eq!(packed, expected, "{} {weight}", database.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn conditions_name_fields_by_the_contracts_words() {
+    const FIELDS: &[Field] = &[
+        Field::new("name", "name", "t.name", Kind::Text).finds(),
+        Field::new("size", "size", "t.size", Kind::Int).finds(),
+        Field::new("is-open", "is_open", "t.is_open", Kind::Flag).finds(),
+        Field::new("secret", "secret", "t.name", Kind::Text).sorts(),
+    ];
+    let condition = |field: &'static str, test, values: &[&str]| Condition {
+        field: field.into(),
+        test,
+        values: values.iter().map(ToString::to_string).collect(),
+    };
+    for database in crate::testing::databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        let table =
+            "CREATE TABLE tested (id TEXT PRIMARY KEY, name TEXT, size BIGINT NOT NULL, is_open BIGINT NOT NULL)";
+        tx.execute(table, &[]).await.expect("table");
+        for (id, name, size, open) in [("a", Some("x%"), 1, true), ("b", None, 2, false), ("c", Some("y"), 3, true)] {
+            let sql = "INSERT INTO tested (id, name, size, is_open) VALUES ($1, $2, $3, $4)";
+            tx.execute(sql, args![id, name, i64::from(size), open]).await.expect("insert");
+        }
+        let postgres = tx.is_postgres();
+        for (conditions, expected) in [
+            (vec![], "abc"),
+            (vec![condition("name", Test::Any, &["y"])], "c"),
+            (vec![condition("name", Test::Any, &["y", "x%"])], "ac"),
+            (vec![condition("name", Test::Any, &[])], ""),
+            (vec![condition("name", Test::Part, &["%"])], "a"),
+            (vec![condition("size", Test::From, &["2"]), condition("size", Test::Before, &["3"])], "b"),
+            (vec![condition("is-open", Test::Any, &["true"]), condition("size", Test::Any, &["3"])], "c"),
+        ] {
+            let mut query = Query::new("t.id", "tested t", "t.id");
+            query.meet(postgres, FIELDS, &conditions).expect("conditions");
+            let found = query.rows(&mut tx, |row| row.text(0)).await.expect("rows").concat();
+            assert_eq!(found, expected, "{conditions:?} {}", database.name);
+        }
+        for wrong in [
+            condition("secret", Test::Any, &["y"]),
+            condition("is_open", Test::Any, &["true"]),
+            condition("is-open", Test::Any, &["1"]),
+            condition("size", Test::Any, &["many"]),
+            condition("size", Test::Part, &["1"]),
+            condition("name", Test::From, &["a"]),
+            condition("size", Test::From, &[]),
+        ] {
+            let mut query = Query::new("t.id", "tested t", "t.id");
+            let error = query.meet(postgres, FIELDS, std::slice::from_ref(&wrong)).expect_err("wrong");
+            assert_eq!(error.field.as_deref(), Some(&*wrong.field), "{wrong:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use skyloom_model::{Error, ErrorCode, Result};
 
+use crate::statement::insert_into;
 use crate::{Conn, args};
 
 /// How many taken addresses are read at a time while a gap is looked for.
@@ -19,10 +20,23 @@ pub struct Cidr {
 }
 
 /// Both ends belong to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(from = "(IpAddr, IpAddr)", into = "(IpAddr, IpAddr)")]
 pub struct Range {
     pub start: IpAddr,
     pub end: IpAddr,
+}
+
+impl From<(IpAddr, IpAddr)> for Range {
+    fn from((start, end): (IpAddr, IpAddr)) -> Self {
+        Self { start, end }
+    }
+}
+
+impl From<Range> for (IpAddr, IpAddr) {
+    fn from(range: Range) -> Self {
+        (range.start, range.end)
+    }
 }
 
 pub(crate) fn number(address: IpAddr) -> u128 {
@@ -208,7 +222,8 @@ pub(crate) fn exhausted(subnet_id: &str) -> Error {
 async fn insert(tx: &mut Conn, subnet_id: &str, address: IpAddr, port_id: &str) -> Result<bool> {
     let changed = tx
         .execute(
-            "INSERT INTO port_addresses (subnet_id, address, number, port_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            insert_into("port_addresses", "(subnet_id, address, number, port_id) VALUES ($1, $2, $3, $4)")
+                .on_conflict("DO NOTHING"),
             args![subnet_id, &address.to_string(), &sortable(address), port_id],
         )
         .await?;

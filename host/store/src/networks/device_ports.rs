@@ -3,7 +3,9 @@
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use super::OF_CORE;
-use super::ports::{Port, get_port, port, query};
+use super::ports::{Port, get_port, query};
+use crate::rows::{Columns, Source as _, Stored as _};
+use crate::statement::{delete_from, update};
 use crate::{Conn, args, dialect};
 
 /// A device's port with what its machine must know of the network.
@@ -39,13 +41,10 @@ pub async fn take_port(
     device_owner: &str,
     position: u32,
 ) -> Result<Port> {
-    let taken = tx
-        .execute(
-            "UPDATE ports SET device_id = $3, device_owner = $4, of_core = 1, position = $5, updated_at = $6, revision = revision + 1 \
-             WHERE id = $1 AND project_id = $2 AND device_id IN ('', $3)",
-            args![id, project_id, device_id, device_owner, position, Timestamp::now()],
-        )
-        .await?;
+    let take = "SET device_id = $3, device_owner = $4, of_core = 1, position = $5, updated_at = $6, revision = revision + 1 \
+                WHERE id = $1 AND project_id = $2 AND device_id IN ('', $3)";
+    let values = args![id, project_id, device_id, device_owner, position, Timestamp::now()];
+    let taken = tx.execute(update("ports", take), values).await?;
     let port = get_port(tx, id, Some(project_id)).await?.ok_or_else(|| Error::not_found("port", id))?;
     if taken == 0 {
         return Err(Error::new(ErrorCode::InUse, format!("Port {id} is still in use.")).with_resource("port", id));
@@ -85,19 +84,21 @@ pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<Dev
     let mut query = query(conn.is_postgres());
     let device = query.text(device_id);
     query.and(format!("p.device_id = {device} AND {OF_CORE}"));
-    let columns = format!("n.name, n.mtu, p.position, n.shared, n.external, {addresses}");
+    let columns = format!("p.position, n.name, n.shared + n.external, n.mtu, {addresses}");
     let networks = query.joined(&columns, "ports p JOIN networks n ON n.id = p.network_id");
     let mut found = networks
         .rows(conn, |row| {
-            let addresses: Vec<AddressRow> = row.json(24)?;
+            let mut columns = Columns::of(row);
+            let port = Port::read(&mut columns)?;
+            let position: i64 = columns.read()?;
             let port = DevicePort {
-                port: port(row)?,
-                network_name: row.text(19)?,
-                of_operators: row.flag(22)? || row.flag(23)?,
-                mtu: row.u32(20)?,
-                addresses: addresses.into_iter().map(nic_address).collect::<Result<_>>()?,
+                port,
+                network_name: columns.read()?,
+                of_operators: columns.read()?,
+                mtu: columns.read()?,
+                addresses: columns.json::<Vec<AddressRow>>()?.into_iter().map(nic_address).collect::<Result<_>>()?,
             };
-            Ok((row.int(21)?, port))
+            Ok((position, port))
         })
         .await?;
     found.sort_by(|one, other| (one.0, &one.1.port.id).cmp(&(other.0, &other.1.port.id)));
@@ -111,20 +112,22 @@ pub async fn release_ports_of_device(tx: &mut Conn, device_id: &str) -> Result<(
         return Ok(());
     }
     for table in ["port_addresses", "port_groups"] {
-        tx.defer(
-            format!(
-                "DELETE FROM {table} WHERE port_id IN (SELECT id FROM ports WHERE device_id = $1 AND with_device = 1 AND {OF_CORE})"
-            ),
-            args![device_id],
-        )
-        .await?;
+        let of_device =
+            format!("WHERE port_id IN (SELECT id FROM ports WHERE device_id = $1 AND with_device = 1 AND {OF_CORE})");
+        tx.defer(delete_from(table, &of_device).reading(&["ports"]), args![device_id]).await?;
     }
-    tx.defer(format!("DELETE FROM ports WHERE device_id = $1 AND with_device = 1 AND {OF_CORE}"), args![device_id])
-        .await?;
     tx.defer(
-        format!(
-            "UPDATE ports SET device_id = '', device_owner = '', of_core = 0, node = '', position = 0, updated_at = $2, \
-             revision = revision + 1 WHERE device_id = $1 AND {OF_CORE}"
+        delete_from("ports", &format!("WHERE device_id = $1 AND with_device = 1 AND {OF_CORE}")),
+        args![device_id],
+    )
+    .await?;
+    tx.defer(
+        update(
+            "ports",
+            &format!(
+                "SET device_id = '', device_owner = '', of_core = 0, node = '', position = 0, updated_at = $2, \
+                 revision = revision + 1 WHERE device_id = $1 AND {OF_CORE}"
+            ),
         ),
         args![device_id, Timestamp::now()],
     )
@@ -135,7 +138,7 @@ pub async fn release_ports_of_device(tx: &mut Conn, device_id: &str) -> Result<(
 pub async fn bind_port(tx: &mut Conn, id: &str, node: &str) -> Result<bool> {
     let changed = tx
         .execute(
-            "UPDATE ports SET node = $2, updated_at = $3, revision = revision + 1 WHERE id = $1",
+            update("ports", "SET node = $2, updated_at = $3, revision = revision + 1 WHERE id = $1"),
             args![id, node, Timestamp::now()],
         )
         .await?;
@@ -148,8 +151,9 @@ pub async fn bind_ports_of_device(tx: &mut Conn, device_id: &str, node: &str) ->
         return Ok(());
     }
     tx.defer(
-        format!(
-            "UPDATE ports SET node = $2, updated_at = $3, revision = revision + 1 WHERE device_id = $1 AND {OF_CORE}"
+        update(
+            "ports",
+            &format!("SET node = $2, updated_at = $3, revision = revision + 1 WHERE device_id = $1 AND {OF_CORE}"),
         ),
         args![device_id, node, Timestamp::now()],
     )

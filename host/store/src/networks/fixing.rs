@@ -7,6 +7,7 @@ use skyloom_model::{Error, ErrorCode, Result};
 use super::addresses::{exhausted, take};
 use super::ports::{FixedIp, FixedRequest, Port};
 use super::subnets::{Subnet, subnets_of_network};
+use crate::statement::delete_from;
 use crate::{Conn, args};
 
 /// One address of each IP version: of the first subnet, by age, that has one free.
@@ -121,7 +122,7 @@ pub(super) async fn refix(tx: &mut Conn, old: &Port, requests: &[FixedRequest]) 
     let (gone, wanted) = changes(old, requests);
     for fixed in gone {
         tx.execute(
-            "DELETE FROM port_addresses WHERE subnet_id = $1 AND address = $2 AND port_id = $3",
+            delete_from("port_addresses", "WHERE subnet_id = $1 AND address = $2 AND port_id = $3"),
             args![&fixed.subnet_id, &fixed.address, &old.id],
         )
         .await?;

@@ -2,45 +2,36 @@
 
 use skyloom_model::{Result, Timestamp};
 
-use super::{BY_ID, NETWORK_KEYS};
-use crate::listing::{Listed, Page, Query};
-use crate::{Conn, Row, args, dialect};
+use super::BY_ID;
+use crate::listing::{Filter, Listed, Page, Query};
+use crate::rows::rows;
+use crate::{Conn, args, dialect};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Network {
-    pub id: String,
-    pub project_id: String,
-    pub name: String,
-    pub description: String,
-    /// Every project may use it.
-    pub shared: bool,
-    /// Leads outside.
-    pub external: bool,
-    pub enabled: bool,
-    pub is_default: bool,
-    /// What new ports get.
-    pub port_security: bool,
-    pub mtu: u32,
-    pub zone: Option<String>,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub revision: i64,
-    /// By time of creation.
-    pub subnet_ids: Vec<String>,
-}
-
-/// All that are set must hold; lists mean any of them.
-#[derive(Clone, Debug, Default)]
-pub struct NetworkFilter {
-    /// The project that looks: its own, shared and external networks. None: all.
-    pub viewer: Option<String>,
-    pub ids: Vec<String>,
-    pub names: Vec<String>,
-    pub project_id: Option<String>,
-    pub shared: Option<bool>,
-    pub external: Option<bool>,
-    pub enabled: Option<bool>,
-    pub is_default: Option<bool>,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Network in "networks" as "n" {
+        id: String [sorts, finds],
+        project_id: String [sorts, finds],
+        name: String [changes, sorts, finds],
+        description: String [changes],
+        /// Every project may use it.
+        shared: bool [changes, finds],
+        /// Leads outside.
+        external: bool [changes, finds],
+        enabled: bool [changes, sorts, finds],
+        is_default: bool [changes, finds],
+        /// What new ports get.
+        port_security: bool [changes],
+        mtu: u32 [changes, sorts],
+        zone: Option<String>,
+        created_at: Timestamp [sorts],
+        updated_at: Timestamp [changes, sorts],
+        revision: i64 [counts],
+    }
+    beside {
+        /// By time of creation.
+        subnet_ids: Vec<String> as Json,
+    }
 }
 
 fn query(postgres: bool) -> Query {
@@ -49,61 +40,28 @@ fn query(postgres: bool) -> Query {
         "t.id",
         "SELECT s.id FROM subnets s WHERE s.network_id = n.id ORDER BY s.created_at, s.id",
     );
-    Query::new(
-        format!(
-            "n.id, n.project_id, n.name, n.description, n.shared, n.external, n.enabled, n.is_default, n.port_security, n.mtu, \
-             n.zone, n.created_at, n.updated_at, n.revision, {subnets}"
-        ),
-        "networks n",
-        "n.id",
-    )
+    Network::query().beside(&[&subnets])
 }
 
-fn network(row: Row<'_>) -> Result<Network> {
-    Ok(Network {
-        id: row.text(0)?,
-        project_id: row.text(1)?,
-        name: row.text(2)?,
-        description: row.text(3)?,
-        shared: row.flag(4)?,
-        external: row.flag(5)?,
-        enabled: row.flag(6)?,
-        is_default: row.flag(7)?,
-        port_security: row.flag(8)?,
-        mtu: row.u32(9)?,
-        zone: row.opt_text(10)?,
-        created_at: row.time(11)?,
-        updated_at: row.time(12)?,
-        revision: row.int(13)?,
-        subnet_ids: row.json(14)?,
-    })
-}
-
-fn filtered(conn: &Conn, filter: &NetworkFilter) -> Query {
+/// A project sees its own, shared and external networks.
+fn filtered(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = query(conn.is_postgres());
     if let Some(viewer) = &filter.viewer {
         let viewer = query.text(viewer);
         query.scope(format!("(n.project_id = {viewer} OR n.shared = 1 OR n.external = 1)"));
     }
-    query.and_any("n.id", &filter.ids);
-    query.and_any("n.name", &filter.names);
-    query.and_text("n.project_id", filter.project_id.as_deref());
-    query.and_flag("n.shared", filter.shared);
-    query.and_flag("n.external", filter.external);
-    query.and_flag("n.enabled", filter.enabled);
-    query.and_flag("n.is_default", filter.is_default);
-    query
+    query.meet(conn.is_postgres(), Network::FIELDS, &filter.conditions)?;
+    Ok(query)
 }
 
-pub async fn list_networks(conn: &mut Conn, filter: &NetworkFilter, page: &Page) -> Result<Listed<Network>> {
-    filtered(conn, filter).page(conn, NETWORK_KEYS, BY_ID, page, network).await
+pub async fn list_networks(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Network>> {
+    filtered(conn, filter)?.page(conn, Network::FIELDS, BY_ID, page, Network::of_row).await
 }
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_network(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Network>> {
-    let filter =
-        NetworkFilter { viewer: viewer.map(ToOwned::to_owned), ids: vec![id.to_owned()], ..NetworkFilter::default() };
-    Ok(filtered(conn, &filter).rows(conn, network).await?.pop())
+    let filter = Filter::seen_by(viewer).is("id", Some(id));
+    Ok(filtered(conn, &filter)?.rows(conn, Network::of_row).await?.pop())
 }
 
 /// The networks that a server of the project goes to when nothing is said: its own, and where it has none the shared ones,
@@ -115,7 +73,7 @@ pub async fn networks_for_servers(conn: &mut Conn, project_id: &str) -> Result<V
     query.and("n.external = 0");
     query.and("n.enabled = 1");
     query.and("EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = n.id)");
-    let all = query.rows(conn, network).await?;
+    let all = query.rows(conn, Network::of_row).await?;
     let (own, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|network| network.project_id == project_id);
     let candidates = if own.is_empty() { others } else { own };
     Ok(match candidates.iter().find(|network| network.is_default) {
@@ -125,51 +83,12 @@ pub async fn networks_for_servers(conn: &mut Conn, project_id: &str) -> Result<V
 }
 
 pub async fn insert_network(tx: &mut Conn, network: &Network) -> Result<()> {
-    tx.execute(
-        "INSERT INTO networks (id, project_id, name, description, shared, external, enabled, is_default, port_security, mtu, zone, \
-         created_at, updated_at, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        args![
-            &network.id,
-            &network.project_id,
-            &network.name,
-            &network.description,
-            network.shared,
-            network.external,
-            network.enabled,
-            network.is_default,
-            network.port_security,
-            network.mtu,
-            &network.zone,
-            network.created_at,
-            network.updated_at,
-            network.revision,
-        ],
-    )
-    .await?;
-    Ok(())
+    network.insert()?.run(tx).await.map(drop)
 }
 
 /// Writes all that may change; the revision grows by one. False: there is no such network.
 pub async fn update_network(tx: &mut Conn, network: &Network) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE networks SET name = $2, description = $3, shared = $4, external = $5, enabled = $6, is_default = $7, \
-             port_security = $8, mtu = $9, updated_at = $10, revision = revision + 1 WHERE id = $1",
-            args![
-                &network.id,
-                &network.name,
-                &network.description,
-                network.shared,
-                network.external,
-                network.enabled,
-                network.is_default,
-                network.port_security,
-                network.mtu,
-                network.updated_at,
-            ],
-        )
-        .await?;
-    Ok(changed == 1)
+    network.update()?.run(tx).await
 }
 
 /// Holds the network's row until the commit, so that its subnets stay what they are; its revision grows. False: there is no
@@ -193,7 +112,7 @@ pub async fn external_network(conn: &mut Conn) -> Result<Option<Network>> {
     query.and("n.external = 1");
     query.and("n.enabled = 1");
     query.and("EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = n.id)");
-    let mut found = query.rows(conn, network).await?;
+    let mut found = query.rows(conn, Network::of_row).await?;
     found.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
     Ok(found.into_iter().next())
 }

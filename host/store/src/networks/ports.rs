@@ -6,61 +6,66 @@ use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use super::fixing::{fix, fix_default, refix};
 use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
-use super::{BY_ID, PORT_KEYS, active, default_group};
-use crate::listing::{Listed, Page, Query};
-use crate::{Conn, Row, Value, args, dialect};
+use super::{BY_ID, active, default_group};
+use crate::listing::{Filter, Listed, Page, Query};
+use crate::rows::rows;
+use crate::statement::{delete_from, insert_into};
+use crate::{Conn, Value, args, dialect};
 
 /// Locally administered, unicast.
 const MAC_PREFIX: &str = "fa:16:3e";
 /// How many random hardware addresses are tried; a network of a million ports meets a taken one once in 17 draws.
 const MAC_ATTEMPTS: usize = 32;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    pub id: String,
-    pub network_id: String,
-    pub project_id: String,
-    pub name: String,
-    pub description: String,
-    pub mac: String,
-    pub enabled: bool,
-    pub port_security: bool,
-    /// Empty: nothing uses it.
-    pub device_id: String,
-    pub device_owner: String,
-    /// A server has it, or it carries a public address: then the core alone says what its device is.
-    pub of_core: bool,
-    /// Made for its device, and goes with it.
-    pub with_device: bool,
-    /// Empty: not bound.
-    pub node: String,
-    /// Bound, and its device's power is on.
-    pub active: bool,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub revision: i64,
-    pub fixed_ips: Vec<FixedIp>,
-    pub security_group_ids: Vec<String>,
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Port in "ports" as "p" {
+        id: String [sorts, finds],
+        network_id: String [sorts, finds],
+        project_id: String [sorts, finds],
+        name: String [changes, sorts, finds],
+        description: String [changes],
+        mac: String [changes, sorts, finds],
+        enabled: bool [changes, sorts],
+        port_security: bool [changes],
+        /// Empty: nothing uses it.
+        device_id: String [changes, sorts, finds],
+        device_owner: String [changes, sorts, finds],
+        /// A server has it, or it carries a public address: then the core alone says what its device is.
+        of_core: bool,
+        /// Made for its device, and goes with it.
+        with_device: bool,
+        /// Empty: not bound.
+        node: String,
+        created_at: Timestamp [sorts],
+        updated_at: Timestamp [changes, sorts],
+        revision: i64 [counts],
+    }
+    beside {
+        /// Bound, and its device's power is on.
+        active: bool,
+        fixed_ips: Vec<FixedIp> as Json,
+        security_group_ids: Vec<String> as Json,
+    }
+    written with { position }
+    also {
+        "down": Int (concat!("CAST(CASE WHEN p.enabled = 1 AND ", active!(), " THEN 0 ELSE 1 END AS BIGINT)")) [sorts],
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The order of the fields is the order of a port's query: it brings its addresses as JSON arrays.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct FixedIp {
     pub subnet_id: String,
     pub address: String,
 }
 
-/// All that are set must hold; lists mean any of them.
+/// All that are set must hold; the list means any of them.
 #[derive(Clone, Debug, Default)]
 pub struct PortFilter {
-    /// The project that looks. None: all.
-    pub viewer: Option<String>,
-    pub ids: Vec<String>,
-    pub names: Vec<String>,
-    pub project_id: Option<String>,
-    pub network_ids: Vec<String>,
-    pub device_ids: Vec<String>,
-    pub device_owner: Option<String>,
-    pub macs: Vec<String>,
+    /// A project sees its own ones.
+    pub of_row: Filter,
+    /// With `subnet_id`: both hold for one address.
     pub address: Option<String>,
     pub subnet_id: Option<String>,
     pub security_group_ids: Vec<String>,
@@ -128,9 +133,6 @@ pub struct PortUpdate {
     pub security_group_ids: Option<Vec<String>>,
 }
 
-const COLUMNS: &str = "p.id, p.network_id, p.project_id, p.name, p.description, p.mac, p.enabled, p.port_security, p.device_id, \
-                       p.device_owner, p.with_device, p.node, p.created_at, p.updated_at, p.revision";
-
 pub(super) fn query(postgres: bool) -> Query {
     let addresses = dialect::json_rows(
         postgres,
@@ -144,48 +146,16 @@ pub(super) fn query(postgres: bool) -> Query {
         "SELECT m.group_id FROM port_groups m WHERE m.port_id = p.id ORDER BY m.group_id",
     );
     let active = concat!("CAST(CASE WHEN ", active!(), " THEN 1 ELSE 0 END AS BIGINT)");
-    Query::new(format!("{COLUMNS}, {addresses}, {groups}, {active}, p.of_core"), "ports p", "p.id")
+    Port::query().beside(&[active, &addresses, &groups])
 }
 
-pub(super) fn port(row: Row<'_>) -> Result<Port> {
-    let addresses: Vec<(String, String)> = row.json(15)?;
-    Ok(Port {
-        id: row.text(0)?,
-        network_id: row.text(1)?,
-        project_id: row.text(2)?,
-        name: row.text(3)?,
-        description: row.text(4)?,
-        mac: row.text(5)?,
-        enabled: row.flag(6)?,
-        port_security: row.flag(7)?,
-        device_id: row.text(8)?,
-        device_owner: row.text(9)?,
-        of_core: row.flag(18)?,
-        with_device: row.flag(10)?,
-        node: row.text(11)?,
-        active: row.flag(17)?,
-        created_at: row.time(12)?,
-        updated_at: row.time(13)?,
-        revision: row.int(14)?,
-        fixed_ips: addresses.into_iter().map(|(subnet_id, address)| FixedIp { subnet_id, address }).collect(),
-        security_group_ids: row.json(16)?,
-    })
-}
-
-fn filtered(conn: &Conn, filter: &PortFilter) -> Query {
+fn filtered(conn: &Conn, filter: &PortFilter) -> Result<Query> {
     let mut query = query(conn.is_postgres());
-    if let Some(viewer) = &filter.viewer {
+    if let Some(viewer) = &filter.of_row.viewer {
         let viewer = query.text(viewer);
         query.scope(format!("p.project_id = {viewer}"));
     }
-    query.and_any("p.id", &filter.ids);
-    query.and_any("p.name", &filter.names);
-    query.and_text("p.project_id", filter.project_id.as_deref());
-    query.and_any("p.network_id", &filter.network_ids);
-    query.and_any("p.device_id", &filter.device_ids);
-    query.and_text("p.device_owner", filter.device_owner.as_deref());
-    query.and_any("p.mac", &filter.macs);
-    // Both must hold for one address.
+    query.meet(conn.is_postgres(), Port::FIELDS, &filter.of_row.conditions)?;
     let mut address = Vec::new();
     if let Some(wanted) = &filter.address {
         address.push(format!("a.address = {}", query.text(wanted)));
@@ -200,18 +170,17 @@ fn filtered(conn: &Conn, filter: &PortFilter) -> Query {
         let list = query.list(&filter.security_group_ids);
         query.and(format!("p.id IN (SELECT m.port_id FROM port_groups m WHERE m.group_id IN ({list}))"));
     }
-    query
+    Ok(query)
 }
 
 pub async fn list_ports(conn: &mut Conn, filter: &PortFilter, page: &Page) -> Result<Listed<Port>> {
-    filtered(conn, filter).page(conn, PORT_KEYS, BY_ID, page, port).await
+    filtered(conn, filter)?.page(conn, Port::FIELDS, BY_ID, page, Port::of_row).await
 }
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_port(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Port>> {
-    let filter =
-        PortFilter { viewer: viewer.map(ToOwned::to_owned), ids: vec![id.to_owned()], ..PortFilter::default() };
-    Ok(filtered(conn, &filter).rows(conn, port).await?.pop())
+    let filter = PortFilter { of_row: Filter::seen_by(viewer).is("id", Some(id)), ..PortFilter::default() };
+    Ok(filtered(conn, &filter)?.rows(conn, Port::of_row).await?.pop())
 }
 
 async fn existing(conn: &mut Conn, id: &str) -> Result<Port> {
@@ -290,37 +259,35 @@ async fn place(tx: &mut Conn, new: &NewPort, subnets: &[Subnet]) -> Result<()> {
 }
 
 async fn insert_row(tx: &mut Conn, new: &NewPort, now: Timestamp) -> Result<()> {
+    let mut port = Port {
+        id: new.id.clone(),
+        network_id: new.network_id.clone(),
+        project_id: new.project_id.clone(),
+        name: new.name.clone(),
+        description: new.description.clone(),
+        mac: new.mac.clone().unwrap_or_else(random_mac),
+        enabled: new.enabled,
+        port_security: new.port_security,
+        device_id: new.device_id.clone(),
+        device_owner: new.device_owner.clone(),
+        of_core: new.of_core,
+        with_device: new.with_device,
+        node: String::new(),
+        created_at: now,
+        updated_at: now,
+        revision: 1,
+        active: false,
+        fixed_ips: Vec::new(),
+        security_group_ids: Vec::new(),
+    };
     for _ in 0..MAC_ATTEMPTS {
-        let mac = new.mac.clone().unwrap_or_else(random_mac);
-        let made = tx
-            .execute(
-                "INSERT INTO ports (id, network_id, project_id, name, description, mac, enabled, port_security, device_id, \
-                 device_owner, with_device, position, node, created_at, updated_at, revision, of_core) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '', $13, $13, 1, $14) ON CONFLICT DO NOTHING",
-                args![
-                    &new.id,
-                    &new.network_id,
-                    &new.project_id,
-                    &new.name,
-                    &new.description,
-                    &mac,
-                    new.enabled,
-                    new.port_security,
-                    &new.device_id,
-                    &new.device_owner,
-                    new.with_device,
-                    new.position,
-                    now,
-                    new.of_core,
-                ],
-            )
-            .await?;
-        if made == 1 {
+        if port.insert(new.position)?.unless_there().run(tx).await? {
             return Ok(());
         }
         if new.mac.is_some() {
-            return Err(mac_in_use(&mac, &new.network_id));
+            return Err(mac_in_use(&port.mac, &port.network_id));
         }
+        port.mac = random_mac();
     }
     Err(Error::internal(format!("no free hardware address on network {}", new.network_id)))
 }
@@ -340,7 +307,7 @@ fn mac_in_use(mac: &str, network_id: &str) -> Error {
 }
 
 async fn set_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Result<()> {
-    tx.defer("DELETE FROM port_groups WHERE port_id = $1", args![port_id]).await?;
+    tx.defer(delete_from("port_groups", "WHERE port_id = $1"), args![port_id]).await?;
     insert_groups(tx, port_id, groups).await
 }
 
@@ -349,9 +316,16 @@ async fn insert_groups(tx: &mut Conn, port_id: &str, groups: &[String]) -> Resul
         return Ok(());
     }
     let rows: Vec<String> = (2..groups.len() + 2).map(|number| format!("($1, ${number})")).collect();
-    let sql = format!("INSERT INTO port_groups (port_id, group_id) VALUES {} ON CONFLICT DO NOTHING", rows.join(", "));
+    let sql = insert_into("port_groups", &format!("(port_id, group_id) VALUES {}", rows.join(", ")))
+        .on_conflict("DO NOTHING");
     let values: Vec<Value<'_>> = std::iter::once(port_id.into()).chain(groups.iter().map(Value::from)).collect();
     tx.defer(sql, &values).await
+}
+
+fn put<T: Clone>(field: &mut T, new: Option<&T>) {
+    if let Some(new) = new {
+        field.clone_from(new);
+    }
 }
 
 /// Changes what is set.
@@ -367,22 +341,16 @@ pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result
             return Err(mac_in_use(mac, &old.network_id));
         }
     }
-    tx.execute(
-        "UPDATE ports SET name = $2, description = $3, mac = $4, enabled = $5, port_security = $6, device_id = $7, \
-         device_owner = $8, updated_at = $9, revision = revision + 1 WHERE id = $1",
-        args![
-            id,
-            update.name.as_ref().unwrap_or(&old.name),
-            update.description.as_ref().unwrap_or(&old.description),
-            update.mac.as_ref().unwrap_or(&old.mac),
-            update.enabled.unwrap_or(old.enabled),
-            update.port_security.unwrap_or(old.port_security),
-            update.device_id.as_ref().unwrap_or(&old.device_id),
-            update.device_owner.as_ref().unwrap_or(&old.device_owner),
-            Timestamp::now(),
-        ],
-    )
-    .await?;
+    let mut port = old.clone();
+    put(&mut port.name, update.name.as_ref());
+    put(&mut port.description, update.description.as_ref());
+    put(&mut port.mac, update.mac.as_ref());
+    put(&mut port.enabled, update.enabled.as_ref());
+    put(&mut port.port_security, update.port_security.as_ref());
+    put(&mut port.device_id, update.device_id.as_ref());
+    put(&mut port.device_owner, update.device_owner.as_ref());
+    port.updated_at = Timestamp::now();
+    port.update()?.run(tx).await?;
     if let Some(requests) = &update.fixed_ips {
         refix(tx, &old, requests).await?;
     }
@@ -394,7 +362,7 @@ pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result
 
 /// With its addresses. False: there is no such port.
 pub async fn delete_port(tx: &mut Conn, id: &str) -> Result<bool> {
-    tx.defer("DELETE FROM port_addresses WHERE port_id = $1", args![id]).await?;
-    tx.defer("DELETE FROM port_groups WHERE port_id = $1", args![id]).await?;
-    Ok(tx.execute("DELETE FROM ports WHERE id = $1", args![id]).await? == 1)
+    tx.defer(delete_from("port_addresses", "WHERE port_id = $1"), args![id]).await?;
+    tx.defer(delete_from("port_groups", "WHERE port_id = $1"), args![id]).await?;
+    Ok(tx.execute(delete_from("ports", "WHERE id = $1"), args![id]).await? == 1)
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use skyloom_model::{ErrorCode, Timestamp, new_id};
 
 use super::*;
-use crate::listing::Page;
+use crate::listing::{Filter, Page};
 use crate::testing::{TestDatabase, databases};
 use crate::{Conn, Db, args};
 
@@ -283,14 +283,14 @@ async fn a_port_changes_its_addresses_and_keeps_what_stays() {
 
 /// Pages of one, so that each key is compared with the marker's too.
 macro_rules! ordered {
-    ($tx:expr, $keys:expr, $list:ident, $filter:expr) => {
-        for key in $keys {
+    ($tx:expr, $resource:ident, $list:ident, $filter:expr) => {
+        for field in $resource::FIELDS.iter().filter(|field| field.order.is_some()) {
             for down in [false, true] {
-                let page = Page { limit: 1, sort: vec![(key.field.to_owned(), down)], marker: None };
-                let first = $list(&mut $tx, &$filter, &page).await.expect(key.field);
+                let page = Page { limit: 1, sort: vec![(field.word.to_owned(), down)], marker: None };
+                let first = $list(&mut $tx, &$filter, &page).await.expect(field.word);
                 let next = Page { marker: first.next.clone(), ..page };
-                let second = $list(&mut $tx, &$filter, &next).await.expect(key.field);
-                assert_ne!(first.items[0].id, second.items[0].id, "{}", key.field);
+                let second = $list(&mut $tx, &$filter, &next).await.expect(field.word);
+                assert_ne!(first.items[0].id, second.items[0].id, "{}", field.word);
             }
         }
     };
@@ -310,14 +310,14 @@ async fn lists_are_ordered_by_each_of_their_keys() {
             default_router(&mut tx, &mtu.to_string(), Timestamp(1)).await.expect("router");
             default_group(&mut tx, &mtu.to_string(), Timestamp(1)).await.expect("group");
         }
-        ordered!(tx, NETWORK_KEYS, list_networks, NetworkFilter::default());
-        ordered!(tx, SUBNET_KEYS, list_subnets, SubnetFilter::default());
-        ordered!(tx, PORT_KEYS, list_ports, PortFilter::default());
-        ordered!(tx, ROUTER_KEYS, list_routers, RouterFilter::default());
-        ordered!(tx, GROUP_KEYS, list_groups, GroupFilter::default());
-        ordered!(tx, RULE_KEYS, list_rules, RuleFilter::default());
+        ordered!(tx, Network, list_networks, Filter::default());
+        ordered!(tx, Subnet, list_subnets, Filter::default());
+        ordered!(tx, Port, list_ports, PortFilter::default());
+        ordered!(tx, Router, list_routers, Filter::default());
+        ordered!(tx, Group, list_groups, Filter::default());
+        ordered!(tx, Rule, list_rules, Filter::default());
         let small = Page { sort: vec![("mtu".to_owned(), false)], ..Page::default() };
-        let listed = list_networks(&mut tx, &NetworkFilter::default(), &small).await.expect("list");
+        let listed = list_networks(&mut tx, &Filter::default(), &small).await.expect("list");
         assert_eq!(listed.items.iter().map(|network| network.mtu).collect::<Vec<_>>(), [1400, 1500]);
     }
 }
@@ -332,12 +332,12 @@ async fn a_project_sees_its_own_and_shared_networks() {
             insert_subnet(&mut tx, &a_subnet(network, "10.0.0.0/24")).await.expect("subnet");
         }
         let viewer = Some("p".to_owned());
-        let filter = NetworkFilter { viewer: viewer.clone(), ..NetworkFilter::default() };
+        let filter = Filter { viewer: viewer.clone(), ..Filter::default() };
         let seen = list_networks(&mut tx, &filter, &Page::default()).await.expect("list").items;
         let ids: BTreeSet<&str> = seen.iter().map(|network| network.id.as_str()).collect();
         assert_eq!(ids, BTreeSet::from([own.id.as_str(), shared.id.as_str()]), "{}", database.name);
         assert!(seen.iter().all(|network| network.subnet_ids.len() == 1));
-        let subnets = SubnetFilter { viewer, ..SubnetFilter::default() };
+        let subnets = Filter { viewer, ..Filter::default() };
         assert_eq!(list_subnets(&mut tx, &subnets, &Page::default()).await.expect("subnets").items.len(), 2);
         assert_eq!(get_network(&mut tx, &foreign.id, Some("p")).await.expect("get"), None);
         assert!(get_network(&mut tx, &foreign.id, None).await.expect("get").is_some());
@@ -426,8 +426,7 @@ async fn groups_are_found_by_name_or_id_and_go_with_their_rules() {
         let from_web =
             NewRule { ingress: true, ip_version: 4, remote_group_id: Some(ids[0].clone()), ..NewRule::default() };
         insert_rule(&mut tx, &new_id(), &ids[1], "p", &from_web, now).await.expect("remote");
-        let filter =
-            RuleFilter { protocol: Some("tcp".to_owned()), viewer: Some("p".to_owned()), ..RuleFilter::default() };
+        let filter = Filter::seen_by(Some("p")).is("protocol", Some("tcp"));
         assert_eq!(list_rules(&mut tx, &filter, &Page::default()).await.expect("list").items.len(), 1);
         // The group goes with its rules and those that name it.
         assert!(delete_group(&mut tx, &ids[0]).await.expect("delete"));

@@ -2,9 +2,9 @@
 
 use skyloom_model::{Result, Timestamp};
 
-use super::{COLUMNS, Operation, State, of_row};
+use super::{Operation, State};
 use crate::Conn;
-use crate::listing::{Key, Listed, Page, Query};
+use crate::listing::{Listed, Page};
 
 /// Which operations to list; all that are set must hold.
 #[derive(Clone, Debug, Default)]
@@ -23,11 +23,9 @@ pub struct Filter {
     pub changed_before: Option<Timestamp>,
 }
 
-const KEYS: &[Key] = &[Key::int("created-at", "o.created_at"), Key::text("id", "o.id")];
-
 /// Newest first.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Operation>> {
-    let mut query = Query::new(COLUMNS, "operations o", "o.id");
+    let mut query = Operation::query();
     if let Some(project) = &filter.project_id {
         let project = query.text(project);
         query.scope(format!("o.project_id = {project}"));
@@ -44,5 +42,5 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
         // Few are open: they have an index of their own.
         query.and("o.ended_at IS NULL");
     }
-    query.page(conn, KEYS, &[("created-at", true)], page, of_row).await
+    query.page(conn, Operation::FIELDS, &[("created-at", true)], page, Operation::of_row).await
 }

@@ -2,6 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Result};
 
+use crate::statement::insert_into;
 use crate::{Conn, Row, args, dialect};
 
 /// Takes the resource's lock for the operation. `busy` when another operation holds it.
@@ -16,7 +17,7 @@ pub async fn lock(tx: &mut Conn, resource_kind: &str, resource_id: &str, operati
 /// Takes the lock of a resource that this transaction makes, which nobody can hold.
 pub async fn lock_new(tx: &mut Conn, resource_kind: &str, resource_id: &str, operation_id: &str) -> Result<()> {
     tx.defer(
-        "INSERT INTO operation_locks (resource_kind, resource_id, operation_id) VALUES ($1, $2, $3)",
+        insert_into("operation_locks", "(resource_kind, resource_id, operation_id) VALUES ($1, $2, $3)"),
         args![resource_kind, resource_id, operation_id],
     )
     .await
@@ -69,8 +70,8 @@ pub async fn take_over(
 async fn insert(tx: &mut Conn, resource_kind: &str, resource_id: &str, operation_id: &str) -> Result<bool> {
     let taken = tx
         .execute(
-            "INSERT INTO operation_locks (resource_kind, resource_id, operation_id) VALUES ($1, $2, $3) \
-             ON CONFLICT (resource_kind, resource_id) DO NOTHING",
+            insert_into("operation_locks", "(resource_kind, resource_id, operation_id) VALUES ($1, $2, $3)")
+                .on_conflict("(resource_kind, resource_id) DO NOTHING"),
             args![resource_kind, resource_id, operation_id],
         )
         .await?;

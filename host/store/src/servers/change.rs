@@ -4,62 +4,44 @@ use std::collections::BTreeMap;
 
 use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
 
-use super::{Fault, task, word};
+use super::Fault;
+use crate::Conn;
 use crate::args;
 use crate::dialect;
-use crate::{Conn, Row};
+use crate::rows::rows;
+use crate::statement::{delete_from, update};
 
-/// What decides about a server: its states and whose it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Brief {
-    pub id: String,
-    pub project_id: String,
-    pub name: String,
-    pub vm_state: VmState,
-    pub task_state: Option<TaskState>,
-    pub power_state: PowerState,
-    pub locked: bool,
-    pub deleted: bool,
-    pub node: String,
-    pub flavor_id: String,
-    pub vcpus: u32,
-    pub memory_mib: u32,
-    pub metadata: BTreeMap<String, String>,
-    pub attributes: String,
-}
-
-const BRIEF: &str = "s.id, s.project_id, s.name, s.vm_state, s.task_state, s.power_state, s.locked, s.deleted, s.node, \
-                     s.flavor_id, s.vcpus, s.memory_mib, s.metadata, s.attributes";
-
-fn of_row(row: Row<'_>) -> Result<Brief> {
-    Ok(Brief {
-        id: row.text(0)?,
-        project_id: row.text(1)?,
-        name: row.text(2)?,
-        vm_state: word(row.text_ref(3)?, VmState::parse)?,
-        task_state: task(row.text_ref(4)?)?,
-        power_state: word(row.text_ref(5)?, PowerState::parse)?,
-        locked: row.flag(6)?,
-        deleted: row.flag(7)?,
-        node: row.text(8)?,
-        flavor_id: row.text(9)?,
-        vcpus: row.u32(10)?,
-        memory_mib: row.u32(11)?,
-        metadata: row.json(12)?,
-        attributes: row.text(13)?,
-    })
+rows! {
+    /// What decides about a server: its states and whose it is.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Brief in "servers" as "s" {
+        id: String,
+        project_id: String,
+        name: String,
+        vm_state: VmState,
+        task_state: Option<TaskState> as OrEmpty,
+        power_state: PowerState,
+        locked: bool,
+        deleted: bool,
+        node: String,
+        flavor_id: String,
+        vcpus: u32,
+        memory_mib: u32,
+        metadata: BTreeMap<String, String> as Json,
+        attributes: String,
+    }
 }
 
 /// The server's row. `project_id` none: of any project.
 pub async fn brief(conn: &mut Conn, id: &str, project_id: Option<&str>) -> Result<Option<Brief>> {
-    let found = conn.optional(format!("SELECT {BRIEF} FROM servers s WHERE s.id = $1"), args![id], of_row).await?;
+    let found = conn.optional(Brief::select("WHERE s.id = $1"), args![id], Brief::of_row).await?;
     Ok(found.filter(|server| project_id.is_none_or(|project| server.project_id == project)))
 }
 
 /// The server's row, held until the commit.
 pub async fn lock(tx: &mut Conn, id: &str) -> Result<Option<Brief>> {
     let lock = dialect::for_update(tx.is_postgres());
-    tx.optional(format!("SELECT {BRIEF} FROM servers s WHERE s.id = $1{lock}"), args![id], of_row).await
+    tx.optional(Brief::select(&format!("WHERE s.id = $1{lock}")), args![id], Brief::of_row).await
 }
 
 /// Several rows, held until the commit; those that aren't there are left out. By id, so that two calls can't wait for each
@@ -68,8 +50,8 @@ pub async fn lock_many(tx: &mut Conn, ids: &[String]) -> Result<BTreeMap<String,
     let lock = dialect::for_update(tx.is_postgres());
     let list = dialect::placeholders(1, ids.len());
     let values: Vec<crate::Value<'_>> = ids.iter().map(crate::Value::from).collect();
-    let sql = format!("SELECT {BRIEF} FROM servers s WHERE s.id IN ({list}) ORDER BY s.id{lock}");
-    let rows = tx.all(sql, &values, of_row).await?;
+    let sql = Brief::select(&format!("WHERE s.id IN ({list}) ORDER BY s.id{lock}"));
+    let rows = tx.all(sql, &values, Brief::of_row).await?;
     Ok(rows.into_iter().map(|server| (server.id.clone(), server)).collect())
 }
 
@@ -114,7 +96,7 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
             sets.push(format!("{column} = ${}", values.len()));
         }
     }
-    let sql = format!("UPDATE servers SET {} WHERE id = $1 AND deleted = 0", sets.join(", "));
+    let sql = update("servers", &format!("SET {} WHERE id = $1 AND deleted = 0", sets.join(", ")));
     tx.defer(sql, &values).await
 }
 
@@ -122,8 +104,11 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
 pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     let done = tx
         .execute(
-            "UPDATE servers SET vm_state = 'deleted', task_state = '', power_state = 'no-state', deleted = 1, \
-             admin_password = '', terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
+            update(
+                "servers",
+                "SET vm_state = 'deleted', task_state = '', power_state = 'no-state', deleted = 1, \
+                 admin_password = '', terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
+            ),
             args![id, now],
         )
         .await?;
@@ -132,8 +117,8 @@ pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<boo
 
 /// Takes the row away as if it had never been.
 pub async fn remove(tx: &mut Conn, id: &str) -> Result<bool> {
-    tx.defer("DELETE FROM server_tags WHERE server_id = $1", args![id]).await?;
-    Ok(tx.execute("DELETE FROM servers WHERE id = $1", args![id]).await? == 1)
+    tx.defer(delete_from("server_tags", "WHERE server_id = $1"), args![id]).await?;
+    Ok(tx.execute(delete_from("servers", "WHERE id = $1"), args![id]).await? == 1)
 }
 
 /// Takes away deleted servers whose time is over, at most `limit`. Gives how many.
@@ -185,6 +170,6 @@ pub async fn put_user_fields(tx: &mut Conn, id: &str, fields: &UserFields<'_>, n
             sets.push(format!("{column} = ${}", values.len()));
         }
     }
-    let sql = format!("UPDATE servers SET {} WHERE id = $1 AND deleted = 0", sets.join(", "));
+    let sql = update("servers", &format!("SET {} WHERE id = $1 AND deleted = 0", sets.join(", ")));
     Ok(tx.execute(sql, &values).await? == 1)
 }

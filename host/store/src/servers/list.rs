@@ -2,10 +2,10 @@
 
 use skyloom_model::{PowerState, Result, TaskState, Timestamp, VmState};
 
-use super::{Full, WEIGHT, packed, unpack};
+use super::{Full, Server, WEIGHT, packed, unpack};
 use crate::conn::Conn;
 use crate::dialect;
-use crate::listing::{Key, Listed, Page, Query};
+use crate::listing::{Listed, Page, Query};
 use crate::networks::OF_CORE;
 
 /// Which servers there are to a list.
@@ -81,33 +81,6 @@ pub struct Filter {
     pub not_tags_any: Vec<String>,
     pub metadata: Vec<(String, String)>,
 }
-
-const KEYS: &[Key] = &[
-    Key::int("created-at", "s.created_at"),
-    Key::int("updated-at", "s.updated_at"),
-    Key::int("launched-at", "s.launched_at"),
-    Key::text("name", "s.name"),
-    Key::text("id", "s.id"),
-    Key::text("zone", "s.zone"),
-    Key::text("node", "s.node"),
-    Key::text("key-name", "s.key_name"),
-    Key::text("project-id", "s.project_id"),
-    Key::text("user-id", "s.user_id"),
-    Key::text("image-id", "s.image_id"),
-    Key::text("vm-state", "s.vm_state"),
-    Key::text("task-state", "s.task_state"),
-    Key::text("hostname", "s.hostname"),
-    Key::int("terminated-at", "s.terminated_at"),
-    Key::text("description", "coalesce(s.description, '')"),
-    Key::text("flavor-id", "s.flavor_id"),
-    Key::text("access-ipv4", "s.access_ipv4"),
-    Key::text("access-ipv6", "s.access_ipv6"),
-    Key::int("config-drive", "s.config_drive"),
-    Key::int("launch-index", "s.launch_index"),
-    Key::int("locked", "s.locked"),
-    Key::int("progress", "s.progress"),
-    Key::text("power-state", "s.power_state"),
-];
 
 const DEFAULT: &[(&str, bool)] = &[("created-at", true)];
 
@@ -257,7 +230,7 @@ fn tags(query: &mut Query, filter: &Filter) {
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Full>> {
     let postgres = conn.is_postgres();
     let servers = query(postgres, packed(postgres, false), filter);
-    servers.weighed(WEIGHT).packed_page(conn, KEYS, DEFAULT, page, unpack, |full| &full.server.id).await
+    servers.weighed(WEIGHT).packed_page(conn, Server::FIELDS, DEFAULT, page, unpack, |full| &full.server.id).await
 }
 
 /// What conditions look at that no database knows.
@@ -276,5 +249,5 @@ pub async fn looks(conn: &mut Conn, filter: &Filter, with_addresses: bool, page:
     let addresses = if with_addresses { dialect::json_list(postgres, "t.address", &all) } else { "'[]'".to_owned() };
     let looks = query(postgres, format!("s.id, s.name, {addresses}"), filter);
     let of_row = |row: crate::Row<'_>| Ok(Looks { id: row.text(0)?, name: row.text(1)?, addresses: row.json(2)? });
-    looks.page(conn, KEYS, DEFAULT, page, of_row).await
+    looks.page(conn, Server::FIELDS, DEFAULT, page, of_row).await
 }

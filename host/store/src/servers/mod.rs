@@ -5,15 +5,15 @@ mod list;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::value::RawValue;
-use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
+use skyloom_model::{PowerState, Result, TaskState, Timestamp, VmState};
 
 use crate::boot_images::BootImages;
 use crate::listing::Packed;
 use crate::networks::of_core;
+use crate::rows::{self, rows, value};
+use crate::statement::insert_into;
 use crate::{Conn, Row, args, dialect};
 
 pub use change::{
@@ -32,50 +32,57 @@ pub struct FlavorCopy {
     pub extra_specs: BTreeMap<String, String>,
 }
 
-/// What stands in the server's own row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    pub id: String,
-    pub project_id: String,
-    pub user_id: String,
-    pub name: String,
-    pub description: Option<String>,
-    pub vm_state: VmState,
-    pub task_state: Option<TaskState>,
-    pub power_state: PowerState,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub launched_at: Option<Timestamp>,
-    pub terminated_at: Option<Timestamp>,
-    pub deleted: bool,
-    pub flavor_id: String,
-    pub vcpus: u32,
-    pub memory_mib: u32,
-    pub flavor: FlavorCopy,
-    pub image_id: Option<String>,
-    pub key_name: Option<String>,
-    /// Empty: none.
-    pub public_key: String,
-    pub zone: String,
-    /// Empty before placement.
-    pub node: String,
-    pub hostname: String,
-    pub locked: bool,
-    pub progress: u32,
-    pub access_ipv4: String,
-    pub access_ipv6: String,
-    pub config_drive: bool,
-    pub reservation_id: String,
-    pub launch_index: u32,
-    pub fault: Option<Fault>,
-    pub metadata: BTreeMap<String, String>,
-    /// JSON object of personality to its own JSON object, as text.
-    pub attributes: String,
-    /// Base64; only where one server is read.
-    pub user_data: Option<String>,
+rows! {
+    /// What stands in the server's own row.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Server in "servers" as "s" {
+        id: String [sorts],
+        project_id: String [sorts],
+        user_id: String [sorts],
+        name: String [sorts],
+        description: Option<String> [sorts_as("coalesce(s.description, '')")],
+        vm_state: VmState [sorts],
+        task_state: Option<TaskState> as OrEmpty [sorts],
+        power_state: PowerState [sorts],
+        created_at: Timestamp [sorts],
+        updated_at: Timestamp [sorts],
+        launched_at: Option<Timestamp> as OrEmpty [sorts],
+        terminated_at: Option<Timestamp> as OrEmpty [sorts],
+        deleted: bool,
+        flavor_id: String [sorts],
+        vcpus: u32,
+        memory_mib: u32,
+        image_id: Option<String> as OrEmpty [sorts],
+        key_name: Option<String> as OrEmpty [sorts],
+        /// Empty: none.
+        public_key: String,
+        zone: String [sorts],
+        /// Empty before placement.
+        node: String [sorts],
+        hostname: String [sorts],
+        locked: bool [sorts],
+        progress: u32 [sorts],
+        access_ipv4: String [sorts],
+        access_ipv6: String [sorts],
+        config_drive: bool [sorts],
+        reservation_id: String,
+        launch_index: u32 [sorts],
+        /// Base64; only where one server is read.
+        user_data: Option<String>,
+        flavor: FlavorCopy as Json,
+        metadata: BTreeMap<String, String> as Json,
+        /// JSON object of personality to its own JSON object, as text.
+        attributes: String as JsonText,
+    }
+    beside {
+        /// A new server has none.
+        fault: Option<Fault> as Json,
+    }
+    written with { admin_password }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The order of the fields is the order in which a server's query has them.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct Fault {
     pub message: String,
     /// 400, 404 or 500 as in HTTP.
@@ -116,45 +123,6 @@ pub struct Full {
     pub tags: Vec<String>,
 }
 
-/// Columns of a server's own row, in the order of [`Own`].
-const OWN: &[&str] = &[
-    "id",
-    "project_id",
-    "user_id",
-    "name",
-    "description",
-    "vm_state",
-    "task_state",
-    "power_state",
-    "created_at",
-    "updated_at",
-    "launched_at",
-    "terminated_at",
-    "deleted",
-    "flavor_id",
-    "vcpus",
-    "memory_mib",
-    "image_id",
-    "key_name",
-    "public_key",
-    "zone",
-    "node",
-    "hostname",
-    "locked",
-    "progress",
-    "access_ipv4",
-    "access_ipv6",
-    "config_drive",
-    "reservation_id",
-    "launch_index",
-    "fault_message",
-    "fault_code",
-    "fault_at",
-];
-
-/// The row's columns that are JSON objects themselves.
-const OBJECTS: &[&str] = &["flavor", "metadata", "attributes"];
-
 /// Bytes of a server's row that its owner can make many.
 const WEIGHT: &str =
     "octet_length(s.metadata) + octet_length(s.attributes) + octet_length(s.flavor) + octet_length(s.public_key)";
@@ -186,129 +154,28 @@ const BELONGINGS: [(&[&str], &str); 5] = [
     (&["g.tag"], "server_tags g WHERE g.server_id = s.id"),
 ];
 
-/// [`Full`] of `servers s` as one text, JSON values one behind the other: [`OWN`] and the user data as one array, the objects,
-/// [`BELONGINGS`]. One text is read several times faster than forty columns. The user data is null unless it is asked for: it
-/// may be long.
+/// [`Full`] of `servers s` as one text, JSON values one behind the other: [`Server`], [`BELONGINGS`]. One text is read
+/// several times faster than forty columns. The user data is null unless it is asked for: it may be long.
 fn packed(postgres: bool, user_data: bool) -> String {
-    let mut values = packed_own(postgres, user_data);
-    values.extend(BELONGINGS.map(|(values, from)| dialect::json_unordered(postgres, values, from)));
-    format!("concat({})", values.join(", "))
+    let belongings = BELONGINGS.map(|(values, from)| dialect::json_unordered(postgres, values, from));
+    format!("concat({}, {})", packed_own(postgres, user_data), belongings.join(", "))
 }
 
-/// The values of [`packed`] that stand in the server's own row.
-fn packed_own(postgres: bool, user_data: bool) -> Vec<String> {
-    let mut own: Vec<String> = OWN.iter().map(|column| format!("s.{column}")).collect();
-    own.push(if user_data { "s.user_data" } else { "CAST(NULL AS TEXT)" }.to_owned());
-    let mut values = vec![dialect::json_array(postgres, &own)];
-    values.extend(OBJECTS.iter().map(|column| format!("s.{column}")));
-    values
+/// Arguments of `concat` that make what [`own`] reads.
+fn packed_own(postgres: bool, user_data: bool) -> String {
+    let fault = ["s.fault_message", "coalesce(s.fault_code, 500)", "coalesce(s.fault_at, 0)"].map(str::to_owned);
+    let fault = dialect::json_array(postgres, &fault);
+    let fault = format!("CASE WHEN s.fault_message IS NULL THEN 'null' ELSE {fault} END");
+    let absent = (!user_data).then_some("user_data");
+    rows::packed(postgres, &Server::FIELDS[..Server::WIDTH], absent, &[&fault])
 }
 
-/// [`OWN`] and the user data as they are read.
-#[derive(serde::Deserialize)]
-struct Own<'r> {
-    id: String,
-    project_id: String,
-    user_id: String,
-    name: String,
-    description: Option<String>,
-    #[serde(borrow)]
-    vm_state: Cow<'r, str>,
-    #[serde(borrow)]
-    task_state: Cow<'r, str>,
-    #[serde(borrow)]
-    power_state: Cow<'r, str>,
-    created_at: i64,
-    updated_at: i64,
-    launched_at: i64,
-    terminated_at: i64,
-    deleted: u8,
-    flavor_id: String,
-    vcpus: u32,
-    memory_mib: u32,
-    image_id: String,
-    key_name: String,
-    public_key: String,
-    zone: String,
-    node: String,
-    hostname: String,
-    locked: u8,
-    progress: u32,
-    access_ipv4: String,
-    access_ipv6: String,
-    config_drive: u8,
-    reservation_id: String,
-    launch_index: u32,
-    fault_message: Option<String>,
-    fault_code: Option<u32>,
-    fault_at: Option<i64>,
-    user_data: Option<String>,
-}
+/// With the fault.
+const JSON: usize = rows::json_columns(Server::FIELDS) + 1;
 
-fn some(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
-fn some_time(time: i64) -> Option<Timestamp> {
-    (time != 0).then_some(Timestamp(time))
-}
-
-fn word<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
-    parse(text).ok_or_else(|| Error::internal(format!("a server's state is {text}")))
-}
-
-fn task(text: &str) -> Result<Option<TaskState>> {
-    if text.is_empty() { Ok(None) } else { word(text, TaskState::parse).map(Some) }
-}
-
-/// The next value of a text of [`packed`].
-fn value<'de, T: serde::Deserialize<'de>>(packed: &mut Packed<'de>) -> Result<T> {
-    T::deserialize(packed).map_err(|error| Error::internal(format!("a server's record: {error}")))
-}
-
+/// The server at the beginning of a text of [`packed`].
 fn own(packed: &mut Packed<'_>) -> Result<Server> {
-    let own: Own<'_> = value(packed)?;
-    let fault = own.fault_message.map(|message| Fault {
-        message,
-        code: own.fault_code.unwrap_or(500),
-        created_at: Timestamp(own.fault_at.unwrap_or_default()),
-    });
-    Ok(Server {
-        id: own.id,
-        project_id: own.project_id,
-        user_id: own.user_id,
-        name: own.name,
-        description: own.description,
-        vm_state: word(&own.vm_state, VmState::parse)?,
-        task_state: task(&own.task_state)?,
-        power_state: word(&own.power_state, PowerState::parse)?,
-        created_at: Timestamp(own.created_at),
-        updated_at: Timestamp(own.updated_at),
-        launched_at: some_time(own.launched_at),
-        terminated_at: some_time(own.terminated_at),
-        deleted: own.deleted != 0,
-        flavor_id: own.flavor_id,
-        vcpus: own.vcpus,
-        memory_mib: own.memory_mib,
-        image_id: some(own.image_id),
-        key_name: some(own.key_name),
-        public_key: own.public_key,
-        zone: own.zone,
-        node: own.node,
-        hostname: own.hostname,
-        locked: own.locked != 0,
-        progress: own.progress,
-        access_ipv4: own.access_ipv4,
-        access_ipv6: own.access_ipv6,
-        config_drive: own.config_drive != 0,
-        reservation_id: own.reservation_id,
-        launch_index: own.launch_index,
-        fault,
-        user_data: own.user_data,
-        flavor: value(packed)?,
-        metadata: value(packed)?,
-        attributes: value::<&RawValue>(packed)?.get().to_owned(),
-    })
+    rows::unpack(packed, JSON)
 }
 
 /// The next list of belongings.
@@ -374,7 +241,7 @@ pub async fn for_platform(conn: &mut Conn, id: &str) -> Result<Option<ForPlatfor
     let sql = format!(
         "SELECT concat({}), (SELECT r.node FROM node_reservations r WHERE r.server_id = s.id), {}, {}, s.admin_password \
          FROM servers s WHERE s.id = $1",
-        packed_own(conn.is_postgres(), true).join(", "),
+        packed_own(conn.is_postgres(), true),
         part("kernel"),
         part("ramdisk"),
     );
@@ -391,61 +258,13 @@ pub async fn for_platform(conn: &mut Conn, id: &str) -> Result<Option<ForPlatfor
 
 /// Writes a new server. `admin_password` is sealed; empty: none.
 pub async fn insert(tx: &mut Conn, server: &Server, admin_password: &str) -> Result<()> {
-    let sql = format!(
-        "INSERT INTO servers ({}, {}, user_data, admin_password) VALUES ({})",
-        OWN.join(", "),
-        OBJECTS.join(", "),
-        dialect::placeholders(1, OWN.len() + OBJECTS.len() + 2)
-    );
-    let flavor = serde_json::to_string(&server.flavor).map_err(Error::internal)?;
-    let metadata = serde_json::to_string(&server.metadata).map_err(Error::internal)?;
-    let fault = server.fault.as_ref();
-    tx.defer(
-        sql,
-        args![
-            &server.id,
-            &server.project_id,
-            &server.user_id,
-            &server.name,
-            &server.description,
-            server.vm_state.as_str(),
-            server.task_state.map_or("", TaskState::as_str),
-            server.power_state.as_str(),
-            server.created_at,
-            server.updated_at,
-            server.launched_at.unwrap_or_default(),
-            server.terminated_at.unwrap_or_default(),
-            server.deleted,
-            &server.flavor_id,
-            server.vcpus,
-            server.memory_mib,
-            server.image_id.as_deref().unwrap_or_default(),
-            server.key_name.as_deref().unwrap_or_default(),
-            &server.public_key,
-            &server.zone,
-            &server.node,
-            &server.hostname,
-            server.locked,
-            server.progress,
-            &server.access_ipv4,
-            &server.access_ipv6,
-            server.config_drive,
-            &server.reservation_id,
-            server.launch_index,
-            fault.map(|fault| fault.message.as_str()),
-            fault.map(|fault| i64::from(fault.code)),
-            fault.map(|fault| fault.created_at),
-            &flavor,
-            &metadata,
-            &server.attributes,
-            &server.user_data,
-            admin_password,
-        ],
-    )
-    .await
+    server.insert(admin_password)?.defer(tx).await
 }
 
 pub async fn insert_tag(tx: &mut Conn, server_id: &str, tag: &str) -> Result<()> {
-    tx.defer("INSERT INTO server_tags (server_id, tag) VALUES ($1, $2) ON CONFLICT DO NOTHING", args![server_id, tag])
-        .await
+    tx.defer(
+        insert_into("server_tags", "(server_id, tag) VALUES ($1, $2)").on_conflict("DO NOTHING"),
+        args![server_id, tag],
+    )
+    .await
 }
