@@ -9,8 +9,9 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Either, Executor as _, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
-use crate::db::{Row, Value, from_sqlx};
+use crate::db::{Row, Value};
 use crate::deferred::{Bundle, Script};
+use crate::errors::from_sqlx;
 use crate::statement::{Statement, Write};
 
 /// A connection, within a transaction or not.

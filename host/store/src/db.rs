@@ -2,16 +2,18 @@
 
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
-use skyloom_model::{Error, ErrorCode, Result};
+use skyloom_model::{Error, Result};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{Connection as _, Row as _, TypeInfo as _, ValueRef as _};
 
+pub use crate::options::Options;
+
 use crate::Conn;
+use crate::errors::from_sqlx;
 use crate::postgres::Pool;
 
 /// A parameter of a statement.
@@ -205,23 +207,6 @@ pub enum Db {
     Postgres(Pool),
 }
 
-/// How the connections are made.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    pub readers: u32,
-    /// Of pages that each connection to SQLite keeps.
-    pub cache_kib: u32,
-    pub acquire_timeout: Duration,
-    /// True: an answered write survives power loss, not only the process's death.
-    pub sync_on_commit: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { readers: 4, cache_kib: 4096, acquire_timeout: Duration::from_secs(10), sync_on_commit: true }
-    }
-}
-
 impl Db {
     /// The embedded database in a file; made if it isn't there.
     pub async fn sqlite(path: &Path, options: Options) -> Result<Self> {
@@ -307,48 +292,5 @@ impl Db {
             }
             Self::Postgres(pool) => pool.close().await,
         }
-    }
-}
-
-/// What a database says, in our words: a broken unique key is `already-exists`, a lost or full database `unavailable`.
-pub fn from_sqlx(error: sqlx::Error) -> Error {
-    match &error {
-        sqlx::Error::Database(database) if database.is_unique_violation() => {
-            Error::new(ErrorCode::AlreadyExists, "A record of this name or id exists.").with_internal(&error)
-        }
-        sqlx::Error::Database(database) if database.is_foreign_key_violation() => {
-            Error::new(ErrorCode::InUse, "The record is used by another one, or names one that is gone.")
-                .with_internal(&error)
-        }
-        // PostgreSQL's text holds no NUL character; SQLite's does, so the rules above ask for it where it is stored.
-        sqlx::Error::Database(database) if database.code().as_deref() == Some("22021") => {
-            Error::invalid("text", "A text must not hold a NUL character.").with_internal(&error)
-        }
-        sqlx::Error::Database(database) if matches!(database.code().as_deref(), Some("13" | "53100")) => {
-            Error::full(&error)
-        }
-        sqlx::Error::Database(database) if database.code().is_some_and(|code| is_collision(&code)) => {
-            Error::collision(&error)
-        }
-        sqlx::Error::Database(database) if is_passing(database.code().as_deref()) => Error::unavailable(&error),
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-            Error::unavailable(&error)
-        }
-        _ => Error::internal(&error),
-    }
-}
-
-/// PostgreSQL: a deadlock, or a serialisation failure.
-fn is_collision(code: &str) -> bool {
-    code.len() == 5 && code.starts_with("40")
-}
-
-/// SQLite: busy (5), locked (6), I/O error (10), cannot open (14), with their extended codes. PostgreSQL: connection
-/// (08), resources (53), operator's intervention (57), system (58).
-fn is_passing(code: Option<&str>) -> bool {
-    let Some(code) = code else { return false };
-    match code.parse::<u32>() {
-        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6 | 10 | 14),
-        _ => ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)),
     }
 }

@@ -69,7 +69,7 @@ rows! {
     }
     written with { upload }
     also {
-        "size": Int "coalesce(i.size, -1)" [sorts],
+        "size": Int [sorts] "coalesce(i.size, -1)",
     }
 }
 

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use skyloom_model::{Error, Result};
 
 use crate::dialect;
-use crate::rows::{Field, Kind};
+use crate::fields::{Field, Kind};
 use crate::{Conn, Row, Value};
 
 pub use conditions::{Condition, Filter, Test};

@@ -16,7 +16,7 @@ pub use addresses::{Cidr, Prefixed, Range};
 pub use device_ports::{
     DevicePort, NicAddress, bind_port, bind_ports_of_device, ports_of_device, release_ports_of_device, take_port,
 };
-pub use fixing::{address_taken, same_addresses};
+pub use fixing::{FixedIp, FixedRequest, address_taken, same_addresses};
 pub use groups::{
     Group, NewRule, Rule, default_group, delete_group, delete_rule, get_group, get_rule, group_in_use, insert_group,
     insert_rule, list_groups, list_rules, resolve_groups, touch_group, update_group,
@@ -26,8 +26,8 @@ pub use network::{
     network_in_use, networks_for_servers, touch_network, update_network,
 };
 pub use ports::{
-    FixedIp, FixedRequest, NewPort, Port, PortFilter, PortNetwork, PortSpec, PortUpdate, allocate_port, delete_port,
-    get_port, insert_port, list_ports, update_port,
+    NewPort, Port, PortFilter, PortNetwork, PortSpec, PortUpdate, allocate_port, delete_port, get_port, insert_port,
+    list_ports, update_port,
 };
 pub use routers::{Router, default_router, get_router, list_routers};
 pub use subnets::{Subnet, delete_subnet, get_subnet, insert_subnet, list_subnets, subnets_of_network, update_subnet};

@@ -10,7 +10,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
 use tokio::sync::Mutex;
 
-use crate::db::{Options, from_sqlx};
+use crate::errors::from_sqlx;
+use crate::options::Options;
 
 /// A connection that rested longer is asked whether it still lives: after a restart of the server no request meets a dead one,
 /// and under load nothing is asked.

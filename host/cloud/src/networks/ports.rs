@@ -166,7 +166,7 @@ impl Networks {
             port_security: write.port_security.filter(|wanted| *wanted != port.port_security),
             device_id: text("device-id", write.device_id)?.filter(|device| *device != port.device_id),
             device_owner: text("device-owner", write.device_owner)?.filter(|owner| *owner != port.device_owner),
-            fixed_ips: fixed_ips.filter(|wanted| !store::same_addresses(port, wanted)),
+            fixed_ips: fixed_ips.filter(|wanted| !store::same_addresses(&port.fixed_ips, wanted)),
             security_group_ids: write.security_group_ids,
         })
     }

@@ -1,7 +1,7 @@
 use skyloom_model::{Error, Named, Placed, Result};
 
+use crate::fields::{Field, Kind};
 use crate::listing::{Listed, Page, Query};
-use crate::rows::{Field, Kind};
 use crate::{Conn, Row, args};
 
 /// Where a role is granted.

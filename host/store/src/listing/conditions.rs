@@ -6,7 +6,7 @@ use skyloom_model::{Error, Result};
 
 use super::{Param, Query};
 use crate::dialect;
-use crate::rows::{Field, Kind};
+use crate::fields::{Field, Kind};
 
 /// What a list holds.
 #[derive(Clone, Debug, Default)]

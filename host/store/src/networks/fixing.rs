@@ -5,10 +5,23 @@ use std::net::IpAddr;
 use skyloom_model::{Error, ErrorCode, Result};
 
 use super::addresses::{exhausted, take};
-use super::ports::{FixedIp, FixedRequest, Port};
 use super::subnets::{Subnet, subnets_of_network};
 use crate::statement::delete_from;
 use crate::{Conn, args};
+
+/// The order of the fields is the order of a port's query: it brings its addresses as JSON arrays.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct FixedIp {
+    pub subnet_id: String,
+    pub address: String,
+}
+
+/// An address to get: neither says any, the subnet alone says a free one of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FixedRequest {
+    pub subnet_id: Option<String>,
+    pub address: Option<IpAddr>,
+}
 
 /// One address of each IP version: of the first subnet, by age, that has one free.
 pub(super) async fn fix_default(tx: &mut Conn, subnets: &[Subnet], port_id: &str) -> Result<()> {
@@ -89,18 +102,18 @@ fn misfit(subnets: &[Subnet], request: &FixedRequest) -> Error {
     Error::invalid("fixed-ips", message).with_reason(reason)
 }
 
-/// Whether the requests name what the port has.
+/// Whether the requests name what a port has.
 #[must_use]
-pub fn same_addresses(port: &Port, requests: &[FixedRequest]) -> bool {
-    let (gone, wanted) = changes(port, requests);
+pub fn same_addresses(has: &[FixedIp], requests: &[FixedRequest]) -> bool {
+    let (gone, wanted) = changes(has, requests);
     gone.is_empty() && wanted.is_empty()
 }
 
-/// What of the port's addresses the requests don't name, and what they ask for beyond them.
-fn changes<'a>(port: &'a Port, requests: &[FixedRequest]) -> (Vec<&'a FixedIp>, Vec<FixedRequest>) {
+/// What of a port's addresses the requests don't name, and what they ask for beyond them.
+fn changes<'a>(has: &'a [FixedIp], requests: &[FixedRequest]) -> (Vec<&'a FixedIp>, Vec<FixedRequest>) {
     let mut wanted = requests.to_vec();
     let mut gone = Vec::new();
-    for fixed in &port.fixed_ips {
+    for fixed in has {
         let fits = |request: &FixedRequest| request.subnet_id.as_ref().is_none_or(|id| *id == fixed.subnet_id);
         let by_address = wanted.iter().position(|request| {
             fits(request) && request.address.is_some_and(|address| address.to_string() == fixed.address)
@@ -117,19 +130,25 @@ fn changes<'a>(port: &'a Port, requests: &[FixedRequest]) -> (Vec<&'a FixedIp>, 
     (gone, wanted)
 }
 
-/// Gives back what the requests don't name, and takes what they name anew.
-pub(super) async fn refix(tx: &mut Conn, old: &Port, requests: &[FixedRequest]) -> Result<()> {
-    let (gone, wanted) = changes(old, requests);
+/// Gives back what the requests don't name of what the port has, and takes what they name anew.
+pub(super) async fn refix(
+    tx: &mut Conn,
+    port_id: &str,
+    network_id: &str,
+    has: &[FixedIp],
+    requests: &[FixedRequest],
+) -> Result<()> {
+    let (gone, wanted) = changes(has, requests);
     for fixed in gone {
         tx.execute(
             delete_from("port_addresses", "WHERE subnet_id = $1 AND address = $2 AND port_id = $3"),
-            args![&fixed.subnet_id, &fixed.address, &old.id],
+            args![&fixed.subnet_id, &fixed.address, port_id],
         )
         .await?;
     }
-    let subnets = subnets_of_network(tx, &old.network_id).await?;
+    let subnets = subnets_of_network(tx, network_id).await?;
     for request in &wanted {
-        fix(tx, &subnets, request, &old.id).await?;
+        fix(tx, &subnets, request, port_id).await?;
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ rows! {
         revision: i64,
     }
     also {
-        "updated-at": Time "r.created_at" [sorts],
+        "updated-at": Time [sorts] "r.created_at",
     }
 }
 

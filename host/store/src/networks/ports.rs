@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
-use super::fixing::{fix, fix_default, refix};
+use super::fixing::{FixedIp, FixedRequest, fix, fix_default, refix};
 use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
 use super::{BY_ID, active, default_group};
 use crate::listing::{Filter, Listed, Page, Query};
@@ -49,15 +49,8 @@ rows! {
     }
     written with { position }
     also {
-        "down": Int (concat!("CAST(CASE WHEN p.enabled = 1 AND ", active!(), " THEN 0 ELSE 1 END AS BIGINT)")) [sorts],
+        "down": Int [sorts] concat!("CAST(CASE WHEN p.enabled = 1 AND ", active!(), " THEN 0 ELSE 1 END AS BIGINT)"),
     }
-}
-
-/// The order of the fields is the order of a port's query: it brings its addresses as JSON arrays.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-pub struct FixedIp {
-    pub subnet_id: String,
-    pub address: String,
 }
 
 /// All that are set must hold; the list means any of them.
@@ -69,13 +62,6 @@ pub struct PortFilter {
     pub address: Option<String>,
     pub subnet_id: Option<String>,
     pub security_group_ids: Vec<String>,
-}
-
-/// An address to get: neither says any, the subnet alone says a free one of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FixedRequest {
-    pub subnet_id: Option<String>,
-    pub address: Option<IpAddr>,
 }
 
 /// A port to make.
@@ -352,7 +338,7 @@ pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result
     port.updated_at = Timestamp::now();
     port.update()?.run(tx).await?;
     if let Some(requests) = &update.fixed_ips {
-        refix(tx, &old, requests).await?;
+        refix(tx, &old.id, &old.network_id, &old.fixed_ips, requests).await?;
     }
     if let Some(groups) = &update.security_group_ids {
         set_groups(tx, id, groups).await?;

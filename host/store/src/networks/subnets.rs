@@ -34,8 +34,8 @@ rows! {
     }
     written with { ip_version }
     also {
-        "ip-version": Int "s.ip_version" [sorts, finds],
-        "external": Flag "n.external" [finds],
+        "ip-version": Int [sorts, finds] "s.ip_version",
+        "external": Flag [finds] "n.external",
     }
 }
 

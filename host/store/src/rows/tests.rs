@@ -26,7 +26,7 @@ rows! {
     }
     written with { created_at }
     also {
-        "created-at": Time "t.created_at" [sorts],
+        "created-at": Time [sorts] "t.created_at",
     }
 }
 
