@@ -16,9 +16,7 @@ macro_rules! hosts {
                 $(async fn $function(&mut self, $($arg: $kind),*) -> wasmtime::Result<Result<$answer, Error>> {
                     let (cloud, context) = self.cloud(Capability::$capability, Effect::$effect)?;
                     let answer = cloud.$function(context, $($arg),*).await;
-                    if let Ok(_answer) = &answer {
-                        grant!($function, context.streams, _answer);
-                    }
+                    grant!($function, context.streams, &answer);
                     self.resume();
                     Ok(answer)
                 })*
@@ -29,11 +27,13 @@ macro_rules! hosts {
 
 /// Two of them open a stream to the request that they are called for.
 macro_rules! grant {
-    (begin_upload, $streams:expr, $limit:expr) => {
-        $streams.grant_upload(*$limit)
+    (begin_upload, $streams:expr, $answer:expr) => {
+        if let Ok(limit) = $answer {
+            $streams.grant_upload(*limit);
+        }
     };
-    (open_download, $streams:expr, $download:expr) => {
-        if let Some(download) = $download {
+    (open_download, $streams:expr, $answer:expr) => {
+        if let Ok(Some(download)) = $answer {
             $streams.grant_download(&download.blob);
         }
     };

@@ -41,8 +41,8 @@ macro_rules! cloud_functions {
             /// `skyloom:cloud/identity`.
             trait IdentityApi in identity needs Identity {
                 Changes fn authenticate(login: identity::Login) -> identity::Issued;
-                Reads fn validate_token(subject: identity::Secret) -> identity::TokenInfo;
-                Changes fn revoke_token(subject: identity::Secret) -> ();
+                Reads fn validate_token(subject: String) -> identity::TokenInfo;
+                Changes fn revoke_token(subject: String) -> ();
                 Reads fn catalog(project_id: Option<String>) -> Vec<identity::Service>;
                 Reads fn list_domains(filter: identity::IdentityFilter, page: identity::PageRequest) -> identity::DomainPage;
                 Reads fn get_domain(id: String) -> identity::Domain;
@@ -62,7 +62,7 @@ macro_rules! cloud_functions {
                 Changes fn create_user(write: identity::UserWrite) -> identity::User;
                 Changes fn update_user(id: String, write: identity::UserWrite) -> identity::User;
                 Changes fn delete_user(id: String) -> ();
-                Changes fn change_password(user_id: String, original: identity::Secret, password: identity::Secret) -> ();
+                Changes fn change_password(user_id: String, original: String, password: String) -> ();
                 Reads fn list_roles(name: Option<String>, domain_id: Option<String>, page: identity::PageRequest) -> identity::RolePage;
                 Reads fn get_role(id: String) -> identity::Role;
                 Changes fn create_role(write: identity::RoleWrite) -> identity::Role;

@@ -44,12 +44,29 @@ impl Contract {
             (None, TypeDefKind::List(item)) if whose == Whose::Borrowed => format!("&[{}]", inner(item, Whose::Owned)),
             (None, TypeDefKind::List(item)) => format!("Vec<{}>", inner(item, Whose::Owned)),
             (None, TypeDefKind::Option(item)) => format!("Option<{}>", inner(item, whose)),
+            // Another name of a text or number.
+            (Some(_), TypeDefKind::Type(_)) if self.is_simple(kind) => inner(&self.named(kind), whose),
             (Some(name), _) if whose == Whose::Borrowed && self.allocates(kind) => {
                 format!("&{module}::{}", pascal(name))
             }
             (Some(name), _) => format!("{module}::{}", pascal(name)),
             (None, other) => panic!("{module}: no signature has a {} yet", other.as_str()),
         }
+    }
+
+    /// What stands behind other names of it.
+    fn named(&self, kind: &Type) -> Type {
+        match kind {
+            Type::Id(id) => match &self.resolve.types[*id].kind {
+                TypeDefKind::Type(other) => self.named(other),
+                _ => *kind,
+            },
+            _ => *kind,
+        }
+    }
+
+    fn is_simple(&self, kind: &Type) -> bool {
+        !matches!(self.named(kind), Type::Id(_))
     }
 
     /// Whether a value has text or a list somewhere; the others are handed over as they are.

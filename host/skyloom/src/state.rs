@@ -189,7 +189,7 @@ impl StateDir {
     }
 
     /// Takes the rights of others from a folder of the deployment's own and from all in it; one that isn't there has none.
-    pub fn close_below(&self, folder: &Path) -> Result<(), Failure> {
+    pub fn close_below(folder: &Path) -> Result<(), Failure> {
         let wrong = |error: std::io::Error| Failure::new(format!("{}: {error}", folder.display()));
         match std::fs::symlink_metadata(folder) {
             Ok(there) if there.is_dir() => {}
@@ -201,7 +201,7 @@ impl StateDir {
         for entry in std::fs::read_dir(folder).map_err(wrong)? {
             let entry = entry.map_err(wrong)?;
             if entry.file_type().map_err(wrong)?.is_dir() {
-                self.close_below(&entry.path())?;
+                Self::close_below(&entry.path())?;
             }
         }
         Ok(())

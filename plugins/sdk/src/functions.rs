@@ -40,8 +40,8 @@ macro_rules! cloud_functions {
             /// `skyloom:cloud/identity`.
             trait Identity in identity {
                 fn authenticate(login: &identity::Login) -> identity::Issued;
-                fn validate_token(subject: &identity::Secret) -> identity::TokenInfo;
-                fn revoke_token(subject: &identity::Secret) -> ();
+                fn validate_token(subject: &str) -> identity::TokenInfo;
+                fn revoke_token(subject: &str) -> ();
                 fn catalog(project_id: Option<&str>) -> Vec<identity::Service>;
                 fn list_domains(filter: &identity::IdentityFilter, page: &identity::PageRequest) -> identity::DomainPage;
                 fn get_domain(id: &str) -> identity::Domain;
@@ -61,7 +61,7 @@ macro_rules! cloud_functions {
                 fn create_user(write: &identity::UserWrite) -> identity::User;
                 fn update_user(id: &str, write: &identity::UserWrite) -> identity::User;
                 fn delete_user(id: &str) -> ();
-                fn change_password(user_id: &str, original: &identity::Secret, password: &identity::Secret) -> ();
+                fn change_password(user_id: &str, original: &str, password: &str) -> ();
                 fn list_roles(name: Option<&str>, domain_id: Option<&str>, page: &identity::PageRequest) -> identity::RolePage;
                 fn get_role(id: &str) -> identity::Role;
                 fn create_role(write: &identity::RoleWrite) -> identity::Role;

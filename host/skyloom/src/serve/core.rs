@@ -54,7 +54,7 @@ pub async fn start(loaded: &Loaded, state: &StateDir, db: &Db) -> Result<(Cloud,
     let key = loaded.deployment.database.secret_key.as_ref().map(|file| loaded.path(file));
     let images = state.path().join(&loaded.deployment.images.folder);
     if !loaded.deployment.images.shared && images.starts_with(state.path()) {
-        state.close_below(&images)?;
+        StateDir::close_below(&images)?;
     }
     let cloud = cloud(&loaded.deployment, images, db, state.sealer(key.as_deref())?)?;
     let admin = state.admin_password()?;

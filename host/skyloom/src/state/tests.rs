@@ -56,7 +56,7 @@ fn a_folder_of_images_is_closed_to_others_with_all_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let state = StateDir::open(folder.path()).unwrap();
     let (images, deep) = (state.path().join("images"), state.path().join("images/a/b"));
-    state.close_below(&images).expect("nothing there yet");
+    StateDir::close_below(&images).expect("nothing there yet");
     std::fs::create_dir_all(&deep).unwrap();
     for path in [&images, &deep] {
         set_mode(path, 0o777);
@@ -64,7 +64,7 @@ fn a_folder_of_images_is_closed_to_others_with_all_in_it() {
     let elsewhere = tempfile::tempdir().unwrap();
     set_mode(elsewhere.path(), 0o755);
     symlink(elsewhere.path(), images.join("link")).unwrap();
-    state.close_below(&images).unwrap();
+    StateDir::close_below(&images).unwrap();
     assert_eq!((mode(&images), mode(&deep), mode(elsewhere.path())), (0o700, 0o700, 0o755));
 }
 

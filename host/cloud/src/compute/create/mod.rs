@@ -113,9 +113,9 @@ impl Compute {
         // creations for a moment only.
         let made = if most > 1 {
             let count = self.quotas.fitting(&mut tx, &plan.project_id, &plan.needs(), create.min_count, most).await?;
-            write::servers(&mut tx, &self.sealer(), plan, count as usize).await?
+            write::servers(&mut tx, self.sealer(), plan, count as usize).await?
         } else {
-            let made = write::servers(&mut tx, &self.sealer(), plan, 1).await?;
+            let made = write::servers(&mut tx, self.sealer(), plan, 1).await?;
             self.quotas.check_quota_made(&mut tx, &plan.project_id, &plan.needs()).await?;
             made
         };

@@ -90,7 +90,7 @@ fn size(name: &str, value: &Value, least: u32) -> Result<u32, Fault> {
     const MOST: i64 = i32::MAX as i64;
     let refuse = |says: String| Err(Fault::bad_request(of_field(name, value, &says)));
     match integer(value) {
-        None if *value == Value::from("") => refuse("'' should be non-empty".to_owned()),
+        None if value.as_str() == Some("") => refuse("'' should be non-empty".to_owned()),
         // More digits than any number here has.
         None if value.as_str().is_some_and(|text| text.bytes().all(|digit| digit.is_ascii_digit()))
             || value.is_u64() =>
