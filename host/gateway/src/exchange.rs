@@ -71,9 +71,9 @@ impl<'g> Exchange<'g> {
     }
 
     /// A refusal of [`Exchange::run`]. Of a patch in the wrong type the right ones are named where RFC 5789 has them.
-    pub fn refuse(&self, method: &Method, refused: &Refused) -> Answer {
-        let mut answer = self.mount().refuse(&self.request_id, refused, None);
-        if refused.refusal == Refusal::UnsupportedMediaType && *method == Method::PATCH {
+    pub fn refuse(&self, parts: &Parts, refused: &Refused) -> Answer {
+        let mut answer = self.mount().refuse(&self.request_id, &parts.headers, refused, None);
+        if refused.refusal == Refusal::UnsupportedMediaType && parts.method == Method::PATCH {
             let types = &self.route.choices[0].operation.content_types;
             let types = if types.is_empty() { "application/json" } else { &types.join(", ") };
             if let Ok(types) = HeaderValue::from_str(types) {

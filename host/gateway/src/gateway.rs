@@ -9,8 +9,8 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use futures_util::FutureExt;
-use http::Method;
 use http::request::Parts;
+use http::{HeaderMap, Method};
 use skyloom_model::Limiter;
 
 use crate::access::Asked;
@@ -128,30 +128,36 @@ impl Gateway {
     /// The answer where the host itself has a defect.
     fn broken(&self, request_id: &str) -> Served {
         tracing::error!(request_id, "a request's handling panicked");
-        self.nobodys(None, request_id, Refusal::Internal.into(), None)
+        self.nobodys(None, request_id, &HeaderMap::new(), Refusal::Internal.into(), None)
     }
 
     async fn route(&self, client: Option<IpAddr>, request_id: &Arc<str>, parts: Parts, body: ClientBody) -> Served {
         let Ok(path) = Path::read(parts.uri.path()) else {
             let mount = self.routes.mount_of_malformed(&parts.method, parts.uri.path());
-            return self.nobodys(mount.as_ref(), request_id, Refusal::MalformedRequest.into(), None);
+            return self.nobodys(mount.as_ref(), request_id, &parts.headers, Refusal::MalformedRequest.into(), None);
         };
         let (route, captures) = match self.routes.find(&parts.method, &path) {
             Found::Route { route, captures } => (route, captures),
             Found::Method { mount, allow } => {
-                return self.nobodys(Some(&mount), request_id, unserved::method(&parts, &allow), Some(&allow));
+                return self.nobodys(
+                    Some(&mount),
+                    request_id,
+                    &parts.headers,
+                    unserved::method(&parts, &allow),
+                    Some(&allow),
+                );
             }
             Found::Nothing { mount } => {
-                return self.nobodys(mount.as_ref(), request_id, unserved::path(&parts), None);
+                return self.nobodys(mount.as_ref(), request_id, &parts.headers, unserved::path(&parts), None);
             }
         };
         if let Err(refused) = self.admit() {
-            return self.nobodys(Some(&route.mount), request_id, refused, None);
+            return self.nobodys(Some(&route.mount), request_id, &parts.headers, refused, None);
         }
         let mut exchange = Exchange::new(&self.shared, route, client, request_id.clone());
         let answer = match exchange.run(&parts, &path, &captures, body).await {
             Ok(answer) => answer,
-            Err(refused) => exchange.refuse(&parts.method, &refused),
+            Err(refused) => exchange.refuse(&parts, &refused),
         };
         let answer = if parts.method == Method::HEAD { without_body(answer) } else { answer };
         Served {
@@ -174,14 +180,21 @@ impl Gateway {
     }
 
     /// A refusal before any operation is known.
-    fn nobodys(&self, mount: Option<&Arc<Mount>>, request_id: &str, refused: Refused, allow: Option<&str>) -> Served {
+    fn nobodys(
+        &self,
+        mount: Option<&Arc<Mount>>,
+        request_id: &str,
+        headers: &HeaderMap,
+        refused: Refused,
+        allow: Option<&str>,
+    ) -> Served {
         let nobody = self.shared.nobody.clone();
         let Some(mount) = mount else {
             let details = Details { request_id, message: refused.message.as_deref(), ..Details::default() };
             let answer = self.shared.neutral.answer(refused.refusal, &details);
             return Served { answer, plugin: nobody.clone(), operation: nobody, caller: None };
         };
-        let mut answer = mount.refuse(request_id, &refused, allow);
+        let mut answer = mount.refuse(request_id, headers, &refused, allow);
         mount.put_request_id(request_id, &mut answer);
         Served { answer, plugin: mount.plugin.clone(), operation: nobody, caller: None }
     }

@@ -3,6 +3,7 @@
 //! What a request needs is compiled when the process starts ([`Mount`]): templates, header names, pointers, schemas,
 //! policies. The gateway knows no vendor: its own refusals are worded by the manifest's templates.
 
+mod accept;
 mod access;
 mod answer;
 mod cloud;

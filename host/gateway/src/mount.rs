@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::WWW_AUTHENTICATE;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::header::{ACCEPT, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use skyloom_model::{Action, Least};
 use skyloom_runtime::BodySchemas;
 use skyloom_runtime::manifest::{self, ApiVersion, BodyKind, Manifest};
@@ -141,13 +141,14 @@ impl Mount {
         }))
     }
 
-    /// The host's own answer, in the vendor's words. `allow`: the methods, of a 405.
-    pub fn refuse(&self, request_id: &str, refused: &Refused, allow: Option<&str>) -> Answer {
+    /// The host's own answer to a request with these headers, in the vendor's words. `allow`: the methods, of a 405.
+    pub fn refuse(&self, request_id: &str, headers: &HeaderMap, refused: &Refused, allow: Option<&str>) -> Answer {
         let versioning = self.versioning.as_ref();
         let mut answer = self.templates.answer(
             refused.refusal,
             &Details {
                 request_id,
+                accept: headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default(),
                 message: refused.message.as_deref(),
                 allow,
                 base_url: &self.base_url,

@@ -2,8 +2,10 @@
 
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
+use mime::Mime;
 use skyloom_runtime::manifest::{ApiErrors, RefusalOverride};
 
+use crate::accept;
 use crate::answer::Answer;
 use crate::refusal::Refusal;
 
@@ -11,6 +13,8 @@ use crate::refusal::Refusal;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Details<'a> {
     pub request_id: &'a str,
+    /// The header of that name.
+    pub accept: &'a str,
     /// Instead of the refusal's own sentence.
     pub message: Option<&'a str>,
     /// For 405.
@@ -31,10 +35,28 @@ pub struct Templates {
 struct Compiled {
     refusal: Refusal,
     status: StatusCode,
+    /// Of who accepts none of the others.
+    usual: Form,
+    /// In the order of preference.
+    others: Vec<(Mime, Form)>,
+    headers: Vec<(HeaderName, Template)>,
+}
+
+#[derive(Debug)]
+struct Form {
     content_type: HeaderValue,
     body: Template,
     escape: Escape,
-    headers: Vec<(HeaderName, Template)>,
+}
+
+impl Form {
+    fn compile(content_type: &str, body: &str) -> Result<Self, String> {
+        Ok(Self {
+            content_type: HeaderValue::from_str(content_type).map_err(|_| format!("content type `{content_type}`"))?,
+            body: Template::compile(body),
+            escape: Escape::of(content_type),
+        })
+    }
 }
 
 impl Templates {
@@ -49,10 +71,12 @@ impl Templates {
         let compiled = &self.by_refusal[refusal as usize];
         debug_assert_eq!(compiled.refusal, refusal);
         let values = Values { status: compiled.status, refusal, details };
-        let mut answer = Answer::new(compiled.body.fill(&values, compiled.escape).into());
+        let form = accept::best(details.accept, compiled.others.iter().map(|(accepted, form)| (accepted, form)));
+        let form = form.unwrap_or(&compiled.usual);
+        let mut answer = Answer::new(form.body.fill(&values, form.escape).into());
         *answer.status_mut() = compiled.status;
         let headers = answer.headers_mut();
-        headers.insert(CONTENT_TYPE, compiled.content_type.clone());
+        headers.insert(CONTENT_TYPE, form.content_type.clone());
         insert_protocol_headers(headers, details);
         for (name, value) in &compiled.headers {
             if let Ok(value) = HeaderValue::from_bytes(&value.fill(&values, Escape::Plain)) {
@@ -86,7 +110,12 @@ fn compile(refusal: Refusal, errors: &ApiErrors) -> Result<Compiled, String> {
         (None, Some(status)) => status,
         _ => usual,
     };
-    let content_type = pick(|changed| changed.content_type.as_ref()).unwrap_or(&errors.content_type);
+    let content_type = pick(|changed| changed.content_type.as_ref());
+    let body = pick(|changed| changed.body.as_ref());
+    // What is worded apart has one form.
+    let forms = if content_type.is_none() && body.is_none() { errors.forms.as_slice() } else { &[] };
+    let others =
+        forms.iter().map(|form| Ok((media_type(&form.accept)?, Form::compile(&form.content_type, &form.body)?)));
     let mut headers: Vec<(HeaderName, Template)> = Vec::new();
     for changed in [by_status, by_code].into_iter().flatten() {
         for (name, value) in &changed.headers {
@@ -98,11 +127,14 @@ fn compile(refusal: Refusal, errors: &ApiErrors) -> Result<Compiled, String> {
     Ok(Compiled {
         refusal,
         status: StatusCode::from_u16(status).map_err(|_| format!("{status} is no HTTP status"))?,
-        content_type: HeaderValue::from_str(content_type).map_err(|_| format!("content type `{content_type}`"))?,
-        body: Template::compile(pick(|changed| changed.body.as_ref()).unwrap_or(&errors.body)),
-        escape: Escape::of(content_type),
+        usual: Form::compile(content_type.unwrap_or(&errors.content_type), body.unwrap_or(&errors.body))?,
+        others: others.collect::<Result<_, String>>()?,
         headers,
     })
+}
+
+fn media_type(text: &str) -> Result<Mime, String> {
+    text.parse().map_err(|_| format!("`{text}` is no media type"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,6 +280,7 @@ impl Escape {
 mod tests {
     use futures_util::FutureExt;
     use http_body_util::BodyExt;
+    use skyloom_runtime::manifest::ErrorForm;
 
     use super::*;
 
@@ -261,7 +294,7 @@ mod tests {
         let errors = ApiErrors {
             content_type: "application/json".to_owned(),
             body: r#"{"e":{"code":{status},"m":"{message}","id":"{request_id}","t":"{title}"}}"#.to_owned(),
-            overrides: std::collections::BTreeMap::new(),
+            ..ApiErrors::default()
         };
         let templates = Templates::compile(&errors).unwrap();
         let details = Details { request_id: "req-1", message: Some("a \"quote\"\n"), ..Details::default() };
@@ -282,6 +315,36 @@ mod tests {
         assert_eq!(said("application/xml"), said("text/html"));
         assert_eq!(said("text/plain"), "<p><b>\"&'</p>");
         assert_eq!(said("application/problem+json"), "<p><b>\\\"&'\u{e9}\\n</p>");
+    }
+
+    #[test]
+    fn a_client_gets_the_form_that_it_accepts_and_what_is_worded_apart_has_one() {
+        let form = |accept: &str, content_type: &str, body: &str| ErrorForm {
+            accept: accept.to_owned(),
+            content_type: content_type.to_owned(),
+            body: body.to_owned(),
+        };
+        let forms =
+            vec![form("text/html", "text/html", "<p>{code}</p>"), form("application/json", "application/json", "{}")];
+        let apart = RefusalOverride { body: Some("apart".to_owned()), ..RefusalOverride::default() };
+        let errors = ApiErrors {
+            content_type: "text/plain".to_owned(),
+            body: "{code}".to_owned(),
+            forms,
+            overrides: [("forbidden".to_owned(), apart)].into(),
+        };
+        let templates = Templates::compile(&errors).unwrap();
+        for (accept, refusal, content_type, expected) in [
+            ("", Refusal::NotFound, "text/plain", "not-found"),
+            ("image/png", Refusal::NotFound, "text/plain", "not-found"),
+            ("*/*", Refusal::NotFound, "text/html", "<p>not-found</p>"),
+            ("application/json", Refusal::NotFound, "application/json", "{}"),
+            ("application/json", Refusal::Forbidden, "text/plain", "apart"),
+        ] {
+            let answer = templates.answer(refusal, &Details { accept, ..Details::default() });
+            assert_eq!(answer.headers()[CONTENT_TYPE], content_type, "{accept}");
+            assert_eq!(body(answer), expected, "{accept}");
+        }
     }
 
     #[test]

@@ -91,6 +91,9 @@ pub struct VersioningHeader {
 pub struct ApiErrors {
     pub content_type: String,
     pub body: String,
+    /// Other forms for clients that accept them, the preferred ones first. What an override words has its one form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forms: Vec<ErrorForm>,
     /// By error code (`rate-limited`), host refusal (see [`super::HOST_REFUSALS`]) or status (`404`); the
     /// first two win over the status.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -102,9 +105,20 @@ impl Default for ApiErrors {
         Self {
             content_type: "application/json".to_owned(),
             body: r#"{"error":{"code":{status},"message":"{message}","title":"{title}"}}"#.to_owned(),
+            forms: Vec::new(),
             overrides: Map::new(),
         }
     }
+}
+
+/// A form of errors, `[[api.errors.forms]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ErrorForm {
+    /// The media type that a client accepts, e.g. `text/html`.
+    pub accept: String,
+    pub content_type: String,
+    pub body: String,
 }
 
 /// What an override changes; what is left out stays.

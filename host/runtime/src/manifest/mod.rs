@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use api::{
-    Api, ApiErrors, BodyKind, BodySchema, CatalogService, Method, Operation, RefusalOverride, Versioning,
+    Api, ApiErrors, BodyKind, BodySchema, CatalogService, ErrorForm, Method, Operation, RefusalOverride, Versioning,
     VersioningHeader,
 };
 pub use capability::{Asked, Capability};

@@ -33,6 +33,10 @@ echo = true
 [api.errors]
 content-type = "application/json"
 body = '{"error":{"code":{status},"message":"{message}"}}'
+[[api.errors.forms]]
+accept = "text/html"
+content-type = "text/html"
+body = "<p>{title}</p>"
 [api.errors.overrides.rate-limited]
 status = 413
 headers = { "Retry-After" = "1" }
@@ -100,6 +104,8 @@ fn each_defect_has_one_line() {
         ("default = \"2.1\"", "default = \"2.0\"", "versioning: min 2.1 <= default 2.0 <= max 2.96 does not hold"),
         ("max = \"2.96\"", "max = \"latest\"", "`latest` is not a version"),
         ("{message}", "{mesage}", "errors.body: placeholder {mesage} is unknown"),
+        ("accept = \"text/html\"", "accept = \"html\"", "errors.forms of html: accept is a media type"),
+        ("<p>{title}", "<p>{titel}", "errors.forms of text/html: placeholder {titel} is unknown"),
         ("overrides.rate-limited", "overrides.rate", "errors.overrides.rate is neither"),
         ("status = 413", "status = 200", "errors.overrides.rate-limited: status must be 400 to 599"),
         ("\"servers:create\"", "\"servers:make\"", "operation `servers.create`: action `servers:make` is unknown"),

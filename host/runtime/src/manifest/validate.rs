@@ -137,6 +137,13 @@ fn versioning(versioning: &Versioning, defects: &mut Vec<String>) {
 
 fn errors(errors: &ApiErrors, defects: &mut Vec<String>) {
     placeholders(&errors.body, "errors.body", defects);
+    for form in &errors.forms {
+        let place = format!("errors.forms of {}", form.accept.escape_debug());
+        if !form.accept.split_once('/').is_some_and(|(kind, subtype)| is_header_name(kind) && is_header_name(subtype)) {
+            defects.push(format!("{place}: accept is a media type such as text/html"));
+        }
+        placeholders(&form.body, &place, defects);
+    }
     for (key, change) in &errors.overrides {
         let code = ErrorCode::ALL.iter().any(|code| code.as_str() == key) || HOST_REFUSALS.contains(&key.as_str());
         let status = key.parse::<u16>().is_ok_and(|status| (400..600).contains(&status));
