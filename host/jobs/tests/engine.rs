@@ -6,12 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skyloom_jobs::faults::{self, Crash, Moment};
-use skyloom_jobs::{Filter, NewOperation, State, Superseded, enqueue, enqueue_failed, lock_resource, settle_parent};
+use skyloom_jobs::{
+    Filter, NewOperation, Settings, State, Superseded, enqueue, enqueue_failed, lock_resource, settle_parent,
+};
 use skyloom_model::{Error, ErrorCode, Timestamp};
 use skyloom_store::listing::Page;
 use skyloom_store::testing::{TestDatabase, databases};
 use skyloom_store::{args, operations};
-use toy::{World, counted, locks, make, recorded, start, supersede, until, wait};
+use toy::{World, counted, locks, make, recorded, start, start_with, supersede, until, wait};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn steps_are_done_in_order_and_logged() {
@@ -73,7 +78,9 @@ async fn refused_writes_take_no_neighbour_along() {
     const RESOURCES: [&str; 6] = ["a", "refused", "b", "taken", "c", "d"];
     for TestDatabase { db, name, .. } in &databases().await {
         let world = Arc::<World>::default();
-        let engine = start(db, &world, faults::Settings::default()).await;
+        // The steps stand for as long as the test needs: none is given up and made again.
+        let patient = Settings { call_timeout: PATIENCE, lease: PATIENCE, ..Settings::quick() };
+        let engine = start_with(db, &world, patient, faults::Settings::default()).await;
         for resource in RESOURCES {
             world.block(&format!("{resource}/three"));
         }
