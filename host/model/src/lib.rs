@@ -13,7 +13,7 @@ pub use caller::{Caller, Named, Placed, Scope};
 pub use error::{Error, ErrorClass, ErrorCode, Result};
 pub use limiter::Limiter;
 pub use origin::origin;
-pub use state::{PowerState, ServerStatus, TaskState, VmState};
+pub use state::{PowerState, TaskState, VmState};
 pub use time::Timestamp;
 
 /// A new id in the form that the store holds: a dashed, lower-case version 7 UUID. What is made together lies together in an

@@ -69,54 +69,6 @@ words! {
     }
 }
 
-words! {
-    /// The derived status, in neutral words; each personality has one table from these to its own.
-    ServerStatus {
-        Build "build",
-        Active "active",
-        Stopped "stopped",
-        Reboot "reboot",
-        HardReboot "hard-reboot",
-        Paused "paused",
-        Suspended "suspended",
-        Rescue "rescue",
-        VerifyResize "verify-resize",
-        Shelved "shelved",
-        ShelvedOffloaded "shelved-offloaded",
-        SoftDeleted "soft-deleted",
-        Deleted "deleted",
-        Error "error",
-    }
-}
-
-impl ServerStatus {
-    /// The one table. Total over both enums; the task matters only where people expect another word while it lasts.
-    #[must_use]
-    pub fn derive(vm: VmState, task: Option<TaskState>) -> Self {
-        match (vm, task) {
-            (VmState::Active | VmState::Stopped | VmState::Paused | VmState::Suspended, Some(TaskState::Rebooting)) => {
-                Self::Reboot
-            }
-            (
-                VmState::Active | VmState::Stopped | VmState::Paused | VmState::Suspended | VmState::Error,
-                Some(TaskState::RebootingHard),
-            ) => Self::HardReboot,
-            (VmState::Building, _) => Self::Build,
-            (VmState::Active, _) => Self::Active,
-            (VmState::Stopped, _) => Self::Stopped,
-            (VmState::Paused, _) => Self::Paused,
-            (VmState::Suspended, _) => Self::Suspended,
-            (VmState::Rescued, _) => Self::Rescue,
-            (VmState::Resized, _) => Self::VerifyResize,
-            (VmState::Shelved, _) => Self::Shelved,
-            (VmState::ShelvedOffloaded, _) => Self::ShelvedOffloaded,
-            (VmState::SoftDeleted, _) => Self::SoftDeleted,
-            (VmState::Deleted, _) => Self::Deleted,
-            (VmState::Error, _) => Self::Error,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,12 +81,5 @@ mod tests {
         for task in TaskState::ALL {
             assert_eq!(TaskState::parse(task.as_str()), Some(*task));
         }
-    }
-
-    #[test]
-    fn a_reboot_shows_while_it_lasts() {
-        assert_eq!(ServerStatus::derive(VmState::Active, Some(TaskState::Rebooting)), ServerStatus::Reboot);
-        assert_eq!(ServerStatus::derive(VmState::Active, None), ServerStatus::Active);
-        assert_eq!(ServerStatus::derive(VmState::Active, Some(TaskState::Deleting)), ServerStatus::Active);
     }
 }

@@ -88,6 +88,7 @@ pub mod bump;
 mod cloud_api;
 mod functions;
 pub mod json;
+pub mod lenient;
 pub mod money;
 pub mod paging;
 #[doc(hidden)]

@@ -7,7 +7,6 @@ pub mod dialect;
 mod errors;
 mod flavors;
 mod keypairs;
-mod lenient;
 pub mod microversions;
 mod queries;
 mod servers;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use skyloom_sdk::cloud::identity::{Assignment, Domain, IdentityFilter, Project, Role, User};
+use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::paging::{Paging, by_id};
 use skyloom_sdk::query::{Query, encode, with_marker};
 use skyloom_sdk::{Error, PageRequest, Request, Response};
@@ -61,7 +62,7 @@ pub struct Page<T> {
 }
 
 pub fn flag(text: &str) -> bool {
-    !matches!(text.to_ascii_lowercase().as_str(), "0" | "false" | "no" | "off" | "f" | "n")
+    boolean_text(text) != Some(false)
 }
 
 pub fn query(request: &Request) -> Query<'_> {

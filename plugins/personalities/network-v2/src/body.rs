@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use skyloom_sdk::Request;
+use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::violations::python;
 
 use crate::{Fault, Object};
@@ -157,7 +158,7 @@ impl Given {
                 Some(1) => Some(true),
                 _ => None,
             },
-            Value::String(text) => parse_flag(text),
+            Value::String(text) => boolean_text(text),
             _ => None,
         };
         flag.map(Some).ok_or_else(|| Fault::invalid(name, &format!("{} cannot be converted to boolean", shown(value))))
@@ -248,13 +249,4 @@ fn no_value(member: &str, value: &Value) -> String {
         _ => "IP address",
     };
     format!("{} is not a valid {wanted}", shown(value))
-}
-
-/// The words that upstream takes for a flag.
-pub fn parse_flag(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "true" | "1" | "t" | "on" | "y" | "yes" => Some(true),
-        "false" | "0" | "f" | "off" | "n" | "no" => Some(false),
-        _ => None,
-    }
 }

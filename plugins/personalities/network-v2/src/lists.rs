@@ -2,11 +2,11 @@
 //! `filter-validation`.
 
 use serde_json::{Map, Value, json};
+use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::query::{self, Query};
 use skyloom_sdk::violations::python;
 use skyloom_sdk::{Error, ErrorCode, PageRequest, Request, Response, SortKey, respond};
 
-use crate::body::parse_flag;
 use crate::{Fault, Object};
 
 /// The largest page of the core.
@@ -122,7 +122,7 @@ impl<'a> Wanted<'a> {
 
     pub fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Fault> {
         let Some(text) = self.one(name)? else { return Ok(None) };
-        parse_flag(&text)
+        boolean_text(&text)
             .map(Some)
             .ok_or_else(|| Fault::invalid(name, &format!("'{text}' cannot be converted to boolean")))
     }
@@ -152,7 +152,7 @@ impl<'a> Wanted<'a> {
         let limit = self.limit()?;
         let reverse = match self.query.last("page_reverse") {
             None => false,
-            Some(text) => parse_flag(text).unwrap_or(false) && limit.is_some(),
+            Some(text) => boolean_text(text).unwrap_or(false) && limit.is_some(),
         };
         let page = PageRequest {
             limit: limit.unwrap_or(MAX_PAGE),

@@ -2,12 +2,12 @@
 
 use skyloom_sdk::cloud::flavors::{FlavorFilter, FlavorPage};
 use skyloom_sdk::json::Writer;
+use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::paging::Paging;
 use skyloom_sdk::{Cloud, ErrorCode, Response, SortKey, any, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
-use crate::lenient::boolean_text;
 use crate::unsupported::refuse;
 use crate::views::flavor::{write, write_short};
 

@@ -7,11 +7,11 @@ pub mod list;
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::flavors::{Flavor, FlavorCreate};
 use skyloom_sdk::json::{Fields, Writer};
+use skyloom_sdk::lenient::{boolean, integer};
 use skyloom_sdk::{Cloud, Error, ErrorCode, Response, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
-use crate::lenient::{boolean, integer};
 use crate::servers::names;
 use crate::unsupported::refuse;
 use crate::views::flavor::write;

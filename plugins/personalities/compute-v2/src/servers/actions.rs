@@ -3,11 +3,11 @@
 use serde_json::Value;
 use skyloom_sdk::cloud::compute::PowerChange;
 use skyloom_sdk::json::Writer;
+use skyloom_sdk::lenient::integer;
 use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::{Fault, of_server};
-use crate::lenient::integer;
 use crate::status::{task_word, vm_word};
 
 pub fn start<C: Cloud>(context: &Context<'_, C>) -> Answer {

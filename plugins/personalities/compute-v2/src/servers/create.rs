@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::compute::{OnFailure, PasswordChoice, ServerCreate, ServerCreated};
 use skyloom_sdk::json::{Fields, Writer};
+use skyloom_sdk::lenient::{boolean, count};
 use skyloom_sdk::{Cloud, Error, ErrorCode, base64, key, respond};
 
 use super::{disks, names, networks, vendor};
 use crate::attributes::Attributes;
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
-use crate::lenient::{boolean, count};
 use crate::unsupported::{is_listed, refuse};
 use crate::violations::{of_field, python};
 

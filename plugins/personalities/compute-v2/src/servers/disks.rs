@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use skyloom_sdk::Cloud;
 use skyloom_sdk::cloud::compute::VolumeRequest;
 use skyloom_sdk::json::Fields;
+use skyloom_sdk::lenient::{boolean, count, integer, is_uuid};
 
 use crate::context::Context;
 use crate::errors::Fault;
-use crate::lenient::{boolean, count, integer, is_uuid};
 use crate::unsupported::refuse;
 
 const CREATE: &str = "servers.create";

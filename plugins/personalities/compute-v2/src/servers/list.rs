@@ -3,13 +3,13 @@
 use serde_json::Value;
 use skyloom_sdk::cloud::compute::{AddressFilter, PowerState, ServerFilter, ServerPage, TimeRange, VmState};
 use skyloom_sdk::json::Writer;
+use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::paging::Paging;
 use skyloom_sdk::{Cloud, Error, ErrorCode, Response, SortKey, any, key, respond, time};
 
 use super::{hosts_up, view};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
-use crate::lenient::boolean_text;
 use crate::status::{Wanted, task_of_word, vm_of_word, wanted};
 use crate::unsupported::{is_listed, refuse};
 use crate::views::server::{size, write, write_short};

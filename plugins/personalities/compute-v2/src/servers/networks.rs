@@ -4,10 +4,10 @@ use serde_json::Value;
 use skyloom_sdk::Cloud;
 use skyloom_sdk::cloud::compute::{NetworkChoice, NicRequest};
 use skyloom_sdk::json::Fields;
+use skyloom_sdk::lenient::is_uuid;
 
 use crate::context::Context;
 use crate::errors::Fault;
-use crate::lenient::is_uuid;
 use crate::violations::{of_field, python};
 
 /// The choice, and the tag of each interface.

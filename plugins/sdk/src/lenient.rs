@@ -1,8 +1,9 @@
-//! Values that Nova takes in more than one form.
+//! Values that vendors take in more than one form, as the libraries of upstream read them.
 
 use serde_json::Value;
 
-/// `true`, `"true"`, `"1"`, `"on"`, `"yes"` and their opposites, in any case of letters.
+/// `true`, or a text as [`boolean_text`] takes it.
+#[must_use]
 pub fn boolean(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(value) => Some(*value),
@@ -11,8 +12,10 @@ pub fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
+/// `true`, `1`, `on`, `yes`, `t`, `y` and their opposites, in any case of letters, with blanks at the ends.
+#[must_use]
 pub fn boolean_text(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
+    match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "on" | "yes" | "t" | "y" => Some(true),
         "false" | "0" | "off" | "no" | "f" | "n" => Some(false),
         _ => None,
@@ -20,6 +23,7 @@ pub fn boolean_text(text: &str) -> Option<bool> {
 }
 
 /// `5` or `"5"`; `-1` too.
+#[must_use]
 pub fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
@@ -29,11 +33,13 @@ pub fn integer(value: &Value) -> Option<i64> {
 }
 
 /// A count that the core takes; beyond its range is none.
+#[must_use]
 pub fn count(value: &Value) -> Option<u32> {
     integer(value).and_then(|number| u32::try_from(number).ok())
 }
 
 /// A UUID with or without dashes.
+#[must_use]
 pub fn is_uuid(text: &str) -> bool {
     let digits = text.bytes().filter(|byte| *byte != b'-').count();
     digits == 32
@@ -50,7 +56,7 @@ mod tests {
     #[test]
     fn values_come_in_many_forms() {
         assert_eq!(boolean(&json!("True")), Some(true));
-        assert_eq!(boolean(&json!("off")), Some(false));
+        assert_eq!(boolean(&json!(" off ")), Some(false));
         assert_eq!(boolean(&json!("maybe")), None);
         assert_eq!(boolean(&json!(1)), None);
         assert_eq!(integer(&json!("40")), Some(40));
