@@ -102,8 +102,11 @@ pub fn check_content_type(headers: &HeaderMap, accepted: &[String]) -> Result<()
     } else {
         accepted.iter().any(|accepted| accepted == sent.essence_str())
     };
-    let utf8 =
-        sent.get_param(mime::CHARSET).is_none_or(|set| ["utf-8", "utf8", "us-ascii"].iter().any(|name| set == *name));
+    // Bytes have no signs.
+    let utf8 = sent.essence_str() == mime::APPLICATION_OCTET_STREAM.essence_str()
+        || sent
+            .get_param(mime::CHARSET)
+            .is_none_or(|set| ["utf-8", "utf8", "us-ascii"].iter().any(|name| set == *name));
     if known && utf8 { Ok(()) } else { Err(refused()) }
 }
 
@@ -161,6 +164,7 @@ mod tests {
         assert!(!check("json", &[]));
         assert!(!check("text/xml", &[]));
         assert!(check("application/x-patch", &["application/x-patch".to_owned()]));
+        assert!(check("application/octet-stream; charset=x", &["application/octet-stream".to_owned()]));
         assert!(check_content_type(&HeaderMap::new(), &[]).is_ok());
         let listed = ["application/x-patch".to_owned(), "application/y-patch".to_owned()];
         let refused = check_content_type(&HeaderMap::new(), &listed).unwrap_err();

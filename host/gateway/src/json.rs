@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 /// How large a value may be.
@@ -23,8 +24,18 @@ pub fn parse(bytes: &[u8], bounds: Bounds) -> Result<Value, String> {
     let value = strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     value.map_err(|error| match nodes.get() {
         None => format!("has more than {} values", bounds.nodes),
-        Some(_) => format!("is not valid JSON: {error}"),
+        Some(_) => said(&error),
     })
+}
+
+/// The reader's own words are for programmers; ours come as data.
+fn said(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    match error.classify() {
+        Category::Data => format!("is not valid JSON: {error}"),
+        Category::Eof => format!("is not valid JSON: it ends too early, at line {line} column {column}"),
+        Category::Syntax | Category::Io => format!("is not valid JSON at line {line} column {column}"),
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -199,6 +210,10 @@ mod tests {
             assert!(parse(text, BOUNDS).is_err(), "{}", String::from_utf8_lossy(text));
         }
         assert!(parse(b"[[[[1]]]]", BOUNDS).is_ok());
+        let said = |text: &str| parse(text.as_bytes(), BOUNDS).unwrap_err();
+        assert_eq!(said("{'a':1}"), "is not valid JSON at line 1 column 2");
+        assert_eq!(said("{\"a\":"), "is not valid JSON: it ends too early, at line 1 column 5");
+        assert_eq!(said(r#"{"a":1,"a":2}"#), "is not valid JSON: a key stands twice in one object at line 1 column 13");
     }
 
     #[test]

@@ -16,15 +16,20 @@ const MOST: usize = 8 * 1024 * 1024;
 /// And one that takes longer.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// A body as it comes, of which the rest is read when it is dropped. One whose client waits for a word before it sends is left.
+/// A body as it comes, of which the rest is read when it is dropped. One whose client waits for a word before it sends is left,
+/// unless it was asked for.
 pub(crate) fn lingering(headers: &HeaderMap, body: Body) -> Body {
-    if headers.contains_key(header::EXPECT) || body.is_end_stream() {
+    if body.is_end_stream() {
         return body;
     }
-    Body::new(Lingering(body))
+    Body::new(Lingering { rest: body, comes: !headers.contains_key(header::EXPECT) })
 }
 
-struct Lingering(Body);
+struct Lingering {
+    rest: Body,
+    /// Its client sends it, asked or unasked.
+    comes: bool,
+}
 
 impl HttpBody for Lingering {
     type Data = Bytes;
@@ -34,22 +39,23 @@ impl HttpBody for Lingering {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.0).poll_frame(context)
+        self.comes = true;
+        Pin::new(&mut self.rest).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.rest.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.rest.size_hint()
     }
 }
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        let rest = std::mem::take(&mut self.0);
-        if rest.is_end_stream() {
+        let rest = std::mem::take(&mut self.rest);
+        if !self.comes || rest.is_end_stream() {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -105,6 +105,29 @@ async fn a_refusal_arrives_whatever_of_the_body_was_not_read() {
     }
 }
 
+/// A client that has been told to go on sends its body, whatever is found in it.
+#[tokio::test]
+async fn a_refusal_arrives_after_the_client_was_told_to_go_on() {
+    let running = serve(World::echo()).await;
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(running.api).await.unwrap();
+        let head = "POST /api/things HTTP/1.1\r\nX-Token: member\r\nHost: x\r\nConnection: close\r\n\
+                    Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut told = [0; 25];
+        stream.read_exact(&mut told).await.unwrap();
+        assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+        let chunk = [b"100000\r\n".as_slice(), &vec![b' '; 1 << 20], b"\r\n"].concat();
+        for _ in 0..6 {
+            stream.write_all(&chunk).await.expect("the body is taken");
+        }
+        stream.write_all(b"0\r\n\r\n").await.expect("the body's end is taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("no reset");
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_stored_file_that_is_too_short_breaks_the_connection() {
     let world = World::new(|_, request| {

@@ -105,6 +105,15 @@ fn check_pools(subnet: &Subnet) -> Result<()> {
     Ok(())
 }
 
+/// What stands in a subnet is of its IP version. `part`: what of the field it is.
+fn same_version(subnet: &Subnet, field: &str, part: &str, text: &str, is_ipv6: bool) -> Result<()> {
+    let version = subnet.cidr.ip_version();
+    if is_ipv6 == (version == 6) {
+        return Ok(());
+    }
+    Err(Error::invalid(field, format!("{part} '{text}' does not match the ip_version '{version}'.")))
+}
+
 fn check_texts(settings: &Settings, subnet: &Subnet) -> Result<()> {
     if subnet.dns.len() > settings.max_dns_servers {
         let message = format!(
@@ -114,7 +123,7 @@ fn check_texts(settings: &Settings, subnet: &Subnet) -> Result<()> {
         return Err(Error::invalid("dns", message).with_reason("too-many"));
     }
     for (at, server) in subnet.dns.iter().enumerate() {
-        address("dns", server)?;
+        same_version(subnet, "dns", "dns_nameserver", server, address("dns", server)?.is_ipv6())?;
         if subnet.dns[..at].contains(server) {
             return Err(Error::invalid("dns", format!("Duplicate nameserver '{server}'.")).with_reason("duplicate"));
         }
@@ -127,10 +136,10 @@ fn check_texts(settings: &Settings, subnet: &Subnet) -> Result<()> {
         return Err(Error::invalid("host-routes", message).with_reason("too-many"));
     }
     for (at, route) in subnet.host_routes.iter().enumerate() {
-        if route.0.len() > MAX_TEXT || Cidr::parse(&route.0).is_none() {
-            return Err(malformed_cidr("host-routes", &route.0));
-        }
-        address("host-routes", &route.1)?;
+        let destination = Some(&route.0).filter(|text| text.len() <= MAX_TEXT).and_then(|text| Cidr::parse(text));
+        let destination = destination.ok_or_else(|| malformed_cidr("host-routes", &route.0))?;
+        same_version(subnet, "host-routes", "destination", &route.0, destination.base.is_ipv6())?;
+        same_version(subnet, "host-routes", "nexthop", &route.1, address("host-routes", &route.1)?.is_ipv6())?;
         if subnet.host_routes[..at].contains(route) {
             let message = format!("Duplicate hostroute '{}'.", route.0);
             return Err(Error::invalid("host-routes", message).with_reason("duplicate"));

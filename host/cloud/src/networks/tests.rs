@@ -195,6 +195,9 @@ async fn subnets_are_sane_and_never_overlap() {
         assert_eq!(first.gateway.as_deref(), Some("10.9.0.1"));
         assert_eq!((first.pools[0].start.as_str(), first.pools[0].end.as_str()), ("10.9.0.2", "10.9.0.254"));
         let range = |start: &str, end: &str| wit::AddressRange { start: start.to_owned(), end: end.to_owned() };
+        let route = |destination: &str, next_hop: &str| {
+            Some(vec![wit::HostRoute { destination: destination.to_owned(), next_hop: next_hop.to_owned() }])
+        };
         let new = || subnet(&net.id, "10.10.0.0/24");
         for (write, field) in [
             (subnet(&net.id, "10.9.0.128/25"), "cidr"),
@@ -211,6 +214,9 @@ async fn subnets_are_sane_and_never_overlap() {
             (wit::SubnetWrite { pools: Some(vec![range("10.10.0.9", "10.10.0.5")]), ..new() }, "pools"),
             (wit::SubnetWrite { pools: Some(vec![range("10.10.0.9", "10.11.0.5")]), ..new() }, "pools"),
             (wit::SubnetWrite { dns: Some(vec!["192.0.2.1".to_owned(); 2]), ..new() }, "dns"),
+            (wit::SubnetWrite { dns: Some(vec!["2001:db8::5".to_owned()]), ..new() }, "dns"),
+            (wit::SubnetWrite { host_routes: route("2001:db8::/64", "192.0.2.1"), ..new() }, "host-routes"),
+            (wit::SubnetWrite { host_routes: route("198.51.100.0/24", "2001:db8::1"), ..new() }, "host-routes"),
             (wit::SubnetWrite { dns: Some((1..=6).map(|n| format!("192.0.2.{n}")).collect()), ..new() }, "dns"),
         ] {
             let (code, named) = code(cloud.create_subnet(&context, write).await);

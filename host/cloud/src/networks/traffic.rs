@@ -49,11 +49,7 @@ fn number(protocol: &str) -> Option<u8> {
 /// The name that a protocol goes by, where it has one.
 fn name(protocol: &str) -> &str {
     let named = |number: u8| PROTOCOLS.iter().rev().find(|(_, known)| *known == number).map(|(name, _)| *name);
-    if protocol.starts_with(|first: char| first.is_ascii_digit()) {
-        number(protocol).and_then(named).unwrap_or(protocol)
-    } else {
-        protocol
-    }
+    number(protocol).and_then(named).unwrap_or(protocol)
 }
 
 /// Puts a rule into its stored form and checks it by itself.
@@ -323,6 +319,7 @@ mod tests {
             (named(4, "tcp"), named(4, "TCP")),
             (named(4, "icmp"), named(4, "1")),
             (named(4, "vrrp"), named(4, "112")),
+            (named(4, "hopopt"), named(4, "0")),
             (named(6, "icmp"), named(6, "ipv6-icmp")),
             (named(6, "icmpv6"), named(6, "58")),
             (named(6, "1"), named(6, "ipv6-icmp")),

@@ -99,6 +99,18 @@ fn attribute(field: &str) -> Cow<'_, str> {
     })
 }
 
+/// The core's names of quotas, in Nova's.
+fn quota_name(quota: &str) -> Cow<'_, str> {
+    Cow::Borrowed(match quota {
+        "servers" => "instances",
+        "vcpus" => "cores",
+        "memory-mib" => "ram",
+        "keypairs" => "key_pairs",
+        "volume-gib" => "gigabytes",
+        other => return Cow::Owned(other.replace('-', "_")),
+    })
+}
+
 /// A missing resource in Nova's words; none: in the core's.
 fn missing(kind: &str, id: &str) -> Option<String> {
     Some(match kind {
@@ -114,6 +126,9 @@ impl From<Error> for Fault {
         let message = match (&error.code, &error.resource, &error.field, &error.reason) {
             (ErrorCode::NotFound, Some((kind, id)), ..) => missing(kind, id).unwrap_or(error.message),
             // Where the core says what is wrong in a word, its message doesn't name the field.
+            (ErrorCode::QuotaExceeded, _, Some(quota), _) => {
+                error.message.replace(quota.as_str(), &quota_name(quota)).replacen(": requested", ": Requested", 1)
+            }
             (ErrorCode::Invalid, _, Some(field), Some(_)) => {
                 format!("Invalid input for field/attribute {}. {}", attribute(field), error.message)
             }
@@ -184,5 +199,13 @@ mod tests {
             let fails = matches!(code, ErrorCode::DriverFailed | ErrorCode::Internal | ErrorCode::Other(_));
             assert_eq!(name == "computeFault", fails, "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_full_quota_has_novas_name() {
+        let said = "Quota exceeded for memory-mib: requested 512, but already used 0 of 1 memory-mib.";
+        let full = Error { field: Some("memory-mib".to_owned()), ..error(ErrorCode::QuotaExceeded, said) };
+        let expected = "Quota exceeded for ram: Requested 512, but already used 0 of 1 ram.";
+        assert_eq!(Fault::from(full).message, expected);
     }
 }

@@ -61,6 +61,9 @@ impl From<Error> for Failure {
                         format!("The value of the parameter {} is not valid. {}", parameter(field), error.message);
                     Self::new(status, code, message)
                 }
+                (ErrorCode::QuotaExceeded, Some(quota), _) => {
+                    Self::new(status, code, error.message.replace(quota.as_str(), &quota_name(quota)))
+                }
                 _ => Self::new(status, code, error.message),
             },
         }
@@ -80,6 +83,17 @@ fn parameter(field: &str) -> Cow<'_, str> {
         "security-group-ids" => "security_groups",
         "public-address" => "publicip",
         "root-volume" => "root_volume",
+        other => return Cow::Owned(other.replace('-', "_")),
+    })
+}
+
+/// The core's names of quotas, in words that the vendor's users know.
+fn quota_name(quota: &str) -> Cow<'_, str> {
+    Cow::Borrowed(match quota {
+        "servers" => "instances",
+        "vcpus" => "cores",
+        "memory-mib" => "RAM",
+        "volume-gib" => "gigabytes",
         other => return Cow::Owned(other.replace('-', "_")),
     })
 }

@@ -217,7 +217,10 @@ impl From<Error> for Fault {
                 (409, kind.to_owned())
             }
             ErrorCode::Busy | ErrorCode::Locked | ErrorCode::Cancelled => (409, "Conflict".to_owned()),
-            ErrorCode::QuotaExceeded => (409, "OverQuota".to_owned()),
+            ErrorCode::QuotaExceeded => {
+                let resource = field.strip_suffix('s').unwrap_or(field);
+                return Self::new(409, "OverQuota", format!("Quota exceeded for resources: ['{resource}']."));
+            }
             ErrorCode::NoAddress => (409, "IpAddressGenerationFailure".to_owned()),
             ErrorCode::AddressInUse => (409, "IpAddressAlreadyAllocated".to_owned()),
             ErrorCode::TooLarge => (413, "HTTPRequestEntityTooLarge".to_owned()),
@@ -330,6 +333,12 @@ mod tests {
         ] {
             assert_eq!(kind(code, resource, field, ""), (409, expected.to_owned()), "{expected}");
         }
+    }
+
+    #[test]
+    fn a_full_quota_is_told_with_upstreams_resource() {
+        let full = Error { field: Some("security-group-rules".to_owned()), ..error(ErrorCode::QuotaExceeded, "x") };
+        assert_eq!(Fault::from(full).message, "Quota exceeded for resources: ['security_group_rule'].");
     }
 
     #[test]

@@ -87,7 +87,10 @@ pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
     let mut wanted = Wanted::new(request);
     let ip_version = match wanted.one("ip_version")? {
         None => None,
-        Some(text) => Some(version(text.parse().unwrap_or(-1))?),
+        Some(text) => match text.parse() {
+            Ok(number) => Some(version(number)?),
+            Err(_) => return Err(Fault::invalid("ip_version", &format!("'{text}' is not an integer"))),
+        },
     };
     let filter = SubnetFilter {
         ids: wanted.any("id"),
