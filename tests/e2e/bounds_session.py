@@ -12,7 +12,7 @@ from harness import request
 
 # More than the bytes of one page, in texts as long as each resource takes them.
 PROJECTS, DESCRIPTION = 70, "d" * 65_000
-IMAGES, PROPERTIES = 24, {f"p{number:03}": "v" * 2000 for number in range(100)}
+IMAGES, PROPERTIES = 45, {f"p{number:03}": "v" * 1200 for number in range(100)}
 
 
 class Session(harness.Session):
@@ -66,7 +66,7 @@ class Session(harness.Session):
     # --- another project's ---
 
     def step_another_project(self):
-        """a member of another project, and a network that an operator shares with it"""
+        """a member of another project, and an image and a network that an operator shares with it"""
         project = {"project": {"name": "elsewhere"}}
         self.elsewhere = self.call("POST", self.identity("/projects"), project, expect=(201,))["project"]["id"]
         user = {"user": {"name": "eve", "password": "eve's"}}
@@ -74,6 +74,9 @@ class Session(harness.Session):
         role = self.call("GET", self.identity("/roles?name=member"))["roles"][0]["id"]
         self.call("PUT", self.identity(f"/projects/{self.elsewhere}/users/{user}/roles/{role}"), expect=(204,))
         self.eve, _ = self.login("eve", "eve's", {"id": self.elsewhere})
+        public = [{"op": "replace", "path": "/visibility", "value": "public"}]
+        patch = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+        self.call("PATCH", self.images(f"/images/{self.image}"), public, headers=patch, expect=(200,))
         network = {"network": {"name": "common", "shared": True}}
         self.common = self.call("POST", self.neutron("/networks"), network, expect=(201,))["network"]["id"]
         subnet = {"subnet": {"network_id": self.common, "ip_version": 4, "cidr": "192.0.2.0/24"}}
@@ -87,10 +90,11 @@ class Session(harness.Session):
         refused = self.call("POST", self.neutron("/ports"), {"port": port}, **eve)
         assert "fixed_ips" in refused["NeutronError"]["message"], refused
         networks = [{"uuid": self.common, "fixed_ip": address}]
-        server = {"name": "eve's", "imageRef": self.image, "flavorRef": self.flavor, "networks": networks}
+        server = {"name": "eves", "imageRef": self.image, "flavorRef": self.flavor, "networks": networks}
         refused = self.call("POST", self.nova("/servers"), {"server": server}, **eve)
         assert refused["forbidden"]["code"] == 403, refused
-        body = self.server("eve's", nics=[{"subnet_id": self.common, "ip_address": address}])
+        vpc = self.call("GET", self.neutron("/routers"), token=self.eve)["routers"][0]["id"]
+        body = self.server("eves", vpcid=vpc, nics=[{"subnet_id": self.common, "ip_address": address}])
         url = f"{self.ecs}/v1/{self.elsewhere}/cloudservers"
         refused = self.call("POST", url, body, **eve)
         assert refused["error"]["code"], refused
