@@ -217,6 +217,7 @@ impl From<Error> for Fault {
                 (409, kind.to_owned())
             }
             ErrorCode::Busy | ErrorCode::Locked | ErrorCode::Cancelled => (409, "Conflict".to_owned()),
+            ErrorCode::QuotaExceeded if field.is_empty() => (409, "OverQuota".to_owned()),
             ErrorCode::QuotaExceeded => {
                 let resource = field.strip_suffix('s').unwrap_or(field);
                 return Self::new(409, "OverQuota", format!("Quota exceeded for resources: ['{resource}']."));
