@@ -74,3 +74,51 @@ async fn drain(mut body: Body) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+
+    const PIECE: &[u8] = &[b'x'; 64 * 1024];
+
+    /// It never ends; counts what is read of it.
+    fn endless(read: &Arc<AtomicUsize>) -> Body {
+        let read = read.clone();
+        Body::from_stream(stream::repeat_with(move || {
+            read.fetch_add(PIECE.len(), Ordering::Relaxed);
+            Ok::<_, Infallible>(PIECE)
+        }))
+    }
+
+    #[test]
+    fn no_more_is_read_of_a_body_without_an_end_than_may_be() {
+        let read = Arc::default();
+        assert!(drain(endless(&read)).now_or_never().is_some(), "it ends by itself");
+        assert_eq!(read.load(Ordering::Relaxed), MOST + PIECE.len(), "one piece tells that it is too much");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_waits_for_a_word_is_left_unless_it_was_asked() {
+        let waits = HeaderMap::from_iter([(header::EXPECT, "100-continue".parse().unwrap())]);
+        for (headers, asked, drained) in
+            [(&waits, false, false), (&waits, true, true), (&HeaderMap::new(), false, true)]
+        {
+            let read = Arc::default();
+            let mut body = lingering(headers, endless(&read));
+            if asked {
+                body.frame().await.unwrap().unwrap();
+            }
+            let before = read.load(Ordering::Relaxed);
+            drop(body);
+            // What was spawned has its turn.
+            tokio::task::yield_now().await;
+            assert_eq!(read.load(Ordering::Relaxed) > before, drained, "{headers:?} {asked}");
+        }
+    }
+}

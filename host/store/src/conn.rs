@@ -167,7 +167,7 @@ impl Conn {
     /// is of other rows and keys.
     pub async fn defer_apart(&mut self, write: Write, values: &[Value<'_>]) -> Result<()> {
         #[cfg(any(test, feature = "testing"))]
-        Statement::from(write.clone()).check();
+        write.check();
         match &mut self.0 {
             To::SqliteTx(_, script) => script.add(&write.sql, values),
             To::PostgresTx(_, bundle) => bundle.add(&write, values),

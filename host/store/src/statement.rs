@@ -109,17 +109,54 @@ impl Write {
     }
 }
 
+/// Set by the databases of tests. The feature alone doesn't say so: a build of the whole workspace has it in the program too.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) static CHECKED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// In tests: every table that stands in the text is among those that are said.
+#[cfg(any(test, feature = "testing"))]
+fn check(sql: &str, tables: &Tables) {
+    if !CHECKED.load(std::sync::atomic::Ordering::Relaxed) {
+        return;
+    }
+    let end = |letter: char| letter.is_ascii_whitespace() || matches!(letter, '(' | ')' | ',');
+    let words: Vec<&str> = sql.split(end).filter(|word| !word.is_empty()).collect();
+    for (at, pair) in words.windows(2).enumerate() {
+        let names = matches!(pair[0], "FROM" | "JOIN" | "INTO") || (pair[0] == "UPDATE" && at == 0);
+        let known = pair[1] == "SELECT" || tables.have(pair[1]);
+        assert!(known || !names, "{} isn't among the tables of {sql:?}", pair[1]);
+    }
+}
+
 impl Statement {
-    /// In tests: every table that stands in the text is among those that the statement says.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn check(&self) {
-        let Some(tables) = &self.tables else { return };
-        let end = |letter: char| letter.is_ascii_whitespace() || matches!(letter, '(' | ')' | ',');
-        let words: Vec<&str> = self.sql.split(end).filter(|word| !word.is_empty()).collect();
-        for (at, pair) in words.windows(2).enumerate() {
-            let names = matches!(pair[0], "FROM" | "JOIN" | "INTO") || (pair[0] == "UPDATE" && at == 0);
-            let known = pair[1] == "SELECT" || tables.have(pair[1]);
-            assert!(known || !names, "{} isn't among the tables of {:?}", pair[1], self.sql);
+        self.tables.iter().for_each(|tables| check(&self.sql, tables));
+    }
+}
+
+impl Write {
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn check(&self) {
+        check(&self.sql, &Tables { written: Some(self.written), read: self.read });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_finds_the_table_that_a_statement_keeps_to_itself() {
+        CHECKED.store(true, std::sync::atomic::Ordering::Relaxed);
+        reading(&["page", "note"], "SELECT 1 FROM page p JOIN note n ON n.page = p.id").check();
+        insert_into("page", "(id) SELECT id FROM note").reading(&["note"]).check();
+        Statement::from("SELECT 1 FROM note").check();
+        for silent in [
+            reading(&["page"], "SELECT 1 FROM page p JOIN note n ON n.page = p.id"),
+            delete_from("page", "WHERE id IN (SELECT id FROM note)").into(),
+        ] {
+            assert!(std::panic::catch_unwind(|| silent.check()).is_err(), "{silent:?}");
         }
     }
 }

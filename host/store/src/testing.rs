@@ -72,8 +72,9 @@ pub async fn postgres_url() -> Option<String> {
     Some(format!("{base}/{name}"))
 }
 
-/// Few connections: many tests share one server.
+/// Few connections: many tests share one server. From here on statements are checked.
 fn options() -> Options {
+    crate::statement::CHECKED.store(true, std::sync::atomic::Ordering::Relaxed);
     Options { readers: 2, ..Options::default() }
 }
 

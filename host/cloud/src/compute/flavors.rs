@@ -98,9 +98,7 @@ impl Flavors {
     pub(crate) fn new(base: Base, settings: Arc<Settings>) -> Self {
         Self { base, settings }
     }
-}
 
-impl Flavors {
     /// A flavor that the caller may use.
     pub(super) async fn usable_flavor(&self, conn: &mut Conn, caller: &Caller, id: &str) -> Result<store::Flavor> {
         let flavor = store::get(conn, id).await?.ok_or_else(|| missing(id))?;

@@ -83,9 +83,7 @@ impl Keypairs {
     pub(crate) fn new(base: Base, settings: Arc<Settings>) -> Self {
         Self { base, settings }
     }
-}
 
-impl Keypairs {
     /// The user whose key pairs are meant.
     fn owner_of_keys(&self, context: &CallContext, action: Action, user_id: Option<String>) -> Result<String> {
         self.permit(context.caller.as_deref(), action)?;

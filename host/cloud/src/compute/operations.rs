@@ -67,9 +67,7 @@ impl Operations {
     pub(crate) fn new(base: Base) -> Self {
         Self { base }
     }
-}
 
-impl Operations {
     async fn show_operation(&self, context: &CallContext, id: &str) -> Result<wit::OperationTree> {
         self.permit(context.caller.as_deref(), Action::OperationsRead)?;
         let project = reach(context.caller()?)?;

@@ -50,9 +50,7 @@ impl Quotas {
     pub(crate) fn new(base: Base, settings: Arc<Settings>) -> Self {
         Self { base, settings }
     }
-}
 
-impl Quotas {
     /// Refuses with `quota-exceeded` what would take the project above one of its limits; the field names the quota. Holds the
     /// project's row until the commit, so that what was counted stays true: insert in the same transaction.
     pub(crate) async fn check_quota(&self, tx: &mut Conn, project_id: &str, wanted: &[(Quota, u64)]) -> Result<()> {

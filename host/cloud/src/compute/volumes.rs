@@ -38,9 +38,7 @@ impl Volumes {
     pub(crate) fn new(base: Base) -> Self {
         Self { base }
     }
-}
 
-impl Volumes {
     async fn volume_page(
         &self,
         context: &CallContext,

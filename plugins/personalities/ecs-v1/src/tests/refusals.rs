@@ -113,6 +113,14 @@ fn of(kind: &str, error: Error) -> Error {
 }
 
 #[test]
+fn a_full_quota_has_a_name_that_users_know() {
+    let said = "Quota exceeded for memory-mib: requested 512, but already used 0 of 1 memory-mib.";
+    let full = Error { field: Some("memory-mib".to_owned()), ..testing::error(ErrorCode::QuotaExceeded, said) };
+    let expected = "Quota exceeded for RAM: requested 512, but already used 0 of 1 RAM.";
+    assert_eq!(json_of(&told(&full))["error"]["message"], expected);
+}
+
+#[test]
 fn the_cores_refusals_have_the_vendors_codes() {
     let quota = |field: &str| {
         let mut error = testing::error(ErrorCode::QuotaExceeded, "quota");
