@@ -1,27 +1,11 @@
 //! Nova's API, version 2.1 with its microversions, over the neutral core. One mount serves the list of versions, `/v2.1` and
 //! `/v2`. The mount's setting `dialect` chooses between upstream's rules and those of a vendor's document (`ecs`).
 
-mod attributes;
-mod context;
-pub mod dialect;
-mod errors;
-mod flavors;
-mod keypairs;
-pub mod microversions;
-mod queries;
-mod servers;
 mod settings;
-pub mod status;
-pub mod unsupported;
-mod versions;
-mod views;
-mod violations;
-mod zones;
 
 pub use settings::Settings;
 
-use context::{Answer, Context};
-use errors::Fault;
+use nova::{Answer, Context, Fault, flavors, keypairs, servers, versions, zones};
 use skyloom_sdk::{Cloud, Personality, Request, Response};
 
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
@@ -45,13 +29,12 @@ pub fn handle<C: Cloud>(cloud: &C, request: Request) -> Response {
 
 /// Answers a request.
 pub fn handle_with<C: Cloud>(cloud: &C, settings: Settings, request: &Request) -> Response {
-    let context = Context::new(cloud, settings, request);
+    let context = Context::new(cloud, settings.dialect, request);
     dispatch(&context).unwrap_or_else(|fault| fault.response())
 }
 
 fn dispatch<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    queries::check(context)?;
-    violations::check(context)?;
+    nova::check(context)?;
     match context.request.operation.as_str() {
         "versions.list" => Ok(versions::list(context)),
         "versions.show" => Ok(versions::show(context)),

@@ -1,8 +1,8 @@
 //! What the deployment says about a mount.
 
-use crate::dialect::Dialect;
 #[cfg(target_arch = "wasm32")]
-use crate::errors::Fault;
+use nova::Fault;
+use nova::dialect::Dialect;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -14,7 +14,7 @@ impl Settings {
     /// Natively there is no mount: the default.
     #[cfg(not(target_arch = "wasm32"))]
     #[allow(clippy::unnecessary_wraps, reason = "in the sandbox it can fail")]
-    pub(crate) fn of_the_mount() -> Result<Self, crate::errors::Fault> {
+    pub(crate) fn of_the_mount() -> Result<Self, nova::Fault> {
         Ok(Self::default())
     }
 

@@ -194,7 +194,7 @@ fn metadata_is_merged_replaced_and_deleted() {
 
 #[test]
 fn metadata_is_written_at_rest_only() {
-    for state in compute_v2::status::VM_STATES {
+    for state in nova::status::VM_STATES {
         let allowed = matches!(state, VmState::Active | VmState::Stopped | VmState::Paused | VmState::Suspended);
         for (_, call) in metadata_calls(&json!({ "a": "9" })) {
             let (cloud, items) = with_metadata(state);

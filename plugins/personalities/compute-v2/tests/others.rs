@@ -44,6 +44,13 @@ fn no_header_means_the_first_microversion() {
     }
 }
 
+#[test]
+fn the_manifest_offers_the_versions_of_the_library() {
+    let manifest = include_str!("../plugin.toml");
+    assert!(manifest.contains(&format!("max = \"2.{}\"", nova::microversions::MAX)));
+    assert!(manifest.contains("min = \"2.1\"") && manifest.contains("default = \"2.1\""));
+}
+
 /// `/v2` is `/v2.1` without microversions: every operation of the catalogue has both paths, and a header changes nothing.
 #[test]
 fn both_paths_serve_every_operation() {

@@ -385,14 +385,14 @@ fn a_page_of_a_hundred_is_taken_as_such() {
 /// The three words of a state go together in a list as they do in the table.
 #[test]
 fn lists_tell_states_by_the_table() {
-    for vm in compute_v2::status::VM_STATES {
-        for task in compute_v2::status::TASK_STATES.into_iter().map(Some).chain([None]) {
+    for vm in nova::status::VM_STATES {
+        for task in nova::status::TASK_STATES.into_iter().map(Some).chain([None]) {
             let (cloud, _) = with_list(vec![Server { vm_state: vm, task_state: task, ..server() }], None);
             let (_, body) = ask(&cloud, ecs(), get("servers.list_detail", "/v2.1/servers/detail"));
             let shown = &body["servers"][0];
-            assert_eq!(shown["status"], compute_v2::status::status(vm, task));
-            assert_eq!(shown["OS-EXT-STS:vm_state"], compute_v2::status::vm_word(vm));
-            assert_eq!(shown["OS-EXT-STS:task_state"], json!(task.map(compute_v2::status::task_word)));
+            assert_eq!(shown["status"], nova::status::status(vm, task));
+            assert_eq!(shown["OS-EXT-STS:vm_state"], nova::status::vm_word(vm));
+            assert_eq!(shown["OS-EXT-STS:task_state"], json!(task.map(nova::status::task_word)));
         }
     }
     rule!("nova.servers.list_detail", "ca0ab605");

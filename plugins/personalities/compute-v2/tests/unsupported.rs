@@ -3,7 +3,7 @@
 mod support;
 
 use compute_v2::Settings;
-use compute_v2::unsupported::UNSUPPORTED;
+use nova::unsupported::UNSUPPORTED;
 use serde_json::{Value, json};
 use skyloom_sdk::testing::Call;
 use support::*;

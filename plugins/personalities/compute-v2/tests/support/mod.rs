@@ -1,7 +1,8 @@
 //! What the tests of this personality share: a server, and calls in both dialects.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use compute_v2::{Settings, dialect::Dialect};
+use compute_v2::Settings;
+use nova::dialect::Dialect;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{
     Address, PowerState, Server, ServerCreate, ServerCreated, ServerFlavor, ServerNic, ServerPage, ServerVolume,

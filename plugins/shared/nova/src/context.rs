@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 use skyloom_sdk::query::Query;
 use skyloom_sdk::{Request, Response, json, respond};
 
-use crate::Settings;
 use crate::dialect::{Dialect, Rules};
 use crate::errors::Fault;
 use crate::microversions::{LEGACY, minor_of};
@@ -24,13 +23,13 @@ pub struct Context<'a, C> {
 }
 
 impl<'a, C> Context<'a, C> {
-    pub fn new(cloud: &'a C, settings: Settings, request: &'a Request) -> Self {
+    pub fn new(cloud: &'a C, dialect: Dialect, request: &'a Request) -> Self {
         let legacy = request.path == "/v2" || request.path.starts_with("/v2/");
         let project = respond::param(request, "project_id");
         Self {
             cloud,
             request,
-            dialect: settings.dialect,
+            dialect,
             minor: if legacy { LEGACY } else { minor_of(request.version) },
             legacy,
             links: Links::new(&request.base_url, if legacy { "/v2" } else { "/v2.1" }, project),
