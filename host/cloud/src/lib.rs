@@ -11,8 +11,8 @@ pub mod compute;
 pub mod documents;
 pub mod identity;
 pub mod images;
+mod lists;
 pub mod networks;
-mod paging;
 pub mod reconcile;
 pub mod secrets;
 

@@ -7,7 +7,7 @@ macro_rules! cloud_functions {
         $to! {
             /// `skyloom:cloud/compute`.
             trait ComputeApi in compute needs Compute {
-                Reads fn list_servers(filter: compute::ServerFilter, page: compute::PageRequest) -> compute::ServerPage;
+                Reads fn list_servers(conditions: Vec<compute::Condition>, page: compute::PageRequest) -> compute::ServerPage;
                 Reads fn get_server(id: String) -> compute::Server;
                 Changes fn create_servers(create: compute::ServerCreate) -> compute::ServerCreated;
                 Changes fn update_server(id: String, update: compute::ServerUpdate) -> compute::Server;
@@ -20,7 +20,7 @@ macro_rules! cloud_functions {
             }
             /// `skyloom:cloud/flavors`.
             trait FlavorsApi in flavors needs Flavors {
-                Reads fn list_flavors(filter: flavors::FlavorFilter, page: flavors::PageRequest) -> flavors::FlavorPage;
+                Reads fn list_flavors(conditions: Vec<flavors::Condition>, page: flavors::PageRequest) -> flavors::FlavorPage;
                 Reads fn get_flavor(id: String) -> flavors::Flavor;
                 Changes fn create_flavor(create: flavors::FlavorCreate) -> flavors::Flavor;
                 Changes fn update_flavor(id: String, description: Option<String>) -> flavors::Flavor;
@@ -44,12 +44,12 @@ macro_rules! cloud_functions {
                 Reads fn validate_token(subject: String) -> identity::TokenInfo;
                 Changes fn revoke_token(subject: String) -> ();
                 Reads fn catalog(project_id: Option<String>) -> Vec<identity::Service>;
-                Reads fn list_domains(filter: identity::IdentityFilter, page: identity::PageRequest) -> identity::DomainPage;
+                Reads fn list_domains(conditions: Vec<identity::Condition>, page: identity::PageRequest) -> identity::DomainPage;
                 Reads fn get_domain(id: String) -> identity::Domain;
                 Changes fn create_domain(write: identity::DomainWrite) -> identity::Domain;
                 Changes fn update_domain(id: String, write: identity::DomainWrite) -> identity::Domain;
                 Changes fn delete_domain(id: String) -> ();
-                Reads fn list_projects(filter: identity::IdentityFilter, page: identity::PageRequest) -> identity::ProjectPage;
+                Reads fn list_projects(conditions: Vec<identity::Condition>, page: identity::PageRequest) -> identity::ProjectPage;
                 Reads fn list_own_projects(page: identity::PageRequest) -> identity::ProjectPage;
                 Reads fn list_own_domains(page: identity::PageRequest) -> identity::DomainPage;
                 Reads fn list_user_projects(user_id: String, page: identity::PageRequest) -> identity::ProjectPage;
@@ -57,13 +57,13 @@ macro_rules! cloud_functions {
                 Changes fn create_project(write: identity::ProjectWrite) -> identity::Project;
                 Changes fn update_project(id: String, write: identity::ProjectWrite) -> identity::Project;
                 Changes fn delete_project(id: String) -> ();
-                Reads fn list_users(filter: identity::IdentityFilter, page: identity::PageRequest) -> identity::UserPage;
+                Reads fn list_users(conditions: Vec<identity::Condition>, page: identity::PageRequest) -> identity::UserPage;
                 Reads fn get_user(id: String) -> identity::User;
                 Changes fn create_user(write: identity::UserWrite) -> identity::User;
                 Changes fn update_user(id: String, write: identity::UserWrite) -> identity::User;
                 Changes fn delete_user(id: String) -> ();
                 Changes fn change_password(user_id: String, original: String, password: String) -> ();
-                Reads fn list_roles(name: Option<String>, domain_id: Option<String>, page: identity::PageRequest) -> identity::RolePage;
+                Reads fn list_roles(conditions: Vec<identity::Condition>, page: identity::PageRequest) -> identity::RolePage;
                 Reads fn get_role(id: String) -> identity::Role;
                 Changes fn create_role(write: identity::RoleWrite) -> identity::Role;
                 Changes fn update_role(id: String, write: identity::RoleWrite) -> identity::Role;
@@ -75,7 +75,7 @@ macro_rules! cloud_functions {
             }
             /// `skyloom:cloud/images`.
             trait ImagesApi in images needs Images {
-                Reads fn list_images(filter: images::ImageFilter, page: images::PageRequest) -> images::ImagePage;
+                Reads fn list_images(conditions: Vec<images::Condition>, page: images::PageRequest) -> images::ImagePage;
                 Reads fn get_image(id: String) -> images::Image;
                 Changes fn create_image(create: images::ImageCreate) -> images::Image;
                 Changes fn update_image(id: String, update: images::ImageUpdate) -> images::Image;
@@ -89,37 +89,37 @@ macro_rules! cloud_functions {
             }
             /// `skyloom:cloud/networks`.
             trait NetworksApi in networks needs Networks {
-                Reads fn list_networks(filter: networks::NetworkFilter, page: networks::PageRequest) -> networks::NetworkPage;
+                Reads fn list_networks(conditions: Vec<networks::Condition>, page: networks::PageRequest) -> networks::NetworkPage;
                 Reads fn get_network(id: String) -> networks::Network;
                 Changes fn create_networks(writes: Vec<networks::NetworkWrite>) -> Vec<networks::Network>;
                 Changes fn update_network(id: String, write: networks::NetworkWrite) -> networks::Network;
                 Changes fn delete_network(id: String) -> ();
-                Reads fn list_subnets(filter: networks::SubnetFilter, page: networks::PageRequest) -> networks::SubnetPage;
+                Reads fn list_subnets(conditions: Vec<networks::Condition>, page: networks::PageRequest) -> networks::SubnetPage;
                 Reads fn get_subnet(id: String) -> networks::Subnet;
                 Changes fn create_subnets(writes: Vec<networks::SubnetWrite>) -> Vec<networks::Subnet>;
                 Changes fn update_subnet(id: String, write: networks::SubnetWrite) -> networks::Subnet;
                 Changes fn delete_subnet(id: String) -> ();
-                Reads fn list_ports(filter: networks::PortFilter, page: networks::PageRequest) -> networks::PortPage;
+                Reads fn list_ports(conditions: Vec<networks::Condition>, page: networks::PageRequest) -> networks::PortPage;
                 Reads fn get_port(id: String) -> networks::Port;
                 Changes fn create_ports(writes: Vec<networks::PortWrite>) -> Vec<networks::Port>;
                 Changes fn update_port(id: String, write: networks::PortWrite) -> networks::Port;
                 Changes fn delete_port(id: String) -> ();
-                Reads fn list_security_groups(filter: networks::GroupFilter, page: networks::PageRequest) -> networks::GroupPage;
+                Reads fn list_security_groups(conditions: Vec<networks::Condition>, page: networks::PageRequest) -> networks::GroupPage;
                 Reads fn get_security_group(id: String) -> networks::SecurityGroup;
                 Changes fn create_security_groups(writes: Vec<networks::GroupWrite>) -> Vec<networks::SecurityGroup>;
                 Changes fn update_security_group(id: String, write: networks::GroupWrite) -> networks::SecurityGroup;
                 Changes fn delete_security_group(id: String) -> ();
-                Reads fn list_security_group_rules(filter: networks::RuleFilter, page: networks::PageRequest) -> networks::RulePage;
+                Reads fn list_security_group_rules(conditions: Vec<networks::Condition>, page: networks::PageRequest) -> networks::RulePage;
                 Reads fn get_security_group_rule(id: String) -> networks::SecurityGroupRule;
                 Changes fn create_security_group_rules(creates: Vec<networks::RuleCreate>) -> Vec<networks::SecurityGroupRule>;
                 Changes fn delete_security_group_rule(id: String) -> ();
-                Reads fn list_routers(filter: networks::RouterFilter, page: networks::PageRequest) -> networks::RouterPage;
+                Reads fn list_routers(conditions: Vec<networks::Condition>, page: networks::PageRequest) -> networks::RouterPage;
                 Reads fn get_router(id: String) -> networks::Router;
             }
             /// `skyloom:cloud/operations`.
             trait OperationsApi in operations needs Operations {
                 Reads fn get_operation(id: String) -> operations::OperationTree;
-                Reads fn list_operations(filter: operations::OperationFilter, page: operations::PageRequest) -> operations::OperationPage;
+                Reads fn list_operations(conditions: Vec<operations::Condition>, page: operations::PageRequest) -> operations::OperationPage;
             }
             /// `skyloom:cloud/quotas`.
             trait QuotasApi in quotas needs Quotas {
@@ -128,7 +128,7 @@ macro_rules! cloud_functions {
             }
             /// `skyloom:cloud/volumes`.
             trait VolumesApi in volumes needs Volumes {
-                Reads fn list_volumes(server_id: Option<String>, page: volumes::PageRequest) -> volumes::VolumePage;
+                Reads fn list_volumes(conditions: Vec<volumes::Condition>, page: volumes::PageRequest) -> volumes::VolumePage;
                 Reads fn get_volume(id: String) -> volumes::Volume;
             }
             /// `skyloom:cloud/billing`.

@@ -17,7 +17,6 @@ mod engine;
 mod error;
 mod explain;
 pub mod files;
-mod filters;
 mod functions;
 pub mod grants;
 pub mod guest;

@@ -85,6 +85,15 @@ pub fn json_text(postgres: bool, object: &str, key: &str) -> String {
     if postgres { format!("({object}::jsonb ->> {key})") } else { format!("({object} ->> {key})") }
 }
 
+/// Whether `value` is one of a list, a parameter of JSON: texts or whole numbers.
+pub fn is_listed(postgres: bool, value: &str, is_text: bool, list: &str) -> String {
+    match (postgres, is_text) {
+        (true, true) => format!("({value} = ANY (ARRAY(SELECT json_array_elements_text({list}::json))))"),
+        (true, false) => format!("({value} = ANY (ARRAY(SELECT json_array_elements_text({list}::json)::bigint)))"),
+        (false, _) => format!("({value} IN (SELECT value FROM json_each({list})))"),
+    }
+}
+
 /// `$first, $first+1, ...`: parameters for an `IN (...)` of `count` values; `NULL` (matches nothing) for none.
 pub fn placeholders(first: usize, count: usize) -> String {
     if count == 0 {

@@ -7,9 +7,77 @@ pub(crate) enum Kind {
     Int,
     /// 0 or 1.
     Flag,
-    /// Microseconds.
+    /// Microseconds; 0 and NULL: never.
     Time,
+    /// As a field of a list: an object of texts.
     Json,
+    /// A set of texts, in rows of another table.
+    Many(&'static Members),
+    /// A map of texts, in rows of another table.
+    Pairs(&'static Members),
+}
+
+/// Rows that belong to a row of a list.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Members {
+    /// SQL of what they refer to.
+    pub(crate) row: &'static str,
+    /// What follows FROM, and SQL of the reference. Several: the rows of all of them.
+    pub(crate) from: &'static [(&'static str, &'static str)],
+    /// SQL of the key, of a map.
+    pub(crate) key: &'static str,
+    /// SQL of the text.
+    pub(crate) value: &'static str,
+    /// The texts are addresses of IP version 4 or 6.
+    pub(crate) of_versions: bool,
+    /// Few members have one value: the database begins with these.
+    pub(crate) select: bool,
+}
+
+impl Members {
+    pub(crate) const fn new(
+        row: &'static str,
+        from: &'static [(&'static str, &'static str)],
+        value: &'static str,
+    ) -> Self {
+        Self { row, from, key: "", value, of_versions: false, select: false }
+    }
+
+    /// Of a map.
+    pub(crate) const fn by(mut self, key: &'static str) -> Self {
+        self.key = key;
+        self
+    }
+
+    pub(crate) const fn of_versions(mut self) -> Self {
+        self.of_versions = true;
+        self
+    }
+
+    pub(crate) const fn selects(mut self) -> Self {
+        self.select = true;
+        self
+    }
+
+    /// SQL: there is one that passes the test.
+    pub(crate) fn has(&self, test: &str) -> String {
+        let row = self.row;
+        let way = |(from, of): &(&str, &str)| match self.select {
+            true => format!("{row} IN (SELECT {of} FROM {from} WHERE {test})"),
+            false => format!("EXISTS (SELECT 1 FROM {from} WHERE {of} = {row} AND {test})"),
+        };
+        format!("({})", self.from.iter().map(way).collect::<Vec<_>>().join(" OR "))
+    }
+
+    pub(crate) fn has_pair(&self, key: &str, value: &str) -> String {
+        self.has(&format!("{} = {key} AND {} = {value}", self.key, self.value))
+    }
+
+    /// SQL of how many pass the test; none: they aren't in one table, which would keep each once.
+    pub(crate) fn count(&self, test: &str) -> Option<String> {
+        let [(from, of)] = self.from else { return None };
+        Some(format!("(SELECT count(*) FROM {from} WHERE {of} = {} AND {test})", self.row))
+    }
 }
 
 /// A column, or another SQL value of a row.
@@ -46,7 +114,7 @@ impl Field {
         self
     }
 
-    /// Conditions may name it; its kind says with which tests.
+    /// Conditions may name it; its kind says with which tests (`condition` in `wit/types`).
     pub(crate) const fn finds(mut self) -> Self {
         self.found = true;
         self

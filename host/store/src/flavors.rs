@@ -4,24 +4,24 @@ use std::collections::BTreeMap;
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
-use crate::listing::{Listed, Page};
+use crate::listing::{Condition, Listed, Page};
 use crate::rows::rows;
 use crate::{Conn, args};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Flavor in "flavors" as "f" {
-        id: String [sorts],
-        name: String [sorts],
-        description: Option<String> [sorts_as("coalesce(f.description, '')")],
-        vcpus: u32 [sorts],
-        memory_mib: u32 [sorts],
-        disk_gib: u32 [sorts],
-        ephemeral_gib: u32 [sorts],
-        swap_mib: u32 [sorts],
-        rxtx_factor_milli: u32 [sorts],
+        id: String [sorts, finds],
+        name: String [sorts, finds],
+        description: Option<String> [sorts_as("coalesce(f.description, '')"), finds],
+        vcpus: u32 [sorts, finds],
+        memory_mib: u32 [sorts, finds],
+        disk_gib: u32 [sorts, finds],
+        ephemeral_gib: u32 [sorts, finds],
+        swap_mib: u32 [sorts, finds],
+        rxtx_factor_milli: u32 [sorts, finds],
         is_public: bool [sorts],
-        disabled: bool [sorts],
+        disabled: bool [sorts, finds],
         extra_specs: BTreeMap<String, String> as Json,
         created_at: Timestamp [sorts],
     }
@@ -35,10 +35,9 @@ pub struct Filter {
     pub project_id: Option<String>,
     /// Whoever asks may see every flavor; else what `is_public` and `project_id` let through is all there is.
     pub sees_all: bool,
-    pub min_memory_mib: Option<u32>,
-    pub min_disk_gib: Option<u32>,
     /// Only those that one of these nodes could hold when empty: vcpus, memory, disk each.
     pub fits: Option<Vec<(i64, i64, i64)>>,
+    pub conditions: Vec<Condition>,
 }
 
 /// `already-exists` when the id or the name is taken.
@@ -71,8 +70,7 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
         Some(usable) => query.scope(usable),
         None => {}
     }
-    query.and_int("f.memory_mib", ">=", filter.min_memory_mib.map(i64::from));
-    query.and_int("f.disk_gib", ">=", filter.min_disk_gib.map(i64::from));
+    query.meet(conn.is_postgres(), Flavor::FIELDS, &filter.conditions)?;
     if let Some(nodes) = &filter.fits {
         let ways: Vec<String> = nodes
             .iter()

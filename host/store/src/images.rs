@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
-use crate::rows::{rows, words};
+use crate::rows::{Members, rows, words};
 use crate::{Conn, args, dialect, retired_ids};
 
 pub use list::{ImageFilter, get_image, list_images};
@@ -41,23 +41,23 @@ words! {
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Image in "images" as "i" {
-        id: String [sorts],
+        id: String [sorts, finds],
         /// A project.
-        owner: String [changes, sorts],
-        name: Option<String> [changes, sorts_as("coalesce(i.name, '')")],
-        state: ImageState [sorts],
-        visibility: Visibility [changes, sorts],
+        owner: String [changes, sorts, finds],
+        name: Option<String> [changes, sorts_as("coalesce(i.name, '')"), finds],
+        state: ImageState [sorts, finds],
+        visibility: Visibility [changes, sorts, finds],
         /// Cannot be deleted.
-        protected: bool [changes],
+        protected: bool [changes, finds],
         /// Left out of lists.
-        hidden: bool [changes],
-        disk_format: Option<String> [changes, sorts_as("coalesce(i.disk_format, '')")],
-        container_format: Option<String> [changes, sorts_as("coalesce(i.container_format, '')")],
-        min_disk_gib: u32 [changes, sorts],
-        min_memory_mib: u32 [changes, sorts],
-        created_at: Timestamp [sorts],
+        hidden: bool [changes, finds],
+        disk_format: Option<String> [changes, sorts_as("coalesce(i.disk_format, '')"), finds],
+        container_format: Option<String> [changes, sorts_as("coalesce(i.container_format, '')"), finds],
+        min_disk_gib: u32 [changes, sorts, finds],
+        min_memory_mib: u32 [changes, sorts, finds],
+        created_at: Timestamp [sorts, finds],
         /// Another one after each change.
-        updated_at: Timestamp [changes, sorts],
+        updated_at: Timestamp [changes, sorts, finds],
     }
     beside {
         /// The bytes.
@@ -69,7 +69,12 @@ rows! {
     }
     written with { upload }
     also {
-        "size": Int [sorts] "coalesce(i.size, -1)",
+        "size": Int [sorts_as("coalesce(i.size, -1)"), finds] "i.size",
+        "virtual-size": Int [finds] "i.virtual_size",
+        "checksum": Text [finds] "i.checksum",
+        "hash-value": Text [finds] "i.hash_value",
+        "tags": Many(Members::new("i.id", &[("image_tags g", "g.image_id")], "g.tag")) [finds] "",
+        "properties": Pairs(Members::new("i.id", &[("image_properties p", "p.image_id")], "p.value").by("p.name")) [finds] "",
     }
 }
 

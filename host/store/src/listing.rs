@@ -12,7 +12,7 @@ use crate::dialect;
 use crate::fields::{Field, Kind};
 use crate::{Conn, Row, Value};
 
-pub use conditions::{Condition, Filter, Test};
+pub use conditions::{Condition, Filter, Test, taken, taken_flag};
 
 /// A page holds at most this many items; also the page of a caller who doesn't say.
 pub const MAX_PAGE: u32 = 1000;
@@ -72,6 +72,13 @@ enum Param {
 }
 
 impl Param {
+    fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Int(int) => (*int).into(),
+        }
+    }
+
     fn value(&self) -> Value<'_> {
         match self {
             Self::Text(text) => Value::Text(text),
@@ -171,8 +178,8 @@ impl Query {
         }
     }
 
-    pub fn and_flag(&mut self, column: &str, value: Option<bool>) {
-        self.and_int(column, "=", value.map(i64::from));
+    pub fn and_flag(&mut self, column: &str, value: bool) {
+        self.and_int(column, "=", Some(i64::from(value)));
     }
 
     /// `column` is any of the values; none: no condition.

@@ -12,6 +12,8 @@ mod ports;
 mod routers;
 mod subnets;
 
+use crate::fields::Members;
+
 pub use addresses::{Cidr, Prefixed, Range};
 pub use device_ports::{
     DevicePort, NicAddress, bind_port, bind_ports_of_device, ports_of_device, release_ports_of_device, take_port,
@@ -26,8 +28,8 @@ pub use network::{
     network_in_use, networks_for_servers, touch_network, update_network,
 };
 pub use ports::{
-    NewPort, Port, PortFilter, PortNetwork, PortSpec, PortUpdate, allocate_port, delete_port, get_port, insert_port,
-    list_ports, update_port,
+    NewPort, Port, PortNetwork, PortSpec, PortUpdate, allocate_port, delete_port, get_port, insert_port, list_ports,
+    update_port,
 };
 pub use routers::{Router, default_router, get_router, list_routers};
 pub use subnets::{Subnet, delete_subnet, get_subnet, insert_subnet, list_subnets, subnets_of_network, update_subnet};
@@ -52,6 +54,9 @@ macro_rules! active {
 pub(crate) use active;
 
 const BY_ID: &[(&str, bool)] = &[("id", false)];
+
+/// What is on a network has no tags yet, which conditions may ask for all the same.
+const NO_TAGS: Members = Members::new("''", &[("(SELECT '' AS owner, '' AS tag WHERE 1 = 0) g", "g.owner")], "g.tag");
 
 #[cfg(test)]
 mod tests;

@@ -62,16 +62,16 @@ rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Operation in "operations" as "o" {
         id: String [sorts],
-        kind: String,
+        kind: String [finds],
         state: State,
-        project_id: String,
-        user_id: String,
-        request_id: String,
+        project_id: String [finds],
+        user_id: String [finds],
+        request_id: String [finds],
         personality: String,
-        resource_kind: String,
+        resource_kind: String [finds],
         /// Empty for a parent.
-        resource_id: String,
-        parent_id: Option<String>,
+        resource_id: String [finds],
+        parent_id: Option<String> [finds],
         position: i64,
         /// JSON; its form is the saga's own.
         params: String,
@@ -89,10 +89,10 @@ rows! {
         progress: i64,
         /// The failure that ended it, or that makes it unwind, or that it is stuck with.
         error: Option<Error> as JsonOrNull,
-        created_at: Timestamp [sorts],
+        created_at: Timestamp [sorts, finds],
         started_at: Option<Timestamp>,
-        ended_at: Option<Timestamp>,
-        updated_at: Timestamp,
+        ended_at: Option<Timestamp> [finds],
+        updated_at: Timestamp [finds],
     }
 }
 

@@ -16,7 +16,10 @@
 //!     // Columns that a new row has and the struct doesn't.
 //!     written with { created_at }
 //!     // What lists are ordered by or looked through for, beside columns.
-//!     also { "size": Int [sorts] "coalesce(t.size, -1)" }
+//!     also {
+//!         "size": Int [sorts] "coalesce(t.size, -1)",
+//!         "tags": Many(Members::new("t.id", &[("thing_tags g", "g.thing_id")], "g.tag")) [finds] "",
+//!     }
 //! }
 //! ```
 //!
@@ -36,7 +39,7 @@ use crate::listing::Packed;
 use crate::statement::Write;
 use crate::{Conn, Row, Value};
 
-pub(crate) use crate::fields::{Field, Kind};
+pub(crate) use crate::fields::{Field, Kind, Members};
 pub(crate) use cells::{Cell, Json, JsonOrNull, JsonText, OrEmpty, Raw, Read, Word, word, words};
 
 /// A row that [`rows!`] declares.
@@ -240,7 +243,7 @@ macro_rules! rows {
         }
         $(beside { $($(#[$more_doc:meta])* $more:ident: $more_type:ty $(as $more_how:ident)?,)+ })?
         $(written with { $($with:ident),+ })?
-        $(also { $($word:literal: $kind:ident [$($also_flag:ident),+] $also:expr,)+ })?
+        $(also { $($word:literal: $kind:ident $(($members:expr))? [$($also_flag:ident $(($also_sql:literal))?),+] $also:expr,)+ })?
     ) => {
         $(#[$meta])*
         pub struct $name {
@@ -267,7 +270,7 @@ macro_rules! rows {
                     concat!($alias, ".", stringify!($field)),
                     <$type as $crate::rows::Cell $(<$crate::rows::$how>)?>::KIND,
                 )$($(.$flag($($sql)?))+)?,)+
-                $($($crate::rows::Field::new($word, "", $also, $crate::rows::Kind::$kind)$(.$also_flag())+,)+)?
+                $($($crate::rows::Field::new($word, "", $also, $crate::rows::Kind::$kind $((const { &$members }))?)$(.$also_flag($($also_sql)?))+,)+)?
             ];
 
             /// The rows with their columns.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use skyloom_model::{Result, Timestamp};
 
-use crate::listing::{Listed, Page};
+use crate::listing::{Condition, Listed, Page};
 use crate::rows::{rows, words};
 use crate::statement::{delete_from, insert_into, update};
 use crate::{Conn, args, pieces};
@@ -12,25 +12,25 @@ use crate::{Conn, args, pieces};
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Volume in "volumes" as "v" {
-        id: String [sorts],
+        id: String [sorts, finds],
         project_id: String,
         user_id: String,
-        name: String [sorts],
-        size_gib: u32 [sorts],
-        volume_type: String,
-        bootable: bool,
-        state: VolumeState [sorts],
+        name: String [sorts, finds],
+        size_gib: u32 [sorts, finds],
+        volume_type: String [finds],
+        bootable: bool [finds],
+        state: VolumeState [sorts, finds],
         /// Empty: attached to none.
-        server_id: String,
+        server_id: String [finds],
         /// 0 is the system disk.
         boot_index: u32,
         /// e.g. `/dev/vda`; empty: not attached.
         device: String,
         delete_on_termination: bool,
         /// The image that it began as; empty: none.
-        image_id: String,
-        created_at: Timestamp [sorts],
-        updated_at: Timestamp,
+        image_id: String [finds],
+        created_at: Timestamp [sorts, finds],
+        updated_at: Timestamp [finds],
     }
 }
 
@@ -55,11 +55,11 @@ pub async fn get(conn: &mut Conn, id: &str, project_id: Option<&str>) -> Result<
 }
 
 /// A project's, newest first unless sorted otherwise.
-pub async fn list(conn: &mut Conn, project_id: &str, server_id: Option<&str>, page: &Page) -> Result<Listed<Volume>> {
+pub async fn list(conn: &mut Conn, project_id: &str, conditions: &[Condition], page: &Page) -> Result<Listed<Volume>> {
     let mut query = Volume::query();
     let project = query.text(project_id);
     query.scope(format!("v.project_id = {project}"));
-    query.and_text("v.server_id", server_id);
+    query.meet(conn.is_postgres(), Volume::FIELDS, conditions)?;
     query.page(conn, Volume::FIELDS, &[("created-at", true)], page, Volume::of_row).await
 }
 

@@ -6,7 +6,7 @@ macro_rules! cloud_functions {
         $to! {
             /// `skyloom:cloud/compute`.
             trait Compute in compute {
-                fn list_servers(filter: &compute::ServerFilter, page: &compute::PageRequest) -> compute::ServerPage;
+                fn list_servers(conditions: &[compute::Condition], page: &compute::PageRequest) -> compute::ServerPage;
                 fn get_server(id: &str) -> compute::Server;
                 fn create_servers(create: &compute::ServerCreate) -> compute::ServerCreated;
                 fn update_server(id: &str, update: &compute::ServerUpdate) -> compute::Server;
@@ -19,7 +19,7 @@ macro_rules! cloud_functions {
             }
             /// `skyloom:cloud/flavors`.
             trait Flavors in flavors {
-                fn list_flavors(filter: &flavors::FlavorFilter, page: &flavors::PageRequest) -> flavors::FlavorPage;
+                fn list_flavors(conditions: &[flavors::Condition], page: &flavors::PageRequest) -> flavors::FlavorPage;
                 fn get_flavor(id: &str) -> flavors::Flavor;
                 fn create_flavor(create: &flavors::FlavorCreate) -> flavors::Flavor;
                 fn update_flavor(id: &str, description: Option<&str>) -> flavors::Flavor;
@@ -43,12 +43,12 @@ macro_rules! cloud_functions {
                 fn validate_token(subject: &str) -> identity::TokenInfo;
                 fn revoke_token(subject: &str) -> ();
                 fn catalog(project_id: Option<&str>) -> Vec<identity::Service>;
-                fn list_domains(filter: &identity::IdentityFilter, page: &identity::PageRequest) -> identity::DomainPage;
+                fn list_domains(conditions: &[identity::Condition], page: &identity::PageRequest) -> identity::DomainPage;
                 fn get_domain(id: &str) -> identity::Domain;
                 fn create_domain(write: &identity::DomainWrite) -> identity::Domain;
                 fn update_domain(id: &str, write: &identity::DomainWrite) -> identity::Domain;
                 fn delete_domain(id: &str) -> ();
-                fn list_projects(filter: &identity::IdentityFilter, page: &identity::PageRequest) -> identity::ProjectPage;
+                fn list_projects(conditions: &[identity::Condition], page: &identity::PageRequest) -> identity::ProjectPage;
                 fn list_own_projects(page: &identity::PageRequest) -> identity::ProjectPage;
                 fn list_own_domains(page: &identity::PageRequest) -> identity::DomainPage;
                 fn list_user_projects(user_id: &str, page: &identity::PageRequest) -> identity::ProjectPage;
@@ -56,13 +56,13 @@ macro_rules! cloud_functions {
                 fn create_project(write: &identity::ProjectWrite) -> identity::Project;
                 fn update_project(id: &str, write: &identity::ProjectWrite) -> identity::Project;
                 fn delete_project(id: &str) -> ();
-                fn list_users(filter: &identity::IdentityFilter, page: &identity::PageRequest) -> identity::UserPage;
+                fn list_users(conditions: &[identity::Condition], page: &identity::PageRequest) -> identity::UserPage;
                 fn get_user(id: &str) -> identity::User;
                 fn create_user(write: &identity::UserWrite) -> identity::User;
                 fn update_user(id: &str, write: &identity::UserWrite) -> identity::User;
                 fn delete_user(id: &str) -> ();
                 fn change_password(user_id: &str, original: &str, password: &str) -> ();
-                fn list_roles(name: Option<&str>, domain_id: Option<&str>, page: &identity::PageRequest) -> identity::RolePage;
+                fn list_roles(conditions: &[identity::Condition], page: &identity::PageRequest) -> identity::RolePage;
                 fn get_role(id: &str) -> identity::Role;
                 fn create_role(write: &identity::RoleWrite) -> identity::Role;
                 fn update_role(id: &str, write: &identity::RoleWrite) -> identity::Role;
@@ -74,7 +74,7 @@ macro_rules! cloud_functions {
             }
             /// `skyloom:cloud/images`.
             trait Images in images {
-                fn list_images(filter: &images::ImageFilter, page: &images::PageRequest) -> images::ImagePage;
+                fn list_images(conditions: &[images::Condition], page: &images::PageRequest) -> images::ImagePage;
                 fn get_image(id: &str) -> images::Image;
                 fn create_image(create: &images::ImageCreate) -> images::Image;
                 fn update_image(id: &str, update: &images::ImageUpdate) -> images::Image;
@@ -88,37 +88,37 @@ macro_rules! cloud_functions {
             }
             /// `skyloom:cloud/networks`.
             trait Networks in networks {
-                fn list_networks(filter: &networks::NetworkFilter, page: &networks::PageRequest) -> networks::NetworkPage;
+                fn list_networks(conditions: &[networks::Condition], page: &networks::PageRequest) -> networks::NetworkPage;
                 fn get_network(id: &str) -> networks::Network;
                 fn create_networks(writes: &[networks::NetworkWrite]) -> Vec<networks::Network>;
                 fn update_network(id: &str, write: &networks::NetworkWrite) -> networks::Network;
                 fn delete_network(id: &str) -> ();
-                fn list_subnets(filter: &networks::SubnetFilter, page: &networks::PageRequest) -> networks::SubnetPage;
+                fn list_subnets(conditions: &[networks::Condition], page: &networks::PageRequest) -> networks::SubnetPage;
                 fn get_subnet(id: &str) -> networks::Subnet;
                 fn create_subnets(writes: &[networks::SubnetWrite]) -> Vec<networks::Subnet>;
                 fn update_subnet(id: &str, write: &networks::SubnetWrite) -> networks::Subnet;
                 fn delete_subnet(id: &str) -> ();
-                fn list_ports(filter: &networks::PortFilter, page: &networks::PageRequest) -> networks::PortPage;
+                fn list_ports(conditions: &[networks::Condition], page: &networks::PageRequest) -> networks::PortPage;
                 fn get_port(id: &str) -> networks::Port;
                 fn create_ports(writes: &[networks::PortWrite]) -> Vec<networks::Port>;
                 fn update_port(id: &str, write: &networks::PortWrite) -> networks::Port;
                 fn delete_port(id: &str) -> ();
-                fn list_security_groups(filter: &networks::GroupFilter, page: &networks::PageRequest) -> networks::GroupPage;
+                fn list_security_groups(conditions: &[networks::Condition], page: &networks::PageRequest) -> networks::GroupPage;
                 fn get_security_group(id: &str) -> networks::SecurityGroup;
                 fn create_security_groups(writes: &[networks::GroupWrite]) -> Vec<networks::SecurityGroup>;
                 fn update_security_group(id: &str, write: &networks::GroupWrite) -> networks::SecurityGroup;
                 fn delete_security_group(id: &str) -> ();
-                fn list_security_group_rules(filter: &networks::RuleFilter, page: &networks::PageRequest) -> networks::RulePage;
+                fn list_security_group_rules(conditions: &[networks::Condition], page: &networks::PageRequest) -> networks::RulePage;
                 fn get_security_group_rule(id: &str) -> networks::SecurityGroupRule;
                 fn create_security_group_rules(creates: &[networks::RuleCreate]) -> Vec<networks::SecurityGroupRule>;
                 fn delete_security_group_rule(id: &str) -> ();
-                fn list_routers(filter: &networks::RouterFilter, page: &networks::PageRequest) -> networks::RouterPage;
+                fn list_routers(conditions: &[networks::Condition], page: &networks::PageRequest) -> networks::RouterPage;
                 fn get_router(id: &str) -> networks::Router;
             }
             /// `skyloom:cloud/operations`.
             trait Operations in operations {
                 fn get_operation(id: &str) -> operations::OperationTree;
-                fn list_operations(filter: &operations::OperationFilter, page: &operations::PageRequest) -> operations::OperationPage;
+                fn list_operations(conditions: &[operations::Condition], page: &operations::PageRequest) -> operations::OperationPage;
             }
             /// `skyloom:cloud/quotas`.
             trait Quotas in quotas {
@@ -127,7 +127,7 @@ macro_rules! cloud_functions {
             }
             /// `skyloom:cloud/volumes`.
             trait Volumes in volumes {
-                fn list_volumes(server_id: Option<&str>, page: &volumes::PageRequest) -> volumes::VolumePage;
+                fn list_volumes(conditions: &[volumes::Condition], page: &volumes::PageRequest) -> volumes::VolumePage;
                 fn get_volume(id: &str) -> volumes::Volume;
             }
             /// `skyloom:cloud/billing`.

@@ -82,10 +82,10 @@ pub use bindings::{
     tariff as tariff_bindings,
 };
 
-pub mod any;
 pub mod base64;
 pub mod bump;
 mod cloud_api;
+pub mod conditions;
 mod functions;
 pub mod json;
 pub mod lenient;
@@ -95,6 +95,7 @@ pub mod paging;
 pub mod panics;
 pub mod query;
 pub mod respond;
+pub mod states;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod time;
@@ -106,7 +107,7 @@ pub use bindings::personality::exports::skyloom::personality::handler::{
 };
 pub use bindings::personality::skyloom::cloud;
 pub use bindings::personality::skyloom::host;
-pub use bindings::personality::skyloom::types::common::{PageRequest, Pair, SortKey, Timestamp};
+pub use bindings::personality::skyloom::types::common::{Condition, PageRequest, Pair, SortKey, Timestamp};
 pub use bindings::personality::skyloom::types::errors::{Error, ErrorClass, ErrorCode};
 pub use cloud_api::{
     Billing, Cloud, Compute, Flavors, Identity, Images, Imports, Keypairs, Networks, Operations, Quotas, Volumes,

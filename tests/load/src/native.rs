@@ -41,7 +41,7 @@ impl Native {
         }));
         let (cloud, of_call) = (self.cloud.clone(), context.clone());
         bridge.compute.list_servers = Some(Box::new(move |filter, page| {
-            let listed = cloud.list_servers(&of_call, filter_to_host(filter), page_to_host(page));
+            let listed = cloud.list_servers(&of_call, conditions_to_host(filter), page_to_host(page));
             let page = futures_executor::block_on(listed).map_err(error_to_guest)?;
             Ok(guest::ServerPage { servers: page.servers.into_iter().map(server_to_guest).collect(), next: page.next })
         }));
@@ -89,47 +89,13 @@ fn error_to_guest(error: errors::Error) -> skyloom_sdk::Error {
     skyloom_sdk::testing::error(skyloom_sdk::ErrorCode::Internal, &error.message)
 }
 
-/// The measured lists have no filter but the default one.
-fn filter_to_host(filter: &guest::ServerFilter) -> host::ServerFilter {
-    host::ServerFilter {
-        ids: filter.ids.clone(),
-        name: filter.name.clone(),
-        name_is_pattern: filter.name_is_pattern,
-        vm_states: Vec::new(),
-        task_states: Vec::new(),
-        has_task: filter.has_task,
-        flavor_id: filter.flavor_id.clone(),
-        image_id: filter.image_id.clone(),
-        zone: filter.zone.clone(),
-        node: filter.node.clone(),
-        key_name: filter.key_name.clone(),
-        user_id: filter.user_id.clone(),
-        reservation_id: filter.reservation_id.clone(),
-        addresses: Vec::new(),
-        hostname: filter.hostname.clone(),
-        locked: filter.locked,
-        flavor_id_is_part: filter.flavor_id_is_part,
-        description: None,
-        config_drive: None,
-        launch_index: None,
-        progress: None,
-        access_ipv4: None,
-        access_ipv6: None,
-        power_states: Vec::new(),
-        created: None,
-        launched: None,
-        terminated: None,
-        changed_since: filter.changed_since,
-        changed_before: filter.changed_before,
-        all_projects: filter.all_projects,
-        project_id: filter.project_id.clone(),
-        deleted: filter.deleted,
-        tags_all: filter.tags_all.clone(),
-        tags_any: filter.tags_any.clone(),
-        not_tags_all: filter.not_tags_all.clone(),
-        not_tags_any: filter.not_tags_any.clone(),
-        metadata: filter.metadata.clone(),
-    }
+fn conditions_to_host(conditions: &[skyloom_sdk::Condition]) -> Vec<common::Condition> {
+    let condition = |condition: &skyloom_sdk::Condition| common::Condition {
+        field: condition.field.clone(),
+        test: condition.test.clone(),
+        values: condition.values.clone(),
+    };
+    conditions.iter().map(condition).collect()
 }
 
 fn page_to_host(page: &skyloom_sdk::PageRequest) -> common::PageRequest {

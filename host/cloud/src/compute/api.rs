@@ -17,10 +17,10 @@ impl ComputeApi for Compute {
     async fn list_servers(
         &self,
         context: &Context,
-        filter: wit::ServerFilter,
+        conditions: Vec<wit::Condition>,
         page: PageRequest,
     ) -> Result<wit::ServerPage, Error> {
-        Ok(self.server_page(context, filter, page).await?)
+        Ok(self.server_page(context, conditions, page).await?)
     }
 
     async fn get_server(&self, context: &Context, id: String) -> Result<wit::Server, Error> {

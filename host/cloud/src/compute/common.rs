@@ -7,7 +7,7 @@ use skyloom_runtime::bindings::types::common::Pair;
 use skyloom_runtime::context::CallContext;
 
 use crate::bounds;
-pub(super) use crate::paging::page;
+pub(super) use crate::lists::page;
 
 /// The longest name, key or value, in characters.
 pub(super) const MAX_TEXT: usize = 255;

@@ -9,12 +9,14 @@ use skyloom_runtime::bindings::types::common::{PageRequest, Pair};
 use skyloom_runtime::bindings::types::errors::Error as WitError;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::identity::projects;
+use skyloom_store::listing::{taken, taken_flag};
 use skyloom_store::{Conn, flavors as store, nodes};
 
 use super::Settings;
 use super::common::{check_name, check_text, items, page, pairs};
 use crate::base::{Base, stands_on_base};
 use crate::bounds;
+use crate::lists::conditions;
 
 fn view(flavor: store::Flavor) -> wit::Flavor {
     wit::Flavor {
@@ -113,28 +115,26 @@ impl Flavors {
     async fn flavor_page(
         &self,
         context: &CallContext,
-        filter: wit::FlavorFilter,
+        asked: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::FlavorPage> {
         self.permit(context.caller.as_deref(), Action::FlavorsRead)?;
         let caller = context.caller()?;
-        let is_public = match (caller.admin, filter.all, filter.is_public) {
-            (true, true, _) => None,
-            (true, false, Some(wanted)) => Some(wanted),
-            _ => Some(true),
-        };
+        let mut wanted = conditions(asked)?;
+        let all = taken_flag(&mut wanted, "all-projects")? == Some(true);
+        let is_public = taken_flag(&mut wanted, "is-public")?.unwrap_or(true);
+        let is_public = if caller.admin && all { None } else { Some(is_public || !caller.admin) };
         let mut conn = self.db().read().await?;
-        let fits = match &filter.zone {
-            Some(zone) => Some(self.room_of_zone(&mut conn, zone).await?),
+        let fits = match taken(&mut wanted, "zone")? {
+            Some(zone) => Some(self.room_of_zone(&mut conn, &zone).await?),
             None => None,
         };
         let filter = store::Filter {
             is_public,
             project_id: caller.project_id().map(ToOwned::to_owned),
             sees_all: caller.admin,
-            min_memory_mib: filter.min_memory_mib,
-            min_disk_gib: filter.min_disk_gib,
             fits,
+            conditions: wanted,
         };
         let listed = store::list(&mut conn, &filter, &page(request)).await?;
         Ok(wit::FlavorPage { flavors: listed.items.into_iter().map(view).collect(), next: listed.next })
@@ -262,10 +262,10 @@ impl FlavorsApi for Flavors {
     async fn list_flavors(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::FlavorFilter,
+        conditions: Vec<wit::Condition>,
         page: PageRequest,
     ) -> Result<wit::FlavorPage, WitError> {
-        Ok(self.flavor_page(context, filter, page).await?)
+        Ok(self.flavor_page(context, conditions, page).await?)
     }
 
     async fn get_flavor(&self, context: &Arc<CallContext>, id: String) -> Result<wit::Flavor, WitError> {

@@ -17,7 +17,7 @@ use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
 use super::Settings;
 use super::common::check_name;
 use crate::base::{Base, stands_on_base};
-use crate::paging::page;
+use crate::lists::page;
 
 /// The longest public key, in bytes: an RSA key of 16384 bits with a long comment is below it.
 const MAX_PUBLIC_KEY: usize = 16 * 1024;

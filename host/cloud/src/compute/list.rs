@@ -1,17 +1,18 @@
 //! Lists of servers and one server.
 
-use skyloom_model::{Action, Caller, Error, Result, Timestamp};
+use skyloom_model::{Action, Caller, Error, Result};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
+use skyloom_store::listing::{Condition, taken_flag};
 use skyloom_store::servers::{self as store, Filter, Full, Life};
 
 use super::Compute;
 use super::common::{page, reach};
 use super::patterns::Patterns;
-use super::update::canonical_ipv6;
 use super::view;
+use crate::lists::{conditions, names, spell, spelled_address};
 
 impl Compute {
     /// A living server that the caller reaches; one of another project is not found.
@@ -34,14 +35,12 @@ impl Compute {
     pub(super) async fn server_page(
         &self,
         context: &CallContext,
-        mut filter: wit::ServerFilter,
+        asked: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::ServerPage> {
         self.permit(context.caller.as_deref(), Action::ServersRead)?;
-        let (name, name_is_pattern) = (filter.name.take(), filter.name_is_pattern);
-        let addresses = std::mem::take(&mut filter.addresses);
-        let mut wanted = self.wanted(context, filter)?;
-        let patterns = Patterns::of(&mut wanted, name, name_is_pattern, addresses)?;
+        let mut wanted = self.wanted(context, conditions(asked)?)?;
+        let patterns = Patterns::of(&mut wanted.conditions)?;
         let page = page(request);
         let mut conn = self.db().read().await?;
         let listed = match patterns {
@@ -54,73 +53,27 @@ impl Compute {
         Ok(wit::ServerPage { servers: servers.collect::<Result<_>>()?, next: listed.next })
     }
 
-    /// The filter in the store's words, its scope decided by the policy; without its patterns.
-    fn wanted(&self, context: &CallContext, filter: wit::ServerFilter) -> Result<Filter> {
-        let caller = context.caller()?;
-        let own = caller.project_id();
-        let foreign = filter.project_id.as_deref().is_some_and(|project| own != Some(project));
-        if filter.all_projects || foreign || filter.deleted {
+    /// Where to look is decided by the policy.
+    fn wanted(&self, context: &CallContext, mut conditions: Vec<Condition>) -> Result<Filter> {
+        let own = context.caller()?.project_id();
+        let all = taken_flag(&mut conditions, "all-projects")? == Some(true);
+        let deleted = taken_flag(&mut conditions, "deleted")? == Some(true);
+        let foreign = |condition: &Condition| condition.values.iter().any(|project| own != Some(project));
+        let foreign = conditions.iter().any(|condition| condition.field == "project-id" && foreign(condition));
+        if all || foreign || deleted {
             self.permit(context.caller.as_deref(), Action::ServersReadAll)?;
         }
-        if filter.node.is_some() {
+        if names(&conditions, "node") {
             self.permit(context.caller.as_deref(), Action::ZonesReadNodes)?;
         }
-        let project_id = match filter.project_id {
-            Some(project) => Some(project),
-            None if filter.all_projects => None,
-            None => Some(caller.project()?.to_owned()),
+        let project_id = if all || foreign { None } else { Some(context.caller()?.project()?.to_owned()) };
+        let life = match deleted {
+            true => Life::Deleted,
+            // Who follows changes wants to hear of the end too.
+            false if names(&conditions, "updated-at") => Life::Both,
+            false => Life::Living,
         };
-        let changed = filter.changed_since.is_some() || filter.changed_before.is_some();
-        Ok(Filter {
-            project_id,
-            life: match (filter.deleted, changed) {
-                (true, _) => Life::Deleted,
-                // Who follows changes wants to hear of the end too.
-                (false, true) => Life::Both,
-                (false, false) => Life::Living,
-            },
-            ids: (!filter.ids.is_empty()).then_some(filter.ids),
-            name: None,
-            name_ignoring_case: None,
-            vm_states: filter.vm_states.into_iter().map(view::of_vm_state).collect(),
-            task_states: filter.task_states.into_iter().map(view::of_task_state).collect(),
-            has_task: filter.has_task,
-            flavor_id_part: filter
-                .flavor_id
-                .clone()
-                .filter(|_| filter.flavor_id_is_part)
-                .map(|part| part.to_ascii_lowercase()),
-            flavor_id: filter.flavor_id.filter(|_| !filter.flavor_id_is_part),
-            image_id: filter.image_id,
-            zone: filter.zone,
-            node: filter.node,
-            key_name: filter.key_name,
-            user_id: filter.user_id,
-            reservation_id: filter.reservation_id,
-            addresses: Vec::new(),
-            hostname: filter.hostname,
-            locked: filter.locked,
-            description: filter.description,
-            config_drive: filter.config_drive,
-            launch_index: filter.launch_index,
-            progress: filter.progress,
-            access_ipv4: filter.access_ipv4,
-            access_ipv6: filter.access_ipv6.as_deref().map(canonical_ipv6),
-            power_states: filter.power_states.into_iter().map(view::of_power_state).collect(),
-            created: filter.created.map(range),
-            launched: filter.launched.map(range),
-            terminated: filter.terminated.map(range),
-            changed_since: filter.changed_since.map(Timestamp),
-            changed_before: filter.changed_before.map(Timestamp),
-            tags_all: filter.tags_all,
-            tags_any: filter.tags_any,
-            not_tags_all: filter.not_tags_all,
-            not_tags_any: filter.not_tags_any,
-            metadata: filter.metadata,
-        })
+        spell(&mut conditions, "access-ipv6", spelled_address);
+        Ok(Filter { project_id, life, conditions })
     }
-}
-
-fn range(range: wit::TimeRange) -> (Timestamp, Timestamp) {
-    (Timestamp(range.since), Timestamp(range.before))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use skyloom_jobs as jobs;
-use skyloom_model::{Action, Error, Result, Timestamp};
+use skyloom_model::{Action, Error, Result};
 use skyloom_runtime::api::OperationsApi;
 use skyloom_runtime::bindings::cloud::operations as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
@@ -14,6 +14,7 @@ use skyloom_store::operations as store;
 
 use super::common::{page, reach};
 use crate::base::{Base, stands_on_base};
+use crate::lists::{conditions, names};
 
 fn state(state: jobs::State) -> wit::OperationState {
     match state {
@@ -99,23 +100,19 @@ impl Operations {
     async fn operation_page(
         &self,
         context: &CallContext,
-        filter: wit::OperationFilter,
+        asked: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::OperationPage> {
         self.permit(context.caller.as_deref(), Action::OperationsRead)?;
         if !request.sort.is_empty() {
             return Err(Error::invalid("sort", "Operations are listed newest first only."));
         }
-        let with_steps = filter.request_id.is_some();
+        let conditions = conditions(asked)?;
+        let with_steps = names(&conditions, "request-id");
         let wanted = store::Filter {
             project_id: reach(context.caller()?)?.map(ToOwned::to_owned),
-            resource_id: filter.resource_id,
-            request_id: filter.request_id,
-            parent_id: filter.parent_id,
-            kinds: filter.kinds,
             states: Vec::new(),
-            changed_since: filter.changed_since.map(Timestamp),
-            changed_before: filter.changed_before.map(Timestamp),
+            conditions,
         };
         let mut conn = self.db().read().await?;
         let found = store::list(&mut conn, &wanted, &page(request)).await?;
@@ -141,9 +138,9 @@ impl OperationsApi for Operations {
     async fn list_operations(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::OperationFilter,
+        conditions: Vec<wit::Condition>,
         page: PageRequest,
     ) -> Result<wit::OperationPage, WitError> {
-        Ok(self.operation_page(context, filter, page).await?)
+        Ok(self.operation_page(context, conditions, page).await?)
     }
 }

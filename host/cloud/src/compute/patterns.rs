@@ -3,72 +3,64 @@
 
 use regex::{Regex, RegexBuilder};
 use skyloom_model::{Error, Result};
-use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::Conn;
-use skyloom_store::listing::{Listed, MAX_PAGE, Page};
-use skyloom_store::servers::{self as store, AddressTest, AddressText, Filter, Full, Looks};
+use skyloom_store::listing::{Condition, Listed, MAX_PAGE, Page, Test};
+use skyloom_store::servers::{self as store, Filter, Full, Looks};
 
 /// What the database cannot test.
 pub(super) struct Patterns {
-    name: Option<Regex>,
-    /// Empty: any address.
-    addresses: Vec<AddressPattern>,
+    names: Vec<Regex>,
+    /// Of each condition: an address passes one of its tests.
+    addresses: Vec<Vec<AddressPattern>>,
 }
 
 struct AddressPattern {
-    version: u8,
-    /// Else from the address's beginning on only.
-    anywhere: bool,
+    /// 6, else 4.
+    is_version_6: bool,
+    /// Matches from the address's beginning on only.
     text: Regex,
 }
 
 impl Patterns {
-    /// Puts into the filter what the database can test; none: that is all.
-    pub(super) fn of(
-        wanted: &mut Filter,
-        name: Option<String>,
-        name_is_pattern: bool,
-        addresses: Vec<wit::AddressFilter>,
-    ) -> Result<Option<Self>> {
-        let name = match name {
-            Some(name) if name_is_pattern && is_literal(&name) => {
-                wanted.name_ignoring_case = Some(name.to_ascii_lowercase());
-                None
-            }
-            Some(name) if name_is_pattern => Some(compiled("name", &name, true)?),
-            part => {
-                wanted.name = part;
-                None
-            }
-        };
-        let tests: Option<Vec<AddressTest>> = addresses.iter().map(address_test).collect();
-        let mut patterns = Vec::new();
-        match tests {
-            Some(tests) => wanted.addresses = tests,
-            // One of them makes a walk necessary, which can as well test the others.
-            None => {
-                for test in addresses {
-                    let text = if test.is_part { regex::escape(&test.text) } else { test.text };
-                    let text = compiled("addresses", &text, false)?;
-                    patterns.push(AddressPattern { version: test.version, anywhere: test.is_part, text });
-                }
-            }
+    /// Leaves to the database what it can test, in its own tests; none: that is all.
+    pub(super) fn of(conditions: &mut Vec<Condition>) -> Result<Option<Self>> {
+        let mut patterns = Self { names: Vec::new(), addresses: Vec::new() };
+        let mut left = Vec::with_capacity(conditions.len());
+        for condition in conditions.drain(..) {
+            left.extend(patterns.take(condition)?);
         }
-        Ok((name.is_some() || !patterns.is_empty()).then_some(Self { name, addresses: patterns }))
+        *conditions = left;
+        Ok((!patterns.names.is_empty() || !patterns.addresses.is_empty()).then_some(patterns))
+    }
+
+    /// Gives back what is the database's.
+    fn take(&mut self, condition: Condition) -> Result<Option<Condition>> {
+        match (condition.test, &*condition.field, condition.values.as_slice()) {
+            (Test::Pattern, "name", [name]) => {
+                if is_literal(name) {
+                    return Ok(Some(Condition { test: Test::PartAnyCase, ..condition }));
+                }
+                self.names.push(compiled("name", name, true)?);
+                Ok(None)
+            }
+            (Test::Pattern, "addresses", values) => match likes(values) {
+                Some(values) => Ok(Some(Condition { test: Test::Like, values, ..condition })),
+                None => {
+                    let one = |pair: &[String]| {
+                        let text = compiled("addresses", &pair[1], false)?;
+                        Ok(AddressPattern { is_version_6: pair[0] == "6", text })
+                    };
+                    self.addresses.push(values.chunks_exact(2).map(one).collect::<Result<_>>()?);
+                    Ok(None)
+                }
+            },
+            _ => Ok(Some(condition)),
+        }
     }
 
     fn hold_for(&self, looks: &Looks) -> bool {
-        let named = self.name.as_ref().is_none_or(|pattern| pattern.is_match(&looks.name));
-        named && (self.addresses.is_empty() || looks.addresses.iter().any(|address| self.finds(address)))
-    }
-
-    fn finds(&self, address: &str) -> bool {
-        let version = if address.contains(':') { 6 } else { 4 };
-        // The leftmost match begins at the beginning where any does.
-        let begins = |found: regex::Match<'_>, pattern: &AddressPattern| pattern.anywhere || found.start() == 0;
-        self.addresses.iter().any(|pattern| {
-            pattern.version == version && pattern.text.find(address).is_some_and(|found| begins(found, pattern))
-        })
+        let has = |tests: &Vec<AddressPattern>| looks.addresses.iter().any(|address| passes(tests, address));
+        self.names.iter().all(|pattern| pattern.is_match(&looks.name)) && self.addresses.iter().all(has)
     }
 
     /// Walks the servers in the order asked for until the page is full, then reads those of the page.
@@ -88,11 +80,17 @@ impl Patterns {
         let more = ids.len() > limit;
         ids.truncate(limit);
         let marker = if more { ids.last().cloned() } else { None };
-        let these = Filter { ids: Some(ids), project_id: wanted.project_id, life: wanted.life, ..Filter::default() };
+        let these = Filter { conditions: vec![Condition::any_of("id", ids)], ..wanted };
         let listed = store::list(conn, &these, &Page { marker: None, limit: 0, sort: page.sort.clone() }).await?;
         // The page may end at its bytes before that.
         Ok(Listed { items: listed.items, next: listed.next.or(marker) })
     }
+}
+
+fn passes(tests: &[AddressPattern], address: &str) -> bool {
+    // The leftmost match begins at the beginning where any does.
+    let begins = |test: &AddressPattern| test.text.find(address).is_some_and(|found| found.start() == 0);
+    tests.iter().any(|test| test.is_version_6 == address.contains(':') && begins(test))
 }
 
 fn compiled(field: &str, pattern: &str, ignoring_case: bool) -> Result<Regex> {
@@ -107,14 +105,20 @@ fn is_literal(name: &str) -> bool {
     name.is_ascii() && regex::escape(name).replace("\\-", "-") == *name
 }
 
-/// The database's test; none: it has none for this pattern. Most people give an address or its beginning, where every dot stands
-/// for any character.
-fn address_test(filter: &wit::AddressFilter) -> Option<AddressTest> {
-    let version = filter.version;
-    if filter.is_part {
-        return Some(AddressTest { version, text: AddressText::Part(filter.text.clone()) });
+/// All of them as the database's tests; none: it has none for one of them.
+fn likes(values: &[String]) -> Option<Vec<String>> {
+    let mut likes = Vec::with_capacity(values.len());
+    for pair in values.chunks(2) {
+        likes.push(pair[0].clone());
+        likes.extend(pair.get(1).map(|text| like(text).ok_or(())).transpose().ok()?);
     }
-    let text = filter.text.strip_prefix('^').unwrap_or(&filter.text);
+    Some(likes)
+}
+
+/// A pattern of SQL's LIKE; none: it can't say this one. Most people give an address or its beginning, where every dot stands for
+/// any character.
+fn like(pattern: &str) -> Option<String> {
+    let text = pattern.strip_prefix('^').unwrap_or(pattern);
     let (text, end) = match text.strip_suffix('$') {
         Some(text) => (text, ""),
         None => (text, "%"),
@@ -131,41 +135,43 @@ fn address_test(filter: &wit::AddressFilter) -> Option<AddressTest> {
         }
     }
     like.push_str(end);
-    Some(AddressTest { version, text: AddressText::Like(like) })
+    Some(like)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tried(name: &str, name_is_pattern: bool) -> Result<&'static str> {
-        let mut wanted = Filter::default();
-        let patterns = Patterns::of(&mut wanted, Some(name.to_owned()), name_is_pattern, Vec::new())?;
-        Ok(match (wanted.name, wanted.name_ignoring_case, patterns) {
-            (Some(_), None, None) => "part",
-            (None, Some(_), None) => "part ignoring case",
-            (None, None, Some(_)) => "pattern",
+    fn pattern(field: &'static str, values: &[&str]) -> Condition {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Condition { field: field.into(), test: Test::Pattern, values }
+    }
+
+    fn tried(name: &str) -> Result<&'static str> {
+        let mut wanted = vec![pattern("name", &[name])];
+        let patterns = Patterns::of(&mut wanted)?;
+        Ok(match (wanted.first().map(|condition| condition.test), patterns) {
+            (Some(Test::PartAnyCase), None) => "part ignoring case",
+            (None, Some(_)) => "pattern",
             _ => "nothing or too much",
         })
     }
 
     #[test]
     fn only_real_patterns_are_walked() {
-        assert_eq!(tried("^web", false).expect("text"), "part");
-        assert_eq!(tried("web-1_b", true).expect("text"), "part ignoring case");
-        assert_eq!(tried("^web", true).expect("pattern"), "pattern");
-        assert_eq!(tried("wéb", true).expect("pattern"), "pattern");
-        assert_eq!(tried("(", true).expect_err("broken").field.as_deref(), Some("name"));
-        assert_eq!(tried("(a{1000}){1000}", true).expect_err("too large").field.as_deref(), Some("name"));
-    }
-
-    fn address(version: u8, text: &str) -> wit::AddressFilter {
-        wit::AddressFilter { version, text: text.to_owned(), is_part: false }
+        assert_eq!(tried("web-1_b").expect("text"), "part ignoring case");
+        assert_eq!(tried("^web").expect("pattern"), "pattern");
+        assert_eq!(tried("wéb").expect("pattern"), "pattern");
+        assert_eq!(tried("(").expect_err("broken").field.as_deref(), Some("name"));
+        assert_eq!(tried("(a{1000}){1000}").expect_err("too large").field.as_deref(), Some("name"));
+        // Another test, or another field, is the store's to know.
+        let mut others = vec![Condition::is("name", "^web"), pattern("zone", &["^a"])];
+        assert!(Patterns::of(&mut others).expect("left").is_none() && others.len() == 2);
     }
 
     #[test]
     fn the_database_tests_beginnings_of_addresses() {
-        for (text, like) in [
+        for (text, expected) in [
             ("10.0.3.188", "10_0_3_188%"),
             ("^10\\.0", "10.0%"),
             ("10\\.0\\.3\\.18$", "10.0.3.18"),
@@ -174,29 +180,27 @@ mod tests {
             ("fd00::", "fd00::%"),
             ("", "%"),
         ] {
-            let test = address_test(&address(4, text)).expect(text);
-            assert_eq!(test.text, AddressText::Like(like.to_owned()), "{text}");
+            assert_eq!(like(text).as_deref(), Some(expected), "{text}");
         }
         for text in ["10\\.*", "1|2", "[12]", "\\d", "FD00", "10.0.3.18\\$", "1+", "10_0", "%", "(", "10.0.3.18\\"] {
-            assert_eq!(address_test(&address(4, text)), None, "{text}");
+            assert_eq!(like(text), None, "{text}");
         }
     }
 
     #[test]
     fn addresses_match_from_their_beginning_and_of_their_version() {
-        let walked = |filters: Vec<wit::AddressFilter>, own: &str| {
-            let patterns =
-                Patterns::of(&mut Filter::default(), None, false, filters).expect("patterns").expect("a walk");
+        let walked = |values: &[&str], own: &str| {
+            let mut wanted = vec![pattern("addresses", values)];
+            let patterns = Patterns::of(&mut wanted).expect("patterns").expect("a walk");
             let looks = Looks { id: String::new(), name: String::new(), addresses: vec![own.to_owned()] };
             patterns.hold_for(&looks)
         };
-        let four = |text: &str| vec![address(4, text)];
-        assert!(walked(four("10.*[58]$"), "10.0.3.188") && !walked(four("10.*[58]$"), "10.0.3.187"));
-        assert!(!walked(four("0.*[58]$"), "10.0.3.188"), "not from the beginning");
-        assert!(walked(four("x|10"), "10.0.3.188") && !walked(four("x|0"), "10.0.3.188"));
-        assert!(!walked(four("[0-9a-f:.]+"), "fd00::5"), "another version");
-        assert!(walked(vec![address(4, "^none$"), address(6, "fd[0]+::5")], "fd00::5"), "one of them is enough");
-        let wrong = Patterns::of(&mut Filter::default(), None, false, four("10.(")).err().expect("broken");
+        assert!(walked(&["4", "10.*[58]$"], "10.0.3.188") && !walked(&["4", "10.*[58]$"], "10.0.3.187"));
+        assert!(!walked(&["4", "0.*[58]$"], "10.0.3.188"), "not from the beginning");
+        assert!(walked(&["4", "x|10"], "10.0.3.188") && !walked(&["4", "x|0"], "10.0.3.188"));
+        assert!(!walked(&["4", "[0-9a-f:.]+"], "fd00::5"), "another version");
+        assert!(walked(&["4", "^none$", "6", "fd[0]+::5"], "fd00::5"), "one of them is enough");
+        let wrong = Patterns::of(&mut vec![pattern("addresses", &["4", "10.("])]).err().expect("broken");
         assert_eq!(wrong.field.as_deref(), Some("addresses"));
     }
 }

@@ -12,6 +12,7 @@ use skyloom_store::volumes as store;
 
 use super::common::{page, reach};
 use crate::base::{Base, stands_on_base};
+use crate::lists::conditions;
 
 fn view(volume: store::Volume) -> wit::Volume {
     wit::Volume {
@@ -42,13 +43,14 @@ impl Volumes {
     async fn volume_page(
         &self,
         context: &CallContext,
-        server_id: Option<&str>,
+        asked: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::VolumePage> {
         self.permit(context.caller.as_deref(), Action::VolumesRead)?;
         let project = context.caller()?.project()?;
+        let wanted = conditions(asked)?;
         let mut conn = self.db().read().await?;
-        let listed = store::list(&mut conn, project, server_id, &page(request)).await?;
+        let listed = store::list(&mut conn, project, &wanted, &page(request)).await?;
         Ok(wit::VolumePage { volumes: listed.items.into_iter().map(view).collect(), next: listed.next })
     }
 
@@ -65,10 +67,10 @@ impl VolumesApi for Volumes {
     async fn list_volumes(
         &self,
         context: &Arc<CallContext>,
-        server_id: Option<String>,
+        conditions: Vec<wit::Condition>,
         page: PageRequest,
     ) -> Result<wit::VolumePage, WitError> {
-        Ok(self.volume_page(context, server_id.as_deref(), page).await?)
+        Ok(self.volume_page(context, conditions, page).await?)
     }
 
     async fn get_volume(&self, context: &Arc<CallContext>, id: String) -> Result<wit::Volume, WitError> {

@@ -46,10 +46,10 @@ impl IdentityApi for Identity {
     async fn list_domains(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::IdentityFilter,
+        conditions: Vec<wit::Condition>,
         page: PageRequest,
     ) -> Result<wit::DomainPage, Error> {
-        page!(DomainPage { domains: domain }, self.domain_list(context, convert::filter(filter), page))
+        page!(DomainPage { domains: domain }, self.domain_list(context, conditions, page))
     }
 
     async fn get_domain(&self, context: &Arc<CallContext>, id: String) -> Result<wit::Domain, Error> {
@@ -77,10 +77,10 @@ impl IdentityApi for Identity {
     async fn list_projects(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::IdentityFilter,
+        conditions: Vec<wit::Condition>,
         page: PageRequest,
     ) -> Result<wit::ProjectPage, Error> {
-        page!(ProjectPage { projects: project }, self.project_list(context, convert::filter(filter), page))
+        page!(ProjectPage { projects: project }, self.project_list(context, conditions, page))
     }
 
     async fn list_own_projects(
@@ -133,10 +133,10 @@ impl IdentityApi for Identity {
     async fn list_users(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::IdentityFilter,
+        conditions: Vec<wit::Condition>,
         page: PageRequest,
     ) -> Result<wit::UserPage, Error> {
-        page!(UserPage { users: user }, self.user_list(context, convert::filter(filter), page))
+        page!(UserPage { users: user }, self.user_list(context, conditions, page))
     }
 
     async fn get_user(&self, context: &Arc<CallContext>, id: String) -> Result<wit::User, Error> {
@@ -175,11 +175,10 @@ impl IdentityApi for Identity {
     async fn list_roles(
         &self,
         context: &Arc<CallContext>,
-        name: Option<String>,
-        domain_id: Option<String>,
+        conditions: Vec<wit::Condition>,
         page: PageRequest,
     ) -> Result<wit::RolePage, Error> {
-        page!(RolePage { roles: role }, self.role_list(context, name, domain_id, page))
+        page!(RolePage { roles: role }, self.role_list(context, conditions, page))
     }
 
     async fn get_role(&self, context: &Arc<CallContext>, id: String) -> Result<wit::Role, Error> {

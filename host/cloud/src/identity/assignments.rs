@@ -8,7 +8,7 @@ use skyloom_store::listing::Listed;
 
 use super::Identity;
 use super::{domains, projects, roles, users};
-use crate::paging::page;
+use crate::lists::page;
 
 /// Role, user and target are there.
 async fn check(conn: &mut Conn, role_id: &str, user_id: &str, target: &Target) -> Result<()> {

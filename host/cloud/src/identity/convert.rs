@@ -102,16 +102,6 @@ pub(super) fn target(target: wit::Target) -> store::Target {
     }
 }
 
-pub(super) fn filter(filter: wit::IdentityFilter) -> store::Filter {
-    store::Filter {
-        name: filter.name,
-        domain_id: filter.domain_id,
-        enabled: filter.enabled,
-        parent_id: filter.parent_id,
-        user_id: None,
-    }
-}
-
 /// `field` in the error when neither an id nor a name is there.
 pub(super) fn domain_reference<'a>(field: &str, reference: &'a wit::DomainRef) -> Result<store::Reference<'a>> {
     match (&reference.id, &reference.name) {

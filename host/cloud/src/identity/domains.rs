@@ -3,12 +3,12 @@ use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::identity::{Domain, Extra, Filter, domains, lock, projects, tokens};
-use skyloom_store::listing::Listed;
+use skyloom_store::listing::{Condition, Listed};
 use skyloom_store::{Conn, retired_ids};
 
 use super::Identity;
 use super::{MAX_PLACE_NAME, check_description, check_name, extra, new_id, taken};
-use crate::paging::page;
+use crate::lists::{conditions, page};
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Domain> {
     domains::get(conn, id).await?.ok_or_else(|| Error::not_found("domain", id))
@@ -67,10 +67,11 @@ impl Identity {
     pub(super) async fn domain_list(
         &self,
         context: &CallContext,
-        filter: Filter,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<Listed<Domain>> {
         self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        let filter = Filter { conditions: conditions(wanted)?, ..Filter::default() };
         let mut conn = self.db().read().await?;
         domains::list(&mut conn, &filter, &page(request)).await
     }
@@ -78,8 +79,10 @@ impl Identity {
     /// Enabled ones in which the caller has a role.
     pub(super) async fn domain_list_own(&self, context: &CallContext, request: PageRequest) -> Result<Listed<Domain>> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
-        let filter =
-            Filter { user_id: Some(context.caller()?.user.id.clone()), enabled: Some(true), ..Filter::default() };
+        let filter = Filter {
+            user_id: Some(context.caller()?.user.id.clone()),
+            conditions: vec![Condition::is("enabled", true)],
+        };
         let mut conn = self.db().read().await?;
         domains::list(&mut conn, &filter, &page(request)).await
     }

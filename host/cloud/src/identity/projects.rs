@@ -4,11 +4,11 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::identity::{Extra, Filter, Project, projects, tokens};
-use skyloom_store::listing::Listed;
+use skyloom_store::listing::{Condition, Listed};
 
 use super::Identity;
 use super::{MAX_NAME, MAX_PLACE_NAME, check_description, check_name, domains, extra, new_id, taken, users};
-use crate::paging::page;
+use crate::lists::{conditions, page};
 
 /// How many projects may stand in a line below a domain.
 const MAX_DEPTH: usize = 5;
@@ -90,10 +90,11 @@ impl Identity {
     pub(super) async fn project_list(
         &self,
         context: &CallContext,
-        filter: Filter,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<Listed<Project>> {
         self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        let filter = Filter { conditions: conditions(wanted)?, ..Filter::default() };
         let mut conn = self.db().read().await?;
         projects::list(&mut conn, &filter, &page(request)).await
     }
@@ -106,7 +107,7 @@ impl Identity {
     ) -> Result<Listed<Project>> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
         let user_id = Some(context.caller()?.user.id.clone());
-        let filter = Filter { user_id, enabled: Some(true), ..Filter::default() };
+        let filter = Filter { user_id, conditions: vec![Condition::is("enabled", true)] };
         projects::list(&mut self.db().read().await?, &filter, &page(request)).await
     }
 

@@ -8,7 +8,7 @@ use skyloom_store::listing::Listed;
 
 use super::Identity;
 use super::{MAX_NAME, check_description, check_name, extra, new_id, taken};
-use crate::paging::page;
+use crate::lists::{conditions, page};
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Role> {
     roles::get(conn, id).await?.ok_or_else(|| Error::not_found("role", id))
@@ -38,20 +38,16 @@ async fn changeable(conn: &mut Conn, id: &str) -> Result<Role> {
 }
 
 impl Identity {
-    /// Roles belong to no domain: with one, the list is empty.
     pub(super) async fn role_list(
         &self,
         context: &CallContext,
-        name: Option<String>,
-        domain_id: Option<String>,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<Listed<Role>> {
         self.permit(context.caller.as_deref(), Action::IdentityRead)?;
-        if domain_id.is_some() {
-            return Ok(Listed { items: Vec::new(), next: None });
-        }
+        let wanted = conditions(wanted)?;
         let mut conn = self.db().read().await?;
-        roles::list(&mut conn, name.as_deref(), &page(request)).await
+        roles::list(&mut conn, &wanted, &page(request)).await
     }
 
     pub(super) async fn role_get(&self, context: &CallContext, id: &str) -> Result<Role> {

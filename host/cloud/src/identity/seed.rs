@@ -7,7 +7,7 @@ use skyloom_store::Conn;
 use skyloom_store::identity::{
     Domain, Extra, Project, Role, Target, User, assignments, domains, projects, roles, users,
 };
-use skyloom_store::listing::Page;
+use skyloom_store::listing::{Condition, Page};
 use skyloom_store::statement::reading;
 
 use super::{ADMIN, Identity, MANAGER, MEMBER, READER, SERVICE, new_id, passwords};
@@ -58,7 +58,7 @@ pub(super) async fn seed(identity: &Identity, tx: &mut Conn, seed: &Seed) -> Res
     };
     domains::insert(tx, &domain, now).await?;
     ensure_roles(tx).await?;
-    let admin_role = roles::list(tx, Some(ADMIN), &Page::default()).await?.items.pop();
+    let admin_role = roles::list(tx, &[Condition::is("name", ADMIN)], &Page::default()).await?.items.pop();
     let admin_role = admin_role.ok_or_else(|| Error::internal("the first role is missing"))?.id;
     let admin = admin(identity, tx, seed, now).await?;
     for name in std::iter::once(&seed.admin_project).chain(&seed.projects) {

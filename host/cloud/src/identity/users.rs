@@ -10,7 +10,7 @@ use skyloom_store::listing::Listed;
 
 use super::Identity;
 use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, passwords, taken};
-use crate::paging::page;
+use crate::lists::{conditions, page};
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<User> {
     users::get(conn, id).await?.ok_or_else(|| Error::not_found("user", id))
@@ -44,10 +44,11 @@ impl Identity {
     pub(super) async fn user_list(
         &self,
         context: &CallContext,
-        filter: Filter,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<Listed<User>> {
         self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        let filter = Filter { conditions: conditions(wanted)?, ..Filter::default() };
         let mut conn = self.db().read().await?;
         users::list(&mut conn, &filter, &page(request)).await
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use skyloom_runtime::api::ImagesApi;
-use skyloom_runtime::bindings::cloud::images::{Download, Image, ImageCreate, ImageFilter, ImagePage, ImageUpdate};
+use skyloom_runtime::bindings::cloud::images::{Condition, Download, Image, ImageCreate, ImagePage, ImageUpdate};
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error;
 use skyloom_runtime::context::CallContext;
@@ -15,10 +15,10 @@ impl ImagesApi for Images {
     async fn list_images(
         &self,
         context: &Arc<CallContext>,
-        filter: ImageFilter,
+        conditions: Vec<Condition>,
         page: PageRequest,
     ) -> Result<ImagePage, Error> {
-        Ok(self.images_list(context, filter, page).await?)
+        Ok(self.images_list(context, conditions, page).await?)
     }
 
     async fn get_image(&self, context: &Arc<CallContext>, id: String) -> Result<Image, Error> {

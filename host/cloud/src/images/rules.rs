@@ -6,12 +6,13 @@ use skyloom_model::{Action, Caller, Error, ErrorCode, Result, Timestamp, new_id}
 use skyloom_runtime::bindings::cloud::images as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
-use skyloom_store::images::{self as store, Image, ImageState, Visibility};
+use skyloom_store::images::{self as store, Image, ImageFilter, ImageState, Visibility};
+use skyloom_store::listing::{Condition, taken_flag};
 use skyloom_store::{Conn, metering, quotas};
 
 use super::{Images, convert};
 use crate::bounds;
-use crate::paging::page;
+use crate::lists::{conditions, names, page};
 
 /// The formats of disks that can be stored.
 const DISK_FORMATS: [&str; 6] = ["raw", "qcow2", "iso", "aki", "ari", "ami"];
@@ -51,19 +52,23 @@ impl Images {
     pub(super) async fn images_list(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::ImageFilter,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::ImagePage> {
         let asking = self.image_asking(context, Action::ImagesRead)?;
-        let viewer = if filter.all_projects {
+        let mut wanted = conditions(wanted)?;
+        let viewer = if taken_flag(&mut wanted, "all-projects")? == Some(true) {
             self.permit(Some(asking.caller), Action::ImagesReadAll)?;
             None
         } else {
             Some(asking.project.to_owned())
         };
-        let Some(filter) = convert::filter(filter, viewer)? else {
-            return Ok(wit::ImagePage { images: Vec::new(), next: None });
-        };
+        if !names(&wanted, "hidden") {
+            wanted.push(Condition::is("hidden", false));
+        }
+        let of_community = Condition::is("visibility", Visibility::Community.as_str());
+        let community = taken_flag(&mut wanted, "community")? == Some(true) || wanted.contains(&of_community);
+        let filter = ImageFilter { viewer, community, conditions: wanted };
         let mut conn = self.db().read().await?;
         let listed = store::list_images(&mut conn, &filter, &page(request)).await?;
         Ok(wit::ImagePage { images: listed.items.into_iter().map(convert::image).collect(), next: listed.next })

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use skyloom_runtime::api::NetworksApi;
 use skyloom_runtime::bindings::cloud::networks::{
-    GroupFilter, GroupPage, GroupWrite, Network, NetworkFilter, NetworkPage, NetworkWrite, Port, PortFilter, PortPage,
-    PortWrite, Router, RouterFilter, RouterPage, RuleCreate, RuleFilter, RulePage, SecurityGroup, SecurityGroupRule,
-    Subnet, SubnetFilter, SubnetPage, SubnetWrite,
+    Condition, GroupPage, GroupWrite, Network, NetworkPage, NetworkWrite, Port, PortPage, PortWrite, Router,
+    RouterPage, RuleCreate, RulePage, SecurityGroup, SecurityGroupRule, Subnet, SubnetPage, SubnetWrite,
 };
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error;
@@ -30,30 +29,30 @@ macro_rules! forward {
 }
 
 forward! {
-    list_networks => networks_list(; filter: NetworkFilter, page: PageRequest) -> NetworkPage;
+    list_networks => networks_list(; conditions: Vec<Condition>, page: PageRequest) -> NetworkPage;
     get_network => networks_get(id;) -> Network;
     create_networks => networks_create(; writes: Vec<NetworkWrite>) -> Vec<Network>;
     update_network => networks_update(id; write: NetworkWrite) -> Network;
     delete_network => networks_delete(id;) -> ();
-    list_subnets => subnets_list(; filter: SubnetFilter, page: PageRequest) -> SubnetPage;
+    list_subnets => subnets_list(; conditions: Vec<Condition>, page: PageRequest) -> SubnetPage;
     get_subnet => subnets_get(id;) -> Subnet;
     create_subnets => subnets_create(; writes: Vec<SubnetWrite>) -> Vec<Subnet>;
     update_subnet => subnets_update(id; write: SubnetWrite) -> Subnet;
     delete_subnet => subnets_delete(id;) -> ();
-    list_ports => ports_list(; filter: PortFilter, page: PageRequest) -> PortPage;
+    list_ports => ports_list(; conditions: Vec<Condition>, page: PageRequest) -> PortPage;
     get_port => ports_get(id;) -> Port;
     create_ports => ports_create(; writes: Vec<PortWrite>) -> Vec<Port>;
     update_port => ports_update(id; write: PortWrite) -> Port;
     delete_port => ports_delete(id;) -> ();
-    list_security_groups => groups_list(; filter: GroupFilter, page: PageRequest) -> GroupPage;
+    list_security_groups => groups_list(; conditions: Vec<Condition>, page: PageRequest) -> GroupPage;
     get_security_group => groups_get(id;) -> SecurityGroup;
     create_security_groups => groups_create(; writes: Vec<GroupWrite>) -> Vec<SecurityGroup>;
     update_security_group => groups_update(id; write: GroupWrite) -> SecurityGroup;
     delete_security_group => groups_delete(id;) -> ();
-    list_security_group_rules => rules_list(; filter: RuleFilter, page: PageRequest) -> RulePage;
+    list_security_group_rules => rules_list(; conditions: Vec<Condition>, page: PageRequest) -> RulePage;
     get_security_group_rule => rules_get(id;) -> SecurityGroupRule;
     create_security_group_rules => rules_create(; creates: Vec<RuleCreate>) -> Vec<SecurityGroupRule>;
     delete_security_group_rule => rules_delete(id;) -> ();
-    list_routers => routers_list(; filter: RouterFilter, page: PageRequest) -> RouterPage;
+    list_routers => routers_list(; conditions: Vec<Condition>, page: PageRequest) -> RouterPage;
     get_router => routers_get(id;) -> Router;
 }

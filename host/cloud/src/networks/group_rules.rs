@@ -13,26 +13,18 @@ use skyloom_store::quotas::Quota;
 use super::Networks;
 use super::traffic::{self, Meaning};
 use super::{MAX_RULES, at_most, bounded, convert, groups, text};
-use crate::paging::page;
+use crate::lists::{conditions, page};
 
 impl Networks {
     pub(super) async fn rules_list(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::RuleFilter,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::RulePage> {
         let asking = self.asking(context, Action::NetworksRead)?;
         self.make_default_group(&asking).await?;
-        let filter = Filter::seen_by(asking.viewer())
-            .any("id", filter.ids)
-            .is("group-id", filter.group_id)
-            .is("project-id", filter.project_id)
-            .is("ingress", filter.ingress)
-            .is("ip-version", filter.ip_version)
-            .is("protocol", filter.protocol)
-            .is("remote-cidr", filter.remote_cidr)
-            .is("remote-group-id", filter.remote_group_id);
+        let filter = Filter::new(asking.viewer(), conditions(wanted)?);
         let mut conn = self.db().read().await?;
         let listed = store::list_rules(&mut conn, &filter, &page(request)).await?;
         Ok(wit::RulePage { rules: listed.items.into_iter().map(convert::rule).collect(), next: listed.next })

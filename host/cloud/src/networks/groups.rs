@@ -12,8 +12,8 @@ use skyloom_store::networks::{self as store, Group};
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
-use super::{Asking, bounded, convert, nothing_has, text};
-use crate::paging::page;
+use super::{Asking, bounded, convert, text};
+use crate::lists::{conditions, page};
 
 /// Reserved for the group that each project has.
 const DEFAULT: &str = "default";
@@ -22,18 +22,12 @@ impl Networks {
     pub(super) async fn groups_list(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::GroupFilter,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::GroupPage> {
         let asking = self.asking(context, Action::NetworksRead)?;
-        if nothing_has(&filter.tags) {
-            return Ok(wit::GroupPage { groups: Vec::new(), next: None });
-        }
         self.make_default_group(&asking).await?;
-        let filter = Filter::seen_by(asking.viewer())
-            .any("id", filter.ids)
-            .any("name", filter.names)
-            .is("project-id", filter.project_id);
+        let filter = Filter::new(asking.viewer(), conditions(wanted)?);
         let mut conn = self.db().read().await?;
         let listed = store::list_groups(&mut conn, &filter, &page(request)).await?;
         Ok(wit::GroupPage { groups: listed.items.into_iter().map(convert::group).collect(), next: listed.next })
@@ -42,7 +36,7 @@ impl Networks {
     /// The project's default group is made when somebody first looks.
     pub(super) async fn make_default_group(&self, asking: &Asking<'_>) -> Result<()> {
         let mut conn = self.db().read().await?;
-        let filter = Filter::default().is("name", Some(DEFAULT)).is("project-id", Some(asking.project));
+        let filter = Filter::default().is("name", DEFAULT).is("project-id", asking.project);
         let known = store::list_groups(&mut conn, &filter, &Page { limit: 1, ..Page::default() }).await?;
         drop(conn);
         if known.items.is_empty() {

@@ -175,8 +175,3 @@ fn at_most(field: &str, count: usize, most: usize) -> Result<()> {
     }
     Err(Error::invalid(field, format!("There are {count} of at most {most}.")).with_reason("too-many"))
 }
-
-/// What a list asks for that no row can have, e.g. tags, which nothing has yet.
-fn nothing_has(tags: &[String]) -> bool {
-    !tags.is_empty()
-}

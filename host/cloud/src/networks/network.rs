@@ -12,28 +12,18 @@ use skyloom_store::networks::{self as store, Network};
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
-use super::{Asking, MIN_MTU, bounded, convert, not_theirs, nothing_has, read_only, text};
-use crate::paging::page;
+use super::{Asking, MIN_MTU, bounded, convert, not_theirs, read_only, text};
+use crate::lists::{conditions, page};
 
 impl Networks {
     pub(super) async fn networks_list(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::NetworkFilter,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::NetworkPage> {
         let asking = self.asking(context, Action::NetworksRead)?;
-        if nothing_has(&filter.tags) {
-            return Ok(wit::NetworkPage { networks: Vec::new(), next: None });
-        }
-        let filter = Filter::seen_by(asking.viewer())
-            .any("id", filter.ids)
-            .any("name", filter.names)
-            .is("project-id", filter.project_id)
-            .is("shared", filter.shared)
-            .is("external", filter.external)
-            .is("enabled", filter.enabled)
-            .is("is-default", filter.is_default);
+        let filter = Filter::new(asking.viewer(), conditions(wanted)?);
         let mut conn = self.db().read().await?;
         let listed = store::list_networks(&mut conn, &filter, &page(request)).await?;
         Ok(wit::NetworkPage { networks: listed.items.into_iter().map(convert::network).collect(), next: listed.next })
@@ -178,16 +168,12 @@ impl Networks {
     pub(super) async fn routers_list(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::RouterFilter,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::RouterPage> {
         let asking = self.asking(context, Action::NetworksRead)?;
         self.make_default_router(&asking).await?;
-        let filter = Filter::seen_by(asking.viewer())
-            .any("id", filter.ids)
-            .any("name", filter.names)
-            .is("project-id", filter.project_id)
-            .is("enabled", filter.enabled);
+        let filter = Filter::new(asking.viewer(), conditions(wanted)?);
         let mut conn = self.db().read().await?;
         let listed = store::list_routers(&mut conn, &filter, &page(request)).await?;
         Ok(wit::RouterPage { routers: listed.items.into_iter().map(convert::router).collect(), next: listed.next })
@@ -195,7 +181,7 @@ impl Networks {
 
     /// The project's default router is made when somebody first looks.
     async fn make_default_router(&self, asking: &Asking<'_>) -> Result<()> {
-        let own = Filter::default().is("project-id", Some(asking.project));
+        let own = Filter::default().is("project-id", asking.project);
         let mut conn = self.db().read().await?;
         let known = store::list_routers(&mut conn, &own, &Page { limit: 1, ..Page::default() }).await?;
         drop(conn);

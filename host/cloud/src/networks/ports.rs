@@ -8,39 +8,26 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::listing::Filter;
-use skyloom_store::networks::{self as store, FixedRequest, Network, NewPort, Port, PortFilter, PortUpdate};
+use skyloom_store::networks::{self as store, FixedRequest, Network, NewPort, Port, PortUpdate};
 use skyloom_store::public_addresses;
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
-use super::{Asking, MAX_GROUPS, at_most, bounded, convert, network, not_theirs, nothing_has, read_only, rules, text};
-use crate::paging::page;
+use super::{Asking, MAX_GROUPS, at_most, bounded, convert, network, not_theirs, read_only, rules, text};
+use crate::lists::{conditions, page, spell, spelled_address};
 
 impl Networks {
     pub(super) async fn ports_list(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::PortFilter,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::PortPage> {
         let asking = self.asking(context, Action::NetworksRead)?;
-        if nothing_has(&filter.tags) {
-            return Ok(wit::PortPage { ports: Vec::new(), next: None });
-        }
-        let macs = filter.macs.iter().map(|text| mac(text).unwrap_or_else(|_| text.clone())).collect();
-        let filter = PortFilter {
-            of_row: Filter::seen_by(asking.viewer())
-                .any("id", filter.ids)
-                .any("name", filter.names)
-                .is("project-id", filter.project_id)
-                .any("network-id", filter.network_ids)
-                .any("device-id", filter.device_ids)
-                .is("device-owner", filter.device_owner)
-                .any("mac", macs),
-            address: filter.address.map(rules::spelled),
-            subnet_id: filter.subnet_id,
-            security_group_ids: filter.security_group_ids,
-        };
+        let mut wanted = conditions(wanted)?;
+        spell(&mut wanted, "mac", |text| mac(text).ok());
+        spell(&mut wanted, "address", spelled_address);
+        let filter = Filter::new(asking.viewer(), wanted);
         let mut conn = self.db().read().await?;
         let listed = store::list_ports(&mut conn, &filter, &page(request)).await?;
         let show_node = asking.caller.admin;

@@ -12,11 +12,6 @@ pub(super) fn address(field: &str, text: &str) -> Result<IpAddr> {
     text.parse().map_err(malformed)
 }
 
-/// An address in its one spelling; what is none stays what it is.
-pub(super) fn spelled(text: String) -> String {
-    text.parse::<IpAddr>().map_or(text, |address| address.to_string())
-}
-
 /// A subnet's CIDR: bits beyond the prefix are cut off; smaller than everything.
 pub(super) fn cidr(text: &str) -> Result<Cidr> {
     let cidr = Prefixed::parse(text).ok_or_else(|| malformed_cidr("cidr", text))?.network();

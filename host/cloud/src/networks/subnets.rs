@@ -12,30 +12,21 @@ use skyloom_store::networks::{self as store, Range, Subnet};
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
-use super::{Asking, bounded, convert, nothing_has, read_only, rules, text};
-use crate::paging::page;
+use super::{Asking, bounded, convert, read_only, rules, text};
+use crate::lists::{conditions, page, spell, spelled_address};
 
 impl Networks {
     pub(super) async fn subnets_list(
         &self,
         context: &Arc<CallContext>,
-        filter: wit::SubnetFilter,
+        wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::SubnetPage> {
         let asking = self.asking(context, Action::NetworksRead)?;
-        if nothing_has(&filter.tags) {
-            return Ok(wit::SubnetPage { subnets: Vec::new(), next: None });
-        }
-        let filter = Filter::seen_by(asking.viewer())
-            .any("id", filter.ids)
-            .any("name", filter.names)
-            .is("project-id", filter.project_id)
-            .any("network-id", filter.network_ids)
-            .is("cidr", filter.cidr.map(|text| rules::cidr(&text).map_or(text, |cidr| cidr.to_string())))
-            .is("ip-version", filter.ip_version)
-            .is("gateway", filter.gateway.map(rules::spelled))
-            .is("dhcp", filter.dhcp)
-            .is("external", filter.external);
+        let mut wanted = conditions(wanted)?;
+        spell(&mut wanted, "cidr", |text| rules::cidr(text).ok().map(|cidr| cidr.to_string()));
+        spell(&mut wanted, "gateway", spelled_address);
+        let filter = Filter::new(asking.viewer(), wanted);
         let mut conn = self.db().read().await?;
         let listed = store::list_subnets(&mut conn, &filter, &page(request)).await?;
         Ok(wit::SubnetPage { subnets: listed.items.into_iter().map(convert::subnet).collect(), next: listed.next })

@@ -8,10 +8,10 @@ use crate::{Conn, args, retired_ids};
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Domain in "domains" as "d" {
-        id: String,
-        name: String [changes, sorts],
-        description: Option<String> [changes],
-        enabled: bool [changes],
+        id: String [finds],
+        name: String [changes, sorts, finds],
+        description: Option<String> [changes, finds],
+        enabled: bool [changes, finds],
         extra: Extra as Json [changes],
     }
     written with { created_at }
@@ -39,8 +39,7 @@ pub async fn find(conn: &mut Conn, reference: Reference<'_>) -> Result<Option<Do
 /// By name ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Domain>> {
     let mut query = Domain::query();
-    query.and_text("d.name", filter.name.as_deref());
-    query.and_flag("d.enabled", filter.enabled);
+    query.meet(conn.is_postgres(), Domain::FIELDS, &filter.conditions)?;
     if let Some(user) = &filter.user_id {
         let user = query.text(user);
         query.scope(format!(

@@ -19,6 +19,7 @@ pub use users::{Login, User};
 
 use skyloom_model::Result;
 
+use crate::listing::Condition;
 use crate::{Conn, args, dialect};
 
 /// Attributes that a face keeps and the core gives no meaning to.
@@ -44,13 +45,10 @@ pub enum PlacedReference<'a> {
     Name(&'a str, Reference<'a>),
 }
 
-/// Conditions of a list; none: no condition.
+/// What a list holds.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    pub name: Option<String>,
-    pub domain_id: Option<String>,
-    pub enabled: Option<bool>,
-    pub parent_id: Option<String>,
     /// Only what this user has a role in.
     pub user_id: Option<String>,
+    pub conditions: Vec<Condition>,
 }

@@ -8,17 +8,18 @@ use crate::{Conn, args};
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Project in "projects" as "p" {
-        id: String,
-        domain_id: String,
-        name: String [changes, sorts],
-        description: Option<String> [changes],
-        enabled: bool [changes],
+        id: String [finds],
+        domain_id: String [finds],
+        name: String [changes, sorts, finds],
+        description: Option<String> [changes, finds],
+        enabled: bool [changes, finds],
         /// None: directly below the domain.
         parent_id: Option<String>,
         tags: Vec<String> as Json [changes],
         extra: Extra as Json [changes],
     }
     written with { created_at }
+    also { "parent-id": Text [finds] "coalesce(p.parent_id, p.domain_id)", }
 }
 
 /// What keeps a project alive: what it is called, and a query that counts it for the project `$1`. Each area with rows that
@@ -67,13 +68,7 @@ pub async fn lock(conn: &mut Conn, id: &str) -> Result<bool> {
 /// By name ascending. A `parent_id` that is a domain's means the projects directly below it.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Project>> {
     let mut query = Project::query();
-    query.and_text("p.name", filter.name.as_deref());
-    query.and_text("p.domain_id", filter.domain_id.as_deref());
-    query.and_flag("p.enabled", filter.enabled);
-    if let Some(parent) = &filter.parent_id {
-        let parent = query.text(parent);
-        query.and(format!("(p.parent_id = {parent} OR (p.parent_id IS NULL AND p.domain_id = {parent}))"));
-    }
+    query.meet(conn.is_postgres(), Project::FIELDS, &filter.conditions)?;
     if let Some(user) = &filter.user_id {
         let user = query.text(user);
         query.scope(format!(

@@ -1,20 +1,22 @@
 use skyloom_model::{Result, Timestamp};
 
 use super::Extra;
-use crate::listing::{Listed, Page};
+use crate::listing::{Condition, Listed, Page};
 use crate::rows::rows;
 use crate::{Conn, args};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Role in "roles" as "r" {
-        id: String,
-        name: String [changes, sorts],
-        description: Option<String> [changes],
-        immutable: bool,
+        id: String [finds],
+        name: String [changes, sorts, finds],
+        description: Option<String> [changes, finds],
+        immutable: bool [finds],
         extra: Extra as Json [changes],
     }
     written with { created_at }
+    // Roles belong to no domain.
+    also { "domain-id": Text [finds] "CAST(NULL AS TEXT)", }
 }
 
 pub async fn insert(conn: &mut Conn, role: &Role, now: Timestamp) -> Result<()> {
@@ -31,9 +33,9 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Role>> {
 }
 
 /// By name ascending.
-pub async fn list(conn: &mut Conn, name: Option<&str>, page: &Page) -> Result<Listed<Role>> {
+pub async fn list(conn: &mut Conn, conditions: &[Condition], page: &Page) -> Result<Listed<Role>> {
     let mut query = Role::query();
-    query.and_text("r.name", name);
+    query.meet(conn.is_postgres(), Role::FIELDS, conditions)?;
     query.page(conn, Role::FIELDS, &[("name", false)], page, Role::of_row).await
 }
 

@@ -8,11 +8,11 @@ use crate::{Conn, Row, args};
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct User in "users" as "u" {
-        id: String,
-        domain_id: String,
-        name: String [changes, sorts],
-        enabled: bool [changes],
-        default_project_id: Option<String> [changes],
+        id: String [finds],
+        domain_id: String [finds],
+        name: String [changes, sorts, finds],
+        enabled: bool [changes, finds],
+        default_project_id: Option<String> [changes, finds],
         password_changed_at: Option<Timestamp>,
         extra: Extra as Json [changes],
     }
@@ -40,9 +40,7 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<User>> {
 /// By name ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<User>> {
     let mut query = User::query();
-    query.and_text("u.name", filter.name.as_deref());
-    query.and_text("u.domain_id", filter.domain_id.as_deref());
-    query.and_flag("u.enabled", filter.enabled);
+    query.meet(conn.is_postgres(), User::FIELDS, &filter.conditions)?;
     query.page(conn, User::FIELDS, &[("name", false)], page, User::of_row).await
 }
 

@@ -2,7 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp, new_id};
 
-use super::BY_ID;
+use super::{BY_ID, NO_TAGS};
 use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::rows;
 use crate::statement::{delete_from, reading, update};
@@ -14,18 +14,19 @@ rows! {
         id: String [sorts, finds],
         project_id: String [sorts, finds],
         name: String [changes, sorts, finds],
-        description: String [changes],
-        stateful: bool [changes],
+        description: String [changes, finds],
+        stateful: bool [changes, finds],
         /// The one that a project's ports get when nothing is said.
-        is_default: bool,
-        created_at: Timestamp [sorts],
-        updated_at: Timestamp [changes, sorts],
-        revision: i64 [counts],
+        is_default: bool [finds],
+        created_at: Timestamp [sorts, finds],
+        updated_at: Timestamp [changes, sorts, finds],
+        revision: i64 [counts, finds],
     }
     beside {
         /// By id.
         rules: Vec<Rule> as Json,
     }
+    also { "tags": Many(NO_TAGS) [finds] "", }
 }
 
 rows! {
@@ -38,16 +39,16 @@ rows! {
         /// 4 or 6.
         ip_version: u8 [sorts, finds],
         protocol: Option<String> [sorts_as("coalesce(r.protocol, '')"), finds],
-        port_min: Option<i64> [sorts_as("coalesce(r.port_min, -1)")],
-        port_max: Option<i64> [sorts_as("coalesce(r.port_max, -1)")],
+        port_min: Option<i64> [sorts_as("coalesce(r.port_min, -1)"), finds],
+        port_max: Option<i64> [sorts_as("coalesce(r.port_max, -1)"), finds],
         remote_cidr: Option<String> [sorts_as("coalesce(r.remote_cidr, '')"), finds],
         remote_group_id: Option<String> [sorts_as("coalesce(r.remote_group_id, '')"), finds],
-        description: String,
-        created_at: Timestamp [sorts],
-        revision: i64,
+        description: String [finds],
+        created_at: Timestamp [sorts, finds],
+        revision: i64 [finds],
     }
     also {
-        "updated-at": Time [sorts] "r.created_at",
+        "updated-at": Time [sorts, finds] "r.created_at",
     }
 }
 
@@ -89,7 +90,7 @@ pub async fn list_groups(conn: &mut Conn, filter: &Filter, page: &Page) -> Resul
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_group(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Group>> {
-    let filter = Filter::seen_by(viewer).is("id", Some(id));
+    let filter = Filter::seen_by(viewer).is("id", id);
     Ok(filtered_groups(conn, &filter)?.rows(conn, Group::of_row).await?.pop())
 }
 
@@ -205,7 +206,7 @@ pub async fn list_rules(conn: &mut Conn, filter: &Filter, page: &Page) -> Result
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_rule(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Rule>> {
-    let filter = Filter::seen_by(viewer).is("id", Some(id));
+    let filter = Filter::seen_by(viewer).is("id", id);
     Ok(filtered_rules(conn, &filter)?.rows(conn, Rule::of_row).await?.pop())
 }
 

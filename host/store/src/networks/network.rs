@@ -2,7 +2,7 @@
 
 use skyloom_model::{Result, Timestamp};
 
-use super::BY_ID;
+use super::{BY_ID, NO_TAGS};
 use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::rows;
 use crate::{Conn, args, dialect};
@@ -13,7 +13,7 @@ rows! {
         id: String [sorts, finds],
         project_id: String [sorts, finds],
         name: String [changes, sorts, finds],
-        description: String [changes],
+        description: String [changes, finds],
         /// Every project may use it.
         shared: bool [changes, finds],
         /// Leads outside.
@@ -21,17 +21,18 @@ rows! {
         enabled: bool [changes, sorts, finds],
         is_default: bool [changes, finds],
         /// What new ports get.
-        port_security: bool [changes],
-        mtu: u32 [changes, sorts],
+        port_security: bool [changes, finds],
+        mtu: u32 [changes, sorts, finds],
         zone: Option<String>,
-        created_at: Timestamp [sorts],
-        updated_at: Timestamp [changes, sorts],
-        revision: i64 [counts],
+        created_at: Timestamp [sorts, finds],
+        updated_at: Timestamp [changes, sorts, finds],
+        revision: i64 [counts, finds],
     }
     beside {
         /// By time of creation.
         subnet_ids: Vec<String> as Json,
     }
+    also { "tags": Many(NO_TAGS) [finds] "", }
 }
 
 fn query(postgres: bool) -> Query {
@@ -60,7 +61,7 @@ pub async fn list_networks(conn: &mut Conn, filter: &Filter, page: &Page) -> Res
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_network(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Network>> {
-    let filter = Filter::seen_by(viewer).is("id", Some(id));
+    let filter = Filter::seen_by(viewer).is("id", id);
     Ok(filtered(conn, &filter)?.rows(conn, Network::of_row).await?.pop())
 }
 

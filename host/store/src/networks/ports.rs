@@ -6,9 +6,9 @@ use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use super::fixing::{FixedIp, FixedRequest, fix, fix_default, refix};
 use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
-use super::{BY_ID, active, default_group};
+use super::{BY_ID, NO_TAGS, active, default_group};
 use crate::listing::{Filter, Listed, Page, Query};
-use crate::rows::rows;
+use crate::rows::{Members, rows};
 use crate::statement::{delete_from, insert_into};
 use crate::{Conn, Value, args, dialect};
 
@@ -24,10 +24,10 @@ rows! {
         network_id: String [sorts, finds],
         project_id: String [sorts, finds],
         name: String [changes, sorts, finds],
-        description: String [changes],
+        description: String [changes, finds],
         mac: String [changes, sorts, finds],
-        enabled: bool [changes, sorts],
-        port_security: bool [changes],
+        enabled: bool [changes, sorts, finds],
+        port_security: bool [changes, finds],
         /// Empty: nothing uses it.
         device_id: String [changes, sorts, finds],
         device_owner: String [changes, sorts, finds],
@@ -37,9 +37,9 @@ rows! {
         with_device: bool,
         /// Empty: not bound.
         node: String,
-        created_at: Timestamp [sorts],
-        updated_at: Timestamp [changes, sorts],
-        revision: i64 [counts],
+        created_at: Timestamp [sorts, finds],
+        updated_at: Timestamp [changes, sorts, finds],
+        revision: i64 [counts, finds],
     }
     beside {
         /// Bound, and its device's power is on.
@@ -49,20 +49,19 @@ rows! {
     }
     written with { position }
     also {
-        "down": Int [sorts] concat!("CAST(CASE WHEN p.enabled = 1 AND ", active!(), " THEN 0 ELSE 1 END AS BIGINT)"),
+        "down": Flag [sorts, finds] concat!("CAST(CASE WHEN p.enabled = 1 AND ", active!(), " THEN 0 ELSE 1 END AS BIGINT)"),
+        "addressed": Flag [finds]
+            "CAST(CASE WHEN EXISTS (SELECT 1 FROM port_addresses a WHERE a.port_id = p.id) THEN 1 ELSE 0 END AS BIGINT)",
+        "address": Many(Members::new("p.id", ADDRESSES, "a.address").selects()) [finds] "",
+        "subnet-id": Many(Members::new("p.id", ADDRESSES, "a.subnet_id").selects()) [finds] "",
+        "security-group-ids":
+            Many(Members::new("p.id", &[("port_groups m", "m.port_id")], "m.group_id").selects()) [finds] "",
+        "tags": Many(NO_TAGS) [finds] "",
     }
 }
 
-/// All that are set must hold; the list means any of them.
-#[derive(Clone, Debug, Default)]
-pub struct PortFilter {
-    /// A project sees its own ones.
-    pub of_row: Filter,
-    /// With `subnet_id`: both hold for one address.
-    pub address: Option<String>,
-    pub subnet_id: Option<String>,
-    pub security_group_ids: Vec<String>,
-}
+/// One table for the conditions of addresses and their subnets: both hold for one address.
+const ADDRESSES: &[(&str, &str)] = &[("port_addresses a", "a.port_id")];
 
 /// A port to make.
 #[derive(Clone, Debug, Default)]
@@ -135,37 +134,23 @@ pub(super) fn query(postgres: bool) -> Query {
     Port::query().beside(&[active, &addresses, &groups])
 }
 
-fn filtered(conn: &Conn, filter: &PortFilter) -> Result<Query> {
+fn filtered(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = query(conn.is_postgres());
-    if let Some(viewer) = &filter.of_row.viewer {
+    if let Some(viewer) = &filter.viewer {
         let viewer = query.text(viewer);
         query.scope(format!("p.project_id = {viewer}"));
     }
-    query.meet(conn.is_postgres(), Port::FIELDS, &filter.of_row.conditions)?;
-    let mut address = Vec::new();
-    if let Some(wanted) = &filter.address {
-        address.push(format!("a.address = {}", query.text(wanted)));
-    }
-    if let Some(wanted) = &filter.subnet_id {
-        address.push(format!("a.subnet_id = {}", query.text(wanted)));
-    }
-    if !address.is_empty() {
-        query.and(format!("p.id IN (SELECT a.port_id FROM port_addresses a WHERE {})", address.join(" AND ")));
-    }
-    if !filter.security_group_ids.is_empty() {
-        let list = query.list(&filter.security_group_ids);
-        query.and(format!("p.id IN (SELECT m.port_id FROM port_groups m WHERE m.group_id IN ({list}))"));
-    }
+    query.meet(conn.is_postgres(), Port::FIELDS, &filter.conditions)?;
     Ok(query)
 }
 
-pub async fn list_ports(conn: &mut Conn, filter: &PortFilter, page: &Page) -> Result<Listed<Port>> {
+pub async fn list_ports(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Port>> {
     filtered(conn, filter)?.page(conn, Port::FIELDS, BY_ID, page, Port::of_row).await
 }
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_port(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Port>> {
-    let filter = PortFilter { of_row: Filter::seen_by(viewer).is("id", Some(id)), ..PortFilter::default() };
+    let filter = Filter::seen_by(viewer).is("id", id);
     Ok(filtered(conn, &filter)?.rows(conn, Port::of_row).await?.pop())
 }
 

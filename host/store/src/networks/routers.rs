@@ -13,7 +13,7 @@ rows! {
         id: String [sorts, finds],
         project_id: String [sorts, finds],
         name: String [sorts, finds],
-        description: String,
+        description: String [finds],
         enabled: bool [sorts, finds],
         created_at: Timestamp [sorts],
         updated_at: Timestamp [sorts],
@@ -52,6 +52,6 @@ pub async fn default_router(tx: &mut Conn, project_id: &str, now: Timestamp) -> 
     router.insert(true)?.unless_there().run(tx).await?;
     let mut query = Router::query();
     query.and_text("t.project_id", Some(project_id));
-    query.and_flag("t.is_default", Some(true));
+    query.and_flag("t.is_default", true);
     query.rows(tx, Router::of_row).await?.pop().ok_or_else(|| Error::internal("a default router vanished"))
 }

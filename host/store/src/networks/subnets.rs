@@ -2,8 +2,8 @@
 
 use skyloom_model::{Result, Timestamp};
 
-use super::BY_ID;
 use super::addresses::{Cidr, Range};
+use super::{BY_ID, NO_TAGS};
 use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::{Columns, Stored as _, rows};
 use crate::{Conn, args};
@@ -15,7 +15,7 @@ rows! {
         network_id: String [sorts, finds],
         project_id: String [sorts, finds],
         name: String [changes, sorts, finds],
-        description: String [changes],
+        description: String [changes, finds],
         cidr: Cidr [sorts, finds],
         gateway: Option<std::net::IpAddr> [changes, sorts_as("coalesce(s.gateway, '')"), finds],
         dhcp: bool [changes, sorts, finds],
@@ -24,9 +24,9 @@ rows! {
         pools: Vec<Range> as Json [changes],
         /// Destination and next hop.
         host_routes: Vec<(String, String)> as Json [changes],
-        created_at: Timestamp [sorts],
-        updated_at: Timestamp [changes, sorts],
-        revision: i64 [counts],
+        created_at: Timestamp [sorts, finds],
+        updated_at: Timestamp [changes, sorts, finds],
+        revision: i64 [counts, finds],
     }
     beside {
         /// Its network is.
@@ -36,6 +36,7 @@ rows! {
     also {
         "ip-version": Int [sorts, finds] "s.ip_version",
         "external": Flag [finds] "n.external",
+        "tags": Many(NO_TAGS) [finds] "",
     }
 }
 
@@ -60,7 +61,7 @@ pub async fn list_subnets(conn: &mut Conn, filter: &Filter, page: &Page) -> Resu
 
 /// `viewer`: the project that looks; none: any.
 pub async fn get_subnet(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Subnet>> {
-    let filter = Filter::seen_by(viewer).is("id", Some(id));
+    let filter = Filter::seen_by(viewer).is("id", id);
     Ok(filtered(conn, &filter)?.rows(conn, Subnet::of_row).await?.pop())
 }
 

@@ -1,26 +1,19 @@
 //! Operations in lists.
 
-use skyloom_model::{Result, Timestamp};
+use skyloom_model::Result;
 
 use super::{Operation, State};
 use crate::Conn;
-use crate::listing::{Listed, Page};
+use crate::listing::{Condition, Listed, Page};
 
-/// Which operations to list; all that are set must hold.
+/// Which operations to list; all must hold.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// None: of every project.
     pub project_id: Option<String>,
-    pub resource_id: Option<String>,
-    pub request_id: Option<String>,
-    pub parent_id: Option<String>,
-    /// Empty: any.
-    pub kinds: Vec<String>,
     /// Empty: any.
     pub states: Vec<State>,
-    /// The last change was at this time or later; at this time or earlier.
-    pub changed_since: Option<Timestamp>,
-    pub changed_before: Option<Timestamp>,
+    pub conditions: Vec<Condition>,
 }
 
 /// Newest first.
@@ -30,12 +23,7 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
         let project = query.text(project);
         query.scope(format!("o.project_id = {project}"));
     }
-    query.and_text("o.resource_id", filter.resource_id.as_deref());
-    query.and_text("o.request_id", filter.request_id.as_deref());
-    query.and_text("o.parent_id", filter.parent_id.as_deref());
-    query.and_int("o.updated_at", ">=", filter.changed_since.map(|time| time.0));
-    query.and_int("o.updated_at", "<=", filter.changed_before.map(|time| time.0));
-    query.and_any("o.kind", &filter.kinds);
+    query.meet(conn.is_postgres(), Operation::FIELDS, &filter.conditions)?;
     let states: Vec<String> = filter.states.iter().map(|state| state.as_str().to_owned()).collect();
     query.and_any("o.state", &states);
     if !filter.states.is_empty() && !filter.states.iter().any(|state| state.ended()) {

@@ -12,14 +12,14 @@ use skyloom_model::{PowerState, Result, TaskState, Timestamp, VmState};
 use crate::boot_images::BootImages;
 use crate::listing::Packed;
 use crate::networks::of_core;
-use crate::rows::{self, rows, value};
+use crate::rows::{self, Members, rows, value};
 use crate::statement::insert_into;
 use crate::{Conn, Row, args, dialect};
 
 pub use change::{
     Brief, Change, UserFields, brief, change, lock, lock_many, mark_deleted, put_user_fields, remove, remove_deleted,
 };
-pub use list::{AddressTest, AddressText, Filter, Life, Looks, list, looks};
+pub use list::{Filter, Life, Looks, list, looks};
 
 /// The flavor as it was when the server was made.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -36,41 +36,41 @@ rows! {
     /// What stands in the server's own row.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Server in "servers" as "s" {
-        id: String [sorts],
-        project_id: String [sorts],
-        user_id: String [sorts],
-        name: String [sorts],
-        description: Option<String> [sorts_as("coalesce(s.description, '')")],
-        vm_state: VmState [sorts],
-        task_state: Option<TaskState> as OrEmpty [sorts],
-        power_state: PowerState [sorts],
-        created_at: Timestamp [sorts],
-        updated_at: Timestamp [sorts],
-        launched_at: Option<Timestamp> as OrEmpty [sorts],
-        terminated_at: Option<Timestamp> as OrEmpty [sorts],
+        id: String [sorts, finds],
+        project_id: String [sorts, finds],
+        user_id: String [sorts, finds],
+        name: String [sorts, finds],
+        description: Option<String> [sorts_as("coalesce(s.description, '')"), finds],
+        vm_state: VmState [sorts, finds],
+        task_state: Option<TaskState> as OrEmpty [sorts, finds],
+        power_state: PowerState [sorts, finds],
+        created_at: Timestamp [sorts, finds],
+        updated_at: Timestamp [sorts, finds],
+        launched_at: Option<Timestamp> as OrEmpty [sorts, finds],
+        terminated_at: Option<Timestamp> as OrEmpty [sorts, finds],
         deleted: bool,
-        flavor_id: String [sorts],
-        vcpus: u32,
-        memory_mib: u32,
-        image_id: Option<String> as OrEmpty [sorts],
-        key_name: Option<String> as OrEmpty [sorts],
+        flavor_id: String [sorts, finds],
+        vcpus: u32 [finds],
+        memory_mib: u32 [finds],
+        image_id: Option<String> as OrEmpty [sorts, finds],
+        key_name: Option<String> as OrEmpty [sorts, finds],
         /// Empty: none.
         public_key: String,
-        zone: String [sorts],
+        zone: String [sorts, finds],
         /// Empty before placement.
-        node: String [sorts],
-        hostname: String [sorts],
-        locked: bool [sorts],
-        progress: u32 [sorts],
-        access_ipv4: String [sorts],
-        access_ipv6: String [sorts],
-        config_drive: bool [sorts],
-        reservation_id: String,
-        launch_index: u32 [sorts],
+        node: String [sorts, finds],
+        hostname: String [sorts, finds],
+        locked: bool [sorts, finds],
+        progress: u32 [sorts, finds],
+        access_ipv4: String [sorts, finds],
+        access_ipv6: String [sorts, finds],
+        config_drive: bool [sorts, finds],
+        reservation_id: String [finds],
+        launch_index: u32 [sorts, finds],
         /// Base64; only where one server is read.
         user_data: Option<String>,
         flavor: FlavorCopy as Json,
-        metadata: BTreeMap<String, String> as Json,
+        metadata: BTreeMap<String, String> as Json [finds],
         /// JSON object of personality to its own JSON object, as text.
         attributes: String as JsonText,
     }
@@ -79,7 +79,17 @@ rows! {
         fault: Option<Fault> as Json,
     }
     written with { admin_password }
+    also {
+        "tags": Many(Members::new("s.id", &[("server_tags g", "g.server_id")], "g.tag")) [finds] "",
+        "addresses": Many(Members::new("s.id", ADDRESSES, "a.address").of_versions()) [finds] "",
+    }
 }
+
+/// The addresses of a server's cards, and the public ones that reach it.
+const ADDRESSES: &[(&str, &str)] = &[
+    (concat!("ports p JOIN port_addresses a ON a.port_id = p.id AND ", of_core!()), "p.device_id"),
+    ("public_addresses b JOIN port_addresses a ON a.port_id = b.port_id", "b.server_id"),
+];
 
 /// The order of the fields is the order in which a server's query has them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]

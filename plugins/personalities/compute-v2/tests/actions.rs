@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{MetadataMode, PowerChange, TaskState, VmState};
 use skyloom_sdk::cloud::networks::{FixedIp, GroupPage, Port, PortPage, SecurityGroup, SecurityGroupRule};
 use skyloom_sdk::cloud::operations::{Operation, OperationPage, OperationState, Step};
+use skyloom_sdk::conditions::{is, told};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, error};
 use skyloom_sdk::{ErrorCode, rule};
 use support::*;
@@ -194,7 +195,7 @@ fn metadata_is_merged_replaced_and_deleted() {
 
 #[test]
 fn metadata_is_written_at_rest_only() {
-    for state in nova::status::VM_STATES {
+    for state in skyloom_sdk::states::VM_STATES {
         let allowed = matches!(state, VmState::Active | VmState::Stopped | VmState::Paused | VmState::Suspended);
         for (_, call) in metadata_calls(&json!({ "a": "9" })) {
             let (cloud, items) = with_metadata(state);
@@ -276,12 +277,12 @@ fn group_rule(id: &str, protocol: Option<&str>, remote: Option<&str>) -> Securit
 
 fn with_ports() -> FakeCloud {
     let mut cloud = with_server(server());
-    cloud.networks.list_ports = Some(Box::new(|filter, _| {
-        assert_eq!(filter.ids, [PORT]);
+    cloud.networks.list_ports = Some(Box::new(|conditions, _| {
+        assert_eq!(conditions, [is("id", PORT)]);
         Ok(PortPage { ports: vec![port()], next: None })
     }));
-    cloud.networks.list_security_groups = Some(Box::new(|filter, _| {
-        assert_eq!(filter.ids, ["group-1"]);
+    cloud.networks.list_security_groups = Some(Box::new(|conditions, _| {
+        assert_eq!(conditions, [is("id", "group-1")]);
         let mut https = group_rule("rule-3", Some("tcp"), None);
         (https.port_min, https.port_max, https.remote_cidr) = (Some(443), Some(443), Some("192.0.2.0/24".to_owned()));
         let mut out = group_rule("rule-4", None, None);
@@ -391,11 +392,12 @@ fn operation() -> Operation {
 
 fn with_operations() -> FakeCloud {
     let mut cloud = with_server(server());
-    cloud.operations.list_operations = Some(Box::new(|filter, page| {
-        let known = filter.resource_id.as_deref() == Some(SERVER)
-            && filter.request_id.as_deref().is_none_or(|id| id == "req-1");
+    cloud.operations.list_operations = Some(Box::new(|conditions, page| {
+        let request = told(conditions, "request-id");
+        let known = conditions.contains(&is("resource-id", SERVER))
+            && [vec![], vec!["any-of: req-1".to_owned()]].contains(&request);
         assert!(page.marker.as_deref().is_none_or(|marker| marker == "operation-1"));
-        let next = (page.limit == 1 && filter.request_id.is_none()).then(|| "operation-1".to_owned());
+        let next = (page.limit == 1 && request.is_empty()).then(|| "operation-1".to_owned());
         Ok(OperationPage { operations: if known { vec![operation()] } else { Vec::new() }, next })
     }));
     cloud

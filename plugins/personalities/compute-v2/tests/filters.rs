@@ -2,10 +2,12 @@
 
 mod support;
 
-use skyloom_sdk::cloud::compute::{AddressFilter, PowerState, TaskState, TimeRange, VmState};
-use skyloom_sdk::cloud::operations::{OperationFilter, OperationPage};
-use skyloom_sdk::rule;
+use skyloom_sdk::cloud::operations::OperationPage;
+use skyloom_sdk::conditions::{
+    all_of, any_of, before, from, is, none_of, not_all_of, part, part_any_case, pattern, told,
+};
 use skyloom_sdk::testing::{FakeCloud, Seen, invalid};
+use skyloom_sdk::{Condition, rule};
 use support::*;
 
 const LISTS: [(&str, &str, &str); 2] = [
@@ -26,20 +28,22 @@ fn filters_reach_the_core() {
             .query("status", "reboot")
             .query("host", "node-9");
         assert_eq!(ask(&cloud, ecs(), call.clone()).0, 200);
-        let (filter, _) = seen.only();
-        assert_eq!(filter.reservation_id.as_deref(), Some("r-1"));
+        // Another caller's filter by host is overlooked, an operator's is not.
         assert_eq!(
-            (filter.flavor_id.as_deref(), filter.name.as_deref(), filter.name_is_pattern),
-            (Some("1"), Some("web"), false)
+            seen.only().0,
+            [
+                is("reservation-id", "r-1"),
+                part_any_case("flavor-id", "1"),
+                part("name", ["web"]),
+                from("updated-at", 1_769_860_800_000_000_i64),
+                part("addresses", ["4", "10.0.0"]),
+                is("vm-state", "active"),
+                is("task-state", "rebooting"),
+            ]
         );
-        assert_eq!(filter.addresses, [address(4, "10.0.0", true)]);
-        assert_eq!(filter.changed_since, Some(1_769_860_800_000_000));
-        assert_eq!((filter.vm_states, filter.task_states), (vec![VmState::Active], vec![TaskState::Rebooting]));
-        // Another caller's filter is overlooked, an operator's is not.
-        assert!(filter.node.is_none());
         assert_eq!(ask(&cloud, upstream(), call.admin()).0, 200);
-        let (filter, _) = seen.all().pop().expect("a second call");
-        assert_eq!((filter.node.as_deref(), filter.name_is_pattern), (Some("node-9"), true));
+        let (wanted, _) = seen.all().pop().expect("a second call");
+        assert!(wanted.contains(&is("node", "node-9")) && wanted.contains(&pattern("name", ["web"])));
         rule!(id, "613821c0");
     }
 }
@@ -53,19 +57,30 @@ fn every_filter_of_the_record_reaches_the_core() {
         assert_eq!(status, 200, "{name} {body}");
         (seen.all().pop(), body["servers"].as_array().expect("servers").len())
     };
-    let filter = |name: &str, value: &str| ask_for(name, value).0.expect("a call").0;
-    assert_eq!(filter("description", "front").description.as_deref(), Some("front"));
-    assert_eq!(filter("config_drive", "True").config_drive, Some(true));
-    assert_eq!(filter("config_drive", "").config_drive, Some(false));
-    assert_eq!(filter("launch_index", "2").launch_index, Some(2));
-    assert_eq!(filter("progress", "100").progress, Some(100));
-    assert_eq!(filter("power_state", "4").power_states, [PowerState::ShutDown]);
-    assert_eq!(filter("access_ip_v4", "192.0.2.1").access_ipv4.as_deref(), Some("192.0.2.1"));
-    assert_eq!(filter("access_ip_v6", "2001:db8::1").access_ipv6.as_deref(), Some("2001:db8::1"));
-    let range = |range: Option<TimeRange>| range.map(|range| (range.since, range.before));
-    assert_eq!(range(filter("created_at", "2026-01-31T12:00:00Z").created), Some((NOON - 500_000, NOON + 500_000)));
-    assert_eq!(range(filter("launched_at", "2026-01-31T12:00:00.500000").launched), Some((NOON, NOON + 1)));
-    assert_eq!(range(filter("terminated_at", "2026-01-31T12:00:00.500000").terminated), Some((NOON, NOON + 1)));
+    let wanted = |name: &str, value: &str| ask_for(name, value).0.expect("a call").0;
+    for (name, value, expected) in [
+        ("description", "front", is("description", "front")),
+        ("config_drive", "True", is("config-drive", true)),
+        ("config_drive", "", is("config-drive", false)),
+        ("launch_index", "2", is("launch-index", 2)),
+        ("progress", "100", is("progress", 100)),
+        ("power_state", "4", is("power-state", "shut-down")),
+        ("access_ip_v4", "192.0.2.1", is("access-ipv4", "192.0.2.1")),
+        ("access_ip_v6", "2001:db8::1", is("access-ipv6", "2001:db8::1")),
+        ("tags", "a,b", all_of("tags", ["a", "b"])),
+        ("tags-any", "a,b", any_of("tags", ["a", "b"])),
+        ("not-tags", "a,b", not_all_of("tags", ["a", "b"])),
+        ("not-tags-any", "a,b", none_of("tags", ["a", "b"])),
+    ] {
+        assert_eq!(wanted(name, value), [expected], "{name}={value}");
+    }
+    for (name, field, value, first, end) in [
+        ("created_at", "created-at", "2026-01-31T12:00:00Z", NOON - 500_000, NOON + 500_000),
+        ("launched_at", "launched-at", "2026-01-31T12:00:00.500000", NOON, NOON + 1),
+        ("terminated_at", "terminated-at", "2026-01-31T12:00:00.500000", NOON, NOON + 1),
+    ] {
+        assert_eq!(wanted(name, value), [from(field, first), before(field, end)], "{name}");
+    }
     // What is the same for every server finds all of them, or none without a question.
     let calls = seen.all().len();
     for (name, value, count) in [
@@ -79,10 +94,6 @@ fn every_filter_of_the_record_reaches_the_core() {
         assert_eq!(ask_for(name, value).1, count, "{name} {value}");
     }
     assert_eq!(seen.all().len(), calls + 1);
-}
-
-fn address(version: u8, text: &str, is_part: bool) -> AddressFilter {
-    AddressFilter { version, text: text.to_owned(), is_part }
 }
 
 #[test]
@@ -100,9 +111,8 @@ fn a_shown_time_includes_what_it_was_shown_for() {
     for shown in ["2026-01-31T12:00:00Z", "2026-01-31T12:00:00.000Z", "2026-01-31T20:00:00+08:00"] {
         let call = call.clone().query("changes-since", shown).query("changes-before", shown);
         assert_eq!(ask(&cloud, upstream(), call).0, 200);
-        let (filter, _) = seen.all().pop().expect("a call");
-        assert!(filter.changed_since <= Some(NOON) && Some(NOON) <= filter.changed_before, "{shown}");
-        assert_eq!(filter.changed_before, Some(NOON + 499_999), "{shown}");
+        let (wanted, _) = seen.all().pop().expect("a call");
+        assert_eq!(wanted, [from("updated-at", NOON - 500_000), before("updated-at", NOON + 500_000)], "{shown}");
     }
 }
 
@@ -119,7 +129,8 @@ fn a_project_is_one_among_all_or_overlooked() {
             (call.query("all_tenants", "").admin(), Some("other")),
         ] {
             assert_eq!(ask(&cloud, upstream(), call).0, 200);
-            assert_eq!(seen.all().pop().expect("a call").0.project_id.as_deref(), project, "{name}");
+            let asked = told(&seen.all().pop().expect("a call").0, "project-id");
+            assert_eq!(asked, project.map(|id| format!("any-of: {id}")).into_iter().collect::<Vec<_>>(), "{name}");
         }
     }
 }
@@ -127,10 +138,10 @@ fn a_project_is_one_among_all_or_overlooked() {
 #[test]
 fn everybody_may_filter_by_host_name_from_2_90_on() {
     let (cloud, seen) = with_list(Vec::new(), None);
-    for (minor, hostname) in [(89, None), (90, Some("web"))] {
+    for (minor, expected) in [(89, vec![]), (90, vec![is("hostname", "web")])] {
         let call = get("servers.list", "/v2.1/servers").version(2, minor).query("hostname", "web");
         assert_eq!(ask(&cloud, upstream(), call).0, 200);
-        assert_eq!(seen.all().pop().expect("a call").0.hostname.as_deref(), hostname);
+        assert_eq!(seen.all().pop().expect("a call").0, expected);
     }
 }
 
@@ -140,26 +151,23 @@ fn the_vendor_looks_for_parts() {
         let (cloud, seen) = with_list(Vec::new(), None);
         let call = get(operation, path).query("flavor", "s3").query("name", "^w").query("ip", ".0.5");
         assert_eq!(ask(&cloud, ecs(), call.clone()).0, 200);
-        let (filter, _) = seen.only();
-        assert_eq!((filter.flavor_id.as_deref(), filter.flavor_id_is_part), (Some("s3"), true));
-        assert_eq!((filter.name.as_deref(), filter.name_is_pattern), (Some("^w"), false));
-        assert_eq!(filter.addresses, [address(4, ".0.5", true)]);
+        let parts = [part_any_case("flavor-id", "s3"), part("name", ["^w"]), part("addresses", ["4", ".0.5"])];
+        assert_eq!(seen.only().0, parts);
         let call =
             get(operation, path).query("flavor", "s3").query("ip", "^10\\.0[12]").query("ip6", "fd").version(2, 5);
         assert_eq!(ask(&cloud, upstream(), call).0, 200);
-        let (filter, _) = seen.all().pop().expect("a call");
-        assert!(!filter.flavor_id_is_part);
-        assert_eq!(filter.addresses, [address(4, "^10\\.0[12]", false), address(6, "fd", false)]);
+        let (wanted, _) = seen.all().pop().expect("a call");
+        assert_eq!(wanted, [is("flavor-id", "s3"), pattern("addresses", ["4", "^10\\.0[12]", "6", "fd"])]);
     }
 }
 
 #[test]
 fn actions_are_looked_for_by_times_as_exact_as_they_are_written() {
     let mut cloud = with_server(server());
-    let seen: Seen<OperationFilter> = Seen::default();
+    let seen: Seen<Vec<Condition>> = Seen::default();
     let keep = seen.clone();
-    cloud.operations.list_operations = Some(Box::new(move |filter, _| {
-        keep.push(filter.clone());
+    cloud.operations.list_operations = Some(Box::new(move |conditions, _| {
+        keep.push(conditions.to_vec());
         Ok(OperationPage { operations: Vec::new(), next: None })
     }));
     let list = get("instance_actions.list", "/v2.1/servers/x/os-instance-actions").version(2, 66);
@@ -168,7 +176,7 @@ fn actions_are_looked_for_by_times_as_exact_as_they_are_written() {
     {
         let call = list.clone().query("changes-since", written).query("changes-before", written);
         assert_eq!(ask(&cloud, upstream(), call).0, 200);
-        let filter = seen.all().pop().expect("a call");
-        assert_eq!((filter.changed_since, filter.changed_before), (Some(first), Some(last)), "{written}");
+        let wanted = seen.all().pop().expect("a call");
+        assert_eq!(wanted[1..], [from("updated-at", first), before("updated-at", last + 1)], "{written}");
     }
 }

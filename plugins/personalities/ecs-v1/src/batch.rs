@@ -1,9 +1,10 @@
 //! Delete, start, stop and reboot of many servers: one job with a sub-job for each.
 
 use serde::Deserialize;
-use skyloom_sdk::cloud::compute::{DeleteOptions, PowerChange, ServerFilter};
+use skyloom_sdk::cloud::compute::{DeleteOptions, PowerChange};
+use skyloom_sdk::conditions::any_of;
 use skyloom_sdk::paging::every_page;
-use skyloom_sdk::{Cloud, Request, Response, any};
+use skyloom_sdk::{Cloud, Request, Response};
 
 use crate::errors::Failure;
 use crate::{body, job_answer};
@@ -75,9 +76,9 @@ fn existing<C: Cloud>(cloud: &C, servers: &[ServerRef]) -> Result<Vec<String>, F
             ids.push(server.id.clone());
         }
     }
-    let filter = ServerFilter { ids: ids.clone(), ..any::servers() };
+    let these = [any_of("id", &ids)];
     let found = every_page(|page| {
-        let found = cloud.list_servers(&filter, &page)?;
+        let found = cloud.list_servers(&these, &page)?;
         let ids: Vec<String> = found.servers.into_iter().map(|server| server.id).collect();
         Ok::<_, Failure>((ids, found.next))
     })?;

@@ -6,7 +6,8 @@ use ecs_rules::sale;
 use skyloom_sdk::cloud::compute::PasswordChoice;
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::Image;
-use skyloom_sdk::{Cloud, ErrorCode, PageRequest, Request, any, base64};
+use skyloom_sdk::conditions::any_of;
+use skyloom_sdk::{Cloud, ErrorCode, PageRequest, Request, base64};
 
 use crate::create_body::{DataVolume, Device, Hints, Nic, Server};
 use crate::errors::{Failure, too_long_name};
@@ -156,8 +157,9 @@ pub fn networks<C: Cloud>(cloud: &C, request: &Request, server: &Server) -> Resu
     let mut ids: Vec<String> = server.nics.iter().map(|nic| nic.subnet_id.clone()).collect();
     ids.sort();
     ids.dedup();
-    let filter = skyloom_sdk::cloud::networks::NetworkFilter { ids, ..any::networks() };
-    let found = cloud.list_networks(&filter, &PageRequest { limit: 1000, marker: None, sort: Vec::new() })?.networks;
+    let found = cloud
+        .list_networks(&[any_of("id", ids)], &PageRequest { limit: 1000, marker: None, sort: Vec::new() })?
+        .networks;
     for (position, nic) in server.nics.iter().enumerate() {
         let id = &nic.subnet_id;
         match found.iter().find(|network| network.id == *id) {

@@ -1,20 +1,21 @@
 //! Flavors with their sale status by zone.
 
 use ecs_rules::sale;
-use skyloom_sdk::cloud::flavors::{Flavor, FlavorFilter};
+use skyloom_sdk::cloud::flavors::Flavor;
+use skyloom_sdk::conditions::is;
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::every_page;
 use skyloom_sdk::query::Query;
-use skyloom_sdk::{Cloud, Request, Response, any, key, respond};
+use skyloom_sdk::{Cloud, Condition, Request, Response, key, respond};
 
 use crate::errors::Failure;
 
 pub fn list<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure> {
     let zone = Query(&request.query).last("availability_zone").filter(|zone| !zone.is_empty());
-    let filter = FlavorFilter { zone: zone.map(ToOwned::to_owned), ..any::flavors() };
+    let of_zone: Vec<Condition> = zone.map(|zone| is("zone", zone)).into_iter().collect();
     // The vendor's list is not paged.
     let flavors = every_page(|page| {
-        let found = cloud.list_flavors(&filter, &page)?;
+        let found = cloud.list_flavors(&of_zone, &page)?;
         Ok::<_, Failure>((found.flavors, found.next))
     })?;
     let shown: Vec<&Flavor> = flavors.iter().filter(|flavor| is_shown(flavor, zone)).collect();

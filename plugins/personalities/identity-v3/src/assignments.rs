@@ -66,7 +66,7 @@ pub fn roles<C: Identity>(cloud: &C, request: &Request) -> Answer {
         request,
         |role: &Role| &role.id,
         has,
-        |page| cloud.list_roles(None, None, page).map(|page| (page.roles, page.next)),
+        |page| cloud.list_roles(&[], page).map(|page| (page.roles, page.next)),
     )?;
     let views = page.items.iter().map(|role| roles::view(request, role)).collect();
     Ok(lists::answer(request, "roles", views, page.next.as_deref()))

@@ -40,12 +40,12 @@ fn write(body: &Body) -> Result<DomainWrite, Fault> {
 }
 
 pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let filter = lists::filter(request);
+    let wanted = lists::conditions(request, &["name", "enabled"]);
     let page = lists::fetch(
         request,
         |domain: &Domain| &domain.id,
         |domain| lists::name_matches(request, &domain.name),
-        |page| cloud.list_domains(&filter, page).map(|page| (page.domains, page.next)),
+        |page| cloud.list_domains(&wanted, page).map(|page| (page.domains, page.next)),
     )?;
     let views = page.items.iter().map(|domain| view(request, domain)).collect();
     Ok(lists::answer(request, "domains", views, page.next.as_deref()))

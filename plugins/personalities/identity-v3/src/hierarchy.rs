@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use skyloom_sdk::cloud::identity::{IdentityFilter, Project};
+use skyloom_sdk::cloud::identity::Project;
+use skyloom_sdk::conditions::is;
 use skyloom_sdk::{ErrorCode, Identity, Request, paging};
 
 use crate::{Fault, lists};
@@ -73,9 +74,8 @@ fn parents<C: Identity>(cloud: &C, project: &Project) -> Result<(Vec<Project>, V
 
 /// Of each project of the domain the ones directly below it.
 fn children<C: Identity>(cloud: &C, project: &Project) -> Result<BTreeMap<String, Vec<Project>>, Fault> {
-    let filter =
-        IdentityFilter { name: None, domain_id: Some(project.domain_id.clone()), enabled: None, parent_id: None };
-    let all = paging::every_page(|page| cloud.list_projects(&filter, &page).map(|page| (page.projects, page.next)))?;
+    let of_domain = [is("domain-id", &project.domain_id)];
+    let all = paging::every_page(|page| cloud.list_projects(&of_domain, &page).map(|page| (page.projects, page.next)))?;
     let mut below: BTreeMap<String, Vec<Project>> = BTreeMap::new();
     for project in all {
         if let Some(parent) = &project.parent_id {

@@ -1,11 +1,12 @@
 //! Lists: whole by default, as upstream gives them; by page where the query names a limit.
 
 use serde_json::{Map, Value, json};
-use skyloom_sdk::cloud::identity::{Assignment, Domain, IdentityFilter, Project, Role, User};
+use skyloom_sdk::cloud::identity::{Assignment, Domain, Project, Role, User};
+use skyloom_sdk::conditions::is;
 use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::paging::{Paging, by_id};
 use skyloom_sdk::query::{Query, encode, with_marker};
-use skyloom_sdk::{Error, PageRequest, Request, Response};
+use skyloom_sdk::{Condition, Error, PageRequest, Request, Response};
 
 use crate::Fault;
 
@@ -74,15 +75,18 @@ pub fn asks(request: &Request, name: &str) -> bool {
     query(request).last(name).is_some_and(flag)
 }
 
-pub fn filter(request: &Request) -> IdentityFilter {
+/// Upstream's filters, the core's field of each.
+const FIELDS: &[(&str, &str)] =
+    &[("name", "name"), ("domain_id", "domain-id"), ("enabled", "enabled"), ("parent_id", "parent-id")];
+
+/// Those of the named filters that the query has.
+pub fn conditions(request: &Request, filters: &[&str]) -> Vec<Condition> {
     let query = query(request);
-    let text = |name: &str| query.last(name).map(str::to_owned);
-    IdentityFilter {
-        name: text("name"),
-        domain_id: text("domain_id"),
-        enabled: query.last("enabled").map(flag),
-        parent_id: text("parent_id"),
-    }
+    let asked = |(name, field): &(&str, &str)| {
+        let value = query.last(name).filter(|_| filters.contains(name))?;
+        Some(if *name == "enabled" { is(field, flag(value)) } else { is(field, value) })
+    };
+    FIELDS.iter().filter_map(asked).collect()
 }
 
 /// All items, or the page that the query asks for, in upstream's order. A list goes on behind a marker that was deleted

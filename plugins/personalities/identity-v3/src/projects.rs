@@ -65,22 +65,23 @@ fn tags_match(request: &Request, tags: &[String]) -> bool {
 }
 
 pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let filter = lists::filter(request);
     if lists::asks(request, "is_domain") {
+        let wanted = lists::conditions(request, &["name", "enabled"]);
         let page = lists::fetch(
             request,
             |domain: &Domain| &domain.id,
             |domain| lists::name_matches(request, &domain.name),
-            |page| cloud.list_domains(&filter, page).map(|page| (page.domains, page.next)),
+            |page| cloud.list_domains(&wanted, page).map(|page| (page.domains, page.next)),
         )?;
         let views = page.items.iter().map(|domain| domain_view(request, domain)).collect();
         return Ok(lists::answer(request, "projects", views, page.next.as_deref()));
     }
+    let wanted = lists::conditions(request, &["name", "domain_id", "enabled", "parent_id"]);
     let page = lists::fetch(
         request,
         |project: &Project| &project.id,
         |project| lists::name_matches(request, &project.name) && tags_match(request, &project.tags),
-        |page| cloud.list_projects(&filter, page).map(|page| (page.projects, page.next)),
+        |page| cloud.list_projects(&wanted, page).map(|page| (page.projects, page.next)),
     )?;
     let views = page.items.iter().map(|project| view(request, project)).collect();
     Ok(lists::answer(request, "projects", views, page.next.as_deref()))
@@ -94,14 +95,13 @@ pub fn own<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn of_user<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let filter = lists::filter(request);
-    let user = param(request, "user_id");
+    let (query, user) = (lists::query(request), param(request, "user_id"));
     let page = lists::whole(
         request,
         |project: &Project| {
-            filter.name.as_ref().is_none_or(|name| *name == project.name)
-                && filter.domain_id.as_ref().is_none_or(|id| *id == project.domain_id)
-                && filter.enabled.is_none_or(|enabled| enabled == project.enabled)
+            query.last("name").is_none_or(|name| *name == project.name)
+                && query.last("domain_id").is_none_or(|id| *id == project.domain_id)
+                && query.last("enabled").is_none_or(|enabled| lists::flag(enabled) == project.enabled)
                 && lists::name_matches(request, &project.name)
         },
         |page| cloud.list_user_projects(user, page).map(|page| (page.projects, page.next)),

@@ -30,12 +30,12 @@ fn write(body: &Body) -> Result<RoleWrite, Fault> {
 }
 
 pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let query = lists::query(request);
+    let wanted = lists::conditions(request, &["name", "domain_id"]);
     let page = lists::fetch(
         request,
         |role: &Role| &role.id,
         |role| lists::name_matches(request, &role.name),
-        |page| cloud.list_roles(query.last("name"), query.last("domain_id"), page).map(|page| (page.roles, page.next)),
+        |page| cloud.list_roles(&wanted, page).map(|page| (page.roles, page.next)),
     )?;
     let views = page.items.iter().map(|role| view(request, role)).collect();
     Ok(lists::answer(request, "roles", views, page.next.as_deref()))

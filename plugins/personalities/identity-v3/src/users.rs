@@ -82,14 +82,14 @@ fn check_expiry(request: &Request) -> Result<(), Fault> {
 const NEVER: &[&str] = &["idp_id", "protocol_id", "unique_id", "password_expires_at"];
 
 pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let filter = lists::filter(request);
+    let wanted = lists::conditions(request, &["name", "domain_id", "enabled"]);
     check_expiry(request)?;
     let never = NEVER.iter().any(|name| lists::query(request).has(name));
     let page = lists::fetch(
         request,
         |user: &User| &user.id,
         |user| !never && lists::name_matches(request, &user.name),
-        |page| cloud.list_users(&filter, page).map(|page| (page.users, page.next)),
+        |page| cloud.list_users(&wanted, page).map(|page| (page.users, page.next)),
     )?;
     let views = page.items.iter().map(|user| view(request, user)).collect();
     Ok(lists::answer(request, "users", views, page.next.as_deref()))

@@ -80,7 +80,7 @@ fn the_roles_of_a_user_in_a_place() {
         cloud.identity.get_project = Some(Box::new(|_| Ok(project("demo"))));
         cloud.identity.get_domain = Some(Box::new(|_| Ok(domain("east"))));
         cloud.identity.list_roles =
-            Some(Box::new(|_, _, _| Ok(RolePage { roles: vec![role("admin"), role("member")], next: None })));
+            Some(Box::new(|_, _| Ok(RolePage { roles: vec![role("admin"), role("member")], next: None })));
         // The core's filter knows no system, so it gives all three there; what it gives is looked at again.
         cloud.identity.list_assignments =
             Some(Box::new(|_, _| Ok(AssignmentPage { assignments: assignments(), next: None })));

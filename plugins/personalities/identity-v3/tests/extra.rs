@@ -43,9 +43,8 @@ fn keeping() -> (FakeCloud, Seen<Option<String>>) {
     }));
     cloud.identity.list_users =
         Some(Box::new(|_, _| Ok(UserPage { users: vec![User { extra: KEPT.to_owned(), ..user("x") }], next: None })));
-    cloud.identity.list_roles = Some(Box::new(|_, _, _| {
-        Ok(RolePage { roles: vec![Role { extra: KEPT.to_owned(), ..role("x") }], next: None })
-    }));
+    cloud.identity.list_roles =
+        Some(Box::new(|_, _| Ok(RolePage { roles: vec![Role { extra: KEPT.to_owned(), ..role("x") }], next: None })));
     (cloud, seen)
 }
 

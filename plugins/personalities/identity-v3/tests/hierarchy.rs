@@ -4,6 +4,7 @@ mod support;
 
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Project, ProjectPage};
+use skyloom_sdk::conditions::is;
 use skyloom_sdk::testing::{FakeCloud, not_found};
 use support::{call, fault, handle, ok, project};
 
@@ -17,8 +18,8 @@ fn cloud() -> FakeCloud {
     let mut cloud = FakeCloud::default();
     cloud.identity.get_project =
         Some(Box::new(move |id| all().into_iter().find(|one| one.id == id).ok_or_else(|| not_found("project", id))));
-    cloud.identity.list_projects = Some(Box::new(move |filter, _| {
-        assert_eq!(filter.domain_id.as_deref(), Some("default"));
+    cloud.identity.list_projects = Some(Box::new(move |conditions, _| {
+        assert_eq!(conditions, [is("domain-id", "default")]);
         Ok(ProjectPage { projects: all().into(), next: None })
     }));
     cloud

@@ -3,10 +3,12 @@
 mod support;
 
 use serde_json::{Value, json};
+use skyloom_sdk::Condition;
 use skyloom_sdk::cloud::identity::{
-    Domain, DomainPage, DomainWrite, IdentityFilter, Project, ProjectPage, ProjectWrite, Role, RolePage, RoleWrite,
-    User, UserPage, UserWrite,
+    Domain, DomainPage, DomainWrite, Project, ProjectPage, ProjectWrite, Role, RolePage, RoleWrite, User, UserPage,
+    UserWrite,
 };
+use skyloom_sdk::conditions::is;
 use skyloom_sdk::testing::{FakeCloud, Seen, json_of, not_found};
 use support::{call, domain, fault, handle, ok, project, role, user};
 
@@ -266,8 +268,8 @@ fn roles() {
     }));
     cloud.identity.update_role = Some(Box::new(|_, _| Ok(role("auditor"))));
     cloud.identity.delete_role = Some(Box::new(|_| Ok(())));
-    cloud.identity.list_roles = Some(Box::new(|name, domain, _| {
-        assert_eq!((name, domain), (Some("auditor"), None));
+    cloud.identity.list_roles = Some(Box::new(|conditions, _| {
+        assert_eq!(conditions, [is("name", "auditor")]);
         Ok(RolePage { roles: vec![role("auditor")], next: None })
     }));
     let body = json!({"role": {"name": "auditor", "description": "reads", "options": {}, "domain_id": null}});
@@ -370,10 +372,10 @@ fn users_that_one_answer_does_not_hold_are_behind_a_link() {
 #[test]
 fn filters_reach_the_core_or_are_applied_here() {
     let mut cloud = FakeCloud::default();
-    let seen: Seen<IdentityFilter> = Seen::default();
+    let seen: Seen<Vec<Condition>> = Seen::default();
     let asked = seen.clone();
-    cloud.identity.list_projects = Some(Box::new(move |filter, _| {
-        asked.push(filter.clone());
+    cloud.identity.list_projects = Some(Box::new(move |conditions, _| {
+        asked.push(conditions.to_vec());
         let projects = vec![project("alpha"), Project { tags: vec!["red".to_owned()], ..project("beta") }];
         Ok(ProjectPage { projects, next: None })
     }));
@@ -388,9 +390,8 @@ fn filters_reach_the_core_or_are_applied_here() {
     };
     let all = [("name", "n"), ("domain_id", "d"), ("enabled", "false"), ("parent_id", "p")];
     assert_eq!(names(&all), ["alpha", "beta"]);
-    let filter = seen.only();
-    assert_eq!((filter.name.as_deref(), filter.domain_id.as_deref()), (Some("n"), Some("d")));
-    assert_eq!((filter.enabled, filter.parent_id.as_deref()), (Some(false), Some("p")));
+    let wanted = [is("name", "n"), is("domain-id", "d"), is("enabled", false), is("parent-id", "p")];
+    assert_eq!(seen.only(), wanted);
     for (name, value, expected) in [
         ("name__contains", "lph", &["alpha"][..]),
         ("name__contains", "LPH", &[]),

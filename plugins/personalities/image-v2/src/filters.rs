@@ -1,15 +1,15 @@
 //! The query of a list: filters, operators, order, page.
 
-use skyloom_sdk::cloud::images::ImageFilter;
+use skyloom_sdk::conditions::{any_of, before, from, is, outside, pairs};
 use skyloom_sdk::query::Query;
-use skyloom_sdk::{PageRequest, Pair, SortKey, Timestamp, time};
+use skyloom_sdk::{Condition, PageRequest, Pair, SortKey, time};
 
 use crate::{Fault, views};
 
 /// What a list's query asked for.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    pub filter: ImageFilter,
+    pub conditions: Vec<Condition>,
     pub limit: Option<u32>,
     marker: Option<String>,
     sort: Vec<SortKey>,
@@ -29,8 +29,8 @@ const SECOND: i64 = 1_000_000;
 
 pub fn parse(query: &[Pair], admin: bool) -> Result<Wanted, Fault> {
     // Administrators see the images of all projects, as upstream.
-    let everything = ImageFilter { all_projects: admin, ..skyloom_sdk::any::images() };
-    let mut wanted = Wanted { filter: everything, limit: None, marker: None, sort: Vec::new(), nothing: false };
+    let conditions = admin.then(|| is("all-projects", true)).into_iter().collect();
+    let mut wanted = Wanted { conditions, limit: None, marker: None, sort: Vec::new(), nothing: false };
     for (name, value) in query {
         match name.as_str() {
             "limit" => wanted.limit = Some(limit(value)?),
@@ -44,43 +44,60 @@ pub fn parse(query: &[Pair], admin: bool) -> Result<Wanted, Fault> {
     Ok(wanted)
 }
 
+/// Upstream's filters that compare one text, the core's field of each.
+const TEXTS: &[(&str, &str)] = &[("owner", "owner"), ("checksum", "checksum"), ("os_hash_value", "hash-value")];
+
+/// Those that take several texts.
+const LISTS: &[(&str, &str)] =
+    &[("id", "id"), ("name", "name"), ("disk_format", "disk-format"), ("container_format", "container-format")];
+
+fn field(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    table.iter().find(|(known, _)| *known == name).map(|(_, field)| *field)
+}
+
+impl Wanted {
+    /// Of two values of one name the last holds.
+    fn put(&mut self, condition: Condition) {
+        self.conditions.retain(|known| known.field != condition.field);
+        self.conditions.push(condition);
+    }
+}
+
 fn filter(wanted: &mut Wanted, name: &str, value: &str) -> Result<(), Fault> {
-    let filter = &mut wanted.filter;
+    if let Some(field) = field(TEXTS, name) {
+        wanted.put(is(field, value));
+        return Ok(());
+    }
+    if let Some(field) = field(LISTS, name) {
+        wanted.put(any_of(field, any(value)?));
+        return Ok(());
+    }
     match name {
-        "id" => filter.ids = any(value)?,
-        "name" => filter.names = any(value)?,
         "status" => {
             let words = any(value)?;
-            filter.states = words.iter().filter_map(|word| views::parse_state(word)).collect();
+            let known: Vec<&String> = words.iter().filter(|word| views::is_state(word)).collect();
             // A word that no image has matches none.
-            wanted.nothing |= filter.states.is_empty();
+            wanted.nothing |= known.is_empty();
+            wanted.put(any_of("state", known));
         }
-        "disk_format" => filter.disk_formats = any(value)?,
-        "container_format" => filter.container_formats = any(value)?,
-        "visibility" if value == "all" => filter.community = true,
+        "visibility" if value == "all" => wanted.put(is("community", true)),
         "visibility" => {
-            let known = views::parse_visibility(value);
-            filter.visibility =
-                Some(known.ok_or_else(|| Fault::bad_request(format!("Invalid visibility value: {value}")))?);
+            views::parse_visibility(value)
+                .ok_or_else(|| Fault::bad_request(format!("Invalid visibility value: {value}")))?;
+            wanted.put(is("visibility", value));
         }
-        "owner" => filter.owner = Some(value.to_owned()),
-        "protected" => filter.protected = Some(flag("protected", value)?),
-        "os_hidden" => filter.hidden = Some(flag("os_hidden", value)?),
-        "size" | "size_min" | "size_max" => range(name, value, &mut filter.min_size, &mut filter.max_size)?,
-        "virtual_size" | "virtual_size_min" | "virtual_size_max" => {
-            range(name, value, &mut filter.min_virtual_size, &mut filter.max_virtual_size)?;
-        }
-        "min_disk" => filter.min_disk_gib = Some(small("min_disk", value)?),
-        "min_ram" => filter.min_memory_mib = Some(small("min_ram", value)?),
-        "checksum" => filter.checksum = Some(value.to_owned()),
-        "os_hash_value" => filter.hash_value = Some(value.to_owned()),
-        "tag" => filter.tags.push(value.to_owned()),
-        "created_at" => {
-            span(name, value, &mut filter.created_since, &mut filter.created_before, &mut filter.created_outside)?;
-        }
-        "updated_at" => {
-            span(name, value, &mut filter.updated_since, &mut filter.updated_before, &mut filter.updated_outside)?;
-        }
+        "protected" => wanted.put(is("protected", flag("protected", value)?)),
+        "os_hidden" => wanted.put(is("hidden", flag("os_hidden", value)?)),
+        "size" | "virtual_size" => wanted.conditions.push(is(&name.replace('_', "-"), size(name, value)?)),
+        "size_min" => wanted.conditions.push(from("size", size(name, value)?)),
+        "size_max" => wanted.conditions.push(before("size", size(name, value)?.saturating_add(1))),
+        "virtual_size_min" => wanted.conditions.push(from("virtual-size", size(name, value)?)),
+        "virtual_size_max" => wanted.conditions.push(before("virtual-size", size(name, value)?.saturating_add(1))),
+        "min_disk" => wanted.put(is("min-disk-gib", small("min_disk", value)?)),
+        "min_ram" => wanted.put(is("min-memory-mib", small("min_ram", value)?)),
+        "tag" => wanted.conditions.push(is("tags", value)),
+        "created_at" => wanted.conditions.extend(span(name, "created-at", value)?),
+        "updated_at" => wanted.conditions.extend(span(name, "updated-at", value)?),
         // Checked, and without effect on images that aren't shared with the caller, which are all here.
         "member_status" => {
             if !matches!(value, "pending" | "accepted" | "rejected" | "all") {
@@ -92,7 +109,7 @@ fn filter(wanted: &mut Wanted, name: &str, value: &str) -> Result<(), Fault> {
         "deleted" | "changes-since" => {
             return Err(Fault::bad_request(format!("The filter {name} is not supported by this version of the API.")));
         }
-        _ => filter.properties.push((name.to_owned(), value.to_owned())),
+        _ => wanted.conditions.push(pairs("properties", [name, value])),
     }
     Ok(())
 }
@@ -118,22 +135,13 @@ fn flag(name: &str, text: &str) -> Result<bool, Fault> {
     }
 }
 
-fn size(name: &str, text: &str) -> Result<u64, Fault> {
+fn size(name: &str, text: &str) -> Result<i64, Fault> {
     let number: Option<i64> = text.parse().ok();
     let number = number.ok_or_else(|| Fault::bad_request(format!("Filter {name} must be an integer.")))?;
-    u64::try_from(number).map_err(|_| Fault::bad_request(format!("Filter {name} must be a non-negative integer.")))
-}
-
-/// Of a number: what it is, its least (`_min`), its most (`_max`).
-fn range(name: &str, text: &str, least: &mut Option<u64>, most: &mut Option<u64>) -> Result<(), Fault> {
-    let number = size(name, text)?;
-    if !name.ends_with("_max") {
-        *least = Some(least.map_or(number, |old| old.max(number)));
+    match number {
+        0.. => Ok(number),
+        _ => Err(Fault::bad_request(format!("Filter {name} must be a non-negative integer."))),
     }
-    if !name.ends_with("_min") {
-        *most = Some(most.map_or(number, |old| old.min(number)));
-    }
-    Ok(())
 }
 
 fn small(name: &str, text: &str) -> Result<u32, Fault> {
@@ -189,33 +197,21 @@ fn any(value: &str) -> Result<Vec<String>, Fault> {
 
 /// Times are shown in whole seconds, so they are compared in whole seconds: a second is the half-open interval from it to the
 /// next one.
-fn span(
-    name: &str,
-    value: &str,
-    since: &mut Option<Timestamp>,
-    before: &mut Option<Timestamp>,
-    outside: &mut Vec<(Timestamp, Timestamp)>,
-) -> Result<(), Fault> {
+fn span(name: &str, field: &str, value: &str) -> Result<Vec<Condition>, Fault> {
     let (operator, text) = operator(value);
     let moment = time::parse(text).ok_or_else(|| {
         Fault::bad_request(format!("Unable to filter by {name}: '{text}' is not a time in the form of ISO 8601."))
     })?;
     let second = moment.div_euclid(SECOND) * SECOND;
-    let mut later = |time: Timestamp| *since = Some(since.map_or(time, |old| old.max(time)));
-    let mut earlier = |time: Timestamp| *before = Some(before.map_or(time, |old| old.min(time)));
-    match operator {
-        "gte" => later(second),
-        "gt" => later(second + SECOND),
-        "lte" => earlier(second + SECOND),
-        "lt" => earlier(second),
-        "eq" => {
-            later(second);
-            earlier(second + SECOND);
-        }
-        "neq" => outside.push((second, second + SECOND)),
+    Ok(match operator {
+        "gte" => vec![from(field, second)],
+        "gt" => vec![from(field, second + SECOND)],
+        "lte" => vec![before(field, second + SECOND)],
+        "lt" => vec![before(field, second)],
+        "eq" => vec![from(field, second), before(field, second + SECOND)],
+        "neq" => vec![outside(field, [second, second + SECOND])],
         other => return Err(unknown(other)),
-    }
-    Ok(())
+    })
 }
 
 /// Upstream's sort keys with the core's.

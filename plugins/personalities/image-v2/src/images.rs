@@ -28,7 +28,7 @@ pub fn list<C: Images>(cloud: &C, request: &Request) -> Answer {
         skyloom_sdk::cloud::images::ImagePage { images: Vec::new(), next: None }
     } else {
         let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
-        cloud.list_images(&wanted.filter, &wanted.page(limit))?
+        cloud.list_images(&wanted.conditions, &wanted.page(limit))?
     };
     let mut json = Writer::with_capacity(1024 * (page.images.len() + 1));
     json.begin_object().key(key!("images")).begin_array();

@@ -25,10 +25,11 @@ pub fn visibility(visibility: Visibility) -> &'static str {
     }
 }
 
-pub fn parse_state(word: &str) -> Option<ImageState> {
-    [ImageState::Queued, ImageState::Saving, ImageState::Active, ImageState::Deactivated, ImageState::Deleted]
+/// The core has the same words.
+pub fn is_state(word: &str) -> bool {
+    [ImageState::Queued, ImageState::Saving, ImageState::Active, ImageState::Deactivated]
         .into_iter()
-        .find(|known| state(*known) == word)
+        .any(|known| state(known) == word)
 }
 
 pub fn parse_visibility(word: &str) -> Option<Visibility> {

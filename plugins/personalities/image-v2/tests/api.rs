@@ -2,9 +2,10 @@
 
 use image_v2::handle;
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::images::{Download, Image, ImageFilter, ImagePage, ImageState, Visibility};
+use skyloom_sdk::cloud::images::{Download, Image, ImagePage, ImageState, Visibility};
+use skyloom_sdk::conditions::{any_of, before, from, is, outside, pairs};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, header_of, json_of};
-use skyloom_sdk::{Body, ErrorCode, PageRequest, Response, Upload};
+use skyloom_sdk::{Body, Condition, ErrorCode, PageRequest, Response, Upload};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -90,12 +91,12 @@ fn an_image_is_shown_whole() {
 }
 
 /// What a list's query makes of the filter and the page.
-fn listed(query: &[(&str, &str)], admin: bool) -> (Response, Vec<(ImageFilter, PageRequest)>) {
+fn listed(query: &[(&str, &str)], admin: bool) -> (Response, Vec<(Vec<Condition>, PageRequest)>) {
     let mut cloud = FakeCloud::default();
     let seen = Seen::default();
     let log = seen.clone();
-    cloud.images.list_images = Some(Box::new(move |filter, page| {
-        log.push((filter.clone(), page.clone()));
+    cloud.images.list_images = Some(Box::new(move |conditions, page| {
+        log.push((conditions.to_vec(), page.clone()));
         Ok(ImagePage { images: vec![image()], next: Some(ID.to_owned()) })
     }));
     let mut request = call("images.list", "GET");
@@ -114,12 +115,12 @@ fn a_list_has_links_to_its_pages() {
     assert_eq!(body["first"], "/v2/images?limit=1&name=a+b");
     assert_eq!(body["next"], format!("/v2/images?limit=1&name=a+b&marker={ID}"));
     assert_eq!(body["schema"], "/v2/schemas/images");
-    let (filter, page) = &seen[0];
-    assert_eq!((filter.names.as_slice(), filter.all_projects), (["a b".to_owned()].as_slice(), false));
+    let (wanted, page) = &seen[0];
+    assert_eq!(*wanted, [is("name", "a b")]);
     assert_eq!((page.limit, page.marker.as_deref()), (1, Some("old")));
     let order: Vec<_> = page.sort.iter().map(|key| (key.field.as_str(), key.descending)).collect();
     assert_eq!(order, [("created-at", true), ("id", true)]);
-    assert!(listed(&[], true).1[0].0.all_projects);
+    assert_eq!(listed(&[], true).1[0].0, [is("all-projects", true)]);
     // Nothing is asked for: nothing is fetched.
     let (response, seen) = listed(&[("limit", "0")], false);
     assert_eq!((json_of(&response)["images"].clone(), seen.len()), (json!([]), 0));
@@ -127,44 +128,39 @@ fn a_list_has_links_to_its_pages() {
 
 #[test]
 fn filters_reach_the_core() {
-    let filter = |query: &[(&str, &str)]| listed(query, false).1.remove(0).0;
-    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    assert_eq!(filter(&[("id", "in:a,b")]).ids, texts(&["a", "b"]));
-    assert_eq!(filter(&[("name", "in:\"a,b\",c")]).names, texts(&["a,b", "c"]));
-    assert_eq!(filter(&[("status", "in:active,queued")]).states, [ImageState::Active, ImageState::Queued]);
-    assert_eq!(filter(&[("visibility", "community")]).visibility, Some(Visibility::Community));
-    assert_eq!(filter(&[("protected", "True")]).protected, Some(true));
-    assert_eq!(filter(&[("os_hidden", "true")]).hidden, Some(true));
-    let sizes = filter(&[("size_min", "1"), ("size_max", "9")]);
-    assert_eq!((sizes.min_size, sizes.max_size), (Some(1), Some(9)));
-    let sizes = filter(&[("size", "5"), ("size_min", "1"), ("virtual_size", "7"), ("virtual_size_max", "9")]);
-    assert_eq!((sizes.min_size, sizes.max_size), (Some(5), Some(5)));
-    assert_eq!((sizes.min_virtual_size, sizes.max_virtual_size), (Some(7), Some(7)));
-    assert!(sizes.properties.is_empty());
-    assert_eq!(filter(&[("name", "eq:a:b")]).names, texts(&["a:b"]));
-    assert!(filter(&[("visibility", "all")]).community && !filter(&[]).community);
-    assert_eq!(filter(&[("tag", "a"), ("tag", "b")]).tags, texts(&["a", "b"]));
-    assert_eq!(filter(&[("os_distro", "x")]).properties, [("os_distro".to_owned(), "x".to_owned())]);
-    assert_eq!(filter(&[("disk_format", "in:raw,iso")]).disk_formats, texts(&["raw", "iso"]));
-    let noon = 1_767_268_800_000_000;
-    let span = |query: &[(&str, &str)]| {
-        let filter = filter(query);
-        (filter.created_since, filter.created_before)
-    };
+    let noon = 1_767_268_800_000_000_i64;
     let second = 1_000_000;
-    assert_eq!(span(&[("created_at", "gte:2026-01-01T12:00:00Z")]), (Some(noon), None));
-    let outside = |name: &str| {
-        let filter = filter(&[(name, "neq:2026-01-01T12:00:00Z"), (name, "gte:2026-01-01T12:00:00Z")]);
-        assert_eq!(filter.created_since.or(filter.updated_since), Some(noon));
-        (filter.created_outside, filter.updated_outside)
-    };
-    assert_eq!(outside("created_at"), (vec![(noon, noon + second)], vec![]));
-    assert_eq!(outside("updated_at"), (vec![], vec![(noon, noon + second)]));
-    assert_eq!(span(&[("created_at", "gt:2026-01-01T12:00:00Z")]), (Some(noon + second), None));
-    assert_eq!(span(&[("created_at", "lt:2026-01-01T12:00:00Z")]), (None, Some(noon)));
-    assert_eq!(span(&[("created_at", "lte:2026-01-01T12:00:00Z")]), (None, Some(noon + second)));
-    assert_eq!(span(&[("created_at", "2026-01-01T12:00:00Z")]), (Some(noon), Some(noon + second)));
-    assert!(filter(&[("member_status", "all")]).properties.is_empty());
+    let cases: Vec<(&[(&str, &str)], Vec<Condition>)> = vec![
+        (&[("id", "in:a,b")], vec![any_of("id", ["a", "b"])]),
+        (&[("name", "in:\"a,b\",c")], vec![any_of("name", ["a,b", "c"])]),
+        (&[("name", "eq:a:b")], vec![is("name", "a:b")]),
+        (&[("status", "in:active,queued")], vec![any_of("state", ["active", "queued"])]),
+        (&[("visibility", "community")], vec![is("visibility", "community")]),
+        (&[("visibility", "all")], vec![is("community", true)]),
+        (&[("protected", "True")], vec![is("protected", true)]),
+        (&[("os_hidden", "true")], vec![is("hidden", true)]),
+        (&[("size_min", "1"), ("size_max", "9")], vec![from("size", 1), before("size", 10)]),
+        (
+            &[("size", "5"), ("virtual_size", "7"), ("virtual_size_max", "9")],
+            vec![is("size", 5), is("virtual-size", 7), before("virtual-size", 10)],
+        ),
+        (&[("tag", "a"), ("tag", "b")], vec![is("tags", "a"), is("tags", "b")]),
+        (&[("os_distro", "x")], vec![pairs("properties", ["os_distro", "x"])]),
+        (&[("disk_format", "in:raw,iso")], vec![any_of("disk-format", ["raw", "iso"])]),
+        (&[("member_status", "all")], vec![]),
+        (&[("created_at", "gte:2026-01-01T12:00:00Z")], vec![from("created-at", noon)]),
+        (&[("created_at", "gt:2026-01-01T12:00:00Z")], vec![from("created-at", noon + second)]),
+        (&[("updated_at", "lt:2026-01-01T12:00:00Z")], vec![before("updated-at", noon)]),
+        (&[("updated_at", "lte:2026-01-01T12:00:00Z")], vec![before("updated-at", noon + second)]),
+        (
+            &[("created_at", "2026-01-01T12:00:00Z")],
+            vec![from("created-at", noon), before("created-at", noon + second)],
+        ),
+        (&[("updated_at", "neq:2026-01-01T12:00:00Z")], vec![outside("updated-at", [noon, noon + second])]),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(listed(query, false).1.remove(0).0, expected, "{query:?}");
+    }
     // A status that no image has matches none.
     assert!(listed(&[("status", "killed")], false).1.is_empty());
 }

@@ -1,33 +1,7 @@
 //! From the core's two halves of a state to Nova's words: one table, total over both.
 
 use skyloom_sdk::cloud::compute::{TaskState, VmState};
-
-pub const VM_STATES: [VmState; 12] = [
-    VmState::Building,
-    VmState::Active,
-    VmState::Stopped,
-    VmState::Paused,
-    VmState::Suspended,
-    VmState::Rescued,
-    VmState::Resized,
-    VmState::Shelved,
-    VmState::ShelvedOffloaded,
-    VmState::SoftDeleted,
-    VmState::Deleted,
-    VmState::Error,
-];
-
-pub const TASK_STATES: [TaskState; 9] = [
-    TaskState::Scheduling,
-    TaskState::Networking,
-    TaskState::BlockDeviceMapping,
-    TaskState::Spawning,
-    TaskState::PoweringOn,
-    TaskState::PoweringOff,
-    TaskState::Rebooting,
-    TaskState::RebootingHard,
-    TaskState::Deleting,
-];
+use skyloom_sdk::states::{TASK_STATES, VM_STATES};
 
 /// `status`.
 #[must_use]

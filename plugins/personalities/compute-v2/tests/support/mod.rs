@@ -12,7 +12,7 @@ use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
 use skyloom_sdk::cloud::keypairs::{KeyKind, Keypair};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, json_of};
-use skyloom_sdk::{PageRequest, Response};
+use skyloom_sdk::{Condition, PageRequest, Response};
 
 pub const SERVER: &str = "70a599e0-31e7-49b7-b260-868f441e862b";
 pub const IMAGE: &str = "11111111-2222-3333-4444-555555555555";
@@ -128,15 +128,12 @@ pub fn with_server(server: Server) -> FakeCloud {
 }
 
 /// A core whose list is one page of these servers; what it was asked for is kept.
-pub fn with_list(
-    servers: Vec<Server>,
-    next: Option<&str>,
-) -> (FakeCloud, Seen<(skyloom_sdk::cloud::compute::ServerFilter, PageRequest)>) {
+pub fn with_list(servers: Vec<Server>, next: Option<&str>) -> (FakeCloud, Seen<(Vec<Condition>, PageRequest)>) {
     let seen = Seen::default();
     let (keep, next) = (seen.clone(), next.map(str::to_owned));
     let mut cloud = FakeCloud::default();
-    cloud.compute.list_servers = Some(Box::new(move |filter, page| {
-        keep.push((filter.clone(), page.clone()));
+    cloud.compute.list_servers = Some(Box::new(move |conditions, page| {
+        keep.push((conditions.to_vec(), page.clone()));
         Ok(ServerPage { servers: servers.clone(), next: next.clone() })
     }));
     (cloud, seen)

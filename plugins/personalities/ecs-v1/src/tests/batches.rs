@@ -1,9 +1,7 @@
 use serde_json::json;
-use skyloom_sdk::cloud::compute::{
-    DeleteOptions, PowerChange, PowerState, Server, ServerFilter, ServerFlavor, ServerPage, VmState,
-};
+use skyloom_sdk::cloud::compute::{DeleteOptions, PowerChange, PowerState, Server, ServerFlavor, ServerPage, VmState};
 use skyloom_sdk::testing::{FakeCloud, Seen, json_of};
-use skyloom_sdk::{Response, rule};
+use skyloom_sdk::{Condition, Response, rule};
 
 use super::{JOB, JOB_ON_THE_WIRE, code_of, post};
 
@@ -58,8 +56,8 @@ fn server(id: &str) -> Server {
 /// Servers `a` and `b` exist.
 fn cloud(changes: &Seen<(Vec<String>, PowerChange)>, deletions: &Seen<(Vec<String>, DeleteOptions)>) -> FakeCloud {
     let mut cloud = FakeCloud::default();
-    cloud.compute.list_servers = Some(Box::new(|filter: &ServerFilter, _| {
-        let there = filter.ids.iter().filter(|id| ["a", "b"].contains(&id.as_str()));
+    cloud.compute.list_servers = Some(Box::new(|conditions: &[Condition], _| {
+        let there = conditions[0].values.iter().filter(|id| ["a", "b"].contains(&id.as_str()));
         Ok(ServerPage { servers: there.map(|id| server(id)).collect(), next: None })
     }));
     let (changes, deletions) = (changes.clone(), deletions.clone());

@@ -1,10 +1,11 @@
 //! Lists of flavors.
 
-use skyloom_sdk::cloud::flavors::{FlavorFilter, FlavorPage};
+use skyloom_sdk::cloud::flavors::FlavorPage;
+use skyloom_sdk::conditions::{from, is};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::paging::Paging;
-use skyloom_sdk::{Cloud, ErrorCode, Response, SortKey, any, key, respond};
+use skyloom_sdk::{Cloud, Condition, ErrorCode, Response, SortKey, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
@@ -51,7 +52,7 @@ fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<FlavorPage, Fault> {
     }
     let marker = paging.marker.clone().unwrap_or_default();
     let page = paging.request(MOST, MOST, sort(context)?);
-    context.cloud.list_flavors(&filter(context)?, &page).map_err(|error| match (&error.code, error.field.as_deref()) {
+    context.cloud.list_flavors(&wanted(context)?, &page).map_err(|error| match (&error.code, error.field.as_deref()) {
         (ErrorCode::Invalid | ErrorCode::NotFound, Some("marker")) => {
             Fault::bad_request(format!("Marker {marker} could not be found."))
         }
@@ -59,25 +60,28 @@ fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<FlavorPage, Fault> {
     })
 }
 
-fn filter<C>(context: &Context<'_, C>) -> Result<FlavorFilter, Fault> {
+fn wanted<C>(context: &Context<'_, C>) -> Result<Vec<Condition>, Fault> {
     let query = context.query();
-    let number = |name: &str| match query.last(name) {
-        None => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|_| Fault::bad_request(format!("Invalid {name} filter [{text}]"))),
-    };
-    let mut filter =
-        FlavorFilter { min_memory_mib: number("minRam")?, min_disk_gib: number("minDisk")?, ..any::flavors() };
+    let mut wanted = Vec::new();
+    for (name, field) in [("minRam", "memory-mib"), ("minDisk", "disk-gib")] {
+        if let Some(text) = query.last(name) {
+            let least: u32 = text.parse().map_err(|_| Fault::bad_request(format!("Invalid {name} filter [{text}]")))?;
+            wanted.push(from(field, least));
+        }
+    }
     // Only operators may look beyond what they can use; from others it is overlooked.
     match query.last("is_public") {
-        Some(word) if word.eq_ignore_ascii_case("none") => filter.all = context.admin(),
+        Some(word) if word.eq_ignore_ascii_case("none") => {
+            wanted.extend(context.admin().then(|| is("all-projects", true)))
+        }
         Some(word) => {
             let public =
                 boolean_text(word).ok_or_else(|| Fault::bad_request(format!("Invalid is_public filter [{word}]")))?;
-            filter.is_public = context.admin().then_some(public);
+            wanted.extend(context.admin().then(|| is("is-public", public)));
         }
-        None => filter.is_public = context.admin().then_some(true),
+        None => {}
     }
-    Ok(filter)
+    Ok(wanted)
 }
 
 /// By the flavor's id ascending, unless the query says otherwise. Never the id alone: Nova refuses a marker that no flavor has.

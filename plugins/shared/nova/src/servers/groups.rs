@@ -1,8 +1,9 @@
 //! The security groups of a server, with rules in the form that Nova's own networks once had.
 
-use skyloom_sdk::cloud::networks::{GroupFilter, SecurityGroup, SecurityGroupRule};
+use skyloom_sdk::cloud::networks::{SecurityGroup, SecurityGroupRule};
+use skyloom_sdk::conditions::any_of;
 use skyloom_sdk::json::Writer;
-use skyloom_sdk::{Cloud, PageRequest, any, key, respond};
+use skyloom_sdk::{Cloud, PageRequest, key, respond};
 
 use super::{fetch, parts};
 use crate::context::{Answer, Context};
@@ -44,9 +45,8 @@ fn groups<C: Cloud>(context: &Context<'_, C>, ids: Vec<String>) -> Result<Vec<Se
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let filter = GroupFilter { ids, ..any::security_groups() };
     let page = PageRequest { limit: 1000, marker: None, sort: Vec::new() };
-    Ok(context.cloud.list_security_groups(&filter, &page)?.groups)
+    Ok(context.cloud.list_security_groups(&[any_of("id", ids)], &page)?.groups)
 }
 
 /// A rule has a source group or a source range, never both.

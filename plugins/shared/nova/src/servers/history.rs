@@ -1,12 +1,13 @@
 //! The actions that were asked for on a server.
 
 use skyloom_sdk::cloud::compute::Server;
-use skyloom_sdk::cloud::operations::{Operation, OperationFilter};
+use skyloom_sdk::cloud::operations::Operation;
+use skyloom_sdk::conditions::is;
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::Paging;
-use skyloom_sdk::{Cloud, PageRequest, any, key, respond, time};
+use skyloom_sdk::{Cloud, Condition, PageRequest, key, respond, time};
 
-use super::fetch;
+use super::{changed, fetch};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 use crate::views::action::{Events, write_events, write_open};
@@ -16,18 +17,11 @@ const MOST: u32 = 1000;
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let server = server(context)?;
     let id = context.param("server_id");
-    let mut filter = filter_of(id);
+    let mut wanted = of_server(id);
     let mut page = PageRequest { limit: MOST, marker: None, sort: Vec::new() };
     if context.since(58) {
-        filter.changed_since = span(context, "changes-since")?.map(|(first, _)| first);
-        if context.since(66) {
-            filter.changed_before = span(context, "changes-before")?.map(|(_, last)| last);
-        }
-        if let (Some(since), Some(before)) = (filter.changed_since, filter.changed_before)
-            && since > before
-        {
-            return Err(Fault::bad_request("The value of changes-since must be less than or equal to changes-before."));
-        }
+        let before = if context.since(66) { span(context, "changes-before")? } else { None };
+        wanted.extend(changed(span(context, "changes-since")?, before)?);
         let paging = Paging::from_query(&context.query())
             .map_err(|bad| Fault::bad_request(format!("limit '{}' is no number", bad.0)))?;
         if paging.limit == Some(0) {
@@ -38,10 +32,10 @@ pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
             page.marker = Some(marker(context, id, &request_id)?);
         }
     }
-    let found = context.cloud.list_operations(&filter, &page)?;
+    let found = context.cloud.list_operations(&wanted, &page)?;
     if found.operations.is_empty()
         && server.is_none()
-        && context.cloud.list_operations(&filter_of(id), &one())?.operations.is_empty()
+        && context.cloud.list_operations(&of_server(id), &one())?.operations.is_empty()
     {
         return Err(gone(id));
     }
@@ -68,7 +62,7 @@ pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let operation = by_request(context, id, request_id)?;
     let Some(operation) = operation else {
         return Err(match server {
-            None if context.cloud.list_operations(&filter_of(id), &one())?.operations.is_empty() => gone(id),
+            None if context.cloud.list_operations(&of_server(id), &one())?.operations.is_empty() => gone(id),
             _ => Fault::not_found(format!("Action {request_id} not found")),
         });
     };
@@ -97,8 +91,8 @@ fn gone(id: &str) -> Fault {
     Fault::not_found(format!("Instance {id} could not be found."))
 }
 
-fn filter_of(id: &str) -> OperationFilter {
-    OperationFilter { resource_id: Some(id.to_owned()), ..any::operations() }
+fn of_server(id: &str) -> Vec<Condition> {
+    vec![is("resource-id", id)]
 }
 
 fn one() -> PageRequest {
@@ -106,8 +100,8 @@ fn one() -> PageRequest {
 }
 
 fn by_request<C: Cloud>(context: &Context<'_, C>, id: &str, request_id: &str) -> Result<Option<Operation>, Fault> {
-    let filter = OperationFilter { request_id: Some(request_id.to_owned()), ..filter_of(id) };
-    Ok(context.cloud.list_operations(&filter, &one())?.operations.into_iter().next())
+    let wanted = [is("resource-id", id), is("request-id", request_id)];
+    Ok(context.cloud.list_operations(&wanted, &one())?.operations.into_iter().next())
 }
 
 /// Nova's marker is a request's id, the core's an operation's.

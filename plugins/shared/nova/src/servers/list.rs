@@ -1,13 +1,15 @@
 //! Lists of servers: which of the query's filters the core is asked for, and the page.
 
 use serde_json::Value;
-use skyloom_sdk::cloud::compute::{AddressFilter, PowerState, ServerFilter, ServerPage, TimeRange, VmState};
+use skyloom_sdk::cloud::compute::{PowerState, ServerPage, TaskState, VmState};
+use skyloom_sdk::conditions::{all_of, any_of, before, from, is, none_of, not_all_of, part, part_any_case, pattern};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::paging::Paging;
-use skyloom_sdk::{Cloud, Error, ErrorCode, Response, SortKey, any, key, respond, time};
+use skyloom_sdk::states::{POWER_STATES, power_state, task_state, vm_state};
+use skyloom_sdk::{Cloud, Condition, Error, ErrorCode, Response, SortKey, key, respond, time};
 
-use super::{hosts_up, view};
+use super::{changed, hosts_up, view};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 use crate::status::{Wanted, task_of_word, vm_of_word, wanted};
@@ -17,13 +19,23 @@ use crate::violations::python;
 
 const LIST: &str = "servers.list";
 const ROOT_DEVICE: &str = "/dev/vda";
-const POWER_STATES: [PowerState; 6] = [
-    PowerState::NoState,
-    PowerState::Running,
-    PowerState::Paused,
-    PowerState::ShutDown,
-    PowerState::Crashed,
-    PowerState::Suspended,
+/// Nova's filters that compare a text, the core's field of each.
+const TEXTS: &[(&str, &str)] = &[
+    ("image", "image-id"),
+    ("image_ref", "image-id"),
+    ("availability_zone", "zone"),
+    ("host", "node"),
+    ("node", "node"),
+    ("key_name", "key-name"),
+    ("user_id", "user-id"),
+    ("reservation_id", "reservation-id"),
+    ("hostname", "hostname"),
+    ("description", "description"),
+    ("display_description", "description"),
+    ("access_ip_v4", "access-ipv4"),
+    ("access_ip_v6", "access-ipv6"),
+    ("project_id", "project-id"),
+    ("tenant_id", "project-id"),
 ];
 
 pub fn index<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -68,7 +80,7 @@ fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerPage>, Fault
     if context.rules().image_filter_is_void && query.has("image") {
         return Ok(None);
     }
-    let Some(filter) = filter(context)? else { return Ok(None) };
+    let Some(conditions) = conditions(context)? else { return Ok(None) };
     let sort = sort(context)?;
     let paging =
         Paging::from_query(&query).map_err(|bad| Fault::bad_request(format!("limit '{}' is no number", bad.0)))?;
@@ -78,7 +90,8 @@ fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerPage>, Fault
     let marker = paging.marker.clone();
     let rules = context.rules();
     let request = paging.request(rules.default_page, rules.max_page, sort);
-    context.cloud.list_servers(&filter, &request).map(Some).map_err(|error| refusal(context, marker.as_deref(), error))
+    let page = context.cloud.list_servers(&conditions, &request);
+    page.map(Some).map_err(|error| refusal(context, marker.as_deref(), error))
 }
 
 fn refusal<C>(context: &Context<'_, C>, marker: Option<&str>, error: Error) -> Fault {
@@ -140,14 +153,34 @@ fn is_internal(name: &str) -> bool {
 
 struct Reader<'c, 'a, C> {
     context: &'c Context<'a, C>,
-    filter: ServerFilter,
+    /// One a field and test: of two values of one name the last holds.
+    conditions: Vec<Condition>,
+    all_projects: bool,
     deleted: Option<bool>,
+    changed_since: Option<(i64, i64)>,
+    changed_before: Option<(i64, i64)>,
+    vm_states: Vec<VmState>,
+    task_states: Vec<TaskState>,
+    /// IP version and text in turn.
+    addresses: Vec<String>,
     /// No server can match.
     void: bool,
 }
 
-fn filter<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerFilter>, Fault> {
-    let mut reader = Reader { context, filter: any::servers(), deleted: None, void: false };
+/// None: no server can match.
+fn conditions<C: Cloud>(context: &Context<'_, C>) -> Result<Option<Vec<Condition>>, Fault> {
+    let mut reader = Reader {
+        context,
+        conditions: Vec::new(),
+        all_projects: false,
+        deleted: None,
+        changed_since: None,
+        changed_before: None,
+        vm_states: Vec::new(),
+        task_states: Vec::new(),
+        addresses: Vec::new(),
+        void: false,
+    };
     for (name, value) in &context.request.query {
         if is_internal(name) {
             return Err(Fault::bad_request(format!("Invalid filter field: {name}.")));
@@ -162,83 +195,62 @@ fn filter<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerFilter>, Fa
         }
     }
     reader.read_status()?;
-    let Reader { mut filter, deleted, void, .. } = reader;
-    if let (Some(since), Some(before)) = (filter.changed_since, filter.changed_before)
-        && since > before
-    {
-        return Err(Fault::bad_request("The value of changes-since must be less than or equal to changes-before."));
-    }
-    // One project among all is meant, or the caller's own.
-    if !filter.all_projects {
-        filter.project_id = None;
-    }
-    if filter.vm_states == [VmState::Deleted] {
-        if !context.admin() {
-            return Err(Fault::new(403, "Only administrators may list deleted instances"));
-        }
-        filter.deleted = true;
-    } else if let Some(deleted) = deleted {
-        filter.deleted = deleted;
-    }
-    Ok((!void).then_some(filter))
+    reader.finish()
 }
 
 impl<C> Reader<'_, '_, C> {
+    fn put(&mut self, condition: Condition) {
+        self.conditions.retain(|known| known.field != condition.field || known.test != condition.test);
+        self.conditions.push(condition);
+    }
+
+    fn put_all(&mut self, conditions: impl IntoIterator<Item = Condition>) {
+        conditions.into_iter().for_each(|condition| self.put(condition));
+    }
+
     fn read(&mut self, name: &str, value: &str) -> Result<(), Fault> {
-        let text = || Some(value.to_owned());
-        let filter = &mut self.filter;
+        if let Some((_, field)) = TEXTS.iter().find(|(known, _)| *known == name) {
+            self.put(is(field, value));
+            return Ok(());
+        }
+        let is_fuzzy = self.context.rules().fuzzy_filters;
         match name {
-            "name" | "display_name" => {
-                filter.name = text();
-                // Upstream takes a regular expression; the vendor a part of the name.
-                filter.name_is_pattern = !self.context.rules().fuzzy_filters;
-            }
-            "uuid" => filter.ids.push(value.to_owned()),
-            "flavor" => {
-                filter.flavor_id = text();
-                filter.flavor_id_is_part = self.context.rules().fuzzy_filters;
-            }
-            "image" | "image_ref" => filter.image_id = text(),
-            "availability_zone" => filter.zone = text(),
-            "host" | "node" => filter.node = text(),
-            "key_name" => filter.key_name = text(),
-            "user_id" => filter.user_id = text(),
-            "reservation_id" => filter.reservation_id = text(),
-            "hostname" => filter.hostname = text(),
-            "ip" => self.read_address(value, 4),
-            "ip6" => self.read_address(value, 6),
-            "locked" => filter.locked = Some(flag(name, value)?),
-            "description" | "display_description" => filter.description = text(),
-            "config_drive" => filter.config_drive = Some(!value.is_empty() && flag(name, value)?),
-            "launch_index" => filter.launch_index = Some(number(name, value)?),
-            "progress" => filter.progress = Some(number(name, value)?),
+            // Upstream takes a regular expression; the vendor a part of the name.
+            "name" | "display_name" if is_fuzzy => self.put(part("name", [value])),
+            "name" | "display_name" => self.put(pattern("name", [value])),
+            "flavor" if is_fuzzy => self.put(part_any_case("flavor-id", value)),
+            "flavor" => self.put(is("flavor-id", value)),
+            "uuid" => self.conditions.push(is("id", value)),
+            "ip" => self.read_address(value, "4"),
+            "ip6" => self.read_address(value, "6"),
+            "locked" => self.put(is("locked", flag(name, value)?)),
+            "config_drive" => self.put(is("config-drive", !value.is_empty() && flag(name, value)?)),
+            "launch_index" => self.put(is("launch-index", number::<u32>(name, value)?)),
+            "progress" => self.put(is("progress", number::<u8>(name, value)?)),
             "power_state" => self.read_power_state(number(name, value)?),
-            "access_ip_v4" => filter.access_ipv4 = text(),
-            "access_ip_v6" => filter.access_ipv6 = text(),
-            "created_at" => filter.created = Some(range(time::second_of(span(name, value)?.0))),
-            "launched_at" => filter.launched = Some(range(span(name, value)?)),
-            "terminated_at" => filter.terminated = Some(range(span(name, value)?)),
+            "created_at" => self.put_all(within("created-at", time::second_of(span(name, value)?.0))),
+            "launched_at" => self.put_all(within("launched-at", span(name, value)?)),
+            "terminated_at" => self.put_all(within("terminated-at", span(name, value)?)),
             // Every server has the same of these here: no kernel and no locker of its own, its system disk as the first one.
             "kernel_id" | "ramdisk_id" | "locked_by" => self.void |= !value.is_empty(),
             "root_device_name" => self.void |= value != ROOT_DEVICE,
-            "changes-since" => filter.changed_since = Some(span(name, value)?.0),
+            "changes-since" => self.changed_since = Some(span(name, value)?),
             // The time of a server's last change is shown in whole seconds.
-            "changes-before" => filter.changed_before = Some(time::second_of(span(name, value)?.0).1),
-            "all_tenants" => filter.all_projects = value.is_empty() || flag(name, value)?,
-            "project_id" | "tenant_id" => filter.project_id = text(),
+            "changes-before" => self.changed_before = Some(time::second_of(span(name, value)?.0)),
+            "all_tenants" => self.all_projects = value.is_empty() || flag(name, value)?,
             "deleted" => self.deleted = Some(boolean_text(value).unwrap_or(false)),
             "vm_state" => match vm_of_word(value) {
-                Some(state) => filter.vm_states.push(state),
+                Some(state) => self.vm_states.push(state),
                 None => self.void = true,
             },
             "task_state" => match task_of_word(value) {
-                Some(state) => filter.task_states.push(state),
+                Some(state) => self.task_states.push(state),
                 None => self.void = true,
             },
-            "tags" => filter.tags_all = list(value),
-            "tags-any" => filter.tags_any = list(value),
-            "not-tags" => filter.not_tags_all = list(value),
-            "not-tags-any" => filter.not_tags_any = list(value),
+            "tags" => self.read_tags(all_of, value),
+            "tags-any" => self.read_tags(any_of, value),
+            "not-tags" => self.read_tags(not_all_of, value),
+            "not-tags-any" => self.read_tags(none_of, value),
             // Every filter that Nova knows and the core doesn't.
             other if is_listed(LIST, other) => return Err(refuse(LIST, other)),
             _ => {}
@@ -246,19 +258,28 @@ impl<C> Reader<'_, '_, C> {
         Ok(())
     }
 
+    fn read_tags(&mut self, test: fn(&str, Vec<String>) -> Condition, value: &str) {
+        let tags: Vec<String> = value.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+        if !tags.is_empty() {
+            self.put(test("tags", tags));
+        }
+    }
+
     /// Upstream searches addresses by a regular expression from their beginning on, the vendor looks for a part. Of both
     /// versions' filters one must find something.
-    fn read_address(&mut self, value: &str, version: u8) {
-        let is_part = self.context.rules().fuzzy_filters;
-        self.filter.addresses.retain(|filter| filter.version != version);
-        self.filter.addresses.push(AddressFilter { version, text: value.to_owned(), is_part });
+    fn read_address(&mut self, value: &str, version: &str) {
+        if let Some(at) = self.addresses.iter().step_by(2).position(|known| known == version) {
+            self.addresses.drain(2 * at..2 * at + 2);
+        }
+        self.addresses.extend([version.to_owned(), value.to_owned()]);
     }
 
     /// Those of the core's states that the dialect shows with this number.
     fn read_power_state(&mut self, number: u64) {
-        let states = POWER_STATES.into_iter().filter(|state| self.context.dialect.power_state(*state) == number);
-        self.filter.power_states = states.collect();
-        self.void |= self.filter.power_states.is_empty();
+        let shown = |state: &PowerState| self.context.dialect.power_state(*state) == number;
+        let words: Vec<&str> = POWER_STATES.into_iter().filter(shown).map(power_state).collect();
+        self.void |= words.is_empty();
+        self.put(any_of("power-state", words));
     }
 
     fn read_status(&mut self) -> Result<(), Fault> {
@@ -275,11 +296,40 @@ impl<C> Reader<'_, '_, C> {
         if vm_states.is_empty() {
             self.void = true;
         }
-        self.filter.vm_states = vm_states;
+        self.vm_states = vm_states;
         if !task_states.is_empty() {
-            self.filter.task_states = task_states;
+            self.task_states = task_states;
         }
         Ok(())
+    }
+
+    fn finish(mut self) -> Result<Option<Vec<Condition>>, Fault> {
+        let mut conditions = std::mem::take(&mut self.conditions);
+        conditions.extend(changed(self.changed_since, self.changed_before)?);
+        if !self.addresses.is_empty() {
+            let test = if self.context.rules().fuzzy_filters { part } else { pattern };
+            conditions.push(test("addresses", self.addresses));
+        }
+        // One project among all is meant, or the caller's own.
+        if self.all_projects {
+            conditions.push(is("all-projects", true));
+        } else {
+            conditions.retain(|condition| condition.field != "project-id");
+        }
+        let of_deleted = self.vm_states == [VmState::Deleted];
+        if of_deleted && !self.context.admin() {
+            return Err(Fault::new(403, "Only administrators may list deleted instances"));
+        }
+        if of_deleted || self.deleted == Some(true) {
+            conditions.push(is("deleted", true));
+        }
+        if !self.vm_states.is_empty() {
+            conditions.push(any_of("vm-state", self.vm_states.into_iter().map(vm_state)));
+        }
+        if !self.task_states.is_empty() {
+            conditions.push(any_of("task-state", self.task_states.into_iter().map(task_state)));
+        }
+        Ok((!self.void).then_some(conditions))
     }
 }
 
@@ -297,16 +347,13 @@ fn span(name: &str, value: &str) -> Result<(i64, i64), Fault> {
     })
 }
 
-fn range((first, last): (i64, i64)) -> TimeRange {
-    TimeRange { since: first, before: last.saturating_add(1) }
+/// From the first moment to the last.
+fn within(field: &str, (first, last): (i64, i64)) -> [Condition; 2] {
+    [from(field, first), before(field, last.saturating_add(1))]
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Fault> {
     value.parse().map_err(|_| Fault::bad_request(format!("Invalid value '{value}' for {name}: it is no number")))
-}
-
-fn list(value: &str) -> Vec<String> {
-    value.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
 }
 
 /// Nova's sort keys, the core's word for each.

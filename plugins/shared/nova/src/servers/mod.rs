@@ -15,7 +15,7 @@ mod vendor;
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::compute::{DeleteOptions, Server, ServerUpdate};
 use skyloom_sdk::json::{Fields, Writer};
-use skyloom_sdk::{Cloud, key, respond};
+use skyloom_sdk::{Cloud, Condition, conditions, key, respond};
 
 use crate::attributes::Attributes;
 use crate::context::{Answer, Context};
@@ -63,6 +63,21 @@ pub(crate) fn hosts_up<C: Cloud>(context: &Context<'_, C>) -> Result<Option<Vec<
     }
     let zones = context.cloud.list_zones()?;
     Ok(Some(zones.into_iter().filter(|zone| zone.available).flat_map(|zone| zone.nodes).collect()))
+}
+
+/// Changed from the first moment of `since` to the last one of `before`.
+fn changed(since: Option<(i64, i64)>, before: Option<(i64, i64)>) -> Result<Vec<Condition>, Fault> {
+    let (since, before) = (since.map(|(first, _)| first), before.map(|(_, last)| last));
+    if let (Some(since), Some(before)) = (since, before)
+        && since > before
+    {
+        return Err(Fault::bad_request("The value of changes-since must be less than or equal to changes-before."));
+    }
+    let (since, before) = (
+        since.map(|first| conditions::from("updated-at", first)),
+        before.map(|last| conditions::before("updated-at", last.saturating_add(1))),
+    );
+    Ok(since.into_iter().chain(before).collect())
 }
 
 pub fn update<C: Cloud>(context: &Context<'_, C>) -> Answer {

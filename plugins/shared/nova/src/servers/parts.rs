@@ -1,9 +1,10 @@
 //! What hangs on a server: addresses, interfaces, disks.
 
 use skyloom_sdk::cloud::compute::{Server, ServerVolume};
-use skyloom_sdk::cloud::networks::{Port, PortFilter};
+use skyloom_sdk::cloud::networks::Port;
+use skyloom_sdk::conditions::any_of;
 use skyloom_sdk::json::Writer;
-use skyloom_sdk::{Cloud, PageRequest, any, key, respond};
+use skyloom_sdk::{Cloud, PageRequest, key, respond};
 
 use super::fetch;
 use crate::attributes::{Attributes, tag_at};
@@ -38,10 +39,9 @@ pub(super) fn ports<C: Cloud>(context: &Context<'_, C>, server: &Server) -> Resu
     if server.nics.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = server.nics.iter().map(|nic| nic.port_id.clone()).collect();
-    let filter = PortFilter { ids, ..any::ports() };
+    let these = any_of("id", server.nics.iter().map(|nic| &nic.port_id));
     let page = PageRequest { limit: 1000, marker: None, sort: Vec::new() };
-    Ok(context.cloud.list_ports(&filter, &page)?.ports)
+    Ok(context.cloud.list_ports(&[these], &page)?.ports)
 }
 
 pub fn interfaces<C: Cloud>(context: &Context<'_, C>) -> Answer {
