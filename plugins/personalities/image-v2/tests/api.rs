@@ -343,7 +343,10 @@ fn a_patch_is_applied_again_to_an_image_that_another_one_changed() {
     let (status, seen) = answer(4);
     assert_eq!((status, seen.len()), (200, 5));
     for (version, update) in seen.iter().enumerate() {
-        assert_eq!((update.read_at, update.name.clone()), (i64::try_from(version).unwrap(), Some(format!("name {version}"))));
+        assert_eq!(
+            (update.read_at, update.name.clone()),
+            (i64::try_from(version).unwrap(), Some(format!("name {version}")))
+        );
         assert_eq!((update.tags.as_slice(), update.properties.len()), (&["mine".to_owned()][..], 2));
     }
     let (status, seen) = answer(usize::MAX);
