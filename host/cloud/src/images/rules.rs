@@ -318,10 +318,10 @@ impl Images {
         }
         for (name, value) in &image.properties {
             if name.is_empty() {
-                return Err(Error::invalid("properties", "A property needs a name."));
+                return Err(Error::invalid("property-name", "A property needs a name."));
             }
-            checked_text("properties", name, MAX_NAME)?;
-            checked_text("properties", value, MAX_VALUE)?;
+            checked_text("property-name", name, MAX_NAME)?;
+            checked_text("properties", value, MAX_VALUE).map_err(|error| error.with_resource("property", name))?;
         }
         let name = image.name.as_deref();
         let pairs = image.properties.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);

@@ -397,6 +397,34 @@ async fn an_images_texts_are_bounded_together() {
 }
 
 #[tokio::test]
+async fn a_property_that_is_wrong_is_named() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let image = cloud.create_image(&context, create("raw")).await.expect("create");
+        let long = "n".repeat(256);
+        for (name, value, field, reason, named) in [
+            ("os_distro", "v".repeat(65_536), "properties", "too-long", Some("os_distro")),
+            ("os_distro", "a\0".to_owned(), "properties", "malformed", Some("os_distro")),
+            (long.as_str(), "v".to_owned(), "property-name", "too-long", None),
+            ("a\0", "v".to_owned(), "property-name", "malformed", None),
+        ] {
+            let properties = vec![("os_arch".to_owned(), "x".to_owned()), (name.to_owned(), value)];
+            let new = wit::ImageCreate { properties: properties.clone(), ..create("raw") };
+            let changed = wit::ImageUpdate { properties, ..as_it_is(&image) };
+            for error in [
+                cloud.create_image(&context, new).await.expect_err("create"),
+                cloud.update_image(&context, image.id.clone(), changed).await.expect_err("update"),
+            ] {
+                assert!(matches!(error.code, ErrorCode::Invalid), "{error:?}");
+                assert_eq!((error.field.as_deref(), error.reason.as_deref()), (Some(field), Some(reason)));
+                let resource = error.resource.as_ref().map(|(kind, name)| (kind.as_str(), name.as_str()));
+                assert_eq!(resource, named.map(|name| ("property", name)));
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_list_of_large_images_comes_in_pages_of_bounded_bytes() {
     for world in worlds().await {
         let (cloud, context) = (&world.cloud, member("p"));

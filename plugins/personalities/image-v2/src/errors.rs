@@ -149,8 +149,18 @@ fn status(code: &ErrorCode) -> u16 {
 impl From<Error> for Fault {
     /// A text that the core refuses for its form is told as a schema tells it, with its place.
     fn from(error: Error) -> Self {
-        match (&error.field, error.reason.as_deref()) {
-            (Some(field), Some("too-long" | "malformed")) => Self::attribute(field, &error.message),
+        match (error.field.as_deref(), error.reason.as_deref(), &error.resource) {
+            (Some("property-name"), Some("too-long"), _) => {
+                Self::bad_request("Custom property should not be greater than 255 characters.")
+            }
+            (Some("properties"), Some("too-long" | "malformed"), Some((_, name))) => {
+                Self::attribute(name, &error.message)
+            }
+            // No member of the body has this name: it is of all of them.
+            (Some("properties" | "property-name"), Some("too-long" | "malformed"), _) => {
+                Self::mismatch("", &error.message)
+            }
+            (Some(field), Some("too-long" | "malformed"), _) => Self::attribute(field, &error.message),
             _ => Self::new(status(&error.code), error.message),
         }
     }
@@ -183,6 +193,30 @@ mod tests {
             assert!(said(reason).ends_with("A text is too long.\n\nOn instance['name']"), "{reason}");
         }
         assert_eq!(said("unknown"), "A text is too long.");
+    }
+
+    #[test]
+    fn a_wrong_property_is_told_by_its_own_name() {
+        let said = |field: &str, reason: &str, property: Option<&str>| {
+            let resource = property.map(|name| ("property".to_owned(), name.to_owned()));
+            let refused = error(ErrorCode::Invalid, "It is wrong.");
+            let fault = Fault::from(Error {
+                field: Some(field.to_owned()),
+                reason: Some(reason.to_owned()),
+                resource,
+                ..refused
+            });
+            (fault.status, fault.message)
+        };
+        let place = |place: &str| {
+            (400, format!("Provided object does not match schema 'image': It is wrong.\n\nOn instance{place}"))
+        };
+        assert_eq!(said("properties", "too-long", Some("os_distro")), place("['os_distro']"));
+        assert_eq!(said("properties", "malformed", Some("os_distro")), place("['os_distro']"));
+        assert_eq!(said("properties", "too-long", None), place(""));
+        assert_eq!(said("property-name", "malformed", None), place(""));
+        let upstream = "Custom property should not be greater than 255 characters.";
+        assert_eq!(said("property-name", "too-long", None), (400, upstream.to_owned()));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::{Answer, Fault, filters, patch, views};
 
 /// Of a list that names no limit.
 const DEFAULT_LIMIT: u32 = 25;
+/// How often a patch is applied anew to an image that others change at the same time.
+const ATTEMPTS: u32 = 5;
 
 fn shown(status: u16, image: &Image) -> Response {
     let mut json = Writer::with_capacity(1024);
@@ -117,12 +119,19 @@ fn new_image(body: &Map<String, Value>) -> Result<ImageCreate, Fault> {
 pub fn update<C: Images>(cloud: &C, request: &Request) -> Answer {
     let older = respond::header(request, "content-type").is_some_and(|kind| kind.contains("-v2.0-json-patch"));
     let changes = patch::parse(&request.body, older)?;
-    let image = cloud.get_image(id(request))?;
-    if changes.is_empty() {
-        return Ok(shown(200, &image));
+    let mut attempt = 1;
+    loop {
+        let image = cloud.get_image(id(request))?;
+        if changes.is_empty() {
+            return Ok(shown(200, &image));
+        }
+        let update = patch::apply(&image, &changes)?;
+        match cloud.update_image(&image.id, &update) {
+            // Another one changed it since it was read: a patch holds of the image as it is then.
+            Err(error) if error.code == ErrorCode::WrongState && attempt < ATTEMPTS => attempt += 1,
+            updated => return Ok(shown(200, &updated?)),
+        }
     }
-    let update = patch::apply(&image, &changes)?;
-    Ok(shown(200, &cloud.update_image(&image.id, &update)?))
 }
 
 pub fn delete<C: Images>(cloud: &C, request: &Request) -> Answer {

@@ -317,6 +317,39 @@ fn a_patch_becomes_the_image_as_it_shall_be() {
 }
 
 #[test]
+fn a_patch_is_applied_again_to_an_image_that_another_one_changed() {
+    let change = json!([{"op": "add", "path": "/tags", "value": ["mine"]}, {"op": "add", "path": "/x", "value": "y"}]);
+    let answer = |changed_meanwhile: usize| {
+        let mut cloud = FakeCloud::default();
+        let seen = Seen::default();
+        let (reads, log) = (seen.clone(), seen.clone());
+        // Each reader finds what another one has made of it.
+        cloud.images.get_image = Some(Box::new(move |_| {
+            let version = reads.all().len();
+            Ok(Image { updated_at: i64::try_from(version).unwrap(), name: Some(format!("name {version}")), ..image() })
+        }));
+        cloud.images.update_image = Some(Box::new(move |_, update| {
+            log.push(update.clone());
+            let tried = log.all().len();
+            if tried > changed_meanwhile { Ok(image()) } else { Err(error(ErrorCode::WrongState, "Read it again.")) }
+        }));
+        let request = call("images.update", "PATCH").header("Content-Type", PATCH).body(&change).build();
+        (handle(&cloud, request).status, seen.all())
+    };
+    let (status, seen) = answer(4);
+    assert_eq!((status, seen.len()), (200, 5));
+    for (version, update) in seen.iter().enumerate() {
+        assert_eq!(
+            (update.read_at, update.name.clone()),
+            (i64::try_from(version).unwrap(), Some(format!("name {version}")))
+        );
+        assert_eq!((update.tags.as_slice(), update.properties.len()), (&["mine".to_owned()][..], 2));
+    }
+    let (status, seen) = answer(usize::MAX);
+    assert_eq!((status, seen.len()), (409, 5), "not for ever");
+}
+
+#[test]
 fn a_patch_that_may_not_be_is_refused() {
     let change = |op: &str, path: &str, value: Value| json!([{"op": op, "path": path, "value": value}]);
     for (body, status) in [

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 use skyloom_sdk::Request;
-use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::violations::python;
 
+use crate::unset::{self, Form};
 use crate::{Fault, Object};
 
 /// What one attribute may be used for.
@@ -18,9 +18,7 @@ pub enum Use {
     /// Told by the service only.
     Read,
     /// Known, but its capability isn't there: only the value that says so may be given.
-    Unset,
-    /// Likewise, where the value that says so is a word.
-    UnsetOr(&'static str),
+    Unset(Form),
 }
 
 /// The attributes of a resource.
@@ -101,19 +99,11 @@ fn check(name: &str, value: &Value, known: Attributes, create: bool) -> Result<(
         Use::Create if create => Ok(()),
         Use::Read if create => Err(Fault::bad_request(format!("Attribute '{name}' not allowed in POST"))),
         Use::Create | Use::Read => Err(Fault::bad_request(format!("Cannot update read-only attribute {name}"))),
-        Use::Unset if says_nothing(value) => Ok(()),
-        Use::UnsetOr(word) if says_nothing(value) || shown(value).eq_ignore_ascii_case(&format!("'{word}'")) => Ok(()),
-        Use::Unset | Use::UnsetOr(_) => Err(Fault::invalid(name, "this cloud does not support it")),
-    }
-}
-
-fn says_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::String(text) => text.is_empty(),
-        _ => false,
+        Use::Unset(form) => match form.refusal(value) {
+            Some(reason) => Err(Fault::invalid(name, &reason)),
+            None if form.says_nothing(value) => Ok(()),
+            None => Err(Fault::invalid(name, "this cloud does not support it")),
+        },
     }
 }
 
@@ -151,29 +141,24 @@ impl Given {
 
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Fault> {
         let Some(value) = self.map.get(name) else { return Ok(None) };
-        let flag = match value {
-            Value::Bool(flag) => Some(*flag),
-            Value::Number(number) => match number.as_i64() {
-                Some(0) => Some(false),
-                Some(1) => Some(true),
-                _ => None,
-            },
-            Value::String(text) => boolean_text(text),
+        unset::flag(value)
+            .map(Some)
+            .ok_or_else(|| Fault::invalid(name, &format!("{} cannot be converted to boolean", shown(value))))
+    }
+
+    pub fn integer(&self, name: &str) -> Result<Option<i64>, Fault> {
+        let Some(value) = self.map.get(name) else { return Ok(None) };
+        let number = match value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.trim().parse().ok(),
             _ => None,
         };
-        flag.map(Some).ok_or_else(|| Fault::invalid(name, &format!("{} cannot be converted to boolean", shown(value))))
+        number.map(Some).ok_or_else(|| Fault::invalid(name, &format!("{} is not an integer", shown(value))))
     }
 
     /// `null` is as if nothing were said.
-    pub fn integer(&self, name: &str) -> Result<Option<i64>, Fault> {
-        let number = match self.map.get(name) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Number(number)) => number.as_i64(),
-            Some(Value::String(text)) => text.trim().parse().ok(),
-            Some(_) => None,
-        };
-        let value = self.map.get(name).unwrap_or(&Value::Null);
-        number.map(Some).ok_or_else(|| Fault::invalid(name, &format!("{} is not an integer", shown(value))))
+    pub fn integer_or_null(&self, name: &str) -> Result<Option<i64>, Fault> {
+        if self.map.get(name) == Some(&Value::Null) { Ok(None) } else { self.integer(name) }
     }
 
     /// Either name; upstream takes both, and both only when they agree.

@@ -7,6 +7,7 @@ use skyloom_sdk::{Networks, Request, respond, time};
 use crate::body::{self, Attributes, Creation, Given, Use};
 use crate::lists::{Wanted, shown};
 use crate::networks::object;
+use crate::unset::Form;
 use crate::{Answer, Fault, Object, created, one, rules};
 
 const ATTRIBUTES: Attributes = &[
@@ -15,7 +16,7 @@ const ATTRIBUTES: Attributes = &[
     ("stateful", Use::Write),
     ("project_id", Use::Create),
     ("tenant_id", Use::Create),
-    ("tags", Use::Unset),
+    ("tags", Use::Unset(Form::List)),
     ("id", Use::Read),
     ("security_group_rules", Use::Read),
     ("shared", Use::Read),

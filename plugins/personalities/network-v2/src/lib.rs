@@ -10,6 +10,7 @@ mod ports;
 mod routers;
 mod rules;
 mod subnets;
+mod unset;
 mod versions;
 
 pub use errors::Fault;

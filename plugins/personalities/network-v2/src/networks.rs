@@ -6,6 +6,7 @@ use skyloom_sdk::{Networks, Request, respond, time};
 
 use crate::body::{self, Attributes, Creation, Given, Use};
 use crate::lists::{Wanted, shown};
+use crate::unset::Form;
 use crate::{Answer, Fault, Object, created, one};
 
 const ATTRIBUTES: Attributes = &[
@@ -19,21 +20,20 @@ const ATTRIBUTES: Attributes = &[
     ("is_default", Use::Write),
     ("project_id", Use::Create),
     ("tenant_id", Use::Create),
-    ("availability_zone_hints", Use::Unset),
-    ("dns_domain", Use::Unset),
-    ("ha", Use::Unset),
-    ("provider:network_type", Use::Unset),
-    ("provider:physical_network", Use::Unset),
-    ("provider:segmentation_id", Use::Unset),
-    ("qinq", Use::Unset),
-    ("qos_policy_id", Use::Unset),
-    ("segments", Use::Unset),
-    ("tags", Use::Unset),
-    ("vlan_transparent", Use::Unset),
+    ("availability_zone_hints", Use::Unset(Form::List)),
+    ("dns_domain", Use::Unset(Form::Text)),
+    ("ha", Use::Unset(Form::Flag)),
+    ("provider:network_type", Use::Unset(Form::Word)),
+    ("provider:physical_network", Use::Unset(Form::Word)),
+    ("provider:segmentation_id", Use::Unset(Form::Number)),
+    ("qinq", Use::Unset(Form::Flag)),
+    ("qos_policy_id", Use::Unset(Form::Uuid)),
+    ("segments", Use::Unset(Form::List)),
+    ("tags", Use::Unset(Form::List)),
+    ("vlan_transparent", Use::Unset(Form::Flag)),
     ("id", Use::Read),
     ("status", Use::Read),
     ("subnets", Use::Read),
-    ("availability_zones", Use::Read),
     ("ipv4_address_scope", Use::Read),
     ("ipv6_address_scope", Use::Read),
     ("created_at", Use::Read),
@@ -42,7 +42,6 @@ const ATTRIBUTES: Attributes = &[
 ];
 
 pub fn view(network: Network) -> Object {
-    let zones: Vec<String> = network.zone.into_iter().collect();
     let value = json!({
         "id": network.id,
         "name": network.name,
@@ -57,8 +56,6 @@ pub fn view(network: Network) -> Object {
         "mtu": network.mtu,
         "port_security_enabled": network.port_security,
         "subnets": network.subnet_ids,
-        "availability_zone_hints": [],
-        "availability_zones": zones,
         "ipv4_address_scope": null,
         "ipv6_address_scope": null,
         "tags": network.tags,

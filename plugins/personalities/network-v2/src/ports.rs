@@ -7,7 +7,23 @@ use skyloom_sdk::{Networks, Request, respond, time};
 use crate::body::{self, Attributes, Creation, Given, Use};
 use crate::lists::{Wanted, shown};
 use crate::networks::object;
+use crate::unset::Form;
 use crate::{Answer, Fault, Object, created, one};
+
+/// Upstream's, in its order.
+const VNIC_TYPES: &[&str] = &[
+    "normal",
+    "direct",
+    "macvtap",
+    "baremetal",
+    "direct-physical",
+    "virtio-forwarder",
+    "smart-nic",
+    "vdpa",
+    "accelerator-direct",
+    "accelerator-direct-physical",
+    "remote-managed",
+];
 
 const ATTRIBUTES: Attributes = &[
     ("name", Use::Write),
@@ -22,23 +38,23 @@ const ATTRIBUTES: Attributes = &[
     ("network_id", Use::Create),
     ("project_id", Use::Create),
     ("tenant_id", Use::Create),
-    ("allowed_address_pairs", Use::Unset),
-    ("extra_dhcp_opts", Use::Unset),
-    ("binding:host_id", Use::Unset),
-    ("binding:profile", Use::Unset),
-    ("binding:vnic_type", Use::UnsetOr("normal")),
-    ("data_plane_status", Use::Unset),
-    ("device_profile", Use::Unset),
-    ("dns_domain", Use::Unset),
-    ("dns_name", Use::Unset),
-    ("hardware_offload_type", Use::Unset),
-    ("hints", Use::Unset),
-    ("mac_learning_enabled", Use::Unset),
-    ("numa_affinity_policy", Use::Unset),
-    ("propagate_uplink_status", Use::UnsetOr("true")),
-    ("qos_policy_id", Use::Unset),
-    ("tags", Use::Unset),
-    ("trusted", Use::Unset),
+    ("allowed_address_pairs", Use::Unset(Form::List)),
+    ("extra_dhcp_opts", Use::Unset(Form::List)),
+    ("binding:host_id", Use::Unset(Form::Text)),
+    ("binding:profile", Use::Unset(Form::Dictionary)),
+    ("binding:vnic_type", Use::Unset(Form::Default(VNIC_TYPES))),
+    ("data_plane_status", Use::Unset(Form::Choice(&["ACTIVE", "DOWN"]))),
+    ("device_profile", Use::Unset(Form::Text)),
+    ("dns_domain", Use::Unset(Form::Text)),
+    ("dns_name", Use::Unset(Form::Text)),
+    ("hardware_offload_type", Use::Unset(Form::Choice(&["switchdev"]))),
+    ("hints", Use::Unset(Form::Dictionary)),
+    ("mac_learning_enabled", Use::Unset(Form::Flag)),
+    ("numa_affinity_policy", Use::Unset(Form::Choice(&["required", "preferred", "legacy"]))),
+    ("propagate_uplink_status", Use::Unset(Form::True)),
+    ("qos_policy_id", Use::Unset(Form::Uuid)),
+    ("tags", Use::Unset(Form::List)),
+    ("trusted", Use::Unset(Form::Flag)),
     ("id", Use::Read),
     ("status", Use::Read),
     ("created_at", Use::Read),

@@ -19,8 +19,6 @@ pub fn view(router: Router) -> Object {
         "status": "ACTIVE",
         "external_gateway_info": null,
         "routes": [],
-        "availability_zones": [],
-        "availability_zone_hints": [],
         "tags": [],
         "created_at": time::seconds_z(router.created_at),
         "updated_at": time::seconds_z(router.updated_at),

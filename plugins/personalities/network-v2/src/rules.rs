@@ -7,6 +7,7 @@ use skyloom_sdk::{Networks, Request, respond, time};
 use crate::body::{self, Attributes, Creation, Given, Use};
 use crate::lists::{Wanted, shown};
 use crate::networks::object;
+use crate::unset::Form;
 use crate::{Answer, Fault, Object, created, one};
 
 const ATTRIBUTES: Attributes = &[
@@ -21,7 +22,7 @@ const ATTRIBUTES: Attributes = &[
     ("description", Use::Create),
     ("project_id", Use::Create),
     ("tenant_id", Use::Create),
-    ("remote_address_group_id", Use::Unset),
+    ("remote_address_group_id", Use::Unset(Form::Uuid)),
     ("normalized_cidr", Use::Read),
     ("belongs_to_default_sg", Use::Read),
     ("id", Use::Read),
@@ -113,7 +114,7 @@ fn port(given: &Given, name: &str) -> Result<Option<i32>, Fault> {
         let message = format!("Invalid value for port {}", value.trim_matches('\''));
         Fault::new(400, "SecurityGroupInvalidPortValue", message)
     };
-    let number = given.integer(name).map_err(|_| wrong())?;
+    let number = given.integer_or_null(name).map_err(|_| wrong())?;
     number
         .map(|number| i32::try_from(number).ok().filter(|port| (0..=65535).contains(port)).ok_or_else(wrong))
         .transpose()

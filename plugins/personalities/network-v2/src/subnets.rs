@@ -7,7 +7,10 @@ use skyloom_sdk::{Networks, Request, respond, time};
 use crate::body::{self, Attributes, Creation, Given, Use};
 use crate::lists::{Wanted, shown};
 use crate::networks::object;
+use crate::unset::Form;
 use crate::{Answer, Fault, Object, created, one};
+
+const IPV6_MODES: &[&str] = &["dhcpv6-stateful", "dhcpv6-stateless", "slaac"];
 
 const ATTRIBUTES: Attributes = &[
     ("name", Use::Write),
@@ -22,15 +25,15 @@ const ATTRIBUTES: Attributes = &[
     ("cidr", Use::Create),
     ("project_id", Use::Create),
     ("tenant_id", Use::Create),
-    ("subnetpool_id", Use::Unset),
-    ("use_default_subnetpool", Use::Unset),
-    ("prefixlen", Use::Unset),
-    ("ipv6_ra_mode", Use::Unset),
-    ("ipv6_address_mode", Use::Unset),
-    ("service_types", Use::Unset),
-    ("segment_id", Use::Unset),
-    ("dns_publish_fixed_ip", Use::Unset),
-    ("tags", Use::Unset),
+    ("subnetpool_id", Use::Unset(Form::Uuid)),
+    ("use_default_subnetpool", Use::Unset(Form::Flag)),
+    ("prefixlen", Use::Unset(Form::Number)),
+    ("ipv6_ra_mode", Use::Unset(Form::Choice(IPV6_MODES))),
+    ("ipv6_address_mode", Use::Unset(Form::Choice(IPV6_MODES))),
+    ("service_types", Use::Unset(Form::List)),
+    ("segment_id", Use::Unset(Form::Uuid)),
+    ("dns_publish_fixed_ip", Use::Unset(Form::Flag)),
+    ("tags", Use::Unset(Form::List)),
     ("router:external", Use::Read),
     ("id", Use::Read),
     ("created_at", Use::Read),

@@ -31,7 +31,6 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
     ("filter-validation", "Filter parameters validation", "Refuses filters that are not known."),
     ("net-mtu", "Network MTU", "Shows the largest packet of a network."),
     ("net-mtu-writable", "Network MTU (writable)", "Lets the largest packet of a network be chosen."),
-    ("network_availability_zone", "Network Availability Zone", "Shows the zones of a network."),
     ("pagination", "Pagination support", "Lists come in pages."),
     ("port-security", "Port Security", "Lets the filtering of a port be switched."),
     ("project-id", "project_id field enabled", "Resources name their project."),

@@ -89,6 +89,63 @@ fn bodies_reach_the_core() {
     assert_eq!((create.port_min, create.port_max, create.remote_cidr.as_deref()), (Some(22), Some(23), Some("::/0")));
 }
 
+const POOL: &str = "11111111-2222-4333-8444-555555555555";
+
+#[test]
+fn what_is_not_served_is_told_from_what_is_no_value_of_it() {
+    let cloud = FakeCloud::default();
+    let no_support = "this cloud does not support it";
+    for (resource, attribute, value, reason) in [
+        ("network", "availability_zone_hints", json!(""), "'' is not a list"),
+        ("network", "availability_zone_hints", json!({}), "'{}' is not a list"),
+        ("network", "availability_zone_hints", json!(["z"]), no_support),
+        ("network", "provider:network_type", json!({}), "'{}' is not a valid string"),
+        ("network", "provider:network_type", json!(""), no_support),
+        ("network", "provider:network_type", json!("vlan"), no_support),
+        ("network", "provider:physical_network", json!([]), "'[]' is not a valid string"),
+        ("network", "provider:physical_network", json!(false), "'False' is not a valid string"),
+        ("network", "provider:segmentation_id", json!(""), "'' is not an integer"),
+        ("network", "provider:segmentation_id", json!({}), "'{}' is not an integer"),
+        ("network", "provider:segmentation_id", json!("12"), no_support),
+        ("network", "segments", json!({}), "'{}' is not a list"),
+        ("network", "vlan_transparent", json!(""), "'' cannot be converted to boolean"),
+        ("network", "vlan_transparent", json!("true"), no_support),
+        ("network", "qos_policy_id", json!(""), "'' is not a valid UUID"),
+        ("network", "dns_domain", json!({}), "'{}' is not a valid string"),
+        ("port", "binding:profile", json!(""), "'' is not a dictionary"),
+        ("port", "binding:profile", json!([]), "'[]' is not a dictionary"),
+        ("port", "binding:profile", json!({"a": 1}), no_support),
+        ("port", "binding:host_id", json!({}), "'{}' is not a valid string"),
+        ("port", "binding:host_id", json!(false), "'False' is not a valid string"),
+        ("port", "binding:vnic_type", json!("direct"), no_support),
+        ("port", "allowed_address_pairs", json!(""), "'' is not a list"),
+        ("port", "extra_dhcp_opts", json!({}), "'{}' is not a list"),
+        ("port", "numa_affinity_policy", json!("all"), "'all' is not in ['required', 'preferred', 'legacy']"),
+        ("port", "propagate_uplink_status", json!({}), "'{}' cannot be converted to boolean"),
+        ("subnet", "subnetpool_id", json!(""), "'' is not a valid UUID"),
+        ("subnet", "ipv6_ra_mode", json!(""), "'' is not in ['dhcpv6-stateful', 'dhcpv6-stateless', 'slaac']"),
+        ("subnet", "ipv6_address_mode", json!("slaac"), no_support),
+        ("subnet", "service_types", json!(""), "'' is not a list"),
+        ("subnet", "prefixlen", json!({}), "'{}' is not an integer"),
+    ] {
+        let mut body = match resource {
+            "port" => json!({"port": {"network_id": "n"}}),
+            "subnet" => json!({"subnet": {"network_id": "n", "ip_version": 4, "cidr": "10.0.0.0/24"}}),
+            _ => json!({resource: {}}),
+        };
+        body[resource][attribute] = value;
+        let (status, kind, message) = fault(&handle(&cloud, call(&format!("{resource}s.create")).body(&body).build()));
+        let expected = format!("Invalid input for {attribute}. Reason: {reason}.");
+        assert_eq!((status, kind.as_str(), message), (400, "HTTPBadRequest", expected), "{body}");
+    }
+    for (value, shown) in [(json!(""), "''"), (json!({}), "'{}'"), (json!("normale"), "'normale'")] {
+        let body = json!({"port": {"network_id": "n", "binding:vnic_type": value}});
+        let (status, _, message) = fault(&handle(&cloud, call("ports.create").body(&body).build()));
+        let begins = format!("Invalid input for binding:vnic_type. Reason: {shown} is not in ['normal', 'direct', ");
+        assert!(status == 400 && message.starts_with(&begins), "{message}");
+    }
+}
+
 #[test]
 fn bodies_that_make_no_sense_are_refused() {
     let cloud = FakeCloud::default();
@@ -108,6 +165,21 @@ fn bodies_that_make_no_sense_are_refused() {
         ("networks.update", json!({"networks": [{"name": "n"}]}), "Unable to find 'network' in request body"),
         ("networks.create", json!({"network": {"nonsense": "x"}}), "Unrecognized attribute(s) 'nonsense'"),
         ("networks.create", json!({"network": {"qos_policy_id": "x"}}), "Invalid input for qos_policy_id"),
+        (
+            "networks.create",
+            json!({"network": {"availability_zones": []}}),
+            "Unrecognized attribute(s) 'availability_zones'",
+        ),
+        (
+            "networks.create",
+            json!({"network": {"mtu": null}}),
+            "Invalid input for mtu. Reason: 'None' is not an integer.",
+        ),
+        (
+            "networks.update",
+            json!({"network": {"mtu": null}}),
+            "Invalid input for mtu. Reason: 'None' is not an integer.",
+        ),
         ("networks.create", json!({"network": {"id": "x"}}), "Attribute 'id' not allowed in POST"),
         ("networks.create", json!({"network": {"name": 5}}), "'5' is not a valid string"),
         ("networks.create", json!({"network": {"shared": "maybe"}}), "'maybe' cannot be converted to boolean"),
@@ -122,7 +194,7 @@ fn bodies_that_make_no_sense_are_refused() {
         ("subnets.create", json!({"subnet": {"network_id": "n", "ip_version": 4}}), "a subnetpool must be specified"),
         (
             "subnets.create",
-            json!({"subnet": {"network_id": "n", "ip_version": 4, "subnetpool_id": "p"}}),
+            json!({"subnet": {"network_id": "n", "ip_version": 4, "subnetpool_id": POOL}}),
             "does not support",
         ),
         (
@@ -316,7 +388,7 @@ fn what_is_not_served_may_have_the_value_that_says_so() {
         (
             "networks.create",
             json!({"network": {"name": "n", "description": "", "admin_state_up": true, "shared": false, "router:external": false,
-                "is_default": false, "port_security_enabled": true, "mtu": null, "availability_zone_hints": [], "dns_domain": "",
+                "is_default": false, "port_security_enabled": true, "mtu": 0, "availability_zone_hints": [], "dns_domain": "",
                 "qos_policy_id": null, "provider:network_type": null, "provider:physical_network": null,
                 "provider:segmentation_id": null, "vlan_transparent": false, "segments": [], "tags": []}}),
         ),
