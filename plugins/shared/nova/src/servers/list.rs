@@ -65,7 +65,7 @@ fn nothing() -> Response {
 /// The page; none: nothing can be in it.
 fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerPage>, Fault> {
     let query = context.query();
-    if context.rules().image_filter_is_void && query.has("image") {
+    if context.rules.image_filter_is_void && query.has("image") {
         return Ok(None);
     }
     let Some(filter) = filter(context)? else { return Ok(None) };
@@ -76,7 +76,7 @@ fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerPage>, Fault
         return Ok(None);
     }
     let marker = paging.marker.clone();
-    let rules = context.rules();
+    let rules = context.rules;
     let request = paging.request(rules.default_page, rules.max_page, sort);
     context.cloud.list_servers(&filter, &request).map(Some).map_err(|error| refusal(context, marker.as_deref(), error))
 }
@@ -112,7 +112,7 @@ fn for_everybody<C>(context: &Context<'_, C>, name: &str) -> bool {
         "reservation_id" | "name" | "status" | "image" | "flavor" | "ip" | "changes-since" | "all_tenants" => true,
         "ip6" => context.since(5),
         // The vendor's document has tags at every version.
-        "tags" | "not-tags" => context.since(26) || context.rules().image_filter_is_void,
+        "tags" | "not-tags" => context.since(26) || context.rules.image_filter_is_void,
         "tags-any" | "not-tags-any" => context.since(26),
         "changes-before" => context.since(66),
         "locked" => context.since(73),
@@ -191,12 +191,12 @@ impl<C> Reader<'_, '_, C> {
             "name" | "display_name" => {
                 filter.name = text();
                 // Upstream takes a regular expression; the vendor a part of the name.
-                filter.name_is_pattern = !self.context.rules().fuzzy_filters;
+                filter.name_is_pattern = !self.context.rules.fuzzy_filters;
             }
             "uuid" => filter.ids.push(value.to_owned()),
             "flavor" => {
                 filter.flavor_id = text();
-                filter.flavor_id_is_part = self.context.rules().fuzzy_filters;
+                filter.flavor_id_is_part = self.context.rules.fuzzy_filters;
             }
             "image" | "image_ref" => filter.image_id = text(),
             "availability_zone" => filter.zone = text(),
@@ -249,14 +249,14 @@ impl<C> Reader<'_, '_, C> {
     /// Upstream searches addresses by a regular expression from their beginning on, the vendor looks for a part. Of both
     /// versions' filters one must find something.
     fn read_address(&mut self, value: &str, version: u8) {
-        let is_part = self.context.rules().fuzzy_filters;
+        let is_part = self.context.rules.fuzzy_filters;
         self.filter.addresses.retain(|filter| filter.version != version);
         self.filter.addresses.push(AddressFilter { version, text: value.to_owned(), is_part });
     }
 
     /// Those of the core's states that the dialect shows with this number.
     fn read_power_state(&mut self, number: u64) {
-        let states = POWER_STATES.into_iter().filter(|state| self.context.dialect.power_state(*state) == number);
+        let states = POWER_STATES.into_iter().filter(|state| self.context.rules.power_state(*state) == number);
         self.filter.power_states = states.collect();
         self.void |= self.filter.power_states.is_empty();
     }
@@ -267,7 +267,7 @@ impl<C> Reader<'_, '_, C> {
             return Ok(());
         }
         let known: Vec<String> =
-            words.into_iter().filter(|word| self.context.rules().statuses.contains(&word.as_str())).collect();
+            words.into_iter().filter(|word| self.context.rules.statuses.contains(&word.as_str())).collect();
         if known.is_empty() && self.context.since(38) {
             return Err(Fault::bad_request("Invalid status value"));
         }
