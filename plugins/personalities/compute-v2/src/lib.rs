@@ -1,11 +1,12 @@
 //! Nova's API, version 2.1 with its microversions, over the neutral core. One mount serves the list of versions, `/v2.1` and
 //! `/v2`. The mount's setting `dialect` chooses between upstream's rules and those of a vendor's document (`ecs`).
 
+pub mod dialects;
 mod settings;
 
 pub use settings::Settings;
 
-use nova::{Answer, Context, Fault, flavors, keypairs, servers, versions, zones};
+use nova::{Answer, Context, flavors, keypairs, servers, versions, zones};
 use skyloom_sdk::{Cloud, Personality, Request, Response};
 
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
@@ -23,19 +24,18 @@ skyloom_sdk::personality!(ComputeV2);
 pub fn handle<C: Cloud>(cloud: &C, request: Request) -> Response {
     match Settings::of_the_mount() {
         Ok(settings) => handle_with(cloud, settings, &request),
-        Err(fault) => fault.response(),
+        Err(fault) => (nova::UPSTREAM.envelope)(&fault),
     }
 }
 
 /// Answers a request.
 pub fn handle_with<C: Cloud>(cloud: &C, settings: Settings, request: &Request) -> Response {
-    let context = Context::new(cloud, settings.dialect, request);
-    dispatch(&context).unwrap_or_else(|fault| fault.response())
+    nova::answer(&Context::new(cloud, settings.dialect.rules(), request), serve)
 }
 
-fn dispatch<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    nova::check(context)?;
-    match context.request.operation.as_str() {
+/// The table of operations.
+fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Answer {
+    match operation {
         "versions.list" => Ok(versions::list(context)),
         "versions.show" => Ok(versions::show(context)),
         "servers.create" => servers::create::create(context),
@@ -84,6 +84,6 @@ fn dispatch<C: Cloud>(context: &Context<'_, C>) -> Answer {
         "limits.show" => zones::limits(context),
         "availability_zones.list" => zones::list(context),
         "availability_zones.list_detail" => zones::list_detail(context),
-        other => Err(Fault::new(404, format!("There is no operation {other}."))),
+        other => nova::unknown(other),
     }
 }

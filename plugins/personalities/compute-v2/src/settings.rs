@@ -1,8 +1,8 @@
 //! What the deployment says about a mount.
 
-#[cfg(target_arch = "wasm32")]
 use nova::Fault;
-use nova::dialect::Dialect;
+
+use crate::dialects::Dialect;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -14,7 +14,7 @@ impl Settings {
     /// Natively there is no mount: the default.
     #[cfg(not(target_arch = "wasm32"))]
     #[allow(clippy::unnecessary_wraps, reason = "in the sandbox it can fail")]
-    pub(crate) fn of_the_mount() -> Result<Self, nova::Fault> {
+    pub(crate) fn of_the_mount() -> Result<Self, Fault> {
         Ok(Self::default())
     }
 

@@ -2,10 +2,11 @@
 
 mod support;
 
-use compute_v2::Settings;
+use compute_v2::{Settings, dialects};
 use nova::unsupported::UNSUPPORTED;
 use serde_json::{Value, json};
 use skyloom_sdk::testing::Call;
+use skyloom_sdk::unsupported::Unsupported;
 use support::*;
 
 fn creation(members: Value) -> Call {
@@ -68,14 +69,18 @@ fn asks_for(operation: &str, what: &str) -> (Settings, Call) {
 
 #[test]
 fn what_the_core_cannot_do_is_refused_by_name() {
-    UNSUPPORTED.prove("compute-v2", include_str!("../plugin.toml"), |entry| {
-        let (mut cloud, seen) = with_create();
-        if entry.what.ends_with("(Windows image)") {
-            cloud.images.get_image = Some(Box::new(|_| Ok(image(&[("os_type", "Windows")]))));
-        }
-        let (settings, call) = asks_for(entry.operation, entry.what);
-        let message = refused(&cloud, settings, call, 400);
-        assert!(seen.all().is_empty(), "{entry:?} reached the core");
-        message
-    });
+    for table in [&UNSUPPORTED, &dialects::UNSUPPORTED] {
+        table.prove("compute-v2", include_str!("../plugin.toml"), refusal);
+    }
+}
+
+fn refusal(entry: Unsupported) -> String {
+    let (mut cloud, seen) = with_create();
+    if entry.what.ends_with("(Windows image)") {
+        cloud.images.get_image = Some(Box::new(|_| Ok(image(&[("os_type", "Windows")]))));
+    }
+    let (settings, call) = asks_for(entry.operation, entry.what);
+    let message = refused(&cloud, settings, call, 400);
+    assert!(seen.all().is_empty(), "{entry:?} reached the core");
+    message
 }

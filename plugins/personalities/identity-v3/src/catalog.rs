@@ -10,28 +10,12 @@ use crate::{Answer, Fault, lists};
 /// What stands in an endpoint's URL for the project, in upstream's words.
 const PROJECT: &str = "%(project_id)s";
 
-/// A service with its endpoints, as it stands in a token.
-pub fn entry(service: &Service) -> Value {
-    json!({
-        "id": service.id,
-        "type": service.kind,
-        "name": service.name,
-        "endpoints": service.endpoints.iter().map(|endpoint| json!({
-            "id": endpoint.id,
-            "interface": endpoint.interface,
-            "region": endpoint.region,
-            "region_id": endpoint.region,
-            "url": endpoint.url,
-        })).collect::<Vec<_>>(),
-    })
-}
-
 pub fn own<C: Identity>(cloud: &C, request: &Request) -> Answer {
     let project = request.caller.as_ref().and_then(|caller| caller.project_id.as_deref());
     let project =
         project.ok_or_else(|| Fault::new(403, "A project-scoped token is required to produce a service catalog."))?;
     let services = cloud.catalog(Some(project))?;
-    Ok(lists::answer(request, "catalog", services.iter().map(entry).collect(), None))
+    Ok(lists::answer(request, "catalog", services.iter().map(keystone::tokens::service).collect(), None))
 }
 
 fn service_view(request: &Request, service: &Service) -> Value {

@@ -2,11 +2,8 @@
 //! plugin reads bodies and queries, and writes Keystone's answers.
 
 mod assignments;
-mod auth;
-mod bodies;
 mod catalog;
 mod domains;
-mod errors;
 mod extra;
 mod hierarchy;
 mod lists;
@@ -15,10 +12,9 @@ mod roles;
 mod users;
 mod versions;
 
-pub use errors::Fault;
-
-use serde_json::Value;
-use skyloom_sdk::{Identity, Imports, Personality, Request, Response, respond};
+pub use keystone::Fault;
+use keystone::{Answer, bodies, json, tokens};
+use skyloom_sdk::{Identity, Imports, Personality, Request, Response};
 
 /// The component.
 #[derive(Debug)]
@@ -32,13 +28,10 @@ impl Personality for IdentityV3 {
 
 skyloom_sdk::personality!(IdentityV3);
 
-/// What an operation gives: an answer, or a fault that becomes one.
-type Answer = Result<Response, Fault>;
-
 /// Answers one request; natively over any core.
 #[allow(clippy::needless_pass_by_value)]
 pub fn handle<C: Identity>(cloud: &C, request: Request) -> Response {
-    let answer = match errors::violation(&request) {
+    let answer = match keystone::violation(&request) {
         Some(fault) => Err(fault),
         None => dispatch(cloud, &request),
     };
@@ -49,9 +42,9 @@ fn dispatch<C: Identity>(cloud: &C, request: &Request) -> Answer {
     match request.operation.as_str() {
         "versions.list" => Ok(versions::list(request)),
         "versions.show" => Ok(versions::show(request)),
-        "tokens.issue" => auth::issue(cloud, request),
-        "tokens.validate" => auth::validate(cloud, request),
-        "tokens.revoke" => auth::revoke(cloud, request),
+        "tokens.issue" => tokens::issue(cloud, request),
+        "tokens.validate" => tokens::validate(cloud, request),
+        "tokens.revoke" => tokens::revoke(cloud, request),
         "auth.catalog" => catalog::own(cloud, request),
         "auth.projects" => projects::own(cloud, request),
         "auth.domains" => domains::own(cloud, request),
@@ -100,8 +93,4 @@ fn dispatch<C: Identity>(cloud: &C, request: &Request) -> Answer {
         // The manifest names an operation that the code doesn't: a defect that a test catches.
         _ => Err(Fault::new(500, "An unexpected error prevented the server from fulfilling your request.")),
     }
-}
-
-fn json(status: u16, body: &Value) -> Response {
-    respond::json(status, body.to_string().into_bytes())
 }

@@ -29,10 +29,13 @@ pub fn is_plain(name: &str) -> bool {
     })
 }
 
+/// Letters that a description may not hold.
+pub const NOT_IN_DESCRIPTION: &[char] = &['<', '>'];
+
 /// Whether a description holds neither `<` nor `>`, and isn't too long.
 #[must_use]
 pub fn is_description(text: &str) -> bool {
-    text.chars().count() <= DESCRIPTION && !text.contains(['<', '>'])
+    text.chars().count() <= DESCRIPTION && !text.contains(NOT_IN_DESCRIPTION)
 }
 
 /// The reserved key of a server's metadata that holds the password of a Windows guest's administrator.

@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 use skyloom_sdk::query::Query;
 use skyloom_sdk::{Request, Response, json, respond};
 
-use crate::dialect::{Dialect, Rules};
 use crate::errors::Fault;
 use crate::microversions::{LEGACY, minor_of};
+use crate::rules::Rules;
 use crate::views::Links;
 
 pub type Answer = Result<Response, Fault>;
@@ -14,7 +14,7 @@ pub type Answer = Result<Response, Fault>;
 pub struct Context<'a, C> {
     pub cloud: &'a C,
     pub request: &'a Request,
-    pub dialect: Dialect,
+    pub rules: &'static Rules,
     /// The microversion 2.`minor`; 1 on `/v2`.
     pub minor: u32,
     /// The request came to `/v2`, which has no microversions and overlooks what it doesn't know.
@@ -23,21 +23,17 @@ pub struct Context<'a, C> {
 }
 
 impl<'a, C> Context<'a, C> {
-    pub fn new(cloud: &'a C, dialect: Dialect, request: &'a Request) -> Self {
+    pub fn new(cloud: &'a C, rules: &'static Rules, request: &'a Request) -> Self {
         let legacy = request.path == "/v2" || request.path.starts_with("/v2/");
         let project = respond::param(request, "project_id");
         Self {
             cloud,
             request,
-            dialect,
+            rules,
             minor: if legacy { LEGACY } else { minor_of(request.version) },
             legacy,
             links: Links::new(&request.base_url, if legacy { "/v2" } else { "/v2.1" }, project),
         }
-    }
-
-    pub fn rules(&self) -> &'static Rules {
-        self.dialect.rules()
     }
 
     /// Whether the request's microversion is 2.`minor` or later.

@@ -28,14 +28,15 @@ impl Fault {
     pub fn invalid_type(name: &str, expected: &str) -> Self {
         Self::bad_request(format!("Invalid input for field/attribute {name}. It is not of type '{expected}'"))
     }
+}
 
-    pub fn response(&self) -> Response {
-        let mut writer = Writer::with_capacity(64 + self.message.len());
-        writer.begin_object().dynamic_key(envelope(self.status)).begin_object();
-        writer.key(key!("code")).unsigned(u64::from(self.status));
-        writer.key(key!("message")).string(&self.message).end_object().end_object();
-        respond::json(self.status, writer.finish())
-    }
+/// Nova's envelope of a refusal.
+pub fn by_status(fault: &Fault) -> Response {
+    let mut writer = Writer::with_capacity(64 + fault.message.len());
+    writer.begin_object().dynamic_key(envelope(fault.status)).begin_object();
+    writer.key(key!("code")).unsigned(u64::from(fault.status));
+    writer.key(key!("message")).string(&fault.message).end_object().end_object();
+    respond::json(fault.status, writer.finish())
 }
 
 /// The name that goes with a status.
@@ -189,7 +190,7 @@ mod tests {
     fn every_code_has_its_envelope() {
         for code in every_code() {
             let fault = Fault::from(error(code.clone(), "what happened"));
-            let response = fault.response();
+            let response = by_status(&fault);
             let body = json_of(&response);
             let (name, content) = body.as_object().unwrap().iter().next().unwrap();
             assert_eq!(body.as_object().unwrap().len(), 1, "{code:?}");

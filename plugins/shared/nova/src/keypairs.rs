@@ -17,7 +17,7 @@ const MOST: u32 = 1000;
 
 /// Another user, whom operators may name from 2.10 on; the vendor's document has no such parameter.
 fn user<'a, C>(context: &Context<'a, C>) -> Option<&'a str> {
-    if context.since(10) && !context.rules().private_keypairs { context.query().last("user_id") } else { None }
+    if context.since(10) && !context.rules.private_keypairs { context.query().last("user_id") } else { None }
 }
 
 fn refusal<'a, C>(context: &'a Context<'_, C>, name: &'a str) -> impl Fn(Error) -> Fault + 'a {

@@ -3,12 +3,12 @@
 
 pub mod attributes;
 pub mod context;
-pub mod dialect;
 pub mod errors;
 pub mod flavors;
 pub mod keypairs;
 pub mod microversions;
 mod queries;
+pub mod rules;
 pub mod servers;
 pub mod status;
 pub mod unsupported;
@@ -17,11 +17,25 @@ mod views;
 mod violations;
 pub mod zones;
 
+use skyloom_sdk::{Cloud, Response};
+
 pub use context::{Answer, Context};
 pub use errors::Fault;
+pub use rules::{Names, Rules, UPSTREAM};
+
+/// Answers a request by the face's table of operations; refusals come in the face's envelope.
+pub fn answer<C: Cloud>(context: &Context<'_, C>, serve: impl FnOnce(&Context<'_, C>, &str) -> Answer) -> Response {
+    let served = check(context).and_then(|()| serve(context, context.request.operation.as_str()));
+    served.unwrap_or_else(|fault| (context.rules.envelope)(&fault))
+}
+
+/// An operation that the face's manifest has and its table hasn't: a defect that a test of each face catches.
+pub fn unknown(operation: &str) -> Answer {
+    Err(Fault::new(404, format!("There is no operation {operation}.")))
+}
 
 /// What is wrong with a request before its handler looks at it: query parameters, and what the body's schema found.
-pub fn check<C>(context: &Context<'_, C>) -> Result<(), Fault> {
+fn check<C>(context: &Context<'_, C>) -> Result<(), Fault> {
     queries::check(context)?;
     violations::check(context)
 }

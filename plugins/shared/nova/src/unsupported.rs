@@ -33,8 +33,6 @@ pub static UNSUPPORTED: Table = Table(&[
     entry("servers.create", "os:scheduler_hints.cidr", NO_PLACEMENT_HINTS),
     entry("servers.create", "os:scheduler_hints.tenancy dedicated", "there are no dedicated hosts"),
     entry("servers.create", "os:scheduler_hints.dedicated_host_id", "there are no dedicated hosts"),
-    entry("servers.create", "metadata.admin_pass", "a password does not belong into metadata; adminPass sets it"),
-    entry("servers.create", "metadata.admin_pass (Windows image)", "the password of a Windows guest cannot be set"),
     entry("servers.list", "sort_key auto_disk_config", NOT_IN_THE_CORE),
     entry("servers.list", "auto_disk_config", NOT_IN_THE_CORE),
     entry("servers.list", "soft_deleted", "servers are not soft-deleted yet"),
@@ -45,7 +43,12 @@ pub static UNSUPPORTED: Table = Table(&[
 
 /// The refusal of an entry of the table; `what` must stand in it.
 pub fn refuse(operation: &str, what: &str) -> Fault {
-    let why = UNSUPPORTED.get(operation, what).why;
+    refusal(UNSUPPORTED.get(operation, what))
+}
+
+/// The refusal of an entry of any table.
+pub fn refusal(entry: Unsupported) -> Fault {
+    let Unsupported { what, why, .. } = entry;
     Fault::bad_request(format!("{what} is not supported by this deployment: {why}."))
 }
 

@@ -1,11 +1,10 @@
 //! What a project finds: availability zones and its limits.
 
 use skyloom_sdk::cloud::quotas::Quota;
-use skyloom_sdk::json::{Key, Writer};
+use skyloom_sdk::json::Writer;
 use skyloom_sdk::{Cloud, key, respond};
 
 use crate::context::{Answer, Context};
-use crate::dialect::Dialect;
 use crate::errors::Fault;
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -43,54 +42,49 @@ fn zones<C: Cloud>(context: &Context<'_, C>, with_hosts: bool) -> Answer {
     Ok(respond::json(200, writer.finish()))
 }
 
-/// Which quota a limit shows, and the versions that show it.
+/// Which quota a limit shows.
 struct Limit {
-    key: Key,
+    name: &'static str,
     quota: &'static str,
     /// How much is used instead of how much there may be.
     used: bool,
-    /// Upstream shows it up to here; none: at every version.
-    last: Option<u32>,
 }
 
-const fn limit(key: Key, quota: &'static str, used: bool, last: Option<u32>) -> Limit {
-    Limit { key, quota, used, last }
+const fn most(name: &'static str, quota: &'static str) -> Limit {
+    Limit { name, quota, used: false }
+}
+
+const fn used(name: &'static str, quota: &'static str) -> Limit {
+    Limit { name, quota, used: true }
 }
 
 static LIMITS: &[Limit] = &[
-    limit(key!("maxTotalInstances"), "servers", false, None),
-    limit(key!("maxTotalCores"), "vcpus", false, None),
-    limit(key!("maxTotalRAMSize"), "memory-mib", false, None),
-    limit(key!("maxTotalKeypairs"), "keypairs", false, None),
-    limit(key!("maxServerMeta"), "metadata-items", false, None),
-    limit(key!("maxImageMeta"), "metadata-items", false, Some(38)),
-    limit(key!("maxServerGroups"), "server-groups", false, None),
-    limit(key!("maxServerGroupMembers"), "server-group-members", false, None),
-    limit(key!("maxTotalFloatingIps"), "public-addresses", false, Some(35)),
-    limit(key!("maxSecurityGroups"), "security-groups", false, Some(35)),
-    limit(key!("maxSecurityGroupRules"), "security-group-rules", false, Some(35)),
-    limit(key!("totalInstancesUsed"), "servers", true, None),
-    limit(key!("totalCoresUsed"), "vcpus", true, None),
-    limit(key!("totalRAMUsed"), "memory-mib", true, None),
-    limit(key!("totalServerGroupsUsed"), "server-groups", true, None),
-    limit(key!("totalFloatingIpsUsed"), "public-addresses", true, Some(35)),
-    limit(key!("totalSecurityGroupsUsed"), "security-groups", true, Some(35)),
+    most("maxTotalInstances", "servers"),
+    most("maxTotalCores", "vcpus"),
+    most("maxTotalRAMSize", "memory-mib"),
+    most("maxTotalKeypairs", "keypairs"),
+    most("maxServerMeta", "metadata-items"),
+    most("maxImageMeta", "metadata-items"),
+    most("maxServerGroups", "server-groups"),
+    most("maxServerGroupMembers", "server-group-members"),
+    most("maxTotalFloatingIps", "public-addresses"),
+    most("maxSecurityGroups", "security-groups"),
+    most("maxSecurityGroupRules", "security-group-rules"),
+    used("totalInstancesUsed", "servers"),
+    used("totalCoresUsed", "vcpus"),
+    used("totalRAMUsed", "memory-mib"),
+    used("totalServerGroupsUsed", "server-groups"),
+    used("totalFloatingIpsUsed", "public-addresses"),
+    used("totalSecurityGroupsUsed", "security-groups"),
 ];
 
-/// Last version of a limit. The vendor's document ends only the rules of security groups, one version earlier.
-fn last(context_dialect: Dialect, limit: &Limit) -> Option<u32> {
-    match (context_dialect, limit.quota) {
-        (Dialect::Ecs, "security-group-rules") => Some(34),
-        (Dialect::Ecs, _) => None,
-        (Dialect::Upstream, _) => limit.last,
-    }
-}
+/// Files are not injected, so there may be none.
+const FILES: &[&str] = &["maxPersonality", "maxPersonalitySize"];
 
 pub fn limits<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let query = context.query();
     let wanted = query.last("tenant_id").or(query.last("project_id")).filter(|project| *project != context.project());
-    // Operators may ask for another project, but not in the vendor's document.
-    if wanted.is_some() && (context.dialect == Dialect::Ecs || !context.admin()) {
+    if wanted.is_some() && !(context.rules.limits_of_others && context.admin()) {
         return Err(Fault::new(403, "Policy doesn't allow os_compute_api:limits:other_project to be performed."));
     }
     let quotas = context.cloud.get_quotas(wanted)?;
@@ -98,14 +92,15 @@ pub fn limits<C: Cloud>(context: &Context<'_, C>) -> Answer {
     writer.begin_object().key(key!("limits")).begin_object();
     writer.key(key!("rate")).begin_array().end_array();
     writer.key(key!("absolute")).begin_object();
-    for limit in LIMITS {
-        if last(context.dialect, limit).is_none_or(|last| context.minor <= last) {
-            write_limit(&mut writer, limit, &quotas);
-        }
+    let shown = |name: &str| {
+        let end = context.rules.limits_end.iter().find(|(ends, _)| *ends == name);
+        end.is_none_or(|(_, last)| context.minor <= *last)
+    };
+    for limit in LIMITS.iter().filter(|limit| shown(limit.name)) {
+        write_limit(&mut writer, limit, &quotas);
     }
-    if !context.since(57) || context.dialect == Dialect::Ecs {
-        // Files are not injected, so there may be none.
-        writer.key(key!("maxPersonality")).unsigned(0).key(key!("maxPersonalitySize")).unsigned(0);
+    for name in FILES.iter().filter(|name| shown(name)) {
+        writer.dynamic_key(name).unsigned(0);
     }
     writer.end_object().end_object().end_object();
     Ok(respond::json(200, writer.finish()))
@@ -113,7 +108,7 @@ pub fn limits<C: Cloud>(context: &Context<'_, C>) -> Answer {
 
 fn write_limit(writer: &mut Writer, limit: &Limit, quotas: &[Quota]) {
     let Some(quota) = quotas.iter().find(|quota| quota.name == limit.quota) else { return };
-    writer.key(limit.key);
+    writer.dynamic_key(limit.name);
     if limit.used {
         writer.unsigned(quota.used);
     } else {

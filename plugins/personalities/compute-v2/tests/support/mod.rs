@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use compute_v2::Settings;
-use nova::dialect::Dialect;
+use compute_v2::dialects::Dialect;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{
     Address, PowerState, Server, ServerCreate, ServerCreated, ServerFlavor, ServerNic, ServerPage, ServerVolume,

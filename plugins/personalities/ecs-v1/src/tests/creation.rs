@@ -85,7 +85,10 @@ pub fn cloud(seen: &Seen<ServerCreate>) -> FakeCloud {
         let known = [network(NETWORK), network(OTHER_NETWORK), Network { external: true, ..network(OUTSIDE) }];
         let without_subnet = Network { subnet_ids: vec![], ..network(BARE) };
         let all = known.into_iter().chain([without_subnet]);
-        Ok(NetworkPage { networks: all.filter(|network| conditions[0].values.contains(&network.id)).collect(), next: None })
+        Ok(NetworkPage {
+            networks: all.filter(|network| conditions[0].values.contains(&network.id)).collect(),
+            next: None,
+        })
     }));
     cloud.flavors.get_flavor = Some(Box::new(|id| {
         Ok(match id {

@@ -18,7 +18,7 @@ pub fn start<C: Cloud>(context: &Context<'_, C>) -> Answer {
 pub fn stop<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let body = context.body()?;
     let hard = match body.get("os-stop").and_then(|stop| stop.get("type")) {
-        Some(kind) if context.rules().typed_stop => is_hard(kind)?,
+        Some(kind) if context.rules.typed_stop => is_hard(kind)?,
         _ => false,
     };
     change(context, PowerChange::Stop(hard), "stop")
@@ -64,7 +64,7 @@ pub(super) fn refusal<C: Cloud>(context: &Context<'_, C>, id: &str, action: &str
 }
 
 pub fn console_output<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    if context.rules().console_minor.is_some_and(|last| context.minor > last) {
+    if context.rules.console_minor.is_some_and(|last| context.minor > last) {
         return Err(Fault::not_found("The resource could not be found."));
     }
     let body = context.body_member("os-getConsoleOutput")?;

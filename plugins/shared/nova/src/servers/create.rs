@@ -6,14 +6,14 @@ use skyloom_sdk::json::{Fields, Writer};
 use skyloom_sdk::lenient::{boolean, count};
 use skyloom_sdk::{Cloud, Error, ErrorCode, base64, key, respond};
 
-use super::{disks, names, networks, vendor};
+use super::{checks, disks, names, networks};
 use crate::attributes::Attributes;
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 use crate::unsupported::{is_listed, refuse};
 use crate::violations::{of_field, python};
 
-pub(super) const CREATE: &str = "servers.create";
+pub const CREATE: &str = "servers.create";
 
 /// What the request said beside what the core is told.
 struct Wanted {
@@ -31,7 +31,7 @@ pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
         return Err(Fault::bad_request("'server' is a required property"));
     };
     let wanted = read(context, &server, hints)?;
-    vendor::check(context, &wanted.create)?;
+    checks::check(context, &wanted.create)?;
     let created = context.cloud.create_servers(&wanted.create).map_err(|error| refusal(&wanted.create, error))?;
     answer(context, &wanted, &created)
 }
@@ -145,7 +145,7 @@ fn description<C>(context: &Context<'_, C>, fields: &Fields<'_>, names: &[String
         return Ok(names.first().cloned());
     }
     let description = fields.optional_str("description")?;
-    names::check_description(description, context.rules().create_description)?;
+    names::check_description(description, context.rules.create_description, context.rules.not_in_description)?;
     Ok(description.map(str::to_owned))
 }
 
@@ -167,7 +167,7 @@ fn user_data<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<Option<
     let Some(length) = base64::length(text) else {
         return Err(Fault::bad_request("Invalid input for field/attribute user_data. It is not a 'base64'"));
     };
-    if text.len() > LONGEST || context.rules().user_data.is_some_and(|longest| length > longest) {
+    if text.len() > LONGEST || context.rules.user_data.is_some_and(|longest| length > longest) {
         return Err(Fault::bad_request("Invalid input for field/attribute user_data. It is too long"));
     }
     Ok(Some(text.to_owned()))
@@ -179,7 +179,7 @@ fn config_drive<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<bool
         Some(Value::String(text)) if text.is_empty() => false,
         Some(value) => boolean(value).ok_or_else(|| Fault::bad_request("Invalid config_drive provided."))?,
     };
-    Ok(wanted && !context.rules().without_effect.contains(&"config_drive"))
+    Ok(wanted && !context.rules.without_effect.contains(&"config_drive"))
 }
 
 fn tags<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
@@ -219,7 +219,7 @@ fn place<C: Cloud>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<Plac
         ));
     }
     let node = forced.or(named);
-    if node.is_some() && !context.rules().hosts_may_be_chosen {
+    if node.is_some() && !context.rules.hosts_may_be_chosen {
         return Err(Fault::bad_request("A host cannot be chosen for a server that is created from an image"));
     }
     Ok(Place { zone: part(0).map(str::to_owned), node })
@@ -242,7 +242,7 @@ fn hints<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<Optio
         Some(_) => return Err(Fault::invalid_type("os:scheduler_hints", "object")),
     };
     for (name, value) in hints {
-        if context.rules().hints_without_effect.contains(&name.as_str()) {
+        if context.rules.hints_without_effect.contains(&name.as_str()) {
             continue;
         }
         let what = match (name.as_str(), value.as_str()) {

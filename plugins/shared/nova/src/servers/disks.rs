@@ -120,7 +120,7 @@ impl Device {
             return Err(Fault::bad_request("Additional properties are not allowed ('tag' was unexpected)"));
         }
         let volume_type = fields.optional_str("volume_type")?.filter(|kind| !kind.is_empty()).map(str::to_owned);
-        if volume_type.is_some() && !context.since(67) && !context.rules().volume_type_always {
+        if volume_type.is_some() && !context.since(67) && !context.rules.volume_type_always {
             return Err(Fault::bad_request("Additional properties are not allowed ('volume_type' was unexpected)"));
         }
         let given = |name: &str| fields.value(name).filter(|value| !value.is_null());
@@ -216,5 +216,5 @@ impl Device {
 
 fn without_effect<C>(context: &Context<'_, C>, member: &str) -> bool {
     let field = format!("block_device_mapping_v2[].{member}");
-    context.rules().without_effect.contains(&field.as_str())
+    context.rules.without_effect.contains(&field.as_str())
 }

@@ -77,7 +77,7 @@ fn nothing() -> Response {
 /// The page; none: nothing can be in it.
 fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerPage>, Fault> {
     let query = context.query();
-    if context.rules().image_filter_is_void && query.has("image") {
+    if context.rules.image_filter_is_void && query.has("image") {
         return Ok(None);
     }
     let Some(conditions) = conditions(context)? else { return Ok(None) };
@@ -88,7 +88,7 @@ fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerPage>, Fault
         return Ok(None);
     }
     let marker = paging.marker.clone();
-    let rules = context.rules();
+    let rules = context.rules;
     let request = paging.request(rules.default_page, rules.max_page, sort);
     let page = context.cloud.list_servers(&conditions, &request);
     page.map(Some).map_err(|error| refusal(context, marker.as_deref(), error))
@@ -125,7 +125,7 @@ fn for_everybody<C>(context: &Context<'_, C>, name: &str) -> bool {
         "reservation_id" | "name" | "status" | "image" | "flavor" | "ip" | "changes-since" | "all_tenants" => true,
         "ip6" => context.since(5),
         // The vendor's document has tags at every version.
-        "tags" | "not-tags" => context.since(26) || context.rules().image_filter_is_void,
+        "tags" | "not-tags" => context.since(26) || context.rules.image_filter_is_void,
         "tags-any" | "not-tags-any" => context.since(26),
         "changes-before" => context.since(66),
         "locked" => context.since(73),
@@ -161,6 +161,7 @@ struct Reader<'c, 'a, C> {
     changed_before: Option<(i64, i64)>,
     vm_states: Vec<VmState>,
     task_states: Vec<TaskState>,
+    ids: Vec<String>,
     /// IP version and text in turn.
     addresses: Vec<String>,
     /// No server can match.
@@ -178,6 +179,7 @@ fn conditions<C: Cloud>(context: &Context<'_, C>) -> Result<Option<Vec<Condition
         changed_before: None,
         vm_states: Vec::new(),
         task_states: Vec::new(),
+        ids: Vec::new(),
         addresses: Vec::new(),
         void: false,
     };
@@ -213,14 +215,14 @@ impl<C> Reader<'_, '_, C> {
             self.put(is(field, value));
             return Ok(());
         }
-        let is_fuzzy = self.context.rules().fuzzy_filters;
+        let is_fuzzy = self.context.rules.fuzzy_filters;
         match name {
             // Upstream takes a regular expression; the vendor a part of the name.
             "name" | "display_name" if is_fuzzy => self.put(part("name", [value])),
             "name" | "display_name" => self.put(pattern("name", [value])),
             "flavor" if is_fuzzy => self.put(part_any_case("flavor-id", value)),
             "flavor" => self.put(is("flavor-id", value)),
-            "uuid" => self.conditions.push(is("id", value)),
+            "uuid" => self.ids.push(value.to_owned()),
             "ip" => self.read_address(value, "4"),
             "ip6" => self.read_address(value, "6"),
             "locked" => self.put(is("locked", flag(name, value)?)),
@@ -276,7 +278,7 @@ impl<C> Reader<'_, '_, C> {
 
     /// Those of the core's states that the dialect shows with this number.
     fn read_power_state(&mut self, number: u64) {
-        let shown = |state: &PowerState| self.context.dialect.power_state(*state) == number;
+        let shown = |state: &PowerState| self.context.rules.power_state(*state) == number;
         let words: Vec<&str> = POWER_STATES.into_iter().filter(shown).map(power_state).collect();
         self.void |= words.is_empty();
         self.put(any_of("power-state", words));
@@ -288,7 +290,7 @@ impl<C> Reader<'_, '_, C> {
             return Ok(());
         }
         let known: Vec<String> =
-            words.into_iter().filter(|word| self.context.rules().statuses.contains(&word.as_str())).collect();
+            words.into_iter().filter(|word| self.context.rules.statuses.contains(&word.as_str())).collect();
         if known.is_empty() && self.context.since(38) {
             return Err(Fault::bad_request("Invalid status value"));
         }
@@ -306,8 +308,11 @@ impl<C> Reader<'_, '_, C> {
     fn finish(mut self) -> Result<Option<Vec<Condition>>, Fault> {
         let mut conditions = std::mem::take(&mut self.conditions);
         conditions.extend(changed(self.changed_since, self.changed_before)?);
+        if !self.ids.is_empty() {
+            conditions.push(any_of("id", self.ids));
+        }
         if !self.addresses.is_empty() {
-            let test = if self.context.rules().fuzzy_filters { part } else { pattern };
+            let test = if self.context.rules.fuzzy_filters { part } else { pattern };
             conditions.push(test("addresses", self.addresses));
         }
         // One project among all is meant, or the caller's own.

@@ -1,6 +1,7 @@
 //! Servers.
 
 pub mod actions;
+mod checks;
 pub mod create;
 mod disks;
 pub mod groups;
@@ -10,7 +11,6 @@ pub mod metadata;
 pub(crate) mod names;
 mod networks;
 pub mod parts;
-mod vendor;
 
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::compute::{DeleteOptions, Server, ServerUpdate};
@@ -47,7 +47,7 @@ fn answer<C: Cloud>(context: &Context<'_, C>, server: &Server, whole: bool) -> A
 pub(crate) fn view<'a, C>(context: &'a Context<'_, C>, hosts_up: Option<&'a [String]>, single: bool) -> View<'a> {
     View {
         links: &context.links,
-        dialect: context.dialect,
+        rules: context.rules,
         minor: context.minor,
         admin: context.admin(),
         whole: true,
@@ -94,11 +94,11 @@ pub fn update<C: Cloud>(context: &Context<'_, C>) -> Answer {
         attributes: None,
     };
     if let Some(name) = fields.optional_str("name")? {
-        update.name = Some(names::checked(context, name, context.rules().create_name.max(255))?);
+        update.name = Some(names::checked(context, name, context.rules.names.longest.max(255))?);
     }
     if fields.has("description") {
         let description = fields.optional_str("description")?;
-        names::check_description(description, 255)?;
+        names::check_description(description, 255, &[])?;
         update.description = Some(description.map(str::to_owned));
     }
     if let Some(disk_config) = fields.optional_str("OS-DCF:diskConfig")? {
@@ -115,8 +115,8 @@ fn check_updatable<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Re
     for name in body.keys() {
         let allowed = match name.as_str() {
             "description" => context.since(19),
-            "hostname" => context.since(90) && context.rules().updatable.contains(&"hostname"),
-            other => context.rules().updatable.contains(&other),
+            "hostname" => context.since(90) && context.rules.updatable.contains(&"hostname"),
+            other => context.rules.updatable.contains(&other),
         };
         if !allowed && !context.legacy {
             return Err(Fault::bad_request(format!("{UNWRITABLE} ('{name}' was unexpected)")));

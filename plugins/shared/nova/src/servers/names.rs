@@ -16,7 +16,7 @@ pub const PATTERN: &str = r"^$|^\S(.*\S)?$";
 pub fn checked<C>(context: &Context<'_, C>, name: &str, longest: usize) -> Result<String, Fault> {
     let name = if context.legacy { name.trim() } else { name };
     check_printable(name)?;
-    if columns(context, name) > longest {
+    if (context.rules.names.columns)(name) > longest {
         let value = serde_json::Value::String(name.to_owned());
         return Err(Fault::bad_request(of_field("name", &value, &format!("{} is too long", python(&value)))));
     }
@@ -31,39 +31,30 @@ pub fn check_printable(name: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn columns<C>(context: &Context<'_, C>, name: &str) -> usize {
-    if context.rules().plain_names { ecs_rules::columns(name) } else { name.chars().count() }
-}
-
 /// The names of `count` new servers.
 pub fn of_new_servers<C: Cloud>(context: &Context<'_, C>, name: &str, count: u32) -> Result<Vec<String>, Fault> {
-    let rules = context.rules();
-    let name = checked(context, name, if count > 1 { rules.create_names } else { rules.create_name })?;
-    if rules.plain_names && !ecs_rules::is_plain(&name) {
-        return Err(Fault::bad_request(
-            "Invalid input for field/attribute name. It may hold letters, digits, '_', '-', '.' and Chinese characters only",
-        ));
+    let rules = &context.rules.names;
+    let name = checked(context, name, if count > 1 { rules.longest_of_many } else { rules.longest })?;
+    if let Some(wrong) = (rules.check)(&name) {
+        return Err(Fault::bad_request(format!("Invalid input for field/attribute name. {wrong}")));
     }
-    if rules.plain_names {
-        return Ok(ecs_rules::numbered(&name, count));
-    }
-    if count == 1 {
-        return Ok(vec![name]);
-    }
-    Ok((1..=count).map(|number| format!("{name}-{number}")).collect())
+    Ok((rules.numbered)(&name, count))
 }
 
-/// At most `longest` characters; the vendor's shorter ones hold no `<` or `>`.
-pub fn check_description(description: Option<&str>, longest: usize) -> Result<(), Fault> {
+/// At most `longest` characters, none of these.
+pub fn check_description(description: Option<&str>, longest: usize, without: &[char]) -> Result<(), Fault> {
     let Some(description) = description else { return Ok(()) };
-    let refuse = |why: &str| Err(Fault::bad_request(format!("Invalid input for field/attribute description. {why}")));
     if description.chars().count() > longest {
         let value = serde_json::Value::from(description);
         let says = format!("{} is too long", python(&value));
         return Err(Fault::bad_request(of_field("description", &value, &says)));
     }
-    if longest == ecs_rules::DESCRIPTION && !ecs_rules::is_description(description) {
-        return refuse("It holds '<' or '>'");
+    if description.contains(without) {
+        let letters: Vec<String> = without.iter().map(|letter| format!("'{letter}'")).collect();
+        return Err(Fault::bad_request(format!(
+            "Invalid input for field/attribute description. It holds {}",
+            letters.join(" or ")
+        )));
     }
     Ok(())
 }

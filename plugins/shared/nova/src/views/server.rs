@@ -6,7 +6,7 @@ use skyloom_sdk::{key, time};
 
 use super::Links;
 use crate::attributes::Attributes;
-use crate::dialect::Dialect;
+use crate::rules::Rules;
 use crate::status::{shows_fault, shows_progress, status, task_word, vm_word};
 
 const SERVERS: &str = "/servers/";
@@ -15,7 +15,7 @@ const SERVERS: &str = "/servers/";
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     pub links: &'a Links,
-    pub dialect: Dialect,
+    pub rules: &'static Rules,
     pub minor: u32,
     /// The caller is an operator.
     pub admin: bool,
@@ -172,7 +172,7 @@ fn write_extensions(writer: &mut Writer, server: &Server, view: &View<'_>) {
     }
     writer.key(key!("OS-EXT-STS:task_state")).optional_string(server.task_state.map(task_word));
     writer.key(key!("OS-EXT-STS:vm_state")).string(vm_word(server.vm_state));
-    writer.key(key!("OS-EXT-STS:power_state")).unsigned(view.dialect.power_state(server.power_state));
+    writer.key(key!("OS-EXT-STS:power_state")).unsigned(view.rules.power_state(server.power_state));
     writer.key(key!("os-extended-volumes:volumes_attached")).begin_array();
     for volume in &server.volumes {
         writer.begin_object().key(key!("id")).string(&volume.id);
@@ -185,7 +185,7 @@ fn write_extensions(writer: &mut Writer, server: &Server, view: &View<'_>) {
 }
 
 fn extended_attributes(view: &View<'_>) -> bool {
-    view.admin || view.dialect.rules().extended_attributes_for_all
+    view.admin || view.rules.extended_attributes_for_all
 }
 
 fn write_extended_attributes(writer: &mut Writer, server: &Server, view: &View<'_>) {

@@ -2,19 +2,35 @@
 
 use serde_json::{Map, Value, json};
 use skyloom_sdk::cloud::identity::{
-    DomainRef, Login, Named, NamedRef, PasswordLogin, Placed, Scope, ScopeRequest, TokenInfo,
+    DomainRef, Login, Named, NamedRef, PasswordLogin, Placed, Scope, ScopeRequest, Service, TokenInfo,
 };
+use skyloom_sdk::query::Query;
 use skyloom_sdk::{Error, ErrorCode, Identity, Request, Response, respond, time};
 
 use crate::bodies::Body;
-use crate::{Answer, Fault, catalog, lists};
+use crate::{Answer, Fault};
 
 const SUBJECT: &str = "X-Subject-Token";
 
 pub fn issue<C: Identity>(cloud: &C, request: &Request) -> Answer {
+    issue_of(cloud, request, &read_login(request)?, |_| {})
+}
+
+/// What the body asks for.
+pub fn read_login(request: &Request) -> Result<Login, Fault> {
     let auth = Body::read(request, "auth")?;
-    let login = login(&Value::Object(auth.fields().object("identity")?.clone()), auth.fields().value("scope"))?;
-    let issued = cloud.authenticate(&login)?;
+    login(&Value::Object(auth.fields().object("identity")?.clone()), auth.fields().value("scope"))
+}
+
+/// Issues what `login` asks for; `touch` changes what the answer says of the token.
+pub fn issue_of<C: Identity>(
+    cloud: &C,
+    request: &Request,
+    login: &Login,
+    touch: impl FnOnce(&mut TokenInfo),
+) -> Answer {
+    let mut issued = cloud.authenticate(login)?;
+    touch(&mut issued.info);
     Ok(token(request, 201, &issued.info, &issued.token))
 }
 
@@ -125,7 +141,7 @@ fn scope(scope: Option<&Value>) -> Result<ScopeRequest, Fault> {
 
 /// The answer that tells a token; its value stands in a header, which the host fills in.
 fn token(request: &Request, status: u16, info: &TokenInfo, handle: &str) -> Response {
-    let with_catalog = !lists::query(request).has("nocatalog");
+    let with_catalog = !Query(&request.query).has("nocatalog");
     let response = crate::json(status, &json!({"token": view(info, with_catalog)}));
     respond::with_header(respond::with_header(response, SUBJECT, handle), "Vary", "X-Auth-Token")
 }
@@ -136,6 +152,22 @@ fn named(named: &Named) -> Value {
 
 fn placed(placed: &Placed) -> Value {
     json!({"id": placed.id, "name": placed.name, "domain": named(&placed.domain)})
+}
+
+/// A service with its endpoints, as it stands in a token.
+pub fn service(service: &Service) -> Value {
+    json!({
+        "id": service.id,
+        "type": service.kind,
+        "name": service.name,
+        "endpoints": service.endpoints.iter().map(|endpoint| json!({
+            "id": endpoint.id,
+            "interface": endpoint.interface,
+            "region": endpoint.region,
+            "region_id": endpoint.region,
+            "url": endpoint.url,
+        })).collect::<Vec<_>>(),
+    })
 }
 
 fn view(info: &TokenInfo, with_catalog: bool) -> Value {
@@ -163,7 +195,7 @@ fn view(info: &TokenInfo, with_catalog: bool) -> Value {
     }
     put("roles", info.roles.iter().map(named).collect());
     if with_catalog {
-        put("catalog", info.catalog.iter().map(catalog::entry).collect());
+        put("catalog", info.catalog.iter().map(service).collect());
     }
     Value::Object(token)
 }

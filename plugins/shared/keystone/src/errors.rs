@@ -44,14 +44,18 @@ impl Fault {
     }
 
     pub fn response(&self, request: &Request) -> Response {
-        let body =
-            json!({"error": {"code": self.status, "message": self.message, "title": respond::reason(self.status)}});
-        let response = crate::json(self.status, &body);
+        let response = error_response(self.status, &self.message);
         if self.status != 401 {
             return response;
         }
         respond::with_header(response, "WWW-Authenticate", format!("Keystone uri=\"{}/v3\"", request.base_url))
     }
+}
+
+/// `{"error": {"code", "message", "title"}}`; the title goes with the status.
+#[must_use]
+pub fn error_response(status: u16, message: &str) -> Response {
+    crate::json(status, &json!({"error": {"code": status, "message": message, "title": respond::reason(status)}}))
 }
 
 fn status_of(code: &ErrorCode) -> u16 {

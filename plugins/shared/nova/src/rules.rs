@@ -1,0 +1,167 @@
+//! What a face may have in another way than Nova's API reference: data, which each face gives. [`UPSTREAM`] is the reference itself;
+//! a face writes what its vendor's document says otherwise, and `..UPSTREAM`.
+
+use skyloom_sdk::cloud::compute::{PowerState, ServerCreate};
+use skyloom_sdk::cloud::flavors::Flavor;
+use skyloom_sdk::{Pair, Response};
+
+use crate::errors::{Fault, by_status};
+
+/// Lengths are characters unless said otherwise.
+#[derive(Debug)]
+pub struct Rules {
+    /// How a refusal looks.
+    pub envelope: fn(&Fault) -> Response,
+    /// Servers of a page whose request names no limit.
+    pub default_page: u32,
+    pub max_page: u32,
+    pub names: Names,
+    /// Longest description at creation.
+    pub create_description: usize,
+    /// Letters that a description at creation may not hold.
+    pub not_in_description: &'static [char],
+    /// Longest user data in bytes before it is encoded; none: only the encoded form is limited.
+    pub user_data: Option<usize>,
+    /// Highest microversion with which a console may be read; none: any.
+    pub console_minor: Option<u32>,
+    /// `os-stop` may carry a type.
+    pub typed_stop: bool,
+    /// Extended attributes (host, instance name ...) for everybody, not for operators only.
+    pub extended_attributes_for_all: bool,
+    /// The filters of lists by flavor and address look for a part, that by name for a part instead of a pattern.
+    pub fuzzy_filters: bool,
+    /// The image filter finds nothing (servers start from volumes) and makes all other filters void.
+    pub image_filter_is_void: bool,
+    /// Statuses that the status filter knows.
+    pub statuses: &'static [&'static str],
+    /// A server may be placed on a host by name.
+    pub hosts_may_be_chosen: bool,
+    /// The volume type of a disk may be named at every version, not from 2.67 on only.
+    pub volume_type_always: bool,
+    /// What stands in the way of a new server of this flavor in this zone (none: in the default one).
+    pub flavor: Option<fn(&Flavor, Option<&str>) -> Option<Fault>>,
+    /// What stands in the way of this creation from an image with these properties.
+    pub image: Option<fn(&ServerCreate, &[Pair]) -> Option<Fault>>,
+    /// Longest public key in bytes that a new server can get; none: any.
+    pub injected_key: Option<usize>,
+    /// Nobody, operators neither, sees another user's key pairs.
+    pub private_keypairs: bool,
+    /// Fields of a new server that are accepted, stored where they are shown, and have no effect.
+    pub without_effect: &'static [&'static str],
+    /// Scheduler hints that are accepted and have no effect.
+    pub hints_without_effect: &'static [&'static str],
+    /// Fields that an update may change, beside the description.
+    pub updatable: &'static [&'static str],
+    /// The numbers in `OS-EXT-STS:power_state` of no state, running, paused, shut down, crashed, suspended.
+    pub power_states: [u64; 6],
+    /// Limits that end, by their names, and the last minor version that shows each.
+    pub limits_end: &'static [(&'static str, u32)],
+    /// Operators may ask for another project's limits.
+    pub limits_of_others: bool,
+}
+
+/// Names of new servers.
+#[derive(Debug)]
+pub struct Names {
+    /// Longest name, in columns.
+    pub longest: usize,
+    /// The same when more than one server is made.
+    pub longest_of_many: usize,
+    /// How long a name is.
+    pub columns: fn(&str) -> usize,
+    /// What is wrong with a name beyond its length; none: nothing.
+    pub check: fn(&str) -> Option<&'static str>,
+    /// The names of so many servers of one request.
+    pub numbered: fn(&str, u32) -> Vec<String>,
+}
+
+impl Rules {
+    #[must_use]
+    pub fn power_state(&self, state: PowerState) -> u64 {
+        self.power_states[match state {
+            PowerState::NoState => 0,
+            PowerState::Running => 1,
+            PowerState::Paused => 2,
+            PowerState::ShutDown => 3,
+            PowerState::Crashed => 4,
+            PowerState::Suspended => 5,
+        }]
+    }
+}
+
+pub const UPSTREAM: Rules = Rules {
+    envelope: by_status,
+    default_page: 1000,
+    max_page: 1000,
+    names: Names {
+        longest: 255,
+        longest_of_many: 255,
+        columns: |name| name.chars().count(),
+        check: |_| None,
+        numbered,
+    },
+    create_description: 255,
+    not_in_description: &[],
+    user_data: None,
+    console_minor: None,
+    typed_stop: false,
+    extended_attributes_for_all: false,
+    fuzzy_filters: false,
+    image_filter_is_void: false,
+    statuses: &[
+        "ACTIVE",
+        "BUILD",
+        "DELETED",
+        "ERROR",
+        "HARD_REBOOT",
+        "MIGRATING",
+        "PASSWORD",
+        "PAUSED",
+        "REBOOT",
+        "REBUILD",
+        "RESCUE",
+        "RESIZE",
+        "REVERT_RESIZE",
+        "SHELVED",
+        "SHELVED_OFFLOADED",
+        "SHUTOFF",
+        "SOFT_DELETED",
+        "SUSPENDED",
+        "VERIFY_RESIZE",
+    ],
+    hosts_may_be_chosen: true,
+    volume_type_always: false,
+    flavor: None,
+    image: None,
+    injected_key: None,
+    private_keypairs: false,
+    without_effect: &[
+        "OS-DCF:diskConfig",
+        "block_device_mapping_v2[].device_name",
+        "block_device_mapping_v2[].disk_bus",
+        "block_device_mapping_v2[].device_type",
+        "block_device_mapping_v2[].tag",
+        "networks[].tag",
+    ],
+    hints_without_effect: &[],
+    updatable: &["name", "OS-DCF:diskConfig", "accessIPv4", "accessIPv6", "hostname"],
+    power_states: [0, 1, 3, 4, 6, 7],
+    limits_end: &[
+        ("maxImageMeta", 38),
+        ("maxTotalFloatingIps", 35),
+        ("maxSecurityGroups", 35),
+        ("maxSecurityGroupRules", 35),
+        ("totalFloatingIpsUsed", 35),
+        ("totalSecurityGroupsUsed", 35),
+        ("maxPersonality", 56),
+        ("maxPersonalitySize", 56),
+    ],
+    limits_of_others: true,
+};
+
+fn numbered(name: &str, count: u32) -> Vec<String> {
+    if count == 1 {
+        return vec![name.to_owned()];
+    }
+    (1..=count).map(|number| format!("{name}-{number}")).collect()
+}
