@@ -222,7 +222,7 @@ fn the_vendors_image_filter_finds_nothing_and_beats_the_others() {
         assert_eq!(ask(&cloud, ecs(), call.clone()), (200, json!({"servers": []})));
         assert!(seen.all().is_empty());
         assert_eq!(ask(&cloud, upstream(), call).0, 200);
-        assert_eq!(seen.only().0, [is("image-id", IMAGE)]);
+        assert!(seen.only().0.contains(&is("image-id", IMAGE)));
         rule!(id, "7764ae11", "9d85abfe");
         rule!("nova.servers.create", "3960e6be");
     }

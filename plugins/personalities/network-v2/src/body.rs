@@ -1,33 +1,18 @@
 //! Bodies: `{"<resource>": {..}}`, and for creations also `{"<resource>s": [{..}]}`. Each attribute known, writable and of its type. Upstream converts before it checks: numbers
 //! and flags may be written as strings.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use skyloom_sdk::Request;
 use skyloom_sdk::violations::python;
 
-use crate::unset::{self, Form};
-use crate::{Fault, Object};
-
-/// What one attribute may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// Given at creation and changed later.
-    Write,
-    /// Given at creation only.
-    Create,
-    /// Told by the service only.
-    Read,
-    /// Known, but its capability isn't there: only the value that says so may be given.
-    Unset(Form),
-}
-
-/// The attributes of a resource.
-pub type Attributes = &'static [(&'static str, Use)];
+use crate::Fault;
+use crate::attributes::{Attribute, Resource, Use};
+use crate::unset;
 
 /// The attributes of a request's body.
 #[derive(Debug)]
 pub struct Given {
-    map: Object,
+    map: Map<String, Value>,
 }
 
 /// What a creation asks for.
@@ -39,11 +24,12 @@ pub struct Creation {
 }
 
 /// Reads the body of a creation.
-pub fn creation(request: &Request, resource: &str, known: Attributes) -> Result<Creation, Fault> {
+pub fn creation<T>(request: &Request, known: &Resource<T>) -> Result<Creation, Fault> {
     let mut body = object(request)?;
+    let resource = known.name;
     let collection = format!("{resource}s");
     let Some(items) = body.remove(&collection) else {
-        return Ok(Creation { items: vec![given(body, resource, known, true)?], bulk: false });
+        return Ok(Creation { items: vec![given(body, known, true)?], bulk: false });
     };
     let Value::Array(items) = items else {
         return Err(Fault::bad_request(format!("'{collection}' is not a list")));
@@ -53,19 +39,19 @@ pub fn creation(request: &Request, resource: &str, known: Attributes) -> Result<
     }
     let item = |item: Value| match item {
         // An item may stand in an object of its own, as the body of a single creation does.
-        Value::Object(item) if item.contains_key(resource) => given(item, resource, known, true),
-        Value::Object(map) => checked(map, known, true),
+        Value::Object(item) if item.contains_key(resource) => given(item, known, true),
+        Value::Object(map) => checked(map, known.attributes, true),
         _ => Err(Fault::bad_request(format!("'{collection}' holds what is not an object"))),
     };
     Ok(Creation { items: items.into_iter().map(item).collect::<Result<_, _>>()?, bulk: true })
 }
 
 /// Reads the body of a change.
-pub fn change(request: &Request, resource: &str, known: Attributes) -> Result<Given, Fault> {
-    given(object(request)?, resource, known, false)
+pub fn change<T>(request: &Request, known: &Resource<T>) -> Result<Given, Fault> {
+    given(object(request)?, known, false)
 }
 
-fn object(request: &Request) -> Result<Object, Fault> {
+fn object(request: &Request) -> Result<Map<String, Value>, Fault> {
     if request.body.is_empty() {
         return Err(Fault::bad_request("Resource body required"));
     }
@@ -76,25 +62,27 @@ fn object(request: &Request) -> Result<Object, Fault> {
     }
 }
 
-fn given(mut body: Object, resource: &str, known: Attributes, create: bool) -> Result<Given, Fault> {
+fn given<T>(mut body: Map<String, Value>, known: &Resource<T>, create: bool) -> Result<Given, Fault> {
+    let resource = known.name;
     match body.remove(resource) {
-        Some(Value::Object(map)) => checked(map, known, create),
+        Some(Value::Object(map)) => checked(map, known.attributes, create),
         _ => Err(Fault::bad_request(format!("Unable to find '{resource}' in request body"))),
     }
 }
 
-fn checked(map: Object, known: Attributes, create: bool) -> Result<Given, Fault> {
+fn checked(map: Map<String, Value>, known: &[Attribute], create: bool) -> Result<Given, Fault> {
     for (name, value) in &map {
         check(name, value, known, create)?;
     }
     Ok(Given { map })
 }
 
-fn check(name: &str, value: &Value, known: Attributes, create: bool) -> Result<(), Fault> {
-    let Some((_, usage)) = known.iter().find(|(known, _)| *known == name) else {
+fn check(name: &str, value: &Value, known: &[Attribute], create: bool) -> Result<(), Fault> {
+    let Some(attribute) = known.iter().find(|known| known.name == name) else {
         return Err(Fault::unrecognized(name));
     };
-    match usage {
+    match attribute.usage {
+        Use::Query => Err(Fault::unrecognized(name)),
         Use::Write => Ok(()),
         Use::Create if create => Ok(()),
         Use::Read if create => Err(Fault::bad_request(format!("Attribute '{name}' not allowed in POST"))),

@@ -1,46 +1,46 @@
 //! Security groups.
 
-use serde_json::{Value, json};
-use skyloom_sdk::cloud::networks::{GroupFilter, GroupWrite, SecurityGroup};
-use skyloom_sdk::{Networks, Request, respond, time};
+use skyloom_sdk::cloud::networks::{GroupWrite, SecurityGroup};
+use skyloom_sdk::conditions::{all_of, any_of, none_of, not_all_of};
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::{Networks, Request, respond};
 
-use crate::body::{self, Attributes, Creation, Given, Use};
-use crate::lists::{Wanted, shown};
-use crate::networks::object;
+use crate::attributes::{self, FLAG, NUMBER, Picked, Reads, attributes, write_time};
+use crate::body::{self, Creation, Given};
+use crate::rules::RULES;
 use crate::unset::Form;
-use crate::{Answer, Fault, Object, created, one, rules};
+use crate::{Answer, Fault, lists};
 
-const ATTRIBUTES: Attributes = &[
-    ("name", Use::Write),
-    ("description", Use::Write),
-    ("stateful", Use::Write),
-    ("project_id", Use::Create),
-    ("tenant_id", Use::Create),
-    ("tags", Use::Unset(Form::List)),
-    ("id", Use::Read),
-    ("security_group_rules", Use::Read),
-    ("shared", Use::Read),
-    ("created_at", Use::Read),
-    ("updated_at", Use::Read),
-    ("revision_number", Use::Read),
-];
+attributes! {
+    GROUPS of "security_group" in "security-groups": SecurityGroup as group;
+    "id" Read { finds sorts "id" } => string(&group.id);
+    "name" Write { finds sorts "name" } => string(&group.name);
+    "description" Write { finds "description" } => string(&group.description);
+    "project_id" Create { finds sorts "project-id" } => string(&group.project_id);
+    "tenant_id" Create { finds sorts "project-id" } => string(&group.project_id);
+    "stateful" Write { finds "stateful" as FLAG } => boolean(group.stateful);
+    "shared" Read { finds "" as Reads::Same(is_not_shared) } => boolean(false);
+    "security_group_rules" Read by write_rules;
+    "tags" Unset(Form::List) { finds "tags" as Reads::List(all_of) } => strings(&group.tags);
+    "tags-any" Query { finds "tags" as Reads::List(any_of) };
+    "not-tags" Query { finds "tags" as Reads::List(not_all_of) };
+    "not-tags-any" Query { finds "tags" as Reads::List(none_of) };
+    "created_at" Read { sorts "created-at" } by |writer, group| write_time(writer, group.created_at);
+    "updated_at" Read { sorts "updated-at" } by |writer, group| write_time(writer, group.updated_at);
+    "revision_number" Read { finds "revision" as NUMBER } => unsigned(group.revision);
+}
 
-pub fn view(group: SecurityGroup) -> Object {
-    let rules: Vec<Value> = group.rules.into_iter().map(|rule| Value::Object(rules::view(rule))).collect();
-    object(json!({
-        "id": group.id,
-        "name": group.name,
-        "description": group.description,
-        "project_id": group.project_id,
-        "tenant_id": group.project_id,
-        "stateful": group.stateful,
-        "shared": false,
-        "security_group_rules": rules,
-        "tags": group.tags,
-        "created_at": time::seconds_z(group.created_at),
-        "updated_at": time::seconds_z(group.updated_at),
-        "revision_number": group.revision,
-    }))
+/// Upstream's client asks for those that aren't shared by another project; none is here.
+fn is_not_shared(name: &str, text: &str) -> Result<bool, Fault> {
+    attributes::flag(name, text).map(|shared| !shared)
+}
+
+fn write_rules(writer: &mut Writer, group: &SecurityGroup) {
+    writer.begin_array();
+    for rule in &group.rules {
+        RULES.write(writer, rule, &Picked::default());
+    }
+    writer.end_array();
 }
 
 fn id(request: &Request) -> &str {
@@ -48,27 +48,13 @@ fn id(request: &Request) -> &str {
 }
 
 pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let mut wanted = Wanted::new(request);
-    // Upstream's client asks for those that aren't shared by another project; none is here.
-    let nothing = wanted.flag("shared")? == Some(true);
-    let filter = GroupFilter {
-        ids: wanted.any("id"),
-        names: wanted.any("name"),
-        project_id: wanted.project()?,
-        tags: wanted.any("tags"),
-    };
-    let fetch = |page: &skyloom_sdk::PageRequest| {
-        if nothing {
-            return Ok((Vec::new(), None));
-        }
-        let page = cloud.list_security_groups(&filter, page)?;
-        Ok((page.groups, page.next))
-    };
-    wanted.answer(request, "security-groups", fetch, view)
+    lists::list(request, &GROUPS, |conditions, page| {
+        cloud.list_security_groups(conditions, page).map(|page| (page.groups, page.next))
+    })
 }
 
 pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    Ok(one(200, "security_group", shown(request, view(cloud.get_security_group(id(request))?))))
+    Ok(lists::one(request, &GROUPS, &cloud.get_security_group(id(request))?))
 }
 
 fn write(given: &Given) -> Result<GroupWrite, Fault> {
@@ -81,14 +67,14 @@ fn write(given: &Given) -> Result<GroupWrite, Fault> {
 }
 
 pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let Creation { items, bulk } = body::creation(request, "security_group", ATTRIBUTES)?;
+    let Creation { items, bulk } = body::creation(request, &GROUPS)?;
     let writes = items.iter().map(write).collect::<Result<Vec<_>, _>>()?;
-    created("security_group", bulk, cloud.create_security_groups(&writes)?.into_iter().map(view).collect())
+    lists::created(&GROUPS, bulk, &cloud.create_security_groups(&writes)?)
 }
 
 pub fn update<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::change(request, "security_group", ATTRIBUTES)?;
-    Ok(one(200, "security_group", view(cloud.update_security_group(id(request), &write(&given)?)?)))
+    let given = body::change(request, &GROUPS)?;
+    Ok(lists::answer(200, &GROUPS, &cloud.update_security_group(id(request), &write(&given)?)?, &Picked::default()))
 }
 
 pub fn delete<C: Networks>(cloud: &C, request: &Request) -> Answer {

@@ -1,6 +1,7 @@
 //! Networking v2.0 (Neutron's API) over the core's networks. What upstream serves by an extension that isn't here is refused as
 //! upstream refuses it without that extension: unknown paths with 404, unknown attributes with 400.
 
+mod attributes;
 mod body;
 mod errors;
 mod groups;
@@ -15,8 +16,7 @@ mod versions;
 
 pub use errors::Fault;
 
-use serde_json::{Map, Value};
-use skyloom_sdk::{Compute, Imports, Networks, Personality, Request, Response, respond};
+use skyloom_sdk::{Compute, Imports, Networks, Personality, Request, Response};
 
 /// The component.
 #[derive(Debug)]
@@ -32,8 +32,6 @@ skyloom_sdk::personality!(NetworkV2);
 
 /// What an operation gives: an answer, or a fault that becomes one.
 type Answer = Result<Response, Fault>;
-/// A resource as it is shown.
-type Object = Map<String, Value>;
 
 /// Answers one request; natively over any core.
 pub fn handle<C: Networks + Compute>(cloud: &C, mut request: Request) -> Response {
@@ -81,22 +79,4 @@ fn dispatch<C: Networks + Compute>(cloud: &C, request: &Request) -> Answer {
         "routers.show" => routers::show(cloud, request),
         other => Err(Fault::new(404, "HTTPNotFound", format!("The operation {other} could not be found."))),
     }
-}
-
-/// What was created: as it was asked for, one or a list.
-fn created(name: &str, bulk: bool, mut objects: Vec<Object>) -> Answer {
-    if bulk {
-        let list = objects.into_iter().map(Value::Object).collect();
-        let body = Map::from_iter([(format!("{name}s"), Value::Array(list))]);
-        return Ok(respond::json(201, Value::Object(body).to_string().into_bytes()));
-    }
-    let object = objects.pop().ok_or_else(|| Fault::new(500, "HTTPInternalServerError", "Nothing was created."))?;
-    Ok(one(201, name, object))
-}
-
-/// `{"<name>": {..}}`.
-fn one(status: u16, name: &str, object: Object) -> Response {
-    let mut body = Map::new();
-    body.insert(name.to_owned(), Value::Object(object));
-    respond::json(status, Value::Object(body).to_string().into_bytes())
 }

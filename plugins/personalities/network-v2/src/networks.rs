@@ -1,77 +1,53 @@
 //! Networks.
 
-use serde_json::{Value, json};
-use skyloom_sdk::cloud::networks::{Network, NetworkFilter, NetworkWrite};
-use skyloom_sdk::{Networks, Request, respond, time};
+use skyloom_sdk::cloud::networks::{Network, NetworkWrite};
+use skyloom_sdk::conditions::{all_of, any_of, none_of, not_all_of};
+use skyloom_sdk::{Networks, Request, respond};
 
-use crate::body::{self, Attributes, Creation, Given, Use};
-use crate::lists::{Wanted, shown};
+use crate::attributes::{FLAG, NUMBER, Picked, Reads, attributes, write_time};
+use crate::body::{self, Creation, Given};
 use crate::unset::Form;
-use crate::{Answer, Fault, Object, created, one};
+use crate::{Answer, Fault, lists};
 
-const ATTRIBUTES: Attributes = &[
-    ("name", Use::Write),
-    ("description", Use::Write),
-    ("admin_state_up", Use::Write),
-    ("shared", Use::Write),
-    ("router:external", Use::Write),
-    ("mtu", Use::Write),
-    ("port_security_enabled", Use::Write),
-    ("is_default", Use::Write),
-    ("project_id", Use::Create),
-    ("tenant_id", Use::Create),
-    ("availability_zone_hints", Use::Unset(Form::List)),
-    ("dns_domain", Use::Unset(Form::Text)),
-    ("ha", Use::Unset(Form::Flag)),
-    ("provider:network_type", Use::Unset(Form::Word)),
-    ("provider:physical_network", Use::Unset(Form::Word)),
-    ("provider:segmentation_id", Use::Unset(Form::Number)),
-    ("qinq", Use::Unset(Form::Flag)),
-    ("qos_policy_id", Use::Unset(Form::Uuid)),
-    ("segments", Use::Unset(Form::List)),
-    ("tags", Use::Unset(Form::List)),
-    ("vlan_transparent", Use::Unset(Form::Flag)),
-    ("id", Use::Read),
-    ("status", Use::Read),
-    ("subnets", Use::Read),
-    ("ipv4_address_scope", Use::Read),
-    ("ipv6_address_scope", Use::Read),
-    ("created_at", Use::Read),
-    ("updated_at", Use::Read),
-    ("revision_number", Use::Read),
-];
-
-pub fn view(network: Network) -> Object {
-    let value = json!({
-        "id": network.id,
-        "name": network.name,
-        "description": network.description,
-        "project_id": network.project_id,
-        "tenant_id": network.project_id,
-        "admin_state_up": network.enabled,
-        "status": "ACTIVE",
-        "shared": network.shared,
-        "router:external": network.external,
-        "is_default": network.is_default,
-        "mtu": network.mtu,
-        "port_security_enabled": network.port_security,
-        "subnets": network.subnet_ids,
-        "ipv4_address_scope": null,
-        "ipv6_address_scope": null,
-        "tags": network.tags,
-        "created_at": time::seconds_z(network.created_at),
-        "updated_at": time::seconds_z(network.updated_at),
-        "revision_number": network.revision,
-    });
-    object(value)
+attributes! {
+    NETWORKS of "network" in "networks": Network as network;
+    "id" Read { finds sorts "id" } => string(&network.id);
+    "name" Write { finds sorts "name" } => string(&network.name);
+    "description" Write { finds "description" } => string(&network.description);
+    "project_id" Create { finds sorts "project-id" } => string(&network.project_id);
+    "tenant_id" Create { finds sorts "project-id" } => string(&network.project_id);
+    "admin_state_up" Write { finds sorts "enabled" as FLAG } => boolean(network.enabled);
+    "status" Read { finds sorts "" as Reads::Same(is_active) } => string("ACTIVE");
+    "shared" Write { finds "shared" as FLAG } => boolean(network.shared);
+    "router:external" Write { finds "external" as FLAG } => boolean(network.external);
+    "is_default" Write { finds "is-default" as FLAG } => boolean(network.is_default);
+    "mtu" Write { finds sorts "mtu" as NUMBER } => unsigned(network.mtu.into());
+    "port_security_enabled" Write { finds "port-security" as FLAG } => boolean(network.port_security);
+    "subnets" Read => strings(&network.subnet_ids);
+    "availability_zone_hints" Unset(Form::List) { sorts "" };
+    "ipv4_address_scope" Read => null();
+    "ipv6_address_scope" Read => null();
+    "dns_domain" Unset(Form::Text);
+    "ha" Unset(Form::Flag);
+    "provider:network_type" Unset(Form::Word);
+    "provider:physical_network" Unset(Form::Word);
+    "provider:segmentation_id" Unset(Form::Number);
+    "qinq" Unset(Form::Flag);
+    "qos_policy_id" Unset(Form::Uuid);
+    "segments" Unset(Form::List);
+    "vlan_transparent" Unset(Form::Flag);
+    "tags" Unset(Form::List) { finds "tags" as Reads::List(all_of) } => strings(&network.tags);
+    "tags-any" Query { finds "tags" as Reads::List(any_of) };
+    "not-tags" Query { finds "tags" as Reads::List(not_all_of) };
+    "not-tags-any" Query { finds "tags" as Reads::List(none_of) };
+    "created_at" Read { sorts "created-at" } by |writer, network| write_time(writer, network.created_at);
+    "updated_at" Read { sorts "updated-at" } by |writer, network| write_time(writer, network.updated_at);
+    "revision_number" Read { finds "revision" as NUMBER } => unsigned(network.revision);
 }
 
-/// The members of a value that is an object.
-pub fn object(value: Value) -> Object {
-    match value {
-        Value::Object(object) => object,
-        _ => Object::new(),
-    }
+/// Every network is.
+fn is_active(_: &str, text: &str) -> Result<bool, Fault> {
+    Ok(text == "ACTIVE")
 }
 
 fn id(request: &Request) -> &str {
@@ -79,30 +55,13 @@ fn id(request: &Request) -> &str {
 }
 
 pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let mut wanted = Wanted::new(request);
-    let status = wanted.any("status");
-    let filter = NetworkFilter {
-        ids: wanted.any("id"),
-        names: wanted.any("name"),
-        project_id: wanted.project()?,
-        shared: wanted.flag("shared")?,
-        external: wanted.flag("router:external")?,
-        enabled: wanted.flag("admin_state_up")?,
-        is_default: wanted.flag("is_default")?,
-        tags: wanted.any("tags"),
-    };
-    let fetch = |page: &skyloom_sdk::PageRequest| {
-        if !status.is_empty() && !status.iter().any(|status| status == "ACTIVE") {
-            return Ok((Vec::new(), None));
-        }
-        let page = cloud.list_networks(&filter, page)?;
-        Ok((page.networks, page.next))
-    };
-    wanted.answer(request, "networks", fetch, view)
+    lists::list(request, &NETWORKS, |conditions, page| {
+        cloud.list_networks(conditions, page).map(|page| (page.networks, page.next))
+    })
 }
 
 pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    Ok(one(200, "network", shown(request, view(cloud.get_network(id(request))?))))
+    Ok(lists::one(request, &NETWORKS, &cloud.get_network(id(request))?))
 }
 
 fn write(given: &Given) -> Result<NetworkWrite, Fault> {
@@ -124,14 +83,14 @@ fn write(given: &Given) -> Result<NetworkWrite, Fault> {
 }
 
 pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let Creation { items, bulk } = body::creation(request, "network", ATTRIBUTES)?;
+    let Creation { items, bulk } = body::creation(request, &NETWORKS)?;
     let writes = items.iter().map(write).collect::<Result<Vec<_>, _>>()?;
-    created("network", bulk, cloud.create_networks(&writes)?.into_iter().map(view).collect())
+    lists::created(&NETWORKS, bulk, &cloud.create_networks(&writes)?)
 }
 
 pub fn update<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::change(request, "network", ATTRIBUTES)?;
-    Ok(one(200, "network", view(cloud.update_network(id(request), &write(&given)?)?)))
+    let given = body::change(request, &NETWORKS)?;
+    Ok(lists::answer(200, &NETWORKS, &cloud.update_network(id(request), &write(&given)?)?, &Picked::default()))
 }
 
 pub fn delete<C: Networks>(cloud: &C, request: &Request) -> Answer {

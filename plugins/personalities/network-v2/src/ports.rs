@@ -1,14 +1,15 @@
 //! Ports.
 
-use serde_json::{Value, json};
-use skyloom_sdk::cloud::networks::{FixedIpRequest, Port, PortFilter, PortWrite};
-use skyloom_sdk::{Networks, Request, respond, time};
+use serde_json::Value;
+use skyloom_sdk::cloud::networks::{FixedIpRequest, Port, PortWrite};
+use skyloom_sdk::conditions::{all_of, any_of, none_of, not_all_of};
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::{Condition, Networks, Request, key, respond};
 
-use crate::body::{self, Attributes, Creation, Given, Use};
-use crate::lists::{Wanted, shown};
-use crate::networks::object;
+use crate::attributes::{FLAG, NUMBER, Picked, Reads, attributes, write_time};
+use crate::body::{self, Creation, Given};
 use crate::unset::Form;
-use crate::{Answer, Fault, Object, created, one};
+use crate::{Answer, Fault, lists};
 
 /// Upstream's, in its order.
 const VNIC_TYPES: &[&str] = &[
@@ -25,68 +26,98 @@ const VNIC_TYPES: &[&str] = &[
     "remote-managed",
 ];
 
-const ATTRIBUTES: Attributes = &[
-    ("name", Use::Write),
-    ("description", Use::Write),
-    ("admin_state_up", Use::Write),
-    ("mac_address", Use::Write),
-    ("fixed_ips", Use::Write),
-    ("security_groups", Use::Write),
-    ("device_id", Use::Write),
-    ("device_owner", Use::Write),
-    ("port_security_enabled", Use::Write),
-    ("network_id", Use::Create),
-    ("project_id", Use::Create),
-    ("tenant_id", Use::Create),
-    ("allowed_address_pairs", Use::Unset(Form::List)),
-    ("extra_dhcp_opts", Use::Unset(Form::List)),
-    ("binding:host_id", Use::Unset(Form::Text)),
-    ("binding:profile", Use::Unset(Form::Dictionary)),
-    ("binding:vnic_type", Use::Unset(Form::Default(VNIC_TYPES))),
-    ("data_plane_status", Use::Unset(Form::Choice(&["ACTIVE", "DOWN"]))),
-    ("device_profile", Use::Unset(Form::Text)),
-    ("dns_domain", Use::Unset(Form::Text)),
-    ("dns_name", Use::Unset(Form::Text)),
-    ("hardware_offload_type", Use::Unset(Form::Choice(&["switchdev"]))),
-    ("hints", Use::Unset(Form::Dictionary)),
-    ("mac_learning_enabled", Use::Unset(Form::Flag)),
-    ("numa_affinity_policy", Use::Unset(Form::Choice(&["required", "preferred", "legacy"]))),
-    ("propagate_uplink_status", Use::Unset(Form::True)),
-    ("qos_policy_id", Use::Unset(Form::Uuid)),
-    ("tags", Use::Unset(Form::List)),
-    ("trusted", Use::Unset(Form::Flag)),
-    ("id", Use::Read),
-    ("status", Use::Read),
-    ("created_at", Use::Read),
-    ("updated_at", Use::Read),
-    ("revision_number", Use::Read),
-];
+attributes! {
+    PORTS of "port" in "ports": Port as port;
+    "id" Read { finds sorts "id" } => string(&port.id);
+    "name" Write { finds sorts "name" } => string(&port.name);
+    "description" Write { finds "description" } => string(&port.description);
+    "project_id" Create { finds sorts "project-id" } => string(&port.project_id);
+    "tenant_id" Create { finds sorts "project-id" } => string(&port.project_id);
+    "network_id" Create { finds sorts "network-id" } => string(&port.network_id);
+    "mac_address" Write { finds sorts "mac" } => string(&port.mac);
+    "admin_state_up" Write { finds sorts "enabled" as FLAG } => boolean(port.enabled);
+    "status" Read { finds sorts "down" as Reads::By(is_down) } => string(status(port));
+    "fixed_ips" Write { finds "" as Reads::All(fixed_ips) } by write_fixed_ips;
+    "ip_allocation" Read { finds "addressed" as Reads::By(is_addressed) } => string(allocation(port));
+    "security_groups" Write { finds "security-group-ids" } => strings(&port.security_group_ids);
+    "security_group_ids" Query { finds "security-group-ids" };
+    "device_id" Write { finds sorts "device-id" } => string(&port.device_id);
+    "device_owner" Write { finds sorts "device-owner" } => string(&port.device_owner);
+    "port_security_enabled" Write { finds "port-security" as FLAG } => boolean(port.port_security);
+    "allowed_address_pairs" Unset(Form::List) => raw("[]");
+    "extra_dhcp_opts" Unset(Form::List) => raw("[]");
+    "binding:host_id" Unset(Form::Text);
+    "binding:profile" Unset(Form::Dictionary);
+    "binding:vnic_type" Unset(Form::Default(VNIC_TYPES));
+    "data_plane_status" Unset(Form::Choice(&["ACTIVE", "DOWN"]));
+    "device_profile" Unset(Form::Text);
+    "dns_domain" Unset(Form::Text);
+    "dns_name" Unset(Form::Text);
+    "hardware_offload_type" Unset(Form::Choice(&["switchdev"]));
+    "hints" Unset(Form::Dictionary);
+    "mac_learning_enabled" Unset(Form::Flag);
+    "numa_affinity_policy" Unset(Form::Choice(&["required", "preferred", "legacy"]));
+    "propagate_uplink_status" Unset(Form::True);
+    "qos_policy_id" Unset(Form::Uuid);
+    "trusted" Unset(Form::Flag);
+    "tags" Unset(Form::List) { finds "tags" as Reads::List(all_of) } => strings(&port.tags);
+    "tags-any" Query { finds "tags" as Reads::List(any_of) };
+    "not-tags" Query { finds "tags" as Reads::List(not_all_of) };
+    "not-tags-any" Query { finds "tags" as Reads::List(none_of) };
+    "created_at" Read { sorts "created-at" } by |writer, port| write_time(writer, port.created_at);
+    "updated_at" Read { sorts "updated-at" } by |writer, port| write_time(writer, port.updated_at);
+    "revision_number" Read { finds "revision" as NUMBER } => unsigned(port.revision);
+}
 
-pub fn view(port: Port) -> Object {
-    let fixed: Vec<Value> =
-        port.fixed_ips.iter().map(|fixed| json!({"subnet_id": fixed.subnet_id, "ip_address": fixed.address})).collect();
-    object(json!({
-        "id": port.id,
-        "name": port.name,
-        "description": port.description,
-        "project_id": port.project_id,
-        "tenant_id": port.project_id,
-        "network_id": port.network_id,
-        "mac_address": port.mac,
-        "admin_state_up": port.enabled,
-        "status": if port.active && port.enabled { "ACTIVE" } else { "DOWN" },
-        "fixed_ips": fixed,
-        "security_groups": port.security_group_ids,
-        "device_id": port.device_id,
-        "device_owner": port.device_owner,
-        "port_security_enabled": port.port_security,
-        "allowed_address_pairs": [],
-        "extra_dhcp_opts": [],
-        "tags": port.tags,
-        "created_at": time::seconds_z(port.created_at),
-        "updated_at": time::seconds_z(port.updated_at),
-        "revision_number": port.revision,
-    }))
+fn status(port: &Port) -> &'static str {
+    if port.active && port.enabled { "ACTIVE" } else { "DOWN" }
+}
+
+fn is_down(_: &str, text: &str) -> Result<Option<String>, Fault> {
+    Ok(match text {
+        "ACTIVE" => Some(false.to_string()),
+        "DOWN" => Some(true.to_string()),
+        _ => None,
+    })
+}
+
+/// Addresses are given at once.
+fn allocation(port: &Port) -> &'static str {
+    if port.fixed_ips.is_empty() { "none" } else { "immediate" }
+}
+
+fn is_addressed(_: &str, text: &str) -> Result<Option<String>, Fault> {
+    Ok(match text {
+        "immediate" => Some(true.to_string()),
+        "none" => Some(false.to_string()),
+        _ => None,
+    })
+}
+
+/// `fixed_ips=ip_address=10.0.0.3`, `fixed_ips=subnet_id=..`: one of the addresses, in one of the subnets.
+fn fixed_ips(texts: &[&str]) -> Result<Vec<Condition>, Fault> {
+    let (mut addresses, mut subnets) = (Vec::new(), Vec::new());
+    for text in texts {
+        match text.split_once('=') {
+            Some(("ip_address", value)) => addresses.push(value),
+            Some(("subnet_id", value)) => subnets.push(value),
+            _ => {
+                let reason = format!("'{text}' is neither ip_address=.. nor subnet_id=..");
+                return Err(Fault::invalid("fixed_ips", &reason));
+            }
+        }
+    }
+    let both = [("address", addresses), ("subnet-id", subnets)].into_iter();
+    Ok(both.filter(|(_, values)| !values.is_empty()).map(|(field, values)| any_of(field, values)).collect())
+}
+
+fn write_fixed_ips(writer: &mut Writer, port: &Port) {
+    writer.begin_array();
+    for fixed in &port.fixed_ips {
+        writer.begin_object().key(key!("subnet_id")).string(&fixed.subnet_id);
+        writer.key(key!("ip_address")).string(&fixed.address).end_object();
+    }
+    writer.end_array();
 }
 
 fn id(request: &Request) -> &str {
@@ -94,48 +125,13 @@ fn id(request: &Request) -> &str {
 }
 
 pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let mut wanted = Wanted::new(request);
-    // `fixed_ips=ip_address=10.0.0.3`, `fixed_ips=subnet_id=..`; both may stand.
-    let (mut address, mut subnet_id) = (None, None);
-    for text in wanted.any("fixed_ips") {
-        match text.split_once('=') {
-            Some(("ip_address", value)) if address.is_none() => address = Some(value.to_owned()),
-            Some(("subnet_id", value)) if subnet_id.is_none() => subnet_id = Some(value.to_owned()),
-            Some(("ip_address" | "subnet_id", _)) => {
-                return Err(Fault::bad_request("Filtering by several values of fixed_ips is not supported."));
-            }
-            _ => {
-                return Err(Fault::invalid(
-                    "fixed_ips",
-                    &format!("'{text}' is neither ip_address=.. nor subnet_id=.."),
-                ));
-            }
-        }
-    }
-    let mut security_group_ids = wanted.any("security_groups");
-    security_group_ids.extend(wanted.any("security_group_ids"));
-    let filter = PortFilter {
-        ids: wanted.any("id"),
-        names: wanted.any("name"),
-        project_id: wanted.project()?,
-        network_ids: wanted.any("network_id"),
-        device_ids: wanted.any("device_id"),
-        device_owner: wanted.one("device_owner")?,
-        macs: wanted.any("mac_address"),
-        address,
-        subnet_id,
-        security_group_ids,
-        tags: wanted.any("tags"),
-    };
-    let fetch = |page: &skyloom_sdk::PageRequest| {
-        let page = cloud.list_ports(&filter, page)?;
-        Ok((page.ports, page.next))
-    };
-    wanted.answer(request, "ports", fetch, view)
+    lists::list(request, &PORTS, |conditions, page| {
+        cloud.list_ports(conditions, page).map(|page| (page.ports, page.next))
+    })
 }
 
 pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    Ok(one(200, "port", shown(request, view(cloud.get_port(id(request))?))))
+    Ok(lists::one(request, &PORTS, &cloud.get_port(id(request))?))
 }
 
 fn write(given: &Given) -> Result<PortWrite, Fault> {
@@ -182,14 +178,14 @@ fn new(given: &Given) -> Result<PortWrite, Fault> {
 }
 
 pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let Creation { items, bulk } = body::creation(request, "port", ATTRIBUTES)?;
+    let Creation { items, bulk } = body::creation(request, &PORTS)?;
     let writes = items.iter().map(new).collect::<Result<Vec<_>, _>>()?;
-    created("port", bulk, cloud.create_ports(&writes)?.into_iter().map(view).collect())
+    lists::created(&PORTS, bulk, &cloud.create_ports(&writes)?)
 }
 
 pub fn update<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::change(request, "port", ATTRIBUTES)?;
-    Ok(one(200, "port", view(cloud.update_port(id(request), &write(&given)?)?)))
+    let given = body::change(request, &PORTS)?;
+    Ok(lists::answer(200, &PORTS, &cloud.update_port(id(request), &write(&given)?)?, &Picked::default()))
 }
 
 pub fn delete<C: Networks>(cloud: &C, request: &Request) -> Answer {

@@ -1,45 +1,34 @@
 //! Routers, to read: each project has its default one.
 
-use serde_json::json;
-use skyloom_sdk::cloud::networks::{Router, RouterFilter};
-use skyloom_sdk::{Networks, PageRequest, Request, respond, time};
+use skyloom_sdk::cloud::networks::Router;
+use skyloom_sdk::{Networks, Request, respond};
 
-use crate::lists::{Wanted, shown};
-use crate::networks::object;
-use crate::{Answer, Object, one};
+use crate::attributes::{FLAG, Reads, attributes, write_time};
+use crate::{Answer, lists};
 
-pub fn view(router: Router) -> Object {
-    object(json!({
-        "id": router.id,
-        "name": router.name,
-        "description": router.description,
-        "project_id": router.project_id,
-        "tenant_id": router.project_id,
-        "admin_state_up": router.enabled,
-        "status": "ACTIVE",
-        "external_gateway_info": null,
-        "routes": [],
-        "tags": [],
-        "created_at": time::seconds_z(router.created_at),
-        "updated_at": time::seconds_z(router.updated_at),
-        "revision_number": 0,
-    }))
+attributes! {
+    ROUTERS of "router" in "routers": Router as router;
+    "id" Read { finds sorts "id" } => string(&router.id);
+    "name" Read { finds sorts "name" } => string(&router.name);
+    "description" Read { finds "description" } => string(&router.description);
+    "project_id" Read { finds sorts "project-id" } => string(&router.project_id);
+    "tenant_id" Read { finds sorts "project-id" } => string(&router.project_id);
+    "admin_state_up" Read { finds sorts "enabled" as FLAG } => boolean(router.enabled);
+    "status" Read { finds sorts "" as Reads::Same(|_, text| Ok(text == "ACTIVE")) } => string("ACTIVE");
+    "external_gateway_info" Read => null();
+    "routes" Read => raw("[]");
+    "tags" Read => raw("[]");
+    "created_at" Read { sorts "created-at" } by |writer, router| write_time(writer, router.created_at);
+    "updated_at" Read { sorts "updated-at" } by |writer, router| write_time(writer, router.updated_at);
+    "revision_number" Read => unsigned(0);
 }
 
 pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let mut wanted = Wanted::new(request);
-    let (ids, names) = (wanted.any("id"), wanted.any("name"));
-    let enabled = wanted.flag("admin_state_up")?;
-    let project_id = wanted.project()?;
-    let filter = RouterFilter { ids, names, project_id, enabled };
-    let fetch = |page: &PageRequest| {
-        let page = cloud.list_routers(&filter, page)?;
-        Ok((page.routers, page.next))
-    };
-    wanted.answer(request, "routers", fetch, view)
+    lists::list(request, &ROUTERS, |conditions, page| {
+        cloud.list_routers(conditions, page).map(|page| (page.routers, page.next))
+    })
 }
 
 pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let router = cloud.get_router(respond::param(request, "router_id"))?;
-    Ok(one(200, "router", shown(request, view(router))))
+    Ok(lists::one(request, &ROUTERS, &cloud.get_router(respond::param(request, "router_id"))?))
 }

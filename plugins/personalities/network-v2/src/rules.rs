@@ -1,55 +1,58 @@
 //! Rules of security groups.
 
-use serde_json::{Value, json};
-use skyloom_sdk::cloud::networks::{RuleCreate, RuleFilter, SecurityGroupRule};
-use skyloom_sdk::{Networks, Request, respond, time};
+use serde_json::Value;
+use skyloom_sdk::cloud::networks::{RuleCreate, SecurityGroupRule};
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::{Networks, Request, respond};
 
-use crate::body::{self, Attributes, Creation, Given, Use};
-use crate::lists::{Wanted, shown};
-use crate::networks::object;
+use crate::attributes::{NEVER, NUMBER, Reads, attributes, write_time};
+use crate::body::{self, Creation, Given};
 use crate::unset::Form;
-use crate::{Answer, Fault, Object, created, one};
+use crate::{Answer, Fault, lists};
 
-const ATTRIBUTES: Attributes = &[
-    ("security_group_id", Use::Create),
-    ("direction", Use::Create),
-    ("ethertype", Use::Create),
-    ("protocol", Use::Create),
-    ("port_range_min", Use::Create),
-    ("port_range_max", Use::Create),
-    ("remote_ip_prefix", Use::Create),
-    ("remote_group_id", Use::Create),
-    ("description", Use::Create),
-    ("project_id", Use::Create),
-    ("tenant_id", Use::Create),
-    ("remote_address_group_id", Use::Unset(Form::Uuid)),
-    ("normalized_cidr", Use::Read),
-    ("belongs_to_default_sg", Use::Read),
-    ("id", Use::Read),
-    ("created_at", Use::Read),
-    ("updated_at", Use::Read),
-    ("revision_number", Use::Read),
-];
+attributes! {
+    RULES of "security_group_rule" in "security-group-rules": SecurityGroupRule as rule;
+    "id" Read { finds sorts "id" } => string(&rule.id);
+    "security_group_id" Create { finds sorts "group-id" } => string(&rule.group_id);
+    "project_id" Create { finds sorts "project-id" } => string(&rule.project_id);
+    "tenant_id" Create { finds sorts "project-id" } => string(&rule.project_id);
+    "direction" Create { finds sorts "ingress" as Reads::By(ingress_text) } => string(direction(rule));
+    "ethertype" Create { finds sorts "ip-version" as Reads::By(version_text) } => string(ethertype(rule));
+    "protocol" Create { finds sorts "protocol" } => optional_string(rule.protocol.as_deref());
+    "port_range_min" Create { finds sorts "port-min" as NUMBER } by |writer, rule| write_port(writer, rule.port_min);
+    "port_range_max" Create { finds sorts "port-max" as NUMBER } by |writer, rule| write_port(writer, rule.port_max);
+    "remote_ip_prefix" Create { finds sorts "remote-cidr" } => optional_string(rule.remote_cidr.as_deref());
+    "remote_group_id" Create { finds sorts "remote-group-id" } => optional_string(rule.remote_group_id.as_deref());
+    "remote_address_group_id" Unset(Form::Uuid) { finds "" as NEVER } => null();
+    "description" Create { finds "description" } => string(&rule.description);
+    "normalized_cidr" Read;
+    "belongs_to_default_sg" Read;
+    "created_at" Read { sorts "created-at" } by |writer, rule| write_time(writer, rule.created_at);
+    "updated_at" Read { sorts "updated-at" } by |writer, rule| write_time(writer, rule.created_at);
+    "revision_number" Read { finds "revision" as NUMBER } => unsigned(rule.revision);
+}
 
-pub fn view(rule: SecurityGroupRule) -> Object {
-    object(json!({
-        "id": rule.id,
-        "security_group_id": rule.group_id,
-        "project_id": rule.project_id,
-        "tenant_id": rule.project_id,
-        "direction": if rule.ingress { "ingress" } else { "egress" },
-        "ethertype": if rule.ip_version == 6 { "IPv6" } else { "IPv4" },
-        "protocol": rule.protocol,
-        "port_range_min": rule.port_min,
-        "port_range_max": rule.port_max,
-        "remote_ip_prefix": rule.remote_cidr,
-        "remote_group_id": rule.remote_group_id,
-        "remote_address_group_id": null,
-        "description": rule.description,
-        "created_at": time::seconds_z(rule.created_at),
-        "updated_at": time::seconds_z(rule.created_at),
-        "revision_number": rule.revision,
-    }))
+fn direction(rule: &SecurityGroupRule) -> &'static str {
+    if rule.ingress { "ingress" } else { "egress" }
+}
+
+fn ethertype(rule: &SecurityGroupRule) -> &'static str {
+    if rule.ip_version == 6 { "IPv6" } else { "IPv4" }
+}
+
+fn write_port(writer: &mut Writer, port: Option<i32>) {
+    match port {
+        Some(port) => writer.integer(port.into()),
+        None => writer.null(),
+    };
+}
+
+fn ingress_text(_: &str, text: &str) -> Result<Option<String>, Fault> {
+    ingress(text).map(|ingress| Some(ingress.to_string()))
+}
+
+fn version_text(_: &str, text: &str) -> Result<Option<String>, Fault> {
+    ip_version(text).map(|version| Some(version.to_string()))
 }
 
 fn id(request: &Request) -> &str {
@@ -79,32 +82,19 @@ fn ip_version(text: &str) -> Result<u8, Fault> {
 }
 
 pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let mut wanted = Wanted::new(request);
-    let filter = RuleFilter {
-        ids: wanted.any("id"),
-        group_id: wanted.one("security_group_id")?,
-        project_id: wanted.project()?,
-        ingress: wanted.one("direction")?.as_deref().map(ingress).transpose()?,
-        ip_version: wanted.one("ethertype")?.as_deref().map(ip_version).transpose()?,
-        protocol: wanted.one("protocol")?,
-        remote_cidr: wanted.one("remote_ip_prefix")?,
-        remote_group_id: wanted.one("remote_group_id")?,
-    };
-    let fetch = |page: &skyloom_sdk::PageRequest| {
-        let page = cloud.list_security_group_rules(&filter, page)?;
-        Ok((page.rules, page.next))
-    };
-    wanted.answer(request, "security-group-rules", fetch, view)
+    lists::list(request, &RULES, |conditions, page| {
+        cloud.list_security_group_rules(conditions, page).map(|page| (page.rules, page.next))
+    })
 }
 
 pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    Ok(one(200, "security_group_rule", shown(request, view(cloud.get_security_group_rule(id(request))?))))
+    Ok(lists::one(request, &RULES, &cloud.get_security_group_rule(id(request))?))
 }
 
 pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let Creation { items, bulk } = body::creation(request, "security_group_rule", ATTRIBUTES)?;
+    let Creation { items, bulk } = body::creation(request, &RULES)?;
     let creates = items.iter().map(new).collect::<Result<Vec<_>, _>>()?;
-    created("security_group_rule", bulk, cloud.create_security_group_rules(&creates)?.into_iter().map(view).collect())
+    lists::created(&RULES, bulk, &cloud.create_security_group_rules(&creates)?)
 }
 
 /// A port, or what a protocol without ports has in its place.

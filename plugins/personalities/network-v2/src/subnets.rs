@@ -1,77 +1,71 @@
 //! Subnets.
 
-use serde_json::{Value, json};
-use skyloom_sdk::cloud::networks::{AddressRange, HostRoute, Subnet, SubnetFilter, SubnetWrite};
-use skyloom_sdk::{Networks, Request, respond, time};
+use serde_json::Value;
+use skyloom_sdk::cloud::networks::{AddressRange, HostRoute, Subnet, SubnetWrite};
+use skyloom_sdk::conditions::{all_of, any_of, none_of, not_all_of};
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::{Networks, Request, key, respond};
 
-use crate::body::{self, Attributes, Creation, Given, Use};
-use crate::lists::{Wanted, shown};
-use crate::networks::object;
+use crate::attributes::{FLAG, NEVER, NUMBER, Picked, Reads, attributes, write_time};
+use crate::body::{self, Creation, Given};
 use crate::unset::Form;
-use crate::{Answer, Fault, Object, created, one};
+use crate::{Answer, Fault, lists};
 
 const IPV6_MODES: &[&str] = &["dhcpv6-stateful", "dhcpv6-stateless", "slaac"];
 
-const ATTRIBUTES: Attributes = &[
-    ("name", Use::Write),
-    ("description", Use::Write),
-    ("gateway_ip", Use::Write),
-    ("enable_dhcp", Use::Write),
-    ("dns_nameservers", Use::Write),
-    ("allocation_pools", Use::Write),
-    ("host_routes", Use::Write),
-    ("network_id", Use::Create),
-    ("ip_version", Use::Create),
-    ("cidr", Use::Create),
-    ("project_id", Use::Create),
-    ("tenant_id", Use::Create),
-    ("subnetpool_id", Use::Unset(Form::Uuid)),
-    ("use_default_subnetpool", Use::Unset(Form::Flag)),
-    ("prefixlen", Use::Unset(Form::Number)),
-    ("ipv6_ra_mode", Use::Unset(Form::Choice(IPV6_MODES))),
-    ("ipv6_address_mode", Use::Unset(Form::Choice(IPV6_MODES))),
-    ("service_types", Use::Unset(Form::List)),
-    ("segment_id", Use::Unset(Form::Uuid)),
-    ("dns_publish_fixed_ip", Use::Unset(Form::Flag)),
-    ("tags", Use::Unset(Form::List)),
-    ("router:external", Use::Read),
-    ("id", Use::Read),
-    ("created_at", Use::Read),
-    ("updated_at", Use::Read),
-    ("revision_number", Use::Read),
-];
+attributes! {
+    SUBNETS of "subnet" in "subnets": Subnet as subnet;
+    "id" Read { finds sorts "id" } => string(&subnet.id);
+    "name" Write { finds sorts "name" } => string(&subnet.name);
+    "description" Write { finds "description" } => string(&subnet.description);
+    "project_id" Create { finds sorts "project-id" } => string(&subnet.project_id);
+    "tenant_id" Create { finds sorts "project-id" } => string(&subnet.project_id);
+    "network_id" Create { finds sorts "network-id" } => string(&subnet.network_id);
+    "ip_version" Create { finds sorts "ip-version" as Reads::By(version_text) } => unsigned(subnet.ip_version.into());
+    "cidr" Create { finds sorts "cidr" } => string(&subnet.cidr);
+    "gateway_ip" Write { finds sorts "gateway" } => optional_string(subnet.gateway.as_deref());
+    "enable_dhcp" Write { finds sorts "dhcp" as FLAG } => boolean(subnet.dhcp);
+    "dns_nameservers" Write => strings(&subnet.dns);
+    "allocation_pools" Write by write_pools;
+    "host_routes" Write by write_routes;
+    "subnetpool_id" Unset(Form::Uuid) { finds sorts "" as NEVER } => null();
+    "ipv6_ra_mode" Unset(Form::Choice(IPV6_MODES)) { finds sorts "" as NEVER } => null();
+    "ipv6_address_mode" Unset(Form::Choice(IPV6_MODES)) { finds sorts "" as NEVER } => null();
+    "segment_id" Unset(Form::Uuid) { finds "" as NEVER };
+    "service_types" Unset(Form::List) => raw("[]");
+    "use_default_subnetpool" Unset(Form::Flag);
+    "prefixlen" Unset(Form::Number);
+    "dns_publish_fixed_ip" Unset(Form::Flag);
+    "router:external" Read { finds "external" as FLAG } => boolean(subnet.external);
+    "tags" Unset(Form::List) { finds "tags" as Reads::List(all_of) } => strings(&subnet.tags);
+    "tags-any" Query { finds "tags" as Reads::List(any_of) };
+    "not-tags" Query { finds "tags" as Reads::List(not_all_of) };
+    "not-tags-any" Query { finds "tags" as Reads::List(none_of) };
+    "created_at" Read { sorts "created-at" } by |writer, subnet| write_time(writer, subnet.created_at);
+    "updated_at" Read { sorts "updated-at" } by |writer, subnet| write_time(writer, subnet.updated_at);
+    "revision_number" Read { finds "revision" as NUMBER } => unsigned(subnet.revision);
+}
 
-pub fn view(subnet: Subnet) -> Object {
-    let pools: Vec<Value> = subnet.pools.iter().map(|pool| json!({"start": pool.start, "end": pool.end})).collect();
-    let routes: Vec<Value> = subnet
-        .host_routes
-        .iter()
-        .map(|route| json!({"destination": route.destination, "nexthop": route.next_hop}))
-        .collect();
-    object(json!({
-        "id": subnet.id,
-        "name": subnet.name,
-        "description": subnet.description,
-        "project_id": subnet.project_id,
-        "tenant_id": subnet.project_id,
-        "network_id": subnet.network_id,
-        "ip_version": subnet.ip_version,
-        "cidr": subnet.cidr,
-        "gateway_ip": subnet.gateway,
-        "enable_dhcp": subnet.dhcp,
-        "dns_nameservers": subnet.dns,
-        "allocation_pools": pools,
-        "host_routes": routes,
-        "subnetpool_id": null,
-        "ipv6_ra_mode": null,
-        "ipv6_address_mode": null,
-        "service_types": [],
-        "router:external": subnet.external,
-        "tags": subnet.tags,
-        "created_at": time::seconds_z(subnet.created_at),
-        "updated_at": time::seconds_z(subnet.updated_at),
-        "revision_number": subnet.revision,
-    }))
+fn write_pools(writer: &mut Writer, subnet: &Subnet) {
+    writer.begin_array();
+    for pool in &subnet.pools {
+        writer.begin_object().key(key!("start")).string(&pool.start).key(key!("end")).string(&pool.end).end_object();
+    }
+    writer.end_array();
+}
+
+fn write_routes(writer: &mut Writer, subnet: &Subnet) {
+    writer.begin_array();
+    for route in &subnet.host_routes {
+        writer.begin_object().key(key!("destination")).string(&route.destination);
+        writer.key(key!("nexthop")).string(&route.next_hop).end_object();
+    }
+    writer.end_array();
+}
+
+fn version_text(name: &str, text: &str) -> Result<Option<String>, Fault> {
+    let number = text.parse().map_err(|_| Fault::invalid(name, &format!("'{text}' is not an integer")))?;
+    version(number).map(|version| Some(version.to_string()))
 }
 
 fn id(request: &Request) -> &str {
@@ -87,35 +81,13 @@ fn version(number: i64) -> Result<u8, Fault> {
 }
 
 pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let mut wanted = Wanted::new(request);
-    let ip_version = match wanted.one("ip_version")? {
-        None => None,
-        Some(text) => match text.parse() {
-            Ok(number) => Some(version(number)?),
-            Err(_) => return Err(Fault::invalid("ip_version", &format!("'{text}' is not an integer"))),
-        },
-    };
-    let filter = SubnetFilter {
-        ids: wanted.any("id"),
-        names: wanted.any("name"),
-        project_id: wanted.project()?,
-        network_ids: wanted.any("network_id"),
-        cidr: wanted.one("cidr")?,
-        ip_version,
-        gateway: wanted.one("gateway_ip")?,
-        dhcp: wanted.flag("enable_dhcp")?,
-        external: wanted.flag("router:external")?,
-        tags: wanted.any("tags"),
-    };
-    let fetch = |page: &skyloom_sdk::PageRequest| {
-        let page = cloud.list_subnets(&filter, page)?;
-        Ok((page.subnets, page.next))
-    };
-    wanted.answer(request, "subnets", fetch, view)
+    lists::list(request, &SUBNETS, |conditions, page| {
+        cloud.list_subnets(conditions, page).map(|page| (page.subnets, page.next))
+    })
 }
 
 pub fn show<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    Ok(one(200, "subnet", shown(request, view(cloud.get_subnet(id(request))?))))
+    Ok(lists::one(request, &SUBNETS, &cloud.get_subnet(id(request))?))
 }
 
 fn write(given: &Given) -> Result<SubnetWrite, Fault> {
@@ -163,14 +135,14 @@ fn new(given: &Given) -> Result<SubnetWrite, Fault> {
 }
 
 pub fn create<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let Creation { items, bulk } = body::creation(request, "subnet", ATTRIBUTES)?;
+    let Creation { items, bulk } = body::creation(request, &SUBNETS)?;
     let writes = items.iter().map(new).collect::<Result<Vec<_>, _>>()?;
-    created("subnet", bulk, cloud.create_subnets(&writes)?.into_iter().map(view).collect())
+    lists::created(&SUBNETS, bulk, &cloud.create_subnets(&writes)?)
 }
 
 pub fn update<C: Networks>(cloud: &C, request: &Request) -> Answer {
-    let given = body::change(request, "subnet", ATTRIBUTES)?;
-    Ok(one(200, "subnet", view(cloud.update_subnet(id(request), &write(&given)?)?)))
+    let given = body::change(request, &SUBNETS)?;
+    Ok(lists::answer(200, &SUBNETS, &cloud.update_subnet(id(request), &write(&given)?)?, &Picked::default()))
 }
 
 pub fn delete<C: Networks>(cloud: &C, request: &Request) -> Answer {

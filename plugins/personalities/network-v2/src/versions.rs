@@ -29,6 +29,7 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
     ("availability_zone", "Availability Zone", "The availability zones of the cloud."),
     ("external-net", "Neutron external network", "Marks networks that lead outside."),
     ("filter-validation", "Filter parameters validation", "Refuses filters that are not known."),
+    ("ip_allocation", "IP Allocation", "Ports tell when their addresses are given."),
     ("net-mtu", "Network MTU", "Shows the largest packet of a network."),
     ("net-mtu-writable", "Network MTU (writable)", "Lets the largest packet of a network be chosen."),
     ("pagination", "Pagination support", "Lists come in pages."),

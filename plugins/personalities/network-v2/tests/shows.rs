@@ -85,7 +85,7 @@ fn resources_are_shown_whole() {
                 "id": "port-1", "name": "p", "description": "", "project_id": "project-1", "tenant_id": "project-1",
                 "network_id": "net-1", "mac_address": "fa:16:3e:00:00:01", "admin_state_up": true, "status": "ACTIVE",
                 "fixed_ips": [{"subnet_id": "subnet-1", "ip_address": "10.0.0.7"}], "security_groups": ["group-1"],
-                "device_id": "server-1", "device_owner": "compute:zone-1", "port_security_enabled": true,
+                "device_id": "server-1", "device_owner": "compute:zone-1", "ip_allocation": "immediate", "port_security_enabled": true,
                 "allowed_address_pairs": [], "extra_dhcp_opts": [], "tags": [], "created_at": at, "updated_at": at,
                 "revision_number": 1,
             }),
