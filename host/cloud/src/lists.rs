@@ -45,3 +45,10 @@ pub(crate) fn spell(conditions: &mut [Condition], field: &str, spelling: impl Fn
 pub(crate) fn spelled_address(text: &str) -> Option<String> {
     text.parse::<IpAddr>().ok().map(|address| address.to_string())
 }
+
+/// As a guest asks.
+#[cfg(test)]
+pub(crate) fn asked(field: &str, test: &str, values: &[&str]) -> wit::Condition {
+    let values = values.iter().map(|value| (*value).to_owned()).collect();
+    wit::Condition { field: field.to_owned(), test: test.to_owned(), values }
+}

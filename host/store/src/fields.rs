@@ -136,3 +136,78 @@ impl Field {
         self.changes
     }
 }
+
+/// What each list of the contract knows.
+#[cfg(test)]
+pub(crate) const LISTS: &[(&str, &[Field])] = &[
+    ("list-servers", crate::servers::Server::FIELDS),
+    ("list-flavors", crate::flavors::Flavor::FIELDS),
+    ("list-operations", crate::operations::Operation::FIELDS),
+    ("list-volumes", crate::volumes::Volume::FIELDS),
+    ("list-images", crate::images::Image::FIELDS),
+    ("list-networks", crate::networks::Network::FIELDS),
+    ("list-subnets", crate::networks::Subnet::FIELDS),
+    ("list-ports", crate::networks::Port::FIELDS),
+    ("list-security-groups", crate::networks::Group::FIELDS),
+    ("list-security-group-rules", crate::networks::Rule::FIELDS),
+    ("list-routers", crate::networks::Router::FIELDS),
+    ("list-domains", crate::identity::Domain::FIELDS),
+    ("list-projects", crate::identity::Project::FIELDS),
+    ("list-users", crate::identity::User::FIELDS),
+    ("list-roles", crate::identity::Role::FIELDS),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use super::*;
+
+    const RENEW: &str = "SKYLOOM_RENEW";
+
+    fn table() -> String {
+        let mut text = String::from(
+            "# The fields of lists\n\nWhat conditions name and lists are ordered by; `condition` in `wit/types` says which tests a kind \
+             has. Generated, with a test that says how to renew it: host/store/src/fields.rs.\n",
+        );
+        for (list, fields) in LISTS {
+            write!(text, "\n## {list}\n\n| field | kind | conditions | order |\n|---|---|---|---|\n").unwrap();
+            for (at, field) in fields.iter().enumerate() {
+                let finds = if field.found { "yes" } else { "" };
+                // Every list can be ordered by its first column, the id.
+                let sorts = if field.order.is_some() || at == 0 { "yes" } else { "" };
+                if finds.is_empty() && sorts.is_empty() {
+                    continue;
+                }
+                let kind = match field.kind {
+                    Kind::Text => "text",
+                    Kind::Int => "number",
+                    Kind::Flag => "flag",
+                    Kind::Time => "time",
+                    Kind::Many(_) => "set of texts",
+                    Kind::Json | Kind::Pairs(_) => "map",
+                };
+                writeln!(text, "| {} | {kind} | {finds} | {sorts} |", field.word).unwrap();
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn the_contract_tells_the_fields_of_every_list() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/cloud/0.1.0/FIELDS.md");
+        let table = table();
+        if std::env::var_os(RENEW).is_some() {
+            std::fs::write(&file, &table).expect("FIELDS.md");
+        }
+        let told = std::fs::read_to_string(&file).expect("FIELDS.md");
+        assert_eq!(told, table, "renew it: {RENEW}=1 cargo test -p skyloom-store fields");
+        for (list, fields) in LISTS {
+            for field in *fields {
+                let same = fields.iter().filter(|other| other.word == field.word && other.found).count();
+                assert!(same <= 1, "{list} has two fields {}", field.word);
+            }
+        }
+    }
+}

@@ -271,8 +271,3 @@ impl Kind for skyloom_runtime::bindings::types::errors::Error {
 pub(crate) fn page(limit: u32, marker: Option<String>) -> PageRequest {
     PageRequest { limit, marker, sort: Vec::new() }
 }
-
-/// A filter that lets everything through.
-pub(crate) fn any_server() -> wit::ServerFilter {
-    wit::ServerFilter::default()
-}

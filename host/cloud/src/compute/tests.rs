@@ -6,8 +6,9 @@ use skyloom_runtime::bindings::cloud::operations::OperationState;
 use skyloom_runtime::bindings::cloud::{compute as wit, flavors};
 use skyloom_runtime::bindings::types::common::{PageRequest, SortKey};
 
-use super::testing::{Kind, World, any_server, member, operator, page, worlds};
+use super::testing::{Kind, World, member, operator, page, worlds};
 use crate::Settings;
+use crate::lists::asked;
 
 async fn made(world: &World, names: &[&str]) -> Vec<String> {
     let create = world.create(names);
@@ -43,8 +44,8 @@ async fn a_foreign_server_is_not_found() {
             let error = error.unwrap_or_else(|| panic!("call {number} reached a foreign server"));
             assert_eq!(error.kind(), ErrorCode::NotFound, "call {number} on {}", world.database.name);
         }
-        assert!(cloud.list_servers(&stranger, any_server(), page(0, None)).await.expect("list").servers.is_empty());
-        let all = wit::ServerFilter { all_projects: true, ..any_server() };
+        assert!(cloud.list_servers(&stranger, Vec::new(), page(0, None)).await.expect("list").servers.is_empty());
+        let all = vec![asked("all-projects", "any-of", &["true"])];
         let error = cloud.list_servers(&stranger, all.clone(), page(0, None)).await.expect_err("all projects");
         assert_eq!(error.kind(), ErrorCode::Forbidden);
         let seen = cloud.list_servers(&operator("x"), all, page(0, None)).await.expect("an operator's list");
@@ -59,10 +60,11 @@ async fn pages_join_to_the_whole_list() {
         let cloud = &world.cloud;
         let mut ids = made(&world, &["web-1", "web-2", "db-1"]).await;
         ids.extend(made(&world, &["Web-3", "db-2"]).await);
-        let walk = async |filter: wit::ServerFilter, limit| {
+        let walk = async |conditions: Vec<wit::Condition>, limit| {
             let (mut seen, mut marker) = (Vec::new(), None);
             loop {
-                let listed = cloud.list_servers(&member("p"), filter.clone(), page(limit, marker)).await.expect("page");
+                let listed =
+                    cloud.list_servers(&member("p"), conditions.clone(), page(limit, marker)).await.expect("page");
                 assert!(listed.servers.len() <= limit as usize);
                 seen.extend(listed.servers.into_iter().map(|server| server.name));
                 match listed.next {
@@ -71,29 +73,27 @@ async fn pages_join_to_the_whole_list() {
                 }
             }
         };
-        let whole = walk(any_server(), 100).await;
+        let whole = walk(Vec::new(), 100).await;
         assert_eq!(whole.len(), 5);
         for limit in [1, 2, 5] {
-            assert_eq!(walk(any_server(), limit).await, whole, "{} {limit}", world.database.name);
+            assert_eq!(walk(Vec::new(), limit).await, whole, "{} {limit}", world.database.name);
         }
         for (name, count) in [("^web", 3), ("web", 3), ("-[12]$", 4), ("none", 0)] {
             for limit in [1, 10] {
-                let filter = wit::ServerFilter { name: Some(name.to_owned()), name_is_pattern: true, ..any_server() };
-                let found = walk(filter, limit).await;
+                let found = walk(vec![asked("name", "pattern", &[name])], limit).await;
                 assert_eq!(found.len(), count, "{name} {limit} on {}", world.database.name);
                 let expected: Vec<&String> = whole.iter().filter(|one| found.contains(one)).collect();
                 assert_eq!(found.iter().collect::<Vec<_>>(), expected, "the order is the list's");
             }
         }
-        let filter = wit::ServerFilter { name: Some("web".to_owned()), ..any_server() };
-        assert_eq!(walk(filter, 10).await.len(), 2);
-        let error = cloud.list_servers(&member("p"), any_server(), page(1, Some("none".to_owned()))).await;
+        assert_eq!(walk(vec![asked("name", "part", &["web"])], 10).await.len(), 2);
+        let error = cloud.list_servers(&member("p"), Vec::new(), page(1, Some("none".to_owned()))).await;
         assert_eq!(error.expect_err("marker").field.as_deref(), Some("marker"));
     }
 }
 
 #[tokio::test]
-async fn filters_hold_together() {
+async fn conditions_hold_together() {
     for world in worlds(Settings::default()).await {
         let (cloud, context) = (&world.cloud, member("p"));
         let tagged = |name: &str, tags: &[&str], key: &str| wit::ServerCreate {
@@ -108,60 +108,94 @@ async fn filters_hold_together() {
         for (name, tags, key) in [("one", &["a", "b"][..], "x"), ("two", &["a"], "y"), ("three", &[], "x")] {
             cloud.create_servers(&context, tagged(name, tags, key)).await.expect("creation");
         }
-        let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<String>>();
-        let first = cloud.list_servers(&context, any_server(), page(0, None)).await.expect("list").servers;
+        let first = cloud.list_servers(&context, Vec::new(), page(0, None)).await.expect("list").servers;
         let created = first[1].created_at;
-        let until = |before| wit::TimeRange { since: 0, before };
-        let cases: Vec<(wit::ServerFilter, Vec<&str>)> = vec![
-            (wit::ServerFilter { tags_all: tags(&["a", "b"]), ..any_server() }, vec!["one"]),
-            (wit::ServerFilter { tags_any: tags(&["b", "c", "a"]), ..any_server() }, vec!["two", "one"]),
-            (wit::ServerFilter { not_tags_all: tags(&["a", "b"]), ..any_server() }, vec!["three", "two"]),
-            (wit::ServerFilter { not_tags_any: tags(&["b"]), ..any_server() }, vec!["three", "two"]),
-            (
-                wit::ServerFilter { metadata: vec![("key.with dots".to_owned(), "x".to_owned())], ..any_server() },
-                vec!["three", "one"],
-            ),
-            (wit::ServerFilter { metadata: vec![("$[".to_owned(), "x".to_owned())], ..any_server() }, vec![]),
-            (wit::ServerFilter { vm_states: vec![wit::VmState::Active], ..any_server() }, vec![]),
-            (
-                wit::ServerFilter {
-                    task_states: vec![wit::TaskState::Scheduling],
-                    locked: Some(false),
-                    ..any_server()
-                },
-                vec!["three", "two", "one"],
-            ),
-            (wit::ServerFilter { has_task: Some(false), ..any_server() }, vec![]),
-            (wit::ServerFilter { flavor_id: Some("2".to_owned()), ..any_server() }, vec![]),
-            (
-                wit::ServerFilter { flavor_id: Some("1".to_owned()), flavor_id_is_part: true, ..any_server() },
-                vec!["three", "two", "one"],
-            ),
-            (wit::ServerFilter { flavor_id: Some("11".to_owned()), flavor_id_is_part: true, ..any_server() }, vec![]),
-            (wit::ServerFilter { changed_since: Some(i64::MAX), ..any_server() }, vec![]),
-            (wit::ServerFilter { description: Some("of two".to_owned()), ..any_server() }, vec!["two"]),
-            (wit::ServerFilter { config_drive: Some(true), ..any_server() }, vec!["three"]),
-            (wit::ServerFilter { launch_index: Some(1), ..any_server() }, vec![]),
-            (wit::ServerFilter { progress: Some(0), ..any_server() }, vec!["three", "two", "one"]),
-            (wit::ServerFilter { access_ipv4: Some("192.0.2.1".to_owned()), ..any_server() }, vec!["one"]),
+        let created = created.to_string();
+        let all = || vec!["three", "two", "one"];
+        let cases: Vec<(wit::Condition, Vec<&str>)> = vec![
+            (asked("tags", "all-of", &["a", "b"]), vec!["one"]),
+            (asked("tags", "any-of", &["b", "c", "a"]), vec!["two", "one"]),
+            (asked("tags", "not-all-of", &["a", "b"]), vec!["three", "two"]),
+            (asked("tags", "none-of", &["b"]), vec!["three", "two"]),
+            (asked("metadata", "pairs", &["key.with dots", "x"]), vec!["three", "one"]),
+            (asked("metadata", "pairs", &["key.with dots", "x", "key.with dots", "y"]), vec![]),
+            (asked("metadata", "pairs", &["$[", "x"]), vec![]),
+            (asked("vm-state", "any-of", &["active"]), vec![]),
+            (asked("vm-state", "none-of", &["active", "error"]), all()),
+            (asked("task-state", "any-of", &["scheduling"]), all()),
+            (asked("task-state", "set", &["false"]), vec![]),
+            (asked("locked", "any-of", &["false"]), all()),
+            (asked("flavor-id", "any-of", &["2"]), vec![]),
+            (asked("flavor-id", "part-any-case", &["1"]), all()),
+            (asked("flavor-id", "part-any-case", &["11"]), vec![]),
+            (asked("updated-at", "from", &["9223372036854775807"]), vec![]),
+            (asked("description", "any-of", &["of two"]), vec!["two"]),
+            (asked("config-drive", "any-of", &["true"]), vec!["three"]),
+            (asked("launch-index", "any-of", &["1"]), vec![]),
+            (asked("progress", "any-of", &["0"]), all()),
+            (asked("access-ipv4", "any-of", &["192.0.2.1"]), vec!["one"]),
             // Whatever form it has, it is one address.
-            (wit::ServerFilter { access_ipv6: Some("2001:db8::1".to_owned()), ..any_server() }, vec!["one"]),
-            (wit::ServerFilter { access_ipv6: Some("2001:0db8::0001".to_owned()), ..any_server() }, vec!["one"]),
-            (wit::ServerFilter { power_states: vec![wit::PowerState::Running], ..any_server() }, vec![]),
-            (
-                wit::ServerFilter { power_states: vec![wit::PowerState::NoState], ..any_server() },
-                vec!["three", "two", "one"],
-            ),
-            (wit::ServerFilter { created: Some(until(created)), ..any_server() }, vec!["one"]),
-            // Never launched, never terminated: in no range.
-            (wit::ServerFilter { launched: Some(until(i64::MAX)), ..any_server() }, vec![]),
-            (wit::ServerFilter { terminated: Some(until(i64::MAX)), ..any_server() }, vec![]),
+            (asked("access-ipv6", "any-of", &["2001:db8::1"]), vec!["one"]),
+            (asked("access-ipv6", "any-of", &["2001:0db8::0001"]), vec!["one"]),
+            (asked("power-state", "any-of", &["running"]), vec![]),
+            (asked("power-state", "any-of", &["running", "no-state"]), all()),
+            (asked("created-at", "before", &[&created]), vec!["one"]),
+            // Never launched, never terminated: in no span.
+            (asked("launched-at", "before", &["9223372036854775807"]), vec![]),
+            (asked("launched-at", "from", &["0"]), vec![]),
+            (asked("launched-at", "set", &["false"]), all()),
+            (asked("terminated-at", "before", &["9223372036854775807"]), vec![]),
+            (asked("project-id", "any-of", &["p"]), all()),
         ];
-        for (number, (filter, expected)) in cases.into_iter().enumerate() {
-            let listed = cloud.list_servers(&context, filter, page(0, None)).await.expect("list").servers;
+        for (condition, expected) in cases {
+            let listed =
+                cloud.list_servers(&context, vec![condition.clone()], page(0, None)).await.expect("list").servers;
             let names: Vec<&str> = listed.iter().map(|server| server.name.as_str()).collect();
-            assert_eq!(names, expected, "case {number} on {}", world.database.name);
+            assert_eq!(names, expected, "{condition:?} on {}", world.database.name);
         }
+        let together = vec![asked("tags", "any-of", &["a"]), asked("metadata", "pairs", &["key.with dots", "y"])];
+        let listed = cloud.list_servers(&context, together, page(0, None)).await.expect("list").servers;
+        assert_eq!(listed.into_iter().map(|server| server.name).collect::<Vec<_>>(), ["two"]);
+    }
+}
+
+#[tokio::test]
+async fn a_condition_that_the_core_does_not_know_is_named() {
+    for world in worlds(Settings::default()).await {
+        let many: Vec<String> = (0..5000).map(|number| number.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        for condition in [
+            asked("colour", "any-of", &["red"]),
+            // Not for conditions.
+            asked("user-data", "any-of", &["x"]),
+            asked("zone", "like", &["x"]),
+            asked("zone", "from", &["x"]),
+            asked("zone", "pattern", &["x"]),
+            asked("locked", "any-of", &["maybe"]),
+            asked("progress", "any-of", &["half"]),
+            asked("created-at", "from", &["yesterday"]),
+            asked("created-at", "from", &["1", "2"]),
+            asked("created-at", "outside", &["1"]),
+            asked("metadata", "pairs", &["key"]),
+            asked("metadata", "any-of", &["key"]),
+            asked("tags", "part", &["a", "b"]),
+            asked("addresses", "part", &["4"]),
+            asked("addresses", "all-of", &["10.0.0.1"]),
+            asked("all-projects", "any-of", &["maybe"]),
+            asked("deleted", "none-of", &["true"]),
+            asked("id", "any-of", &many),
+        ] {
+            let field = condition.field.clone();
+            let error = world.cloud.list_servers(&operator("op"), vec![condition.clone()], page(0, None)).await;
+            let error = error.expect_err(&format!("{} {}", condition.field, condition.test));
+            assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some(field.as_str())));
+        }
+        let most = vec![asked("zone", "any-of", &["x"]); 65];
+        let error = world.cloud.list_servers(&member("p"), most, page(0, None)).await.expect_err("too many");
+        assert_eq!(error.reason.as_deref(), Some("too-many"));
+        let node = vec![asked("node", "any-of", &["node-1"])];
+        let error = world.cloud.list_servers(&member("p"), node, page(0, None)).await.expect_err("an operator's");
+        assert_eq!(error.kind(), ErrorCode::Forbidden);
     }
 }
 
@@ -295,18 +329,14 @@ async fn private_flavors_and_writing_are_for_operators() {
         let taken = cloud.create_flavor(&admin, create("y", "x")).await.expect_err("name");
         assert_eq!(taken.field.as_deref(), Some("name"), "{}", world.database.name);
         assert_eq!(cloud.get_flavor(&context, "x".to_owned()).await.expect_err("private").kind(), ErrorCode::NotFound);
-        let filter = |is_public, all| flavors::FlavorFilter {
-            is_public,
-            all,
-            zone: Some("zone-1".to_owned()),
-            ..Default::default()
+        let count = async |context, field: &str, value: &str| {
+            let wanted = vec![asked(field, "any-of", &[value]), asked("zone", "any-of", &["zone-1"])];
+            cloud.list_flavors(context, wanted, page(0, None)).await.expect("list").flavors.len()
         };
-        let count = async |context, filter| {
-            cloud.list_flavors(context, filter, page(0, None)).await.expect("list").flavors.len()
-        };
-        assert_eq!(count(&context, filter(Some(false), true)).await, 5);
-        assert_eq!(count(&admin, filter(None, true)).await, 6);
-        assert_eq!(count(&admin, filter(Some(false), false)).await, 1);
+        assert_eq!(count(&context, "is-public", "false").await, 5);
+        assert_eq!(count(&context, "all-projects", "true").await, 5);
+        assert_eq!(count(&admin, "all-projects", "true").await, 6);
+        assert_eq!(count(&admin, "is-public", "false").await, 1);
         let specs = cloud.set_extra_specs(&admin, "x".to_owned(), vec![("a".to_owned(), "1".to_owned())]).await;
         assert_eq!(specs.expect("specs").len(), 1);
         let many = |first: usize| -> Vec<_> {
@@ -364,7 +394,7 @@ async fn every_order_of_servers_is_a_whole_list() {
             let (mut names, mut marker) = (Vec::new(), None);
             loop {
                 let page = PageRequest { limit: 2, marker, sort: sort.clone() };
-                let listed = world.cloud.list_servers(&member("p"), any_server(), page).await.expect(field);
+                let listed = world.cloud.list_servers(&member("p"), Vec::new(), page).await.expect(field);
                 names.extend(listed.servers.into_iter().map(|server| server.name));
                 marker = listed.next;
                 if marker.is_none() {

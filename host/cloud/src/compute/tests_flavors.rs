@@ -6,6 +6,7 @@ use skyloom_runtime::bindings::cloud::{compute as wit, flavors};
 
 use super::testing::{Kind, World, member, operator, page, worlds};
 use crate::Settings;
+use crate::lists::asked;
 
 const PRIVATE: &str = "small";
 
@@ -26,8 +27,9 @@ fn flavor(id: &str, is_public: bool) -> flavors::FlavorCreate {
 
 async fn listed(world: &World, project: &str, admin: bool, is_public: Option<bool>, all: bool) -> bool {
     let context = if admin { operator(project) } else { member(project) };
-    let filter = flavors::FlavorFilter { is_public, all, ..Default::default() };
-    let found = world.cloud.list_flavors(&context, filter, page(0, None)).await.expect("list").flavors;
+    let mut wanted = vec![asked("all-projects", "any-of", &[&all.to_string()])];
+    wanted.extend(is_public.map(|public| asked("is-public", "any-of", &[&public.to_string()])));
+    let found = world.cloud.list_flavors(&context, wanted, page(0, None)).await.expect("list").flavors;
     assert!(found.len() >= usize::from(is_public != Some(false)) * 5);
     found.iter().any(|flavor| flavor.id == PRIVATE)
 }
@@ -83,19 +85,18 @@ async fn a_private_flavor_as_a_marker_is_one_that_nobody_has() {
         let (cloud, admin) = (&world.cloud, operator("op"));
         cloud.create_flavor(&admin, flavor(PRIVATE, false)).await.expect("a flavor");
         let marked = |id: &str| page(0, Some(id.to_owned()));
-        let any = flavors::FlavorFilter::default;
         for id in [PRIVATE, "none"] {
-            let error = cloud.list_flavors(&member("p"), any(), marked(id)).await.expect_err("not the caller's");
+            let error = cloud.list_flavors(&member("p"), Vec::new(), marked(id)).await.expect_err("not the caller's");
             assert_eq!(
                 (error.field.as_deref(), error.message),
                 (Some("marker"), format!("The marker {id} could not be found."))
             );
         }
         // The operator may see it even where the list is one of public flavors.
-        let public = flavors::FlavorFilter { is_public: Some(true), ..any() };
+        let public = vec![asked("is-public", "any-of", &["true"])];
         cloud.list_flavors(&admin, public, marked(PRIVATE)).await.expect("an operator's");
         cloud.add_flavor_access(&admin, PRIVATE.to_owned(), "p".to_owned()).await.expect("given");
-        cloud.list_flavors(&member("p"), any(), marked(PRIVATE)).await.expect("the caller's");
+        cloud.list_flavors(&member("p"), Vec::new(), marked(PRIVATE)).await.expect("the caller's");
     }
 }
 

@@ -3,10 +3,10 @@
 use skyloom_model::Timestamp;
 use skyloom_runtime::api::{ComputeApi, OperationsApi};
 use skyloom_runtime::bindings::cloud::compute as wit;
-use skyloom_runtime::bindings::cloud::operations::OperationFilter;
 
-use super::testing::{Kind, World, any_server, member, operator, page, worlds};
+use super::testing::{Kind, World, member, operator, page, worlds};
 use crate::Settings;
+use crate::lists::asked;
 
 async fn made(world: &World, project: &str, names: &[&str]) -> Vec<String> {
     let create = world.create(names);
@@ -24,12 +24,11 @@ async fn a_list_goes_on_behind_a_server_that_was_deleted_meanwhile() {
     for world in worlds(Settings::default()).await {
         let cloud = &world.cloud;
         made(&world, "p", &["a", "b", "c", "d", "e"]).await;
-        let pattern = |filter| wit::ServerFilter { name: Some("^[a-e]".to_owned()), name_is_pattern: true, ..filter };
         let (mut seen, mut marker, mut turn) = (Vec::new(), None, 0);
         loop {
             turn += 1;
-            let filter = if turn % 2 == 0 { pattern(any_server()) } else { any_server() };
-            let listed = cloud.list_servers(&member("p"), filter, page(1, marker)).await.expect("page");
+            let wanted = if turn % 2 == 0 { vec![asked("name", "pattern", &["^[a-e]"])] } else { Vec::new() };
+            let listed = cloud.list_servers(&member("p"), wanted, page(1, marker)).await.expect("page");
             for server in listed.servers {
                 deleted(&world, &server.id).await;
                 seen.push(server.name);
@@ -53,11 +52,11 @@ async fn a_page_that_ends_at_its_bytes_has_its_marker_where_names_are_patterns_t
         let large = format!("{{\"k\":\"{}\"}}", "x".repeat(1 << 20));
         tx.execute("UPDATE servers SET metadata = $1", skyloom_store::args![&large]).await.expect("metadata");
         tx.commit().await.expect("commit");
-        let pattern = || wit::ServerFilter { name: Some("^[a-f]".to_owned()), name_is_pattern: true, ..any_server() };
-        for filter in [any_server, pattern as fn() -> _] {
+        for wanted in [Vec::new(), vec![asked("name", "pattern", &["^[a-f]"])]] {
             let (mut seen, mut pages, mut marker) = (Vec::new(), 0, None);
             loop {
-                let listed = world.cloud.list_servers(&member("p"), filter(), page(0, marker)).await.expect("page");
+                let listed =
+                    world.cloud.list_servers(&member("p"), wanted.clone(), page(0, marker)).await.expect("page");
                 seen.extend(listed.servers.into_iter().map(|server| server.name));
                 pages += 1;
                 marker = listed.next;
@@ -80,25 +79,18 @@ async fn a_foreign_marker_is_one_that_is_not_there() {
         deleted(&world, &made(&world, "q", &["b"]).await[0]).await;
         for id in [foreign[0].as_str(), "none"] {
             let marked = || page(1, Some(id.to_owned()));
-            let error = cloud.list_servers(&member("p"), any_server(), marked()).await.expect_err("a foreign server");
+            let error = cloud.list_servers(&member("p"), Vec::new(), marked()).await.expect_err("a foreign server");
             assert_eq!((error.field.as_deref(), error.message), (Some("marker"), unknown(id)));
         }
-        let any = || OperationFilter {
-            resource_id: None,
-            request_id: None,
-            parent_id: None,
-            kinds: Vec::new(),
-            changed_since: None,
-            changed_before: None,
-        };
-        let operations = cloud.list_operations(&member("q"), any(), page(0, None)).await.expect("list").operations;
+        let operations = cloud.list_operations(&member("q"), Vec::new(), page(0, None)).await.expect("list").operations;
         for id in [operations[0].id.as_str(), "none"] {
             let marked = || page(1, Some(id.to_owned()));
-            let error = cloud.list_operations(&member("p"), any(), marked()).await.expect_err("a foreign operation");
+            let error =
+                cloud.list_operations(&member("p"), Vec::new(), marked()).await.expect_err("a foreign operation");
             assert_eq!((error.field.as_deref(), error.message), (Some("marker"), unknown(id)));
         }
         let own = page(0, Some(operations[0].id.clone()));
-        cloud.list_operations(&member("q"), any(), own).await.expect("an own marker");
+        cloud.list_operations(&member("q"), Vec::new(), own).await.expect("an own marker");
     }
 }
 
@@ -137,20 +129,12 @@ async fn both_ends_of_a_time_of_changes_are_in_it() {
         let id = made(&world, "p", &["a"]).await.remove(0);
         let changed = cloud.get_server(&context, id.clone()).await.expect("the server").updated_at;
         for (since, before, count) in [(0, 0, 1), (0, 1, 1), (-1, 0, 1), (1, 1, 0), (-1, -1, 0)] {
-            let changed_since = Some(changed + since);
-            let changed_before = Some(changed + before);
-            let filter = wit::ServerFilter { changed_since, changed_before, ..any_server() };
-            let found = cloud.list_servers(&context, filter, page(0, None)).await.expect("list").servers;
+            let (from, end) = ((changed + since).to_string(), (changed + before + 1).to_string());
+            let mut wanted = vec![asked("updated-at", "from", &[&from]), asked("updated-at", "before", &[&end])];
+            let found = cloud.list_servers(&context, wanted.clone(), page(0, None)).await.expect("list").servers;
             assert_eq!(found.len(), count, "{since} {before} on {}", world.database.name);
-            let filter = OperationFilter {
-                resource_id: Some(id.clone()),
-                request_id: None,
-                parent_id: None,
-                kinds: Vec::new(),
-                changed_since,
-                changed_before,
-            };
-            let found = cloud.list_operations(&context, filter, page(0, None)).await.expect("list").operations;
+            wanted.push(asked("resource-id", "any-of", &[&id]));
+            let found = cloud.list_operations(&context, wanted, page(0, None)).await.expect("list").operations;
             assert_eq!(found.len(), count, "operations {since} {before} on {}", world.database.name);
         }
     }
@@ -161,16 +145,11 @@ async fn addresses_are_looked_for_by_patterns_or_parts() {
     for world in worlds(Settings::default()).await {
         let (cloud, context) = (&world.cloud, operator("p"));
         made(&world, "p", &["one", "two", "three"]).await;
-        let all = cloud.list_servers(&context, any_server(), page(0, None)).await.expect("list").servers;
+        let all = cloud.list_servers(&context, Vec::new(), page(0, None)).await.expect("list").servers;
         let address = all[1].nics[0].addresses[0].address.clone();
-        let found = async |tests: &[(u8, &str, bool)], limit: u32| {
-            let addresses = tests.iter().map(|(version, text, is_part)| wit::AddressFilter {
-                version: *version,
-                text: (*text).to_owned(),
-                is_part: *is_part,
-            });
-            let filter = wit::ServerFilter { addresses: addresses.collect(), ..any_server() };
-            let listed = cloud.list_servers(&context, filter, page(limit, None)).await.expect("list");
+        let found = async |test: &str, versions_and_texts: &[&str], limit: u32| {
+            let wanted = vec![asked("addresses", test, versions_and_texts)];
+            let listed = cloud.list_servers(&context, wanted, page(limit, None)).await.expect("list");
             listed.servers.into_iter().map(|server| server.name).collect::<Vec<String>>()
         };
         let own = [all[1].name.clone()];
@@ -178,18 +157,19 @@ async fn addresses_are_looked_for_by_patterns_or_parts() {
         let last = format!("[0-9.]*{}$", &address[address.len() - 4..]);
         // Another server's address may have it as a part too.
         let half = &address[2..];
-        assert_eq!(found(&[(4, &escaped, false)], 0).await, own, "{escaped} on {}", world.database.name);
-        assert!(found(&[(4, half, true)], 0).await.contains(&own[0]));
-        assert!(!found(&[(4, half, false)], 0).await.contains(&own[0]), "not from the beginning");
-        assert!(found(&[(4, &last, false)], 0).await.contains(&own[0]), "{last} on {}", world.database.name);
-        assert!(found(&[(6, &escaped, false)], 0).await.is_empty(), "another version");
-        assert_eq!(found(&[(6, "^none", false), (4, &escaped, false)], 0).await, own, "one of two is enough");
-        assert_eq!(found(&[(4, "(x|[0-9]+)", false)], 0).await.len(), 3);
-        assert_eq!(found(&[(4, "(x|[0-9]+)", false)], 1).await.len(), 1);
-        assert_eq!(found(&[(4, ".", false)], 0).await.len(), 3);
-        let broken = vec![wit::AddressFilter { version: 4, text: "(".to_owned(), is_part: false }];
-        let filter = wit::ServerFilter { addresses: broken, ..any_server() };
-        let error = cloud.list_servers(&context, filter, page(0, None)).await.expect_err("broken");
+        assert_eq!(found("pattern", &["4", &escaped], 0).await, own, "{escaped} on {}", world.database.name);
+        assert!(found("part", &["4", half], 0).await.contains(&own[0]));
+        assert!(!found("pattern", &["4", half], 0).await.contains(&own[0]), "not from the beginning");
+        assert!(found("pattern", &["4", &last], 0).await.contains(&own[0]), "{last} on {}", world.database.name);
+        assert!(found("pattern", &["6", &escaped], 0).await.is_empty(), "another version");
+        assert_eq!(found("pattern", &["6", "^none", "4", &escaped], 0).await, own, "one of two is enough");
+        assert_eq!(found("pattern", &["4", "(x|[0-9]+)"], 0).await.len(), 3);
+        assert_eq!(found("pattern", &["4", "(x|[0-9]+)"], 1).await.len(), 1);
+        assert_eq!(found("pattern", &["4", "."], 0).await.len(), 3);
+        assert_eq!(found("any-of", &[&address], 0).await, own);
+        assert_eq!(found("none-of", &[&address], 0).await.len(), 2);
+        let broken = vec![asked("addresses", "pattern", &["4", "("])];
+        let error = cloud.list_servers(&context, broken, page(0, None)).await.expect_err("broken");
         assert_eq!(error.field.as_deref(), Some("addresses"));
     }
 }

@@ -12,6 +12,7 @@ use skyloom_store::boot_images::{self, BootImages};
 
 use super::qcow2;
 use crate::compute::testing::{World, member, operator};
+use crate::lists::asked;
 use crate::{Cloud, Settings};
 
 async fn worlds() -> Vec<World> {
@@ -213,14 +214,14 @@ async fn images_are_seen_and_changed_by_whom_they_should() {
         }
         refused!(cloud.set_active(&owner, private.id.clone(), false), WrongState);
         assert_eq!(cloud.get_image(&other, community.id.clone()).await.expect("community").id, community.id);
-        let seen = cloud.list_images(&other, wit::ImageFilter::default(), page()).await.expect("list").images;
+        let seen = cloud.list_images(&other, Vec::new(), page()).await.expect("list").images;
         let ids: Vec<&str> = seen.iter().map(|image| image.id.as_str()).collect();
         assert!(
             ids.contains(&public.id.as_str())
                 && !ids.contains(&community.id.as_str())
                 && !ids.contains(&private.id.as_str())
         );
-        let all = wit::ImageFilter { all_projects: true, ..wit::ImageFilter::default() };
+        let all = vec![asked("all-projects", "any-of", &["true"])];
         refused!(cloud.list_images(&other, all.clone(), page()), Forbidden);
         let all = cloud.list_images(&operator("admin"), all, page()).await.expect("all").images;
         assert!(all.iter().any(|image| image.id == private.id));
@@ -435,7 +436,7 @@ async fn a_list_of_large_images_comes_in_pages_of_bounded_bytes() {
         let (mut seen, mut marker, mut pages) = (Vec::new(), None, 0);
         loop {
             let request = PageRequest { marker, ..page() };
-            let listed = cloud.list_images(&context, wit::ImageFilter::default(), request).await.expect("list");
+            let listed = cloud.list_images(&context, Vec::new(), request).await.expect("list");
             let bytes: usize = listed
                 .images
                 .iter()

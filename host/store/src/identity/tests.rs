@@ -6,7 +6,7 @@ use super::{
     Assignment, Domain, Extra, Filter, Issue, PlacedReference, Project, Reference, Role, Target, User, assignments,
     domains, projects, roles, tokens, users,
 };
-use crate::listing::Page;
+use crate::listing::{Condition, Page};
 use crate::testing::databases;
 use crate::{Conn, Db};
 
@@ -173,20 +173,20 @@ async fn lists_filter_and_page_by_name() {
         let mut tx = database.db.begin().await.expect("begin");
         let child = Project { parent_id: Some("p1".into()), enabled: false, ..project("p3", "d1") };
         projects::insert(&mut tx, &child, NOW).await.expect("child");
-        let filter = |change: fn(&mut Filter)| {
-            let mut filter = Filter::default();
-            change(&mut filter);
-            filter
+        let is = |field: &'static str, value: &str| Filter {
+            conditions: vec![Condition::is(field, value)],
+            ..Filter::default()
         };
+        let of_user = |id: &str| Filter { user_id: Some(id.to_owned()), ..Filter::default() };
         for (filter, expected) in [
-            (filter(|_| {}), vec!["p1", "p2", "p3"]),
-            (filter(|filter| filter.name = Some("name-p2".into())), vec!["p2"]),
-            (filter(|filter| filter.domain_id = Some("d1".into())), vec!["p1", "p3"]),
-            (filter(|filter| filter.enabled = Some(false)), vec!["p3"]),
-            (filter(|filter| filter.parent_id = Some("p1".into())), vec!["p3"]),
-            (filter(|filter| filter.parent_id = Some("d1".into())), vec!["p1"]),
-            (filter(|filter| filter.user_id = Some("u1".into())), vec!["p1"]),
-            (filter(|filter| filter.user_id = Some("u2".into())), vec![]),
+            (Filter::default(), vec!["p1", "p2", "p3"]),
+            (is("name", "name-p2"), vec!["p2"]),
+            (is("domain-id", "d1"), vec!["p1", "p3"]),
+            (is("enabled", "false"), vec!["p3"]),
+            (is("parent-id", "p1"), vec!["p3"]),
+            (is("parent-id", "d1"), vec!["p1"]),
+            (of_user("u1"), vec!["p1"]),
+            (of_user("u2"), vec![]),
         ] {
             let found = projects::list(&mut tx, &filter, &Page::default()).await.expect("list").items;
             let found: Vec<&str> = found.iter().map(|project| project.id.as_str()).collect();
@@ -199,7 +199,10 @@ async fn lists_filter_and_page_by_name() {
         assert_eq!((listed.items[0].id.as_str(), listed.next), ("u2", None));
         let own = Filter { user_id: Some("u1".into()), ..Filter::default() };
         assert_eq!(domains::list(&mut tx, &own, &Page::default()).await.expect("own").items, [domain("d1")]);
-        assert_eq!(roles::list(&mut tx, Some("name-r2"), &Page::default()).await.expect("roles").items, [role("r2")]);
+        let named = [Condition::is("name", "name-r2")];
+        assert_eq!(roles::list(&mut tx, &named, &Page::default()).await.expect("roles").items, [role("r2")]);
+        let of_domain = [Condition::is("domain-id", "d1")];
+        assert!(roles::list(&mut tx, &of_domain, &Page::default()).await.expect("none").items.is_empty());
     }
 }
 

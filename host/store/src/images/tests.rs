@@ -1,7 +1,7 @@
 use skyloom_model::{ErrorCode, Timestamp};
 
 use super::*;
-use crate::listing::Page;
+use crate::listing::{Condition, Page, Test};
 use crate::testing::databases;
 
 fn an_image(id: &str, owner: &str, visibility: Visibility, at: i64) -> Image {
@@ -119,12 +119,13 @@ async fn lists_show_what_the_project_may_see() {
         }
         let seen = ImageFilter { viewer: Some("p".to_owned()), ..ImageFilter::default() };
         assert_eq!(ids(&mut tx, &seen).await, ["public", "own-shared", "own"], "{}", database.name);
-        let community = ImageFilter { visibility: Some(Visibility::Community), ..seen.clone() };
+        let community =
+            ImageFilter { community: true, conditions: vec![Condition::is("visibility", "community")], ..seen.clone() };
         assert_eq!(ids(&mut tx, &community).await, ["community"]);
         let with_community = ImageFilter { community: true, ..seen.clone() };
         assert_eq!(ids(&mut tx, &with_community).await, ["community", "public", "own-shared", "own"]);
         assert_eq!(ids(&mut tx, &ImageFilter::default()).await.len(), 6);
-        let private = ImageFilter { visibility: Some(Visibility::Private), ..seen.clone() };
+        let private = ImageFilter { conditions: vec![Condition::is("visibility", "private")], ..seen.clone() };
         assert_eq!(ids(&mut tx, &private).await, ["own"]);
     }
 }
@@ -138,44 +139,53 @@ async fn filters_narrow_a_list() {
         }
         assert!(begin_upload(&mut tx, "two", "req", Timestamp(2)).await.expect("begin"));
         assert!(finish_upload(&mut tx, "two", "req", &content("b", 100), Timestamp(2)).await.expect("finish"));
-        let text = |text: &str| vec![text.to_owned()];
-        let none = ImageFilter::default;
-        for (filter, expected) in [
-            (ImageFilter { ids: text("one"), ..none() }, vec!["one"]),
-            (ImageFilter { names: text("name of two"), ..none() }, vec!["two"]),
-            (ImageFilter { states: vec![ImageState::Queued], ..none() }, vec!["three", "one"]),
-            (ImageFilter { owner: Some("q".to_owned()), ..none() }, vec![]),
-            (ImageFilter { hidden: Some(true), ..none() }, vec![]),
-            (ImageFilter { protected: Some(false), ..none() }, vec!["three", "two", "one"]),
-            (ImageFilter { disk_formats: text("iso"), ..none() }, vec![]),
-            (ImageFilter { container_formats: text("bare"), ..none() }, vec!["three", "two", "one"]),
-            (ImageFilter { min_size: Some(100), max_size: Some(100), ..none() }, vec!["two"]),
-            (ImageFilter { min_size: Some(101), ..none() }, vec![]),
-            (ImageFilter { min_virtual_size: Some(200), max_virtual_size: Some(200), ..none() }, vec!["two"]),
-            (ImageFilter { max_virtual_size: Some(199), ..none() }, vec![]),
-            (ImageFilter { min_disk_gib: Some(2), ..none() }, vec![]),
-            (ImageFilter { min_memory_mib: Some(64), ids: text("three"), ..none() }, vec!["three"]),
-            (ImageFilter { created_since: Some(Timestamp(2)), ..none() }, vec!["three", "two"]),
-            (ImageFilter { created_before: Some(Timestamp(2)), ..none() }, vec!["one"]),
-            (ImageFilter { updated_since: Some(Timestamp(4)), ..none() }, vec!["two"]),
-            (ImageFilter { updated_before: Some(Timestamp(2)), ..none() }, vec!["one"]),
-            (ImageFilter { updated_outside: vec![(Timestamp(2), Timestamp(100))], ..none() }, vec!["one"]),
-            (ImageFilter { updated_outside: vec![(Timestamp(0), Timestamp(100))], ..none() }, vec![]),
-            (
-                ImageFilter {
-                    created_outside: vec![(Timestamp(0), Timestamp(1000)), (Timestamp(3), Timestamp(4))],
-                    ..none()
-                },
-                vec![],
-            ),
-            (ImageFilter { tags: vec!["a".to_owned(), "two".to_owned()], ..none() }, vec!["two"]),
-            (ImageFilter { tags: vec!["one".to_owned(), "two".to_owned()], ..none() }, vec![]),
-            (
-                ImageFilter { checksum: Some("md5".to_owned()), hash_value: Some("sha".to_owned()), ..none() },
-                vec!["two"],
-            ),
-            (ImageFilter { properties: vec![("os".to_owned(), "os one".to_owned())], ..none() }, vec!["one"]),
-        ] {
+        let test = |field: &'static str, test: Test, values: &[&str]| {
+            let values = values.iter().map(|value| (*value).to_owned()).collect();
+            Condition { field: field.into(), test, values }
+        };
+        let is = |field: &'static str, value: &str| test(field, Test::AnyOf, &[value]);
+        let cases: Vec<(Vec<Condition>, Vec<&str>)> = vec![
+            (vec![is("id", "one")], vec!["one"]),
+            (vec![test("id", Test::AnyOf, &["three", "none", "one"])], vec!["three", "one"]),
+            (vec![test("id", Test::AnyOf, &[])], vec![]),
+            (vec![test("id", Test::NoneOf, &["three", "none"])], vec!["two", "one"]),
+            (vec![is("name", "name of two")], vec!["two"]),
+            (vec![test("name", Test::Part, &["of t"])], vec!["three", "two"]),
+            (vec![test("name", Test::Part, &["OF T"])], vec![]),
+            (vec![test("name", Test::PartAnyCase, &["OF T"])], vec!["three", "two"]),
+            (vec![is("name", "\0")], vec![]),
+            (vec![test("name", Test::Part, &["\0"])], vec![]),
+            (vec![is("state", "queued")], vec!["three", "one"]),
+            (vec![is("owner", "q")], vec![]),
+            (vec![is("hidden", "true")], vec![]),
+            (vec![is("protected", "false")], vec!["three", "two", "one"]),
+            (vec![is("disk-format", "iso")], vec![]),
+            (vec![is("container-format", "bare")], vec!["three", "two", "one"]),
+            (vec![is("size", "100")], vec!["two"]),
+            (vec![test("size", Test::AnyOf, &["100", "7"])], vec!["two"]),
+            (vec![test("size", Test::From, &["101"])], vec![]),
+            (vec![test("size", Test::Before, &["101"])], vec!["two"]),
+            (vec![test("size", Test::NoneOf, &["100"])], vec!["three", "one"]),
+            (vec![test("size", Test::Set, &["false"])], vec!["three", "one"]),
+            (vec![test("checksum", Test::Set, &["true"])], vec!["two"]),
+            (vec![test("virtual-size", Test::Before, &["200"])], vec![]),
+            (vec![is("min-memory-mib", "64"), is("id", "three")], vec!["three"]),
+            (vec![test("created-at", Test::From, &["2"])], vec!["three", "two"]),
+            (vec![test("created-at", Test::Before, &["2"])], vec!["one"]),
+            (vec![test("updated-at", Test::Outside, &["2", "100"])], vec!["one"]),
+            (vec![test("created-at", Test::Outside, &["0", "1000", "3", "4"])], vec![]),
+            (vec![is("tags", "a"), is("tags", "two")], vec![]),
+            (vec![test("tags", Test::AllOf, &["a", "two", "a"])], vec!["two"]),
+            (vec![test("tags", Test::AllOf, &["one", "two"])], vec![]),
+            (vec![test("tags", Test::AnyOf, &["one", "two"])], vec!["two", "one"]),
+            (vec![test("tags", Test::NoneOf, &["one", "two"])], vec!["three"]),
+            (vec![test("tags", Test::NotAllOf, &["a", "two"])], vec!["three", "one"]),
+            (vec![is("checksum", "md5"), is("hash-value", "sha")], vec!["two"]),
+            (vec![test("properties", Test::Pairs, &["os", "os one"])], vec!["one"]),
+            (vec![test("properties", Test::Pairs, &["os", "os one", "os", "os two"])], vec![]),
+        ];
+        for (conditions, expected) in cases {
+            let filter = ImageFilter { conditions, ..ImageFilter::default() };
             assert_eq!(ids(&mut tx, &filter).await, expected, "{}: {filter:?}", database.name);
         }
     }

@@ -182,12 +182,12 @@ async fn conditions_name_fields_by_the_contracts_words() {
         let postgres = tx.is_postgres();
         for (conditions, expected) in [
             (vec![], "abc"),
-            (vec![condition("name", Test::Any, &["y"])], "c"),
-            (vec![condition("name", Test::Any, &["y", "x%"])], "ac"),
-            (vec![condition("name", Test::Any, &[])], ""),
+            (vec![condition("name", Test::AnyOf, &["y"])], "c"),
+            (vec![condition("name", Test::AnyOf, &["y", "x%"])], "ac"),
+            (vec![condition("name", Test::AnyOf, &[])], ""),
             (vec![condition("name", Test::Part, &["%"])], "a"),
             (vec![condition("size", Test::From, &["2"]), condition("size", Test::Before, &["3"])], "b"),
-            (vec![condition("is-open", Test::Any, &["true"]), condition("size", Test::Any, &["3"])], "c"),
+            (vec![condition("is-open", Test::AnyOf, &["true"]), condition("size", Test::AnyOf, &["3"])], "c"),
         ] {
             let mut query = Query::new("t.id", "tested t", "t.id");
             query.meet(postgres, FIELDS, &conditions).expect("conditions");
@@ -195,10 +195,10 @@ async fn conditions_name_fields_by_the_contracts_words() {
             assert_eq!(found, expected, "{conditions:?} {}", database.name);
         }
         for wrong in [
-            condition("secret", Test::Any, &["y"]),
-            condition("is_open", Test::Any, &["true"]),
-            condition("is-open", Test::Any, &["1"]),
-            condition("size", Test::Any, &["many"]),
+            condition("secret", Test::AnyOf, &["y"]),
+            condition("is_open", Test::AnyOf, &["true"]),
+            condition("is-open", Test::AnyOf, &["1"]),
+            condition("size", Test::AnyOf, &["many"]),
             condition("size", Test::Part, &["1"]),
             condition("name", Test::From, &["a"]),
             condition("size", Test::From, &[]),

@@ -312,7 +312,7 @@ async fn lists_are_ordered_by_each_of_their_keys() {
         }
         ordered!(tx, Network, list_networks, Filter::default());
         ordered!(tx, Subnet, list_subnets, Filter::default());
-        ordered!(tx, Port, list_ports, PortFilter::default());
+        ordered!(tx, Port, list_ports, Filter::default());
         ordered!(tx, Router, list_routers, Filter::default());
         ordered!(tx, Group, list_groups, Filter::default());
         ordered!(tx, Rule, list_rules, Filter::default());
@@ -426,7 +426,7 @@ async fn groups_are_found_by_name_or_id_and_go_with_their_rules() {
         let from_web =
             NewRule { ingress: true, ip_version: 4, remote_group_id: Some(ids[0].clone()), ..NewRule::default() };
         insert_rule(&mut tx, &new_id(), &ids[1], "p", &from_web, now).await.expect("remote");
-        let filter = Filter::seen_by(Some("p")).is("protocol", Some("tcp"));
+        let filter = Filter::seen_by(Some("p")).is("protocol", "tcp");
         assert_eq!(list_rules(&mut tx, &filter, &Page::default()).await.expect("list").items.len(), 1);
         // The group goes with its rules and those that name it.
         assert!(delete_group(&mut tx, &ids[0]).await.expect("delete"));

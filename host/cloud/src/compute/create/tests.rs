@@ -7,7 +7,8 @@ use skyloom_store::quotas::{self, Quota};
 use skyloom_store::{Conn, networks, servers};
 
 use crate::Settings;
-use crate::compute::testing::{Kind as _, any_server, context_of, creation, member, operator, page, worlds};
+use crate::compute::testing::{Kind as _, context_of, creation, member, operator, page, worlds};
+use crate::lists::asked;
 
 /// An empty disk of the default type that outlives its server.
 pub(super) fn volume(size_gib: u32) -> wit::VolumeRequest {
@@ -119,8 +120,8 @@ async fn several_servers_are_one_operation_with_parts() {
         assert_eq!(tree.operation.kind, "batch.server.create");
         let parts: Vec<&String> = tree.children.iter().map(|child| &child.resource_id).collect();
         assert_eq!(parts, made.server_ids.iter().collect::<Vec<_>>());
-        let filter = wit::ServerFilter { reservation_id: Some(made.reservation_id), ..any_server() };
-        let listed = cloud.list_servers(&context, filter, page(0, None)).await.expect("list").servers;
+        let reserved = vec![asked("reservation-id", "any-of", &[&made.reservation_id])];
+        let listed = cloud.list_servers(&context, reserved, page(0, None)).await.expect("list").servers;
         let mut indexes: Vec<u32> = listed.iter().map(|server| server.launch_index).collect();
         indexes.sort_unstable();
         assert_eq!(indexes, [0, 1, 2], "{}", world.database.name);

@@ -7,12 +7,13 @@ use skyloom_runtime::bindings::cloud::{compute as wit, networks};
 use super::tests::volume;
 use crate::Settings;
 use crate::compute::testing::{Kind as _, member, operator, page, worlds};
+use crate::lists::asked;
 
 #[tokio::test]
 async fn ports_and_networks_are_the_callers_and_free() {
     for world in worlds(Settings::default()).await {
         let (cloud, context) = (&world.cloud, member("p"));
-        let private = networks::NetworkFilter { names: vec!["private".to_owned()], ..Default::default() };
+        let private = vec![asked("name", "any-of", &["private"])];
         let page = page(0, None);
         let network = cloud.list_networks(&context, private, page).await.expect("list").networks.remove(0);
         let port = networks::PortWrite {

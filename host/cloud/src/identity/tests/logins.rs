@@ -64,8 +64,7 @@ async fn a_refusal_never_says_what_was_wrong() {
         let ann = world.new_user("ann", "member", "demo").await;
         world.new_user("off", "member", "demo").await;
         let admin = world.admin().await;
-        let off = wit::IdentityFilter { name: Some("off".to_owned()), ..no_filter() };
-        let off = world.cloud.list_users(&admin, off, page()).await.expect("users").users.remove(0);
+        let off = world.cloud.list_users(&admin, named("off"), page()).await.expect("users").users.remove(0);
         let write = wit::UserWrite { enabled: Some(false), ..user_write() };
         world.cloud.update_user(&admin, off.id, write).await.expect("disable");
         let bare = wit::UserWrite { name: Some("bare".to_owned()), ..user_write() };

@@ -18,6 +18,7 @@ use skyloom_store::testing::{TestDatabase, databases};
 
 use super::{Seed, Settings, Slowdown};
 use crate::Cloud;
+use crate::lists::asked;
 
 const PASSWORD: &str = "correct horse";
 
@@ -85,8 +86,8 @@ fn page() -> PageRequest {
     PageRequest { limit: 0, marker: None, sort: Vec::new() }
 }
 
-fn no_filter() -> wit::IdentityFilter {
-    wit::IdentityFilter { name: None, domain_id: None, enabled: None, parent_id: None }
+fn named(name: &str) -> Vec<wit::Condition> {
+    vec![asked("name", "any-of", &[name])]
 }
 
 fn user_write() -> wit::UserWrite {
@@ -159,14 +160,13 @@ impl World {
     }
 
     async fn project(&self, name: &str) -> wit::Project {
-        let filter = wit::IdentityFilter { name: Some(name.to_owned()), ..no_filter() };
-        let found = self.cloud.list_projects(&self.admin().await, filter, page()).await.expect("projects");
+        let found = self.cloud.list_projects(&self.admin().await, named(name), page()).await.expect("projects");
         found.projects.into_iter().next().expect("the project")
     }
 
     async fn role(&self, name: &str) -> String {
         let admin = self.admin().await;
-        let found = self.cloud.list_roles(&admin, Some(name.to_owned()), None, page()).await.expect("roles");
+        let found = self.cloud.list_roles(&admin, named(name), page()).await.expect("roles");
         found.roles.into_iter().next().expect("the role").id
     }
 

@@ -19,23 +19,23 @@ async fn all_calls(cloud: &Cloud, context: &Arc<CallContext>) -> Vec<(&'static s
         };
     }
     codes! {
-        list_domains(no_filter(), page());
+        list_domains(Vec::new(), page());
         get_domain(id());
         create_domain(domain_write("x"));
         update_domain(id(), domain_write("x"));
         delete_domain(id());
-        list_projects(no_filter(), page());
+        list_projects(Vec::new(), page());
         list_user_projects(id(), page());
         get_project(id());
         create_project(project_write("x"));
         update_project(id(), project_write("x"));
         delete_project(id());
-        list_users(no_filter(), page());
+        list_users(Vec::new(), page());
         get_user(id());
         create_user(user());
         update_user(id(), user());
         delete_user(id());
-        list_roles(None, None, page());
+        list_roles(Vec::new(), page());
         get_role(id());
         create_role(role());
         update_role(id(), role());

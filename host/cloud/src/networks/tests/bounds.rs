@@ -20,7 +20,7 @@ async fn what_one_resource_holds_is_bounded_and_the_field_is_named() {
         let routes = wit::SubnetWrite { host_routes: Some(routes), ..same_subnet() };
         refused!(cloud.update_subnet(&context, made.id, routes), Invalid, "host-routes");
 
-        let group = cloud.list_security_groups(&context, wit::GroupFilter::default(), page()).await.expect("list");
+        let group = cloud.list_security_groups(&context, Vec::new(), page()).await.expect("list");
         let group = group.groups[0].id.clone();
         let groups = wit::PortWrite { security_group_ids: Some(vec![group.clone(); 129]), ..port(&network.id) };
         refused!(cloud.create_port(&context, groups), Invalid, "security-group-ids");

@@ -43,7 +43,7 @@ async fn ports_get_what_their_owner_may_choose() {
         refused!(cloud.create_port(&operator("o"), disguised()), Invalid, "device-owner");
         let disguised = wit::PortWrite { network_id: None, ..disguised() };
         refused!(cloud.update_port(&context, made.id.clone(), disguised), Invalid, "device-owner");
-        let shared = cloud.list_networks(&context, networks_of(None), page()).await.expect("list").networks;
+        let shared = cloud.list_networks(&context, Vec::new(), page()).await.expect("list").networks;
         let shared = shared.iter().find(|network| network.shared).expect("shared");
         let chosen = wit::FixedIpRequest { subnet_id: None, address: Some("10.0.0.77".to_owned()) };
         let on_shared = || port(&shared.id);
@@ -110,8 +110,7 @@ async fn a_port_is_a_servers_only_by_the_servers_creation() {
                 cloud.update_port(&context, naming.id.clone(), other).await.expect("another device");
                 let again = wit::PortWrite { device_id: Some(device.to_owned()), ..same_port() };
                 cloud.update_port(&context, naming.id.clone(), again).await.expect("the device again");
-                let mine = wit::PortFilter { device_ids: vec![device.to_owned()], ..Default::default() };
-                let mine = cloud.list_ports(&context, mine, page()).await.expect("list").ports;
+                let mine = cloud.list_ports(&context, is("device-id", device), page()).await.expect("list").ports;
                 assert!(mine.iter().any(|port| port.id == naming.id));
                 cloud.delete_port(&context, naming.id).await.expect("it is its owner's to delete");
             }
