@@ -24,8 +24,8 @@ pub enum LoadError {
     ManifestNotText,
     #[error("plugin.toml: {}", .0.0.join("\nplugin.toml: "))]
     Manifest(Defects),
-    #[error("a {wanted} is wanted here, plugin `{id}` is a {found}")]
-    WrongKind { id: String, wanted: Kind, found: Kind },
+    #[error("a {wanted} is wanted here, the plugin is a {found}")]
+    WrongKind { wanted: Kind, found: Kind },
     #[error("the manifest says {kind}, but the component doesn't export `{missing}`")]
     MissingExport { kind: Kind, missing: &'static str },
     #[error("the component speaks `{interface}` version {version}; this host serves {}", served.join(", "))]
@@ -35,15 +35,17 @@ pub enum LoadError {
     #[error("the component imports `{import}`, but plugin.toml doesn't ask for the capability `{capability}`")]
     NotAsked { import: String, capability: Capability },
     #[error(
-        "plugin `{id}` needs the capability `{capability}` ({reason}), which the deployment doesn't grant: add \"{capability}\" to its grants"
+        "it needs the capability `{capability}` ({reason}), which the deployment doesn't grant: add \"{capability}\" to its grants"
     )]
-    NotGranted { id: String, capability: Capability, reason: String },
+    NotGranted { capability: Capability, reason: String },
     #[error("grant `{capability}`: {reason}")]
     Grant { capability: Capability, reason: String },
     #[error("config{pointer}: {message}")]
     Config { pointer: String, message: String },
     #[error("{0}")]
     Limit(String),
+    #[error("limit memory-mib = {wanted} is above the {most} that one call may have of [sandbox] memory-mib")]
+    Memory { wanted: usize, most: usize },
     #[error("schema `{file}`: {reason}")]
     Schema { file: String, reason: String },
     #[error("the component can't be compiled: {0}")]

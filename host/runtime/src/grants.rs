@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::LoadError;
 use crate::manifest::{CONTRACTS, Capability, Kind, Manifest};
+use crate::plain;
 use crate::surface::Surface;
 
 /// A grant of the deployment file: `"compute"`, or `{ name = "libvirt", uri = "...", ... }`.
@@ -180,18 +181,14 @@ pub fn resolve(manifest: &Manifest, imported: &[Capability], grants: &[Grant]) -
     for asked in manifest.capabilities.iter().filter(|asked| !asked.name.is_free()) {
         let Some(grant) = given.get(&asked.name) else {
             if imported.contains(&asked.name) {
-                return Err(LoadError::NotGranted {
-                    id: manifest.id.clone(),
-                    capability: asked.name,
-                    reason: asked.reason.clone(),
-                });
+                return Err(LoadError::NotGranted { capability: asked.name, reason: asked.reason.clone() });
             }
             continue;
         };
         granted.permits = granted.permits.with(asked.name);
         if asked.name == Capability::Libvirt {
-            let parameters = serde_json::from_value(grant.parameters.clone().into())
-                .map_err(|error| LoadError::Grant { capability: asked.name, reason: error.to_string() })?;
+            let parameters = plain::read_members(grant.parameters.clone())
+                .map_err(|reason| LoadError::Grant { capability: asked.name, reason })?;
             granted.libvirt = Some(parameters);
         }
     }
@@ -239,7 +236,7 @@ mod tests {
         let error = resolve(&manifest, &[Capability::Clock], &given).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "plugin `d` needs the capability `clock` (a test), which the deployment doesn't grant: add \"clock\" to its grants"
+            "it needs the capability `clock` (a test), which the deployment doesn't grant: add \"clock\" to its grants"
         );
     }
 
@@ -251,9 +248,9 @@ mod tests {
             with(r#"grants = [{ name = "libvirt", uri = "u", storage = "/s", networks = ["default"] }]"#).unwrap();
         assert_eq!(good.libvirt.unwrap().networks, ["default"]);
         let missing = with(r#"grants = [{ name = "libvirt", uri = "u" }]"#).unwrap_err().to_string();
-        assert_eq!(missing, "grant `libvirt`: missing field `storage`");
+        assert_eq!(missing, "grant `libvirt`: storage: it must be said");
         let unknown = with(r#"grants = [{ name = "libvirt", uri = "u", storage = "/s", pool = "x" }]"#);
-        assert!(unknown.unwrap_err().to_string().contains("unknown field `pool`"));
+        assert!(unknown.unwrap_err().to_string().contains("pool: there is no such key"));
         assert_eq!(
             with(r#"grants = [{ name = "log", x = 1 }]"#).unwrap_err().to_string(),
             "grant `log`: has no parameters"

@@ -13,6 +13,13 @@ const MIB: usize = 1 << 20;
 /// What each call may use of the first half: the stack and data of a guest, a request of common size, its answer.
 const FIRST: usize = 4 * MIB;
 
+/// MiB of all sandboxes together with which one call may have `limit` bytes.
+#[must_use]
+pub fn least_mib(limit: usize) -> u32 {
+    let rest = limit.saturating_sub(FIRST).max(FIRST).div_ceil(MIB);
+    u32::try_from(rest * 2).unwrap_or(u32::MAX)
+}
+
 /// A call waits this long for its share before it is refused: longer than the large answers of others take, shorter than clients'
 /// patience.
 pub(crate) const WAIT: Duration = Duration::from_secs(2);
@@ -93,6 +100,16 @@ mod tests {
 
     fn memory() -> Arc<Memory> {
         Arc::new(Memory { wait: SHORT.unwrap(), ..Memory::new(64) })
+    }
+
+    #[test]
+    fn the_least_memory_is_enough_and_no_less_is() {
+        for limit in [1, FIRST, 8 * MIB, LIMIT, 33 * MIB + 1, 1024 * MIB] {
+            let least = least_mib(limit);
+            assert!(Memory::new(least).most >= limit, "{limit}");
+            assert!(least == least_mib(0) || Memory::new(least - 2).most < limit, "{limit}");
+        }
+        assert_eq!((least_mib(0), least_mib(LIMIT)), (8, 56));
     }
 
     #[tokio::test]

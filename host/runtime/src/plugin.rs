@@ -68,11 +68,7 @@ impl Runtime {
         let granted = grants::resolve(&package.manifest, &imported, &options.grants)?;
         let limits = Limits::effective(&package.manifest.limits, &options.limits).map_err(LoadError::Limit)?;
         if limits.memory > shared.memory.most {
-            let (wanted, most) = (limits.memory >> 20, shared.memory.most >> 20);
-            let reason = format!(
-                "limit memory-mib = {wanted} is above the {most} that one call may have of [sandbox] memory-mib"
-            );
-            return Err(LoadError::Limit(reason));
+            return Err(LoadError::Memory { wanted: limits.memory >> 20, most: shared.memory.most >> 20 });
         }
         check_config(&package.manifest, &options.config)?;
         let schemas = SchemaSet::compile(&package.manifest, &package.schemas)?;
@@ -249,7 +245,7 @@ impl Plugin {
     /// Refuses when the manifest says another kind.
     pub(crate) fn expect(&self, wanted: Kind) -> Result<(), LoadError> {
         let found = self.loaded.manifest.kind;
-        if found == wanted { Ok(()) } else { Err(LoadError::WrongKind { id: self.id().to_owned(), wanted, found }) }
+        if found == wanted { Ok(()) } else { Err(LoadError::WrongKind { wanted, found }) }
     }
 
     /// One use of the plugin, with its configuration ([`Plugin::config_with`]) and documents' owner.

@@ -1,5 +1,6 @@
 //! The program as a person meets it: answers, errors, exit codes.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -49,9 +50,9 @@ fn a_wrong_command_line_or_file_is_exit_code_2() {
     let file = file.to_str().unwrap();
     for (args, part) in [
         (vec!["nonsense"], "nonsense"),
-        (vec!["serve", "--config", file], "line 2: unknown field `colour`"),
-        (vec!["check", "--config", file], "line 2: unknown field `colour`"),
-        (vec!["plugin", "list", "--config", file], "line 2: unknown field `colour`"),
+        (vec!["serve", "--config", file], "line 2: [state] colour: there is no such key"),
+        (vec!["check", "--config", file], "line 2: [state] colour: there is no such key"),
+        (vec!["plugin", "list", "--config", file], "line 2: [state] colour: there is no such key"),
         (vec!["serve", "--config", "/nowhere/skyloom.toml"], "/nowhere/skyloom.toml"),
         (vec!["operation", "list", "--config", "/nowhere/skyloom.toml"], "/nowhere/skyloom.toml"),
     ] {
@@ -93,6 +94,10 @@ fn no_error_says_a_thing_twice() {
         "[seed.networks.shared]\nname = \"n\"\ncidr = \"10.0.0.0/33\"",
         "[limits]\nmax-calls = 0",
         "[images]\nshared = true",
+        "[database]\nurl = \"postgres://u:hidden@127.0.0.1:1/d\"",
+        "[sandbox]\nmemory-mib = 1",
+        "[[listener]]\nname = \"a\"\naddress = \"127.0.0.1:1\"\n[[listener]]\nname = \"a\"\naddress = \"127.0.0.1:1\"",
+        "[[plugin]]\nid = \"a\"\nfile = \"gone.wasm\"\n[[plugin]]\nid = \"a\"\nfile = \"gone.wasm\"",
         "[images]\nmax-image-gib = 0",
         "[billing]\nperiod-minutes = 0",
     ] {
@@ -107,6 +112,49 @@ fn no_error_says_a_thing_twice() {
             assert!(paths.len() < 2 || paths[0] != paths[1], "{line}");
         }
     }
+}
+
+/// What a start would find when it is too late.
+#[test]
+fn a_check_finds_what_the_file_alone_does_not_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("skyloom.toml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let output = skyloom(&["check", "--config", file.to_str().unwrap()]);
+        (output.status.code(), self::text(&output.stderr))
+    };
+    let (code, said) = check("[sandbox]\nmemory-mib = 7\n");
+    assert!(code == Some(2) && said.contains("[sandbox] memory-mib is at least 8: 7 is too little"), "{said}");
+    assert_eq!(check("[sandbox]\nmemory-mib = 8\n").0, Some(0));
+    let (code, said) = check("[database]\nurl = \"postgres://u:hidden@127.0.0.1:1/none\"\n");
+    assert!(code == Some(2) && said.contains("[database] url: ") && said.contains("refused"), "{said}");
+    assert!(!said.contains("hidden") && said.lines().count() == 1, "{said}");
+    // Listens, but never says a word.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://u:hidden@{}/none", mute.local_addr().unwrap());
+    let (code, said) = check(&format!("[database]\nurl = \"{url}\"\n"));
+    assert!(code == Some(2) && said.contains("[database] url: ") && !said.contains("hidden"), "{said}");
+    std::fs::create_dir(folder.path().join("state")).unwrap();
+    std::fs::set_permissions(folder.path().join("state"), PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::write(folder.path().join("state/skyloom.db"), "no database".repeat(100)).unwrap();
+    let (code, said) = check("");
+    assert!(code == Some(2) && said.contains("state/skyloom.db"), "{said}");
+}
+
+#[tokio::test]
+async fn a_check_misses_a_database_that_the_server_does_not_have() {
+    let Some(url) = skyloom_store::testing::postgres_url().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("skyloom.toml");
+    let (server, _) = url.rsplit_once('/').unwrap();
+    std::fs::write(&file, format!("[database]\nurl = \"{server}/never_made\"\n")).unwrap();
+    let output = skyloom(&["check", "--config", file.to_str().unwrap()]);
+    let said = text(&output.stderr);
+    assert!(
+        output.status.code() == Some(2) && said.contains("[database] url: ") && said.contains("never_made"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -127,6 +175,8 @@ fn nodes_and_quotas_are_shown_and_changed() {
         let output = skyloom(&["quota", "set", "nobody", bad, "--config", file]);
         assert_eq!(output.status.code(), Some(2), "{bad}");
     }
+    let output = skyloom(&["quota", "set", "nobody", "servers=1", "servers=2", "--config", file]);
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("servers stands 2 times"));
 }
 
 #[test]

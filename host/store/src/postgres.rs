@@ -48,9 +48,13 @@ impl Pool {
                 })
             })
             .connect_with(connect.clone())
-            .await
-            .map_err(from_sqlx)?;
-        Ok(Self { connections, connect: Arc::new(connect), seen: Arc::default() })
+            .await;
+        match connections {
+            Ok(connections) => Ok(Self { connections, connect: Arc::new(connect), seen: Arc::default() }),
+            // The pool has tried again and again, and says no more than that.
+            Err(sqlx::Error::PoolTimedOut) => Err(why_not(&connect).await),
+            Err(error) => Err(from_sqlx(error)),
+        }
     }
 
     pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
@@ -108,6 +112,14 @@ async fn greets(connect: &PgConnectOptions) -> bool {
     }
 }
 
+/// Why there is no connection.
+async fn why_not(connect: &PgConnectOptions) -> Error {
+    match tokio::time::timeout(GREETING, PgConnection::connect_with(connect)).await {
+        Ok(Err(error)) => from_sqlx(error),
+        Ok(Ok(_)) | Err(_) => lost(),
+    }
+}
+
 fn lost() -> Error {
     Error::unavailable("the database server does not answer")
 }
@@ -118,6 +130,14 @@ mod tests {
 
     use crate::Db;
     use crate::db::Options;
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_told_with_the_reason() {
+        let impatient = Options { acquire_timeout: super::PATIENCE, ..Options::default() };
+        let error = Db::postgres("postgres://u:hidden@127.0.0.1:1/none", impatient).await.unwrap_err();
+        let said = error.for_log();
+        assert!(said.contains("refused") && !said.contains("hidden"), "{said}");
+    }
 
     /// All connections are out: the next caller waits for one, because the server is there.
     #[tokio::test]

@@ -104,7 +104,7 @@ fn a_plugin_is_what_its_manifest_says() {
     );
     let plugin = load(&runtime(|_| {}), good(), grants(FACE_CAPABILITIES), LimitsTable::default()).unwrap();
     let line = plugin.driver("node-1", &Map::new()).err().unwrap().to_string();
-    assert_eq!(line, "a driver is wanted here, plugin `face` is a personality");
+    assert_eq!(line, "a driver is wanted here, the plugin is a personality");
     assert!(plugin.tariff().is_err());
     assert!(plugin.personality(Arc::new(StubCloud), &Map::new()).is_ok());
 }
@@ -134,7 +134,7 @@ fn every_capability_must_be_granted() {
         assert_eq!(
             line,
             format!(
-                "plugin `face` needs the capability `{missing}` (a test), which the deployment doesn't grant: add \
+                "it needs the capability `{missing}` (a test), which the deployment doesn't grant: add \
                  \"{missing}\" to its grants"
             )
         );
@@ -231,5 +231,5 @@ fn explain_says_what_and_why() {
     assert_eq!(why(Capability::Quotas), Some("granted without being asked for: no effect"));
     assert_eq!(why(Capability::Compute), Some("refused: the deployment doesn't grant it, and the code needs it"));
     assert_eq!(why(Capability::Networks), None);
-    assert!(explained.refused.unwrap().starts_with("plugin `face` needs the capability"));
+    assert!(explained.refused.unwrap().starts_with("it needs the capability"));
 }

@@ -21,6 +21,8 @@ pub(crate) use validate::is_header_name;
 pub use validate::{HOST_REFUSALS, PLACEHOLDERS};
 pub use version::ApiVersion;
 
+use crate::plain;
+
 /// Custom section of a packed component that holds the text of `plugin.toml`.
 pub const MANIFEST_SECTION: &str = "skyloom:manifest";
 /// Custom sections with the JSON schemas: this and the file's name as the manifest has it.
@@ -137,14 +139,7 @@ impl std::error::Error for Defects {}
 impl Manifest {
     /// Reads and checks the text of a `plugin.toml`.
     pub fn parse(text: &str) -> Result<Self, Defects> {
-        let manifest: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text[..text.floor_char_boundary(span.start)].matches('\n').count() + 1);
-            let message = error.message().replace('\n', " ");
-            Defects(vec![match line {
-                Some(line) => format!("line {line}: {message}"),
-                None => message,
-            }])
-        })?;
+        let manifest: Self = plain::read_toml(text).map_err(|defect| Defects(vec![defect]))?;
         let defects = validate::defects(&manifest);
         if defects.is_empty() { Ok(manifest) } else { Err(Defects(defects)) }
     }

@@ -1,20 +1,21 @@
 //! `skyloom check`: what `serve` would refuse, without starting anything.
 
+use std::collections::HashSet;
 use std::net::ToSocketAddrs;
 
 use serde_json::json;
-use skyloom_runtime::Runtime;
 use skyloom_runtime::manifest::{Kind, Manifest};
+use skyloom_runtime::{Limits, Runtime};
 
 use crate::cli::DeploymentArgs;
 use crate::config::Loaded;
 use crate::failure::Failure;
-use crate::serve::{cannot_have, check_mounts, load_options, merged, read_tls, rehearse};
+use crate::serve::{cannot_have, check_mounts, load_options, merged, read_tls, rehearse, too_little_memory};
 use crate::state;
 
 pub fn run(args: &DeploymentArgs, json: bool) -> Result<(), Failure> {
     let defects = match Loaded::read(&args.config, args.state_dir.as_deref()) {
-        Ok(loaded) => defects(&loaded),
+        Ok(loaded) => once(defects(&loaded)),
         Err(defects) => defects,
     };
     if json {
@@ -32,6 +33,12 @@ pub fn run(args: &DeploymentArgs, json: bool) -> Result<(), Failure> {
     }
 }
 
+/// One cause may show in several places.
+fn once(defects: Vec<String>) -> Vec<String> {
+    let mut told = HashSet::new();
+    defects.into_iter().filter(|defect| told.insert(defect.clone())).collect()
+}
+
 /// Every defect, a line each.
 fn defects(loaded: &Loaded) -> Vec<String> {
     let deployment = &loaded.deployment;
@@ -46,6 +53,11 @@ fn defects(loaded: &Loaded) -> Vec<String> {
             Err(error) => defects.push(format!("plugin `{}`: {error}", entry.id)),
         }
     }
+    let memory = |(id, manifest): &(String, Manifest)| {
+        let entry = deployment.plugins.iter().find(|entry| entry.id == *id)?;
+        Some((entry.id.as_str(), Limits::effective(&manifest.limits, &entry.limits).ok()?.memory >> 20))
+    };
+    defects.extend(too_little_memory(deployment, &manifests.iter().filter_map(memory).collect::<Vec<_>>()));
     let uses = deployment
         .mounts
         .iter()

@@ -49,8 +49,16 @@ fn parse(limits: &[String]) -> Result<Vec<(Quota, Option<i64>)>, Vec<String>> {
         }
     };
     let (parsed, defects): (Vec<_>, Vec<_>) = limits.iter().map(one).partition(Result::is_ok);
-    let defects: Vec<String> = defects.into_iter().filter_map(Result::err).collect();
-    if defects.is_empty() { Ok(parsed.into_iter().flatten().collect()) } else { Err(defects) }
+    let mut defects: Vec<String> = defects.into_iter().filter_map(Result::err).collect();
+    let parsed: Vec<(Quota, Option<i64>)> = parsed.into_iter().flatten().collect();
+    let times = |quota: &Quota| parsed.iter().filter(|(named, _)| named == quota).count();
+    defects.extend(
+        Quota::ALL
+            .iter()
+            .filter(|quota| times(quota) > 1)
+            .map(|quota| format!("{} stands {} times: which limit is meant?", quota.as_str(), times(quota))),
+    );
+    if defects.is_empty() { Ok(parsed) } else { Err(defects) }
 }
 
 fn show(lines: &[Line], json: bool) {
@@ -102,6 +110,9 @@ mod tests {
             "servers=9223372036854775808",
         ] {
             assert_eq!(parsed(&["vcpus=1", bad]).unwrap_err().len(), 1, "{bad}");
+        }
+        for twice in [["servers=1", "servers=2"], ["servers=1", "servers=1"], ["servers=1", "servers=default"]] {
+            assert_eq!(parsed(&twice).unwrap_err(), ["servers stands 2 times: which limit is meant?"]);
         }
         assert_eq!(parsed(&["wishes=1", "servers=-2"]).unwrap_err().len(), 2, "every defect");
     }

@@ -65,23 +65,25 @@ pub fn defects(deployment: &Deployment) -> Vec<String> {
 }
 
 fn unique<'a>(found: &mut Vec<String>, kind: &str, names: impl Iterator<Item = &'a str>) {
-    let mut seen = HashSet::new();
+    let (mut seen, mut told) = (HashSet::new(), HashSet::new());
     for name in names {
-        if name.is_empty() {
-            found.push(format!("a {kind} has an empty name"));
-        }
-        if !seen.insert(name) {
+        if seen.insert(name) {
+            if name.is_empty() {
+                found.push(format!("a {kind} has an empty name"));
+            }
+        } else if told.insert(name) {
             found.push(format!("two entries {kind} `{name}`"));
         }
     }
 }
 
-/// Port 0 (any free one) may stand more than once.
+/// Port 0 (any free one) may stand more than once. A second entry of one name was told already.
 fn addresses(found: &mut Vec<String>, deployment: &Deployment) {
-    let mut seen = HashSet::new();
-    let all = deployment.listeners.iter().map(|listener| &listener.address);
+    let (mut names, mut seen, mut told) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let named = deployment.listeners.iter().filter(|listener| names.insert(listener.name.as_str()));
+    let all = named.map(|listener| &listener.address);
     for address in all.chain(deployment.operator.iter().map(|operator| &operator.address)) {
-        if address.port != 0 && !seen.insert(address) {
+        if address.port != 0 && !seen.insert(address) && told.insert(address) {
             found.push(format!("two listeners on {address}"));
         }
     }
@@ -113,8 +115,8 @@ fn default_zone(found: &mut Vec<String>, deployment: &Deployment) {
 }
 
 fn check_mount(found: &mut Vec<String>, deployment: &Deployment, mount: &Mount) {
+    known_plugin(found, deployment, &format!("mount `{}`", mount.prefix), &mount.plugin);
     let place = format!("mount `{}` of plugin `{}`", mount.prefix, mount.plugin);
-    known_plugin(found, deployment, &place, &mount.plugin);
     if !deployment.listeners.iter().any(|listener| listener.name == mount.listener) {
         found.push(format!("{place}: there is no listener `{}`", mount.listener));
     }
@@ -209,6 +211,18 @@ mod tests {
         for part in ["no plugin `two`", "no listener `side`", "a prefix is", "no plugin `three`"] {
             assert!(found.iter().any(|line| line.contains(part)), "{part} in {found:?}");
         }
+    }
+
+    #[test]
+    fn each_defect_is_told_once() {
+        let listener = "[[listener]]\nname = \"main\"\naddress = \"127.0.0.1:7000\"\n";
+        assert_eq!(defects(&listener.repeat(2)), ["two entries listener `main`"]);
+        let other = "[[listener]]\nname = \"other\"\naddress = \"127.0.0.1:7000\"\n";
+        assert_eq!(defects(other), ["two listeners on 127.0.0.1:7000"]);
+        let plugin = "[[plugin]]\nid = \"one\"\nfile = \"one.wasm\"\n";
+        assert_eq!(defects(&plugin.repeat(2)), ["two entries plugin `one`"]);
+        let mount = "[[mount]]\nplugin = \"two\"\nlistener = \"main\"\nprefix = \"/\"\n";
+        assert_eq!(defects(mount), ["mount `/`: there is no plugin `two`"]);
     }
 
     #[test]

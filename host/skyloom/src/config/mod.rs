@@ -11,6 +11,7 @@ use serde::Deserialize;
 use skyloom_runtime::Grant;
 use skyloom_runtime::files::{self, TEXT_BYTES};
 use skyloom_runtime::manifest::{CatalogService, LimitsTable};
+use skyloom_runtime::plain;
 
 pub use address::Address;
 
@@ -216,7 +217,7 @@ fn default_region() -> String {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a table with type and name, true or false is wanted")]
 pub enum ServiceChoice {
     Entry(CatalogService),
     /// `false`: none; `true`: as in the manifest.
@@ -280,7 +281,8 @@ pub struct Sandbox {
     /// Sandboxes at once; left out: the runtime's default.
     pub instances: Option<u32>,
     /// MiB of memory of all sandboxes together. Left out: 1024, for 128 calls at once of which 18 have a plugin's whole default of
-    /// 32 MiB. A call that finds it taken waits up to 2 seconds, then the client is told to come back (503).
+    /// 32 MiB. A call that finds it taken waits up to 2 seconds, then the client is told to come back (503). At least so much
+    /// that one call of each plugin may have what its limits give it: 56 for that default.
     pub memory_mib: Option<u32>,
 }
 
@@ -313,11 +315,7 @@ impl Loaded {
 impl Deployment {
     /// From the text of a file.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
-        let deployment: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            let message = error.message().replace('\n', " ");
-            vec![line.map_or_else(|| message.clone(), |line| format!("line {line}: {message}"))]
-        })?;
+        let deployment: Self = plain::read_toml(text).map_err(|defect| vec![defect])?;
         let defects = check::defects(&deployment);
         if defects.is_empty() { Ok(deployment) } else { Err(defects) }
     }

@@ -1,9 +1,11 @@
 //! The database and the core over it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use skyloom_cloud::Cloud;
 use skyloom_cloud::secrets::{KEY_BYTES, Sealer};
+use skyloom_model::ErrorCode;
 use skyloom_store::documents::Documents;
 use skyloom_store::{Db, db, migrate};
 
@@ -19,9 +21,17 @@ pub async fn open_database(deployment: &Deployment, state: &Path) -> Result<Db, 
 }
 
 pub async fn connect(deployment: &Deployment, state: &Path) -> Result<Db, Failure> {
+    connect_within(deployment, state, db::Options::default().acquire_timeout).await
+}
+
+async fn connect_within(deployment: &Deployment, state: &Path, patience: Duration) -> Result<Db, Failure> {
     let table = &deployment.database;
-    let options =
-        db::Options { readers: table.readers, sync_on_commit: table.sync_on_commit, ..db::Options::default() };
+    let options = db::Options {
+        readers: table.readers,
+        sync_on_commit: table.sync_on_commit,
+        acquire_timeout: patience,
+        ..db::Options::default()
+    };
     let opened = if table.url == "sqlite" {
         Db::sqlite(&sqlite_file(state), options).await
     } else {
@@ -41,8 +51,9 @@ pub async fn open_documents(deployment: &Deployment, state: &Path) -> Result<Doc
 
 /// Names the file, or says that it is the server; never the URL, which may hold a password.
 fn cannot_open(table: &Database, file: PathBuf, error: &skyloom_model::Error) -> Failure {
-    let place = if table.url == "sqlite" { file } else { "[database] url".into() };
-    Failure::new(format!("database: {}: {}", place.display(), error.internal_text().unwrap_or(&error.message)))
+    let place =
+        if table.url == "sqlite" { format!("database {}", file.display()) } else { "[database] url".to_owned() };
+    Failure::new(format!("{place}: {}", error.internal_text().unwrap_or(&error.message)))
 }
 
 fn sqlite_file(state: &Path) -> PathBuf {
@@ -97,20 +108,31 @@ pub async fn rehearse(loaded: &Loaded) -> Result<(), Failure> {
     };
     // Never the deployment's own, which may be absolute.
     let cloud = cloud(&loaded.deployment, scratch.path().join("images"), &db, sealer)?;
-    if !filled(loaded).await {
+    if !filled(loaded).await? {
         seed(loaded, &cloud, "rehearsal").await?;
     }
     db.close().await;
     Ok(())
 }
 
-/// Whether the deployment's database has its seeds already. One that can't be asked counts as empty: better to try in vain.
-async fn filled(loaded: &Loaded) -> bool {
-    if loaded.deployment.database.url == "sqlite" {
-        return sqlite_file(&loaded.state_dir).exists();
+/// How long a check waits for the database.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Whether the deployment's database has its seeds already. One that isn't there, cannot be asked or is too new is told.
+async fn filled(loaded: &Loaded) -> Result<bool, Failure> {
+    if loaded.deployment.database.url == "sqlite" && !sqlite_file(&loaded.state_dir).exists() {
+        return Ok(false);
     }
-    let Ok(db) = connect(&loaded.deployment, &loaded.state_dir).await else { return false };
-    let seeded = skyloom_cloud::is_seeded(&db).await.unwrap_or(false);
+    let db = connect_within(&loaded.deployment, &loaded.state_dir, PATIENCE).await?;
+    let asked = async {
+        match migrate::status(&mut db.read().await?).await {
+            Err(error) if error.code == ErrorCode::NotSupported => return Err(error),
+            // Nothing is in it yet.
+            _ => {}
+        }
+        Ok(skyloom_cloud::is_seeded(&db).await.unwrap_or(false))
+    };
+    let asked = asked.await;
     db.close().await;
-    seeded
+    Ok(asked?)
 }

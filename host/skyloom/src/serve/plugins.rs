@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use skyloom_cloud::documents::PluginDocuments;
 use skyloom_runtime::driver::Driver;
 use skyloom_runtime::tariff::Tariff;
-use skyloom_runtime::{Compiled, LoadOptions, Options, Plugin, Runtime};
+use skyloom_runtime::{Compiled, LoadError, LoadOptions, Options, Plugin, Runtime, least_mib};
 
-use crate::config::{Loaded, PluginEntry};
+use crate::config::{Deployment, Loaded, PluginEntry};
 use crate::failure::Failure;
 
 /// The loaded plugins by id.
@@ -42,7 +42,7 @@ impl Plugins {
         }
         let runtime = Runtime::new(options).map_err(|error| Failure::new(error.to_string()))?;
         let mut by_id = BTreeMap::new();
-        let mut defects = Vec::new();
+        let (mut defects, mut too_large) = (Vec::new(), Vec::new());
         for entry in &deployment.plugins {
             let path = loaded.path(&entry.file);
             match runtime.load(&path, load_options(entry)) {
@@ -52,9 +52,11 @@ impl Plugins {
                 Ok(plugin) => {
                     defects.push(format!("plugin `{}`: {} holds `{}`", entry.id, path.display(), plugin.id()));
                 }
+                Err(LoadError::Memory { wanted, .. }) => too_large.push((entry.id.as_str(), wanted)),
                 Err(error) => defects.push(format!("plugin `{}`: {error}", entry.id)),
             }
         }
+        defects.extend(too_little_memory(deployment, &too_large));
         if defects.is_empty() { Ok(Self { by_id }) } else { Err(Failure::config(defects)) }
     }
 
@@ -76,6 +78,18 @@ impl Plugins {
     pub fn tariff(&self, id: &str) -> Result<Arc<dyn Tariff>, Failure> {
         self.get(id)?.tariff().map_err(|error| Failure::config(vec![format!("[tariff]: {error}")]))
     }
+}
+
+/// A line when the sandboxes together have less than one call of some plugin may have; `wanted`: what those are, with MiB.
+pub fn too_little_memory(deployment: &Deployment, wanted: &[(&str, usize)]) -> Option<String> {
+    let have = deployment.sandbox.memory_mib.unwrap_or(Options::default().memory_mib);
+    let most = wanted.iter().max_by_key(|(_, mib)| *mib);
+    let least = least_mib(most.map_or(0, |(_, mib)| mib << 20));
+    if have >= least {
+        return None;
+    }
+    let why = most.map(|(id, mib)| format!(", with which one call of plugin `{id}` may have its {mib} MiB"));
+    Some(format!("[sandbox] memory-mib is at least {least}{}: {have} is too little", why.unwrap_or_default()))
 }
 
 /// What the deployment says about a plugin.
