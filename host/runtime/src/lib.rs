@@ -31,6 +31,7 @@ pub mod package;
 pub mod personality;
 mod plugin;
 mod quotes;
+mod schema_versions;
 mod schemas;
 mod surface;
 pub mod tariff;
