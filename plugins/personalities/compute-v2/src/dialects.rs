@@ -48,6 +48,7 @@ static ECS: Rules = Rules {
     extended_attributes_for_all: true,
     fuzzy_filters: true,
     image_filter_is_void: true,
+    filters_for_all: &["tags", "not-tags"],
     statuses: &[
         "ACTIVE",
         "BUILD",
