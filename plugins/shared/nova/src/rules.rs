@@ -1,9 +1,8 @@
 //! What a face may have in another way than Nova's API reference: data, which each face gives. [`UPSTREAM`] is the reference itself;
 //! a face writes what its vendor's document says otherwise, and `..UPSTREAM`.
 
-use skyloom_sdk::cloud::compute::{PowerState, ServerCreate};
-use skyloom_sdk::cloud::flavors::Flavor;
-use skyloom_sdk::{Pair, Response};
+use skyloom_sdk::Response;
+use skyloom_sdk::cloud::compute::PowerState;
 
 use crate::errors::{Fault, by_status};
 
@@ -42,12 +41,6 @@ pub struct Rules {
     pub nic_subnets: bool,
     /// The volume type of a disk may be named at every version, not from 2.67 on only.
     pub volume_type_always: bool,
-    /// What stands in the way of a new server of this flavor in this zone (none: in the default one).
-    pub flavor: Option<fn(&Flavor, Option<&str>) -> Option<Fault>>,
-    /// What stands in the way of this creation from an image with these properties.
-    pub image: Option<fn(&ServerCreate, &[Pair]) -> Option<Fault>>,
-    /// Longest public key in bytes that a new server can get; none: any.
-    pub injected_key: Option<usize>,
     /// Nobody, operators neither, sees another user's key pairs.
     pub private_keypairs: bool,
     /// Fields and parameters of key pairs are known at every version, not from theirs on.
@@ -141,9 +134,6 @@ pub const UPSTREAM: Rules = Rules {
     hosts_may_be_chosen: true,
     nic_subnets: false,
     volume_type_always: false,
-    flavor: None,
-    image: None,
-    injected_key: None,
     private_keypairs: false,
     unversioned_keypairs: false,
     keypair_deleted: 202,
