@@ -50,7 +50,7 @@ plugins: host components
 	  wasm=$(TARGET)/wasm32-unknown-unknown/plugin/$${name//-/_}.wasm; \
 	  out=$(PACKED)/$$id.wasm; \
 	  if [ "$$out" -nt "$$wasm" ] && [ "$$out" -nt "$(SKYLOOM)" ] && \
-	    [ -z "$$(find "$$folder" -newer "$$out" -not -name '*.rs' -print -quit)" ]; then continue; fi; \
+	    [ -z "$$(find -L "$$folder" -newer "$$out" -not -name '*.rs' -print -quit)" ]; then continue; fi; \
 	  $(SKYLOOM) plugin pack --manifest "$$manifest" --component "$$wasm" --out "$$out"; \
 	done
 

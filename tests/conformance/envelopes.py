@@ -99,14 +99,14 @@ def ecs(answer):
     return None
 
 
-def billing(answer):
+def keystone(answer):
     body, wrong = is_json(answer)
     return wrong or keystone_error(answer, body)
 
 
 CHECKERS = {
     "identity-v3": identity, "compute-v2": compute, "image-v2": image, "network-v2": network, "ecs-v1": ecs,
-    "billing-v1": billing,
+    "billing-v1": keystone, "easystack": keystone,
 }
 
 

@@ -81,8 +81,24 @@ def refused(operation):
 
 
 def newest_schema(folder, table):
-    schemas = table.get("schemas", [])
-    return json.loads((folder / schemas[-1]["file"]).read_text(encoding="utf-8")) if schemas else None
+    file = table.get("schema")
+    return newest(json.loads((folder / file).read_text(encoding="utf-8"))) if file else None
+
+
+def newest(source):
+    """The newest version of an annotated schema (host/runtime/src/schema_versions.rs); no annotation has an end in the future."""
+    if isinstance(source, list):
+        return [newest(item) for item in source]
+    if not isinstance(source, dict):
+        return source
+    out = {name: newest(value) for name, value in source.items() if not name.startswith("x-") and name != "properties"}
+    for name, choices in source.get("properties", {}).items():
+        choices = choices if isinstance(choices, list) else [choices]
+        for chosen in (choice for choice in choices if "x-max" not in choice):
+            out.setdefault("properties", {})[name] = newest(chosen)
+            if chosen.get("x-required"):
+                out["required"] = [*out.get("required", []), name]
+    return out
 
 
 def operations(deployment):

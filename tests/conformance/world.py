@@ -41,12 +41,10 @@ class World:
         subprocess.run([SUPPORT / "skyloom/start", CONFIG, work, edit], check=True, stdin=subprocess.DEVNULL)
         env = dict(line.split("=", 1) for line in (self.work / "env").read_text().splitlines())
         self.deployment = tomllib.loads((self.work / "skyloom.toml").read_text(encoding="utf-8"))
-        self.cloud, self.ecs, self.password = (
-            env[name] for name in ("SKYLOOM_URL", "SKYLOOM_ECS_URL", "SKYLOOM_ADMIN_PASSWORD")
-        )
+        self.cloud, self.password = env["SKYLOOM_URL"], env["SKYLOOM_ADMIN_PASSWORD"]
         # The copy says port 0; the server picked.
         for listener in self.deployment["listener"]:
-            url = {"cloud": self.cloud, "ecs": self.ecs}[listener["name"]]
+            url = self.cloud if listener["name"] == "cloud" else env[f"SKYLOOM_{listener['name'].upper()}_URL"]
             listener["address"] = url.removeprefix("http://")
         self.identity, self.nova = f"{self.cloud}/identity/v3", f"{self.cloud}/compute/v2.1"
         self.glance, self.neutron = f"{self.cloud}/image/v2", f"{self.cloud}/network/v2.0"

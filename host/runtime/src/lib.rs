@@ -31,6 +31,7 @@ pub mod personality;
 pub mod plain;
 mod plugin;
 mod quotes;
+mod schema_versions;
 mod schemas;
 mod surface;
 pub mod tariff;

@@ -10,7 +10,8 @@ use wit_component::ComponentEncoder;
 use crate::error::{LoadError, one_line};
 use crate::files::{self, PLUGIN_BYTES, TEXT_BYTES};
 use crate::grants;
-use crate::manifest::{MANIFEST_SECTION, Manifest, SCHEMA_SECTION_PREFIX};
+use crate::manifest::{MANIFEST_SECTION, Manifest, Operation, SCHEMA_SECTION_PREFIX};
+use crate::schema_versions;
 use crate::schemas::SchemaSet;
 use crate::surface::Surface;
 
@@ -57,6 +58,14 @@ impl Package {
         }
         let digest = digest(&bytes);
         Ok(Self { bytes, digest, manifest, schemas, surface })
+    }
+
+    /// The operation's schemas, plain, that of the newest version last; empty: it has none that can be read.
+    pub fn body_schemas(&self, operation: &Operation) -> Vec<serde_json::Value> {
+        let text = operation.schema.as_ref().and_then(|file| self.schemas.get(file));
+        let source = text.and_then(|text| serde_json::from_str(text).ok());
+        let versions = source.and_then(|source| schema_versions::of(&source).ok()).unwrap_or_default();
+        versions.into_iter().map(|(_, schema)| schema).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::bindings::personality::exports::skyloom::personality::handler::Violat
 use crate::error::LoadError;
 use crate::manifest::{ApiVersion, Manifest};
 use crate::quotes::Quotes;
+use crate::schema_versions;
 
 /// Most violations that one body is told of.
 const MAX_VIOLATIONS: usize = 32;
@@ -26,39 +27,32 @@ pub struct SchemaSet {
 /// The compiled schemas of one operation.
 #[derive(Debug)]
 pub struct BodySchemas {
-    ranges: Vec<Range>,
+    /// By their first versions.
+    ranges: Arc<Vec<Range>>,
     /// Where secrets stand in the body, by path.
     secrets: Vec<Vec<String>>,
 }
 
 #[derive(Debug)]
 struct Range {
+    /// None: the first one.
     min: Option<ApiVersion>,
-    max: Option<ApiVersion>,
-    schema: Arc<Schema>,
-}
-
-#[derive(Debug)]
-struct Schema {
     text: Value,
     validator: Validator,
 }
 
 impl SchemaSet {
     pub fn compile(manifest: &Manifest, texts: &BTreeMap<String, String>) -> Result<Self, LoadError> {
-        let mut compiled: BTreeMap<&str, Arc<Schema>> = BTreeMap::new();
+        let mut compiled: BTreeMap<&str, Arc<Vec<Range>>> = BTreeMap::new();
         let mut operations = BTreeMap::new();
-        for operation in manifest.operations.iter().filter(|operation| !operation.schemas.is_empty()) {
-            let mut ranges = Vec::new();
-            for named in &operation.schemas {
-                let known = compiled.get(named.file.as_str()).cloned();
-                let schema = match known {
-                    Some(schema) => schema,
-                    None => Arc::new(from_text(&named.file, texts.get(&named.file))?),
-                };
-                compiled.insert(&named.file, schema.clone());
-                ranges.push(Range { min: named.min, max: named.max, schema });
-            }
+        let versioned = manifest.api.as_ref().is_some_and(|api| api.versioning.is_some());
+        for operation in &manifest.operations {
+            let Some(file) = operation.schema.as_deref() else { continue };
+            let ranges = match compiled.get(file) {
+                Some(known) => known.clone(),
+                None => Arc::new(from_text(file, texts.get(file), versioned)?),
+            };
+            compiled.insert(file, ranges.clone());
             let secrets = operation.secrets.iter().map(|pointer| segments(pointer)).collect();
             operations.insert(operation.id.clone(), Arc::new(BodySchemas { ranges, secrets }));
         }
@@ -75,12 +69,16 @@ fn segments(pointer: &str) -> Vec<String> {
     pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect()
 }
 
-fn from_text(file: &str, text: Option<&String>) -> Result<Schema, LoadError> {
+fn from_text(file: &str, text: Option<&String>, versioned: bool) -> Result<Vec<Range>, LoadError> {
     let refuse = |reason: String| LoadError::Schema { file: file.to_owned(), reason };
     let text = text.ok_or_else(|| refuse("is not in the package".to_owned()))?;
-    let text = serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?;
-    let validator = validator(&text).map_err(refuse)?;
-    Ok(Schema { text, validator })
+    let source = serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?;
+    let made = schema_versions::of(&source).map_err(refuse)?;
+    if made.len() > 1 && !versioned {
+        return Err(refuse("has versions, but [api.versioning] is missing".to_owned()));
+    }
+    let range = |(min, text)| Ok(Range { min, validator: validator(&text).map_err(refuse)?, text });
+    made.into_iter().map(range).collect()
 }
 
 /// Formats count; references reach into the schema itself only.
@@ -93,22 +91,17 @@ pub(crate) fn validator(schema: &Value) -> Result<Validator, String> {
 }
 
 impl BodySchemas {
-    /// What the schema of this version finds wrong with the body; without a schema for it, nothing. Give the body as the
+    /// What the schema of this version (none: of the first) finds wrong with the body. Give the body as the
     /// client sent it, and its text, which is quoted: no secret of it is.
     pub fn violations(&self, version: Option<ApiVersion>, body: &Value, text: &[u8]) -> Vec<Violation> {
-        let holds = |range: &&Range| {
-            version.is_none_or(|version| {
-                range.min.is_none_or(|min| version >= min) && range.max.is_none_or(|max| version <= max)
-            })
-        };
-        let Some(range) = self.ranges.iter().find(holds) else { return Vec::new() };
-        let validator = &range.schema.validator;
+        let Some(range) = self.ranges.iter().rfind(|range| range.min <= version) else { return Vec::new() };
+        let validator = &range.validator;
         if validator.is_valid(body) {
             return Vec::new();
         }
         let mut quotes = Quotes::new(&self.secrets);
         let errors = validator.iter_errors(body).take(MAX_VIOLATIONS);
-        errors.map(|error| violation(&range.schema.text, &error, &mut quotes, text)).collect()
+        errors.map(|error| violation(&range.text, &error, &mut quotes, text)).collect()
     }
 }
 
@@ -190,11 +183,10 @@ mod tests {
 
     #[test]
     fn each_version_has_its_schema() {
-        let strict =
-            json!({ "type": "object", "additionalProperties": false, "properties": { "a": { "maxLength": 2 } } });
-        let loose = json!({ "type": "object" });
-        let schemas = "schemas = [{ file = \"s\", max = \"2.4\" }, { file = \"l\", min = \"2.5\" }]";
-        let set = set(schemas, &[("s", strict), ("l", loose)]).unwrap();
+        let a = json!([{ "maxLength": 2, "x-max": "2.4" }, { "x-min": "2.5" }]);
+        let b = json!({ "x-min": "2.5" });
+        let schema = json!({ "type": "object", "additionalProperties": false, "properties": { "a": a, "b": b } });
+        let set = set("schema = \"s\"", &[("s", schema)]).unwrap();
         let body = json!({ "a": "long", "b": 1 });
         let one = set.of("a").unwrap();
         let found = one.violations(Some(ApiVersion::new(2, 4)), &body, &text(&body));
@@ -212,7 +204,7 @@ mod tests {
             "additionalProperties": false, "required": ["x"], "oneOf": [{ "required": ["x"] }],
             "properties": { "ticket": { "maxLength": 2 }, "name": { "type": "string" } },
         });
-        let set = set("schemas = [{ file = \"s\" }]\nsecrets = [\"/ticket\"]", &[("s", schema)]).unwrap();
+        let set = set("schema = \"s\"\nsecrets = [\"/ticket\"]", &[("s", schema)]).unwrap();
         let body = json!({ "ticket": "hunter2", "adminpass": "hunter2", "Pass_Word": ["hunter2"], "name": 5 });
         let found = set.of("a").unwrap().violations(None, &body, &text(&body));
         let mut keywords: Vec<_> = found.iter().map(|one| one.keyword.as_str()).collect();
@@ -233,7 +225,7 @@ mod tests {
                             "m": { "additionalProperties": false, "patternProperties": { "^[a-z]$": {} } } },
             "required": ["n", "o"],
         });
-        let set = set("schemas = [{ file = \"s\" }]", &[("s", schema)]).unwrap();
+        let set = set("schema = \"s\"", &[("s", schema)]).unwrap();
         let body = json!({ "n": 1, "w": "x", "l": "long", "m": { "!": 1 } });
         let found = set.of("a").unwrap().violations(None, &body, &text(&body));
         let expected = |keyword: &str| -> Value {
@@ -248,7 +240,7 @@ mod tests {
 
     #[test]
     fn schemas_are_whole_or_refused() {
-        let schemas = "schemas = [{ file = \"s\" }]";
+        let schemas = "schema = \"s\"";
         let refused = |schemas_given: &[(&str, Value)]| set(schemas, schemas_given).unwrap_err().to_string();
         assert_eq!(refused(&[]), "schema `s`: is not in the package");
         assert!(refused(&[("s", json!({ "type": "nothing" }))]).starts_with("schema `s`: "));

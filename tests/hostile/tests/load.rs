@@ -179,7 +179,7 @@ fn configuration_and_limits_are_checked() {
 fn packing_refuses_what_loading_would() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
-    let schema = "schemas = [{ file = \"body.json\" }]\nbody = \"json\"\n";
+    let schema = "schema = \"body.json\"\nbody = \"json\"\n";
     std::fs::write(path("plugin.toml"), face_manifest("face") + schema).unwrap();
     std::fs::write(path("face.wasm"), module("hostile-face")).unwrap();
     let packed = || pack(&path("plugin.toml"), &path("face.wasm"), &path("out.wasm"));

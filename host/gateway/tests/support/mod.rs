@@ -90,7 +90,7 @@ method = "POST"
 paths = ["/things"]
 action = "servers:create"
 success = [202]
-schemas = [{ file = "thing.json" }]
+schema = "thing.json"
 secrets = ["/thing/password"]
 secret-headers = ["X-Secret"]
 answer-secrets = ["/thing/password"]

@@ -198,9 +198,10 @@ pub struct Operation {
     /// On endpoints that several operations share: the one top-level key of the JSON body that selects this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_key: Option<String>,
-    /// JSON schemas of the body; what they find reaches the guest as violations.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub schemas: Vec<BodySchema>,
+    /// File of the body's JSON schema, relative to `plugin.toml`; what it finds reaches the guest as violations. Its members may say
+    /// for which versions they hold (`x-min`, `x-max`, `x-required`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     /// JSON pointers whose string values become handles before the guest sees the body. A segment `*` stands for every
     /// element or member.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -221,18 +222,6 @@ pub struct Operation {
     /// Ids in the shared catalogue, for the coverage report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub catalog: Vec<String>,
-}
-
-/// A JSON schema and the versions that it holds for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct BodySchema {
-    /// Relative to `plugin.toml`.
-    pub file: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min: Option<ApiVersion>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<ApiVersion>,
 }
 
 impl Operation {

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use api::{
-    Api, ApiErrors, BodyKind, BodySchema, CatalogService, ErrorForm, Method, Operation, RefusalOverride, Versioning,
+    Api, ApiErrors, BodyKind, CatalogService, ErrorForm, Method, Operation, RefusalOverride, Versioning,
     VersioningHeader,
 };
 pub use capability::{Asked, Capability};
@@ -154,8 +154,7 @@ impl Manifest {
 
     /// The JSON schema files that the operations name, each once.
     pub fn schema_files(&self) -> Vec<&str> {
-        let mut files: Vec<&str> =
-            self.operations.iter().flat_map(|operation| operation.schemas.iter().map(|schema| &*schema.file)).collect();
+        let mut files: Vec<&str> = self.operations.iter().filter_map(|operation| operation.schema.as_deref()).collect();
         files.sort_unstable();
         files.dedup();
         files

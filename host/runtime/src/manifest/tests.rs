@@ -47,7 +47,7 @@ method = "POST"
 paths = ["/servers", "/{project_id}/servers"]
 action = "servers:create"
 success = [202]
-schemas = [{ file = "schemas/a.json", max = "2.18" }, { file = "schemas/b.json", min = "2.19" }]
+schema = "schemas/a.json"
 secrets = ["/server/adminPass"]
 
 [[operation]]
@@ -80,7 +80,7 @@ fn a_good_manifest_is_read() {
     let create = manifest.operation("servers.create").unwrap();
     assert_eq!(create.body(), BodyKind::Json);
     assert_eq!(create.action(), Some(skyloom_model::Action::ServersCreate));
-    assert_eq!(manifest.schema_files(), ["schemas/a.json", "schemas/b.json"]);
+    assert_eq!(manifest.schema_files(), ["schemas/a.json"]);
     let api = manifest.api.unwrap();
     assert_eq!(api.token_header, "X-Auth-Token");
     assert_eq!(api.max_body_kib, 1024);
@@ -122,13 +122,8 @@ fn each_defect_has_one_line() {
             "operations `servers.start` and `servers.stop` claim POST /servers/{id}/action",
         ),
         ("body-key = \"os-stop\"", "", "only one of them has a body-key"),
-        ("method = \"POST\"", "method = \"GET\"", "operation `servers.create`: schemas and secrets need a JSON body"),
+        ("method = \"POST\"", "method = \"GET\"", "operation `servers.create`: a schema and secrets need a JSON body"),
         ("\"/server/adminPass\"", "\"adminPass\"", "operation `servers.create`: `adminPass` is no JSON pointer"),
-        (
-            "min = \"2.19\"",
-            "min = \"2.18\"",
-            "schemas `schemas/a.json` and `schemas/b.json` hold for the same versions",
-        ),
         ("schemas/a.json", "../a.json", "schema `../a.json` must lie below the manifest's folder"),
     ];
     for (from, to, line) in cases {

@@ -228,8 +228,8 @@ fn one_operation(operation: &Operation, api: &Api, defects: &mut Vec<String>) {
     if operation.body_key.is_some() && operation.body() != BodyKind::Json {
         defects.push(format!("operation `{id}`: body-key needs a JSON body"));
     }
-    if operation.body() != BodyKind::Json && !(operation.schemas.is_empty() && operation.secrets.is_empty()) {
-        defects.push(format!("operation `{id}`: schemas and secrets need a JSON body"));
+    if operation.body() != BodyKind::Json && (operation.schema.is_some() || !operation.secrets.is_empty()) {
+        defects.push(format!("operation `{id}`: a schema and secrets need a JSON body"));
     }
     if operation.body() == BodyKind::None && !operation.content_types.is_empty() {
         defects.push(format!("operation `{id}`: content-types need a body"));
@@ -246,30 +246,17 @@ fn one_operation(operation: &Operation, api: &Api, defects: &mut Vec<String>) {
 
 fn versions(operation: &Operation, api: &Api, defects: &mut Vec<String>) {
     let id = &operation.id;
-    let versioned = operation.min_version.is_some()
-        || operation.max_version.is_some()
-        || operation.schemas.iter().any(|schema| schema.min.is_some() || schema.max.is_some());
+    let versioned = operation.min_version.is_some() || operation.max_version.is_some();
     if versioned && api.versioning.is_none() {
         defects.push(format!("operation `{id}` has versions, but [api.versioning] is missing"));
     }
     if empty((operation.min_version, operation.max_version)) {
         defects.push(format!("operation `{id}`: min-version is above max-version"));
     }
-    for (index, schema) in operation.schemas.iter().enumerate() {
-        if empty((schema.min, schema.max)) {
-            defects.push(format!("operation `{id}`: schema `{}`: min is above max", schema.file));
-        }
-        if schema.file.is_empty() || schema.file.starts_with('/') || schema.file.split('/').any(|part| part == "..") {
-            defects.push(format!("operation `{id}`: schema `{}` must lie below the manifest's folder", schema.file));
-        }
-        for other in &operation.schemas[..index] {
-            if overlap((schema.min, schema.max), (other.min, other.max)) {
-                defects.push(format!(
-                    "operation `{id}`: schemas `{}` and `{}` hold for the same versions",
-                    other.file, schema.file
-                ));
-            }
-        }
+    if let Some(file) = &operation.schema
+        && (file.is_empty() || file.starts_with('/') || file.split('/').any(|part| part == ".."))
+    {
+        defects.push(format!("operation `{id}`: schema `{file}` must lie below the manifest's folder"));
     }
 }
 

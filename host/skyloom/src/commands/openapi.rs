@@ -126,12 +126,8 @@ fn body(package: &Package, operation: &Operation) -> Option<Value> {
 
 /// That of the newest version; others are alternatives.
 fn schema(package: &Package, operation: &Operation) -> Value {
-    let mut schemas: Vec<Value> = operation
-        .schemas
-        .iter()
-        .rev()
-        .filter_map(|entry| serde_json::from_str(package.schemas.get(&entry.file)?).ok())
-        .collect();
+    let mut schemas = package.body_schemas(operation);
+    schemas.reverse();
     match (schemas.len(), &operation.body_key) {
         (0, Some(key)) => json!({ "type": "object", "required": [key] }),
         (0, None) => json!({ "type": "object" }),

@@ -5,10 +5,12 @@ use ecs_rules::sale;
 use nova::servers::create::CREATE;
 use nova::unsupported::refusal;
 use nova::{Fault, Rules, UPSTREAM};
-use skyloom_sdk::Pair;
 use skyloom_sdk::cloud::compute::{PasswordChoice, ServerCreate};
-use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::unsupported::{Table, Unsupported};
+use skyloom_sdk::{Cloud, ErrorCode};
+
+/// Longest public key in bytes that a new server of the vendor's dialect can get.
+const INJECTED_KEY: usize = 1024;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -48,6 +50,7 @@ static ECS: Rules = Rules {
     extended_attributes_for_all: true,
     fuzzy_filters: true,
     image_filter_is_void: true,
+    filters_for_all: &["tags", "not-tags"],
     statuses: &[
         "ACTIVE",
         "BUILD",
@@ -63,9 +66,6 @@ static ECS: Rules = Rules {
     ],
     hosts_may_be_chosen: false,
     volume_type_always: true,
-    flavor: Some(sold),
-    image: Some(image),
-    injected_key: Some(1024),
     private_keypairs: true,
     without_effect: &[
         "OS-DCF:diskConfig",
@@ -86,13 +86,6 @@ static ECS: Rules = Rules {
     ..UPSTREAM
 };
 
-/// Flavors say in their extra specs whether they are sold.
-fn sold(flavor: &Flavor, zone: Option<&str>) -> Option<Fault> {
-    let state = sale::state(&flavor.extra_specs, zone);
-    let refusal = || Fault::bad_request(format!("Flavor {} is not sold there: its state is {state}.", flavor.id));
-    (!sale::is_sold(state)).then(refusal)
-}
-
 const fn entry(what: &'static str, why: &'static str) -> Unsupported {
     Unsupported { operation: CREATE, what, code: "", why }
 }
@@ -103,16 +96,42 @@ pub static UNSUPPORTED: Table = Table(&[
     entry("metadata.admin_pass (Windows image)", "the password of a Windows guest cannot be set"),
 ]);
 
-/// Images of whole servers are for the vendor's other call; a Windows guest takes its password from the metadata only.
-fn image(create: &ServerCreate, properties: &[Pair]) -> Option<Fault> {
-    if ecs_rules::is_full_server(properties) {
-        return Some(Fault::bad_request("Full-ECS images are not supported; use POST /v1/{project_id}/cloudservers."));
+/// What the vendor asks of a new server beyond Nova. What isn't there the core refuses by itself.
+pub fn check<C: Cloud>(cloud: &C, create: &ServerCreate) -> Result<(), Fault> {
+    if let Ok(flavor) = cloud.get_flavor(&create.flavor_id) {
+        let state = sale::state(&flavor.extra_specs, create.zone.as_deref());
+        if !sale::is_sold(state) {
+            return Err(Fault::bad_request(format!("Flavor {} is not sold there: its state is {state}.", flavor.id)));
+        }
     }
-    let windows = ecs_rules::is_windows(properties);
+    if let Some(name) = &create.key_name
+        && let Ok(keypair) = cloud.get_keypair(name, None)
+        && keypair.public_key.len() > INJECTED_KEY
+    {
+        return Err(Fault::bad_request(format!(
+            "Invalid key_name provided: a public key of more than {INJECTED_KEY} bytes can't be injected."
+        )));
+    }
+    image(cloud, create)
+}
+
+/// Images of whole servers are for the vendor's other call; a Windows guest takes its password from the metadata only.
+fn image<C: Cloud>(cloud: &C, create: &ServerCreate) -> Result<(), Fault> {
+    let properties = match create.image_id.as_ref().map(|id| cloud.get_image(id)) {
+        Some(Ok(image)) => image.properties,
+        Some(Err(error)) if error.code != ErrorCode::NotFound => return Err(error.into()),
+        _ => Vec::new(),
+    };
+    if ecs_rules::is_full_server(&properties) {
+        return Err(Fault::bad_request("Full-ECS images are not supported; use POST /v1/{project_id}/cloudservers."));
+    }
+    let windows = ecs_rules::is_windows(&properties);
     if create.metadata.iter().any(|(key, _)| key == ecs_rules::WINDOWS_PASSWORD) {
         let what = if windows { "metadata.admin_pass (Windows image)" } else { "metadata.admin_pass" };
-        return Some(refusal(UNSUPPORTED.get(CREATE, what)));
+        return Err(refusal(UNSUPPORTED.get(CREATE, what)));
     }
-    (windows && matches!(create.admin_password, PasswordChoice::Given(_)))
-        .then(|| Fault::bad_request("metadata.admin_pass is required for a Windows server with password login."))
+    if windows && matches!(create.admin_password, PasswordChoice::Given(_)) {
+        return Err(Fault::bad_request("metadata.admin_pass is required for a Windows server with password login."));
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ mod settings;
 
 pub use settings::Settings;
 
+use dialects::Dialect;
 use nova::{Answer, Context, flavors, keypairs, servers, versions, zones};
 use skyloom_sdk::{Cloud, Personality, Request, Response};
 
@@ -30,15 +31,21 @@ pub fn handle<C: Cloud>(cloud: &C, request: Request) -> Response {
 
 /// Answers a request.
 pub fn handle_with<C: Cloud>(cloud: &C, settings: Settings, request: &Request) -> Response {
-    nova::answer(&Context::new(cloud, settings.dialect.rules(), request), serve)
+    let Settings { dialect } = settings;
+    nova::answer(&Context::new(cloud, dialect.rules(), request), |context, operation| {
+        serve(context, dialect, operation)
+    })
 }
 
 /// The table of operations.
-fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Answer {
+fn serve<C: Cloud>(context: &Context<'_, C>, dialect: Dialect, operation: &str) -> Answer {
     match operation {
         "versions.list" => Ok(versions::list(context)),
         "versions.show" => Ok(versions::show(context)),
-        "servers.create" => servers::create::create(context),
+        "servers.create" => servers::create::create_after(context, |create| match dialect {
+            Dialect::Upstream => Ok(()),
+            Dialect::Ecs => dialects::check(context.cloud, create),
+        }),
         "servers.list" => servers::list::index(context),
         "servers.list_detail" => servers::list::detail(context),
         "servers.show" => servers::show(context),

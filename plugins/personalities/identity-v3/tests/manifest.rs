@@ -44,8 +44,7 @@ fn schema(name: &str) -> jsonschema::Validator {
 fn the_schemas_of_the_manifest_are_there() {
     let mut count = 0;
     for operation in operations() {
-        for named in operation.get("schemas").and_then(toml::Value::as_array).into_iter().flatten() {
-            let file = named["file"].as_str().expect("file");
+        if let Some(file) = operation.get("schema").and_then(toml::Value::as_str) {
             schema(file.strip_prefix("schemas/").and_then(|name| name.strip_suffix(".json")).expect("a schema's file"));
             count += 1;
         }

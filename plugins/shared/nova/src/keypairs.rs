@@ -8,6 +8,7 @@ use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
+use crate::microversions::MAX;
 use crate::servers::names::check_printable;
 use crate::unsupported::refuse;
 use crate::views::keypair::{write, write_common};
@@ -15,9 +16,19 @@ use crate::violations::{of_field, python};
 
 const MOST: u32 = 1000;
 
-/// Another user, whom operators may name from 2.10 on; the vendor's document has no such parameter.
+/// Whether the face knows what key pairs have had since 2.`minor`.
+fn knows<C>(context: &Context<'_, C>, minor: u32) -> bool {
+    context.since(minor) || context.rules.unversioned_keypairs
+}
+
+/// The version of a key pair as it is shown.
+fn shown_minor<C>(context: &Context<'_, C>) -> u32 {
+    if context.rules.unversioned_keypairs { MAX } else { context.minor }
+}
+
+/// Another user, whom operators may name from 2.10 on.
 fn user<'a, C>(context: &Context<'a, C>) -> Option<&'a str> {
-    if context.since(10) && !context.rules.private_keypairs { context.query().last("user_id") } else { None }
+    if knows(context, 10) && !context.rules.private_keypairs { context.query().last("user_id") } else { None }
 }
 
 fn refusal<'a, C>(context: &'a Context<'_, C>, name: &'a str) -> impl Fn(Error) -> Fault + 'a {
@@ -31,7 +42,7 @@ fn refusal<'a, C>(context: &'a Context<'_, C>, name: &'a str) -> impl Fn(Error) 
 }
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let found = if context.since(35) {
+    let found = if knows(context, 35) {
         let paging = Paging::from_query(&context.query())
             .map_err(|bad| Fault::bad_request(format!("limit '{}' is no number", bad.0)))?;
         if paging.limit == Some(0) {
@@ -55,11 +66,11 @@ pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
     writer.begin_object().key(key!("keypairs")).begin_array();
     for keypair in &found.keypairs {
         writer.begin_object().key(key!("keypair")).begin_object();
-        write_common(&mut writer, keypair, context.minor);
+        write_common(&mut writer, keypair, shown_minor(context));
         writer.end_object().end_object();
     }
     writer.end_array();
-    if let (Some(next), true) = (&found.next, context.since(35)) {
+    if let (Some(next), true) = (&found.next, knows(context, 35)) {
         writer.key(key!("keypairs_links"));
         context.links.write_next(&mut writer, "/os-keypairs", &context.request.query, next);
     }
@@ -72,7 +83,7 @@ pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let keypair = context.cloud.get_keypair(name, user(context)).map_err(refusal(context, name))?;
     let mut writer = Writer::with_capacity(1024);
     writer.begin_object().key(key!("keypair"));
-    write(&mut writer, &keypair, context.minor);
+    write(&mut writer, &keypair, shown_minor(context));
     writer.end_object();
     Ok(respond::json(200, writer.finish()))
 }
@@ -90,7 +101,7 @@ pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
     })?;
     let mut writer = Writer::with_capacity(1024);
     writer.begin_object().key(key!("keypair")).begin_object();
-    write_common(&mut writer, &keypair, context.minor);
+    write_common(&mut writer, &keypair, shown_minor(context));
     writer.key(key!("user_id")).string(&keypair.user_id);
     if let Some(private_key) = &keypair.private_key {
         writer.key(key!("private_key")).string(private_key);
@@ -104,13 +115,13 @@ fn read<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<KeypairCreat
     let name = if context.legacy { name.trim() } else { name };
     check_name(context, name)?;
     for (field, since) in [("type", 2), ("user_id", 10)] {
-        if fields.has(field) && !context.since(since) && !context.legacy {
+        if fields.has(field) && !knows(context, since) && !context.legacy {
             return Err(Fault::bad_request(format!(
                 "Additional properties are not allowed ('{field}' was unexpected)"
             )));
         }
     }
-    let kind = match fields.optional_str("type")?.filter(|_| context.since(2)) {
+    let kind = match fields.optional_str("type")?.filter(|_| knows(context, 2)) {
         None | Some("ssh") => KeyKind::Ssh,
         Some("x509") => return Err(refuse("keypairs.create", "type x509")),
         Some(other) => {
@@ -125,7 +136,7 @@ fn read<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<KeypairCreat
             "Invalid input for field/attribute keypair. 'public_key' is a required property",
         ));
     }
-    let user_id = if context.since(10) { fields.optional_str("user_id")?.map(str::to_owned) } else { None };
+    let user_id = if knows(context, 10) { fields.optional_str("user_id")?.map(str::to_owned) } else { None };
     Ok(KeypairCreate { name: name.to_owned(), kind, public_key, user_id })
 }
 
@@ -146,5 +157,5 @@ fn check_name<C>(context: &Context<'_, C>, name: &str) -> Result<(), Fault> {
 pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let name = context.param("keypair_name");
     context.cloud.delete_keypair(name, user(context)).map_err(refusal(context, name))?;
-    Ok(respond::empty(if context.since(2) { 204 } else { 202 }))
+    Ok(respond::empty(if context.since(2) { 204 } else { context.rules.keypair_deleted }))
 }

@@ -11,6 +11,8 @@ mod queries;
 pub mod rules;
 pub mod servers;
 pub mod status;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 pub mod unsupported;
 pub mod versions;
 mod views;

@@ -91,6 +91,21 @@ mod tests {
     }
 
     #[test]
+    fn the_schemas_know_no_other_versions() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas");
+        let mut seen = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            for version in text.split("\"x-min\": \"2.").skip(1) {
+                let minor: u32 = version.split('"').next().unwrap_or_default().parse().unwrap();
+                assert!(DIFFERENCES.iter().any(|difference| difference.minor == minor), "2.{minor}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 10);
+    }
+
+    #[test]
     fn no_version_is_the_first() {
         assert_eq!(minor_of(None), 1);
         assert_eq!(minor_of(Some((2, 47))), 47);

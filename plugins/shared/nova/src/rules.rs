@@ -1,9 +1,8 @@
 //! What a face may have in another way than Nova's API reference: data, which each face gives. [`UPSTREAM`] is the reference itself;
 //! a face writes what its vendor's document says otherwise, and `..UPSTREAM`.
 
-use skyloom_sdk::cloud::compute::{PowerState, ServerCreate};
-use skyloom_sdk::cloud::flavors::Flavor;
-use skyloom_sdk::{Pair, Response};
+use skyloom_sdk::Response;
+use skyloom_sdk::cloud::compute::PowerState;
 
 use crate::errors::{Fault, by_status};
 
@@ -32,20 +31,22 @@ pub struct Rules {
     pub fuzzy_filters: bool,
     /// The image filter finds nothing (servers start from volumes) and makes all other filters void.
     pub image_filter_is_void: bool,
+    /// Filters of servers that are for everybody at every version, beside those that upstream gives to everybody.
+    pub filters_for_all: &'static [&'static str],
     /// Statuses that the status filter knows.
     pub statuses: &'static [&'static str],
     /// A server may be placed on a host by name.
     pub hosts_may_be_chosen: bool,
+    /// A subnet may be named for an interface of a new server.
+    pub nic_subnets: bool,
     /// The volume type of a disk may be named at every version, not from 2.67 on only.
     pub volume_type_always: bool,
-    /// What stands in the way of a new server of this flavor in this zone (none: in the default one).
-    pub flavor: Option<fn(&Flavor, Option<&str>) -> Option<Fault>>,
-    /// What stands in the way of this creation from an image with these properties.
-    pub image: Option<fn(&ServerCreate, &[Pair]) -> Option<Fault>>,
-    /// Longest public key in bytes that a new server can get; none: any.
-    pub injected_key: Option<usize>,
     /// Nobody, operators neither, sees another user's key pairs.
     pub private_keypairs: bool,
+    /// Fields and parameters of key pairs are known at every version, not from theirs on.
+    pub unversioned_keypairs: bool,
+    /// What a deletion of a key pair answers before 2.2.
+    pub keypair_deleted: u16,
     /// Fields of a new server that are accepted, stored where they are shown, and have no effect.
     pub without_effect: &'static [&'static str],
     /// Scheduler hints that are accepted and have no effect.
@@ -108,6 +109,7 @@ pub const UPSTREAM: Rules = Rules {
     extended_attributes_for_all: false,
     fuzzy_filters: false,
     image_filter_is_void: false,
+    filters_for_all: &[],
     statuses: &[
         "ACTIVE",
         "BUILD",
@@ -130,11 +132,11 @@ pub const UPSTREAM: Rules = Rules {
         "VERIFY_RESIZE",
     ],
     hosts_may_be_chosen: true,
+    nic_subnets: false,
     volume_type_always: false,
-    flavor: None,
-    image: None,
-    injected_key: None,
     private_keypairs: false,
+    unversioned_keypairs: false,
+    keypair_deleted: 202,
     without_effect: &[
         "OS-DCF:diskConfig",
         "block_device_mapping_v2[].device_name",

@@ -46,7 +46,7 @@ fn schema(operation: &str) -> Value {
     let manifest: toml::Table = toml::from_str(&read("plugin.toml")).unwrap();
     let operations = manifest["operation"].as_array().unwrap();
     let operation = operations.iter().find(|entry| entry["id"].as_str() == Some(operation)).unwrap();
-    serde_json::from_str(&read(operation["schemas"][0]["file"].as_str().unwrap())).unwrap()
+    serde_json::from_str(&read(operation["schema"].as_str().unwrap())).unwrap()
 }
 
 pub fn code_of(response: &Response) -> (u16, String) {

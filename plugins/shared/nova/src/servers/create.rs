@@ -6,7 +6,7 @@ use skyloom_sdk::json::{Fields, Writer};
 use skyloom_sdk::lenient::{boolean, count};
 use skyloom_sdk::{Cloud, Error, ErrorCode, base64, key, respond};
 
-use super::{checks, disks, names, networks};
+use super::{disks, names, networks};
 use crate::attributes::Attributes;
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
@@ -25,13 +25,21 @@ struct Wanted {
 }
 
 pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    create_after(context, |_| Ok(()))
+}
+
+/// A creation of which the face itself has something to say before the core does.
+pub fn create_after<C: Cloud>(
+    context: &Context<'_, C>,
+    check: impl FnOnce(&ServerCreate) -> Result<(), Fault>,
+) -> Answer {
     let mut body = context.body()?;
     let hints = hints(context, &body)?;
     let Some(Value::Object(server)) = body.remove("server") else {
         return Err(Fault::bad_request("'server' is a required property"));
     };
     let wanted = read(context, &server, hints)?;
-    checks::check(context, &wanted.create)?;
+    check(&wanted.create)?;
     let created = context.cloud.create_servers(&wanted.create).map_err(|error| refusal(&wanted.create, error))?;
     answer(context, &wanted, &created)
 }

@@ -124,9 +124,7 @@ fn for_everybody<C>(context: &Context<'_, C>, name: &str) -> bool {
     match name {
         "reservation_id" | "name" | "status" | "image" | "flavor" | "ip" | "changes-since" | "all_tenants" => true,
         "ip6" => context.since(5),
-        // The vendor's document has tags at every version.
-        "tags" | "not-tags" => context.since(26) || context.rules.image_filter_is_void,
-        "tags-any" | "not-tags-any" => context.since(26),
+        "tags" | "not-tags" | "tags-any" | "not-tags-any" => context.since(26),
         "changes-before" => context.since(66),
         "locked" => context.since(73),
         "availability_zone" | "config_drive" | "key_name" | "created_at" | "launched_at" | "terminated_at"
@@ -192,7 +190,8 @@ fn conditions<C: Cloud>(context: &Context<'_, C>) -> Result<Option<Vec<Condition
             "locked" => context.since(73),
             _ => true,
         };
-        if version_knows && (context.admin() || for_everybody(context, name)) {
+        let in_the_rules = context.rules.filters_for_all.contains(&name.as_str());
+        if in_the_rules || (version_knows && (context.admin() || for_everybody(context, name))) {
             reader.read(name, value)?;
         }
     }

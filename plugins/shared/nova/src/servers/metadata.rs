@@ -30,6 +30,11 @@ fn write<C: Cloud>(context: &Context<'_, C>, mode: MetadataMode) -> Answer {
     let body = context.body()?;
     let items = Fields::new(&body, &[]).optional_pairs("metadata")?;
     let items = items.ok_or_else(|| Fault::bad_request("'metadata' is a required property"))?;
+    write_items(context, items, mode)
+}
+
+/// Writes what a body said.
+pub fn write_items<C: Cloud>(context: &Context<'_, C>, items: Vec<Pair>, mode: MetadataMode) -> Answer {
     check(&items)?;
     check_state(context, "update metadata of")?;
     let id = context.param("server_id");

@@ -1,7 +1,6 @@
 //! Servers.
 
 pub mod actions;
-mod checks;
 pub mod create;
 mod disks;
 pub mod groups;

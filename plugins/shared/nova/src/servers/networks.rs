@@ -46,7 +46,7 @@ fn read_list<C: Cloud>(
         if tag.is_some() && !(context.since(42) || (32..37).contains(&context.minor)) {
             return Err(Fault::bad_request("Additional properties are not allowed ('tag' was unexpected)"));
         }
-        let nic = read_nic(&fields)?;
+        let nic = read_nic(context, &fields)?;
         if let Some(port) = &nic.port_id
             && nics.iter().any(|other| other.port_id.as_ref() == Some(port))
         {
@@ -64,7 +64,7 @@ fn read_list<C: Cloud>(
 }
 
 /// A port wins over a network; an address needs a network.
-fn read_nic(fields: &Fields<'_>) -> Result<NicRequest, Fault> {
+fn read_nic<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<NicRequest, Fault> {
     let address = fields.optional_str("fixed_ip")?;
     if let Some(address) = address
         && address.parse::<std::net::IpAddr>().is_err()
@@ -73,6 +73,11 @@ fn read_nic(fields: &Fields<'_>) -> Result<NicRequest, Fault> {
             "Invalid input for field/attribute fixed_ip. Value: '{address}'. '{address}' is not a 'ipv4'"
         )));
     }
+    let subnet = fields.optional_str("subnet_id")?;
+    if subnet.is_some() && !context.rules.nic_subnets && !context.legacy {
+        return Err(Fault::bad_request("Additional properties are not allowed ('subnet_id' was unexpected)"));
+    }
+    let subnet_id = subnet.filter(|_| context.rules.nic_subnets).map(str::to_owned);
     let empty = NicRequest { port_id: None, network_id: None, subnet_id: None, address: None, security_groups: None };
     if let Some(port) = fields.optional_str("port")? {
         if let Some(address) = address {
@@ -90,5 +95,5 @@ fn read_nic(fields: &Fields<'_>) -> Result<NicRequest, Fault> {
             "Bad networks format: network uuid is not in proper format ({network})"
         )));
     }
-    Ok(NicRequest { network_id: Some(network.to_owned()), address: address.map(str::to_owned), ..empty })
+    Ok(NicRequest { network_id: Some(network.to_owned()), subnet_id, address: address.map(str::to_owned), ..empty })
 }
