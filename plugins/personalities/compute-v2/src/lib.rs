@@ -46,7 +46,7 @@ pub fn handle<C: Cloud>(cloud: &C, request: Request) -> Response {
 /// Answers a request.
 pub fn handle_with<C: Cloud>(cloud: &C, settings: Settings, request: &Request) -> Response {
     let context = Context::new(cloud, settings, request);
-    dispatch(&context).unwrap_or_else(|fault| fault.response())
+    dispatch(&context).unwrap_or_else(|fault| fault.of(request).response())
 }
 
 fn dispatch<C: Cloud>(context: &Context<'_, C>) -> Answer {
