@@ -123,6 +123,7 @@ impl<'g> Exchange<'g> {
         let (bytes, violations) = self.prepare(operation, bytes, value, &secrets)?;
         let request = Request {
             operation: operation.id.to_string(),
+            rule: operation.rule.clone(),
             method: parts.method.as_str().to_owned(),
             path: path_below(self.mount(), &path.segments),
             params: params(choice, captures),
@@ -234,7 +235,11 @@ impl<'g> Exchange<'g> {
         captures: &[Cow<'_, str>],
     ) -> Result<(), Refused> {
         self.operation = Some(&choice.operation);
-        self.shared.core.permit(caller, choice.operation.action).map_err(|error| Refusal::from(error.code))?;
+        let operation = &choice.operation;
+        self.shared.core.permit(caller, operation.action).map_err(|error| match Refusal::from(error.code) {
+            Refusal::Forbidden => Refused { message: operation.forbidden.clone(), ..Refusal::Forbidden.into() },
+            refusal => refusal.into(),
+        })?;
         let Some(wanted) = &self.mount().project_param else { return Ok(()) };
         for (name, value) in choice.params.iter().zip(captures) {
             if **name == **wanted && caller.is_some_and(|caller| caller.project_id() != Some(value)) {

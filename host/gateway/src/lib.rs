@@ -33,6 +33,7 @@ mod spacing;
 mod templates;
 mod tls;
 mod turns;
+mod unread;
 mod unserved;
 mod upload;
 mod versioning;

@@ -66,6 +66,10 @@ pub struct Operation {
     pub method: Method,
     pub paths: Vec<String>,
     pub action: Action,
+    /// The vendor's name of the permission.
+    pub rule: Option<String>,
+    /// What who may not is told.
+    pub forbidden: Option<String>,
     pub body: BodyKind,
     pub body_key: Option<String>,
     /// Of the body; none: it has none.
@@ -112,7 +116,7 @@ impl Mount {
         let mut defects = Vec::new();
         let mut operations = Vec::new();
         for operation in &manifest.operations {
-            match compile_operation(operation, spec.schemas) {
+            match compile_operation(operation, &api.errors, spec.schemas) {
                 Ok(operation) => operations.push(Arc::new(operation)),
                 Err(defect) => {
                     defects.push(format!("plugin `{}`, operation `{}`: {defect}", manifest.id, operation.id));
@@ -175,6 +179,7 @@ impl Mount {
 
 fn compile_operation(
     operation: &manifest::Operation,
+    errors: &manifest::ApiErrors,
     schemas: &dyn Fn(&str) -> Option<Arc<BodySchemas>>,
 ) -> Result<Operation, String> {
     Ok(Operation {
@@ -182,6 +187,12 @@ fn compile_operation(
         method: Method::from_bytes(operation.method.as_str().as_bytes()).map_err(|error| error.to_string())?,
         paths: operation.paths.clone(),
         action: operation.action().ok_or_else(|| format!("unknown action `{}`", operation.action))?,
+        rule: operation.rule.clone(),
+        forbidden: errors
+            .forbidden
+            .as_ref()
+            .zip(operation.rule.as_ref())
+            .map(|(text, rule)| text.replace("{rule}", rule)),
         body: operation.body(),
         body_key: operation.body_key.clone(),
         schemas: schemas(&operation.id),

@@ -31,6 +31,7 @@ use crate::peers::{Peers, Place};
 use crate::settings::{Settings, millis};
 use crate::shared::Shared;
 use crate::tls::Tls;
+use crate::unread::{Bounds, Worded};
 
 /// Time for a TLS handshake: several round trips over a bad line.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -74,6 +75,7 @@ impl Server {
             router,
             acceptor: tls.map(TlsAcceptor::from),
             http: http(settings),
+            bounds: Bounds { bytes: head_bytes(settings), headers: settings.max_headers },
             pace: Limits {
                 head: millis(settings.head_timeout_ms),
                 idle: millis(settings.idle_timeout_ms),
@@ -110,15 +112,21 @@ fn http(settings: &Settings) -> http1::Builder {
     // Heads are timed by `Paced`, which tells one that is half there from a rest.
     http.header_read_timeout(None)
         .max_headers(settings.max_headers as usize)
-        // hyper's least; a body is read in pieces of at most this.
-        .max_buf_size((settings.max_head_kib as usize * 1024).max(8192));
+        // A body is read in pieces of at most this.
+        .max_buf_size(head_bytes(settings));
     http
+}
+
+/// hyper's least is 8 KiB.
+fn head_bytes(settings: &Settings) -> usize {
+    (settings.max_head_kib as usize * 1024).max(8192)
 }
 
 struct Listener {
     router: Router,
     acceptor: Option<TlsAcceptor>,
     http: http1::Builder,
+    bounds: Bounds,
     pace: Limits,
     peers: Arc<Peers>,
     slots: Arc<Semaphore>,
@@ -176,7 +184,7 @@ impl Listener {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let io = TokioIo::new(Paced::new(stream, self.pace, connection.clone()));
+        let io = TokioIo::new(Worded::new(Paced::new(stream, self.pace, connection.clone()), self.bounds));
         let router = Extension(ConnectInfo(peer)).layer(self.router.clone());
         let service = service_fn(|request: Request<Incoming>| {
             let within = connection.begin();

@@ -328,6 +328,7 @@ mod tests {
             vec![form("text/html", "text/html", "<p>{code}</p>"), form("application/json", "application/json", "{}")];
         let apart = RefusalOverride { body: Some("apart".to_owned()), ..RefusalOverride::default() };
         let errors = ApiErrors {
+            forbidden: None,
             content_type: "text/plain".to_owned(),
             body: "{code}".to_owned(),
             forms,

@@ -99,6 +99,17 @@ async fn callers_are_known_and_allowed_or_refused() {
     ] {
         assert_eq!(world.call_as(token, method, path, "").await.status, status, "{token} {method} {path}");
     }
+    // In the vendor's words, with its name of the permission; the guest is told it too.
+    let message = |reply: &support::Reply| {
+        let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+        body["fault"]["message"].as_str().unwrap().to_owned()
+    };
+    let reply = world.call_as("reader", "DELETE", "/api/things/x", "").await;
+    assert_eq!(message(&reply), "Not \"things:delete\", says the policy.");
+    let reply = world.call_as("member", "POST", "/api/wipe", "").await;
+    assert_eq!(message(&reply), "The policy does not allow this to be performed.", "it has none");
+    world.call_as("member", "DELETE", "/api/things/x", "").await;
+    assert_eq!(world.last().rule.as_deref(), Some("things:delete"));
     // Nobody is asked who they are where everybody may.
     let reply = world.call_as("forged", "GET", "/api", "").await;
     assert_eq!((reply.status, reply.body.as_str()), (200, "versions"));

@@ -83,6 +83,43 @@ async fn heads_that_are_too_large_or_too_slow_are_cut_off() {
     assert!(talk(running.api, &get("/api/things")).await.starts_with("HTTP/1.1 200"));
 }
 
+/// hyper refuses these before anybody else sees them.
+#[tokio::test]
+async fn heads_that_cannot_be_read_are_told_why() {
+    let settings = Settings { max_head_kib: 128, max_headers: 10, ..Settings::default() };
+    let running = serve(World::with(settings, |_, _| Ok(ok("{}")))).await;
+    let long = |length: usize| get(&format!("/api/things?x={}", "y".repeat(length)));
+    for (request, status, said) in [
+        (get("/api/things").replace("Host: x", &"A: b\r\n".repeat(20)), 431, "there may be 10 fields"),
+        (
+            get("/api/things").replace("Host: x", &format!("A: {}", "b".repeat(300_000))),
+            431,
+            "may have 131072 bytes together",
+        ),
+        (long(1 << 20), 431, "may have 131072 bytes together"),
+        (long(65_600), 414, "it may have 65534 bytes"),
+        ("GET /api/th\u{1}ings HTTP/1.1\r\n\r\n".to_owned(), 400, "malformed"),
+    ] {
+        for _ in 0..5 {
+            let mut stream = TcpStream::connect(running.api).await.unwrap();
+            stream.write_all(request.as_bytes()).await.expect("the head is taken");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("no reset");
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+            assert!(head.contains("content-type: application/json"), "{head}");
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(body["error"]["code"], status);
+            assert!(body["error"]["message"].as_str().unwrap().contains(said), "{body}");
+        }
+    }
+    assert_eq!(running.world.calls(), 0);
+    // After a request that was served, on the same connection.
+    let first = get("/api/things").replace("Connection: close\r\n", "");
+    let answer = talk(running.api, &format!("{first}{}", long(300_000))).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"code\":431"), "{answer}");
+}
+
 /// What is left of the body when the refusal is written would reset the connection, and the answer with it.
 #[tokio::test]
 async fn a_refusal_arrives_whatever_of_the_body_was_not_read() {

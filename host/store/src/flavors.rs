@@ -6,7 +6,7 @@ use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use crate::listing::{Condition, Listed, Page};
 use crate::rows::rows;
-use crate::{Conn, args};
+use crate::{Conn, args, retired_ids};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,14 +40,22 @@ pub struct Filter {
     pub conditions: Vec<Condition>,
 }
 
-/// `already-exists` when the id or the name is taken.
+/// In `retired_ids`.
+const KIND: &str = "flavor";
+
+/// `already-exists` when the name is taken, or a flavor has the id or ever had it.
 pub async fn insert(tx: &mut Conn, flavor: &Flavor) -> Result<()> {
-    if flavor.insert()?.unless_there().run(tx).await? {
+    let made = flavor.insert()?.unless_there().run(tx).await?;
+    let (field, word, value) = if retired_ids::is_retired(tx, KIND, &flavor.id).await? {
+        ("id", "ID", &flavor.id)
+    } else if made {
         return Ok(());
-    }
-    let id_taken = get(tx, &flavor.id).await?.is_some();
-    let (field, value) = if id_taken { ("id", &flavor.id) } else { ("name", &flavor.name) };
-    Err(Error::new(ErrorCode::AlreadyExists, format!("Flavor with {field} {value} already exists.")).with_field(field))
+    } else if get(tx, &flavor.id).await?.is_some() {
+        ("id", "ID", &flavor.id)
+    } else {
+        ("name", "name", &flavor.name)
+    };
+    Err(Error::new(ErrorCode::AlreadyExists, format!("Flavor with {word} {value} already exists.")).with_field(field))
 }
 
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Flavor>> {
@@ -126,8 +134,12 @@ pub async fn remove_access(tx: &mut Conn, id: &str, project_id: &str) -> Result<
     Ok(tx.execute(sql, args![id, project_id]).await? == 1)
 }
 
-/// Gives false when there is no such flavor.
+/// Nobody may take its id again. Gives false when there is no such flavor.
 pub async fn delete(tx: &mut Conn, id: &str) -> Result<bool> {
     tx.execute("DELETE FROM flavor_access WHERE flavor_id = $1", args![id]).await?;
-    Ok(tx.execute("DELETE FROM flavors WHERE id = $1", args![id]).await? == 1)
+    if tx.execute("DELETE FROM flavors WHERE id = $1", args![id]).await? == 0 {
+        return Ok(false);
+    }
+    retired_ids::retire(tx, KIND, id).await?;
+    Ok(true)
 }

@@ -50,6 +50,14 @@ pub fn not_found(kind: &str, id: &str) -> Error {
     error
 }
 
+/// What the policy says to who may not do the action.
+#[must_use]
+pub fn not_permitted(action: &str) -> Error {
+    let mut error = error(ErrorCode::Forbidden, "The policy does not allow this to be performed.");
+    error.resource = Some(("action".to_owned(), action.to_owned()));
+    error
+}
+
 /// `invalid` with the field.
 #[must_use]
 pub fn invalid(field: &str, message: &str) -> Error {
@@ -96,6 +104,7 @@ impl Call {
     pub fn new(operation: &str, method: &str, path: &str) -> Self {
         Self(Request {
             operation: operation.to_owned(),
+            rule: None,
             method: method.to_owned(),
             path: path.to_owned(),
             params: Vec::new(),
@@ -109,6 +118,13 @@ impl Call {
             violations: Vec::new(),
             upload: None,
         })
+    }
+
+    /// The manifest's name of the permission.
+    #[must_use]
+    pub fn rule(mut self, rule: &str) -> Self {
+        self.0.rule = Some(rule.to_owned());
+        self
     }
 
     #[must_use]

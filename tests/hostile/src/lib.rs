@@ -134,6 +134,7 @@ pub async fn call_at(face: &Personality, operation: &str, n: u64, path: &str) ->
     };
     let request = Request {
         operation: operation.to_owned(),
+        rule: None,
         method: "GET".to_owned(),
         path: path.to_owned(),
         params: Vec::new(),

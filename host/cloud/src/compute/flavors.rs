@@ -154,8 +154,6 @@ impl Flavors {
         self.usable_flavor(&mut conn, context.caller()?, id).await.map(view)
     }
 
-    /// An id of a deleted flavor may be taken again, because only operators make flavors: no stranger comes into its place. What
-    /// was made of the old one keeps its size, and projects that had the old one don't have the new one.
     async fn add_flavor(&self, context: &CallContext, create: wit::FlavorCreate) -> Result<wit::Flavor> {
         self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
         let flavor = checked(create)?;

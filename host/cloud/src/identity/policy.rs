@@ -47,7 +47,8 @@ impl Policy {
         if self.allows(caller, action) {
             Ok(())
         } else {
-            Err(Error::new(ErrorCode::Forbidden, "The policy does not allow this to be performed."))
+            Err(Error::new(ErrorCode::Forbidden, "The policy does not allow this to be performed.")
+                .with_resource("action", action.as_str()))
         }
     }
 

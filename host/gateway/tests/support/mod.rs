@@ -45,6 +45,7 @@ echo = true
 [api.errors]
 content-type = "application/json"
 body = '{"fault":{"code":{status},"why":"{code}","message":"{message}","id":"{request_id}"}}'
+forbidden = "Not \"{rule}\", says the policy."
 
 [api.errors.overrides.rate-limited]
 status = 413
@@ -82,6 +83,7 @@ id = "things.delete"
 method = "DELETE"
 paths = ["/things/{id}"]
 action = "servers:delete"
+rule = "things:delete"
 success = [204]
 
 [[operation]]

@@ -91,6 +91,10 @@ pub struct VersioningHeader {
 pub struct ApiErrors {
     pub content_type: String,
     pub body: String,
+    /// What a caller is told whom the policy refuses an operation: `{rule}` is the operation's. Left out, or where an operation has
+    /// none: the host's own sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forbidden: Option<String>,
     /// Other forms for clients that accept them, the preferred ones first. What an override words has its one form.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forms: Vec<ErrorForm>,
@@ -105,6 +109,7 @@ impl Default for ApiErrors {
         Self {
             content_type: "application/json".to_owned(),
             body: r#"{"error":{"code":{status},"message":"{message}","title":"{title}"}}"#.to_owned(),
+            forbidden: None,
             forms: Vec::new(),
             overrides: Map::new(),
         }
@@ -186,6 +191,9 @@ pub struct Operation {
     /// What the policy decides about; a text of the neutral actions.
     #[schemars(schema_with = "action_schema")]
     pub action: String,
+    /// The vendor's own name of the permission, for its words only; the guest is told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// Status codes of success, the usual one first.
     pub success: Vec<u16>,
     /// Left out: `none` for GET, HEAD, DELETE and OPTIONS, else `json`.

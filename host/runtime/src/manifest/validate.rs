@@ -137,6 +137,9 @@ fn versioning(versioning: &Versioning, defects: &mut Vec<String>) {
 
 fn errors(errors: &ApiErrors, defects: &mut Vec<String>) {
     placeholders(&errors.body, "errors.body", defects);
+    if errors.forbidden.as_ref().is_some_and(|text| !text.contains("{rule}")) {
+        defects.push("errors.forbidden: {rule} stands nowhere in it".to_owned());
+    }
     for form in &errors.forms {
         let place = format!("errors.forms of {}", form.accept.escape_debug());
         if !form.accept.split_once('/').is_some_and(|(kind, subtype)| is_header_name(kind) && is_header_name(subtype)) {

@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::json;
 use skyloom_sdk::cloud::compute::{NetworkChoice, OnFailure, PasswordChoice};
-use skyloom_sdk::testing::{error, header_of, json_of, not_found};
+use skyloom_sdk::testing::{error, header_of, json_of, not_found, not_permitted};
 use skyloom_sdk::{ErrorCode, rule};
 use support::*;
 
@@ -207,8 +207,10 @@ fn hosts_are_for_upstream_operators() {
     refused(&cloud, upstream(), create_call(1, json!({ "availability_zone": "a:b:c:d" })), 400);
     refused(&cloud, upstream(), create_call(74, json!({ "availability_zone": "a:b", "host": "c" })), 400);
     let mut cloud = cloud;
-    cloud.compute.create_servers = Some(Box::new(|_| Err(error(ErrorCode::Forbidden, "no"))));
+    cloud.compute.create_servers = Some(Box::new(|_| Err(not_permitted("servers:create-on-node"))));
     let message = refused(&cloud, upstream(), create_call(74, json!({ "host": "node-1" })), 403);
+    assert!(message.contains("requested_destination"));
+    let message = refused(&cloud, upstream(), create_call(1, json!({ "availability_zone": ":node-1" })), 403);
     assert!(message.contains("forced_host"));
     rule!(CREATE, "fe0a2da6");
 }

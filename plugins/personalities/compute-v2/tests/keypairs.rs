@@ -115,3 +115,32 @@ fn key_pairs_are_made_once_and_deleted() {
     rule!("nova.keypairs.create", "f667f018", "de56eb42", "f81913e4", "03690b4b");
     rule!("nova.keypairs.delete", "7b326e33");
 }
+
+/// `/v2` cuts blanks at the ends, `/v2.1` refuses them; within a name they stand as they are.
+#[test]
+fn blanks_in_names() {
+    let (cloud, created, _) = with_keypairs();
+    let ask_for = |path: &str, name: &str| {
+        let body = json!({ "keypair": { "name": name } });
+        let it = Call::new("keypairs.create", "POST", path).body(&body).version(2, 1);
+        let fits = name.trim() == name;
+        let pattern = json!(r"^$|^\S(.*\S)?$");
+        let it = if fits { it } else { it.violation_of("/keypair/name", "pattern", "no match", &pattern) };
+        ask(&cloud, upstream(), it)
+    };
+    for (path, name, made) in [
+        ("/v2.1/os-keypairs", "a  b", "a  b"),
+        ("/v2/os-keypairs", "a  b", "a  b"),
+        ("/v2/os-keypairs", " a  b ", "a  b"),
+    ] {
+        assert_eq!(ask_for(path, name).0, 200, "{path} {name}");
+        assert_eq!(created.all().pop().unwrap().name, made);
+    }
+    let (status, body) = ask_for("/v2.1/os-keypairs", " a");
+    assert_eq!(status, 400);
+    assert_eq!(
+        body["badRequest"]["message"],
+        "An invalid 'name' value was provided. The name must be: printable characters. Can not start or end with whitespace."
+    );
+    assert_eq!(ask_for("/v2/os-keypairs", "  ").0, 400, "nothing is left");
+}

@@ -35,7 +35,7 @@ pub fn handle<C: Identity>(cloud: &C, request: Request) -> Response {
         Some(fault) => Err(fault),
         None => dispatch(cloud, &request),
     };
-    answer.unwrap_or_else(|fault| fault.response(&request))
+    answer.unwrap_or_else(|fault| fault.of(&request).response(&request))
 }
 
 fn dispatch<C: Identity>(cloud: &C, request: &Request) -> Answer {

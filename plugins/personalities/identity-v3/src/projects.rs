@@ -117,7 +117,7 @@ pub fn create<C: Identity>(cloud: &C, request: &Request) -> Answer {
     }
     // A place that the body names and that isn't there is a fault of the body.
     let project = cloud.create_project(&write(&body)?).map_err(|error| match error.code {
-        ErrorCode::NotFound => Fault { status: 400, ..error.into() },
+        ErrorCode::NotFound => Fault::bad_request(Fault::from(error).message),
         _ => error.into(),
     })?;
     Ok(lists::one(201, "project", &view(request, &project)))
@@ -168,7 +168,8 @@ pub fn tags<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn replace_tags<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    Ok(tags_answer(request, &set_tags(cloud, request, bodies::texts(request, "tags")?)?.tags))
+    let tags = bodies::texts(request, "tags")?.iter().map(|tag| tag.trim().to_owned()).collect();
+    Ok(tags_answer(request, &set_tags(cloud, request, tags)?.tags))
 }
 
 pub fn clear_tags<C: Identity>(cloud: &C, request: &Request) -> Answer {
@@ -193,9 +194,10 @@ pub fn check_tag<C: Identity>(cloud: &C, request: &Request) -> Answer {
 }
 
 pub fn add_tag<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let (mut tags, at) = tag_of(cloud, request)?;
-    if at.is_none() {
-        tags.push(param(request, "tag").to_owned());
+    let (mut tags, _) = tag_of(cloud, request)?;
+    let tag = param(request, "tag").trim();
+    if !tags.iter().any(|own| own == tag) {
+        tags.push(tag.to_owned());
         set_tags(cloud, request, tags)?;
     }
     Ok(with_header(empty(201), "Location", format!("{}{}", request.base_url, request.path)))

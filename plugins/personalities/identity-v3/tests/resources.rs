@@ -9,7 +9,7 @@ use skyloom_sdk::cloud::identity::{
     UserWrite,
 };
 use skyloom_sdk::conditions::is;
-use skyloom_sdk::testing::{FakeCloud, Seen, json_of, not_found};
+use skyloom_sdk::testing::{FakeCloud, Seen, json_of, not_found, not_permitted};
 use support::{call, domain, fault, handle, ok, project, role, user};
 
 const BASE: &str = "http://cloud.test/identity";
@@ -151,11 +151,11 @@ fn tags_of_a_project() {
         handle(&cloud, call("projects.tags.list", "GET", "/v3/projects/p/tags").param("project_id", "p").build());
     assert_eq!(ok(&list, 200)["tags"], json!(["blue", "green"]));
     let replace = call("projects.tags.replace", "PUT", "/v3/projects/p/tags").param("project_id", "p");
-    let replace = handle(&cloud, replace.body(&json!({"tags": ["red"]})).build());
+    let replace = handle(&cloud, replace.body(&json!({"tags": [" red"]})).build());
     assert_eq!(ok(&replace, 200)["tags"], json!(["red"]));
     assert_eq!(on("projects.tags.check", "GET", "blue").status, 204);
     assert_eq!(fault(&on("projects.tags.check", "GET", "red")), (404, "Could not find project tag: red.".to_owned()));
-    assert_eq!(on("projects.tags.add", "PUT", "red").status, 201);
+    assert_eq!(on("projects.tags.add", "PUT", " red ").status, 201);
     assert_eq!(on("projects.tags.add", "PUT", "blue").status, 201);
     assert_eq!(on("projects.tags.remove", "DELETE", "blue").status, 204);
     assert_eq!(fault(&on("projects.tags.remove", "DELETE", "red")).0, 404);
@@ -449,4 +449,43 @@ fn bodies_that_slip_through_the_schema_are_refused_all_the_same() {
         let response = handle(&cloud, call(operation, "POST", "/v3/x").raw_body(b"{").build());
         assert_eq!(fault(&response).0, 400, "{operation}");
     }
+}
+
+/// Upstream cuts them off what people call users and places, not off roles.
+#[test]
+fn blanks_at_the_ends_of_names() {
+    let mut cloud = FakeCloud::default();
+    let seen: Seen<Option<String>> = Seen::default();
+    let [users, places, domains, roles] = [(); 4].map(|()| seen.clone());
+    cloud.identity.create_user = Some(Box::new(move |write| {
+        users.push(write.name.clone());
+        Ok(user("x"))
+    }));
+    cloud.identity.create_project = Some(Box::new(move |write| {
+        places.push(write.name.clone());
+        Ok(project("x"))
+    }));
+    cloud.identity.create_domain = Some(Box::new(move |write| {
+        domains.push(write.name.clone());
+        Ok(domain("x"))
+    }));
+    cloud.identity.create_role = Some(Box::new(move |write| {
+        roles.push(write.name.clone());
+        Ok(role("x"))
+    }));
+    for (resource, made) in [("user", "a  b"), ("project", "a  b"), ("domain", "a  b"), ("role", " a  b ")] {
+        let request =
+            call(&format!("{resource}s.create"), "POST", "/v3/x").body(&json!({resource: {"name": " a  b "}}));
+        assert_eq!(handle(&cloud, request.build()).status, 201, "{resource}");
+        assert_eq!(seen.all().pop(), Some(Some(made.to_owned())), "{resource}");
+    }
+}
+
+#[test]
+fn a_refusal_of_the_policy_names_its_rule() {
+    let mut cloud = FakeCloud::default();
+    cloud.identity.get_user = Some(Box::new(|_| Err(not_permitted("identity:read"))));
+    let request = call("users.show", "GET", "/v3/users/x").param("user_id", "x").rule("identity:get_user");
+    let expected = "You are not authorized to perform the requested action: identity:get_user.";
+    assert_eq!(fault(&handle(&cloud, request.build())), (403, expected.to_owned()));
 }

@@ -12,11 +12,13 @@ use skyloom_sdk::{Body, Error, ErrorCode, Request, Response, Violation, key, res
 pub struct Fault {
     pub status: u16,
     pub message: String,
+    /// The neutral action that the policy refuses.
+    denied: Option<String>,
 }
 
 impl Fault {
     pub fn new(status: u16, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), denied: None }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -43,6 +45,20 @@ impl Fault {
     /// Upstream's words and the place that they end with.
     fn mismatch(place: &str, message: &str) -> Self {
         Self::bad_request(format!("Provided object does not match schema 'image': {message}\n\nOn instance{place}"))
+    }
+
+    /// As it is told of a request: a refusal of the policy names its rule, as upstream does.
+    #[must_use]
+    pub fn of(self, request: &Request) -> Self {
+        let rule = match (self.denied.as_deref(), request.operation.as_str()) {
+            (Some("images:publish"), _) => Some("publicize_image"),
+            (Some("images:read-all"), "images.update") => {
+                return Self::new(403, "Owner can't be updated by non admin.");
+            }
+            (Some(_), _) => request.rule.as_deref(),
+            (None, _) => None,
+        };
+        rule.map_or(self.clone(), |rule| Self::new(403, format!("You are not authorized to complete {rule} action.")))
     }
 
     pub fn response(&self, request: &Request) -> Response {
@@ -161,7 +177,11 @@ impl From<Error> for Fault {
                 Self::mismatch("", &error.message)
             }
             (Some(field), Some("too-long" | "malformed"), _) => Self::attribute(field, &error.message),
-            _ => Self::new(status(&error.code), error.message),
+            _ => {
+                let denied = error.resource.filter(|(kind, _)| error.code == ErrorCode::Forbidden && kind == "action");
+                let denied = denied.map(|(_, action)| action);
+                Self { denied, ..Self::new(status(&error.code), error.message) }
+            }
         }
     }
 }
@@ -169,7 +189,7 @@ impl From<Error> for Fault {
 #[cfg(test)]
 mod tests {
     use skyloom_sdk::respond::every_code;
-    use skyloom_sdk::testing::{Call, error, header_of, json_of};
+    use skyloom_sdk::testing::{Call, error, header_of, json_of, not_permitted};
 
     use super::*;
 
@@ -217,6 +237,22 @@ mod tests {
         assert_eq!(said("property-name", "malformed", None), place(""));
         let upstream = "Custom property should not be greater than 255 characters.";
         assert_eq!(said("property-name", "too-long", None), (400, upstream.to_owned()));
+    }
+
+    #[test]
+    fn a_refusal_of_the_policy_names_its_rule() {
+        let said = |operation: &str, action: &str| {
+            let call = Call::new(operation, "PATCH", "/").rule("modify_image").build();
+            Fault::from(not_permitted(action)).of(&call).message
+        };
+        for operation in ["images.create", "images.update"] {
+            assert_eq!(said(operation, "images:publish"), "You are not authorized to complete publicize_image action.");
+        }
+        assert_eq!(said("images.update", "images:read-all"), "Owner can't be updated by non admin.");
+        assert_eq!(said("images.update", "images:write"), "You are not authorized to complete modify_image action.");
+        let other = error(ErrorCode::Forbidden, "You are not permitted to modify this image.");
+        let call = Call::new("images.update", "PATCH", "/").rule("modify_image").build();
+        assert_eq!(Fault::from(other.clone()).of(&call).message, other.message, "not the policy's");
     }
 
     #[test]

@@ -73,7 +73,13 @@ pub fn create<C: Images>(cloud: &C, request: &Request) -> Answer {
     if let Some(violation) = request.violations.first() {
         return Err(Fault::schema(violation));
     }
-    let image = cloud.create_image(&new_image(&body)?)?;
+    let create = new_image(&body)?;
+    let image = cloud.create_image(&create).map_err(|error| match (&error.resource, &create.owner) {
+        (Some((kind, action)), Some(owner)) if kind == "action" && action == "images:read-all" => {
+            Fault::new(403, format!("You are not permitted to create images owned by '{owner}'"))
+        }
+        _ => error.into(),
+    })?;
     let location = format!("{}/v2/images/{}", request.base_url, image.id);
     // Upstream invites to import only where a method of import is on; there is none.
     Ok(respond::with_header(shown(201, &image), "Location", location))

@@ -31,7 +31,7 @@ type Answer = Result<Response, Fault>;
 /// Answers one request; natively over any core.
 #[allow(clippy::needless_pass_by_value)]
 pub fn handle<C: Images>(cloud: &C, request: Request) -> Response {
-    dispatch(cloud, &request).unwrap_or_else(|fault| fault.response(&request))
+    dispatch(cloud, &request).unwrap_or_else(|fault| fault.of(&request).response(&request))
 }
 
 fn dispatch<C: Images>(cloud: &C, request: &Request) -> Answer {

@@ -4,7 +4,7 @@ use image_v2::handle;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::images::{Download, Image, ImagePage, ImageState, Visibility};
 use skyloom_sdk::conditions::{any_of, before, from, is, outside, pairs};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, header_of, json_of};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, header_of, json_of, not_permitted};
 use skyloom_sdk::{Body, Condition, ErrorCode, PageRequest, Response, Upload};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
@@ -268,6 +268,19 @@ fn an_image_is_made_of_its_body() {
     assert!(message(&handle(&cloud, violation.build())).ends_with("5 is no text\n\nOn instance['tags'][0]"));
     let response = handle(&cloud, call("images.create", "POST").body(&json!({"os_distro": null})).build());
     assert!(message(&response).ends_with("None is not of type 'string'\n\nOn instance['os_distro']"));
+}
+
+#[test]
+fn an_image_for_another_project_is_refused_in_upstreams_words() {
+    let mut cloud = FakeCloud::default();
+    cloud.images.create_image = Some(Box::new(|_| Err(not_permitted("images:read-all"))));
+    let response = handle(&cloud, call("images.create", "POST").body(&json!({"owner": "other"})).build());
+    let expected = "You are not permitted to create images owned by 'other'";
+    assert_eq!((response.status, message(&response).as_str()), (403, expected));
+    cloud.images.create_image = Some(Box::new(|_| Err(not_permitted("images:publish"))));
+    let response = handle(&cloud, call("images.create", "POST").body(&json!({"visibility": "public"})).build());
+    let expected = "You are not authorized to complete publicize_image action.";
+    assert_eq!((response.status, message(&response).as_str()), (403, expected));
 }
 
 fn patched(body: &Value, content_type: &str) -> (Response, Vec<skyloom_sdk::cloud::images::ImageUpdate>) {

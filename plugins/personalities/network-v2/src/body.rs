@@ -116,6 +116,17 @@ impl Given {
         }
     }
 
+    /// A name: printable, without blanks at its ends.
+    pub fn name(&self) -> Result<Option<String>, Fault> {
+        let name = self.text("name")?;
+        match &name {
+            Some(text) if text.trim() != text || !text.chars().all(is_printable) => {
+                Err(Fault::invalid("name", &format!("'{text}' is not a valid string")))
+            }
+            _ => Ok(name),
+        }
+    }
+
     /// `null` is as if nothing were said.
     pub fn text_or_null(&self, name: &str) -> Result<Option<String>, Fault> {
         if self.map.get(name) == Some(&Value::Null) { Ok(None) } else { self.text(name) }
@@ -212,6 +223,10 @@ impl Given {
         };
         items.iter().map(object).collect::<Result<_, _>>().map(Some).map_err(|reason| Fault::invalid(name, &reason))
     }
+}
+
+fn is_printable(letter: char) -> bool {
+    !letter.is_control() && !matches!(letter, '\u{2028}' | '\u{2029}')
 }
 
 /// What isn't even a string.

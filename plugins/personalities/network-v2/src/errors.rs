@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::json;
-use skyloom_sdk::{Error, ErrorCode, Response, respond};
+use skyloom_sdk::{Error, ErrorCode, Request, Response, respond};
 
 /// A refusal on its way to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +21,16 @@ impl Fault {
         Self { status, kind: kind.into(), message: message.into(), refused: None }
     }
 
-    /// As it is told of an operation: a refusal of the policy names its rule, as upstream does.
+    /// As it is told of a request: a refusal of the policy names its rule, as upstream does.
     #[must_use]
-    pub fn of(self, operation: &str) -> Self {
-        if self.kind != NOT_AUTHORIZED {
-            return self;
+    pub fn of(self, request: &Request) -> Self {
+        match &request.rule {
+            Some(rule) if self.kind == NOT_AUTHORIZED => {
+                let rule = with_attribute(rule, self.refused.as_deref());
+                Self { message: format!("{rule} is disallowed by policy"), ..self }
+            }
+            _ => self,
         }
-        let rule = rule(operation, self.refused.as_deref());
-        Self { message: format!("{rule} is disallowed by policy"), ..self }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -61,16 +63,13 @@ impl Fault {
 const GONE: &str = "could not be found.";
 const NOT_AUTHORIZED: &str = "PolicyNotAuthorized";
 
-/// Upstream's rule for an operation, and for an attribute of it.
-fn rule(operation: &str, attribute: Option<&str>) -> String {
-    let (collection, verb) = operation.split_once('.').unwrap_or((operation, "get"));
-    let verb = if matches!(verb, "list" | "show") { "get" } else { verb };
-    let action = format!("rule:{verb}_{}", collection.trim_end_matches('s').replace('-', "_"));
+/// Upstream's rule for an attribute of an operation.
+fn with_attribute(rule: &str, attribute: Option<&str>) -> String {
     match attribute {
-        None => action,
+        None => rule.to_owned(),
         // Of what it holds, only the addresses.
-        Some("fixed_ips") => format!("({action} and ({action}:fixed_ips and ({action}:fixed_ips:ip_address)))"),
-        Some(attribute) => format!("({action} and {action}:{attribute})"),
+        Some("fixed_ips") => format!("({rule} and ({rule}:fixed_ips and ({rule}:fixed_ips:ip_address)))"),
+        Some(attribute) => format!("({rule} and {rule}:{attribute})"),
     }
 }
 
@@ -242,7 +241,7 @@ impl From<Error> for Fault {
 #[cfg(test)]
 mod tests {
     use skyloom_sdk::respond::every_code;
-    use skyloom_sdk::testing::{error, json_of, not_found};
+    use skyloom_sdk::testing::{Call, error, json_of, not_found};
 
     use super::*;
 
@@ -344,32 +343,38 @@ mod tests {
 
     #[test]
     fn a_refusal_of_the_policy_names_the_rule_and_the_attribute() {
-        let said = |operation: &str, field: Option<&str>| {
+        let said = |rule: &str, field: Option<&str>| {
             let refused = error(ErrorCode::Forbidden, "what the core says");
-            let fault = Fault::from(Error { field: field.map(ToOwned::to_owned), ..refused }).of(operation);
+            let fault = Fault::from(Error { field: field.map(ToOwned::to_owned), ..refused });
+            let fault = fault.of(&Call::new("an.operation", "POST", "/").rule(rule).build());
             (fault.status, fault.kind, fault.message)
         };
-        for (operation, field, rule) in [
-            ("networks.create", Some("shared"), "(rule:create_network and rule:create_network:shared)"),
-            ("networks.update", Some("external"), "(rule:update_network and rule:update_network:router:external)"),
-            ("networks.create", Some("is-default"), "(rule:create_network and rule:create_network:is_default)"),
-            ("networks.delete", None, "rule:delete_network"),
-            ("ports.create", Some("mac"), "(rule:create_port and rule:create_port:mac_address)"),
+        for (own, field, rule) in [
+            ("rule:create_network", Some("shared"), "(rule:create_network and rule:create_network:shared)"),
+            ("rule:update_network", Some("external"), "(rule:update_network and rule:update_network:router:external)"),
+            ("rule:create_network", Some("is-default"), "(rule:create_network and rule:create_network:is_default)"),
+            ("rule:delete_network", None, "rule:delete_network"),
+            ("rule:create_port", Some("mac"), "(rule:create_port and rule:create_port:mac_address)"),
             (
-                "ports.update",
+                "rule:update_port",
                 Some("fixed-ips"),
                 "(rule:update_port and (rule:update_port:fixed_ips and (rule:update_port:fixed_ips:ip_address)))",
             ),
-            ("ports.create", Some("port-security"), "(rule:create_port and rule:create_port:port_security_enabled)"),
-            ("security-group-rules.delete", None, "rule:delete_security_group_rule"),
-            ("security-groups.list", None, "rule:get_security_group"),
+            (
+                "rule:create_port",
+                Some("port-security"),
+                "(rule:create_port and rule:create_port:port_security_enabled)",
+            ),
         ] {
             let expected = (403, "PolicyNotAuthorized".to_owned(), format!("{rule} is disallowed by policy"));
-            assert_eq!(said(operation, field), expected);
+            assert_eq!(said(own, field), expected);
         }
         let foreign = "Specifying 'project_id' other than the authenticated project in request is not allowed for the \
                        current user.";
-        assert_eq!(said("ports.create", Some("project-id")), (400, "HTTPBadRequest".to_owned(), foreign.to_owned()));
+        assert_eq!(
+            said("rule:create_port", Some("project-id")),
+            (400, "HTTPBadRequest".to_owned(), foreign.to_owned())
+        );
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub fn handle<C: Networks + Compute>(cloud: &C, mut request: Request) -> Respons
             value.truncate(length);
         }
     }
-    dispatch(cloud, &request).unwrap_or_else(|fault| fault.of(&request.operation).response())
+    dispatch(cloud, &request).unwrap_or_else(|fault| fault.of(&request).response())
 }
 
 fn dispatch<C: Networks + Compute>(cloud: &C, request: &Request) -> Answer {

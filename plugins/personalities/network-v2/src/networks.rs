@@ -69,7 +69,7 @@ fn write(given: &Given) -> Result<NetworkWrite, Fault> {
         .integer("mtu")?
         .map(|mtu| u32::try_from(mtu).map_err(|_| Fault::invalid("mtu", &format!("'{mtu}' should be non-negative"))));
     Ok(NetworkWrite {
-        name: given.text("name")?,
+        name: given.name()?,
         description: given.text("description")?,
         project_id: given.project()?,
         shared: given.flag("shared")?,

@@ -144,7 +144,7 @@ fn write(given: &Given) -> Result<PortWrite, Fault> {
         fixed.into_iter().map(request).collect()
     });
     Ok(PortWrite {
-        name: given.text("name")?,
+        name: given.name()?,
         description: given.text("description")?,
         project_id: given.project()?,
         network_id: given.text("network_id")?,

@@ -103,7 +103,7 @@ fn write(given: &Given) -> Result<SubnetWrite, Fault> {
         (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
     };
     Ok(SubnetWrite {
-        name: given.text("name")?,
+        name: given.name()?,
         description: given.text("description")?,
         project_id: given.project()?,
         network_id: given.text("network_id")?,

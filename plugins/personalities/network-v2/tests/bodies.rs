@@ -345,6 +345,31 @@ fn a_value_of_the_wrong_type_is_shown_in_upstreams_words() {
 }
 
 #[test]
+fn a_name_has_no_blanks_at_its_ends() {
+    let mut cloud = FakeCloud::default();
+    let seen = Seen::default();
+    let log = seen.clone();
+    cloud.networks.update_network = Some(Box::new(move |_, write| {
+        log.push(write.name.clone());
+        Ok(network("n"))
+    }));
+    for name in ["", "a b", "a  b", "\u{1f600}"] {
+        let body = json!({"network": {"name": name}});
+        assert_eq!(handle(&cloud, call("networks.update").body(&body).build()).status, 200, "{name:?}");
+        assert_eq!(seen.all().pop(), Some(Some(name.to_owned())));
+    }
+    for resource in ["network", "subnet", "port"] {
+        for name in [" a", "a ", " ", "a\n", "a\u{7}b", "\u{a0}a", "a\u{2028}b"] {
+            let body = json!({resource: {"name": name}});
+            let (status, kind, message) =
+                fault(&handle(&cloud, call(&format!("{resource}s.update")).body(&body).build()));
+            let expected = format!("Invalid input for name. Reason: '{name}' is not a valid string.");
+            assert_eq!((status, kind.as_str(), message), (400, "HTTPBadRequest", expected));
+        }
+    }
+}
+
+#[test]
 fn a_flag_has_each_of_the_words_that_upstream_takes() {
     let mut cloud = FakeCloud::default();
     let seen = Seen::default();

@@ -8,13 +8,15 @@ use skyloom_sdk::{Error, ErrorCode, Request, Response, respond, violations};
 pub struct Fault {
     pub status: u16,
     pub message: String,
+    /// The policy refuses the operation.
+    denied: bool,
 }
 
 const UNAUTHENTICATED: &str = "The request you have made requires authentication.";
 
 impl Fault {
     pub fn new(status: u16, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), denied: false }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -41,6 +43,17 @@ impl Fault {
     /// What a resource is asked to be, and nothing here would see to it.
     pub fn no_option(name: &str) -> Self {
         Self::new(501, format!("The option '{name}' has not been implemented."))
+    }
+
+    /// As it is told of a request: a refusal of the policy names its rule, as upstream does.
+    #[must_use]
+    pub fn of(self, request: &Request) -> Self {
+        match &request.rule {
+            Some(rule) if self.denied => {
+                Self::new(403, format!("You are not authorized to perform the requested action: {rule}."))
+            }
+            _ => self,
+        }
     }
 
     pub fn response(&self, request: &Request) -> Response {
@@ -92,6 +105,8 @@ impl From<Error> for Fault {
                 error.message
             ));
         }
+        let denied =
+            error.code == ErrorCode::Forbidden && error.resource.as_ref().is_some_and(|(kind, _)| kind == "action");
         let message = match (&error.code, error.resource) {
             (ErrorCode::Unauthenticated, _) => UNAUTHENTICATED.to_owned(),
             (ErrorCode::NotFound, Some((kind, id)))
@@ -105,7 +120,7 @@ impl From<Error> for Fault {
             }
             _ => error.message,
         };
-        Self { status, message }
+        Self { status, message, denied }
     }
 }
 

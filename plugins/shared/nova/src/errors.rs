@@ -3,18 +3,20 @@
 use std::borrow::Cow;
 
 use skyloom_sdk::json::{FieldError, Problem, Writer};
-use skyloom_sdk::{Error, ErrorCode, Response, key, respond};
+use skyloom_sdk::{Error, ErrorCode, Request, Response, key, respond};
 
 /// A refusal on its way to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub status: u16,
     pub message: String,
+    /// The neutral action that the policy refuses.
+    denied: Option<String>,
 }
 
 impl Fault {
     pub fn new(status: u16, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), denied: None }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -28,6 +30,23 @@ impl Fault {
     pub fn invalid_type(name: &str, expected: &str) -> Self {
         Self::bad_request(format!("Invalid input for field/attribute {name}. It is not of type '{expected}'"))
     }
+
+    /// As it is told of a request: a refusal of the policy names its rule, as upstream does.
+    #[must_use]
+    pub fn of(self, request: &Request) -> Self {
+        let Some(action) = self.denied.as_deref() else { return self };
+        let rule = match (action, request.operation.as_str()) {
+            ("servers:create-on-node", _) if names_host(request) => {
+                Some("compute:servers:create:requested_destination")
+            }
+            ("servers:create-on-node", _) => Some("os_compute_api:servers:create:forced_host"),
+            ("servers:read-all", "servers.list") => Some("os_compute_api:servers:index:get_all_tenants"),
+            ("servers:read-all", "servers.list_detail") => Some("os_compute_api:servers:detail:get_all_tenants"),
+            ("quotas:read-all", _) => Some("os_compute_api:limits:other_project"),
+            _ => request.rule.as_deref(),
+        };
+        rule.map_or(self.clone(), |rule| Self::new(403, format!("Policy doesn't allow {rule} to be performed.")))
+    }
 }
 
 /// Nova's envelope of a refusal.
@@ -37,6 +56,12 @@ pub fn by_status(fault: &Fault) -> Response {
     writer.key(key!("code")).unsigned(u64::from(fault.status));
     writer.key(key!("message")).string(&fault.message).end_object().end_object();
     respond::json(fault.status, writer.finish())
+}
+
+/// Whether a new server names its host apart from its zone.
+fn names_host(request: &Request) -> bool {
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    ["host", "hypervisor_hostname"].iter().any(|name| body["server"][name].is_string())
 }
 
 /// The name that goes with a status.
@@ -135,7 +160,8 @@ impl From<Error> for Fault {
             }
             _ => error.message,
         };
-        Self { status: status_of(&error.code), message }
+        let denied = error.resource.filter(|(kind, _)| error.code == ErrorCode::Forbidden && kind == "action");
+        Self { status: status_of(&error.code), message, denied: denied.map(|(_, action)| action) }
     }
 }
 
@@ -161,7 +187,7 @@ pub fn of_server(id: &str) -> impl Fn(Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use skyloom_sdk::respond::every_code;
-    use skyloom_sdk::testing::{error, json_of, not_found};
+    use skyloom_sdk::testing::{Call, error, json_of, not_found, not_permitted};
 
     use super::*;
 
@@ -200,6 +226,32 @@ mod tests {
             let fails = matches!(code, ErrorCode::DriverFailed | ErrorCode::Internal | ErrorCode::Other(_));
             assert_eq!(name == "computeFault", fails, "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_refusal_of_the_policy_names_its_rule() {
+        let said = |operation: &str, action: &str| {
+            let call = Call::new(operation, "GET", "/").rule("os_compute_api:of:the:operation").build();
+            let fault = Fault::from(not_permitted(action)).of(&call);
+            (fault.status, fault.message)
+        };
+        for (operation, action, rule) in [
+            ("servers.create", "servers:create-on-node", "os_compute_api:servers:create:forced_host"),
+            ("servers.list", "servers:read-all", "os_compute_api:servers:index:get_all_tenants"),
+            ("servers.list_detail", "servers:read-all", "os_compute_api:servers:detail:get_all_tenants"),
+            ("limits.show", "quotas:read-all", "os_compute_api:limits:other_project"),
+            ("keypairs.list", "keypairs:others", "os_compute_api:of:the:operation"),
+        ] {
+            assert_eq!(said(operation, action), (403, format!("Policy doesn't allow {rule} to be performed.")));
+        }
+        let named = serde_json::json!({"server": {"host": "h"}});
+        let fault = Fault::from(not_permitted("servers:create-on-node"))
+            .of(&Call::new("servers.create", "POST", "/").body(&named).build());
+        let expected = "Policy doesn't allow compute:servers:create:requested_destination to be performed.";
+        assert_eq!((fault.status, fault.message.as_str()), (403, expected));
+        let call = Call::new("servers.create", "POST", "/").rule("os_compute_api:servers:create").build();
+        let other = Error { resource: Some(("network".to_owned(), "n".to_owned())), ..not_permitted("") };
+        assert_eq!(Fault::from(other.clone()).of(&call).message, other.message, "not the policy's");
     }
 
     #[test]

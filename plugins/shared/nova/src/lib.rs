@@ -28,7 +28,7 @@ pub use rules::{Names, Rules, UPSTREAM};
 /// Answers a request by the face's table of operations; refusals come in the face's envelope.
 pub fn answer<C: Cloud>(context: &Context<'_, C>, serve: impl FnOnce(&Context<'_, C>, &str) -> Answer) -> Response {
     let served = check(context).and_then(|()| serve(context, context.request.operation.as_str()));
-    served.unwrap_or_else(|fault| (context.rules.envelope)(&fault))
+    served.unwrap_or_else(|fault| (context.rules.envelope)(&fault.of(context.request)))
 }
 
 /// An operation that the face's manifest has and its table hasn't: a defect that a test of each face catches.

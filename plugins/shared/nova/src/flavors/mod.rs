@@ -59,8 +59,10 @@ fn read<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<Flavor
         Some(Value::String(text)) if text.is_empty() && default.is_some() => Ok(default.unwrap_or_default()),
         Some(value) => size(name, value, least),
     };
-    let name = fields.str("name")?.trim();
-    if name.is_empty() || name.chars().count() > 255 || name.chars().any(char::is_control) {
+    let name = fields.str("name")?;
+    let name = if context.legacy { name.trim() } else { name };
+    names::check_printable(name)?;
+    if name.chars().count() > 255 {
         return Err(Fault::bad_request(names::INVALID));
     }
     if fields.has("description") && !context.since(55) && !context.legacy {

@@ -279,9 +279,6 @@ fn refusal(create: &ServerCreate, error: Error) -> Fault {
             Fault::bad_request(format!("Unable to find security_group with name or id '{name}'"))
         }
         (ErrorCode::NotFound, _) => Fault::bad_request(Fault::from(error).message),
-        (ErrorCode::Forbidden, _) if create.node.is_some() => {
-            Fault::new(403, "Policy doesn't allow os_compute_api:servers:create:forced_host to be performed.")
-        }
         _ => error.into(),
     }
 }
