@@ -4,6 +4,7 @@
 //! period without a start begins with the month of its end, one without an end lasts until now. Times lie in the years 1970 to
 //! 9999. Amounts are decimal strings.
 
+use keystone::error_response;
 use skyloom_sdk::cloud::billing::{Consumption, ConsumptionQuery, ConsumptionReport};
 use skyloom_sdk::host::clock;
 use skyloom_sdk::json::Writer;
@@ -29,7 +30,7 @@ skyloom_sdk::personality!(Component);
 pub fn handle<C: Billing>(cloud: &C, request: &Request, now: Timestamp) -> Response {
     match consumption(cloud, request, now) {
         Ok(response) => response,
-        Err((status, message)) => error(status, &message),
+        Err((status, message)) => error_response(status, &message),
     }
 }
 
@@ -154,16 +155,6 @@ fn words_of(error: Error) -> String {
         _ => return error.message,
     };
     format!("The parameter {parameter} is refused: {}", error.message)
-}
-
-fn error(status: u16, message: &str) -> Response {
-    let mut out = Writer::with_capacity(192);
-    out.begin_object().key(key!("error")).begin_object();
-    out.key(key!("message")).string(message);
-    out.key(key!("code")).unsigned(u64::from(status));
-    out.key(key!("title")).string(respond::reason(status));
-    out.end_object().end_object();
-    respond::json(status, out.finish())
 }
 
 #[cfg(test)]

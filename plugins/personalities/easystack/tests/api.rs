@@ -32,10 +32,6 @@ fn refused(cloud: &FakeCloud, it: Call, status: u16) -> String {
     error["message"].as_str().expect("a message").to_owned()
 }
 
-fn get(operation: &str, path: &str) -> Call {
-    Call::new(operation, "GET", path).version(2, 1).param("server_id", SERVER)
-}
-
 fn send(operation: &str, method: &str, path: &str, body: &Value) -> Call {
     Call::new(operation, method, path).version(2, 1).param("server_id", SERVER).body(body)
 }
@@ -144,6 +140,16 @@ fn every_code_of_the_core_has_the_documents_form() {
     let message = refused(&cloud, get("servers.show", "/v2.1/servers/x"), 404);
     assert_eq!(message, format!("Instance {SERVER} could not be found."));
     rule!("easystack.tokens.create", "a683ab75");
+}
+
+#[test]
+fn what_the_core_cannot_do_is_refused_by_name() {
+    nova::unsupported::UNSUPPORTED.prove("easystack", MANIFEST, |entry| {
+        let (cloud, seen) = with_create();
+        let message = refused(&cloud, asking(entry), 400);
+        assert!(seen.all().is_empty(), "{entry:?} reached the core");
+        message
+    });
 }
 
 /// Every operation of the manifest is known to the plugin, whatever comes.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use nova::words;
 use skyloom_sdk::cloud::operations::Operation;
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::{Error, ErrorCode, Response, Violation, key, respond};
@@ -70,32 +71,21 @@ impl From<Error> for Failure {
     }
 }
 
-/// The core's names of what was wrong, in the vendor's.
+/// The core's names of what was wrong, in the vendor's: Nova's but for these.
 fn parameter(field: &str) -> Cow<'_, str> {
     Cow::Borrowed(match field {
-        "names" => "name",
         "networks" => "nics",
-        "flavor-id" => "flavorRef",
-        "image-id" => "imageRef",
-        "admin-password" => "adminPass",
-        "zone" => "availability_zone",
         "min-count" => "count",
-        "security-group-ids" => "security_groups",
         "public-address" => "publicip",
         "root-volume" => "root_volume",
-        other => return Cow::Owned(other.replace('-', "_")),
+        "data-volumes" => "data_volumes",
+        other => return words::attribute(other),
     })
 }
 
 /// The core's names of quotas, in words that the vendor's users know.
 fn quota_name(quota: &str) -> Cow<'_, str> {
-    Cow::Borrowed(match quota {
-        "servers" => "instances",
-        "vcpus" => "cores",
-        "memory-mib" => "RAM",
-        "volume-gib" => "gigabytes",
-        other => return Cow::Owned(other.replace('-', "_")),
-    })
+    if quota == "memory-mib" { Cow::Borrowed("RAM") } else { words::quota_name(quota) }
 }
 
 /// HTTP status and vendor's code of a core error. Total over the core's codes.

@@ -1,9 +1,9 @@
 //! Nova's envelope: one member whose name goes with the status.
 
-use std::borrow::Cow;
-
 use skyloom_sdk::json::{FieldError, Problem, Writer};
 use skyloom_sdk::{Error, ErrorCode, Request, Response, key, respond};
+
+use crate::words::{attribute, quota_name};
 
 /// A refusal on its way to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,37 +104,6 @@ fn status_of(code: &ErrorCode) -> u16 {
         ErrorCode::Unavailable | ErrorCode::TimedOut => 503,
         ErrorCode::DriverFailed | ErrorCode::Internal | ErrorCode::Other(_) => 500,
     }
-}
-
-/// The core's names of what was wrong, in Nova's.
-fn attribute(field: &str) -> Cow<'_, str> {
-    Cow::Borrowed(match field {
-        "memory-mib" => "ram",
-        "disk-gib" => "disk",
-        "swap-mib" => "swap",
-        "ephemeral-gib" => "OS-FLV-EXT-DATA:ephemeral",
-        "rxtx-factor-milli" => "rxtx_factor",
-        "names" => "name",
-        "flavor-id" => "flavorRef",
-        "image-id" => "imageRef",
-        "admin-password" => "adminPass",
-        "zone" => "availability_zone",
-        "root-volume" | "data-volumes" => "block_device_mapping_v2",
-        "security-group-ids" => "security_groups",
-        other => return Cow::Owned(other.replace('-', "_")),
-    })
-}
-
-/// The core's names of quotas, in Nova's.
-fn quota_name(quota: &str) -> Cow<'_, str> {
-    Cow::Borrowed(match quota {
-        "servers" => "instances",
-        "vcpus" => "cores",
-        "memory-mib" => "ram",
-        "keypairs" => "key_pairs",
-        "volume-gib" => "gigabytes",
-        other => return Cow::Owned(other.replace('-', "_")),
-    })
 }
 
 /// A missing resource in Nova's words; none: in the core's.

@@ -17,6 +17,7 @@ pub mod unsupported;
 pub mod versions;
 mod views;
 mod violations;
+pub mod words;
 pub mod zones;
 
 use skyloom_sdk::{Cloud, Response};

@@ -1,5 +1,6 @@
 //! What the tests of the faces share: a server, a flavor, an image, a key pair, and cores that know them.
 
+use serde_json::{Value, json};
 use skyloom_sdk::PageRequest;
 use skyloom_sdk::cloud::compute::{
     Address, PowerState, Server, ServerCreate, ServerCreated, ServerFlavor, ServerNic, ServerPage, ServerVolume,
@@ -8,7 +9,8 @@ use skyloom_sdk::cloud::compute::{
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
 use skyloom_sdk::cloud::keypairs::{KeyKind, Keypair};
-use skyloom_sdk::testing::{FakeCloud, Seen};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen};
+use skyloom_sdk::unsupported::Unsupported;
 
 pub const SERVER: &str = "70a599e0-31e7-49b7-b260-868f441e862b";
 pub const IMAGE: &str = "11111111-2222-3333-4444-555555555555";
@@ -176,5 +178,85 @@ pub fn keypair(name: &str, bytes: usize) -> Keypair {
         fingerprint: "aa:bb".to_owned(),
         created_at: NOON,
         private_key: None,
+    }
+}
+
+/// POST /servers of a body whose `server` has at least these members.
+pub fn create_call(version: u32, members: Value) -> Call {
+    let mut server = json!({ "name": "web", "flavorRef": "1", "imageRef": IMAGE });
+    if version >= 37 {
+        server["networks"] = json!("auto");
+    }
+    for (name, value) in members.as_object().expect("members") {
+        server[name] = value.clone();
+    }
+    server.as_object_mut().expect("an object").retain(|_, value| *value != json!("ABSENT"));
+    post("servers.create", "/v2.1/servers", &json!({ "server": server })).version(2, version)
+}
+
+pub fn get(operation: &str, path: &str) -> Call {
+    Call::new(operation, "GET", path).version(2, 1).param("server_id", SERVER)
+}
+
+pub fn post(operation: &str, path: &str, body: &Value) -> Call {
+    Call::new(operation, "POST", path).version(2, 1).param("server_id", SERVER).body(body)
+}
+
+pub fn put(operation: &str, path: &str, body: &Value) -> Call {
+    Call::new(operation, "PUT", path).version(2, 1).param("server_id", SERVER).body(body)
+}
+
+fn creation(members: Value) -> Call {
+    create_call(67, members)
+}
+
+fn device(device: Value) -> Call {
+    creation(json!({ "block_device_mapping_v2": [device] }))
+}
+
+fn hint(name: &str, value: &str) -> Call {
+    let server = json!({ "name": "w", "flavorRef": "1", "imageRef": IMAGE, "networks": "auto" });
+    let body = json!({ "server": server, "os:scheduler_hints": { name: value } });
+    post("servers.create", "/v2.1/servers", &body).version(2, 67)
+}
+
+fn new_server(what: &str) -> Call {
+    if let Some(hint_name) = what.strip_prefix("os:scheduler_hints.") {
+        let (name, value) = hint_name.split_once(' ').unwrap_or((hint_name, SERVER));
+        return hint(name, value);
+    }
+    match what {
+        "personality" => create_call(1, json!({ "personality": [{ "path": "/a", "contents": "" }] })),
+        "trusted_image_certificates" => creation(json!({ "trusted_image_certificates": ["x"] })),
+        "block_device_mapping" => creation(json!({ "block_device_mapping": [{ "volume_id": "v" }] })),
+        "source_type volume" => device(json!({ "source_type": "volume", "uuid": PORT })),
+        "source_type snapshot" => device(json!({ "source_type": "snapshot", "uuid": PORT })),
+        "destination_type local" => {
+            device(json!({ "source_type": "blank", "destination_type": "local", "volume_size": 1 }))
+        }
+        "guest_format" => device(json!({ "source_type": "blank", "guest_format": "swap", "volume_size": 1 })),
+        "no_device" => device(json!({ "no_device": true })),
+        other => panic!("no request asks for {other}"),
+    }
+}
+
+/// A request for an entry of [`crate::unsupported::UNSUPPORTED`].
+pub fn asking(entry: Unsupported) -> Call {
+    let Unsupported { operation, what, .. } = entry;
+    let list = |path: &str, name: &str, value: &str| get(operation, path).query(name, value).admin();
+    match (operation, what) {
+        ("servers.create", what) => new_server(what),
+        ("servers.list", "sort_key auto_disk_config") => list("/v2.1/servers", "sort_key", "auto_disk_config"),
+        ("servers.list", filter) => list("/v2.1/servers", filter, "1"),
+        ("flavors.list", "sort_key updated_at") => list("/v2.1/flavors", "sort_key", "updated_at"),
+        ("keypairs.create", "type x509") => {
+            let body = json!({ "keypair": { "name": "key", "type": "x509" } });
+            post(operation, "/v2.1/os-keypairs", &body).version(2, 2)
+        }
+        ("flavors.create", "rxtx_factor") => {
+            let flavor = json!({ "name": "a", "ram": 1, "vcpus": 1, "disk": 1, "rxtx_factor": 1.0001 });
+            post(operation, "/v2.1/flavors", &json!({ "flavor": flavor })).admin()
+        }
+        (operation, what) => panic!("no request asks for {operation} {what}"),
     }
 }

@@ -1,11 +1,11 @@
 //! What a project finds: availability zones and its limits.
 
-use skyloom_sdk::cloud::quotas::Quota;
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::{Cloud, key, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
+use crate::words::QUOTAS;
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
     zones(context, false)
@@ -42,42 +42,6 @@ fn zones<C: Cloud>(context: &Context<'_, C>, with_hosts: bool) -> Answer {
     Ok(respond::json(200, writer.finish()))
 }
 
-/// Which quota a limit shows.
-struct Limit {
-    name: &'static str,
-    quota: &'static str,
-    /// How much is used instead of how much there may be.
-    used: bool,
-}
-
-const fn most(name: &'static str, quota: &'static str) -> Limit {
-    Limit { name, quota, used: false }
-}
-
-const fn used(name: &'static str, quota: &'static str) -> Limit {
-    Limit { name, quota, used: true }
-}
-
-static LIMITS: &[Limit] = &[
-    most("maxTotalInstances", "servers"),
-    most("maxTotalCores", "vcpus"),
-    most("maxTotalRAMSize", "memory-mib"),
-    most("maxTotalKeypairs", "keypairs"),
-    most("maxServerMeta", "metadata-items"),
-    most("maxImageMeta", "metadata-items"),
-    most("maxServerGroups", "server-groups"),
-    most("maxServerGroupMembers", "server-group-members"),
-    most("maxTotalFloatingIps", "public-addresses"),
-    most("maxSecurityGroups", "security-groups"),
-    most("maxSecurityGroupRules", "security-group-rules"),
-    used("totalInstancesUsed", "servers"),
-    used("totalCoresUsed", "vcpus"),
-    used("totalRAMUsed", "memory-mib"),
-    used("totalServerGroupsUsed", "server-groups"),
-    used("totalFloatingIpsUsed", "public-addresses"),
-    used("totalSecurityGroupsUsed", "security-groups"),
-];
-
 /// Files are not injected, so there may be none.
 const FILES: &[&str] = &["maxPersonality", "maxPersonalitySize"];
 
@@ -96,23 +60,21 @@ pub fn limits<C: Cloud>(context: &Context<'_, C>) -> Answer {
         let end = context.rules.limits_end.iter().find(|(ends, _)| *ends == name);
         end.is_none_or(|(_, last)| context.minor <= *last)
     };
-    for limit in LIMITS.iter().filter(|limit| shown(limit.name)) {
-        write_limit(&mut writer, limit, &quotas);
+    for quota in &quotas {
+        let words = QUOTAS.iter().find(|words| words.core == quota.name);
+        // An image may have as many items of metadata as a server.
+        let image = (quota.name == "metadata-items").then_some("maxImageMeta");
+        // -1 is Nova's word for no limit, too.
+        for name in words.map(|words| words.most).into_iter().chain(image).filter(|name| shown(name)) {
+            writer.dynamic_key(name).integer(quota.limit);
+        }
+        if let Some(name) = words.and_then(|words| words.used).filter(|name| shown(name)) {
+            writer.dynamic_key(name).unsigned(quota.used);
+        }
     }
     for name in FILES.iter().filter(|name| shown(name)) {
         writer.dynamic_key(name).unsigned(0);
     }
     writer.end_object().end_object().end_object();
     Ok(respond::json(200, writer.finish()))
-}
-
-fn write_limit(writer: &mut Writer, limit: &Limit, quotas: &[Quota]) {
-    let Some(quota) = quotas.iter().find(|quota| quota.name == limit.quota) else { return };
-    writer.dynamic_key(limit.name);
-    if limit.used {
-        writer.unsigned(quota.used);
-    } else {
-        // -1 is Nova's word for no limit, too.
-        writer.integer(quota.limit);
-    }
 }

@@ -4,7 +4,7 @@
 use compute_v2::Settings;
 use compute_v2::dialects::Dialect;
 pub use nova::testing::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use skyloom_sdk::Response;
 use skyloom_sdk::testing::{Call, FakeCloud, json_of};
 
@@ -41,29 +41,4 @@ pub fn refused(cloud: &FakeCloud, settings: Settings, it: Call, status: u16) -> 
     };
     assert_eq!(body[name]["code"], status, "{body}");
     body[name]["message"].as_str().expect("a message").to_owned()
-}
-
-/// POST /servers of a body whose `server` has at least these members.
-pub fn create_call(version: u32, members: Value) -> Call {
-    let mut server = json!({ "name": "web", "flavorRef": "1", "imageRef": IMAGE });
-    if version >= 37 {
-        server["networks"] = json!("auto");
-    }
-    for (name, value) in members.as_object().expect("members") {
-        server[name] = value.clone();
-    }
-    server.as_object_mut().expect("an object").retain(|_, value| *value != json!("ABSENT"));
-    post("servers.create", "/v2.1/servers", &json!({ "server": server })).version(2, version)
-}
-
-pub fn get(operation: &str, path: &str) -> Call {
-    Call::new(operation, "GET", path).version(2, 1).param("server_id", SERVER)
-}
-
-pub fn post(operation: &str, path: &str, body: &Value) -> Call {
-    Call::new(operation, "POST", path).version(2, 1).param("server_id", SERVER).body(body)
-}
-
-pub fn put(operation: &str, path: &str, body: &Value) -> Call {
-    Call::new(operation, "PUT", path).version(2, 1).param("server_id", SERVER).body(body)
 }
