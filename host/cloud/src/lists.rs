@@ -52,3 +52,8 @@ pub(crate) fn asked(field: &str, test: &str, values: &[&str]) -> wit::Condition 
     let values = values.iter().map(|value| (*value).to_owned()).collect();
     wit::Condition { field: field.to_owned(), test: test.to_owned(), values }
 }
+
+#[cfg(test)]
+pub(crate) fn all_parts() -> Vec<String> {
+    ["nics", "volumes", "security-groups", "tags", "metadata", "attributes", "user-data"].map(str::to_owned).to_vec()
+}

@@ -7,8 +7,8 @@ macro_rules! cloud_functions {
         $to! {
             /// `skyloom:cloud/compute`.
             trait ComputeApi in compute needs Compute {
-                Reads fn list_servers(conditions: Vec<compute::Condition>, page: compute::PageRequest) -> compute::ServerPage;
-                Reads fn get_server(id: String) -> compute::Server;
+                Reads fn list_servers(conditions: Vec<compute::Condition>, parts: Vec<String>, page: compute::PageRequest) -> compute::ServerPage;
+                Reads fn get_server(id: String, parts: Vec<String>) -> compute::Server;
                 Changes fn create_servers(create: compute::ServerCreate) -> compute::ServerCreated;
                 Changes fn update_server(id: String, update: compute::ServerUpdate) -> compute::Server;
                 Changes fn change_power(ids: Vec<String>, change: compute::PowerChange, as_batch: bool, strict: bool) -> String;

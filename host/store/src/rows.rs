@@ -150,15 +150,15 @@ pub(crate) const fn json_columns(fields: &[Field]) -> usize {
 }
 
 /// Arguments of `concat` that make a text of a row for [`unpack`]: the columns that are JSON and `more` JSON values, and behind them
-/// the other columns as one array. `absent`: a column that isn't read, and null instead.
-pub(crate) fn packed(postgres: bool, fields: &[Field], absent: Option<&str>, more: &[&str]) -> String {
-    let columns = |json: bool| fields.iter().filter(move |field| (field.kind == Kind::Json) == json);
-    let plain: Vec<String> = columns(false)
-        .map(|field| if absent == Some(field.name) { "CAST(NULL AS TEXT)" } else { field.sql }.to_owned())
-        .collect();
-    let plain = crate::dialect::json_array(postgres, &plain);
-    let json = columns(true).map(|field| field.sql).chain(more.iter().copied());
-    json.chain([plain.as_str()]).collect::<Vec<_>>().join(", ")
+/// the other columns as one array. `absent`: columns that aren't read, and SQL that stands instead.
+pub(crate) fn packed(postgres: bool, fields: &[Field], absent: &[(&str, &str)], more: &[&str]) -> String {
+    let sql = |field: &Field| {
+        absent.iter().find(|(name, _)| *name == field.name).map_or(field.sql.to_owned(), |(_, sql)| (*sql).to_owned())
+    };
+    let columns = |json: bool| fields.iter().filter(move |field| (field.kind == Kind::Json) == json).map(sql);
+    let plain = crate::dialect::json_array(postgres, &columns(false).collect::<Vec<_>>());
+    let json = columns(true).chain(more.iter().map(|sql| (*sql).to_owned()));
+    json.chain([plain]).collect::<Vec<_>>().join(", ")
 }
 
 /// A write of one row with its values.

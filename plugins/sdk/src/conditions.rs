@@ -75,6 +75,12 @@ pub fn set(field: &str, is_set: bool) -> Condition {
     condition(field, "set", vec![is_set.to_string()])
 }
 
+/// The words of a resource's parts.
+#[must_use]
+pub fn parts(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
 /// The conditions of one field, as `test: value, value`: for tests of what a face asked for.
 #[must_use]
 pub fn told(conditions: &[Condition], field: &str) -> Vec<String> {

@@ -6,8 +6,8 @@ macro_rules! cloud_functions {
         $to! {
             /// `skyloom:cloud/compute`.
             trait Compute in compute {
-                fn list_servers(conditions: &[compute::Condition], page: &compute::PageRequest) -> compute::ServerPage;
-                fn get_server(id: &str) -> compute::Server;
+                fn list_servers(conditions: &[compute::Condition], parts: &[String], page: &compute::PageRequest) -> compute::ServerPage;
+                fn get_server(id: &str, parts: &[String]) -> compute::Server;
                 fn create_servers(create: &compute::ServerCreate) -> compute::ServerCreated;
                 fn update_server(id: &str, update: &compute::ServerUpdate) -> compute::Server;
                 fn change_power(ids: &[String], change: compute::PowerChange, as_batch: bool, strict: bool) -> String;

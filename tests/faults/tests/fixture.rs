@@ -213,7 +213,7 @@ impl Fixture {
     }
 
     pub async fn server(&self, id: &str) -> Option<servers::Server> {
-        let found = servers::get(&mut self.db.read().await.unwrap(), id, None).await.unwrap();
+        let found = servers::get(&mut self.db.read().await.unwrap(), id, None, servers::Parts::ALL).await.unwrap();
         found.map(|full| full.server)
     }
 

@@ -85,7 +85,7 @@ pub struct StubCloud;
 
 #[async_trait]
 impl ComputeApi for StubCloud {
-    async fn get_server(&self, _: &Arc<CallContext>, id: String) -> Result<compute::Server, Error> {
+    async fn get_server(&self, _: &Arc<CallContext>, id: String, _: Vec<String>) -> Result<compute::Server, Error> {
         Err(skyloom_model::Error::not_found("server", id).into())
     }
 }

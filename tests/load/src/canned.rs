@@ -8,7 +8,7 @@ use skyloom_runtime::api::{
     VolumesApi,
 };
 use skyloom_runtime::bindings::cloud::compute::{
-    Address, PowerState, Server, ServerFilter, ServerFlavor, ServerNic, ServerPage, ServerVolume, VmState,
+    Address, Condition, PowerState, Server, ServerFlavor, ServerNic, ServerPage, ServerVolume, VmState,
 };
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error;
@@ -21,14 +21,15 @@ pub struct Canned;
 
 #[async_trait]
 impl ComputeApi for Canned {
-    async fn get_server(&self, _: &Arc<CallContext>, id: String) -> Result<Server, Error> {
+    async fn get_server(&self, _: &Arc<CallContext>, id: String, _: Vec<String>) -> Result<Server, Error> {
         Ok(server(id))
     }
 
     async fn list_servers(
         &self,
         _: &Arc<CallContext>,
-        _: ServerFilter,
+        _: Vec<Condition>,
+        _: Vec<String>,
         page: PageRequest,
     ) -> Result<ServerPage, Error> {
         let servers = (0..page.limit).map(|_| server(SERVER.to_owned())).collect();

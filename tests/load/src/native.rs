@@ -34,14 +34,15 @@ impl Native {
     fn bridge(&self, context: &Arc<CallContext>) -> FakeCloud {
         let mut bridge = FakeCloud::default();
         let (cloud, of_call) = (self.cloud.clone(), context.clone());
-        bridge.compute.get_server = Some(Box::new(move |id| {
-            futures_executor::block_on(cloud.get_server(&of_call, id.to_owned()))
+        bridge.compute.get_server = Some(Box::new(move |id, parts| {
+            futures_executor::block_on(cloud.get_server(&of_call, id.to_owned(), parts.to_vec()))
                 .map(server_to_guest)
                 .map_err(error_to_guest)
         }));
         let (cloud, of_call) = (self.cloud.clone(), context.clone());
-        bridge.compute.list_servers = Some(Box::new(move |filter, page| {
-            let listed = cloud.list_servers(&of_call, conditions_to_host(filter), page_to_host(page));
+        bridge.compute.list_servers = Some(Box::new(move |conditions, parts, page| {
+            let listed =
+                cloud.list_servers(&of_call, conditions_to_host(conditions), parts.to_vec(), page_to_host(page));
             let page = futures_executor::block_on(listed).map_err(error_to_guest)?;
             Ok(guest::ServerPage { servers: page.servers.into_iter().map(server_to_guest).collect(), next: page.next })
         }));
@@ -70,6 +71,7 @@ fn request_to_guest(request: Request) -> skyloom_sdk::Request {
         request_id: request.request_id,
         base_url: request.base_url,
         version: request.version,
+        rule: request.rule,
         violations: Vec::new(),
         upload: None,
     }

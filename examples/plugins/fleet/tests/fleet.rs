@@ -7,7 +7,7 @@ use skyloom_sdk::testing::{Call, FakeCloud, error, json_of};
 #[test]
 fn an_empty_project_has_an_empty_fleet() {
     let mut cloud = FakeCloud::default();
-    cloud.compute.list_servers = Some(Box::new(|_filter, _page| Ok(ServerPage { servers: Vec::new(), next: None })));
+    cloud.compute.list_servers = Some(Box::new(|_, _, _| Ok(ServerPage { servers: Vec::new(), next: None })));
     let response = fleet::handle(&cloud, &Call::new("fleet.list", "GET", "/fleet").build());
     assert_eq!(json_of(&response), serde_json::json!([]));
 }
@@ -15,7 +15,7 @@ fn an_empty_project_has_an_empty_fleet() {
 #[test]
 fn an_error_of_the_core_is_worded() {
     let mut cloud = FakeCloud::default();
-    cloud.compute.list_servers = Some(Box::new(|_filter, _page| Err(error(ErrorCode::Unavailable, "Not now."))));
+    cloud.compute.list_servers = Some(Box::new(|_, _, _| Err(error(ErrorCode::Unavailable, "Not now."))));
     let response = fleet::handle(&cloud, &Call::new("fleet.list", "GET", "/fleet").build());
     assert_eq!((response.status, json_of(&response)), (400, serde_json::json!({ "error": "Not now." })));
 }

@@ -18,13 +18,14 @@ impl ComputeApi for Compute {
         &self,
         context: &Context,
         conditions: Vec<wit::Condition>,
+        parts: Vec<String>,
         page: PageRequest,
     ) -> Result<wit::ServerPage, Error> {
-        Ok(self.server_page(context, conditions, page).await?)
+        Ok(self.server_page(context, conditions, &parts, page).await?)
     }
 
-    async fn get_server(&self, context: &Context, id: String) -> Result<wit::Server, Error> {
-        Ok(self.show_server(context, &id).await?)
+    async fn get_server(&self, context: &Context, id: String, parts: Vec<String>) -> Result<wit::Server, Error> {
+        Ok(self.show_server(context, &id, &parts).await?)
     }
 
     async fn create_servers(&self, context: &Context, create: wit::ServerCreate) -> Result<wit::ServerCreated, Error> {

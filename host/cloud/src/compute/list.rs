@@ -6,7 +6,7 @@ use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::listing::{Condition, taken_flag};
-use skyloom_store::servers::{self as store, Filter, Full, Life};
+use skyloom_store::servers::{self as store, Filter, Full, Life, Parts};
 
 use super::Compute;
 use super::common::{page, reach};
@@ -16,8 +16,14 @@ use crate::lists::{conditions, names, spell, spelled_address};
 
 impl Compute {
     /// A living server that the caller reaches; one of another project is not found.
-    pub(super) async fn reached_server(&self, conn: &mut Conn, caller: &Caller, id: &str) -> Result<Full> {
-        let found = store::get(conn, id, reach(caller)?).await?;
+    pub(super) async fn reached_server(
+        &self,
+        conn: &mut Conn,
+        caller: &Caller,
+        id: &str,
+        parts: Parts,
+    ) -> Result<Full> {
+        let found = store::get(conn, id, reach(caller)?, parts).await?;
         found.filter(|full| !full.server.deleted).ok_or_else(|| Error::not_found("server", id))
     }
 
@@ -25,10 +31,11 @@ impl Compute {
         self.permit(context.caller.as_deref(), Action::ZonesReadNodes).is_ok()
     }
 
-    pub(super) async fn show_server(&self, context: &CallContext, id: &str) -> Result<wit::Server> {
+    pub(super) async fn show_server(&self, context: &CallContext, id: &str, parts: &[String]) -> Result<wit::Server> {
         self.permit(context.caller.as_deref(), Action::ServersRead)?;
+        let parts = Parts::of_words(parts)?;
         let mut conn = self.db().read().await?;
-        let full = self.reached_server(&mut conn, context.caller()?, id).await?;
+        let full = self.reached_server(&mut conn, context.caller()?, id, parts).await?;
         view::server(context, full, self.sees_nodes(context))
     }
 
@@ -36,16 +43,18 @@ impl Compute {
         &self,
         context: &CallContext,
         asked: Vec<wit::Condition>,
+        parts: &[String],
         request: PageRequest,
     ) -> Result<wit::ServerPage> {
         self.permit(context.caller.as_deref(), Action::ServersRead)?;
         let mut wanted = self.wanted(context, conditions(asked)?)?;
         let patterns = Patterns::of(&mut wanted.conditions)?;
+        let parts = Parts::of_words(parts)?;
         let page = page(request);
         let mut conn = self.db().read().await?;
         let listed = match patterns {
-            Some(patterns) => patterns.page(&mut conn, wanted, &page).await?,
-            None => store::list(&mut conn, &wanted, &page).await?,
+            Some(patterns) => patterns.page(&mut conn, wanted, parts, &page).await?,
+            None => store::list(&mut conn, &wanted, parts, &page).await?,
         };
         drop(conn);
         let sees_nodes = self.sees_nodes(context);

@@ -5,7 +5,7 @@ use regex::{Regex, RegexBuilder};
 use skyloom_model::{Error, Result};
 use skyloom_store::Conn;
 use skyloom_store::listing::{Condition, Listed, MAX_PAGE, Page, Test};
-use skyloom_store::servers::{self as store, Filter, Full, Looks};
+use skyloom_store::servers::{self as store, Filter, Full, Looks, Parts};
 
 /// What the database cannot test.
 pub(super) struct Patterns {
@@ -64,7 +64,13 @@ impl Patterns {
     }
 
     /// Walks the servers in the order asked for until the page is full, then reads those of the page.
-    pub(super) async fn page(&self, conn: &mut Conn, wanted: Filter, page: &Page) -> Result<Listed<Full>> {
+    pub(super) async fn page(
+        &self,
+        conn: &mut Conn,
+        wanted: Filter,
+        parts: Parts,
+        page: &Page,
+    ) -> Result<Listed<Full>> {
         let limit = if page.limit == 0 { MAX_PAGE } else { page.limit.min(MAX_PAGE) } as usize;
         let mut ids: Vec<String> = Vec::new();
         let mut next = Page { limit: MAX_PAGE, ..page.clone() };
@@ -81,7 +87,8 @@ impl Patterns {
         ids.truncate(limit);
         let marker = if more { ids.last().cloned() } else { None };
         let these = Filter { conditions: vec![Condition::any_of("id", ids)], ..wanted };
-        let listed = store::list(conn, &these, &Page { marker: None, limit: 0, sort: page.sort.clone() }).await?;
+        let listed =
+            store::list(conn, &these, parts, &Page { marker: None, limit: 0, sort: page.sort.clone() }).await?;
         // The page may end at its bytes before that.
         Ok(Listed { items: listed.items, next: listed.next.or(marker) })
     }

@@ -8,7 +8,7 @@ use skyloom_runtime::bindings::types::common::{PageRequest, SortKey};
 
 use super::testing::{Kind, World, member, operator, page, worlds};
 use crate::Settings;
-use crate::lists::asked;
+use crate::lists::{all_parts, asked};
 
 async fn made(world: &World, names: &[&str]) -> Vec<String> {
     let create = world.create(names);
@@ -32,7 +32,7 @@ async fn a_foreign_server_is_not_found() {
             attributes: None,
         };
         let refused = [
-            cloud.get_server(&stranger, id.clone()).await.err(),
+            cloud.get_server(&stranger, id.clone(), all_parts()).await.err(),
             cloud.update_server(&stranger, id.clone(), update).await.err(),
             cloud.change_power(&stranger, ids.clone(), wit::PowerChange::Stop(false), false, true).await.err(),
             cloud.delete_servers(&stranger, ids, options, false, true).await.err(),
@@ -44,13 +44,22 @@ async fn a_foreign_server_is_not_found() {
             let error = error.unwrap_or_else(|| panic!("call {number} reached a foreign server"));
             assert_eq!(error.kind(), ErrorCode::NotFound, "call {number} on {}", world.database.name);
         }
-        assert!(cloud.list_servers(&stranger, Vec::new(), page(0, None)).await.expect("list").servers.is_empty());
+        assert!(
+            cloud
+                .list_servers(&stranger, Vec::new(), all_parts(), page(0, None))
+                .await
+                .expect("list")
+                .servers
+                .is_empty()
+        );
         let all = vec![asked("all-projects", "any-of", &["true"])];
-        let error = cloud.list_servers(&stranger, all.clone(), page(0, None)).await.expect_err("all projects");
+        let error =
+            cloud.list_servers(&stranger, all.clone(), all_parts(), page(0, None)).await.expect_err("all projects");
         assert_eq!(error.kind(), ErrorCode::Forbidden);
-        let seen = cloud.list_servers(&operator("x"), all, page(0, None)).await.expect("an operator's list");
+        let seen =
+            cloud.list_servers(&operator("x"), all, all_parts(), page(0, None)).await.expect("an operator's list");
         assert_eq!((seen.servers.len(), seen.servers[0].node.as_str()), (1, "node-1"));
-        assert_eq!(cloud.get_server(&member("p"), id).await.expect("own").node, "");
+        assert_eq!(cloud.get_server(&member("p"), id, all_parts()).await.expect("own").node, "");
     }
 }
 
@@ -63,8 +72,10 @@ async fn pages_join_to_the_whole_list() {
         let walk = async |conditions: Vec<wit::Condition>, limit| {
             let (mut seen, mut marker) = (Vec::new(), None);
             loop {
-                let listed =
-                    cloud.list_servers(&member("p"), conditions.clone(), page(limit, marker)).await.expect("page");
+                let listed = cloud
+                    .list_servers(&member("p"), conditions.clone(), all_parts(), page(limit, marker))
+                    .await
+                    .expect("page");
                 assert!(listed.servers.len() <= limit as usize);
                 seen.extend(listed.servers.into_iter().map(|server| server.name));
                 match listed.next {
@@ -87,7 +98,7 @@ async fn pages_join_to_the_whole_list() {
             }
         }
         assert_eq!(walk(vec![asked("name", "part", &["web"])], 10).await.len(), 2);
-        let error = cloud.list_servers(&member("p"), Vec::new(), page(1, Some("none".to_owned()))).await;
+        let error = cloud.list_servers(&member("p"), Vec::new(), all_parts(), page(1, Some("none".to_owned()))).await;
         assert_eq!(error.expect_err("marker").field.as_deref(), Some("marker"));
     }
 }
@@ -108,7 +119,7 @@ async fn conditions_hold_together() {
         for (name, tags, key) in [("one", &["a", "b"][..], "x"), ("two", &["a"], "y"), ("three", &[], "x")] {
             cloud.create_servers(&context, tagged(name, tags, key)).await.expect("creation");
         }
-        let first = cloud.list_servers(&context, Vec::new(), page(0, None)).await.expect("list").servers;
+        let first = cloud.list_servers(&context, Vec::new(), all_parts(), page(0, None)).await.expect("list").servers;
         let created = first[1].created_at;
         let created = created.to_string();
         let all = || vec!["three", "two", "one"];
@@ -148,13 +159,16 @@ async fn conditions_hold_together() {
             (asked("project-id", "any-of", &["p"]), all()),
         ];
         for (condition, expected) in cases {
-            let listed =
-                cloud.list_servers(&context, vec![condition.clone()], page(0, None)).await.expect("list").servers;
+            let listed = cloud
+                .list_servers(&context, vec![condition.clone()], all_parts(), page(0, None))
+                .await
+                .expect("list")
+                .servers;
             let names: Vec<&str> = listed.iter().map(|server| server.name.as_str()).collect();
             assert_eq!(names, expected, "{condition:?} on {}", world.database.name);
         }
         let together = vec![asked("tags", "any-of", &["a"]), asked("metadata", "pairs", &["key.with dots", "y"])];
-        let listed = cloud.list_servers(&context, together, page(0, None)).await.expect("list").servers;
+        let listed = cloud.list_servers(&context, together, all_parts(), page(0, None)).await.expect("list").servers;
         assert_eq!(listed.into_iter().map(|server| server.name).collect::<Vec<_>>(), ["two"]);
     }
 }
@@ -186,15 +200,18 @@ async fn a_condition_that_the_core_does_not_know_is_named() {
             asked("id", "any-of", &many),
         ] {
             let field = condition.field.clone();
-            let error = world.cloud.list_servers(&operator("op"), vec![condition.clone()], page(0, None)).await;
+            let error =
+                world.cloud.list_servers(&operator("op"), vec![condition.clone()], all_parts(), page(0, None)).await;
             let error = error.expect_err(&format!("{} {}", condition.field, condition.test));
             assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some(field.as_str())));
         }
         let most = vec![asked("zone", "any-of", &["x"]); 65];
-        let error = world.cloud.list_servers(&member("p"), most, page(0, None)).await.expect_err("too many");
+        let error =
+            world.cloud.list_servers(&member("p"), most, all_parts(), page(0, None)).await.expect_err("too many");
         assert_eq!(error.reason.as_deref(), Some("too-many"));
         let node = vec![asked("node", "any-of", &["node-1"])];
-        let error = world.cloud.list_servers(&member("p"), node, page(0, None)).await.expect_err("an operator's");
+        let error =
+            world.cloud.list_servers(&member("p"), node, all_parts(), page(0, None)).await.expect_err("an operator's");
         assert_eq!(error.kind(), ErrorCode::Forbidden);
     }
 }
@@ -227,7 +244,7 @@ async fn power_asks_the_state_and_takes_the_server() {
             tree.children.iter().map(|child| (child.state, child.error.as_ref().map(Kind::kind))).collect();
         let failed = |code| (OperationState::Failed, Some(code));
         assert_eq!(parts, [(OperationState::Queued, None), failed(ErrorCode::WrongState), failed(ErrorCode::NotFound)]);
-        let server = cloud.get_server(&context, ids[0].clone()).await.expect("the server");
+        let server = cloud.get_server(&context, ids[0].clone(), all_parts()).await.expect("the server");
         assert_eq!(server.task_state, Some(wit::TaskState::PoweringOff));
         assert_eq!(stop(&ids[..1], false, true).await.expect_err("under way").kind(), ErrorCode::Busy);
         assert_eq!(stop(&[], false, true).await.expect_err("nobody").field.as_deref(), Some("ids"));
@@ -249,7 +266,7 @@ async fn a_delete_goes_before_a_creation_and_joins_another_delete() {
             .await
             .expect("count");
         assert_eq!(cancelled, 1, "{}", world.database.name);
-        let server = cloud.get_server(&context, id).await.expect("the server");
+        let server = cloud.get_server(&context, id, all_parts()).await.expect("the server");
         assert_eq!(server.task_state, Some(wit::TaskState::Deleting));
     }
 }
@@ -355,7 +372,7 @@ async fn private_flavors_and_writing_are_for_operators() {
         let small = wit::ServerCreate { flavor_id: "x".to_owned(), ..world.create(&["a"]) };
         let id = cloud.create_servers(&admin, small).await.expect("creation").server_ids.remove(0);
         cloud.delete_flavor(&admin, "x".to_owned()).await.expect("delete");
-        let server = cloud.get_server(&admin, id).await.expect("the server");
+        let server = cloud.get_server(&admin, id, all_parts()).await.expect("the server");
         assert_eq!((server.flavor.name.as_str(), server.volumes.len()), ("x", 3));
     }
 }
@@ -394,7 +411,7 @@ async fn every_order_of_servers_is_a_whole_list() {
             let (mut names, mut marker) = (Vec::new(), None);
             loop {
                 let page = PageRequest { limit: 2, marker, sort: sort.clone() };
-                let listed = world.cloud.list_servers(&member("p"), Vec::new(), page).await.expect(field);
+                let listed = world.cloud.list_servers(&member("p"), Vec::new(), all_parts(), page).await.expect(field);
                 names.extend(listed.servers.into_iter().map(|server| server.name));
                 marker = listed.next;
                 if marker.is_none() {

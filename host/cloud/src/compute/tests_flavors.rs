@@ -6,7 +6,7 @@ use skyloom_runtime::bindings::cloud::{compute as wit, flavors};
 
 use super::testing::{Kind, World, member, operator, page, worlds};
 use crate::Settings;
-use crate::lists::asked;
+use crate::lists::{all_parts, asked};
 
 const PRIVATE: &str = "small";
 
@@ -71,7 +71,7 @@ async fn a_private_flavor_is_for_the_projects_it_is_given_to() {
             cloud.create_servers(&member("p"), server("b")).await.expect_err("taken").kind(),
             ErrorCode::NotFound
         );
-        cloud.get_server(&member("p"), made[0].clone()).await.expect("the server");
+        cloud.get_server(&member("p"), made[0].clone(), all_parts()).await.expect("the server");
     }
 }
 
@@ -115,7 +115,7 @@ async fn nobody_takes_a_deleted_flavors_id_again_and_servers_keep_what_they_were
         cloud.create_flavor(&admin, again.clone()).await.expect("the name again");
         let error = cloud.create_flavor(&admin, again).await.expect_err("the name is taken");
         assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::AlreadyExists, Some("name")));
-        let server = cloud.get_server(&member("p"), made).await.expect("the server");
+        let server = cloud.get_server(&member("p"), made, all_parts()).await.expect("the server");
         assert_eq!((server.flavor.vcpus, server.flavor.name.as_str()), (1, "name of small"), "{}", world.database.name);
     }
 }

@@ -6,7 +6,7 @@ use skyloom_runtime::bindings::cloud::compute as wit;
 
 use super::testing::{Kind, World, member, operator, page, worlds};
 use crate::Settings;
-use crate::lists::asked;
+use crate::lists::{all_parts, asked};
 
 async fn made(world: &World, project: &str, names: &[&str]) -> Vec<String> {
     let create = world.create(names);
@@ -28,7 +28,7 @@ async fn a_list_goes_on_behind_a_server_that_was_deleted_meanwhile() {
         loop {
             turn += 1;
             let wanted = if turn % 2 == 0 { vec![asked("name", "pattern", &["^[a-e]"])] } else { Vec::new() };
-            let listed = cloud.list_servers(&member("p"), wanted, page(1, marker)).await.expect("page");
+            let listed = cloud.list_servers(&member("p"), wanted, all_parts(), page(1, marker)).await.expect("page");
             for server in listed.servers {
                 deleted(&world, &server.id).await;
                 seen.push(server.name);
@@ -55,8 +55,11 @@ async fn a_page_that_ends_at_its_bytes_has_its_marker_where_names_are_patterns_t
         for wanted in [Vec::new(), vec![asked("name", "pattern", &["^[a-f]"])]] {
             let (mut seen, mut pages, mut marker) = (Vec::new(), 0, None);
             loop {
-                let listed =
-                    world.cloud.list_servers(&member("p"), wanted.clone(), page(0, marker)).await.expect("page");
+                let listed = world
+                    .cloud
+                    .list_servers(&member("p"), wanted.clone(), all_parts(), page(0, marker))
+                    .await
+                    .expect("page");
                 seen.extend(listed.servers.into_iter().map(|server| server.name));
                 pages += 1;
                 marker = listed.next;
@@ -79,7 +82,10 @@ async fn a_foreign_marker_is_one_that_is_not_there() {
         deleted(&world, &made(&world, "q", &["b"]).await[0]).await;
         for id in [foreign[0].as_str(), "none"] {
             let marked = || page(1, Some(id.to_owned()));
-            let error = cloud.list_servers(&member("p"), Vec::new(), marked()).await.expect_err("a foreign server");
+            let error = cloud
+                .list_servers(&member("p"), Vec::new(), all_parts(), marked())
+                .await
+                .expect_err("a foreign server");
             assert_eq!((error.field.as_deref(), error.message), (Some("marker"), unknown(id)));
         }
         let operations = cloud.list_operations(&member("q"), Vec::new(), page(0, None)).await.expect("list").operations;
@@ -106,7 +112,7 @@ async fn a_foreign_reference_is_one_that_is_not_there() {
             (error.kind(), error.field, error.message.replace(id, "it"))
         };
         let port = made(&world, "q", &["b"]).await.remove(0);
-        let port = cloud.get_server(&member("q"), port).await.expect("the server").nics.remove(0).port_id;
+        let port = cloud.get_server(&member("q"), port, all_parts()).await.expect("the server").nics.remove(0).port_id;
         let nic = |create: &mut wit::ServerCreate, id: String| {
             create.networks = wit::NetworkChoice::Nics(vec![wit::NicRequest {
                 port_id: Some(id),
@@ -127,11 +133,12 @@ async fn both_ends_of_a_time_of_changes_are_in_it() {
     for world in worlds(Settings::default()).await {
         let (cloud, context) = (&world.cloud, member("p"));
         let id = made(&world, "p", &["a"]).await.remove(0);
-        let changed = cloud.get_server(&context, id.clone()).await.expect("the server").updated_at;
+        let changed = cloud.get_server(&context, id.clone(), all_parts()).await.expect("the server").updated_at;
         for (since, before, count) in [(0, 0, 1), (0, 1, 1), (-1, 0, 1), (1, 1, 0), (-1, -1, 0)] {
             let (from, end) = ((changed + since).to_string(), (changed + before + 1).to_string());
             let mut wanted = vec![asked("updated-at", "from", &[&from]), asked("updated-at", "before", &[&end])];
-            let found = cloud.list_servers(&context, wanted.clone(), page(0, None)).await.expect("list").servers;
+            let found =
+                cloud.list_servers(&context, wanted.clone(), all_parts(), page(0, None)).await.expect("list").servers;
             assert_eq!(found.len(), count, "{since} {before} on {}", world.database.name);
             wanted.push(asked("resource-id", "any-of", &[&id]));
             let found = cloud.list_operations(&context, wanted, page(0, None)).await.expect("list").operations;
@@ -145,11 +152,11 @@ async fn addresses_are_looked_for_by_patterns_or_parts() {
     for world in worlds(Settings::default()).await {
         let (cloud, context) = (&world.cloud, operator("p"));
         made(&world, "p", &["one", "two", "three"]).await;
-        let all = cloud.list_servers(&context, Vec::new(), page(0, None)).await.expect("list").servers;
+        let all = cloud.list_servers(&context, Vec::new(), all_parts(), page(0, None)).await.expect("list").servers;
         let address = all[1].nics[0].addresses[0].address.clone();
         let found = async |test: &str, versions_and_texts: &[&str], limit: u32| {
             let wanted = vec![asked("addresses", test, versions_and_texts)];
-            let listed = cloud.list_servers(&context, wanted, page(limit, None)).await.expect("list");
+            let listed = cloud.list_servers(&context, wanted, all_parts(), page(limit, None)).await.expect("list");
             listed.servers.into_iter().map(|server| server.name).collect::<Vec<String>>()
         };
         let own = [all[1].name.clone()];
@@ -169,7 +176,7 @@ async fn addresses_are_looked_for_by_patterns_or_parts() {
         assert_eq!(found("any-of", &[&address], 0).await, own);
         assert_eq!(found("none-of", &[&address], 0).await.len(), 2);
         let broken = vec![asked("addresses", "pattern", &["4", "("])];
-        let error = cloud.list_servers(&context, broken, page(0, None)).await.expect_err("broken");
+        let error = cloud.list_servers(&context, broken, all_parts(), page(0, None)).await.expect_err("broken");
         assert_eq!(error.field.as_deref(), Some("addresses"));
     }
 }

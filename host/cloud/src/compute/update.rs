@@ -9,7 +9,7 @@ use skyloom_runtime::bindings::types::common::Pair;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::quotas::Quota;
-use skyloom_store::servers::{self as store, Brief, UserFields};
+use skyloom_store::servers::{self as store, Brief, Parts, UserFields};
 
 use super::Compute;
 use super::common::{check_name, check_text, items, pairs, reach, with_attributes};
@@ -95,7 +95,7 @@ impl Compute {
             attributes: attributes.as_deref(),
         };
         store::put_user_fields(&mut tx, id, &fields, Timestamp::now()).await?;
-        let full = self.reached_server(&mut tx, context.caller()?, id).await?;
+        let full = self.reached_server(&mut tx, context.caller()?, id, Parts::USUAL).await?;
         tx.commit().await?;
         view::server(context, full, self.sees_nodes(context))
     }

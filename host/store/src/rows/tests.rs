@@ -68,7 +68,7 @@ async fn what_is_inserted_is_read_by_columns_and_packed() {
             assert!(new.insert(5_i64).expect("insert").run(&mut tx).await.expect("run"));
         }
         assert_eq!(all(&mut tx).await, [thing("a"), empty("b")], "{}", database.name);
-        let columns = packed(tx.is_postgres(), &Thing::FIELDS[..Thing::WIDTH], None, &[r#"'["one","two"]'"#]);
+        let columns = packed(tx.is_postgres(), &Thing::FIELDS[..Thing::WIDTH], &[], &[r#"'["one","two"]'"#]);
         let sql = format!("SELECT concat({columns}) FROM things t ORDER BY t.id");
         let unpacked = tx.all(sql, &[], |row| unpack::<Thing>(&mut Packed::from_str(row.text_ref(0)?), 3)).await;
         assert_eq!(unpacked.expect("packed"), [thing("a"), empty("b")], "{}", database.name);

@@ -2,7 +2,7 @@
 
 use skyloom_model::Result;
 
-use super::{ADDRESSES, Full, Server, WEIGHT, packed, unpack};
+use super::{ADDRESSES, Full, Parts, Server, packed, unpack};
 use crate::conn::Conn;
 use crate::dialect;
 use crate::listing::{Condition, Listed, Page, Query};
@@ -46,10 +46,13 @@ fn query(postgres: bool, columns: String, filter: &Filter) -> Result<Query> {
 }
 
 /// Newest first unless sorted otherwise.
-pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Full>> {
+pub async fn list(conn: &mut Conn, filter: &Filter, parts: Parts, page: &Page) -> Result<Listed<Full>> {
     let postgres = conn.is_postgres();
-    let servers = query(postgres, packed(postgres, false), filter)?;
-    servers.weighed(WEIGHT).packed_page(conn, Server::FIELDS, DEFAULT, page, unpack, |full| &full.server.id).await
+    let servers = query(postgres, packed(postgres, parts).to_owned(), filter)?;
+    servers
+        .weighed(parts.weight())
+        .packed_page(conn, Server::FIELDS, DEFAULT, page, unpack, |full| &full.server.id)
+        .await
 }
 
 /// What conditions look at that no database knows.

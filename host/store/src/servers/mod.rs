@@ -2,6 +2,7 @@
 
 mod change;
 mod list;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -14,12 +15,14 @@ use crate::listing::Packed;
 use crate::networks::of_core;
 use crate::rows::{self, Members, rows, value};
 use crate::statement::insert_into;
-use crate::{Conn, Row, args, dialect};
+use crate::{Conn, Row, args};
 
 pub use change::{
     Brief, Change, UserFields, brief, change, lock, lock_many, mark_deleted, put_user_fields, remove, remove_deleted,
 };
 pub use list::{Filter, Life, Looks, list, looks};
+pub use parts::Parts;
+use parts::{packed, packed_own};
 
 /// The flavor as it was when the server was made.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -133,53 +136,6 @@ pub struct Full {
     pub tags: Vec<String>,
 }
 
-/// Bytes of a server's row that its owner can make many.
-const WEIGHT: &str =
-    "octet_length(s.metadata) + octet_length(s.attributes) + octet_length(s.flavor) + octet_length(s.public_key)";
-
-/// What belongs to a server, in the order of [`Full`]: columns, and where they stand. Sorted here and not by the database,
-/// which would build a table for each server and list.
-const BELONGINGS: [(&[&str], &str); 5] = [
-    (
-        &["p.position", "p.id", "p.network_id", "n.name", "p.mac", "a.number", "a.address"],
-        concat!(
-            "ports p JOIN networks n ON n.id = p.network_id LEFT JOIN port_addresses a ON a.port_id = p.id ",
-            "WHERE p.device_id = s.id AND ",
-            of_core!()
-        ),
-    ),
-    (
-        &["a.number", "a.address"],
-        "public_addresses b JOIN port_addresses a ON a.port_id = b.port_id WHERE b.server_id = s.id",
-    ),
-    (
-        &["g.name"],
-        concat!(
-            "ports p JOIN port_groups m ON m.port_id = p.id JOIN security_groups g ON g.id = m.group_id ",
-            "WHERE p.device_id = s.id AND ",
-            of_core!()
-        ),
-    ),
-    (&["v.boot_index", "v.id", "v.device", "v.delete_on_termination"], "volumes v WHERE v.server_id = s.id"),
-    (&["g.tag"], "server_tags g WHERE g.server_id = s.id"),
-];
-
-/// [`Full`] of `servers s` as one text, JSON values one behind the other: [`Server`], [`BELONGINGS`]. One text is read
-/// several times faster than forty columns. The user data is null unless it is asked for: it may be long.
-fn packed(postgres: bool, user_data: bool) -> String {
-    let belongings = BELONGINGS.map(|(values, from)| dialect::json_unordered(postgres, values, from));
-    format!("concat({}, {})", packed_own(postgres, user_data), belongings.join(", "))
-}
-
-/// Arguments of `concat` that make what [`own`] reads.
-fn packed_own(postgres: bool, user_data: bool) -> String {
-    let fault = ["s.fault_message", "coalesce(s.fault_code, 500)", "coalesce(s.fault_at, 0)"].map(str::to_owned);
-    let fault = dialect::json_array(postgres, &fault);
-    let fault = format!("CASE WHEN s.fault_message IS NULL THEN 'null' ELSE {fault} END");
-    let absent = (!user_data).then_some("user_data");
-    rows::packed(postgres, &Server::FIELDS[..Server::WIDTH], absent, &[&fault])
-}
-
 /// With the fault.
 const JSON: usize = rows::json_columns(Server::FIELDS) + 1;
 
@@ -225,9 +181,9 @@ fn unpack(packed: &mut Packed<'_>) -> Result<Full> {
     })
 }
 
-/// A server with all of its own, the user data too. `project_id` none: of any project.
-pub async fn get(conn: &mut Conn, id: &str, project_id: Option<&str>) -> Result<Option<Full>> {
-    let sql = format!("SELECT {} FROM servers s WHERE s.id = $1", packed(conn.is_postgres(), true));
+/// `project_id` none: of any project.
+pub async fn get(conn: &mut Conn, id: &str, project_id: Option<&str>, parts: Parts) -> Result<Option<Full>> {
+    let sql = format!("SELECT {} FROM servers s WHERE s.id = $1", packed(conn.is_postgres(), parts));
     let found = conn.optional(sql, args![id], |row| unpack(&mut Packed::from_str(row.text_ref(0)?))).await?;
     Ok(found.filter(|full| project_id.is_none_or(|project| full.server.project_id == project)))
 }
@@ -251,7 +207,7 @@ pub async fn for_platform(conn: &mut Conn, id: &str) -> Result<Option<ForPlatfor
     let sql = format!(
         "SELECT concat({}), (SELECT r.node FROM node_reservations r WHERE r.server_id = s.id), {}, {}, s.admin_password \
          FROM servers s WHERE s.id = $1",
-        packed_own(conn.is_postgres(), true),
+        packed_own(conn.is_postgres(), Parts::ALL),
         part("kernel"),
         part("ramdisk"),
     );

@@ -126,7 +126,7 @@ async fn a_server_is_read_whole_in_one_query() {
             insert_tag(&mut tx, &written.id, tag).await.expect("tag");
         }
         with_port_and_volume(&mut tx, &written.id).await;
-        let full = get(&mut tx, &written.id, Some("p")).await.expect("get").expect("server");
+        let full = get(&mut tx, &written.id, Some("p"), Parts::ALL).await.expect("get").expect("server");
         assert_eq!(full.server, written, "{}", database.name);
         assert_eq!(full.tags, ["a", "b"]);
         let cards: Vec<(&str, &str, Option<&str>)> = full
@@ -137,10 +137,10 @@ async fn a_server_is_read_whole_in_one_query() {
         assert_eq!(cards, [("port-b", "private", None), ("port-a", "private", None)]);
         assert_eq!(full.security_groups, ["default"]);
         assert_eq!((full.volumes[0].device.as_str(), full.volumes[0].delete_on_termination), ("/dev/vda", 1));
-        assert!(get(&mut tx, &written.id, Some("q")).await.expect("get").is_none());
+        assert!(get(&mut tx, &written.id, Some("q"), Parts::ALL).await.expect("get").is_none());
 
         // A list gives the same but for the user data.
-        let listed = list(&mut tx, &Filter::default(), &Page::default()).await.expect("list");
+        let listed = list(&mut tx, &Filter::default(), Parts::USUAL, &Page::default()).await.expect("list");
         let expected = Full { server: Server { user_data: None, ..written }, ..full };
         assert_eq!(listed.items, [expected], "{}", database.name);
     }
@@ -168,20 +168,24 @@ async fn changes_touch_only_what_they_name() {
         expected.launched_at = Some(Timestamp(7));
         expected.updated_at = Timestamp(9);
         expected.fault = Some(fault);
-        let now = get(&mut tx, &expected.id, None).await.expect("get").expect("server").server;
+        let now = get(&mut tx, &expected.id, None, Parts::ALL).await.expect("get").expect("server").server;
         assert_eq!(now, expected, "{}", database.name);
         let second = Change { fault: Some(None), progress: Some(40), ..Change::default() };
         change(&mut tx, &expected.id, &second, Timestamp(10)).await.expect("change");
-        let now = get(&mut tx, &expected.id, None).await.expect("get").expect("server").server;
+        let now = get(&mut tx, &expected.id, None, Parts::ALL).await.expect("get").expect("server").server;
         assert_eq!((now.fault, now.progress, now.vm_state), (None, 40, VmState::Error));
 
         assert!(mark_deleted(&mut tx, &expected.id, Timestamp(20)).await.expect("delete"));
         assert!(!mark_deleted(&mut tx, &expected.id, Timestamp(21)).await.expect("again"));
         change(&mut tx, &expected.id, &first, Timestamp(22)).await.expect("change");
-        let now = get(&mut tx, &expected.id, None).await.expect("get").expect("server").server;
+        let now = get(&mut tx, &expected.id, None, Parts::ALL).await.expect("get").expect("server").server;
         assert_eq!((now.vm_state, now.updated_at), (VmState::Deleted, Timestamp(20)), "a deleted one stays as it is");
         let count = async |tx: &mut Conn, life| {
-            list(tx, &Filter { life, ..Filter::default() }, &Page::default()).await.expect("list").items.len()
+            list(tx, &Filter { life, ..Filter::default() }, Parts::USUAL, &Page::default())
+                .await
+                .expect("list")
+                .items
+                .len()
         };
         assert_eq!(count(&mut tx, Life::Living).await, 0);
         assert_eq!((count(&mut tx, Life::Deleted).await, count(&mut tx, Life::Both).await), (1, 1));
@@ -200,7 +204,7 @@ async fn the_default_order_is_an_index() {
             let sql = format!(
                 "EXPLAIN QUERY PLAN SELECT {} FROM servers s WHERE {filter}{page} \
                  ORDER BY s.created_at DESC, s.id DESC LIMIT 21",
-                packed(false, false)
+                packed(false, Parts::USUAL)
             );
             let plan = tx.all(sql, &[], |row| Ok((row.int(1)?, row.text(3)?))).await.expect("plan");
             // The steps of the page itself; the sub-collections hang below their sub-queries.

@@ -116,7 +116,7 @@ fn with_metadata(vm_state: VmState) -> (FakeCloud, Items) {
     let items: Items = Rc::new(RefCell::new(vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]));
     let mut cloud = FakeCloud::default();
     let shown = items.clone();
-    cloud.compute.get_server = Some(Box::new(move |_| {
+    cloud.compute.get_server = Some(Box::new(move |_, _| {
         let mut server = server();
         server.vm_state = vm_state;
         server.metadata = shown.borrow().clone();
@@ -441,7 +441,7 @@ fn actions_are_told() {
 #[test]
 fn actions_outlive_their_server() {
     let mut cloud = with_operations();
-    cloud.compute.get_server = Some(Box::new(|id| Err(skyloom_sdk::testing::not_found("server", id))));
+    cloud.compute.get_server = Some(Box::new(|id, _| Err(skyloom_sdk::testing::not_found("server", id))));
     let list = |version| get("instance_actions.list", "/v2.1/servers/x/os-instance-actions").version(2, version);
     refused(&cloud, upstream(), list(20), 404);
     assert_eq!(ask(&cloud, upstream(), list(21)).0, 200);

@@ -99,7 +99,7 @@ fn every_filter_of_the_record_reaches_the_core() {
 #[test]
 fn a_broken_address_pattern_is_named() {
     let mut cloud = FakeCloud::default();
-    cloud.compute.list_servers = Some(Box::new(|_, _| Err(invalid("addresses", "'(' is not a regular expression"))));
+    cloud.compute.list_servers = Some(Box::new(|_, _, _| Err(invalid("addresses", "'(' is not a regular expression"))));
     let message = refused(&cloud, upstream(), get("servers.list", "/v2.1/servers").query("ip", "("), 400);
     assert_eq!(message, "Invalid input for query parameters ip. Value: (. '(' is not a 'regex'");
 }

@@ -207,7 +207,7 @@ fn lists_have_pages_and_an_order() {
             refused(&cloud, ecs(), get(operation, path).query("limit", bad), 400);
         }
         let mut cloud = FakeCloud::default();
-        cloud.compute.list_servers = Some(Box::new(|_, _| Err(invalid("marker", "no such server"))));
+        cloud.compute.list_servers = Some(Box::new(|_, _, _| Err(invalid("marker", "no such server"))));
         let message = refused(&cloud, ecs(), get(operation, path).query("marker", "m-2"), 400);
         assert_eq!(message, "marker [m-2] not found");
         rule!(id, "ca0aab8f", "f60d6d6d", "404f2258", "05e2a85d");

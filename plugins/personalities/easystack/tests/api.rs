@@ -130,13 +130,13 @@ fn every_code_of_the_core_has_the_documents_form() {
     for code in every_code() {
         let mut cloud = FakeCloud::default();
         let told = code.clone();
-        cloud.compute.get_server = Some(Box::new(move |_| Err(error(told.clone(), "what happened"))));
+        cloud.compute.get_server = Some(Box::new(move |_, _| Err(error(told.clone(), "what happened"))));
         let (status, _) = ask(&cloud, get("servers.show", "/v2.1/servers/x"));
         assert!((400..600).contains(&status), "{code:?}");
         refused(&cloud, get("servers.show", "/v2.1/servers/x"), status);
     }
     let mut cloud = FakeCloud::default();
-    cloud.compute.get_server = Some(Box::new(|id| Err(not_found("server", id))));
+    cloud.compute.get_server = Some(Box::new(|id, _| Err(not_found("server", id))));
     let message = refused(&cloud, get("servers.show", "/v2.1/servers/x"), 404);
     assert_eq!(message, format!("Instance {SERVER} could not be found."));
     rule!("easystack.tokens.create", "a683ab75");

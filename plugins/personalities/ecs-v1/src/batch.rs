@@ -78,7 +78,7 @@ fn existing<C: Cloud>(cloud: &C, servers: &[ServerRef]) -> Result<Vec<String>, F
     }
     let these = [any_of("id", &ids)];
     let found = every_page(|page| {
-        let found = cloud.list_servers(&these, &page)?;
+        let found = cloud.list_servers(&these, &[], &page)?;
         let ids: Vec<String> = found.servers.into_iter().map(|server| server.id).collect();
         Ok::<_, Failure>((ids, found.next))
     })?;

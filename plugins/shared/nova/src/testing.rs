@@ -81,11 +81,33 @@ pub fn server() -> Server {
     }
 }
 
+/// The server as the core gives it: what isn't asked for is empty.
+fn with_parts(server: &Server, parts: &[String]) -> Server {
+    let has = |part: &str| parts.iter().any(|known| known == part);
+    fn kept<T: Clone + Default>(value: &T, is_asked: bool) -> T {
+        if is_asked { value.clone() } else { T::default() }
+    }
+    Server {
+        nics: kept(&server.nics, has("nics")),
+        volumes: kept(&server.volumes, has("volumes")),
+        security_groups: kept(&server.security_groups, has("security-groups")),
+        tags: kept(&server.tags, has("tags")),
+        metadata: kept(&server.metadata, has("metadata")),
+        attributes: if has("attributes") { server.attributes.clone() } else { "{}".to_owned() },
+        user_data: kept(&server.user_data, has("user-data")),
+        ..server.clone()
+    }
+}
+
 /// A core that knows one server.
 pub fn with_server(server: Server) -> FakeCloud {
     let mut cloud = FakeCloud::default();
-    cloud.compute.get_server = Some(Box::new(move |id| {
-        if id == server.id { Ok(server.clone()) } else { Err(skyloom_sdk::testing::not_found("server", id)) }
+    cloud.compute.get_server = Some(Box::new(move |id, parts| {
+        if id == server.id {
+            Ok(with_parts(&server, parts))
+        } else {
+            Err(skyloom_sdk::testing::not_found("server", id))
+        }
     }));
     cloud
 }
@@ -98,9 +120,10 @@ pub fn with_list(
     let seen = Seen::default();
     let (keep, next) = (seen.clone(), next.map(str::to_owned));
     let mut cloud = FakeCloud::default();
-    cloud.compute.list_servers = Some(Box::new(move |conditions, page| {
+    cloud.compute.list_servers = Some(Box::new(move |conditions, parts, page| {
         keep.push((conditions.to_vec(), page.clone()));
-        Ok(ServerPage { servers: servers.clone(), next: next.clone() })
+        let servers = servers.iter().map(|server| with_parts(server, parts)).collect();
+        Ok(ServerPage { servers, next: next.clone() })
     }));
     (cloud, seen)
 }

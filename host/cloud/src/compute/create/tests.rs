@@ -8,7 +8,7 @@ use skyloom_store::{Conn, networks, servers};
 
 use crate::Settings;
 use crate::compute::testing::{Kind as _, context_of, creation, member, operator, page, worlds};
-use crate::lists::asked;
+use crate::lists::{all_parts, asked};
 
 /// An empty disk of the default type that outlives its server.
 pub(super) fn volume(size_gib: u32) -> wit::VolumeRequest {
@@ -59,7 +59,7 @@ async fn a_creation_writes_everything_that_is_meant() {
         assert!(!sealed.contains(&*password));
         assert_eq!(cloud.sealer().open(id, &sealed).expect("opens"), *password);
 
-        let server = cloud.get_server(&context, id.clone()).await.expect("the server");
+        let server = cloud.get_server(&context, id.clone(), all_parts()).await.expect("the server");
         assert_eq!((server.vm_state, server.task_state), (wit::VmState::Building, Some(wit::TaskState::Scheduling)));
         assert_eq!((server.name.as_str(), server.hostname.as_str()), ("Web 1", "web-1"));
         assert_eq!((server.flavor.name.as_str(), server.flavor.memory_mib), ("m1.tiny", 512));
@@ -77,7 +77,7 @@ async fn a_creation_writes_everything_that_is_meant() {
 
         // Another face sees the server, but not the first one's attributes.
         let other = context_of("p", false, "other-face");
-        assert_eq!(cloud.get_server(&other, id.clone()).await.expect("the server").attributes, "{}");
+        assert_eq!(cloud.get_server(&other, id.clone(), all_parts()).await.expect("the server").attributes, "{}");
 
         let tree = cloud.get_operation(&context, made.operation_id.clone()).await.expect("the operation");
         assert_eq!((tree.operation.kind.as_str(), tree.operation.resource_id.as_str()), ("server.create", id.as_str()));
@@ -121,7 +121,7 @@ async fn several_servers_are_one_operation_with_parts() {
         let parts: Vec<&String> = tree.children.iter().map(|child| &child.resource_id).collect();
         assert_eq!(parts, made.server_ids.iter().collect::<Vec<_>>());
         let reserved = vec![asked("reservation-id", "any-of", &[&made.reservation_id])];
-        let listed = cloud.list_servers(&context, reserved, page(0, None)).await.expect("list").servers;
+        let listed = cloud.list_servers(&context, reserved, all_parts(), page(0, None)).await.expect("list").servers;
         let mut indexes: Vec<u32> = listed.iter().map(|server| server.launch_index).collect();
         indexes.sort_unstable();
         assert_eq!(indexes, [0, 1, 2], "{}", world.database.name);

@@ -7,7 +7,7 @@ use skyloom_runtime::bindings::cloud::{compute as wit, networks};
 use super::tests::volume;
 use crate::Settings;
 use crate::compute::testing::{Kind as _, member, operator, page, worlds};
-use crate::lists::asked;
+use crate::lists::{all_parts, asked};
 
 #[tokio::test]
 async fn ports_and_networks_are_the_callers_and_free() {
@@ -46,7 +46,7 @@ async fn ports_and_networks_are_the_callers_and_free() {
         let error = cloud.create_servers(&context, on(&nic, &["a", "b"])).await.expect_err("one port for two");
         assert_eq!(error.kind(), ErrorCode::Invalid);
         let made = cloud.create_servers(&context, on(&nic, &["a"])).await.expect("creation");
-        let server = cloud.get_server(&context, made.server_ids[0].clone()).await.expect("the server");
+        let server = cloud.get_server(&context, made.server_ids[0].clone(), all_parts()).await.expect("the server");
         assert_eq!((server.nics.len(), &server.nics[0].port_id), (1, &port.id));
         assert_eq!(server.nics[0].addresses[0].address, port.fixed_ips[0].address);
         let error = cloud.create_servers(&context, on(&nic, &["b"])).await.expect_err("port in use");
@@ -117,7 +117,7 @@ async fn a_server_has_up_to_62_disks_and_a_data_disk_may_begin_as_an_image() {
         let error = cloud.create_servers(&context, with(vec![volume(1); 60])).await.expect_err("60 data disks");
         assert_eq!(error.field.as_deref(), Some("data-volumes"));
         let made = cloud.create_servers(&context, with(vec![volume(1); 59])).await.expect("59 data disks");
-        let server = cloud.get_server(&context, made.server_ids[0].clone()).await.expect("the server");
+        let server = cloud.get_server(&context, made.server_ids[0].clone(), all_parts()).await.expect("the server");
         let devices: Vec<&str> = server.volumes.iter().map(|volume| volume.device.as_str()).collect();
         assert_eq!((devices.len(), devices[25], devices[26], devices[59]), (60, "/dev/vdz", "/dev/vdaa", "/dev/vdbh"));
 
@@ -146,7 +146,7 @@ async fn an_address_beside_its_network_names_the_network() {
     for world in worlds(Settings::default()).await {
         let (cloud, context) = (&world.cloud, member("p"));
         let shown = cloud.create_servers(&context, world.create(&["a"])).await.expect("creation");
-        let server = cloud.get_server(&context, shown.server_ids[0].clone()).await.expect("the server");
+        let server = cloud.get_server(&context, shown.server_ids[0].clone(), all_parts()).await.expect("the server");
         let network = server.nics[0].network_id.clone();
         for address in ["192.0.2.1", "10.0.0.1"] {
             let nic = wit::NicRequest {
@@ -192,7 +192,7 @@ async fn a_card_with_an_empty_list_of_groups_has_none() {
     for world in worlds(Settings::default()).await {
         let (cloud, context) = (&world.cloud, member("p"));
         let made = cloud.create_servers(&context, world.create(&["a"])).await.expect("creation");
-        let server = cloud.get_server(&context, made.server_ids[0].clone()).await.expect("the server");
+        let server = cloud.get_server(&context, made.server_ids[0].clone(), all_parts()).await.expect("the server");
         let nic = |groups: Option<Vec<String>>| wit::NicRequest {
             port_id: None,
             network_id: Some(server.nics[0].network_id.clone()),

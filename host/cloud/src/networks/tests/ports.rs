@@ -1,6 +1,7 @@
 //! Of ports.
 
 use super::*;
+use crate::lists::all_parts;
 
 #[tokio::test]
 async fn ports_get_what_their_owner_may_choose() {
@@ -98,7 +99,7 @@ async fn a_port_is_a_servers_only_by_the_servers_creation() {
         let cloud = &world.cloud;
         let made_servers = cloud.create_servers(&member("p"), world.create(&["a"])).await.expect("creation");
         let server = &made_servers.server_ids[0];
-        let before = cloud.get_server(&member("p"), server.clone()).await.expect("server");
+        let before = cloud.get_server(&member("p"), server.clone(), all_parts()).await.expect("server");
         // Its id is a text to a port, as any other: the same answers, and the server has nothing of it.
         for context in [member("q"), member("p"), operator("q")] {
             let (net, _) = made(cloud, &context, "10.9.0.0/24").await;
@@ -122,7 +123,7 @@ async fn a_port_is_a_servers_only_by_the_servers_creation() {
             wit::PortWrite { device_id: Some(server.clone()), device_owner: Some(owner.clone()), ..port(&net.id) };
         let naming = cloud.create_port(&member("p"), naming).await.expect("of the server's project");
         assert_eq!((&naming.device_id, &naming.device_owner, naming.active), (server, &owner, false));
-        let after = cloud.get_server(&member("p"), server.clone()).await.expect("server");
+        let after = cloud.get_server(&member("p"), server.clone(), all_parts()).await.expect("server");
         assert_eq!((after.nics.len(), before.nics.len()), (1, 1), "{}", world.database.name);
         let other = wit::PortWrite { device_owner: Some("compute:elsewhere".to_owned()), ..same_port() };
         cloud.update_port(&member("p"), naming.id.clone(), other).await.expect("another owner");

@@ -56,7 +56,7 @@ fn server(id: &str) -> Server {
 /// Servers `a` and `b` exist.
 fn cloud(changes: &Seen<(Vec<String>, PowerChange)>, deletions: &Seen<(Vec<String>, DeleteOptions)>) -> FakeCloud {
     let mut cloud = FakeCloud::default();
-    cloud.compute.list_servers = Some(Box::new(|conditions: &[Condition], _| {
+    cloud.compute.list_servers = Some(Box::new(|conditions: &[Condition], _, _| {
         let there = conditions[0].values.iter().filter(|id| ["a", "b"].contains(&id.as_str()));
         Ok(ServerPage { servers: there.map(|id| server(id)).collect(), next: None })
     }));

@@ -52,7 +52,7 @@ fn change<C: Cloud>(context: &Context<'_, C>, change: PowerChange, word: &str) -
 /// A refused action in Nova's words: with the state that is in its way.
 pub(super) fn refusal<C: Cloud>(context: &Context<'_, C>, id: &str, action: &str, error: Error) -> Fault {
     let server = match error.code {
-        ErrorCode::WrongState | ErrorCode::Busy => context.cloud.get_server(id).ok(),
+        ErrorCode::WrongState | ErrorCode::Busy => context.cloud.get_server(id, &[]).ok(),
         _ => None,
     };
     let Some(server) = server else { return of_server(id)(error) };
@@ -82,7 +82,7 @@ pub fn console_output<C: Cloud>(context: &Context<'_, C>) -> Answer {
     };
     let id = context.param("server_id");
     let output = if lines == Some(0) {
-        super::fetch(context)?;
+        super::fetch(context, &[])?;
         String::new()
     } else {
         context.cloud.console_output(id, lines).map_err(|error| match error.code {

@@ -10,7 +10,7 @@ use crate::context::{Answer, Context};
 use crate::errors::Fault;
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let server = fetch(context)?;
+    let server = fetch(context, &["nics"])?;
     let mut ids: Vec<String> =
         parts::ports(context, &server)?.into_iter().flat_map(|port| port.security_group_ids).collect();
     ids.sort_unstable();

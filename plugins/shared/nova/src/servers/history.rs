@@ -80,7 +80,7 @@ pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
 
 /// The server; from 2.21 on none when it is gone, whose actions can still be read.
 fn server<C: Cloud>(context: &Context<'_, C>) -> Result<Option<Server>, Fault> {
-    match fetch(context) {
+    match fetch(context, &[]) {
         Ok(server) => Ok(Some(server)),
         Err(fault) if fault.status == 404 && context.since(21) => Ok(None),
         Err(fault) => Err(fault),

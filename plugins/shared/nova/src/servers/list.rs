@@ -9,7 +9,7 @@ use skyloom_sdk::paging::Paging;
 use skyloom_sdk::states::{POWER_STATES, power_state, task_state, vm_state};
 use skyloom_sdk::{Cloud, Condition, Error, ErrorCode, Response, SortKey, key, respond, time};
 
-use super::{changed, hosts_up, view};
+use super::{changed, hosts_up, shown_parts, view};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 use crate::status::{Wanted, task_of_word, vm_of_word, wanted};
@@ -39,7 +39,7 @@ const TEXTS: &[(&str, &str)] = &[
 ];
 
 pub fn index<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let Some(page) = fetch(context)? else { return Ok(nothing()) };
+    let Some(page) = fetch(context, &[])? else { return Ok(nothing()) };
     let mut writer = Writer::with_capacity(256 + page.servers.len() * 512);
     writer.begin_object().key(key!("servers")).begin_array();
     for server in &page.servers {
@@ -49,7 +49,7 @@ pub fn index<C: Cloud>(context: &Context<'_, C>) -> Answer {
 }
 
 pub fn detail<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let Some(page) = fetch(context)? else { return Ok(nothing()) };
+    let Some(page) = fetch(context, shown_parts(context))? else { return Ok(nothing()) };
     let hosts = hosts_up(context)?;
     let view = view(context, hosts.as_deref(), false);
     let mut writer = Writer::with_capacity(256 + page.servers.iter().map(size).sum::<usize>());
@@ -75,7 +75,7 @@ fn nothing() -> Response {
 }
 
 /// The page; none: nothing can be in it.
-fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerPage>, Fault> {
+fn fetch<C: Cloud>(context: &Context<'_, C>, parts: &[&str]) -> Result<Option<ServerPage>, Fault> {
     let query = context.query();
     if context.rules.image_filter_is_void && query.has("image") {
         return Ok(None);
@@ -90,7 +90,7 @@ fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Option<ServerPage>, Fault
     let marker = paging.marker.clone();
     let rules = context.rules;
     let request = paging.request(rules.default_page, rules.max_page, sort);
-    let page = context.cloud.list_servers(&conditions, &request);
+    let page = context.cloud.list_servers(&conditions, &skyloom_sdk::conditions::parts(parts), &request);
     page.map(Some).map_err(|error| refusal(context, marker.as_deref(), error))
 }
 

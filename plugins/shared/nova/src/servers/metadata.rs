@@ -15,7 +15,7 @@ const NO_ITEM: &str = "Metadata item was not found";
 const LONGEST: usize = 255;
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    Ok(whole(&fetch(context)?.metadata))
+    Ok(whole(&fetch(context, &["metadata"])?.metadata))
 }
 
 pub fn update<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -44,7 +44,7 @@ pub fn write_items<C: Cloud>(context: &Context<'_, C>, items: Vec<Pair>, mode: M
 
 pub fn show_item<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let name = context.param("key");
-    let server = fetch(context)?;
+    let server = fetch(context, &["metadata"])?;
     let item = server.metadata.iter().find(|(key, _)| key == name).ok_or_else(|| Fault::not_found(NO_ITEM))?;
     Ok(one(item))
 }
@@ -99,7 +99,7 @@ fn check(items: &[Pair]) -> Result<(), Fault> {
 
 /// Metadata may be written while the server is at rest in a state of its own life; gives the items as they are.
 fn check_state<C: Cloud>(context: &Context<'_, C>, action: &str) -> Result<Vec<Pair>, Fault> {
-    let server = fetch(context)?;
+    let server = fetch(context, &[])?;
     let conflict = |state: String| {
         Err(Fault::new(
             409,

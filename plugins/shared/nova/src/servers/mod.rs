@@ -19,18 +19,24 @@ use skyloom_sdk::{Cloud, Condition, conditions, key, respond};
 use crate::attributes::Attributes;
 use crate::context::{Answer, Context};
 use crate::errors::{Fault, of_server};
-use crate::views::server::{View, size, write};
+use crate::views::server::{View, shows_user_data, size, write};
 
 const UNWRITABLE: &str = "Only the fields of a server that can be changed may be given";
 
-/// The server that the path names.
-pub(crate) fn fetch<C: Cloud>(context: &Context<'_, C>) -> Result<Server, Fault> {
+/// The server that the path names, with these parts.
+pub(crate) fn fetch<C: Cloud>(context: &Context<'_, C>, parts: &[&str]) -> Result<Server, Fault> {
     let id = context.param("server_id");
-    context.cloud.get_server(id).map_err(of_server(id))
+    context.cloud.get_server(id, &conditions::parts(parts)).map_err(of_server(id))
+}
+
+/// The parts of a server that is shown.
+fn shown_parts<C>(context: &Context<'_, C>) -> &'static [&'static str] {
+    const ALL: &[&str] = &["nics", "volumes", "security-groups", "tags", "metadata", "attributes", "user-data"];
+    if shows_user_data(context.rules, context.admin(), context.minor) { ALL } else { &ALL[..ALL.len() - 1] }
 }
 
 pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let server = fetch(context)?;
+    let server = fetch(context, shown_parts(context))?;
     answer(context, &server, true)
 }
 
@@ -101,7 +107,7 @@ pub fn update<C: Cloud>(context: &Context<'_, C>) -> Answer {
         update.description = Some(description.map(str::to_owned));
     }
     if let Some(disk_config) = fields.optional_str("OS-DCF:diskConfig")? {
-        let server = context.cloud.get_server(id).map_err(of_server(id))?;
+        let server = fetch(context, &["attributes"])?;
         let attributes = Attributes { disk_config: Some(disk_config.into()), ..Attributes::read(&server.attributes) };
         update.attributes = Some(attributes.write());
     }

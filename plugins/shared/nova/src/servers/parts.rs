@@ -13,7 +13,7 @@ use crate::errors::Fault;
 use crate::views::server::{write_addresses, write_network};
 
 pub fn ips<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let server = fetch(context)?;
+    let server = fetch(context, &["nics"])?;
     let mut writer = Writer::with_capacity(512);
     writer.begin_object().key(key!("addresses"));
     write_addresses(&mut writer, &server.nics, false);
@@ -23,7 +23,7 @@ pub fn ips<C: Cloud>(context: &Context<'_, C>) -> Answer {
 
 pub fn ips_of_network<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let network = context.param("network_name");
-    let server = fetch(context)?;
+    let server = fetch(context, &["nics"])?;
     if !server.nics.iter().any(|nic| nic.network_name == network) {
         return Err(Fault::not_found("Instance is not a member of specified network"));
     }
@@ -45,7 +45,7 @@ pub(super) fn ports<C: Cloud>(context: &Context<'_, C>, server: &Server) -> Resu
 }
 
 pub fn interfaces<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let server = fetch(context)?;
+    let server = fetch(context, &["nics", "attributes"])?;
     let ports = ports(context, &server)?;
     let mut writer = Writer::with_capacity(512);
     writer.begin_object().key(key!("interfaceAttachments")).begin_array();
@@ -58,7 +58,7 @@ pub fn interfaces<C: Cloud>(context: &Context<'_, C>) -> Answer {
 
 pub fn interface<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let id = context.param("port_id");
-    let server = fetch(context)?;
+    let server = fetch(context, &["nics", "attributes"])?;
     let ports = ports(context, &server)?;
     let Some(port) = ports.iter().find(|port| port.id == id) else {
         return Err(Fault::not_found(format!("Instance {} does not have a port with id {id}", server.id)));
@@ -91,7 +91,7 @@ fn write_interface<C>(writer: &mut Writer, context: &Context<'_, C>, server: &Se
 }
 
 pub fn volumes<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let server = fetch(context)?;
+    let server = fetch(context, &["volumes", "attributes"])?;
     let number = |name: &str| context.query().last(name).map(|text| text.parse().unwrap_or(usize::MAX));
     let mut writer = Writer::with_capacity(512);
     writer.begin_object().key(key!("volumeAttachments")).begin_array();
@@ -105,7 +105,7 @@ pub fn volumes<C: Cloud>(context: &Context<'_, C>) -> Answer {
 
 pub fn volume<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let id = context.param("volume_id");
-    let server = fetch(context)?;
+    let server = fetch(context, &["volumes", "attributes"])?;
     let Some((place, volume)) = server.volumes.iter().enumerate().find(|(_, volume)| volume.id == id) else {
         return Err(Fault::not_found(format!("Instance {} is not attached to volume {id}", server.id)));
     };

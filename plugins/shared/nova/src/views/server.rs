@@ -188,6 +188,11 @@ fn extended_attributes(view: &View<'_>) -> bool {
     view.admin || view.rules.extended_attributes_for_all
 }
 
+/// Whether a server is shown with its user data.
+pub fn shows_user_data(rules: &Rules, admin: bool, minor: u32) -> bool {
+    (admin || rules.extended_attributes_for_all) && minor >= 3
+}
+
 fn write_extended_attributes(writer: &mut Writer, server: &Server, view: &View<'_>) {
     let node = (!server.node.is_empty()).then_some(server.node.as_str());
     writer.key(key!("OS-EXT-SRV-ATTR:host")).optional_string(node);

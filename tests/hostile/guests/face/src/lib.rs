@@ -33,7 +33,7 @@ impl Personality for Face {
             "log" => (0..n).for_each(|line| host::log::write(host::log::Level::Info, &format!("line {line}"))),
             "log-forged" => host::log::write(host::log::Level::Info, &format!("a\nERROR b{}", "x".repeat(n as usize))),
             "documents" => return documents(&request.path),
-            "compute" => return text(&format!("{:?}", cloud::compute::get_server("s").map(|server| server.name))),
+            "compute" => return text(&format!("{:?}", cloud::compute::get_server("s", &[]).map(|server| server.name))),
             "random" => return bytes(host::random::bytes(n as u32)),
             "config" => return text(&host::config::get()),
             "huge" => return bytes(vec![b'x'; n as usize]),
