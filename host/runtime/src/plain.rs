@@ -160,7 +160,8 @@ impl<'de> de::SeqAccess<'de> for Items {
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
         let Some(item) = self.items.next() else { return Ok(None) };
         self.number += 1;
-        seed.deserialize(item).map(Some).map_err(|misfit| misfit.below(Step::Item(self.number)))
+        let at = item.at;
+        seed.deserialize(item).map(Some).map_err(|misfit| misfit.at(at).below(Step::Item(self.number)))
     }
 }
 
@@ -182,7 +183,8 @@ impl<'de> de::MapAccess<'de> for Members {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
         let (name, value) = self.of.take().ok_or_else(|| de::Error::custom("a value was read before its name"))?;
-        seed.deserialize(value).map_err(|misfit| misfit.below(Step::Member(name)))
+        let at = value.at;
+        seed.deserialize(value).map_err(|misfit| misfit.at(at).below(Step::Member(name)))
     }
 }
 
@@ -290,11 +292,11 @@ fn plain(wanted: &str) -> String {
         "u8" => whole(0, u8::MAX.into()),
         "u16" => whole(0, u16::MAX.into()),
         "u32" => whole(0, u32::MAX.into()),
-        "u64" | "usize" => whole(0, i64::MAX.into()),
+        "u64" | "usize" => "a whole number from 0 up".to_owned(),
         "i8" => whole(i8::MIN.into(), i8::MAX.into()),
         "i16" => whole(i16::MIN.into(), i16::MAX.into()),
         "i32" => whole(i32::MIN.into(), i32::MAX.into()),
-        "i64" | "isize" => whole(i64::MIN.into(), i64::MAX.into()),
+        "i64" | "isize" => "a whole number".to_owned(),
         "f32" | "f64" => "a number".to_owned(),
         "a boolean" => "true or false".to_owned(),
         "a string" | "path string" | "string" => "a text in quotes".to_owned(),
@@ -342,6 +344,14 @@ mod tests {
         named: BTreeMap<String, Part>,
         #[serde(default)]
         any: BTreeMap<String, Json>,
+        choice: Option<Choice>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(untagged, expecting = "true, false or a number is wanted")]
+    enum Choice {
+        Flag(bool),
+        Number(u64),
     }
 
     #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -390,7 +400,8 @@ mod tests {
             ("small = -1\n", "line 1: small: a whole number from 0 to 255 is wanted, not -1"),
             ("small = 1.5\n", "line 1: small: a whole number from 0 to 255 is wanted, not 1.5"),
             ("small = \"a secret\"\n", "line 1: small: a whole number from 0 to 255 is wanted, not a text"),
-            ("colour = 1\n", "line 1: colour: there is no such key; known are folder, small, part, named, any"),
+            ("colour = 1\n", "line 1: colour: there is no such key; known are folder, small, part, named, any, choice"),
+            ("\nchoice = -1\n", "line 2: choice: true, false or a number is wanted"),
             ("part = 5\n", "line 1: part: a list is wanted, not 5"),
             ("part = [5]\n", "line 1: part (item 1): a table is wanted, not 5"),
             ("[[part]]\non = true\n", "line 1: [[part]] name: it must be said"),

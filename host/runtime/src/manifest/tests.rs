@@ -108,11 +108,7 @@ fn each_defect_has_one_line() {
         ("default = \"2.1\"", "default = \"2.0\"", "versioning: min 2.1 <= default 2.0 <= max 2.96 does not hold"),
         ("max = \"2.96\"", "max = \"latest\"", "`latest` is not a version"),
         ("{message}", "{mesage}", "errors.body: placeholder {mesage} is unknown"),
-        (
-            "[[api.errors.forms]]",
-            "[api.errors]\nforbidden = \"no\"\n[[api.errors.forms]]",
-            "{rule} stands nowhere in it",
-        ),
+        ("[[api.errors.forms]]", "forbidden = \"no\"\n[[api.errors.forms]]", "{rule} stands nowhere in it"),
         ("accept = \"text/html\"", "accept = \"html\"", "errors.forms of html: accept is a media type"),
         ("<p>{title}", "<p>{titel}", "errors.forms of text/html: placeholder {titel} is unknown"),
         ("overrides.rate-limited", "overrides.rate", "errors.overrides.rate is neither"),
