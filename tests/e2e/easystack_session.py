@@ -176,6 +176,10 @@ class Session(harness.Session):
         body = {"name": "imported", "type": "ssh", "public_key": made["public_key"]}
         imported = self.call("POST", url, {"keypair": body}, headers=new, expect=(201,))["keypair"]
         assert "private_key" not in imported and imported["fingerprint"] == made["fingerprint"], imported
+        # What upstream knows from 2.2 and 2.10 on, the document has at every version.
+        whole = {**body, "name": "whole", "user_id": made["user_id"]}
+        assert self.call("POST", url, {"keypair": whole}, expect=(200,))["keypair"]["type"] == "ssh"
+        request("DELETE", f"{url}/whole", self.token, expect=(200,))
         names = lambda query: [one["keypair"]["name"] for one in self.call("GET", f"{url}{query}")["keypairs"]]
         assert (names(""), names("?limit=1"), names("?marker=imported")) == (["imported", "made"], ["imported"], ["made"])
         self.refused(409, "POST", "/os-keypairs", {"keypair": body})

@@ -435,6 +435,15 @@ fn a_key_pair_is_made_imported_and_deleted() {
         assert_eq!((&made["keypair"]["user_id"], &made["keypair"]["type"]), (&json!("user-1"), &json!("ssh")));
     }
     assert_eq!(seen.all()[1].user_id.as_deref(), Some("fake"));
+    // What the schema of an early version doesn't know, the document does; and nothing else.
+    let unexpected = |names: Value| {
+        let body = json!({ "keypair": { "name": "one", "type": "ssh" } });
+        let call = send("keypairs.create", "POST", KEYPAIRS, &body);
+        let expected = json!({ "unexpected": names, "patterns": [] });
+        call.violation_of("/keypair", "additionalProperties", "no", &expected)
+    };
+    assert_eq!(ask(&cloud, unexpected(json!(["type", "user_id"]))).0, 200);
+    assert!(refused(&cloud, unexpected(json!(["type", "kind"])), 400).contains("'kind'"));
     let delete = |name: &str, version| {
         Call::new("keypairs.delete", "DELETE", KEYPAIRS).param("keypair_name", name).version(2, version)
     };
