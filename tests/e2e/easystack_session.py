@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""EasyStack's API from its own token on: servers from an image and from a volume, power, metadata, key pairs, each refusal in the
-document's form; and the same server through Nova and ECS.
+"""EasyStack's API from its own token on: servers from an image and from a volume, power, metadata, key pairs, each refusal in
+the document's form; and the same server through Nova and ECS.
 
 Starts a Skyloom of its own (laptop deployment, simulator) and ends it. Prints PASS or FAIL with seconds for each step; the
 first FAIL ends it. What a step has proven, it tells the coverage report.
@@ -14,7 +14,9 @@ from harness import poll, request, rule
 
 PASSWORD = "Easystack-1"
 VERSION = "X-OpenStack-Nova-API-Version"
-TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict"}
+TITLES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
+TITLES[405] = "Method Not Allowed"
+HARD = {"reboot": {"type": "HARD"}}
 NOWHERE = "c2f762aa-5497-4c84-ac15-211ff402fca4"
 ISO, ORDER = f"nodeinfo.com:iso-{NOWHERE}", "nodeinfo.com:bootorder"
 
@@ -46,6 +48,22 @@ class Session(harness.Session):
     def act(self, server, body, status):
         self.call("POST", self.es(f"/servers/{server}/action"), body, expect=(202,))
         return self.becomes(server, status)
+
+    def stranger(self, name, role, project=None):
+        """A new user's token of this project, or of a new one, and the project."""
+        identity = f"{self.cloud}/identity/v3"
+
+        def make(kind, **fields):
+            fields |= {"name": name, "domain_id": "default"}
+            return self.call("POST", f"{identity}/{kind}s", {kind: fields}, expect=(201,))[kind]["id"]
+
+        project, user = project or make("project"), make("user", password=PASSWORD)
+        role = self.call("GET", f"{identity}/roles?name={role}")["roles"][0]["id"]
+        self.call("PUT", f"{identity}/projects/{project}/users/{user}/roles/{role}", expect=(204,))
+        login = {"methods": ["password"], "password": {"user": {"id": user, "password": PASSWORD}}}
+        body = {"auth": {"scope": {"project": {"id": project}}, "identity": login}}
+        _, headers = request("POST", f"{self.easystack}/v3/auth/tokens", body=body, expect=(201,))
+        return headers["X-Subject-Token"], project
 
     # --- the steps, in order ---
 
@@ -164,7 +182,7 @@ class Session(harness.Session):
         assert "no ISO image" in self.refused(400, "PUT", url, {"metadata": {ORDER: {"order": ["cdrom", "hd"]}}})
         self.refused(400, "PUT", url, {"metadata": {"a": {}}})
         assert self.call("GET", url)["metadata"] == kept
-        self.act(self.first, {"reboot": {"type": "HARD"}}, "ACTIVE")
+        self.act(self.first, HARD, "ACTIVE")
         rule("easystack.servers.metadata.list", "50520bd5")
         rule("easystack.servers.metadata.replace", "a78f2ac5", "2e174214")
 
@@ -176,6 +194,10 @@ class Session(harness.Session):
         body = {"name": "imported", "type": "ssh", "public_key": made["public_key"]}
         imported = self.call("POST", url, {"keypair": body}, headers=new, expect=(201,))["keypair"]
         assert "private_key" not in imported and imported["fingerprint"] == made["fingerprint"], imported
+        # What upstream knows from 2.2 and 2.10 on, the document has at every version.
+        whole = {**body, "name": "whole", "user_id": made["user_id"]}
+        assert self.call("POST", url, {"keypair": whole}, expect=(200,))["keypair"]["type"] == "ssh"
+        request("DELETE", f"{url}/whole", self.token, expect=(200,))
         names = lambda query: [one["keypair"]["name"] for one in self.call("GET", f"{url}{query}")["keypairs"]]
         assert (names(""), names("?limit=1"), names("?marker=imported")) == (["imported", "made"], ["imported"], ["made"])
         self.refused(409, "POST", "/os-keypairs", {"keypair": body})
@@ -203,29 +225,25 @@ class Session(harness.Session):
 
     def step_foreign(self):
         """another project sees nothing of it"""
-        identity = f"{self.cloud}/identity/v3"
-
-        def make(kind, **fields):
-            fields |= {"name": "stranger", "domain_id": "default"}
-            return self.call("POST", f"{identity}/{kind}s", {kind: fields}, expect=(201,))[kind]["id"]
-
-        project, user = make("project"), make("user", password=PASSWORD)
-        role = self.call("GET", f"{identity}/roles?name=member")["roles"][0]["id"]
-        self.call("PUT", f"{identity}/projects/{project}/users/{user}/roles/{role}", expect=(204,))
-        login = {"methods": ["password"], "password": {"user": {"id": user, "password": PASSWORD}}}
-        body = {"auth": {"scope": {"project": {"id": project}}, "identity": login}}
-        _, headers = request("POST", f"{self.easystack}/v3/auth/tokens", body=body, expect=(201,))
-        token = headers["X-Subject-Token"]
+        token, project = self.stranger("stranger", "member")
         at = f"{self.easystack}/v2.1/{project}/servers"
         assert self.call("GET", at, token=token) == {"servers": []}
         for method, path, body in (
             ("GET", "", None), ("POST", "/action", {"os-stop": None}), ("POST", "/action", {"os-start": None}),
-            ("POST", "/action", {"reboot": {"type": "HARD"}}), ("GET", "/metadata", None), ("PUT", "/metadata", {"metadata": {}}),
+            ("POST", "/action", HARD), ("GET", "/metadata", None), ("PUT", "/metadata", {"metadata": {}}),
         ):
             self.refused(404, method, f"{at}/{self.first}{path}", body, token=token)
         self.refused(400, "GET", "/servers", token=token)
         self.refused(404, "GET", f"{self.easystack}/v2.1/nothing", token=token)
         self.refused(405, "PUT", at, {}, token=token)
+
+    def step_reader(self):
+        """a reader of the project sees and changes nothing"""
+        token, _ = self.stranger("reader", "reader", self.project)
+        self.call("GET", self.es(f"/servers/{self.first}"), token=token)
+        for verb, body in (("stop", {"os-stop": None}), ("start", {"os-start": None}), ("reboot", HARD)):
+            message = self.refused(403, "POST", f"/servers/{self.first}/action", body, token=token)
+            assert message == f"Policy doesn't allow os_compute_api:servers:{verb} to be performed.", message
 
     def step_deletion(self):
         """deleted through Nova, gone here"""

@@ -43,6 +43,7 @@ static RULES: Rules = Rules {
     nic_subnets: true,
     volume_type_always: true,
     unversioned_keypairs: true,
+    unversioned_members: &[("/keypair", "type"), ("/keypair", "user_id")],
     keypair_deleted: 200,
     ..UPSTREAM
 };

@@ -385,6 +385,26 @@ fn metadata_is_replaced_in_four_states() {
 
 // --- key pairs ---
 
+#[test]
+fn a_cloud_that_does_not_work_says_so() {
+    let mut cloud = FakeCloud::default();
+    let away = || error(ErrorCode::Unavailable, "The database does not answer.");
+    cloud.keypairs.list_keypairs = Some(Box::new(move |_, _| Err(away())));
+    cloud.keypairs.create_keypair = Some(Box::new(move |_| Err(away())));
+    cloud.keypairs.delete_keypair = Some(Box::new(move |_, _| Err(away())));
+    let new = json!({ "keypair": { "name": "one" } });
+    for call in [
+        get("keypairs.list", KEYPAIRS),
+        send("keypairs.create", "POST", KEYPAIRS, &new),
+        Call::new("keypairs.delete", "DELETE", KEYPAIRS).param("keypair_name", "one"),
+    ] {
+        assert_eq!(refused(&cloud, call, 503), "The database does not answer.");
+    }
+    for operation in ["keypairs.list", "keypairs.create", "keypairs.import", "keypairs.delete"] {
+        rule!(format!("easystack.{operation}"), "f952f374");
+    }
+}
+
 fn with_keypairs() -> (FakeCloud, Seen<KeypairCreate>) {
     let seen = Seen::default();
     let keep = seen.clone();
@@ -435,6 +455,15 @@ fn a_key_pair_is_made_imported_and_deleted() {
         assert_eq!((&made["keypair"]["user_id"], &made["keypair"]["type"]), (&json!("user-1"), &json!("ssh")));
     }
     assert_eq!(seen.all()[1].user_id.as_deref(), Some("fake"));
+    // What the schema of an early version doesn't know, the document does; and nothing else.
+    let unexpected = |names: Value| {
+        let body = json!({ "keypair": { "name": "one", "type": "ssh" } });
+        let call = send("keypairs.create", "POST", KEYPAIRS, &body);
+        let expected = json!({ "unexpected": names, "patterns": [] });
+        call.violation_of("/keypair", "additionalProperties", "no", &expected)
+    };
+    assert_eq!(ask(&cloud, unexpected(json!(["type", "user_id"]))).0, 200);
+    assert!(refused(&cloud, unexpected(json!(["type", "kind"])), 400).contains("'kind'"));
     let delete = |name: &str, version| {
         Call::new("keypairs.delete", "DELETE", KEYPAIRS).param("keypair_name", name).version(2, version)
     };

@@ -106,6 +106,31 @@ mod tests {
     }
 
     #[test]
+    fn the_handlers_ask_for_no_other_versions() {
+        fn ask(folder: &std::path::Path, seen: &mut Vec<u32>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    ask(&path, seen);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                for asked in ["since(", "knows(context, ", "minor >= ", "minor < "] {
+                    let number =
+                        |rest: &str| rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse::<u32>().ok();
+                    seen.extend(text.split(asked).skip(1).filter_map(number));
+                }
+            }
+        }
+        let mut seen = Vec::new();
+        ask(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut seen);
+        assert!(seen.len() > 50, "{seen:?}");
+        for minor in seen {
+            assert!(DIFFERENCES.iter().any(|difference| difference.minor == minor), "2.{minor}");
+        }
+    }
+
+    #[test]
     fn no_version_is_the_first() {
         assert_eq!(minor_of(None), 1);
         assert_eq!(minor_of(Some((2, 47))), 47);

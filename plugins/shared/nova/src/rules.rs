@@ -45,6 +45,8 @@ pub struct Rules {
     pub private_keypairs: bool,
     /// Fields and parameters of key pairs are known at every version, not from theirs on.
     pub unversioned_keypairs: bool,
+    /// Members that bodies may have at every version, whatever their schemas say: where, and which.
+    pub unversioned_members: &'static [(&'static str, &'static str)],
     /// What a deletion of a key pair answers before 2.2.
     pub keypair_deleted: u16,
     /// Fields of a new server that are accepted, stored where they are shown, and have no effect.
@@ -136,6 +138,7 @@ pub const UPSTREAM: Rules = Rules {
     volume_type_always: false,
     private_keypairs: false,
     unversioned_keypairs: false,
+    unversioned_members: &[],
     keypair_deleted: 202,
     without_effect: &[
         "OS-DCF:diskConfig",

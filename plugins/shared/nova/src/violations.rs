@@ -10,18 +10,27 @@ use crate::errors::Fault;
 use crate::servers::names;
 
 /// The first violation as a refusal. `/v2` overlooks members that it doesn't know, but for those whose names have a pattern, and
-/// the blanks at the ends of a new name, which it cuts.
+/// the blanks at the ends of a new name, which it cuts; every path overlooks what the face knows at every version.
 pub fn check<C>(context: &Context<'_, C>) -> Result<(), Fault> {
+    let is_known = |violation: &Violation, name: &Value| {
+        let mut known = context.rules.unversioned_members.iter();
+        known.any(|(at, member)| *at == violation.pointer && name == member)
+    };
     let overlooked = |violation: &Violation| match violation.keyword.as_str() {
-        "additionalProperties" => expected(violation)["patterns"].as_array().is_none_or(Vec::is_empty),
+        "additionalProperties" => {
+            let expected = expected(violation);
+            let names = expected["unexpected"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let all_known = !names.is_empty() && names.iter().all(|name| is_known(violation, name));
+            all_known || (context.legacy && expected["patterns"].as_array().is_none_or(Vec::is_empty))
+        }
         "pattern" => {
-            ["/server/name", "/flavor/name", "/keypair/name"].contains(&violation.pointer.as_str())
+            context.legacy
+                && ["/server/name", "/flavor/name", "/keypair/name"].contains(&violation.pointer.as_str())
                 && expected(violation) == names::PATTERN
         }
         _ => false,
     };
-    let counts = |violation: &&Violation| !(context.legacy && overlooked(violation));
-    match context.request.violations.iter().find(counts) {
+    match context.request.violations.iter().find(|violation| !overlooked(violation)) {
         None => Ok(()),
         Some(violation) => Err(Fault::bad_request(words(violation))),
     }

@@ -72,7 +72,7 @@ fn wanted<C>(context: &Context<'_, C>) -> Result<Vec<Condition>, Fault> {
     // Only operators may look beyond what they can use; from others it is overlooked.
     match query.last("is_public") {
         Some(word) if word.eq_ignore_ascii_case("none") => {
-            wanted.extend(context.admin().then(|| is("all-projects", true)))
+            wanted.extend(context.admin().then(|| is("all-projects", true)));
         }
         Some(word) => {
             let public =

@@ -1,9 +1,0 @@
-//! The component starts with memory enough for a list of servers, so that it grows rarely, and with a small stack.
-
-fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    if std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("wasm32") {
-        println!("cargo::rustc-link-arg-cdylib=-zstack-size=131072");
-        println!("cargo::rustc-link-arg-cdylib=--initial-memory=2097152");
-    }
-}
