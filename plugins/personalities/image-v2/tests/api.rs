@@ -1,49 +1,15 @@
 //! Each operation over a fake core: what it asks the core for, what it answers, what it refuses.
 
+mod support;
+
 use image_v2::handle;
-use serde_json::{Value, json};
+use serde_json::json;
 use skyloom_sdk::cloud::images::{Download, Image, ImagePage, ImageState, Visibility};
 use skyloom_sdk::conditions::{any_of, before, from, is, outside, pairs};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, header_of, json_of, not_permitted};
+use skyloom_sdk::testing::{FakeCloud, Seen, error, header_of, json_of, not_permitted};
 use skyloom_sdk::{Body, Condition, ErrorCode, PageRequest, Response, Upload};
 
-const ID: &str = "11111111-2222-4333-8444-555555555555";
-
-fn image() -> Image {
-    Image {
-        id: ID.to_owned(),
-        name: Some("cirros".to_owned()),
-        owner: "project-1".to_owned(),
-        state: ImageState::Active,
-        visibility: Visibility::Shared,
-        protected: false,
-        hidden: false,
-        disk_format: Some("qcow2".to_owned()),
-        container_format: Some("bare".to_owned()),
-        min_disk_gib: 1,
-        min_memory_mib: 64,
-        size: Some(7),
-        virtual_size: Some(1024),
-        checksum: Some("md5".to_owned()),
-        hash_algorithm: Some("sha512".to_owned()),
-        hash_value: Some("sha".to_owned()),
-        created_at: 1_767_268_800_123_456,
-        updated_at: 1_767_268_801_000_000,
-        tags: vec!["a".to_owned()],
-        properties: vec![("os_distro".to_owned(), "x".to_owned())],
-    }
-}
-
-fn call(operation: &str, method: &str) -> Call {
-    Call::new(operation, method, "/v2/images")
-        .param("image_id", ID)
-        .header("Accept", "application/json")
-        .base_url("http://cloud.test/image")
-}
-
-fn message(response: &Response) -> String {
-    json_of(response)["message"].as_str().unwrap_or_default().trim_end_matches("<br /><br />\n\n\n").to_owned()
-}
+use support::*;
 
 #[test]
 fn a_body_of_the_wrong_form_is_told_in_upstreams_words() {
@@ -281,119 +247,6 @@ fn an_image_for_another_project_is_refused_in_upstreams_words() {
     let response = handle(&cloud, call("images.create", "POST").body(&json!({"visibility": "public"})).build());
     let expected = "You are not authorized to complete publicize_image action.";
     assert_eq!((response.status, message(&response).as_str()), (403, expected));
-}
-
-fn patched(body: &Value, content_type: &str) -> (Response, Vec<skyloom_sdk::cloud::images::ImageUpdate>) {
-    let mut cloud = FakeCloud::default();
-    let seen = Seen::default();
-    let log = seen.clone();
-    cloud.images.get_image = Some(Box::new(|_| Ok(image())));
-    cloud.images.update_image = Some(Box::new(move |id, update| {
-        assert_eq!(id, ID);
-        log.push(update.clone());
-        Ok(image())
-    }));
-    let request = call("images.update", "PATCH").header("Content-Type", content_type).body(body).build();
-    (handle(&cloud, request), seen.all())
-}
-
-const PATCH: &str = "application/openstack-images-v2.1-json-patch";
-
-#[test]
-fn a_patch_becomes_the_image_as_it_shall_be() {
-    let body = json!([
-        {"op": "replace", "path": "/name", "value": "new"},
-        {"op": "replace", "path": "/visibility", "value": "private"},
-        {"op": "add", "path": "/tags", "value": ["x", "y"]},
-        {"op": "add", "path": "/a~1b~0c", "value": "v"},
-        {"op": "remove", "path": "/os_distro"},
-    ]);
-    let (response, seen) = patched(&body, PATCH);
-    assert_eq!(response.status, 200);
-    let update = &seen[0];
-    assert_eq!(update.read_at, image().updated_at);
-    assert_eq!((update.name.as_deref(), update.visibility), (Some("new"), Visibility::Private));
-    assert_eq!(update.tags, ["x", "y"]);
-    assert_eq!(update.properties, [("a/b~c".to_owned(), "v".to_owned())]);
-    assert_eq!((update.min_disk_gib, update.owner.as_str()), (1, "project-1"));
-    let older = json!([{"replace": "/name", "value": "old form"}]);
-    let (_, seen) = patched(&older, "application/openstack-images-v2.0-json-patch");
-    assert_eq!(seen[0].name.as_deref(), Some("old form"));
-    for name in ["/name", "/os_distro"] {
-        let (response, seen) =
-            patched(&json!([{"add": name, "value": "x"}]), "application/openstack-images-v2.0-json-patch");
-        assert_eq!((response.status, seen.len()), (409, 0), "{name} is there");
-    }
-    // Nothing to change: nothing is written.
-    let (response, seen) = patched(&json!([]), PATCH);
-    assert_eq!((response.status, seen.len()), (200, 0));
-}
-
-#[test]
-fn a_patch_is_applied_again_to_an_image_that_another_one_changed() {
-    let change = json!([{"op": "add", "path": "/tags", "value": ["mine"]}, {"op": "add", "path": "/x", "value": "y"}]);
-    let answer = |changed_meanwhile: usize| {
-        let mut cloud = FakeCloud::default();
-        let seen = Seen::default();
-        let (reads, log) = (seen.clone(), seen.clone());
-        // Each reader finds what another one has made of it.
-        cloud.images.get_image = Some(Box::new(move |_| {
-            let version = reads.all().len();
-            Ok(Image { updated_at: i64::try_from(version).unwrap(), name: Some(format!("name {version}")), ..image() })
-        }));
-        cloud.images.update_image = Some(Box::new(move |_, update| {
-            log.push(update.clone());
-            let tried = log.all().len();
-            if tried > changed_meanwhile { Ok(image()) } else { Err(error(ErrorCode::WrongState, "Read it again.")) }
-        }));
-        let request = call("images.update", "PATCH").header("Content-Type", PATCH).body(&change).build();
-        (handle(&cloud, request).status, seen.all())
-    };
-    let (status, seen) = answer(4);
-    assert_eq!((status, seen.len()), (200, 5));
-    for (version, update) in seen.iter().enumerate() {
-        assert_eq!(
-            (update.read_at, update.name.clone()),
-            (i64::try_from(version).unwrap(), Some(format!("name {version}")))
-        );
-        assert_eq!((update.tags.as_slice(), update.properties.len()), (&["mine".to_owned()][..], 2));
-    }
-    let (status, seen) = answer(usize::MAX);
-    assert_eq!((status, seen.len()), (409, 5), "not for ever");
-}
-
-#[test]
-fn a_patch_that_may_not_be_is_refused() {
-    let change = |op: &str, path: &str, value: Value| json!([{"op": op, "path": path, "value": value}]);
-    for (body, status) in [
-        (json!({}), 400),
-        (json!([5]), 400),
-        (json!([{"path": "/name"}]), 400),
-        (json!([{"op": "move", "path": "/name"}]), 400),
-        (json!([{"op": "replace", "value": 1}]), 400),
-        (json!([{"op": "replace", "path": "/name"}]), 400),
-        (change("replace", "name", json!("x")), 400),
-        (change("replace", "/", json!("x")), 400),
-        (change("replace", "/a/b", json!("x")), 400),
-        (change("replace", "/a~2", json!("x")), 400),
-        (change("replace", "/protected", json!("yes")), 400),
-        (change("replace", "/min_ram", json!(-1)), 400),
-        (change("replace", "/visibility", json!("x")), 400),
-        (change("add", "/tags", json!([5])), 400),
-        (change("add", "/x", json!(5)), 400),
-        (change("replace", "/id", json!("x")), 403),
-        (change("replace", "/status", json!("x")), 403),
-        (change("add", "/locations", json!([])), 403),
-        (change("add", "/os_glance_x", json!("x")), 403),
-        (json!([{"op": "remove", "path": "/os_glance_x"}]), 403),
-        (change("add", "/x", json!(null)), 400),
-        (json!([{"op": "remove", "path": "/name"}]), 403),
-        (change("replace", "/unknown", json!("x")), 409),
-        (json!([{"op": "remove", "path": "/unknown"}]), 409),
-    ] {
-        let (response, seen) = patched(&body, PATCH);
-        assert_eq!((response.status, seen.len()), (status, 0), "{body}: {}", message(&response));
-    }
 }
 
 #[test]
