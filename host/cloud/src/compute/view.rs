@@ -9,25 +9,25 @@ use skyloom_store::servers::{FlavorCopy, Full, Nic, Server};
 use super::common::{own_attributes, pairs};
 
 macro_rules! words {
-    ($to:ident, $from:ident, $model:ident => $contract:ident: $($word:ident)*) => {
+    ($to:ident, $model:ident => $contract:ident: $($word:ident)*) => {
         pub(super) fn $to(state: $model) -> wit::$contract {
             match state { $($model::$word => wit::$contract::$word,)* }
-        }
-
-        #[allow(dead_code)]
-        pub(super) fn $from(state: wit::$contract) -> $model {
-            match state { $(wit::$contract::$word => $model::$word,)* }
         }
     };
 }
 
-words! { vm_state, of_vm_state, VmState => VmState:
+words! { vm_state, VmState => VmState:
     Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Deleted Error
 }
-words! { task_state, of_task_state, TaskState => TaskState:
-    Scheduling Networking BlockDeviceMapping Spawning PoweringOn PoweringOff Rebooting RebootingHard Deleting
+words! { task_state, TaskState => TaskState:
+    Scheduling Networking BlockDeviceMapping Spawning ImageSnapshotPending ImageSnapshot ImagePendingUpload
+    ImageUploading ImageBackup UpdatingPassword ResizePrep ResizeMigrating ResizeMigrated ResizeFinish
+    ResizeConfirming ResizeReverting Rebooting RebootPending RebootStarted RebootingHard RebootPendingHard
+    RebootStartedHard Pausing Unpausing Suspending Resuming PoweringOn PoweringOff Rescuing Unrescuing Rebuilding
+    RebuildBlockDeviceMapping RebuildSpawning Migrating Shelving ShelvingImagePendingUpload ShelvingImageUploading
+    ShelvingOffloading Unshelving SoftDeleting Restoring Deleting
 }
-words! { power_state, of_power_state, PowerState => PowerState: NoState Running Paused ShutDown Crashed Suspended }
+words! { power_state, PowerState => PowerState: NoState Running Paused ShutDown Crashed Suspended }
 
 /// Equal for servers of one project on one node, and telling nothing of the node: 56 hex digits.
 fn host_id(project_id: &str, node: &str) -> String {

@@ -51,7 +51,7 @@ fn server(number: i64) -> Server {
         launch_index: 0,
         fault: None,
         metadata: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
-        attributes: "{}".to_owned(),
+        attributes: r#"{"face":"{}"}"#.to_owned(),
         user_data: Some("ZGF0YQ==".to_owned()),
     }
 }
@@ -141,8 +141,32 @@ async fn a_server_is_read_whole_in_one_query() {
 
         // A list gives the same but for the user data.
         let listed = list(&mut tx, &Filter::default(), Parts::USUAL, &Page::default()).await.expect("list");
-        let expected = Full { server: Server { user_data: None, ..written }, ..full };
+        let expected = Full { server: Server { user_data: None, ..written.clone() }, ..full.clone() };
         assert_eq!(listed.items, [expected], "{}", database.name);
+        let parts = |words: &[&str]| {
+            Parts::of_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).expect("parts")
+        };
+        let bare = list(&mut tx, &Filter::default(), parts(&[]), &Page::default()).await.expect("list").items.remove(0);
+        assert!(bare.nics.is_empty() && bare.volumes.is_empty() && bare.tags.is_empty(), "{}", database.name);
+        assert!(bare.security_groups.is_empty() && bare.server.metadata.is_empty());
+        assert_eq!((bare.server.attributes.as_str(), bare.server.flavor), ("{}", written.flavor.clone()));
+        for part in ["nics", "volumes", "security-groups", "tags", "metadata", "attributes", "user-data"] {
+            let some = get(&mut tx, &written.id, None, parts(&[part])).await.expect("get").expect("server");
+            let own = [
+                ("nics", some.nics == full.nics),
+                ("volumes", some.volumes == full.volumes),
+                ("security-groups", some.security_groups == full.security_groups),
+                ("tags", some.tags == full.tags),
+                ("metadata", some.server.metadata == written.metadata),
+                ("attributes", some.server.attributes == written.attributes),
+                ("user-data", some.server.user_data == written.user_data),
+            ];
+            for (name, is_there) in own {
+                assert_eq!(is_there, name == part, "{name} where {part} is asked for on {}", database.name);
+            }
+        }
+        let unknown = Parts::of_words(&["colour".to_owned()]).expect_err("no such part");
+        assert_eq!(unknown.field.as_deref(), Some("parts"));
     }
 }
 

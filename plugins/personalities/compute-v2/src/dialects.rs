@@ -5,9 +5,45 @@ use ecs_rules::sale;
 use nova::servers::create::CREATE;
 use nova::unsupported::refusal;
 use nova::{Fault, Rules, UPSTREAM};
-use skyloom_sdk::cloud::compute::{PasswordChoice, ServerCreate};
+use skyloom_sdk::cloud::compute::{PasswordChoice, ServerCreate, TaskState, VmState};
 use skyloom_sdk::unsupported::{Table, Unsupported};
 use skyloom_sdk::{Cloud, ErrorCode};
+
+/// The vendor's table of states.
+fn is_listed(vm: VmState, task: Option<TaskState>) -> bool {
+    use TaskState::{
+        BlockDeviceMapping, Deleting, Migrating, Networking, PoweringOff, PoweringOn, RebootPending, RebootPendingHard,
+        RebootStarted, RebootStartedHard, Rebooting, RebootingHard, RebuildBlockDeviceMapping, RebuildSpawning,
+        Rebuilding, ResizeFinish, ResizeMigrated, ResizeMigrating, ResizePrep, ResizeReverting, Scheduling, Shelving,
+        ShelvingImagePendingUpload, ShelvingImageUploading, ShelvingOffloading, Spawning, Unshelving,
+    };
+    const REBUILDS: &[TaskState] = &[Rebuilding, RebuildBlockDeviceMapping, RebuildSpawning];
+    let Some(task) = task else {
+        return !matches!(vm, VmState::Paused | VmState::Suspended | VmState::Rescued | VmState::SoftDeleted);
+    };
+    let own: &[TaskState] = match vm {
+        VmState::Building => &[Scheduling, BlockDeviceMapping, Networking, Spawning],
+        VmState::Active => &[
+            Rebooting,
+            RebootPending,
+            RebootStarted,
+            RebootingHard,
+            RebootPendingHard,
+            RebootStartedHard,
+            Migrating,
+            PoweringOff,
+            Deleting,
+        ],
+        VmState::Stopped => &[ResizePrep, ResizeMigrating, ResizeMigrated, ResizeFinish, PoweringOn, Deleting],
+        VmState::Resized => &[ResizeReverting],
+        VmState::Error => &[Deleting],
+        VmState::Shelved => &[Shelving, ShelvingImagePendingUpload, ShelvingImageUploading, Unshelving],
+        VmState::ShelvedOffloaded => &[ShelvingOffloading, Unshelving],
+        _ => &[],
+    };
+    let rebuilds = matches!(vm, VmState::Active | VmState::Stopped | VmState::Error) && REBUILDS.contains(&task);
+    own.contains(&task) || rebuilds
+}
 
 /// Longest public key in bytes that a new server of the vendor's dialect can get.
 const INJECTED_KEY: usize = 1024;
@@ -51,6 +87,7 @@ static ECS: Rules = Rules {
     fuzzy_filters: true,
     image_filter_is_void: true,
     filters_for_all: &["tags", "not-tags"],
+    unlisted: |vm, task| !is_listed(vm, task),
     statuses: &[
         "ACTIVE",
         "BUILD",
@@ -134,4 +171,51 @@ fn image<C: Cloud>(cloud: &C, create: &ServerCreate) -> Result<(), Fault> {
         return Err(Fault::bad_request("metadata.admin_pass is required for a Windows server with password login."));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use nova::status::{status, task_of_word, vm_of_word};
+    use skyloom_sdk::rule;
+    use skyloom_sdk::states::{TASK_STATES, VM_STATES};
+
+    use super::is_listed;
+
+    /// Table A-4: vm state, its tasks with `-` for none, the status.
+    const TABLE: &[(&str, &str, &str)] = &[
+        ("building", "scheduling block_device_mapping networking spawning -", "BUILD"),
+        ("active", "rebooting reboot_pending reboot_started", "REBOOT"),
+        ("active", "rebooting_hard reboot_pending_hard reboot_started_hard", "HARD_REBOOT"),
+        ("active", "rebuilding rebuild_block_device_mapping rebuild_spawning", "REBUILD"),
+        ("active", "migrating", "MIGRATING"),
+        ("active", "powering-off deleting -", "ACTIVE"),
+        ("stopped", "resize_prep resize_migrating resize_migrated resize_finish", "RESIZE"),
+        ("stopped", "rebuilding rebuild_block_device_mapping rebuild_spawning", "REBUILD"),
+        ("stopped", "powering-on deleting -", "SHUTOFF"),
+        ("resized", "resize_reverting", "REVERT_RESIZE"),
+        ("resized", "-", "VERIFY_RESIZE"),
+        ("error", "rebuilding rebuild_block_device_mapping rebuild_spawning", "REBUILD"),
+        ("error", "deleting -", "ERROR"),
+        ("deleted", "-", "DELETED"),
+        ("shelved", "shelving shelving_image_pending_upload shelving_image_uploading unshelving -", "SHELVED"),
+        ("shelved_offloaded", "shelving_offloading unshelving -", "SHELVED_OFFLOADED"),
+    ];
+
+    #[test]
+    fn the_vendors_table_of_states_holds_and_nothing_else_is_listed() {
+        let mut listed = 0;
+        for (vm, tasks, expected) in TABLE {
+            let vm = vm_of_word(vm).expect("a state");
+            for task in tasks.split(' ') {
+                let task = (task != "-").then(|| task_of_word(task).expect("a task"));
+                assert_eq!(status(vm, task), *expected, "{vm:?} {task:?}");
+                assert!(is_listed(vm, task), "{vm:?} {task:?}");
+                listed += 1;
+            }
+        }
+        let tasks = || TASK_STATES.into_iter().map(Some).chain([None]);
+        let all = VM_STATES.into_iter().flat_map(|vm| tasks().map(move |task| (vm, task)));
+        assert_eq!(all.filter(|(vm, task)| is_listed(*vm, *task)).count(), listed);
+        rule!("nova.servers.show", "0b874c25", "d9eab3da", "ef4d610e", "037f2e48", "ea03e049", "d383ad87");
+    }
 }

@@ -6,7 +6,7 @@
 //!     NETWORKS of "network" in "networks": Network as network;
 //!     "name" Write { finds sorts "name" } => string(&network.name);
 //!     "admin_state_up" Write { finds sorts "enabled" as FLAG } => boolean(network.enabled);
-//!     "status" Read { finds sorts "" as Reads::Same(is_active) } => string("ACTIVE");
+//!     "status" Read { finds sorts "" as Reads::Constant(Some("ACTIVE")) } => string("ACTIVE");
 //!     "dns_domain" Unset(Form::Text);
 //!     "tags-any" Query { finds "tags" as Reads::List(any_of) };
 //! }
@@ -44,8 +44,12 @@ pub enum Reads {
     Text,
     /// By the attribute's name and the text: the core's value; none: one that nothing has.
     By(fn(&'static str, &str) -> Result<Option<String>, Fault>),
-    /// All rows have one value: whether it is this one.
-    Same(fn(&'static str, &str) -> Result<bool, Fault>),
+    /// Upstream's words with the core's values; nothing has another word.
+    Words(&'static [(&'static str, &'static str)]),
+    /// All rows have this text, or none.
+    Constant(Option<&'static str>),
+    /// All rows have this flag.
+    ConstantFlag(bool),
     /// Texts with commas between, all together.
     List(fn(&str, Vec<String>) -> Condition),
     /// All texts together.
@@ -60,9 +64,6 @@ pub const NUMBER: Reads = Reads::By(|name, text| {
         .map(|number| Some(number.to_string()))
         .map_err(|_| Fault::invalid(name, &format!("'{text}' is not an integer")))
 });
-
-/// Nothing has a value here.
-pub const NEVER: Reads = Reads::Same(|_, _| Ok(false));
 
 pub fn flag(name: &str, text: &str) -> Result<bool, Fault> {
     boolean_text(text).ok_or_else(|| Fault::invalid(name, &format!("'{text}' cannot be converted to boolean")))

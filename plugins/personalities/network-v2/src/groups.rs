@@ -5,7 +5,7 @@ use skyloom_sdk::conditions::{all_of, any_of, none_of, not_all_of};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::{Networks, Request, respond};
 
-use crate::attributes::{self, FLAG, NUMBER, Picked, Reads, attributes, write_time};
+use crate::attributes::{FLAG, NUMBER, Picked, Reads, attributes, write_time};
 use crate::body::{self, Creation, Given};
 use crate::rules::RULES;
 use crate::unset::Form;
@@ -19,7 +19,7 @@ attributes! {
     "project_id" Create { finds sorts "project-id" } => string(&group.project_id);
     "tenant_id" Create { finds sorts "project-id" } => string(&group.project_id);
     "stateful" Write { finds "stateful" as FLAG } => boolean(group.stateful);
-    "shared" Read { finds "" as Reads::Same(is_not_shared) } => boolean(false);
+    "shared" Read { finds "" as Reads::ConstantFlag(false) } => boolean(false);
     "security_group_rules" Read by write_rules;
     "tags" Unset(Form::List) { finds "tags" as Reads::List(all_of) } => strings(&group.tags);
     "tags-any" Query { finds "tags" as Reads::List(any_of) };
@@ -28,11 +28,6 @@ attributes! {
     "created_at" Read { sorts "created-at" } by |writer, group| write_time(writer, group.created_at);
     "updated_at" Read { sorts "updated-at" } by |writer, group| write_time(writer, group.updated_at);
     "revision_number" Read { finds "revision" as NUMBER } => unsigned(group.revision);
-}
-
-/// Upstream's client asks for those that aren't shared by another project; none is here.
-fn is_not_shared(name: &str, text: &str) -> Result<bool, Fault> {
-    attributes::flag(name, text).map(|shared| !shared)
 }
 
 fn write_rules(writer: &mut Writer, group: &SecurityGroup) {

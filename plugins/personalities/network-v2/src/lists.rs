@@ -9,7 +9,7 @@ use skyloom_sdk::query::{self, Query};
 use skyloom_sdk::violations::python;
 use skyloom_sdk::{Condition, Error, ErrorCode, PageRequest, Request, Response, SortKey, key, respond};
 
-use crate::attributes::{Attribute, Picked, Reads, Resource};
+use crate::attributes::{Attribute, Picked, Reads, Resource, flag};
 use crate::{Answer, Fault};
 
 /// The largest page of the core.
@@ -106,11 +106,15 @@ fn asked(attribute: &Attribute, texts: &[&str], conditions: &mut Vec<Condition>)
             let values = texts.iter().map(|text| read(name, text)).collect::<Result<Vec<_>, _>>()?;
             conditions.push(any_of(field, values.into_iter().flatten()));
         }
-        Reads::Same(is_it) => {
-            let found = texts.iter().map(|text| is_it(name, text)).collect::<Result<Vec<_>, _>>()?;
-            if !found.contains(&true) {
-                conditions.push(any_of::<&str>("id", []));
-            }
+        Reads::Words(words) => {
+            let value = |text: &&str| words.iter().find(|(word, _)| word == text).map(|(_, value)| *value);
+            conditions.push(any_of(field, texts.iter().filter_map(value)));
+        }
+        Reads::Constant(value) if texts.iter().any(|text| Some(*text) == value) => {}
+        Reads::Constant(_) => conditions.push(nothing()),
+        Reads::ConstantFlag(value) => {
+            let flags = texts.iter().map(|text| flag(name, text)).collect::<Result<Vec<_>, _>>()?;
+            conditions.extend((!flags.contains(&value)).then(nothing));
         }
         Reads::List(test) => {
             let items = texts.iter().flat_map(|text| text.split(',')).filter(|item| !item.is_empty());
@@ -119,6 +123,11 @@ fn asked(attribute: &Attribute, texts: &[&str], conditions: &mut Vec<Condition>)
         Reads::All(read) => conditions.extend(read(texts)?),
     }
     Ok(())
+}
+
+/// What no row meets.
+fn nothing() -> Condition {
+    any_of::<&str>("id", [])
 }
 
 /// None: everything. 0 means everything too, as upstream.

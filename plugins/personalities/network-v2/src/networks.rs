@@ -17,7 +17,7 @@ attributes! {
     "project_id" Create { finds sorts "project-id" } => string(&network.project_id);
     "tenant_id" Create { finds sorts "project-id" } => string(&network.project_id);
     "admin_state_up" Write { finds sorts "enabled" as FLAG } => boolean(network.enabled);
-    "status" Read { finds sorts "" as Reads::Same(is_active) } => string("ACTIVE");
+    "status" Read { finds sorts "" as Reads::Constant(Some("ACTIVE")) } => string("ACTIVE");
     "shared" Write { finds "shared" as FLAG } => boolean(network.shared);
     "router:external" Write { finds "external" as FLAG } => boolean(network.external);
     "is_default" Write { finds "is-default" as FLAG } => boolean(network.is_default);
@@ -43,11 +43,6 @@ attributes! {
     "created_at" Read { sorts "created-at" } by |writer, network| write_time(writer, network.created_at);
     "updated_at" Read { sorts "updated-at" } by |writer, network| write_time(writer, network.updated_at);
     "revision_number" Read { finds "revision" as NUMBER } => unsigned(network.revision);
-}
-
-/// Every network is.
-fn is_active(_: &str, text: &str) -> Result<bool, Fault> {
-    Ok(text == "ACTIVE")
 }
 
 fn id(request: &Request) -> &str {

@@ -36,9 +36,9 @@ attributes! {
     "network_id" Create { finds sorts "network-id" } => string(&port.network_id);
     "mac_address" Write { finds sorts "mac" } => string(&port.mac);
     "admin_state_up" Write { finds sorts "enabled" as FLAG } => boolean(port.enabled);
-    "status" Read { finds sorts "down" as Reads::By(is_down) } => string(status(port));
+    "status" Read { finds sorts "down" as Reads::Words(&[("ACTIVE", "false"), ("DOWN", "true")]) } => string(status(port));
     "fixed_ips" Write { finds "" as Reads::All(fixed_ips) } by write_fixed_ips;
-    "ip_allocation" Read { finds "addressed" as Reads::By(is_addressed) } => string(allocation(port));
+    "ip_allocation" Read { finds "addressed" as Reads::Words(&[("immediate", "true"), ("none", "false")]) } => string(allocation(port));
     "security_groups" Write { finds "security-group-ids" } => strings(&port.security_group_ids);
     "security_group_ids" Query { finds "security-group-ids" };
     "device_id" Write { finds sorts "device-id" } => string(&port.device_id);
@@ -73,25 +73,9 @@ fn status(port: &Port) -> &'static str {
     if port.active && port.enabled { "ACTIVE" } else { "DOWN" }
 }
 
-fn is_down(_: &str, text: &str) -> Result<Option<String>, Fault> {
-    Ok(match text {
-        "ACTIVE" => Some(false.to_string()),
-        "DOWN" => Some(true.to_string()),
-        _ => None,
-    })
-}
-
 /// Addresses are given at once.
 fn allocation(port: &Port) -> &'static str {
     if port.fixed_ips.is_empty() { "none" } else { "immediate" }
-}
-
-fn is_addressed(_: &str, text: &str) -> Result<Option<String>, Fault> {
-    Ok(match text {
-        "immediate" => Some(true.to_string()),
-        "none" => Some(false.to_string()),
-        _ => None,
-    })
 }
 
 /// `fixed_ips=ip_address=10.0.0.3`, `fixed_ips=subnet_id=..`: one of the addresses, in one of the subnets.

@@ -14,7 +14,7 @@ attributes! {
     "project_id" Read { finds sorts "project-id" } => string(&router.project_id);
     "tenant_id" Read { finds sorts "project-id" } => string(&router.project_id);
     "admin_state_up" Read { finds sorts "enabled" as FLAG } => boolean(router.enabled);
-    "status" Read { finds sorts "" as Reads::Same(|_, text| Ok(text == "ACTIVE")) } => string("ACTIVE");
+    "status" Read { finds sorts "" as Reads::Constant(Some("ACTIVE")) } => string("ACTIVE");
     "external_gateway_info" Read => null();
     "routes" Read => raw("[]");
     "tags" Read => raw("[]");

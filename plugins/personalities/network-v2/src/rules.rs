@@ -5,7 +5,7 @@ use skyloom_sdk::cloud::networks::{RuleCreate, SecurityGroupRule};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::{Networks, Request, respond};
 
-use crate::attributes::{NEVER, NUMBER, Reads, attributes, write_time};
+use crate::attributes::{NUMBER, Reads, attributes, write_time};
 use crate::body::{self, Creation, Given};
 use crate::unset::Form;
 use crate::{Answer, Fault, lists};
@@ -23,7 +23,7 @@ attributes! {
     "port_range_max" Create { finds sorts "port-max" as NUMBER } by |writer, rule| write_port(writer, rule.port_max);
     "remote_ip_prefix" Create { finds sorts "remote-cidr" } => optional_string(rule.remote_cidr.as_deref());
     "remote_group_id" Create { finds sorts "remote-group-id" } => optional_string(rule.remote_group_id.as_deref());
-    "remote_address_group_id" Unset(Form::Uuid) { finds "" as NEVER } => null();
+    "remote_address_group_id" Unset(Form::Uuid) { finds "" as Reads::Constant(None) } => null();
     "description" Create { finds "description" } => string(&rule.description);
     "normalized_cidr" Read;
     "belongs_to_default_sg" Read;

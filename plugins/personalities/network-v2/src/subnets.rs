@@ -6,7 +6,7 @@ use skyloom_sdk::conditions::{all_of, any_of, none_of, not_all_of};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::{Networks, Request, key, respond};
 
-use crate::attributes::{FLAG, NEVER, NUMBER, Picked, Reads, attributes, write_time};
+use crate::attributes::{FLAG, NUMBER, Picked, Reads, attributes, write_time};
 use crate::body::{self, Creation, Given};
 use crate::unset::Form;
 use crate::{Answer, Fault, lists};
@@ -28,10 +28,10 @@ attributes! {
     "dns_nameservers" Write => strings(&subnet.dns);
     "allocation_pools" Write by write_pools;
     "host_routes" Write by write_routes;
-    "subnetpool_id" Unset(Form::Uuid) { finds sorts "" as NEVER } => null();
-    "ipv6_ra_mode" Unset(Form::Choice(IPV6_MODES)) { finds sorts "" as NEVER } => null();
-    "ipv6_address_mode" Unset(Form::Choice(IPV6_MODES)) { finds sorts "" as NEVER } => null();
-    "segment_id" Unset(Form::Uuid) { finds "" as NEVER };
+    "subnetpool_id" Unset(Form::Uuid) { finds sorts "" as Reads::Constant(None) } => null();
+    "ipv6_ra_mode" Unset(Form::Choice(IPV6_MODES)) { finds sorts "" as Reads::Constant(None) } => null();
+    "ipv6_address_mode" Unset(Form::Choice(IPV6_MODES)) { finds sorts "" as Reads::Constant(None) } => null();
+    "segment_id" Unset(Form::Uuid) { finds "" as Reads::Constant(None) };
     "service_types" Unset(Form::List) => raw("[]");
     "use_default_subnetpool" Unset(Form::Flag);
     "prefixlen" Unset(Form::Number);

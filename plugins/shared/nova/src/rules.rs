@@ -2,7 +2,7 @@
 //! a face writes what its vendor's document says otherwise, and `..UPSTREAM`.
 
 use skyloom_sdk::Response;
-use skyloom_sdk::cloud::compute::PowerState;
+use skyloom_sdk::cloud::compute::{PowerState, TaskState, VmState};
 
 use crate::errors::{Fault, by_status};
 
@@ -33,6 +33,8 @@ pub struct Rules {
     pub image_filter_is_void: bool,
     /// Filters of servers that are for everybody at every version, beside those that upstream gives to everybody.
     pub filters_for_all: &'static [&'static str],
+    /// Whether the vendor's table of states lacks a pair, whose status is then UNKNOWN.
+    pub unlisted: fn(VmState, Option<TaskState>) -> bool,
     /// Statuses that the status filter knows.
     pub statuses: &'static [&'static str],
     /// A server may be placed on a host by name.
@@ -112,6 +114,7 @@ pub const UPSTREAM: Rules = Rules {
     fuzzy_filters: false,
     image_filter_is_void: false,
     filters_for_all: &[],
+    unlisted: |_, _| false,
     statuses: &[
         "ACTIVE",
         "BUILD",
