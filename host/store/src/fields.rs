@@ -62,9 +62,12 @@ impl Members {
     /// SQL: there is one that passes the test.
     pub(crate) fn has(&self, test: &str) -> String {
         let row = self.row;
-        let way = |(from, of): &(&str, &str)| match self.select {
-            true => format!("{row} IN (SELECT {of} FROM {from} WHERE {test})"),
-            false => format!("EXISTS (SELECT 1 FROM {from} WHERE {of} = {row} AND {test})"),
+        let way = |(from, of): &(&str, &str)| {
+            if self.select {
+                format!("{row} IN (SELECT {of} FROM {from} WHERE {test})")
+            } else {
+                format!("EXISTS (SELECT 1 FROM {from} WHERE {of} = {row} AND {test})")
+            }
         };
         format!("({})", self.from.iter().map(way).collect::<Vec<_>>().join(" OR "))
     }

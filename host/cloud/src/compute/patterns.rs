@@ -43,17 +43,17 @@ impl Patterns {
                 self.names.push(compiled("name", name, true)?);
                 Ok(None)
             }
-            (Test::Pattern, "addresses", values) => match likes(values) {
-                Some(values) => Ok(Some(Condition { test: Test::Like, values, ..condition })),
-                None => {
-                    let one = |pair: &[String]| {
-                        let text = compiled("addresses", &pair[1], false)?;
-                        Ok(AddressPattern { is_version_6: pair[0] == "6", text })
-                    };
-                    self.addresses.push(values.chunks_exact(2).map(one).collect::<Result<_>>()?);
-                    Ok(None)
+            (Test::Pattern, "addresses", values) => {
+                if let Some(values) = likes(values) {
+                    return Ok(Some(Condition { test: Test::Like, values, ..condition }));
                 }
-            },
+                let one = |pair: &[String]| {
+                    let text = compiled("addresses", &pair[1], false)?;
+                    Ok(AddressPattern { is_version_6: pair[0] == "6", text })
+                };
+                self.addresses.push(values.chunks_exact(2).map(one).collect::<Result<_>>()?);
+                Ok(None)
+            }
             _ => Ok(Some(condition)),
         }
     }
@@ -112,14 +112,13 @@ fn is_literal(name: &str) -> bool {
     name.is_ascii() && regex::escape(name).replace("\\-", "-") == *name
 }
 
-/// All of them as the database's tests; none: it has none for one of them.
+/// All of them as the database's tests; none: it has none for one of them. What doesn't come in pairs the store refuses.
 fn likes(values: &[String]) -> Option<Vec<String>> {
-    let mut likes = Vec::with_capacity(values.len());
-    for pair in values.chunks(2) {
-        likes.push(pair[0].clone());
-        likes.extend(pair.get(1).map(|text| like(text).ok_or(())).transpose().ok()?);
+    if values.len() % 2 != 0 {
+        return Some(values.to_vec());
     }
-    Some(likes)
+    let pairs = values.chunks_exact(2).map(|pair| Some([pair[0].clone(), like(&pair[1])?]));
+    pairs.collect::<Option<Vec<_>>>().map(|pairs| pairs.concat())
 }
 
 /// A pattern of SQL's LIKE; none: it can't say this one. Most people give an address or its beginning, where every dot stands for

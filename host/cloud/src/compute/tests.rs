@@ -194,6 +194,7 @@ async fn a_condition_that_the_core_does_not_know_is_named() {
             asked("metadata", "any-of", &["key"]),
             asked("tags", "part", &["a", "b"]),
             asked("addresses", "part", &["4"]),
+            asked("addresses", "pattern", &["4", "1|2", "6"]),
             asked("addresses", "all-of", &["10.0.0.1"]),
             asked("all-projects", "any-of", &["maybe"]),
             asked("deleted", "none-of", &["true"]),

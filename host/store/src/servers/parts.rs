@@ -88,9 +88,8 @@ pub(super) fn packed(postgres: bool, parts: Parts) -> &'static str {
     const EACH: usize = 1 << WORDS.len();
     static TEXTS: [OnceLock<String>; 2 * EACH] = [const { OnceLock::new() }; 2 * EACH];
     TEXTS[usize::from(postgres) * EACH + usize::from(parts.0)].get_or_init(|| {
-        let belongings = BELONGINGS.map(|(part, values, from)| match parts.has(part) {
-            true => dialect::json_unordered(postgres, values, from),
-            false => "'[]'".to_owned(),
+        let belongings = BELONGINGS.map(|(part, values, from)| {
+            if parts.has(part) { dialect::json_unordered(postgres, values, from) } else { "'[]'".to_owned() }
         });
         format!("concat({}, {})", packed_own(postgres, parts), belongings.join(", "))
     })

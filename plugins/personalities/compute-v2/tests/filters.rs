@@ -38,7 +38,7 @@ fn filters_reach_the_core() {
                 from("updated-at", 1_769_860_800_000_000_i64),
                 part("addresses", ["4", "10.0.0"]),
                 is("vm-state", "active"),
-                is("task-state", "rebooting"),
+                any_of("task-state", ["rebooting", "reboot-pending", "reboot-started"]),
             ]
         );
         assert_eq!(ask(&cloud, upstream(), call.admin()).0, 200);

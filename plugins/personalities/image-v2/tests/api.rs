@@ -92,11 +92,14 @@ fn a_list_has_links_to_its_pages() {
     assert_eq!((json_of(&response)["images"].clone(), seen.len()), (json!([]), 0));
 }
 
+/// A query, and what it asks of the core.
+type Case<'a> = (&'a [(&'a str, &'a str)], Vec<Condition>);
+
 #[test]
 fn filters_reach_the_core() {
     let noon = 1_767_268_800_000_000_i64;
     let second = 1_000_000;
-    let cases: Vec<(&[(&str, &str)], Vec<Condition>)> = vec![
+    let cases: Vec<Case> = vec![
         (&[("id", "in:a,b")], vec![any_of("id", ["a", "b"])]),
         (&[("name", "in:\"a,b\",c")], vec![any_of("name", ["a,b", "c"])]),
         (&[("name", "eq:a:b")], vec![is("name", "a:b")]),

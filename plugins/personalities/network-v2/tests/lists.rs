@@ -178,10 +178,13 @@ fn asked(operation: &str, query: &[(&str, &str)]) -> (u16, Vec<Condition>) {
     (response.status, seen.all().pop().unwrap_or_default())
 }
 
+/// An operation, its query, and what it asks of the core.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Vec<Condition>);
+
 #[test]
 fn filters_reach_the_core() {
     let nothing = || any_of::<&str>("id", []);
-    let cases: Vec<(&str, &[(&str, &str)], Vec<Condition>)> = vec![
+    let cases: Vec<Case> = vec![
         ("networks.list", &[("name", "a"), ("name", "b")], vec![any_of("name", ["a", "b"])]),
         ("networks.list", &[("description", "x"), ("mtu", "1400")], vec![is("description", "x"), is("mtu", 1400)]),
         (
