@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use skyloom_model::{PowerState, TaskState, VmState};
 use wit_parser::{Function, Interface, Resolve, Type, TypeDefKind, UnresolvedPackageGroup};
 
 const RENEW: &str = "SKYLOOM_RENEW";
@@ -123,6 +124,52 @@ impl Contract {
     }
 }
 
+impl Contract {
+    /// The words of an enumeration of `wit/cloud/compute`.
+    fn words(&self, kind: &str) -> Vec<String> {
+        let (_, compute) = self.interfaces.iter().find(|(name, _)| name == "compute").expect("compute");
+        let TypeDefKind::Enum(words) = &self.resolve.types[compute.types[kind]].kind else { panic!("{kind}") };
+        words.cases.iter().map(|case| case.name.clone()).collect()
+    }
+
+    /// The SDK's module of states.
+    fn states(&self) -> String {
+        let mut text = String::from(STATES);
+        text.push_str("words! {\n");
+        for kind in ["vm-state", "task-state", "power-state"] {
+            let word = kind.replace('-', "_");
+            writeln!(text, "    {} {}S {word} {{", pascal(kind), word.to_uppercase()).unwrap();
+            for word in self.words(kind) {
+                writeln!(text, "        {} \"{word}\",", pascal(&word)).unwrap();
+            }
+            text.push_str("    }\n");
+        }
+        text.push_str("}\n");
+        text
+    }
+}
+
+const STATES: &str = r"//! The core's words of a server's states, as conditions name them. Generated, with a test that says how to renew it:
+//! host/runtime/tests/signatures.rs.
+
+use crate::cloud::compute::{PowerState, TaskState, VmState};
+
+macro_rules! words {
+    ($($kind:ident $all:ident $word:ident { $($state:ident $text:literal,)+ })+) => {
+        $(
+            /// All of them.
+            pub const $all: [$kind; [$($text),+].len()] = [$($kind::$state),+];
+
+            #[must_use]
+            pub fn $word(state: $kind) -> &'static str {
+                match state { $($kind::$state => $text,)+ }
+            }
+        )+
+    };
+}
+
+";
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whose {
     Owned,
@@ -157,6 +204,7 @@ fn the_tables_of_the_host_and_of_the_sdk_are_those_of_the_contract() {
     for (file, made) in [
         ("host/runtime/src/functions.rs", contract.table(host, true, Whose::Owned)),
         ("plugins/sdk/src/functions.rs", contract.table(sdk, false, Whose::Borrowed)),
+        ("plugins/sdk/src/states.rs", contract.states()),
     ] {
         let path = root().join(file);
         if std::env::var_os(RENEW).is_some() {
@@ -165,4 +213,13 @@ fn the_tables_of_the_host_and_of_the_sdk_are_those_of_the_contract() {
         let kept = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(kept == made, "{file} isn't what wit/cloud says; {RENEW}=1 with this test writes it anew");
     }
+}
+
+#[test]
+fn the_store_holds_the_contracts_words_of_states() {
+    let contract = Contract::read();
+    let words = |states: Vec<&'static str>| states.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(VmState::ALL.iter().map(|state| state.as_str()).collect()), contract.words("vm-state"));
+    assert_eq!(words(TaskState::ALL.iter().map(|state| state.as_str()).collect()), contract.words("task-state"));
+    assert_eq!(words(PowerState::ALL.iter().map(|state| state.as_str()).collect()), contract.words("power-state"));
 }

@@ -60,3 +60,5 @@ const NO_TAGS: Members = Members::new("''", &[("(SELECT '' AS owner, '' AS tag W
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_conditions;

@@ -1,4 +1,5 @@
-//! The core's words of a server's states, as conditions name them.
+//! The core's words of a server's states, as conditions name them. Generated, with a test that says how to renew it:
+//! host/runtime/tests/signatures.rs.
 
 use crate::cloud::compute::{PowerState, TaskState, VmState};
 

@@ -79,7 +79,7 @@ fn the_manifest_is_there_once_and_whole() {
 fn a_manifest_says_nothing_unknown() {
     let text = face_manifest("face").replace("contract =", "contact = \"x\"\ncontract =");
     let line = refused(with_manifest(&text));
-    assert!(line.starts_with("plugin.toml: line 5: unknown field `contact`"), "{line}");
+    assert!(line.starts_with("plugin.toml: line 5: contact: there is no such key;"), "{line}");
     let newer = face_manifest("face").replace("contract = \"0.1\"", "contract = \"0.9\"");
     assert_eq!(refused(with_manifest(&newer)), "plugin.toml: contract `0.9` is not served; this host serves 0.1");
 }

@@ -14,6 +14,9 @@ use super::patterns::Patterns;
 use super::view;
 use crate::lists::{conditions, names, spell, spelled_address};
 
+/// Where a server runs is for those to see, to look for and to order by whom the policy lets see nodes.
+const NODE: &str = "node";
+
 impl Compute {
     /// A living server that the caller reaches; one of another project is not found.
     pub(super) async fn reached_server(
@@ -48,6 +51,9 @@ impl Compute {
     ) -> Result<wit::ServerPage> {
         self.permit(context.caller.as_deref(), Action::ServersRead)?;
         let mut wanted = self.wanted(context, conditions(asked)?)?;
+        if request.sort.iter().any(|key| key.field == NODE) {
+            self.permit(context.caller.as_deref(), Action::ZonesReadNodes)?;
+        }
         let patterns = Patterns::of(&mut wanted.conditions)?;
         let parts = Parts::of_words(parts)?;
         let page = page(request);
@@ -72,7 +78,7 @@ impl Compute {
         if all || foreign || deleted {
             self.permit(context.caller.as_deref(), Action::ServersReadAll)?;
         }
-        if names(&conditions, "node") {
+        if names(&conditions, NODE) {
             self.permit(context.caller.as_deref(), Action::ZonesReadNodes)?;
         }
         let project_id = if all || foreign { None } else { Some(context.caller()?.project()?.to_owned()) };

@@ -104,9 +104,6 @@ impl Operations {
         request: PageRequest,
     ) -> Result<wit::OperationPage> {
         self.permit(context.caller.as_deref(), Action::OperationsRead)?;
-        if !request.sort.is_empty() {
-            return Err(Error::invalid("sort", "Operations are listed newest first only."));
-        }
         let conditions = conditions(asked)?;
         let with_steps = names(&conditions, "request-id");
         let wanted = store::Filter {

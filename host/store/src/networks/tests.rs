@@ -8,7 +8,7 @@ use crate::listing::{Filter, Page};
 use crate::testing::{TestDatabase, databases};
 use crate::{Conn, Db, args};
 
-fn ip(text: &str) -> IpAddr {
+pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
@@ -32,7 +32,7 @@ fn a_network(project: &str, shared: bool) -> Network {
     }
 }
 
-fn a_subnet(network: &Network, cidr: &str) -> Subnet {
+pub(super) fn a_subnet(network: &Network, cidr: &str) -> Subnet {
     let cidr = Cidr::parse(cidr).expect("cidr");
     let gateway = Some(cidr.hosts().start);
     Subnet {
@@ -55,7 +55,7 @@ fn a_subnet(network: &Network, cidr: &str) -> Subnet {
 }
 
 /// A network of project `p` with a subnet, committed.
-async fn made(db: &Db, cidr: &str) -> (Network, Subnet) {
+pub(super) async fn made(db: &Db, cidr: &str) -> (Network, Subnet) {
     let (network, mut tx) = (a_network("p", false), db.begin().await.expect("begin"));
     let subnet = a_subnet(&network, cidr);
     insert_network(&mut tx, &network).await.expect("network");
@@ -118,7 +118,7 @@ async fn running_server(tx: &mut Conn, id: &str) {
     tx.execute(sql, crate::args![id]).await.expect("a server");
 }
 
-async fn tx(database: &TestDatabase) -> Conn {
+pub(super) async fn tx(database: &TestDatabase) -> Conn {
     database.db.begin().await.expect("begin")
 }
 
