@@ -210,11 +210,10 @@ async fn a_condition_that_the_core_does_not_know_is_named() {
         let error =
             world.cloud.list_servers(&member("p"), most, all_parts(), page(0, None)).await.expect_err("too many");
         assert_eq!(error.reason.as_deref(), Some("too-many"));
-        let by_node = PageRequest {
-            sort: vec![SortKey { field: "node".to_owned(), descending: false }],
-            ..page(0, None)
-        };
-        let error = world.cloud.list_servers(&member("p"), Vec::new(), all_parts(), by_node).await.expect_err("an order");
+        let by_node =
+            PageRequest { sort: vec![SortKey { field: "node".to_owned(), descending: false }], ..page(0, None) };
+        let error =
+            world.cloud.list_servers(&member("p"), Vec::new(), all_parts(), by_node).await.expect_err("an order");
         assert_eq!(error.kind(), ErrorCode::Forbidden);
         let node = vec![asked("node", "any-of", &["node-1"])];
         let error =

@@ -7,13 +7,13 @@ use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::listing::Filter;
-use skyloom_store::networks::{self as store, Group, NewRule};
+use skyloom_store::networks::{self as store, Group, NewRule, Prefixed};
 use skyloom_store::quotas::Quota;
 
 use super::Networks;
 use super::traffic::{self, Meaning};
 use super::{MAX_RULES, at_most, bounded, convert, groups, text};
-use crate::lists::{conditions, page};
+use crate::lists::{conditions, page, spell};
 
 impl Networks {
     pub(super) async fn rules_list(
@@ -24,7 +24,10 @@ impl Networks {
     ) -> Result<wit::RulePage> {
         let asking = self.asking(context, Action::NetworksRead)?;
         self.make_default_group(&asking).await?;
-        let filter = Filter::new(asking.viewer(), conditions(wanted)?);
+        let mut wanted = conditions(wanted)?;
+        spell(&mut wanted, "protocol", |text| Some(traffic::spelled_protocol(text)));
+        spell(&mut wanted, "remote-cidr", |text| Prefixed::parse(text).map(|prefixed| prefixed.to_string()));
+        let filter = Filter::new(asking.viewer(), wanted);
         let mut conn = self.db().read().await?;
         let listed = store::list_rules(&mut conn, &filter, &page(request)).await?;
         Ok(wit::RulePage { rules: listed.items.into_iter().map(convert::rule).collect(), next: listed.next })

@@ -87,6 +87,12 @@ pub(super) fn check_rule(mut rule: NewRule) -> Result<NewRule> {
 }
 
 /// Version 6 has an ICMP of its own, whichever one is named.
+/// As rules have it, whatever their version: both spellings of the one of version 6 that name it beyond doubt.
+pub(super) fn spelled_protocol(text: &str) -> String {
+    let text = text.to_ascii_lowercase();
+    if text == "icmpv6" { "ipv6-icmp".to_owned() } else { text }
+}
+
 fn in_version(protocol: String, ip_version: u8) -> String {
     match protocol.as_str() {
         "icmp" | "icmpv6" if ip_version == 6 => "ipv6-icmp".to_owned(),

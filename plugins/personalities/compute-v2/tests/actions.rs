@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::compute::{MetadataMode, PowerChange, TaskState, VmState};
+use skyloom_sdk::cloud::compute::{MetadataMode, PowerChange, Server, TaskState, VmState};
 use skyloom_sdk::cloud::networks::{FixedIp, GroupPage, Port, PortPage, SecurityGroup, SecurityGroupRule};
 use skyloom_sdk::cloud::operations::{Operation, OperationPage, OperationState, Step};
 use skyloom_sdk::conditions::{is, told};
@@ -116,11 +116,9 @@ fn with_metadata(vm_state: VmState) -> (FakeCloud, Items) {
     let items: Items = Rc::new(RefCell::new(vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]));
     let mut cloud = FakeCloud::default();
     let shown = items.clone();
-    cloud.compute.get_server = Some(Box::new(move |_, _| {
-        let mut server = server();
-        server.vm_state = vm_state;
-        server.metadata = shown.borrow().clone();
-        Ok(server)
+    cloud.compute.get_server = Some(Box::new(move |_, parts| {
+        let metadata = if parts.contains(&"metadata".to_owned()) { shown.borrow().clone() } else { Vec::new() };
+        Ok(Server { vm_state, metadata, ..server() })
     }));
     let written = items.clone();
     cloud.compute.set_metadata = Some(Box::new(move |_, pairs, mode| {

@@ -276,6 +276,9 @@ fn the_documents_filters_are_for_everybody_at_every_version() {
         }
         assert!(seen.all().iter().all(|(conditions, _)| !conditions.is_empty()), "{name}");
     }
+    let bin = get("servers.list_detail", "/v2.1/servers/detail").query("deleted", "True");
+    let (cloud, seen) = with_list(vec![server()], None);
+    assert_eq!((ask(&cloud, bin).0, seen.all().len()), (400, 0), "what lives is not in the recycle bin");
     // By the host operators ask, as in Nova.
     let (cloud, seen) = with_list(vec![server()], Some(SERVER));
     ask(&cloud, get("servers.list", "/v2.1/servers").query("host", "node-1"));

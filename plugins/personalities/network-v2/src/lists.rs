@@ -142,8 +142,8 @@ fn limit(query: Query<'_>) -> Result<Option<u32>, Fault> {
 }
 
 fn sort(query: Query<'_>, attributes: &[Attribute], reverse: bool) -> Result<Vec<SortKey>, Fault> {
-    let keys: Vec<&str> = query.all("sort_key").collect();
-    let directions: Vec<&str> = query.all("sort_dir").collect();
+    let said = |name| query.all(name).filter(|text| !text.is_empty());
+    let (keys, directions): (Vec<&str>, Vec<&str>) = (said("sort_key").collect(), said("sort_dir").collect());
     if keys.len() != directions.len() && !(directions.is_empty() && keys.len() == 1) {
         return Err(Fault::bad_request("The number of sort_keys and sort_dirs must be same"));
     }
@@ -223,7 +223,7 @@ fn write_links(writer: &mut Writer, request: &Request, collection: &str, last: O
 }
 
 fn picked(request: &Request) -> Picked<'_> {
-    Picked(Query(&request.query).all("fields").collect())
+    Picked(Query(&request.query).all("fields").filter(|name| !name.is_empty()).collect())
 }
 
 /// The answer to a request for one resource.

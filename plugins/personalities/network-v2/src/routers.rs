@@ -20,7 +20,7 @@ attributes! {
     "tags" Read => raw("[]");
     "created_at" Read { sorts "created-at" } by |writer, router| write_time(writer, router.created_at);
     "updated_at" Read { sorts "updated-at" } by |writer, router| write_time(writer, router.updated_at);
-    "revision_number" Read => unsigned(0);
+    "revision_number" Read { finds "" as Reads::Constant(Some("0")) } => unsigned(0);
 }
 
 pub fn list<C: Networks>(cloud: &C, request: &Request) -> Answer {

@@ -27,6 +27,7 @@ pub fn resources(request: &Request) -> Response {
 /// What is served beyond the core of the API: alias, name, description.
 const EXTENSIONS: &[(&str, &str, &str)] = &[
     ("availability_zone", "Availability Zone", "The availability zones of the cloud."),
+    ("empty-string-filtering", "Empty String Filtering Extension", "A filter without a text finds what has none."),
     ("external-net", "Neutron external network", "Marks networks that lead outside."),
     ("filter-validation", "Filter parameters validation", "Refuses filters that are not known."),
     ("ip_allocation", "IP Allocation", "Ports tell when their addresses are given."),

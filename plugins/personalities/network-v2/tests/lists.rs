@@ -97,6 +97,9 @@ fn lists_are_whole_or_in_pages_with_links() {
     let back = handle(&cloud, back.build());
     assert_eq!(ids(&back), ["3", "4"]);
     assert_eq!(links(&back), [own("next", "limit=2&marker=4"), own("previous", "limit=2&marker=3&page_reverse=True")]);
+    // Empty fields and keys ask for nothing.
+    let bare = call("networks.list").query("fields", "").query("sort_key", "").query("sort_dir", "");
+    assert_eq!(json_of(&handle(&cloud, bare.build())), json_of(&all));
     handle(&cloud, call("networks.list").query("sort_key", "name").query("sort_dir", "desc").build());
     let sort = seen.all().pop().expect("a call").sort;
     let sort: Vec<_> = sort.iter().map(|key| (key.field.as_str(), key.descending)).collect();
@@ -258,7 +261,7 @@ fn filters_reach_the_core() {
         ("security-groups.list", &[("shared", "True"), ("description", "d")], vec![is("description", "d"), nothing()]),
         (
             "routers.list",
-            &[("id", "a"), ("name", "one"), ("admin_state_up", "true"), ("tenant_id", "p")],
+            &[("id", "a"), ("name", "one"), ("admin_state_up", "true"), ("tenant_id", "p"), ("revision_number", "0")],
             vec![is("id", "a"), is("name", "one"), is("project-id", "p"), is("enabled", true)],
         ),
     ];

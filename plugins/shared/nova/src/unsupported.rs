@@ -12,7 +12,7 @@ const NO_VOLUME_SERVICE: &str = "existing volumes and snapshots cannot be attach
 const NO_LOCAL_DISKS: &str = "nodes have no local disks beside the system disk";
 const NO_GROUPS: &str = "there are no server groups yet";
 const NO_PLACEMENT_HINTS: &str = "placement takes no hints yet";
-const NOT_IN_THE_CORE: &str = "the core keeps it without knowing what it means";
+const NOT_IN_THE_CORE: &str = "servers are neither looked for nor ordered by it";
 
 pub static UNSUPPORTED: Table = Table(&[
     entry("servers.create", "personality", "files are not injected; user_data does it"),

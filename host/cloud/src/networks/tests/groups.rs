@@ -65,3 +65,29 @@ async fn security_groups_keep_their_rules() {
         refused!(cloud.get_security_group(&context, web.id), NotFound);
     }
 }
+
+#[tokio::test]
+async fn rules_are_found_however_their_values_are_written() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let group = cloud.list_security_groups(&context, Vec::new(), page()).await.expect("list").groups.remove(0);
+        for (field, value) in [("protocol", "TCP"), ("remote-cidr", "FD00:5::/32")] {
+            let rule = wit::RuleCreate {
+                group_id: group.id.clone(),
+                project_id: None,
+                ingress: true,
+                ip_version: if field == "protocol" { 4 } else { 6 },
+                protocol: (field == "protocol").then(|| value.to_owned()),
+                port_min: None,
+                port_max: None,
+                remote_cidr: (field != "protocol").then(|| value.to_owned()),
+                remote_group_id: None,
+                description: String::new(),
+            };
+            let made = cloud.create_security_group_rule(&context, rule).await.expect("rule");
+            let found = cloud.list_security_group_rules(&context, is(field, value), page()).await.expect("list").rules;
+            assert_eq!(found.iter().map(|rule| &rule.id).collect::<Vec<_>>(), [&made.id], "{field} {value}");
+            cloud.delete_security_group_rule(&context, made.id).await.expect("delete");
+        }
+    }
+}

@@ -99,7 +99,7 @@ fn check(items: &[Pair]) -> Result<(), Fault> {
 
 /// Metadata may be written while the server is at rest in a state of its own life; gives the items as they are.
 fn check_state<C: Cloud>(context: &Context<'_, C>, action: &str) -> Result<Vec<Pair>, Fault> {
-    let server = fetch(context, &[])?;
+    let server = fetch(context, &["metadata"])?;
     let conflict = |state: String| {
         Err(Fault::new(
             409,

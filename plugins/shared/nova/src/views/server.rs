@@ -45,10 +45,8 @@ pub fn write_short(writer: &mut Writer, server: &Server, links: &Links) {
 
 pub fn write(writer: &mut Writer, server: &Server, view: &View<'_>) {
     let attributes = Attributes::read(&server.attributes);
-    let word = match (view.rules.unlisted)(server.vm_state, server.task_state) {
-        true => "UNKNOWN",
-        false => status(server.vm_state, server.task_state),
-    };
+    let (vm, task) = (server.vm_state, server.task_state);
+    let word = if (view.rules.unlisted)(vm, task) { "UNKNOWN" } else { status(vm, task) };
     writer.begin_object();
     writer.key(key!("id")).string(&server.id);
     writer.key(key!("name")).string(&server.name);
