@@ -114,7 +114,7 @@ fn is_literal(name: &str) -> bool {
 
 /// All of them as the database's tests; none: it has none for one of them. What doesn't come in pairs the store refuses.
 fn likes(values: &[String]) -> Option<Vec<String>> {
-    if values.len() % 2 != 0 {
+    if !values.len().is_multiple_of(2) {
         return Some(values.to_vec());
     }
     let pairs = values.chunks_exact(2).map(|pair| Some([pair[0].clone(), like(&pair[1])?]));
