@@ -206,6 +206,9 @@ async fn a_condition_that_the_core_does_not_know_is_named() {
             let error = error.expect_err(&format!("{} {}", condition.field, condition.test));
             assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some(field.as_str())));
         }
+        let long = vec![asked("zone", "any-of", &["x".repeat(1 << 20).as_str(), "y"])];
+        let error = world.cloud.list_servers(&member("p"), long, all_parts(), page(0, None)).await;
+        assert_eq!(error.expect_err("too long").reason.as_deref(), Some("too-many"));
         let most = vec![asked("zone", "any-of", &["x"]); 65];
         let error =
             world.cloud.list_servers(&member("p"), most, all_parts(), page(0, None)).await.expect_err("too many");

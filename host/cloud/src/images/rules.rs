@@ -66,8 +66,11 @@ impl Images {
         if !names(&wanted, "hidden") {
             wanted.push(Condition::is("hidden", false));
         }
-        let of_community = Condition::is("visibility", Visibility::Community.as_str());
-        let community = taken_flag(&mut wanted, "community")? == Some(true) || wanted.contains(&of_community);
+        let names_community = |condition: &Condition| {
+            condition.field == "visibility"
+                && condition.values.iter().any(|word| word == Visibility::Community.as_str())
+        };
+        let community = taken_flag(&mut wanted, "community")? == Some(true) || wanted.iter().any(names_community);
         let filter = ImageFilter { viewer, community, conditions: wanted };
         let mut conn = self.db().read().await?;
         let listed = store::list_images(&mut conn, &filter, &page(request)).await?;

@@ -11,8 +11,9 @@ use crate::fields::{Field, Kind, Members};
 /// A list has at most so many conditions.
 const MAX_CONDITIONS: usize = 64;
 
-/// Of all conditions of a list together.
+/// Of all conditions of a list together, and their bytes.
 const MAX_VALUES: usize = 4000;
+const MAX_BYTES: usize = 1 << 20;
 
 /// What no row meets.
 const NONE: &str = "1 = 0";
@@ -141,13 +142,7 @@ tests! {
 impl Query {
     /// The rows that meet all of the conditions. `invalid` names a field that isn't one of `fields`, or its wrong test or value.
     pub(crate) fn meet(&mut self, postgres: bool, fields: &[Field], conditions: &[Condition]) -> Result<()> {
-        let values: usize = conditions.iter().map(|condition| condition.values.len()).sum();
-        if let Some(condition) = conditions.first().filter(|_| conditions.len() > MAX_CONDITIONS || values > MAX_VALUES)
-        {
-            let what =
-                format!("is among too many conditions: at most {MAX_CONDITIONS} with {MAX_VALUES} values are taken.");
-            return Err(condition.wrong(&what).with_reason("too-many"));
-        }
+        bounded(conditions)?;
         let place = |condition: &Condition| {
             let found = fields.iter().position(|field| field.found && field.word == condition.field);
             found.ok_or_else(|| condition.wrong("is not a field to look for."))
@@ -156,15 +151,20 @@ impl Query {
             conditions.iter().map(|condition| Ok((place(condition)?, condition))).collect::<Result<Vec<_>>>()?;
         // Always in one order: then the database sees few different statements.
         placed.sort_by_key(|(place, condition)| (*place, condition.test));
-        let mut of_members: Vec<(&Members, Vec<String>)> = Vec::new();
+        // Two fields of one member hold for the same member: an address and its subnet. Two conditions of one field don't: a set
+        // has this member and that one.
+        let mut of_members: Vec<(&Members, Vec<(usize, String)>)> = Vec::new();
         for (place, condition) in placed {
             let field = &fields[place];
             match field.kind {
                 Kind::Many(members) => {
                     let Some(sql) = self.of_set(postgres, members, condition)? else { continue };
-                    match of_members.iter_mut().find(|(known, _)| known.from == members.from) {
-                        Some((_, tests)) => tests.push(sql),
-                        None => of_members.push((members, vec![sql])),
+                    let fits = |(known, tests): &&mut (&Members, Vec<(usize, String)>)| {
+                        known.from == members.from && tests.iter().all(|(of, _)| *of != place)
+                    };
+                    match of_members.iter_mut().find(fits) {
+                        Some((_, tests)) => tests.push((place, sql)),
+                        None => of_members.push((members, vec![(place, sql)])),
                     }
                 }
                 Kind::Pairs(members) => self.of_pairs(condition, |key, value| members.has_pair(key, value))?,
@@ -175,7 +175,10 @@ impl Query {
                 }
             }
         }
-        self.conditions.extend(of_members.into_iter().map(|(members, tests)| members.has(&tests.join(" AND "))));
+        for (members, tests) in of_members {
+            let tests: Vec<String> = tests.into_iter().map(|(_, sql)| sql).collect();
+            self.conditions.push(members.has(&tests.join(" AND ")));
+        }
         Ok(())
     }
 
@@ -315,6 +318,20 @@ impl Query {
             return Ok(());
         }
         self.of_pairs(condition, |key, value| format!("{} = {value}", dialect::json_text(postgres, sql, key)))
+    }
+}
+
+fn bounded(conditions: &[Condition]) -> Result<()> {
+    let values = || conditions.iter().flat_map(|condition| &condition.values);
+    let too_many = conditions.len() > MAX_CONDITIONS || values().count() > MAX_VALUES;
+    match conditions.first() {
+        Some(first) if too_many || values().map(String::len).sum::<usize>() > MAX_BYTES => {
+            let most = format!("{MAX_CONDITIONS} with {MAX_VALUES} values of {MAX_BYTES} bytes together");
+            Err(first
+                .wrong(&format!("is among too many conditions: at most {most} are taken."))
+                .with_reason("too-many"))
+        }
+        _ => Ok(()),
     }
 }
 
