@@ -31,7 +31,7 @@ class Sweep:
 
     def token(self, operation):
         """Of alpha's member where that is enough, else the operator's: a refused caller would hide what is tried."""
-        needs_admin = self.world.least.get(operation.table["action"]) == "Admin" or operation.plugin == "identity-v3"
+        needs_admin = self.world.least.get(operation.table["action"]) in ("Manager", "Operator") or operation.plugin == "identity-v3"
         return self.world.admin if needs_admin else self.world.alpha
 
     def values(self, operation, **changed):
@@ -183,7 +183,7 @@ class Sweep:
             values["project_id"] = self.world.projects["beta"]
         owned = [name for name in operation.parameters if name not in ("project_id", "flavor_id", "schema", "alias", "router_id")]
         request = self.request(operation, operation.url(values), token=self.world.beta)
-        if least == "Admin":
+        if least in ("Manager", "Operator"):
             yield "a member asks for what is an operator's", request, self.judge(operation, 403, 404)
         elif least in ("Anyone", None) or operation.is_absent:
             return

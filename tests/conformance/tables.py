@@ -8,7 +8,7 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Operations whose policy lets anyone through (`Anyone` in host/model/src/action.rs).
-OPEN_ACTIONS = {"public", "tokens:issue", "identity:change-password"}
+OPEN_ACTIONS = {"public", "tokens:issue", "users:change-password"}
 # Upstream's functions that aren't there answer 501 in upstream's own words.
 ABSENT = re.compile(r"^unsupported\.")
 # (plugin, operation): the one status with which everything is refused that got past the token. Each is a deviation that is

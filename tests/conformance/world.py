@@ -30,7 +30,7 @@ def poll(what, predicate, seconds=30):
 def least_roles():
     """Action -> who needs to ask at least, out of the one table that says so."""
     text = (tables.ROOT / "host/model/src/action.rs").read_text(encoding="utf-8")
-    return dict(re.findall(r'"([a-z:-]+)" (Anyone|Authenticated|Reader|Member|Admin);', text))
+    return dict(re.findall(r'"([a-z:-]+)" (Anyone|Authenticated|Reader|Member|Manager|Operator)', text))
 
 
 class World:

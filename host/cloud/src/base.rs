@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use skyloom_model::{Action, Caller, Result};
-use skyloom_store::Db;
+use skyloom_model::{Action, Caller, Permission, Reach, Result};
+use skyloom_store::identity::assignments;
+use skyloom_store::{Conn, Db};
 
 use crate::identity::policy::Policy;
 use crate::secrets::Sealer;
@@ -38,9 +39,27 @@ impl Base {
     }
 
     /// The one place where it is decided whether somebody may do something. `unauthenticated` when nobody is known and the
-    /// action needs somebody, `forbidden` when the roles don't suffice. Whose resource it is, each area asks by itself.
-    pub fn permit(&self, caller: Option<&Caller>, action: Action) -> Result<()> {
-        self.0.policy.permit(caller, action)
+    /// action needs somebody, `forbidden` when the roles don't suffice. Gives whose resources are there for the caller: what is read
+    /// and changed is asked for with it.
+    pub fn permit(&self, caller: Option<&Caller>, asked: impl Into<Permission>) -> Result<Reach> {
+        self.0.policy.permit(caller, &asked.into())
+    }
+
+    /// As [`Base::permit`] for an action that reaches the projects that the caller has joined: those in which the caller's roles
+    /// allow it.
+    pub(crate) async fn permit_joined(
+        &self,
+        conn: &mut Conn,
+        caller: Option<&Caller>,
+        action: Action,
+    ) -> Result<Reach> {
+        debug_assert!(action.joined(), "{}", action.as_str());
+        let reach = self.permit(caller, action)?;
+        let (Reach::Projects(own), Some(caller)) = (&reach, caller) else { return Ok(reach) };
+        let joined = assignments::joined(conn, &caller.user.id).await?;
+        let allowed =
+            joined.into_iter().filter(|(project, roles)| self.policy().allows_in_project(project, roles, action));
+        Ok(Reach::Projects(allowed.map(|(project, _)| project.id).collect()))
     }
 
     /// What to call when an operation was written; the wiring gives the engine's `wake`. The first one stays.

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod images;
 mod lists;
 pub mod networks;
+mod reach;
 pub mod reconcile;
 pub mod secrets;
 

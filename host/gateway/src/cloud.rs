@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use skyloom_cloud::images::UploadWriter;
 use skyloom_cloud::{Base, Cloud};
-use skyloom_model::{Action, Caller, Error, ErrorCode, Result};
+use skyloom_model::{Caller, Error, ErrorCode, Permission, Result};
 use skyloom_runtime::context::CallContext;
 
 use crate::core::{BlobSink, Core};
@@ -17,8 +17,12 @@ impl Core for Cloud {
         self.identity.caller_of_token(token).await
     }
 
-    fn permit(&self, caller: Option<&Caller>, action: Action) -> Result<()> {
-        Base::permit(self, caller, action)
+    fn permit(&self, caller: Option<&Caller>, asked: &Permission) -> Result<()> {
+        Base::permit(self, caller, asked.clone()).map(drop)
+    }
+
+    async fn act_in(&self, caller: &Caller, project_id: &str) -> Result<Option<Arc<Caller>>> {
+        self.identity.act_in(caller, project_id).await
     }
 
     async fn create_blob(&self, context: &Arc<CallContext>) -> Result<Box<dyn BlobSink>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use skyloom_model::{Action, Caller, Result};
+use skyloom_model::{Caller, Permission, Result};
 use skyloom_runtime::bindings::personality::exports::skyloom::personality::handler;
 use skyloom_runtime::context::CallContext;
 use skyloom_runtime::{Personality, RunError};
@@ -18,7 +18,10 @@ pub trait Core: Send + Sync + 'static {
     async fn caller_of_token(&self, token: &str) -> Result<Arc<Caller>>;
 
     /// The one policy table; asked again by each function of the core.
-    fn permit(&self, caller: Option<&Caller>, action: Action) -> Result<()>;
+    fn permit(&self, caller: Option<&Caller>, asked: &Permission) -> Result<()>;
+
+    /// A caller whose token is for a whole domain as one who acts in one of its projects. None: there is no such project in it.
+    async fn act_in(&self, caller: &Caller, project_id: &str) -> Result<Option<Arc<Caller>>>;
 
     /// A place for the bytes of the upload that this request began; dropped unfinished, nothing stays.
     async fn create_blob(&self, context: &Arc<CallContext>) -> Result<Box<dyn BlobSink>>;

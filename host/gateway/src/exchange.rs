@@ -91,13 +91,13 @@ impl<'g> Exchange<'g> {
         body: ClientBody,
     ) -> Result<Answer, Refused> {
         self.identify(&parts.headers).await?;
-        let caller = self.caller.clone();
+        let mut caller = self.caller.clone();
         let live = self.live(parts)?;
         if let [only] = live.as_slice()
             && only.operation.body_key.is_none()
         {
             // Who may not do it needn't send the body.
-            self.choose(only, caller.as_deref(), captures)?;
+            self.choose(only, &mut caller, captures).await?;
         }
         let query = incoming::query(parts.uri.query())?;
         let (bytes, value, held, body) = match live[0].operation.body {
@@ -116,7 +116,7 @@ impl<'g> Exchange<'g> {
         };
         let choice = select(&live, value.as_ref())?;
         if self.operation.is_none() {
-            self.choose(choice, caller.as_deref(), captures)?;
+            self.choose(choice, &mut caller, captures).await?;
         }
         let operation = &choice.operation;
         let secrets = SecretVault::new();
@@ -227,25 +227,30 @@ impl<'g> Exchange<'g> {
         taken.map_err(|wait| Refused { refusal: Refusal::RateLimited, message: None, retry_after: Some(wait) })
     }
 
-    /// The operation is known: may the caller do it, here?
-    fn choose(
+    /// The operation is known: may the caller do it, here? Who manages a domain acts in the project that the path names.
+    async fn choose(
         &mut self,
         choice: &'g Choice,
-        caller: Option<&Caller>,
+        caller: &mut Option<Arc<Caller>>,
         captures: &[Cow<'_, str>],
     ) -> Result<(), Refused> {
         self.operation = Some(&choice.operation);
         let operation = &choice.operation;
-        self.shared.core.permit(caller, operation.action).map_err(|error| match Refusal::from(error.code) {
-            Refusal::Forbidden => Refused { message: operation.forbidden.clone(), ..Refusal::Forbidden.into() },
-            refusal => refusal.into(),
+        self.shared.core.permit(caller.as_deref(), &operation.permission).map_err(|error| {
+            match Refusal::from(error.code) {
+                Refusal::Forbidden => Refused { message: operation.forbidden.clone(), ..Refusal::Forbidden.into() },
+                refusal => refusal.into(),
+            }
         })?;
         let Some(wanted) = &self.mount().project_param else { return Ok(()) };
-        for (name, value) in choice.params.iter().zip(captures) {
-            if **name == **wanted && caller.is_some_and(|caller| caller.project_id() != Some(value)) {
-                return Err(Refusal::ProjectMismatch.into());
-            }
+        let named = choice.params.iter().zip(captures).find(|(name, _)| ***name == **wanted);
+        let (Some((_, project)), Some(known)) = (named, caller.as_deref()) else { return Ok(()) };
+        if known.project_id() == Some(project) {
+            return Ok(());
         }
+        let acting = self.shared.core.act_in(known, project).await;
+        let acting = acting.map_err(|error| Refused::from(Refusal::from(error.code)))?;
+        *caller = Some(acting.ok_or(Refusal::ProjectMismatch)?);
         Ok(())
     }
 

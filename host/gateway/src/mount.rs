@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header::{ACCEPT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use skyloom_model::{Action, Least};
+use skyloom_model::{Least, Permission};
 use skyloom_runtime::BodySchemas;
 use skyloom_runtime::manifest::{self, ApiVersion, BodyKind, Manifest};
 
@@ -65,7 +65,7 @@ pub struct Operation {
     pub id: Arc<str>,
     pub method: Method,
     pub paths: Vec<String>,
-    pub action: Action,
+    pub permission: Permission,
     /// The vendor's name of the permission.
     pub rule: Option<String>,
     /// What who may not is told.
@@ -86,7 +86,7 @@ pub struct Operation {
 impl Operation {
     /// Whether anybody may call it without a credential.
     pub fn is_open(&self) -> bool {
-        self.action.least() == Least::Anyone
+        self.permission.least == Least::Anyone
     }
 
     pub fn exists_at(&self, version: Option<ApiVersion>) -> bool {
@@ -116,7 +116,7 @@ impl Mount {
         let mut defects = Vec::new();
         let mut operations = Vec::new();
         for operation in &manifest.operations {
-            match compile_operation(operation, &api.errors, spec.schemas) {
+            match compile_operation(manifest, operation, &api.errors, spec.schemas) {
                 Ok(operation) => operations.push(Arc::new(operation)),
                 Err(defect) => {
                     defects.push(format!("plugin `{}`, operation `{}`: {defect}", manifest.id, operation.id));
@@ -178,6 +178,7 @@ impl Mount {
 }
 
 fn compile_operation(
+    manifest: &manifest::Manifest,
     operation: &manifest::Operation,
     errors: &manifest::ApiErrors,
     schemas: &dyn Fn(&str) -> Option<Arc<BodySchemas>>,
@@ -186,7 +187,7 @@ fn compile_operation(
         id: operation.id.as_str().into(),
         method: Method::from_bytes(operation.method.as_str().as_bytes()).map_err(|error| error.to_string())?,
         paths: operation.paths.clone(),
-        action: operation.action().ok_or_else(|| format!("unknown action `{}`", operation.action))?,
+        permission: manifest.permission(operation).ok_or_else(|| format!("unknown action `{}`", operation.action))?,
         rule: operation.rule.clone(),
         forbidden: errors
             .forbidden

@@ -80,7 +80,7 @@ impl Calls {
             return Err(Error::new(ErrorCode::Unauthenticated, text));
         };
         let caller = self.shared.core.caller_of_token(token).await?;
-        self.shared.core.permit(Some(&*caller), Action::NodesConfigure)?;
+        self.shared.core.permit(Some(&*caller), &Action::NodesConfigure.into())?;
         Ok(caller.user.name.clone())
     }
 }

@@ -137,7 +137,7 @@ async fn broken_bodies_never_reach_the_guest() {
 #[tokio::test]
 async fn a_body_has_a_type_that_its_operation_lists() {
     let operation = "\n[[operation]]\nid = \"things.patch\"\nmethod = \"PATCH\"\npaths = [\"/things/{id}\"]\n\
-                     action = \"images:write\"\nsuccess = [200]\ncontent-types = [\"application/x-patch\", \"application/y-patch\"]\n";
+                     action = \"images:update\"\nsuccess = [200]\ncontent-types = [\"application/x-patch\", \"application/y-patch\"]\n";
     let listed =
         MANIFEST.replace("body = \"stream\"", "body = \"stream\"\ncontent-types = [\"application/octet-stream\"]");
     let world = World::echo();

@@ -130,7 +130,7 @@ async fn what_cannot_be_undone_is_stuck_until_the_operator_says_so() {
         assert_eq!(locks(db).await, 1, "{name}: a stuck operation keeps its resource");
         // It is stored before it is counted.
         until("the stuck one is counted", || counted(&engine, "stuck") == 1).await;
-        let filter = Filter { states: vec![State::Stuck], ..Filter::default() };
+        let filter = Filter { states: vec![State::Stuck], ..Filter::all() };
         assert_eq!(engine.list(&filter, &Page::default()).await.unwrap().items.len(), 1, "{name}");
         engine.retry(&id).await.unwrap();
         let failed = wait(db, &id, &[State::Failed]).await;

@@ -1,7 +1,10 @@
-//! Neutral actions: what the policy decides about. A manifest maps each operation to one of them.
+//! Neutral actions: what the policy decides about, a word for each verb of a resource. A manifest maps each operation to one of
+//! them, or to one that its plugin declares.
+
+use std::borrow::Cow;
 
 macro_rules! actions {
-    ($($variant:ident $text:literal $least:ident;)*) => {
+    ($($variant:ident $text:literal $least:ident $($joined:ident)?;)*) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Action { $($variant,)* }
 
@@ -13,6 +16,7 @@ macro_rules! actions {
                 match self { $(Action::$variant => $text,)* }
             }
 
+            /// The core's own; a plugin's are in no table here.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 match text { $($text => Some(Action::$variant),)* _ => None }
@@ -22,6 +26,12 @@ macro_rules! actions {
             #[must_use]
             pub fn least(self) -> Least {
                 match self { $(Action::$variant => Least::$least,)* }
+            }
+
+            /// Whether it reaches all the projects that the caller has joined, whichever the token is for.
+            #[must_use]
+            pub fn joined(self) -> bool {
+                match self { $(Action::$variant => concat!($(stringify!($joined))?) == "joined",)* }
             }
         }
     };
@@ -34,12 +44,28 @@ pub enum Least {
     Anyone,
     /// Any valid token, whatever its scope.
     Authenticated,
-    /// Role `reader`, `member`, `manager` or `admin` in the project of the token.
+    /// Role `reader`, `member`, `manager` or `admin` in the project of the token, or `manager` of its domain.
     Reader,
-    /// Role `member`, `manager` or `admin` in the project of the token.
+    /// Role `member`, `manager` or `admin` in the project of the token, or `manager` of its domain.
     Member,
+    /// Role `manager` of the token's domain.
+    Manager,
     /// An operator of the cloud.
-    Admin,
+    Operator,
+}
+
+/// What the policy is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// `servers:start`; a plugin's own has the plugin's id before it: `fleet:reports:read`.
+    pub word: Cow<'static, str>,
+    pub least: Least,
+}
+
+impl From<Action> for Permission {
+    fn from(action: Action) -> Self {
+        Self { word: Cow::Borrowed(action.as_str()), least: action.least() }
+    }
 }
 
 actions! {
@@ -48,43 +74,102 @@ actions! {
     TokensValidate "tokens:validate" Authenticated;
     TokensRevoke "tokens:revoke" Authenticated;
     CatalogRead "catalog:read" Authenticated;
+    // Of what is the caller's own: user, projects, domains.
     IdentityReadOwn "identity:read-own" Authenticated;
-    IdentityRead "identity:read" Admin;
-    IdentityWrite "identity:write" Admin;
-    PasswordChange "identity:change-password" Anyone;
+    UsersChangePassword "users:change-password" Anyone;
+    UsersRead "users:read" Manager;
+    UsersCreate "users:create" Manager;
+    UsersUpdate "users:update" Manager;
+    UsersDelete "users:delete" Manager;
+    ProjectsRead "projects:read" Manager;
+    ProjectsCreate "projects:create" Manager;
+    ProjectsUpdate "projects:update" Manager;
+    ProjectsDelete "projects:delete" Manager;
+    DomainsRead "domains:read" Manager;
+    DomainsCreate "domains:create" Operator;
+    DomainsUpdate "domains:update" Operator;
+    DomainsDelete "domains:delete" Operator;
+    AssignmentsRead "assignments:read" Manager;
+    AssignmentsGrant "assignments:grant" Manager;
+    AssignmentsRevoke "assignments:revoke" Manager;
+    // Of roles that make their holder no more than a manager is.
+    AssignmentsGrantAny "assignments:grant-any" Operator;
+    RolesRead "roles:read" Manager;
+    RolesCreate "roles:create" Operator;
+    RolesUpdate "roles:update" Operator;
+    RolesDelete "roles:delete" Operator;
+    ServicesRead "services:read" Operator;
     ServersRead "servers:read" Reader;
-    ServersReadAll "servers:read-all" Admin;
+    ServersReadAll "servers:read-all" Manager;
+    ServersReadDeleted "servers:read-deleted" Operator;
     ServersCreate "servers:create" Member;
-    ServersCreateOnNode "servers:create-on-node" Admin;
+    ServersCreateOnNode "servers:create-on-node" Operator;
     ServersUpdate "servers:update" Member;
-    ServersPower "servers:power" Member;
+    ServersUpdateMetadata "servers:update-metadata" Member;
+    ServersStart "servers:start" Member;
+    ServersStop "servers:stop" Member;
+    ServersReboot "servers:reboot" Member;
     ServersDelete "servers:delete" Member;
     ServersConsole "servers:console" Member;
     ZonesRead "zones:read" Reader;
-    ZonesReadNodes "zones:read-nodes" Admin;
-    NodesConfigure "nodes:configure" Admin;
+    ZonesReadNodes "zones:read-nodes" Operator;
+    NodesConfigure "nodes:configure" Operator;
     FlavorsRead "flavors:read" Reader;
-    FlavorsWrite "flavors:write" Admin;
+    FlavorsReadAll "flavors:read-all" Operator;
+    FlavorsCreate "flavors:create" Operator;
+    FlavorsUpdate "flavors:update" Operator;
+    FlavorsDelete "flavors:delete" Operator;
+    FlavorsUpdateSpecs "flavors:update-specs" Operator;
+    FlavorsReadAccess "flavors:read-access" Operator;
+    FlavorsGrant "flavors:grant" Operator;
+    FlavorsRevoke "flavors:revoke" Operator;
     KeypairsRead "keypairs:read" Authenticated;
-    KeypairsWrite "keypairs:write" Authenticated;
-    KeypairsOthers "keypairs:others" Admin;
+    KeypairsCreate "keypairs:create" Authenticated;
+    KeypairsDelete "keypairs:delete" Authenticated;
+    KeypairsOthers "keypairs:others" Operator;
     OperationsRead "operations:read" Reader;
     QuotasRead "quotas:read" Reader;
-    QuotasReadAll "quotas:read-all" Admin;
+    QuotasReadAll "quotas:read-all" Manager;
     ImagesRead "images:read" Reader;
-    ImagesReadAll "images:read-all" Admin;
-    ImagesWrite "images:write" Member;
-    ImagesPublish "images:publish" Admin;
-    ImagesActivate "images:activate" Member;
+    ImagesReadAll "images:read-all" Manager;
+    ImagesCreate "images:create" Member;
+    ImagesUpdate "images:update" Member;
+    ImagesDelete "images:delete" Member;
+    ImagesUpload "images:upload" Member;
+    ImagesDownload "images:download" Reader;
+    ImagesDeactivate "images:deactivate" Member;
+    ImagesReactivate "images:reactivate" Member;
+    ImagesPublish "images:publish" Operator;
+    // Into another project, or out of the own one.
+    ImagesGive "images:give" Manager;
     NetworksRead "networks:read" Reader;
-    NetworksWrite "networks:write" Member;
-    NetworksShare "networks:share" Admin;
-    NetworksWriteAll "networks:write-all" Admin;
+    NetworksCreate "networks:create" Member;
+    NetworksUpdate "networks:update" Member;
+    NetworksDelete "networks:delete" Member;
+    NetworksShare "networks:share" Operator;
+    // For another project, or on the network of another one.
+    NetworksWriteAll "networks:write-all" Manager;
+    SubnetsRead "subnets:read" Reader;
+    SubnetsCreate "subnets:create" Member;
+    SubnetsUpdate "subnets:update" Member;
+    SubnetsDelete "subnets:delete" Member;
+    PortsRead "ports:read" Reader;
+    PortsCreate "ports:create" Member;
+    PortsUpdate "ports:update" Member;
+    PortsDelete "ports:delete" Member;
+    SecurityGroupsRead "security-groups:read" Reader;
+    SecurityGroupsCreate "security-groups:create" Member;
+    SecurityGroupsUpdate "security-groups:update" Member;
+    SecurityGroupsDelete "security-groups:delete" Member;
+    SecurityRulesRead "security-rules:read" Reader;
+    SecurityRulesCreate "security-rules:create" Member;
+    SecurityRulesDelete "security-rules:delete" Member;
+    RoutersRead "routers:read" Reader;
     PublicAddressesCreate "public-addresses:create" Member;
     PublicAddressesBind "public-addresses:bind" Member;
     VolumesRead "volumes:read" Reader;
-    BillingRead "billing:read" Reader;
-    BillingReadAll "billing:read-all" Admin;
+    BillingRead "billing:read" Reader joined;
+    BillingReadAll "billing:read-all" Operator;
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Who calls, as the host authenticated it. A plugin never chooses it.
 
+use crate::Reach;
+
 /// An id with its name.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Named {
@@ -47,6 +49,18 @@ impl Caller {
         self.project_id().ok_or_else(|| {
             crate::Error::new(crate::ErrorCode::Forbidden, "This needs a token that is scoped to a project.")
         })
+    }
+
+    /// The scope of the token; an operator's is the cloud.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        match &self.scope {
+            _ if self.admin => Reach::All,
+            Scope::System => Reach::All,
+            Scope::Domain(domain) => Reach::Domain(domain.id.clone()),
+            Scope::Project(project) => Reach::project(&project.id),
+            Scope::Unscoped => Reach::Projects(Vec::new()),
+        }
     }
 
     pub fn has_role(&self, name: &str) -> bool {

@@ -5,14 +5,16 @@ mod caller;
 mod error;
 mod limiter;
 mod origin;
+mod reach;
 mod state;
 mod time;
 
-pub use action::{Action, Least};
+pub use action::{Action, Least, Permission};
 pub use caller::{Caller, Named, Placed, Scope};
 pub use error::{Error, ErrorClass, ErrorCode, Result};
 pub use limiter::Limiter;
 pub use origin::origin;
+pub use reach::Reach;
 pub use state::{PowerState, TaskState, VmState};
 pub use time::Timestamp;
 

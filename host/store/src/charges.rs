@@ -1,7 +1,7 @@
 //! The ledger: which periods are rated, and what each span cost in each. Money is whole nano-units. An amount has more bits
 //! than a column of either database: it lies in two, and is summed in pieces that no count of rows can overflow.
 
-use skyloom_model::{Error, Result, Timestamp};
+use skyloom_model::{Error, Reach, Result, Timestamp};
 
 use crate::listing::Query;
 use crate::rows::{rows, words};
@@ -200,8 +200,7 @@ pub struct Line {
 /// Which charges: of the periods that begin in `start..end`.
 #[derive(Clone, Debug)]
 pub struct Select {
-    /// None: of every project.
-    pub project_id: Option<String>,
+    pub reach: Reach,
     pub resource_id: Option<String>,
     pub meter: Option<String>,
     pub start: Timestamp,
@@ -217,7 +216,7 @@ pub async fn each_line(conn: &mut Conn, select: &Select, mut each: impl FnMut(Li
         sums_of("c.nano_amount"),
     );
     let mut query = Query::new(columns, "charges c JOIN spans p ON p.id = c.span_id", "c.span_id");
-    query.and_text("c.project_id", select.project_id.as_deref());
+    query.within(&[crate::metering::OWNER], &select.reach, None);
     query.and_text("p.resource_id", select.resource_id.as_deref());
     query.and_text("p.meter", select.meter.as_deref());
     query.and_int("c.period_start", ">=", Some(select.start.0));

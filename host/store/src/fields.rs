@@ -99,11 +99,13 @@ pub(crate) struct Field {
     pub(crate) found: bool,
     pub(crate) changes: bool,
     pub(crate) counts: bool,
+    /// The project that the row belongs to.
+    pub(crate) owner: bool,
 }
 
 impl Field {
     pub(crate) const fn new(word: &'static str, name: &'static str, sql: &'static str, kind: Kind) -> Self {
-        Self { word, name, sql, kind, order: None, found: false, changes: false, counts: false }
+        Self { word, name, sql, kind, order: None, found: false, changes: false, counts: false, owner: false }
     }
 
     /// Lists can be ordered by it. It is never NULL.
@@ -132,6 +134,12 @@ impl Field {
     /// Each update makes it one more.
     pub(crate) const fn counts(mut self) -> Self {
         self.counts = true;
+        self
+    }
+
+    /// It is the project that the row belongs to. The row has a column `domain_id`, which is written by itself.
+    pub(crate) const fn owner(mut self) -> Self {
+        self.owner = true;
         self
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
 
-use crate::listing::{Condition, Listed, Page};
+use crate::listing::{Condition, Listed, Owner, Page, Query};
 use crate::rows::rows;
 use crate::{Conn, args, retired_ids};
 
@@ -28,17 +28,21 @@ rows! {
 }
 
 /// All that are set must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
     pub is_public: Option<bool>,
-    /// With `is_public`: also the private ones that this project was given.
-    pub project_id: Option<String>,
-    /// Whoever asks may see every flavor; else what `is_public` and `project_id` let through is all there is.
+    /// With `is_public`: also the private ones that projects within this were given.
+    pub given: Reach,
+    /// Whoever asks may see every flavor; else what `is_public` and `given` let through is all there is.
     pub sees_all: bool,
     /// Only those that one of these nodes could hold when empty: vcpus, memory, disk each.
     pub fits: Option<Vec<(i64, i64, i64)>>,
     pub conditions: Vec<Condition>,
 }
+
+/// Whom a private flavor was given to.
+const GIVEN: Owner =
+    Owner { project: "x.project_id", domain: "(SELECT j.domain_id FROM projects j WHERE j.id = x.project_id)" };
 
 /// In `retired_ids`.
 const KIND: &str = "flavor";
@@ -65,13 +69,13 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Flavor>> {
 /// Default order: id ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Flavor>> {
     let mut query = Flavor::query();
-    let usable = match (filter.is_public, &filter.project_id) {
-        (Some(true), Some(project)) => {
-            let project = query.text(project);
-            let given = format!("SELECT 1 FROM flavor_access x WHERE x.flavor_id = f.id AND x.project_id = {project}");
+    let usable = match filter.is_public {
+        Some(true) => {
+            let given = query.reached(&[GIVEN], &filter.given).unwrap_or_else(|| "1 = 1".to_owned());
+            let given = format!("SELECT 1 FROM flavor_access x WHERE x.flavor_id = f.id AND {given}");
             Some(format!("(f.is_public = 1 OR EXISTS ({given}))"))
         }
-        (is_public, _) => is_public.map(|public| format!("f.is_public = {}", i64::from(public))),
+        is_public => is_public.map(|public| format!("f.is_public = {}", i64::from(public))),
     };
     match usable {
         Some(usable) if filter.sees_all => query.and(usable),
@@ -117,9 +121,12 @@ pub async fn access(conn: &mut Conn, id: &str) -> Result<Vec<String>> {
     conn.all(sql, args![id], |row| row.text(0)).await
 }
 
-pub async fn has_access(conn: &mut Conn, id: &str, project_id: &str) -> Result<bool> {
-    let sql = "SELECT project_id FROM flavor_access WHERE flavor_id = $1 AND project_id = $2";
-    Ok(conn.optional(sql, args![id, project_id], |row| row.text(0)).await?.is_some())
+/// Whether any project within the reach may use a private flavor.
+pub async fn has_access(conn: &mut Conn, id: &str, reach: &Reach) -> Result<bool> {
+    let mut query = Query::new("x.project_id", "flavor_access x", "x.project_id");
+    query.within(&[GIVEN], reach, None);
+    query.and_text("x.flavor_id", Some(id));
+    Ok(query.first_by(conn, "x.project_id", |row| row.text(0)).await?.is_some())
 }
 
 /// Gives false when the project has it already.

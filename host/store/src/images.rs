@@ -11,7 +11,7 @@ use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use crate::rows::{Members, rows, words};
 use crate::{Conn, args, dialect, retired_ids};
 
-pub use list::{ImageFilter, get_image, list_images};
+pub use list::{ImageFilter, get_image, list_images, seen_image};
 
 words! {
     ImageState {
@@ -43,7 +43,7 @@ rows! {
     pub struct Image in "images" as "i" {
         id: String [sorts, finds],
         /// A project.
-        owner: String [changes, sorts, finds],
+        owner: String [changes, sorts, finds, owner],
         name: Option<String> [changes, sorts_as("coalesce(i.name, '')"), finds],
         state: ImageState [sorts, finds],
         visibility: Visibility [changes, sorts, finds],

@@ -6,7 +6,7 @@ mod conditions;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
-use skyloom_model::{Error, Result};
+use skyloom_model::{Error, Reach, Result};
 
 use crate::dialect;
 use crate::fields::{Field, Kind};
@@ -87,6 +87,13 @@ impl Param {
     }
 }
 
+/// SQL of the project and of the domain that a row belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner {
+    pub(crate) project: &'static str,
+    pub(crate) domain: &'static str,
+}
+
 /// A query in the making. `from` is a table with its alias; the id must be the first column.
 #[derive(Clone, Debug)]
 pub struct Query {
@@ -155,6 +162,42 @@ impl Query {
     /// A condition about what the caller may see at all.
     pub fn scope(&mut self, sql: impl Into<String>) {
         self.scope.push(sql.into());
+    }
+
+    /// Only what a caller of this reach sees: what belongs to it, and where `shared` (SQL) is given what that holds for. Several
+    /// owners: any of them is enough.
+    pub(crate) fn within(&mut self, owners: &[Owner], reach: &Reach, shared: Option<&str>) {
+        match (self.reached(owners, reach), shared) {
+            (Some(own), Some(shared)) => self.scope(format!("({own} OR {shared})")),
+            (Some(own), None) => self.scope(format!("({own})")),
+            (None, _) => {}
+        }
+    }
+
+    /// SQL: a row belongs to the reach. None: every row does.
+    pub(crate) fn reached(&mut self, owners: &[Owner], reach: &Reach) -> Option<String> {
+        let own = |side: fn(&Owner) -> &'static str, test: &str| -> Vec<String> {
+            owners.iter().map(|owner| format!("{} {test}", side(owner))).collect()
+        };
+        let ways = match reach {
+            Reach::All => return None,
+            Reach::Domain(domain) => {
+                let test = format!("= {}", self.text(domain));
+                own(|owner| owner.domain, &test)
+            }
+            Reach::Projects(projects) => match projects.as_slice() {
+                [] => vec!["1 = 0".to_owned()],
+                [project] => {
+                    let test = format!("= {}", self.text(project));
+                    own(|owner| owner.project, &test)
+                }
+                several => {
+                    let test = format!("IN ({})", self.list(several));
+                    own(|owner| owner.project, &test)
+                }
+            },
+        };
+        Some(ways.join(" OR "))
     }
 
     /// A condition of the caller's.
@@ -300,6 +343,18 @@ impl Query {
         }
         let words: Vec<String> = order.iter().map(|(key, down)| format!("{}{}", key.sql, direction(*down))).collect();
         Ok(format!(" ORDER BY {} LIMIT {}", words.join(", "), page.size() + 1))
+    }
+
+    /// The row of this id.
+    pub async fn of_id<T>(
+        mut self,
+        conn: &mut Conn,
+        id: &str,
+        map: impl FnOnce(Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.and_text(self.id, Some(id));
+        let values: Vec<Value<'_>> = self.params.iter().map(Param::value).collect();
+        conn.optional(self.select(), &values, map).await
     }
 
     /// The first row by a column, ascending.

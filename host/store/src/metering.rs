@@ -1,11 +1,11 @@
 //! Usage spans: how much of what was used from when to when. They are opened and closed in the transaction of the change that
 //! begins or ends the use, so that use and record cannot part.
 
-use skyloom_model::{Error, Result, Timestamp, new_id};
+use skyloom_model::{Error, Reach, Result, Timestamp, new_id};
 
 use crate::Conn;
 use crate::args;
-use crate::listing::Query;
+use crate::listing::{Owner, Query};
 use crate::rows::rows;
 use crate::statement::{insert_into, update};
 
@@ -152,11 +152,14 @@ pub async fn open_volume(
     open_span(tx, &span, now).await
 }
 
+/// Spans and charges stay when their project goes.
+pub(crate) const OWNER: Owner =
+    Owner { project: "p.project_id", domain: "(SELECT j.domain_id FROM projects j WHERE j.id = p.project_id)" };
+
 /// Which spans: those that share time with `start..end`.
 #[derive(Clone, Debug)]
 pub struct Select {
-    /// None: of every project.
-    pub project_id: Option<String>,
+    pub reach: Reach,
     pub resource_id: Option<String>,
     pub meter: Option<String>,
     pub start: Timestamp,
@@ -165,7 +168,7 @@ pub struct Select {
 
 fn select(columns: &'static str, select: &Select) -> Query {
     let mut query = Query::new(columns, "spans p", "p.id");
-    query.and_text("p.project_id", select.project_id.as_deref());
+    query.within(&[OWNER], &select.reach, None);
     query.and_text("p.resource_id", select.resource_id.as_deref());
     query.and_text("p.meter", select.meter.as_deref());
     query.and_int("p.ended_at", ">", Some(select.start.0));

@@ -62,3 +62,5 @@ const NO_TAGS: Members = Members::new("''", &[("(SELECT '' AS owner, '' AS tag W
 mod tests;
 #[cfg(test)]
 mod tests_conditions;
+#[cfg(test)]
+mod tests_reach;

@@ -64,7 +64,7 @@ rows! {
         id: String [sorts],
         kind: String [finds],
         state: State,
-        project_id: String [finds],
+        project_id: String [finds, owner],
         user_id: String [finds],
         request_id: String [finds],
         personality: String,

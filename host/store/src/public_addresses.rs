@@ -12,7 +12,7 @@ rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct PublicAddress in "public_addresses" as "p" {
         id: String,
-        project_id: String,
+        project_id: String [owner],
         /// On the external network; device of the port is this record's id.
         port_id: String,
         /// Empty: bound to none.

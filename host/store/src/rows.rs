@@ -25,6 +25,8 @@
 //!
 //! A column takes the name and the type of its field; `as` says how the type is stored where that isn't plain: [`Json`],
 //! [`JsonOrNull`], [`JsonText`] or [`OrEmpty`]. In brackets stand methods of [`Field`]. The first column is the key of updates.
+//! A table with an [owner](Field::owner) also has the column `domain_id`: the domain of that project, which writes look up, so that
+//! what belongs to a domain is found by an index.
 
 mod cells;
 
@@ -204,10 +206,20 @@ impl<'a> Put<'a> {
     }
 }
 
+/// SQL of the domain that the project of a parameter is in; empty: there is no such project.
+fn domain_of(param: usize) -> String {
+    format!("coalesce((SELECT domain_id FROM projects WHERE id = ${param}), '')")
+}
+
 /// What follows the table's name in an insert of the columns `fields` and `with`.
 pub(crate) fn insert_text(fields: &[Field], with: &[&str]) -> String {
-    let names: Vec<&str> = fields.iter().map(|field| field.name).chain(with.iter().copied()).collect();
-    format!("({}) VALUES ({})", names.join(", "), crate::dialect::placeholders(1, names.len()))
+    let mut names: Vec<&str> = fields.iter().map(|field| field.name).chain(with.iter().copied()).collect();
+    let mut values = crate::dialect::placeholders(1, names.len());
+    if let Some(owner) = fields.iter().position(|field| field.owner) {
+        names.push("domain_id");
+        values = format!("{values}, {}", domain_of(owner + 1));
+    }
+    format!("({}) VALUES ({values})", names.join(", "))
 }
 
 /// What follows the table's name in an update. The key is the first parameter.
@@ -216,8 +228,28 @@ pub(crate) fn update_text(fields: &[Field]) -> String {
     for field in fields.iter().filter(|field| field.changes) {
         sets.push(format!("{} = ${}", field.name, sets.len() + 2));
     }
+    if let Some(owner) = fields.iter().filter(|field| field.changes).position(|field| field.owner) {
+        sets.push(format!("domain_id = {}", domain_of(owner + 2)));
+    }
     sets.extend(fields.iter().filter(|field| field.counts).map(|field| format!("{0} = {0} + 1", field.name)));
     format!("SET {} WHERE {} = $1", sets.join(", "), fields[0].name)
+}
+
+/// SQL of the project that rows belong to; empty: they belong to none.
+pub(crate) const fn owner(fields: &[Field]) -> &'static str {
+    let mut at = 0;
+    while at < fields.len() {
+        if fields[at].owner {
+            return fields[at].sql;
+        }
+        at += 1;
+    }
+    ""
+}
+
+/// Whom a write asks for the domain of a row.
+pub(crate) const fn looked_up(fields: &[Field]) -> &'static [&'static str] {
+    if owner(fields).is_empty() { &[] } else { &["projects"] }
 }
 
 /// Without the last `, `.
@@ -273,6 +305,12 @@ macro_rules! rows {
                 $($($crate::rows::Field::new($word, "", $also, $crate::rows::Kind::$kind $((const { &$members }))?)$(.$also_flag($($also_sql)?))+,)+)?
             ];
 
+            /// Whose a row is.
+            pub(crate) const OWNER: $crate::listing::Owner = $crate::listing::Owner {
+                project: $crate::rows::owner(Self::FIELDS),
+                domain: concat!($alias, ".domain_id"),
+            };
+
             /// The rows with their columns.
             pub(crate) fn query() -> $crate::listing::Query {
                 $crate::listing::Query::new(Self::COLUMNS, concat!($table, " ", $alias), Self::FIELDS[0].sql)
@@ -298,7 +336,8 @@ macro_rules! rows {
                     $(<$type as $crate::rows::Cell $(<$crate::rows::$how>)?>::value(&self.$field)?,)+
                     $($($with.into(),)+)?
                 ];
-                Ok($crate::rows::Put::new($crate::statement::insert_into($table, &TEXT), values))
+                let write = $crate::statement::insert_into($table, &TEXT);
+                Ok($crate::rows::Put::new(write.looking_up($crate::rows::looked_up(Self::FIELDS)), values))
             }
 
             /// Writes all that may change to the row of this key.
@@ -311,7 +350,8 @@ macro_rules! rows {
                 $(if fields.next().is_some_and(|field| values.is_empty() || field.is_changed()) {
                     values.push(<$type as $crate::rows::Cell $(<$crate::rows::$how>)?>::value(&self.$field)?);
                 })+
-                Ok($crate::rows::Put::new($crate::statement::update($table, &TEXT), values))
+                let write = $crate::statement::update($table, &TEXT);
+                Ok($crate::rows::Put::new(write.looking_up($crate::rows::looked_up(Self::FIELDS)), values))
             }
         }
 

@@ -93,6 +93,12 @@ impl Write {
         self
     }
 
+    /// Other tables that a value is looked up in, whichever of the writes beside it comes first.
+    pub(crate) fn looking_up(mut self, tables: &'static [&'static str]) -> Self {
+        self.read = tables;
+        self
+    }
+
     /// Of an insert: what becomes of a row for which there is one already, e.g. `DO NOTHING`.
     pub fn on_conflict(mut self, rule: &str) -> Self {
         self.sql.push_str(" ON CONFLICT ");

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use skyloom_model::{Result, Timestamp};
+use skyloom_model::{Reach, Result, Timestamp};
 
-use crate::listing::{Condition, Listed, Page};
+use crate::listing::{Filter, Listed, Page};
 use crate::rows::{rows, words};
 use crate::statement::{delete_from, insert_into, update};
 use crate::{Conn, args, pieces};
@@ -13,7 +13,7 @@ rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Volume in "volumes" as "v" {
         id: String [sorts, finds],
-        project_id: String,
+        project_id: String [owner],
         user_id: String,
         name: String [sorts, finds],
         size_gib: u32 [sorts, finds],
@@ -48,18 +48,17 @@ pub async fn insert(tx: &mut Conn, volume: &Volume) -> Result<()> {
     volume.insert()?.defer(tx).await
 }
 
-/// `project_id` none: of any project.
-pub async fn get(conn: &mut Conn, id: &str, project_id: Option<&str>) -> Result<Option<Volume>> {
-    let volume = conn.optional(Volume::select("WHERE v.id = $1"), args![id], Volume::of_row).await?;
-    Ok(volume.filter(|volume| project_id.is_none_or(|project| volume.project_id == project)))
+pub async fn get(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Volume>> {
+    let mut query = Volume::query();
+    query.within(&[Volume::OWNER], reach, None);
+    query.of_id(conn, id, Volume::of_row).await
 }
 
-/// A project's, newest first unless sorted otherwise.
-pub async fn list(conn: &mut Conn, project_id: &str, conditions: &[Condition], page: &Page) -> Result<Listed<Volume>> {
+/// Newest first unless sorted otherwise.
+pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Volume>> {
     let mut query = Volume::query();
-    let project = query.text(project_id);
-    query.scope(format!("v.project_id = {project}"));
-    query.meet(conn.is_postgres(), Volume::FIELDS, conditions)?;
+    query.within(&[Volume::OWNER], &filter.reach, None);
+    query.meet(conn.is_postgres(), Volume::FIELDS, &filter.conditions)?;
     query.page(conn, Volume::FIELDS, &[("created-at", true)], page, Volume::of_row).await
 }
 

@@ -1,6 +1,6 @@
 //! Whether the world and the records agree. The same for every platform and both databases.
 
-use skyloom_model::{PowerState, VmState};
+use skyloom_model::{PowerState, Reach, VmState};
 use skyloom_store::volumes::Volume;
 use skyloom_store::{Conn, Db, args, metering, networks, operations_nodes, servers, volumes};
 
@@ -10,7 +10,7 @@ use crate::machine::{Machine, Sight};
 /// living one has.
 pub async fn server(db: &Db, machine: Option<&Machine>, disks: usize, id: &str, case: &str) {
     let mut conn = db.read().await.unwrap();
-    let record = servers::get(&mut conn, id, None, servers::Parts::ALL).await.unwrap().map(|full| full.server);
+    let record = servers::get(&mut conn, id, &Reach::All, servers::Parts::ALL).await.unwrap().map(|full| full.server);
     let locks = "SELECT count(*) FROM operation_locks WHERE resource_id = $1";
     let locked: i64 = conn.one(locks, args![id], |row| row.int(0)).await.unwrap();
     assert_eq!(locked, 0, "{case}: the server is locked");

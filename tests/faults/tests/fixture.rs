@@ -8,7 +8,7 @@ use skyloom_cloud::{Cloud, Seed, Settings};
 use skyloom_faults::{PATIENCE, check};
 use skyloom_jobs::faults::{self, Faults};
 use skyloom_jobs::{Engine, Operation, State};
-use skyloom_model::{Caller, Error, Named, Placed, Scope, VmState};
+use skyloom_model::{Caller, Error, Named, Placed, Reach, Scope, VmState};
 use skyloom_runtime::api::ComputeApi;
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
@@ -213,7 +213,8 @@ impl Fixture {
     }
 
     pub async fn server(&self, id: &str) -> Option<servers::Server> {
-        let found = servers::get(&mut self.db.read().await.unwrap(), id, None, servers::Parts::ALL).await.unwrap();
+        let found =
+            servers::get(&mut self.db.read().await.unwrap(), id, &Reach::All, servers::Parts::ALL).await.unwrap();
         found.map(|full| full.server)
     }
 

@@ -8,7 +8,7 @@ use hostile_tests::{FACE_CAPABILITIES, StubCloud, grants, load, manifest, packed
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use skyloom_gateway::{BlobSink, Core, Gateway, Metrics, Mount, MountSpec, Settings, Shared};
-use skyloom_model::{Action, Caller, Error, ErrorCode, Result};
+use skyloom_model::{Caller, Error, ErrorCode, Permission, Result};
 use skyloom_runtime::context::CallContext;
 use skyloom_runtime::manifest::LimitsTable;
 use tokio::task::JoinHandle;
@@ -30,8 +30,11 @@ impl Core for Open {
     async fn caller_of_token(&self, _: &str) -> Result<Arc<Caller>> {
         Err(Error::new(ErrorCode::Unauthenticated, "no"))
     }
-    fn permit(&self, _: Option<&Caller>, _: Action) -> Result<()> {
+    fn permit(&self, _: Option<&Caller>, _: &Permission) -> Result<()> {
         Ok(())
+    }
+    async fn act_in(&self, _: &Caller, _: &str) -> Result<Option<Arc<Caller>>> {
+        Ok(None)
     }
     async fn create_blob(&self, _: &Arc<CallContext>) -> Result<Box<dyn BlobSink>> {
         Err(Error::unavailable("no blobs"))

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use async_trait::async_trait;
 use skyloom_cloud::Cloud;
 use skyloom_gateway::{BlobSink, Core, Gateway, Handler, Metrics, Mount, MountSpec, Server, Settings, Shared};
-use skyloom_model::{Action, Caller, Error, Named, Placed, Scope};
+use skyloom_model::{Caller, Error, Named, Permission, Placed, Scope};
 use skyloom_runtime::api::CloudApi;
 use skyloom_runtime::context::CallContext;
 use skyloom_runtime::{Compiled, Grant, KEY_BYTES, LoadOptions, Options, Runtime};
@@ -26,8 +26,12 @@ impl Core for OneCaller {
         Ok(self.0.clone())
     }
 
-    fn permit(&self, _caller: Option<&Caller>, _action: Action) -> skyloom_model::Result<()> {
+    fn permit(&self, _caller: Option<&Caller>, _asked: &Permission) -> skyloom_model::Result<()> {
         Ok(())
+    }
+
+    async fn act_in(&self, _caller: &Caller, _project_id: &str) -> skyloom_model::Result<Option<Arc<Caller>>> {
+        Ok(None)
     }
 
     async fn create_blob(&self, _context: &Arc<CallContext>) -> skyloom_model::Result<Box<dyn BlobSink>> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_runtime::api::BillingApi;
 use skyloom_runtime::bindings::cloud::billing as wit;
 use skyloom_runtime::bindings::types::errors::Error as WitError;
@@ -18,6 +18,7 @@ use skyloom_store::prices::{self, Sheet};
 use super::Billing;
 use super::rating::{Rated, rate, sheet_at};
 use super::{Settings, money};
+use crate::reach;
 
 /// The most rows of one report; the total counts all.
 const MAX_ROWS: usize = 10_000;
@@ -208,7 +209,6 @@ fn line(rated: Rated) -> Line {
 
 impl Billing {
     async fn consumption(&self, context: &CallContext, query: wit::ConsumptionQuery) -> Result<wit::ConsumptionReport> {
-        let project_id = self.payer(context, &query)?;
         if query.start < 0 {
             return Err(Error::invalid("start", "The period begins before 1970."));
         }
@@ -217,14 +217,14 @@ impl Billing {
         }
         let now = Timestamp::now();
         let end = Timestamp(query.end).min(now);
+        let mut conn = self.db().read().await?;
         let mut wanted = Select {
-            project_id,
+            reach: self.payers(&mut conn, context, &query).await?,
             resource_id: query.resource_id,
             meter: query.meter,
             start: Timestamp(query.start),
             end,
         };
-        let mut conn = self.db().read().await?;
         let sheets = prices::sheets(&mut conn).await?;
         let first = metering::earliest(&mut conn, &wanted).await?;
         let cuts = match first {
@@ -243,21 +243,20 @@ impl Billing {
         Ok(wit::ConsumptionReport { currency, as_of: now.0, rule_digest: digest, total, truncated, rows })
     }
 
-    /// Whose use is asked for; none: everybody's.
-    fn payer(&self, context: &CallContext, query: &wit::ConsumptionQuery) -> Result<Option<String>> {
-        self.permit(context.caller.as_deref(), Action::BillingRead)?;
-        let caller = context.caller()?;
-        match &query.project_id {
-            Some(project) if caller.project_id() == Some(project) => Ok(Some(project.clone())),
-            Some(project) => {
-                self.permit(context.caller.as_deref(), Action::BillingReadAll)?;
-                Ok(Some(project.clone()))
+    /// Whose use is asked for: the token's project where nothing is said.
+    async fn payers(&self, conn: &mut Conn, context: &CallContext, query: &wit::ConsumptionQuery) -> Result<Reach> {
+        let caller = context.caller.as_deref();
+        let own = context.caller()?.project_id();
+        let reach = self.permit_joined(conn, caller, Action::BillingRead).await?;
+        match (&query.project_id, own) {
+            (Some(project), _) if reach::holds(conn, &reach, project).await? => Ok(Reach::project(project)),
+            (Some(project), _) => {
+                let reach = self.permit(caller, Action::BillingReadAll)?;
+                reach::check(conn, &reach, "project-id", project).await?;
+                Ok(Reach::project(project))
             }
-            None if query.all_projects => {
-                self.permit(context.caller.as_deref(), Action::BillingReadAll)?;
-                Ok(None)
-            }
-            None => caller.project().map(|project| Some(project.to_owned())),
+            (None, Some(own)) if !query.all_projects => Ok(Reach::project(own)),
+            (None, _) => Ok(reach),
         }
     }
 
@@ -281,7 +280,7 @@ impl Billing {
             match piece {
                 Piece::Ledger { start, end, digest, .. } => {
                     let select = charges::Select {
-                        project_id: wanted.project_id.clone(),
+                        reach: wanted.reach.clone(),
                         resource_id: wanted.resource_id.clone(),
                         meter: wanted.meter.clone(),
                         start: *start,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skyloom_model::{Error, Result, Timestamp};
+use skyloom_model::{Error, Reach, Result, Timestamp};
 use skyloom_runtime::tariff as wit;
 use skyloom_runtime::tariff::Tariff;
 use skyloom_store::charges::{self, Charge, Period, PeriodState};
@@ -147,7 +147,7 @@ impl Billing {
         let mut start = if let Some(end) = charges::last_end(&mut conn).await? {
             end
         } else {
-            let all = Select { project_id: None, resource_id: None, meter: None, start: Timestamp(0), end: over };
+            let all = Select { reach: Reach::All, resource_id: None, meter: None, start: Timestamp(0), end: over };
             let Some(first) = metering::earliest(&mut conn, &all).await? else { return Ok(()) };
             settings.period_of(first).0
         };
@@ -211,7 +211,7 @@ impl Billing {
             .iter()
             .find(|sheet| sheet.id == period.sheet_id)
             .ok_or_else(|| Error::internal(format!("there is no price sheet {}", period.sheet_id)))?;
-        let all = Select { project_id: None, resource_id: None, meter: None, start, end };
+        let all = Select { reach: Reach::All, resource_id: None, meter: None, start, end };
         let ids = metering::span_ids(&mut conn, &all).await?;
         drop(conn);
         for ids in ids.chunks(BATCH) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use skyloom_model::{Caller, Error, Result};
+use skyloom_model::{Error, Result};
 use skyloom_runtime::bindings::types::common::Pair;
 use skyloom_runtime::context::CallContext;
 
@@ -11,11 +11,6 @@ pub(super) use crate::lists::page;
 
 /// The longest name, key or value, in characters.
 pub(super) const MAX_TEXT: usize = 255;
-
-/// The project whose resources the caller reaches; none: every one, because the policy makes the caller an operator.
-pub(super) fn reach(caller: &Caller) -> Result<Option<&str>> {
-    if caller.admin { Ok(None) } else { caller.project().map(Some) }
-}
 
 /// A name for people: 1 to 255 characters, none of them a control character, not only spaces.
 pub(super) fn check_name(field: &str, name: &str) -> Result<()> {

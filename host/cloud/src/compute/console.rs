@@ -5,15 +5,14 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::servers as store;
 
 use super::Compute;
-use super::common::reach;
 use super::rules::{self, Verb};
 
 impl Compute {
     pub(super) async fn read_console(&self, context: &CallContext, id: &str, lines: Option<u32>) -> Result<String> {
-        self.permit(context.caller.as_deref(), Action::ServersConsole)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ServersConsole)?;
         let caller = context.caller()?;
         let mut conn = self.db().read().await?;
-        let server = store::brief(&mut conn, id, reach(caller)?).await?;
+        let server = store::brief(&mut conn, id, &reach).await?;
         drop(conn);
         let server = server.filter(|server| !server.deleted).ok_or_else(|| Error::not_found("server", id))?;
         rules::check(Verb::Console, &server, caller)?;

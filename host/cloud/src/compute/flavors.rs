@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Caller, Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_model::{Action, Caller, Error, ErrorCode, Reach, Result, Timestamp, new_id};
 use skyloom_runtime::api::FlavorsApi;
 use skyloom_runtime::bindings::cloud::flavors as wit;
 use skyloom_runtime::bindings::types::common::{PageRequest, Pair};
@@ -104,12 +104,12 @@ impl Flavors {
     /// A flavor that the caller may use.
     pub(super) async fn usable_flavor(&self, conn: &mut Conn, caller: &Caller, id: &str) -> Result<store::Flavor> {
         let flavor = store::get(conn, id).await?.ok_or_else(|| missing(id))?;
-        let given = match caller.project_id() {
-            _ if flavor.is_public || caller.admin => true,
-            Some(project) => store::has_access(conn, id, project).await?,
-            None => false,
-        };
+        let given = flavor.is_public || self.sees_all(caller) || store::has_access(conn, id, &caller.reach()).await?;
         if given { Ok(flavor) } else { Err(missing(id)) }
+    }
+
+    fn sees_all(&self, caller: &Caller) -> bool {
+        self.permit(Some(caller), Action::FlavorsReadAll).is_ok()
     }
 
     async fn flavor_page(
@@ -118,12 +118,13 @@ impl Flavors {
         asked: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::FlavorPage> {
-        self.permit(context.caller.as_deref(), Action::FlavorsRead)?;
+        let reach = self.permit(context.caller.as_deref(), Action::FlavorsRead)?;
         let caller = context.caller()?;
+        let sees_all = self.sees_all(caller);
         let mut wanted = conditions(asked)?;
         let all = taken_flag(&mut wanted, "all-projects")? == Some(true);
         let is_public = taken_flag(&mut wanted, "is-public")?.unwrap_or(true);
-        let is_public = if caller.admin && all { None } else { Some(is_public || !caller.admin) };
+        let is_public = if sees_all && all { None } else { Some(is_public || !sees_all) };
         let mut conn = self.db().read().await?;
         let fits = match taken(&mut wanted, "zone")? {
             Some(zone) => Some(self.room_of_zone(&mut conn, &zone).await?),
@@ -131,8 +132,8 @@ impl Flavors {
         };
         let filter = store::Filter {
             is_public,
-            project_id: caller.project_id().map(ToOwned::to_owned),
-            sees_all: caller.admin,
+            given: caller.project_id().map_or(reach, Reach::project),
+            sees_all,
             fits,
             conditions: wanted,
         };
@@ -155,7 +156,7 @@ impl Flavors {
     }
 
     async fn add_flavor(&self, context: &CallContext, create: wit::FlavorCreate) -> Result<wit::Flavor> {
-        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        self.permit(context.caller.as_deref(), Action::FlavorsCreate)?;
         let flavor = checked(create)?;
         let mut tx = self.db().begin().await?;
         store::insert(&mut tx, &flavor).await?;
@@ -164,7 +165,7 @@ impl Flavors {
     }
 
     async fn describe_flavor(&self, context: &CallContext, id: &str, text: Option<String>) -> Result<wit::Flavor> {
-        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        self.permit(context.caller.as_deref(), Action::FlavorsUpdate)?;
         if let Some(text) = &text {
             check_description(text)?;
         }
@@ -178,7 +179,7 @@ impl Flavors {
     }
 
     async fn remove_flavor(&self, context: &CallContext, id: &str) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        self.permit(context.caller.as_deref(), Action::FlavorsDelete)?;
         let mut tx = self.db().begin().await?;
         if !store::delete(&mut tx, id).await? {
             return Err(missing(id));
@@ -187,7 +188,7 @@ impl Flavors {
     }
 
     async fn put_extra_specs(&self, context: &CallContext, id: &str, new: Vec<Pair>) -> Result<Vec<Pair>> {
-        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        self.permit(context.caller.as_deref(), Action::FlavorsUpdateSpecs)?;
         let new = items("extra-specs", new)?;
         for key in new.keys() {
             check_text("extra-specs", key)?;
@@ -202,7 +203,7 @@ impl Flavors {
     }
 
     async fn remove_extra_spec(&self, context: &CallContext, id: &str, key: &str) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        self.permit(context.caller.as_deref(), Action::FlavorsUpdateSpecs)?;
         let mut tx = self.db().begin().await?;
         let mut specs = store::lock_extra_specs(&mut tx, id).await?.ok_or_else(|| missing(id))?;
         if specs.remove(key).is_none() {
@@ -217,14 +218,14 @@ impl Flavors {
 /// Who may use a private flavor.
 impl Flavors {
     async fn flavor_access(&self, context: &CallContext, id: &str) -> Result<Vec<String>> {
-        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        self.permit(context.caller.as_deref(), Action::FlavorsReadAccess)?;
         let mut conn = self.db().read().await?;
         store::get(&mut conn, id).await?.ok_or_else(|| missing(id))?;
         store::access(&mut conn, id).await
     }
 
     async fn give_flavor(&self, context: &CallContext, id: &str, project_id: &str) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        self.permit(context.caller.as_deref(), Action::FlavorsGrant)?;
         let mut tx = self.db().begin().await?;
         // Held, so that the flavor doesn't go meanwhile.
         store::lock_extra_specs(&mut tx, id).await?.ok_or_else(|| missing(id))?;
@@ -244,7 +245,7 @@ impl Flavors {
     }
 
     async fn take_flavor(&self, context: &CallContext, id: &str, project_id: &str) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::FlavorsWrite)?;
+        self.permit(context.caller.as_deref(), Action::FlavorsRevoke)?;
         let mut tx = self.db().begin().await?;
         store::get(&mut tx, id).await?.ok_or_else(|| missing(id))?;
         if !store::remove_access(&mut tx, id, project_id).await? {

@@ -3,7 +3,7 @@
 use skyloom_model::{Caller, Error, ErrorCode, Result};
 use skyloom_store::Conn;
 use skyloom_store::boot_images::BootImages;
-use skyloom_store::images::{self as store, Content, Image, ImageState, Visibility};
+use skyloom_store::images::{self as store, Content, Image, ImageState};
 
 use super::Compute;
 
@@ -74,14 +74,8 @@ impl Compute {
 
 /// An active image that the caller may see, with what is known of its bytes.
 async fn usable(conn: &mut Conn, caller: &Caller, id: &str) -> Result<(Image, Content)> {
-    let image = store::get_image(conn, id).await?;
-    let mut image = image
-        .filter(|image| {
-            caller.admin
-                || matches!(image.visibility, Visibility::Public | Visibility::Community)
-                || caller.project_id() == Some(&image.owner)
-        })
-        .ok_or_else(|| Error::not_found("image", id))?;
+    let seen = store::seen_image(conn, id, &caller.reach()).await?;
+    let (mut image, _) = seen.ok_or_else(|| Error::not_found("image", id))?;
     if image.state != ImageState::Active {
         return Err(not_active(id));
     }

@@ -118,7 +118,7 @@ impl Keypairs {
     }
 
     async fn add_keypair(&self, context: &CallContext, create: wit::KeypairCreate) -> Result<wit::Keypair> {
-        let user_id = self.owner_of_keys(context, Action::KeypairsWrite, create.user_id)?;
+        let user_id = self.owner_of_keys(context, Action::KeypairsCreate, create.user_id)?;
         check_name("name", &create.name)?;
         if create.name.trim() != create.name {
             return Err(Error::invalid("name", "The name of a key pair neither begins nor ends with a space."));
@@ -165,7 +165,7 @@ impl Keypairs {
     }
 
     async fn remove_keypair(&self, context: &CallContext, name: &str, user_id: Option<String>) -> Result<()> {
-        let user = self.owner_of_keys(context, Action::KeypairsWrite, user_id)?;
+        let user = self.owner_of_keys(context, Action::KeypairsDelete, user_id)?;
         let mut tx = self.db().begin().await?;
         if !store::delete(&mut tx, &user, name).await? {
             return Err(Error::not_found("keypair", name));

@@ -1,7 +1,7 @@
 //! What outlives its server, for the operator: volumes and public addresses that were not to go with it. No vendor's API here
 //! removes them yet.
 
-use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_store::public_addresses::{self, Held};
 use skyloom_store::volumes::{self, Volume};
 use skyloom_store::{Db, metering, operations_nodes, quotas};
@@ -30,7 +30,7 @@ pub async fn public_addresses(db: &Db, filter: &Filter) -> Result<Vec<Held>> {
 /// at its next look. `in-use`: a server has it.
 pub async fn delete_volume(db: &Db, id: &str) -> Result<()> {
     let mut tx = db.begin().await?;
-    let volume = volumes::get(&mut tx, id, None).await?.ok_or_else(|| Error::not_found("volume", id))?;
+    let volume = volumes::get(&mut tx, id, &Reach::All).await?.ok_or_else(|| Error::not_found("volume", id))?;
     quotas::lock_project(&mut tx, &volume.project_id).await?;
     let now = Timestamp::now();
     if !volumes::discard(&mut tx, id, now).await? {

@@ -1,6 +1,6 @@
 //! Lists of servers and one server.
 
-use skyloom_model::{Action, Caller, Error, Result};
+use skyloom_model::{Action, Error, Reach, Result};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -9,7 +9,7 @@ use skyloom_store::listing::{Condition, taken_flag};
 use skyloom_store::servers::{self as store, Filter, Full, Life, Parts};
 
 use super::Compute;
-use super::common::{page, reach};
+use super::common::page;
 use super::patterns::Patterns;
 use super::view;
 use crate::lists::{conditions, names, spell, spelled_address};
@@ -19,14 +19,8 @@ const NODE: &str = "node";
 
 impl Compute {
     /// A living server that the caller reaches; one of another project is not found.
-    pub(super) async fn reached_server(
-        &self,
-        conn: &mut Conn,
-        caller: &Caller,
-        id: &str,
-        parts: Parts,
-    ) -> Result<Full> {
-        let found = store::get(conn, id, reach(caller)?, parts).await?;
+    pub(super) async fn reached_server(&self, conn: &mut Conn, reach: &Reach, id: &str, parts: Parts) -> Result<Full> {
+        let found = store::get(conn, id, reach, parts).await?;
         found.filter(|full| !full.server.deleted).ok_or_else(|| Error::not_found("server", id))
     }
 
@@ -35,10 +29,10 @@ impl Compute {
     }
 
     pub(super) async fn show_server(&self, context: &CallContext, id: &str, parts: &[String]) -> Result<wit::Server> {
-        self.permit(context.caller.as_deref(), Action::ServersRead)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ServersRead)?;
         let parts = Parts::of_words(parts)?;
         let mut conn = self.db().read().await?;
-        let full = self.reached_server(&mut conn, context.caller()?, id, parts).await?;
+        let full = self.reached_server(&mut conn, &reach, id, parts).await?;
         view::server(context, full, self.sees_nodes(context))
     }
 
@@ -49,8 +43,8 @@ impl Compute {
         parts: &[String],
         request: PageRequest,
     ) -> Result<wit::ServerPage> {
-        self.permit(context.caller.as_deref(), Action::ServersRead)?;
-        let mut wanted = self.wanted(context, conditions(asked)?)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ServersRead)?;
+        let mut wanted = self.wanted(context, reach, conditions(asked)?)?;
         if request.sort.iter().any(|key| key.field == NODE) {
             self.permit(context.caller.as_deref(), Action::ZonesReadNodes)?;
         }
@@ -69,19 +63,23 @@ impl Compute {
     }
 
     /// Where to look is decided by the policy.
-    fn wanted(&self, context: &CallContext, mut conditions: Vec<Condition>) -> Result<Filter> {
+    fn wanted(&self, context: &CallContext, reach: Reach, mut conditions: Vec<Condition>) -> Result<Filter> {
         let own = context.caller()?.project_id();
         let all = taken_flag(&mut conditions, "all-projects")? == Some(true);
         let deleted = taken_flag(&mut conditions, "deleted")? == Some(true);
         let foreign = |condition: &Condition| condition.values.iter().any(|project| own != Some(project));
         let foreign = conditions.iter().any(|condition| condition.field == "project-id" && foreign(condition));
-        if all || foreign || deleted {
-            self.permit(context.caller.as_deref(), Action::ServersReadAll)?;
+        if deleted {
+            self.permit(context.caller.as_deref(), Action::ServersReadDeleted)?;
         }
         if names(&conditions, NODE) {
             self.permit(context.caller.as_deref(), Action::ZonesReadNodes)?;
         }
-        let project_id = if all || foreign { None } else { Some(context.caller()?.project()?.to_owned()) };
+        let reach = match own {
+            _ if all || foreign => self.permit(context.caller.as_deref(), Action::ServersReadAll)?,
+            Some(project) => Reach::project(project),
+            None => reach,
+        };
         let life = match deleted {
             true => Life::Deleted,
             // Who follows changes wants to hear of the end too.
@@ -89,6 +87,6 @@ impl Compute {
             false => Life::Living,
         };
         spell(&mut conditions, "access-ipv6", spelled_address);
-        Ok(Filter { project_id, life, conditions })
+        Ok(Filter { reach, life, conditions })
     }
 }

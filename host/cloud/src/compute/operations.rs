@@ -12,9 +12,10 @@ use skyloom_runtime::bindings::types::errors::Error as WitError;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::operations as store;
 
-use super::common::{page, reach};
+use super::common::page;
 use crate::base::{Base, stands_on_base};
 use crate::lists::{conditions, names};
+use crate::reach;
 
 fn state(state: jobs::State) -> wit::OperationState {
     match state {
@@ -70,13 +71,13 @@ impl Operations {
     }
 
     async fn show_operation(&self, context: &CallContext, id: &str) -> Result<wit::OperationTree> {
-        self.permit(context.caller.as_deref(), Action::OperationsRead)?;
-        let project = reach(context.caller()?)?;
+        let reach = self.permit(context.caller.as_deref(), Action::OperationsRead)?;
         let mut conn = self.db().read().await?;
-        let found = store::get(&mut conn, id).await?;
-        let operation = found
-            .filter(|operation| project.is_none_or(|project| operation.project_id == project))
-            .ok_or_else(|| Error::not_found("operation", id))?;
+        let missing = || Error::not_found("operation", id);
+        let operation = store::get(&mut conn, id).await?.ok_or_else(missing)?;
+        if !reach::holds(&mut conn, &reach, &operation.project_id).await? {
+            return Err(missing());
+        }
         let steps = store::steps(&mut conn, id).await?;
         // Only a parent has children.
         let children =
@@ -103,14 +104,10 @@ impl Operations {
         asked: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::OperationPage> {
-        self.permit(context.caller.as_deref(), Action::OperationsRead)?;
+        let reach = self.permit(context.caller.as_deref(), Action::OperationsRead)?;
         let conditions = conditions(asked)?;
         let with_steps = names(&conditions, "request-id");
-        let wanted = store::Filter {
-            project_id: reach(context.caller()?)?.map(ToOwned::to_owned),
-            states: Vec::new(),
-            conditions,
-        };
+        let wanted = store::Filter { reach, states: Vec::new(), conditions };
         let mut conn = self.db().read().await?;
         let found = store::list(&mut conn, &wanted, &page(request)).await?;
         let mut operations = Vec::with_capacity(found.items.len());

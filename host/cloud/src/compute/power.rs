@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use skyloom_jobs::{NewOperation, Superseded};
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
@@ -12,7 +12,6 @@ use skyloom_store::collisions::again;
 use skyloom_store::servers::{self as store, Brief, Change};
 
 use super::Compute;
-use super::common::reach;
 use super::rules::{self, Verb};
 
 /// The most servers of one call.
@@ -89,8 +88,13 @@ impl Compute {
         as_batch: bool,
         strict: bool,
     ) -> Result<String> {
-        self.permit(context.caller.as_deref(), Action::ServersPower)?;
-        self.ask(context, ids, &Wish::of_power(change), as_batch, strict).await
+        let action = match change {
+            wit::PowerChange::Start => Action::ServersStart,
+            wit::PowerChange::Stop(_) => Action::ServersStop,
+            wit::PowerChange::Reboot(_) => Action::ServersReboot,
+        };
+        let reach = self.permit(context.caller.as_deref(), action)?;
+        self.ask(context, &reach, ids, &Wish::of_power(change), as_batch, strict).await
     }
 
     pub(super) async fn delete_servers_of(
@@ -101,14 +105,15 @@ impl Compute {
         as_batch: bool,
         strict: bool,
     ) -> Result<String> {
-        self.permit(context.caller.as_deref(), Action::ServersDelete)?;
-        self.ask(context, ids, &Wish::of_delete(options), as_batch, strict).await
+        let reach = self.permit(context.caller.as_deref(), Action::ServersDelete)?;
+        self.ask(context, &reach, ids, &Wish::of_delete(options), as_batch, strict).await
     }
 
     /// One transaction for the whole call; gives the operation to follow.
     async fn ask(
         &self,
         context: &CallContext,
+        reach: &Reach,
         ids: Vec<String>,
         wish: &Wish,
         as_batch: bool,
@@ -118,8 +123,8 @@ impl Compute {
         let operation = again(|| async {
             let mut tx = self.db().begin().await?;
             let operation = match ids.as_slice() {
-                [id] if !as_batch => self.ask_one(&mut tx, context, id, wish).await?,
-                _ => self.ask_many(&mut tx, context, &ids, wish, strict).await?,
+                [id] if !as_batch => self.ask_one(&mut tx, context, reach, id, wish).await?,
+                _ => self.ask_many(&mut tx, context, reach, &ids, wish, strict).await?,
             };
             tx.commit().await?;
             Ok(operation)
@@ -129,8 +134,15 @@ impl Compute {
         Ok(operation)
     }
 
-    async fn ask_one(&self, tx: &mut Conn, context: &CallContext, id: &str, wish: &Wish) -> Result<String> {
-        let server = self.locked_server(tx, context, id).await?;
+    async fn ask_one(
+        &self,
+        tx: &mut Conn,
+        context: &CallContext,
+        reach: &Reach,
+        id: &str,
+        wish: &Wish,
+    ) -> Result<String> {
+        let server = self.locked_server(tx, reach, id).await?;
         rules::check(wish.verb, &server, context.caller()?)?;
         let now = Timestamp::now();
         let operation = wish.operation(context, id, &server.project_id, now)?;
@@ -141,6 +153,7 @@ impl Compute {
         &self,
         tx: &mut Conn,
         context: &CallContext,
+        reach: &Reach,
         ids: &[String],
         wish: &Wish,
         strict: bool,
@@ -153,7 +166,7 @@ impl Compute {
         let parent = NewOperation { params: wish.params.clone(), ..new_operation(context, parent, project, now)? };
         let parent_id = skyloom_jobs::enqueue(tx, parent).await?;
         for (position, id) in ids.iter().enumerate() {
-            let server = find(&servers, id, reach(caller)?);
+            let server = find(&servers, id, reach);
             let owner = server.as_ref().map_or(project, |server| server.project_id.as_str());
             let operation = NewOperation {
                 parent_id: Some(parent_id.clone()),
@@ -189,10 +202,10 @@ fn is_of_one(error: &Error) -> bool {
     matches!(error.code, ErrorCode::NotFound | ErrorCode::WrongState | ErrorCode::Locked | ErrorCode::Busy)
 }
 
-fn find<'a>(servers: &'a BTreeMap<String, Brief>, id: &str, project: Option<&str>) -> Result<&'a Brief> {
+fn find<'a>(servers: &'a BTreeMap<String, Brief>, id: &str, reach: &Reach) -> Result<&'a Brief> {
     servers
         .get(id)
-        .filter(|server| !server.deleted && project.is_none_or(|project| server.project_id == project))
+        .filter(|server| !server.deleted && server.is_within(reach))
         .ok_or_else(|| Error::not_found("server", id))
 }
 

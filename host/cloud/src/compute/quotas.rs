@@ -14,6 +14,7 @@ use skyloom_store::{Conn, Db};
 
 use super::Settings;
 use crate::base::{Base, stands_on_base};
+use crate::reach;
 
 /// How a project stands with one quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +158,8 @@ impl Quotas {
         let caller = context.caller()?;
         let standings = match project_id {
             Some(other) if caller.project_id() != Some(&other) => {
-                self.permit(context.caller.as_deref(), Action::QuotasReadAll)?;
+                let reach = self.permit(context.caller.as_deref(), Action::QuotasReadAll)?;
+                reach::check(&mut self.db().read().await?, &reach, "project-id", &other).await?;
                 self.standings(&other, None).await?
             }
             _ => self.standings(caller.project()?, Some(&caller.user.id)).await?,

@@ -122,7 +122,7 @@ pub(crate) async fn worlds(settings: Settings) -> Vec<World> {
             insert_project(&database, id).await;
         }
         let mut conn = database.db.read().await.expect("a connection");
-        let images = list_images(&mut conn, &ImageFilter::default(), &Page::default()).await.expect("images");
+        let images = list_images(&mut conn, &ImageFilter::all(), &Page::default()).await.expect("images");
         let image = images.items[0].id.clone();
         drop(conn);
         worlds.push(World { cloud, database, image, _folder: folder });

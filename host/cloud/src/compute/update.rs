@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::bindings::types::common::Pair;
 use skyloom_runtime::context::CallContext;
@@ -12,7 +12,7 @@ use skyloom_store::quotas::Quota;
 use skyloom_store::servers::{self as store, Brief, Parts, UserFields};
 
 use super::Compute;
-use super::common::{check_name, check_text, items, pairs, reach, with_attributes};
+use super::common::{check_name, check_text, items, pairs, with_attributes};
 use super::rules::{self, Verb};
 use super::view;
 use crate::bounds;
@@ -62,12 +62,9 @@ fn check_update(update: &wit::ServerUpdate) -> Result<()> {
 
 impl Compute {
     /// A living server that the caller reaches, its row held until the commit.
-    pub(super) async fn locked_server(&self, tx: &mut Conn, context: &CallContext, id: &str) -> Result<Brief> {
-        let project = reach(context.caller()?)?;
+    pub(super) async fn locked_server(&self, tx: &mut Conn, reach: &Reach, id: &str) -> Result<Brief> {
         let server = store::lock(tx, id).await?;
-        server
-            .filter(|server| !server.deleted && project.is_none_or(|project| server.project_id == project))
-            .ok_or_else(|| Error::not_found("server", id))
+        server.filter(|server| !server.deleted && server.is_within(reach)).ok_or_else(|| Error::not_found("server", id))
     }
 
     pub(super) async fn change_server(
@@ -76,10 +73,10 @@ impl Compute {
         id: &str,
         update: wit::ServerUpdate,
     ) -> Result<wit::Server> {
-        self.permit(context.caller.as_deref(), Action::ServersUpdate)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ServersUpdate)?;
         check_update(&update)?;
         let mut tx = self.db().begin().await?;
-        let server = self.locked_server(&mut tx, context, id).await?;
+        let server = self.locked_server(&mut tx, &reach, id).await?;
         let attributes = match &update.attributes {
             Some(own) => Some(with_attributes(context, &server.attributes, own)?),
             None => None,
@@ -95,7 +92,7 @@ impl Compute {
             attributes: attributes.as_deref(),
         };
         store::put_user_fields(&mut tx, id, &fields, Timestamp::now()).await?;
-        let full = self.reached_server(&mut tx, context.caller()?, id, Parts::USUAL).await?;
+        let full = self.reached_server(&mut tx, &reach, id, Parts::USUAL).await?;
         tx.commit().await?;
         view::server(context, full, self.sees_nodes(context))
     }
@@ -107,10 +104,10 @@ impl Compute {
         new: Vec<Pair>,
         mode: wit::MetadataMode,
     ) -> Result<Vec<Pair>> {
-        self.permit(context.caller.as_deref(), Action::ServersUpdate)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ServersUpdateMetadata)?;
         let new = items("metadata", new)?;
         let mut tx = self.db().begin().await?;
-        let server = self.locked_server(&mut tx, context, id).await?;
+        let server = self.locked_server(&mut tx, &reach, id).await?;
         rules::check(Verb::Metadata, &server, context.caller()?)?;
         let map = match mode {
             wit::MetadataMode::Replace => new,
@@ -140,9 +137,9 @@ impl Compute {
     }
 
     pub(super) async fn remove_metadata(&self, context: &CallContext, id: &str, key: &str) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::ServersUpdate)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ServersUpdateMetadata)?;
         let mut tx = self.db().begin().await?;
-        let mut server = self.locked_server(&mut tx, context, id).await?;
+        let mut server = self.locked_server(&mut tx, &reach, id).await?;
         if server.metadata.remove(key).is_none() {
             let message = "Metadata item was not found.";
             return Err(Error::new(ErrorCode::NotFound, message).with_resource("server", id).with_field("key"));

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Error, Result};
+use skyloom_model::{Action, Error, Reach, Result};
 use skyloom_runtime::api::VolumesApi;
 use skyloom_runtime::bindings::cloud::volumes as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error as WitError;
 use skyloom_runtime::context::CallContext;
+use skyloom_store::listing::Filter;
 use skyloom_store::volumes as store;
 
-use super::common::{page, reach};
+use super::common::page;
 use crate::base::{Base, stands_on_base};
 use crate::lists::conditions;
 
@@ -46,18 +47,18 @@ impl Volumes {
         asked: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::VolumePage> {
-        self.permit(context.caller.as_deref(), Action::VolumesRead)?;
-        let project = context.caller()?.project()?;
-        let wanted = conditions(asked)?;
+        let reach = self.permit(context.caller.as_deref(), Action::VolumesRead)?;
+        let reach = context.caller()?.project_id().map_or(reach, Reach::project);
+        let wanted = Filter::new(&reach, conditions(asked)?);
         let mut conn = self.db().read().await?;
-        let listed = store::list(&mut conn, project, &wanted, &page(request)).await?;
+        let listed = store::list(&mut conn, &wanted, &page(request)).await?;
         Ok(wit::VolumePage { volumes: listed.items.into_iter().map(view).collect(), next: listed.next })
     }
 
     async fn show_volume(&self, context: &CallContext, id: &str) -> Result<wit::Volume> {
-        self.permit(context.caller.as_deref(), Action::VolumesRead)?;
+        let reach = self.permit(context.caller.as_deref(), Action::VolumesRead)?;
         let mut conn = self.db().read().await?;
-        let volume = store::get(&mut conn, id, reach(context.caller()?)?).await?;
+        let volume = store::get(&mut conn, id, &reach).await?;
         volume.map(view).ok_or_else(|| Error::not_found("volume", id))
     }
 }

@@ -1,24 +1,31 @@
-use skyloom_model::{Action, Error, ErrorCode, Result};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::identity::{Assignment, Target, assignments};
+use skyloom_store::identity::{Assignment, Role, Target, assignments};
 use skyloom_store::listing::Listed;
 
 use super::Identity;
-use super::{domains, projects, roles, users};
+use super::{MANAGER, MEMBER, READER, domains, projects, roles, users};
 use crate::lists::page;
 
-/// Role, user and target are there.
-async fn check(conn: &mut Conn, role_id: &str, user_id: &str, target: &Target) -> Result<()> {
-    roles::found(conn, role_id).await?;
-    users::found(conn, user_id).await?;
+/// What a manager may give to others.
+const GIVEN: [&str; 3] = [MANAGER, MEMBER, READER];
+
+/// Role, user and target are there. Gives the role.
+async fn check(conn: &mut Conn, reach: &Reach, role_id: &str, user_id: &str, target: &Target) -> Result<Role> {
+    let role = roles::found(conn, role_id).await?;
+    users::found(conn, reach, user_id).await?;
     match target {
-        Target::Project(id) => projects::found(conn, id).await.map(drop),
-        Target::Domain(id) => domains::found(conn, id).await.map(drop),
-        Target::System => Ok(()),
+        Target::Project(id) => drop(projects::found(conn, reach, id).await?),
+        Target::Domain(id) => drop(domains::found(conn, reach, id).await?),
+        Target::System if reach.is_all() => {}
+        Target::System => {
+            return Err(Error::new(ErrorCode::Forbidden, "Roles in the system are for its operators."));
+        }
     }
+    Ok(role)
 }
 
 impl Identity {
@@ -29,7 +36,7 @@ impl Identity {
         filter: wit::AssignmentFilter,
         request: PageRequest,
     ) -> Result<Listed<Assignment>> {
-        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        let reach = self.permit(context.caller.as_deref(), Action::AssignmentsRead)?;
         let target = match (filter.project_id, filter.domain_id) {
             (Some(_), Some(_)) => {
                 return Err(Error::invalid("domain-id", "A project and a domain cannot both be asked for."));
@@ -38,7 +45,7 @@ impl Identity {
             (None, Some(domain)) => Some(Target::Domain(domain)),
             (None, None) => None,
         };
-        let filter = assignments::Filter { user_id: filter.user_id, role_id: filter.role_id, target };
+        let filter = assignments::Filter { reach, user_id: filter.user_id, role_id: filter.role_id, target };
         assignments::list(&mut self.db().read().await?, &filter, &page(request)).await
     }
 
@@ -49,13 +56,22 @@ impl Identity {
         user_id: &str,
         target: Target,
     ) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let reach = self.permit(context.caller.as_deref(), Action::AssignmentsGrant)?;
         let mut tx = self.db().begin().await?;
-        check(&mut tx, role_id, user_id, &target).await?;
+        let role = check(&mut tx, &reach, role_id, user_id, &target).await?;
+        self.check_given(context, &role)?;
         assignments::grant(&mut tx, user_id, &target, role_id).await?;
         tx.commit().await?;
         self.sessions.forget_all();
         Ok(())
+    }
+
+    /// Nobody gives or takes a role that may more than a manager, but operators.
+    fn check_given(&self, context: &CallContext, role: &Role) -> Result<()> {
+        if GIVEN.contains(&role.name.as_str()) {
+            return Ok(());
+        }
+        self.permit(context.caller.as_deref(), Action::AssignmentsGrantAny).map(drop)
     }
 
     pub(super) async fn role_revoke(
@@ -65,8 +81,10 @@ impl Identity {
         user_id: &str,
         target: Target,
     ) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let reach = self.permit(context.caller.as_deref(), Action::AssignmentsRevoke)?;
         let mut tx = self.db().begin().await?;
+        let role = check(&mut tx, &reach, role_id, user_id, &target).await?;
+        self.check_given(context, &role)?;
         if assignments::revoke(&mut tx, user_id, &target, role_id).await? == 0 {
             let text = format!("The user {user_id} does not have the role {role_id} there.");
             return Err(Error::new(ErrorCode::NotFound, text).with_resource("role", role_id));
@@ -84,9 +102,9 @@ impl Identity {
         user_id: &str,
         target: Target,
     ) -> Result<bool> {
-        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        let reach = self.permit(context.caller.as_deref(), Action::AssignmentsRead)?;
         let mut conn = self.db().read().await?;
-        check(&mut conn, role_id, user_id, &target).await?;
+        check(&mut conn, &reach, role_id, user_id, &target).await?;
         assignments::has(&mut conn, user_id, &target, role_id).await
     }
 }

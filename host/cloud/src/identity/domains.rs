@@ -1,4 +1,4 @@
-use skyloom_model::{Action, Caller, Error, ErrorCode, Result, Scope, Timestamp};
+use skyloom_model::{Action, Caller, Error, ErrorCode, Reach, Result, Scope, Timestamp};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -10,8 +10,10 @@ use super::Identity;
 use super::{MAX_PLACE_NAME, check_description, check_name, extra, new_id, taken};
 use crate::lists::{conditions, page};
 
-pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Domain> {
-    domains::get(conn, id).await?.ok_or_else(|| Error::not_found("domain", id))
+/// One that a caller of this reach sees.
+pub(super) async fn found(conn: &mut Conn, reach: &Reach, id: &str) -> Result<Domain> {
+    let domain = domains::get(conn, id).await?.filter(|domain| reach.holds("", &domain.id));
+    domain.ok_or_else(|| Error::not_found("domain", id))
 }
 
 fn apply(domain: &mut Domain, write: wit::DomainWrite) -> Result<()> {
@@ -70,8 +72,8 @@ impl Identity {
         wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<Listed<Domain>> {
-        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
-        let filter = Filter { conditions: conditions(wanted)?, ..Filter::default() };
+        let reach = self.permit(context.caller.as_deref(), Action::DomainsRead)?;
+        let filter = Filter::new(reach, conditions(wanted)?);
         let mut conn = self.db().read().await?;
         domains::list(&mut conn, &filter, &page(request)).await
     }
@@ -79,10 +81,7 @@ impl Identity {
     /// Enabled ones in which the caller has a role.
     pub(super) async fn domain_list_own(&self, context: &CallContext, request: PageRequest) -> Result<Listed<Domain>> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
-        let filter = Filter {
-            user_id: Some(context.caller()?.user.id.clone()),
-            conditions: vec![Condition::is("enabled", true)],
-        };
+        let filter = Filter::joined(&context.caller()?.user.id, vec![Condition::is("enabled", true)]);
         let mut conn = self.db().read().await?;
         domains::list(&mut conn, &filter, &page(request)).await
     }
@@ -95,14 +94,15 @@ impl Identity {
             Scope::Project(project) => project.domain.id == id,
             Scope::Unscoped | Scope::System => false,
         };
-        if !own {
-            self.permit(context.caller.as_deref(), Action::IdentityRead)?;
-        }
-        found(&mut self.db().read().await?, id).await
+        let reach = match own {
+            true => Reach::Domain(id.to_owned()),
+            false => self.permit(context.caller.as_deref(), Action::DomainsRead)?,
+        };
+        found(&mut self.db().read().await?, &reach, id).await
     }
 
     pub(super) async fn domain_create(&self, context: &CallContext, mut write: wit::DomainWrite) -> Result<Domain> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        self.permit(context.caller.as_deref(), Action::DomainsCreate)?;
         if write.name.is_none() {
             return Err(Error::invalid("name", "The name is missing."));
         }
@@ -133,10 +133,10 @@ impl Identity {
         id: &str,
         write: wit::DomainWrite,
     ) -> Result<Domain> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let reach = self.permit(context.caller.as_deref(), Action::DomainsUpdate)?;
         let mut tx = self.db().begin().await?;
         lock(&mut tx, "domains", id).await?;
-        let mut domain = found(&mut tx, id).await?;
+        let mut domain = found(&mut tx, &reach, id).await?;
         apply(&mut domain, write)?;
         domains::update(&mut tx, &domain).await.map_err(taken("domain", &domain.name))?;
         if !domain.enabled {
@@ -148,10 +148,10 @@ impl Identity {
     }
 
     pub(super) async fn domain_delete(&self, context: &CallContext, id: &str) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let reach = self.permit(context.caller.as_deref(), Action::DomainsDelete)?;
         let mut tx = self.db().begin().await?;
         lock(&mut tx, "domains", id).await?;
-        if found(&mut tx, id).await?.enabled {
+        if found(&mut tx, &reach, id).await?.enabled {
             let text = "A domain that is enabled cannot be deleted; disable it first.";
             return Err(Error::new(ErrorCode::WrongState, text).with_resource("domain", id));
         }

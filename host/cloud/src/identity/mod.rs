@@ -21,7 +21,7 @@ mod users;
 #[cfg(test)]
 mod tests;
 
-pub use policy::{ADMIN, MANAGER, MEMBER, READER, SERVICE};
+pub use policy::{ADMIN, MANAGER, MEMBER, READER, RoleRules, SERVICE, Vocabulary};
 pub use seed::Seed;
 pub use sessions::REVOCATION_BOUND;
 pub use settings::{Settings, Slowdown};

@@ -1,4 +1,4 @@
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -15,8 +15,10 @@ const MAX_DEPTH: usize = 5;
 /// How many tags a project may have.
 const MAX_TAGS: usize = 80;
 
-pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Project> {
-    projects::get(conn, id).await?.ok_or_else(|| Error::not_found("project", id))
+/// One that a caller of this reach sees.
+pub(super) async fn found(conn: &mut Conn, reach: &Reach, id: &str) -> Result<Project> {
+    let project = projects::get(conn, id).await?.filter(|project| reach.holds(&project.id, &project.domain_id));
+    project.ok_or_else(|| Error::not_found("project", id))
 }
 
 fn wrong_state(id: &str, text: impl Into<String>) -> Error {
@@ -58,9 +60,9 @@ fn apply(project: &mut Project, write: wit::ProjectWrite) -> Result<()> {
 }
 
 /// A parent that is the domain means none.
-async fn check_parent(conn: &mut Conn, project: &Project) -> Result<()> {
+async fn check_parent(conn: &mut Conn, reach: &Reach, project: &Project) -> Result<()> {
     let Some(parent_id) = &project.parent_id else { return Ok(()) };
-    let mut above = found(conn, parent_id).await?;
+    let mut above = found(conn, reach, parent_id).await?;
     if above.domain_id != project.domain_id {
         return Err(Error::invalid("parent-id", "The parent is in another domain."));
     }
@@ -69,18 +71,18 @@ async fn check_parent(conn: &mut Conn, project: &Project) -> Result<()> {
     }
     for _ in 0..MAX_DEPTH - 1 {
         let Some(next) = &above.parent_id else { return Ok(()) };
-        above = found(conn, next).await?;
+        above = found(conn, reach, next).await?;
     }
     let text = format!("Projects stand at most {MAX_DEPTH} deep below their domain.");
     Err(wrong_state(parent_id, text))
 }
 
 /// A parent tells the domain, be it a project or the domain itself.
-async fn domain_of_parent(conn: &mut Conn, parent: &str) -> Result<String> {
-    if let Some(project) = projects::get(conn, parent).await? {
-        return Ok(project.domain_id);
+async fn domain_of_parent(conn: &mut Conn, reach: &Reach, parent: &str) -> Result<String> {
+    if let Some(domain) = projects::domain_of(conn, parent).await?.filter(|domain| reach.holds(parent, domain)) {
+        return Ok(domain);
     }
-    match domains::found(conn, parent).await {
+    match domains::found(conn, reach, parent).await {
         Err(error) if error.code == ErrorCode::NotFound => Err(Error::not_found("project", parent)),
         found => found.map(|domain| domain.id),
     }
@@ -93,8 +95,8 @@ impl Identity {
         wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<Listed<Project>> {
-        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
-        let filter = Filter { conditions: conditions(wanted)?, ..Filter::default() };
+        let reach = self.permit(context.caller.as_deref(), Action::ProjectsRead)?;
+        let filter = Filter::new(reach, conditions(wanted)?);
         let mut conn = self.db().read().await?;
         projects::list(&mut conn, &filter, &page(request)).await
     }
@@ -106,8 +108,7 @@ impl Identity {
         request: PageRequest,
     ) -> Result<Listed<Project>> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
-        let user_id = Some(context.caller()?.user.id.clone());
-        let filter = Filter { user_id, conditions: vec![Condition::is("enabled", true)] };
+        let filter = Filter::joined(&context.caller()?.user.id, vec![Condition::is("enabled", true)]);
         projects::list(&mut self.db().read().await?, &filter, &page(request)).await
     }
 
@@ -118,36 +119,38 @@ impl Identity {
         request: PageRequest,
     ) -> Result<Listed<Project>> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
-        if context.caller()?.user.id != user_id {
-            self.permit(context.caller.as_deref(), Action::IdentityRead)?;
-        }
+        let reach = match context.caller()?.user.id == user_id {
+            true => Reach::All,
+            false => self.permit(context.caller.as_deref(), Action::ProjectsRead)?,
+        };
         let mut conn = self.db().read().await?;
-        users::found(&mut conn, user_id).await?;
-        let filter = Filter { user_id: Some(user_id.to_owned()), ..Filter::default() };
+        users::found(&mut conn, &reach, user_id).await?;
+        let filter = Filter { reach, ..Filter::joined(user_id, Vec::new()) };
         projects::list(&mut conn, &filter, &page(request)).await
     }
 
     /// Everybody sees the project of the own token.
     pub(super) async fn project_get(&self, context: &CallContext, id: &str) -> Result<Project> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
-        if context.caller()?.project_id() != Some(id) {
-            self.permit(context.caller.as_deref(), Action::IdentityRead)?;
-        }
-        found(&mut self.db().read().await?, id).await
+        let reach = match context.caller()?.project_id() == Some(id) {
+            true => Reach::project(id),
+            false => self.permit(context.caller.as_deref(), Action::ProjectsRead)?,
+        };
+        found(&mut self.db().read().await?, &reach, id).await
     }
 
     pub(super) async fn project_create(&self, context: &CallContext, mut write: wit::ProjectWrite) -> Result<Project> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ProjectsCreate)?;
         if write.name.is_none() {
             return Err(Error::invalid("name", "The name is missing."));
         }
         let mut tx = self.db().begin().await?;
         let domain_id = match (write.domain_id.take(), &write.parent_id) {
             (Some(domain), _) => domain,
-            (None, Some(parent)) => domain_of_parent(&mut tx, parent).await?,
+            (None, Some(parent)) => domain_of_parent(&mut tx, &reach, parent).await?,
             (None, None) => domains::domain_of(context.caller()?).to_owned(),
         };
-        domains::found(&mut tx, &domain_id).await?;
+        domains::found(&mut tx, &reach, &domain_id).await?;
         let parent_id = write.parent_id.take().filter(|parent| *parent != domain_id);
         let mut project = Project {
             id: new_id(),
@@ -160,7 +163,7 @@ impl Identity {
             extra: Extra::new(),
         };
         apply(&mut project, write)?;
-        check_parent(&mut tx, &project).await?;
+        check_parent(&mut tx, &reach, &project).await?;
         projects::insert(&mut tx, &project, Timestamp::now()).await.map_err(taken("project", &project.name))?;
         tx.commit().await?;
         Ok(project)
@@ -173,10 +176,10 @@ impl Identity {
         id: &str,
         write: wit::ProjectWrite,
     ) -> Result<Project> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ProjectsUpdate)?;
         let mut tx = self.db().begin().await?;
         projects::lock(&mut tx, id).await?;
-        let mut project = found(&mut tx, id).await?;
+        let mut project = found(&mut tx, &reach, id).await?;
         if write.domain_id.as_ref().is_some_and(|domain| *domain != project.domain_id) {
             return Err(Error::invalid("domain-id", "The domain of a project cannot be changed."));
         }
@@ -193,7 +196,7 @@ impl Identity {
             ));
         }
         // The only thing that can have changed about the parent.
-        if project.enabled && !was_enabled && check_parent(&mut tx, &project).await.is_err() {
+        if project.enabled && !was_enabled && check_parent(&mut tx, &reach, &project).await.is_err() {
             return Err(wrong_state(id, format!("The project {id} cannot be enabled: its parent is disabled.")));
         }
         projects::update(&mut tx, &project).await.map_err(taken("project", &project.name))?;
@@ -206,11 +209,10 @@ impl Identity {
     }
 
     pub(super) async fn project_delete(&self, context: &CallContext, id: &str) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ProjectsDelete)?;
         let mut tx = self.db().begin().await?;
-        if !projects::lock(&mut tx, id).await? {
-            return Err(Error::not_found("project", id));
-        }
+        projects::lock(&mut tx, id).await?;
+        found(&mut tx, &reach, id).await?;
         if projects::children(&mut tx, id, false).await? > 0 {
             return Err(wrong_state(id, format!("The project {id} has projects below it.")));
         }

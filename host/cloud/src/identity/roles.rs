@@ -44,19 +44,19 @@ impl Identity {
         wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<Listed<Role>> {
-        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        self.permit(context.caller.as_deref(), Action::RolesRead)?;
         let wanted = conditions(wanted)?;
         let mut conn = self.db().read().await?;
         roles::list(&mut conn, &wanted, &page(request)).await
     }
 
     pub(super) async fn role_get(&self, context: &CallContext, id: &str) -> Result<Role> {
-        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        self.permit(context.caller.as_deref(), Action::RolesRead)?;
         found(&mut self.db().read().await?, id).await
     }
 
     pub(super) async fn role_create(&self, context: &CallContext, write: wit::RoleWrite) -> Result<Role> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        self.permit(context.caller.as_deref(), Action::RolesCreate)?;
         if write.name.is_none() {
             return Err(Error::invalid("name", "The name is missing."));
         }
@@ -70,7 +70,7 @@ impl Identity {
     }
 
     pub(super) async fn role_update(&self, context: &CallContext, id: &str, write: wit::RoleWrite) -> Result<Role> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        self.permit(context.caller.as_deref(), Action::RolesUpdate)?;
         let mut tx = self.db().begin().await?;
         let mut role = changeable(&mut tx, id).await?;
         apply(&mut role, write)?;
@@ -82,7 +82,7 @@ impl Identity {
 
     /// With every grant of it.
     pub(super) async fn role_delete(&self, context: &CallContext, id: &str) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        self.permit(context.caller.as_deref(), Action::RolesDelete)?;
         let mut tx = self.db().begin().await?;
         changeable(&mut tx, id).await?;
         roles::delete(&mut tx, id).await?;

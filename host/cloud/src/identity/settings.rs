@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use skyloom_model::{Error, Result};
 
-use super::policy::Policy;
+use super::policy::{Policy, RoleRules, Vocabulary};
 
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -13,8 +13,12 @@ pub struct Settings {
     pub token_lifetime_seconds: u32,
     /// Roles that make their holder an operator of the whole cloud.
     pub operator_roles: Vec<String>,
-    /// By action (e.g. `flavors:write`): the roles that may do it, instead of the default. Operators always may.
-    pub policy: BTreeMap<String, Vec<String>>,
+    /// By role: what it may beside what the default says, and what it may not.
+    pub policy: BTreeMap<String, RoleRules>,
+    /// Not of the file: the wiring gives it.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub vocabulary: Vocabulary,
     /// How many passwords are hashed at once. Each takes 19 MiB while it lasts, and a processor as far as no request needs it.
     /// Left out: half of the processors, at least one.
     pub password_hashing: Option<u32>,
@@ -47,6 +51,7 @@ impl Default for Settings {
             token_lifetime_seconds: 24 * 3600,
             operator_roles: vec![super::ADMIN.to_owned()],
             policy: BTreeMap::new(),
+            vocabulary: Vocabulary::new(),
             password_hashing: None,
             insecure_test_password_cost: false,
             slowdown: Slowdown::default(),
@@ -63,7 +68,7 @@ impl Default for Slowdown {
 impl Settings {
     /// Who may do what.
     pub(crate) fn policy(&self) -> Result<Policy> {
-        Policy::new(&self.operator_roles, &self.policy)
+        Policy::new(&self.operator_roles, &self.policy, &self.vocabulary)
     }
 
     pub(super) fn check(&self) -> Result<()> {

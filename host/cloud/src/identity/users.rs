@@ -1,19 +1,21 @@
 use std::sync::Arc;
 
-use skyloom_model::{Action, Error, Result, Timestamp};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, User, lock, tokens, users};
+use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, User, assignments, lock, tokens, users};
 use skyloom_store::listing::Listed;
 
 use super::Identity;
 use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, passwords, taken};
 use crate::lists::{conditions, page};
 
-pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<User> {
-    users::get(conn, id).await?.ok_or_else(|| Error::not_found("user", id))
+/// One that a caller of this reach sees.
+pub(super) async fn found(conn: &mut Conn, reach: &Reach, id: &str) -> Result<User> {
+    let user = users::get(conn, id).await?.filter(|user| reach.holds("", &user.domain_id));
+    user.ok_or_else(|| Error::not_found("user", id))
 }
 
 /// All but domain and password.
@@ -31,9 +33,9 @@ fn apply(user: &mut User, write: wit::UserWrite) -> Result<()> {
     extra::merge(&mut user.extra, write.extra)
 }
 
-async fn check_default_project(conn: &mut Conn, write: &wit::UserWrite) -> Result<()> {
+async fn check_default_project(conn: &mut Conn, reach: &Reach, write: &wit::UserWrite) -> Result<()> {
     match &write.default_project_id {
-        Some(id) if store::domains::get(conn, id).await?.is_some() => {
+        Some(id) if reach.holds("", id) && store::domains::get(conn, id).await?.is_some() => {
             Err(Error::invalid("default-project-id", format!("The default project must not be a domain: {id}.")))
         }
         _ => Ok(()),
@@ -47,19 +49,21 @@ impl Identity {
         wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<Listed<User>> {
-        self.permit(context.caller.as_deref(), Action::IdentityRead)?;
-        let filter = Filter { conditions: conditions(wanted)?, ..Filter::default() };
+        let reach = self.permit(context.caller.as_deref(), Action::UsersRead)?;
+        let filter = Filter::new(reach, conditions(wanted)?);
         let mut conn = self.db().read().await?;
         users::list(&mut conn, &filter, &page(request)).await
     }
 
     /// Everybody sees the own user.
     pub(super) async fn user_get(&self, context: &CallContext, id: &str) -> Result<User> {
-        self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
-        if context.caller()?.user.id != id {
-            self.permit(context.caller.as_deref(), Action::IdentityRead)?;
+        let mut reach = self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
+        if context.caller()?.user.id == id {
+            reach = Reach::All;
+        } else if !reach.is_all() {
+            reach = self.permit(context.caller.as_deref(), Action::UsersRead)?;
         }
-        found(&mut self.db().read().await?, id).await
+        found(&mut self.db().read().await?, &reach, id).await
     }
 
     /// The hash of a password that the write brings; none at all for one that it takes away. Made before the transaction: it
@@ -74,7 +78,7 @@ impl Identity {
     }
 
     pub(super) async fn user_create(&self, context: &CallContext, mut write: wit::UserWrite) -> Result<User> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let reach = self.permit(context.caller.as_deref(), Action::UsersCreate)?;
         if write.name.is_none() {
             return Err(Error::invalid("name", "The name is missing."));
         }
@@ -92,8 +96,8 @@ impl Identity {
         };
         let now = Timestamp::now();
         let mut tx = self.db().begin().await?;
-        domains::found(&mut tx, &user.domain_id).await?;
-        check_default_project(&mut tx, &write).await?;
+        domains::found(&mut tx, &reach, &user.domain_id).await?;
+        check_default_project(&mut tx, &reach, &write).await?;
         apply(&mut user, write)?;
         users::insert(&mut tx, &user, now).await.map_err(taken("user", &user.name))?;
         if let Some(Some(hash)) = hash {
@@ -106,15 +110,16 @@ impl Identity {
 
     /// The domain cannot change. Disabling the user or setting a password revokes the user's tokens.
     pub(super) async fn user_update(&self, context: &CallContext, id: &str, write: wit::UserWrite) -> Result<User> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let reach = self.permit(context.caller.as_deref(), Action::UsersUpdate)?;
         let hash = self.hash_of(context, &write).await?;
         let mut tx = self.db().begin().await?;
         lock(&mut tx, "users", id).await?;
-        let mut user = found(&mut tx, id).await?;
+        let mut user = found(&mut tx, &reach, id).await?;
+        self.check_below(&mut tx, &reach, id).await?;
         if write.domain_id.as_ref().is_some_and(|domain| *domain != user.domain_id) {
             return Err(Error::invalid("domain-id", "The domain of a user cannot be changed."));
         }
-        check_default_project(&mut tx, &write).await?;
+        check_default_project(&mut tx, &reach, &write).await?;
         apply(&mut user, write)?;
         users::update(&mut tx, &user).await.map_err(taken("user", &user.name))?;
         if let Some(hash) = &hash {
@@ -130,9 +135,23 @@ impl Identity {
         Ok(user)
     }
 
+    /// An operator's password is worth the whole cloud: who manages the domain that the operator is in doesn't change it.
+    async fn check_below(&self, conn: &mut Conn, reach: &Reach, id: &str) -> Result<()> {
+        if !reach.is_all() {
+            let roles = assignments::roles_of(conn, id).await?;
+            if self.policy().names_operator(&roles) {
+                let text = "The user is an operator of the cloud, whom only operators change.";
+                return Err(Error::new(ErrorCode::Forbidden, text).with_resource("user", id));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn user_delete(&self, context: &CallContext, id: &str) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::IdentityWrite)?;
+        let reach = self.permit(context.caller.as_deref(), Action::UsersDelete)?;
         let mut tx = self.db().begin().await?;
+        found(&mut tx, &reach, id).await?;
+        self.check_below(&mut tx, &reach, id).await?;
         if users::delete(&mut tx, id).await? == 0 {
             return Err(Error::not_found("user", id));
         }
@@ -149,7 +168,7 @@ impl Identity {
         original: &str,
         password: &str,
     ) -> Result<()> {
-        self.permit(context.caller.as_deref(), Action::PasswordChange)?;
+        self.permit(context.caller.as_deref(), Action::UsersChangePassword)?;
         let original = context.secret("original", original)?;
         let password: Arc<str> = context.secret("password", password)?;
         passwords::check("password", &password)?;

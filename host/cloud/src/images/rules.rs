@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Caller, Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_model::{Action, Caller, Error, ErrorCode, Reach, Result, Timestamp, new_id};
 use skyloom_runtime::bindings::cloud::images as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -13,6 +13,7 @@ use skyloom_store::{Conn, metering, quotas};
 use super::{Images, convert};
 use crate::bounds;
 use crate::lists::{conditions, names, page};
+use crate::reach;
 
 /// The formats of disks that can be stored.
 const DISK_FORMATS: [&str; 6] = ["raw", "qcow2", "iso", "aki", "ari", "ami"];
@@ -26,27 +27,17 @@ const MAX_VALUE: usize = 65535;
 /// Who asks, and in which project.
 pub(super) struct Asking<'a> {
     pub caller: &'a Caller,
-    pub project: &'a str,
-}
-
-impl Asking<'_> {
-    fn sees(&self, image: &Image) -> bool {
-        self.caller.admin
-            || image.owner == self.project
-            || matches!(image.visibility, Visibility::Public | Visibility::Community)
-    }
-
-    fn owns(&self, image: &Image) -> bool {
-        self.caller.admin || image.owner == self.project
-    }
+    pub reach: Reach,
+    /// None: the token is for more than one.
+    pub project: Option<&'a str>,
 }
 
 impl Images {
     /// Checks the policy; gives who asks.
     pub(super) fn image_asking<'a>(&self, context: &'a Arc<CallContext>, action: Action) -> Result<Asking<'a>> {
-        self.permit(context.caller.as_deref(), action)?;
+        let reach = self.permit(context.caller.as_deref(), action)?;
         let caller: &Caller = context.caller()?;
-        Ok(Asking { project: caller.project()?, caller })
+        Ok(Asking { project: caller.project_id(), reach, caller })
     }
 
     pub(super) async fn images_list(
@@ -57,11 +48,10 @@ impl Images {
     ) -> Result<wit::ImagePage> {
         let asking = self.image_asking(context, Action::ImagesRead)?;
         let mut wanted = conditions(wanted)?;
-        let viewer = if taken_flag(&mut wanted, "all-projects")? == Some(true) {
-            self.permit(Some(asking.caller), Action::ImagesReadAll)?;
-            None
-        } else {
-            Some(asking.project.to_owned())
+        let reach = match (taken_flag(&mut wanted, "all-projects")? == Some(true), asking.project) {
+            (true, _) => self.permit(Some(asking.caller), Action::ImagesReadAll)?,
+            (false, Some(project)) => Reach::project(project),
+            (false, None) => asking.reach,
         };
         if !names(&wanted, "hidden") {
             wanted.push(Condition::is("hidden", false));
@@ -71,7 +61,7 @@ impl Images {
                 && condition.values.iter().any(|word| word == Visibility::Community.as_str())
         };
         let community = taken_flag(&mut wanted, "community")? == Some(true) || wanted.iter().any(names_community);
-        let filter = ImageFilter { viewer, community, conditions: wanted };
+        let filter = ImageFilter { reach, community, conditions: wanted };
         let mut conn = self.db().read().await?;
         let listed = store::list_images(&mut conn, &filter, &page(request)).await?;
         Ok(wit::ImagePage { images: listed.items.into_iter().map(convert::image).collect(), next: listed.next })
@@ -88,13 +78,14 @@ impl Images {
         context: &Arc<CallContext>,
         create: wit::ImageCreate,
     ) -> Result<wit::Image> {
-        let asking = self.image_asking(context, Action::ImagesWrite)?;
+        let asking = self.image_asking(context, Action::ImagesCreate)?;
+        let mut tx = self.db().begin().await?;
         let owner = match create.owner {
-            Some(owner) if owner != asking.project => {
-                self.permit(Some(asking.caller), Action::ImagesReadAll)?;
+            Some(owner) if Some(owner.as_str()) != asking.project => {
+                self.check_given(&mut tx, &asking, &owner).await?;
                 owner
             }
-            _ => asking.project.to_owned(),
+            _ => asking.caller.project()?.to_owned(),
         };
         let visibility = create.visibility.map_or(Visibility::Shared, convert::visibility);
         if visibility == Visibility::Public {
@@ -120,7 +111,6 @@ impl Images {
             properties: create.properties,
         };
         self.check(&mut image)?;
-        let mut tx = self.db().begin().await?;
         self.check_quota(&mut tx, &image.owner, 1, 0).await?;
         store::insert_image(&mut tx, &image).await?;
         tx.commit().await?;
@@ -133,7 +123,7 @@ impl Images {
         id: &str,
         update: wit::ImageUpdate,
     ) -> Result<wit::Image> {
-        let asking = self.image_asking(context, Action::ImagesWrite)?;
+        let asking = self.image_asking(context, Action::ImagesUpdate)?;
         let mut tx = self.db().begin().await?;
         let old = owned(&mut tx, id, &asking).await?;
         let visibility = convert::visibility(update.visibility);
@@ -141,7 +131,7 @@ impl Images {
             self.permit(Some(asking.caller), Action::ImagesPublish)?;
         }
         if update.owner != old.owner {
-            self.permit(Some(asking.caller), Action::ImagesReadAll)?;
+            self.check_given(&mut tx, &asking, &update.owner).await?;
         }
         for (field, new, known) in [
             ("disk-format", &update.disk_format, &old.disk_format),
@@ -182,8 +172,14 @@ impl Images {
         Ok(convert::image(image))
     }
 
+    /// Whether the caller may make another project an image's owner.
+    async fn check_given(&self, conn: &mut Conn, asking: &Asking<'_>, owner: &str) -> Result<()> {
+        let reach = self.permit(Some(asking.caller), Action::ImagesGive)?;
+        reach::check(conn, &reach, "owner", owner).await
+    }
+
     pub(super) async fn images_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
-        let asking = self.image_asking(context, Action::ImagesWrite)?;
+        let asking = self.image_asking(context, Action::ImagesDelete)?;
         let mut tx = self.db().begin().await?;
         store::hold_image(&mut tx, id).await?;
         let image = owned(&mut tx, id, &asking).await?;
@@ -206,7 +202,7 @@ impl Images {
     }
 
     pub(super) async fn images_add_tag(&self, context: &Arc<CallContext>, id: &str, tag: String) -> Result<()> {
-        let asking = self.image_asking(context, Action::ImagesWrite)?;
+        let asking = self.image_asking(context, Action::ImagesUpdate)?;
         let mut tx = self.db().begin().await?;
         store::hold_image(&mut tx, id).await?;
         let mut image = owned(&mut tx, id, &asking).await?;
@@ -219,7 +215,7 @@ impl Images {
     }
 
     pub(super) async fn images_remove_tag(&self, context: &Arc<CallContext>, id: &str, tag: String) -> Result<()> {
-        let asking = self.image_asking(context, Action::ImagesWrite)?;
+        let asking = self.image_asking(context, Action::ImagesUpdate)?;
         let mut tx = self.db().begin().await?;
         owned(&mut tx, id, &asking).await?;
         if !store::remove_tag(&mut tx, id, &tag).await? {
@@ -232,7 +228,8 @@ impl Images {
     }
 
     pub(super) async fn images_set_active(&self, context: &Arc<CallContext>, id: &str, active: bool) -> Result<()> {
-        let asking = self.image_asking(context, Action::ImagesActivate)?;
+        let action = if active { Action::ImagesReactivate } else { Action::ImagesDeactivate };
+        let asking = self.image_asking(context, action)?;
         let mut tx = self.db().begin().await?;
         let image = owned(&mut tx, id, &asking).await?;
         if !store::set_active(&mut tx, id, active, Timestamp::now()).await? {
@@ -246,16 +243,17 @@ impl Images {
 
 /// An image that the caller sees.
 pub(super) async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Image> {
-    let image = store::get_image(conn, id).await?.filter(|image| asking.sees(image));
-    image.ok_or_else(|| {
-        Error::new(ErrorCode::NotFound, format!("No image found with ID {id}")).with_resource("image", id)
-    })
+    store::seen_image(conn, id, &asking.reach).await?.map(|(image, _)| image).ok_or_else(|| missing(id))
+}
+
+fn missing(id: &str) -> Error {
+    Error::new(ErrorCode::NotFound, format!("No image found with ID {id}")).with_resource("image", id)
 }
 
 /// An image that the caller may change.
 pub(super) async fn owned(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Image> {
-    let image = seen(conn, id, asking).await?;
-    if asking.owns(&image) {
+    let (image, own) = store::seen_image(conn, id, &asking.reach).await?.ok_or_else(|| missing(id))?;
+    if own {
         return Ok(image);
     }
     Err(Error::new(ErrorCode::Forbidden, "You are not permitted to modify this image.").with_resource("image", id))

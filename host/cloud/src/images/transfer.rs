@@ -78,7 +78,7 @@ async fn abort(base: &Base, request_id: &str) -> Result<()> {
 
 impl Images {
     pub(super) async fn images_begin_upload(&self, context: &Arc<CallContext>, id: &str) -> Result<u64> {
-        let asking = self.image_asking(context, Action::ImagesWrite)?;
+        let asking = self.image_asking(context, Action::ImagesUpload)?;
         let mut tx = self.db().begin().await?;
         let image = owned(&mut tx, id, &asking).await?;
         if image.disk_format.is_none() || image.container_format.is_none() {
@@ -120,7 +120,7 @@ impl Images {
     }
 
     pub(super) async fn images_finish_upload(&self, context: &Arc<CallContext>, id: &str, blob: String) -> Result<()> {
-        let asking = self.image_asking(context, Action::ImagesWrite)?;
+        let asking = self.image_asking(context, Action::ImagesUpload)?;
         let info = self.blobs.claim(&blob);
         let info = info.ok_or_else(|| Error::invalid("blob", "No bytes are stored under this name."))?;
         let result = async {
@@ -198,7 +198,7 @@ impl Images {
         context: &Arc<CallContext>,
         id: &str,
     ) -> Result<Option<wit::Download>> {
-        let asking = self.image_asking(context, Action::ImagesRead)?;
+        let asking = self.image_asking(context, Action::ImagesDownload)?;
         let mut conn = self.db().read().await?;
         let image = seen(&mut conn, id, &asking).await?;
         if image.state == ImageState::Deactivated && !asking.caller.admin {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp, new_id};
 use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -22,21 +22,21 @@ impl Networks {
         wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::RulePage> {
-        let asking = self.asking(context, Action::NetworksRead)?;
+        let asking = self.asking(context, Action::SecurityRulesRead)?;
         self.make_default_group(&asking).await?;
         let mut wanted = conditions(wanted)?;
         spell(&mut wanted, "protocol", |text| Some(traffic::spelled_protocol(text)));
         spell(&mut wanted, "remote-cidr", |text| Prefixed::parse(text).map(|prefixed| prefixed.to_string()));
-        let filter = Filter::new(asking.viewer(), wanted);
+        let filter = Filter::new(&asking.reach, wanted);
         let mut conn = self.db().read().await?;
         let listed = store::list_rules(&mut conn, &filter, &page(request)).await?;
         Ok(wit::RulePage { rules: listed.items.into_iter().map(convert::rule).collect(), next: listed.next })
     }
 
     pub(super) async fn rules_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::SecurityGroupRule> {
-        let asking = self.asking(context, Action::NetworksRead)?;
+        let asking = self.asking(context, Action::SecurityRulesRead)?;
         let mut conn = self.db().read().await?;
-        let rule = store::get_rule(&mut conn, id, asking.viewer()).await?;
+        let rule = store::get_rule(&mut conn, id, &asking.reach).await?;
         rule.map(convert::rule).ok_or_else(|| Error::not_found("security-group-rule", id))
     }
 
@@ -46,7 +46,7 @@ impl Networks {
         context: &Arc<CallContext>,
         creates: Vec<wit::RuleCreate>,
     ) -> Result<Vec<wit::SecurityGroupRule>> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::SecurityRulesCreate)?;
         bounded("security-group-rules", creates.len())?;
         let mut tx = self.db().begin().await?;
         let now = Timestamp::now();
@@ -55,7 +55,7 @@ impl Networks {
         let group = groups::seen(&mut tx, &group_id, &asking).await?;
         let project_id = match creates.first().and_then(|create| create.project_id.clone()) {
             None => group.project_id.clone(),
-            wanted => self.project_for(&asking, wanted)?,
+            wanted => self.project_for(&mut tx, &asking, wanted).await?,
         };
         let rules: Vec<NewRule> = creates.into_iter().map(said).collect::<Result<_>>()?;
         at_most("security-group-rules", group.rules.len() + rules.len(), MAX_RULES)?;
@@ -69,7 +69,7 @@ impl Networks {
         for rule in &rules {
             let id = new_id();
             store::insert_rule(&mut tx, &id, &group.id, &project_id, rule, now).await?;
-            let rule = store::get_rule(&mut tx, &id, None).await?;
+            let rule = store::get_rule(&mut tx, &id, &Reach::All).await?;
             made.push(rule.ok_or_else(|| Error::internal("a rule vanished in its own transaction"))?);
         }
         tx.commit().await?;
@@ -77,9 +77,9 @@ impl Networks {
     }
 
     pub(super) async fn rules_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::SecurityRulesDelete)?;
         let mut tx = self.db().begin().await?;
-        if store::get_rule(&mut tx, id, asking.viewer()).await?.is_none() {
+        if store::get_rule(&mut tx, id, &asking.reach).await?.is_none() {
             return Err(Error::not_found("security-group-rule", id));
         }
         store::delete_rule(&mut tx, id, Timestamp::now()).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp, new_id};
 use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -25,9 +25,9 @@ impl Networks {
         wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::GroupPage> {
-        let asking = self.asking(context, Action::NetworksRead)?;
+        let asking = self.asking(context, Action::SecurityGroupsRead)?;
         self.make_default_group(&asking).await?;
-        let filter = Filter::new(asking.viewer(), conditions(wanted)?);
+        let filter = Filter::new(&asking.reach, conditions(wanted)?);
         let mut conn = self.db().read().await?;
         let listed = store::list_groups(&mut conn, &filter, &page(request)).await?;
         Ok(wit::GroupPage { groups: listed.items.into_iter().map(convert::group).collect(), next: listed.next })
@@ -35,20 +35,21 @@ impl Networks {
 
     /// The project's default group is made when somebody first looks.
     pub(super) async fn make_default_group(&self, asking: &Asking<'_>) -> Result<()> {
+        let Some(project) = asking.project else { return Ok(()) };
         let mut conn = self.db().read().await?;
-        let filter = Filter::default().is("name", DEFAULT).is("project-id", asking.project);
+        let filter = Filter::within(&Reach::project(project)).is("name", DEFAULT);
         let known = store::list_groups(&mut conn, &filter, &Page { limit: 1, ..Page::default() }).await?;
         drop(conn);
         if known.items.is_empty() {
             let mut tx = self.db().begin().await?;
-            store::default_group(&mut tx, asking.project, Timestamp::now()).await?;
+            store::default_group(&mut tx, project, Timestamp::now()).await?;
             tx.commit().await?;
         }
         Ok(())
     }
 
     pub(super) async fn groups_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::SecurityGroup> {
-        let asking = self.asking(context, Action::NetworksRead)?;
+        let asking = self.asking(context, Action::SecurityGroupsRead)?;
         let mut conn = self.db().read().await?;
         Ok(convert::group(seen(&mut conn, id, &asking).await?))
     }
@@ -58,7 +59,7 @@ impl Networks {
         context: &Arc<CallContext>,
         writes: Vec<wit::GroupWrite>,
     ) -> Result<Vec<wit::SecurityGroup>> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::SecurityGroupsCreate)?;
         bounded("security-groups", writes.len())?;
         let mut tx = self.db().begin().await?;
         let mut made = Vec::with_capacity(writes.len());
@@ -75,7 +76,7 @@ impl Networks {
         asking: &Asking<'_>,
         write: wit::GroupWrite,
     ) -> Result<wit::SecurityGroup> {
-        let project_id = self.project_for(asking, write.project_id)?;
+        let project_id = self.project_for(tx, asking, write.project_id).await?;
         let name = text("name", write.name)?.unwrap_or_default();
         if name.eq_ignore_ascii_case(DEFAULT) {
             return Err(
@@ -108,7 +109,7 @@ impl Networks {
         id: &str,
         write: wit::GroupWrite,
     ) -> Result<wit::SecurityGroup> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::SecurityGroupsUpdate)?;
         let mut tx = self.db().begin().await?;
         let mut group = seen(&mut tx, id, &asking).await?;
         let name = text("name", write.name)?;
@@ -140,7 +141,7 @@ impl Networks {
     }
 
     pub(super) async fn groups_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::SecurityGroupsDelete)?;
         let mut tx = self.db().begin().await?;
         let group = seen(&mut tx, id, &asking).await?;
         if group.is_default && self.permit(Some(asking.caller), Action::NetworksWriteAll).is_err() {
@@ -161,5 +162,5 @@ fn in_use(id: &str) -> Error {
 
 /// A group that the caller sees.
 pub(super) async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Group> {
-    store::get_group(conn, id, asking.viewer()).await?.ok_or_else(|| Error::not_found("security-group", id))
+    store::get_group(conn, id, &asking.reach).await?.ok_or_else(|| Error::not_found("security-group", id))
 }

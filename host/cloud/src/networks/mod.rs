@@ -17,13 +17,14 @@ mod traffic;
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Caller, Error, Result};
+use skyloom_model::{Action, Caller, Error, ErrorCode, Reach, Result};
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::quotas::Quota;
 
 use crate::base::{Base, stands_on_base};
 use crate::compute::quotas::Quotas;
+use crate::reach;
 
 pub use seed::{Seed, SeedNetwork};
 
@@ -86,32 +87,28 @@ impl Networks {
 /// Who asks, and in which project.
 struct Asking<'a> {
     caller: &'a Caller,
-    project: &'a str,
-}
-
-impl Asking<'_> {
-    /// The project whose eyes lists and look-ups have; none: an operator's, who sees all.
-    fn viewer(&self) -> Option<&str> {
-        (!self.caller.admin).then_some(self.project)
-    }
+    reach: Reach,
+    /// None: the token is for more than one.
+    project: Option<&'a str>,
 }
 
 impl Networks {
     /// Checks the policy; gives who asks.
     fn asking<'a>(&self, context: &'a Arc<CallContext>, action: Action) -> Result<Asking<'a>> {
-        self.permit(context.caller.as_deref(), action)?;
+        let reach = self.permit(context.caller.as_deref(), action)?;
         let caller: &Caller = context.caller()?;
-        Ok(Asking { project: caller.project()?, caller })
+        Ok(Asking { project: caller.project_id(), reach, caller })
     }
 
-    /// The project that something is made for: the caller's, or for operators the one that they name.
-    fn project_for(&self, asking: &Asking<'_>, wanted: Option<String>) -> Result<String> {
+    /// The project that something is made for: the caller's, or one that operators and managers name.
+    async fn project_for(&self, conn: &mut Conn, asking: &Asking<'_>, wanted: Option<String>) -> Result<String> {
         match text("project-id", wanted)? {
-            Some(other) if other != asking.project => {
-                self.permit(Some(asking.caller), Action::NetworksWriteAll).map_err(not_theirs("project-id"))?;
+            Some(other) if Some(other.as_str()) != asking.project => {
+                let reach = self.permit(Some(asking.caller), Action::NetworksWriteAll);
+                reach::check(conn, &reach.map_err(not_theirs("project-id"))?, "project-id", &other).await?;
                 Ok(other)
             }
-            _ => Ok(asking.project.to_owned()),
+            _ => asking.caller.project().map(ToOwned::to_owned).map_err(not_theirs("project-id")),
         }
     }
 
@@ -123,16 +120,24 @@ impl Networks {
         project_id: &str,
         needs: &[(Quota, u64)],
     ) -> Result<()> {
-        if project_id == asking.project {
+        if Some(project_id) == asking.project {
             self.quotas.check_quota(tx, project_id, needs).await
         } else {
             self.quotas.check_quota_named(tx, project_id, needs).await
         }
     }
 
-    /// What only the network's owner and operators may say of a port or subnet.
-    fn as_owner(&self, asking: &Asking<'_>, owner: &str) -> Result<()> {
-        if owner == asking.project { Ok(()) } else { self.permit(Some(asking.caller), Action::NetworksWriteAll) }
+    /// What only the network's owner and those who manage it may say of a port or subnet.
+    async fn as_owner(&self, conn: &mut Conn, asking: &Asking<'_>, owner: &str) -> Result<()> {
+        if Some(owner) == asking.project {
+            return Ok(());
+        }
+        let reach = self.permit(Some(asking.caller), Action::NetworksWriteAll)?;
+        match reach::holds(conn, &reach, owner).await? {
+            true => Ok(()),
+            false => Err(Error::new(ErrorCode::Forbidden, "The policy does not allow this to be performed.")
+                .with_resource("action", Action::NetworksWriteAll.as_str())),
+        }
     }
 }
 

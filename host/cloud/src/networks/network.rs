@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp, new_id};
 use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -23,7 +23,7 @@ impl Networks {
         request: PageRequest,
     ) -> Result<wit::NetworkPage> {
         let asking = self.asking(context, Action::NetworksRead)?;
-        let filter = Filter::new(asking.viewer(), conditions(wanted)?);
+        let filter = Filter::new(&asking.reach, conditions(wanted)?);
         let mut conn = self.db().read().await?;
         let listed = store::list_networks(&mut conn, &filter, &page(request)).await?;
         Ok(wit::NetworkPage { networks: listed.items.into_iter().map(convert::network).collect(), next: listed.next })
@@ -40,7 +40,7 @@ impl Networks {
         context: &Arc<CallContext>,
         writes: Vec<wit::NetworkWrite>,
     ) -> Result<Vec<wit::Network>> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::NetworksCreate)?;
         bounded("networks", writes.len())?;
         let mut tx = self.db().begin().await?;
         let mut made = Vec::with_capacity(writes.len());
@@ -52,7 +52,7 @@ impl Networks {
     }
 
     async fn make_network(&self, tx: &mut Conn, asking: &Asking<'_>, write: wit::NetworkWrite) -> Result<wit::Network> {
-        let project_id = self.project_for(asking, write.project_id.clone())?;
+        let project_id = self.project_for(tx, asking, write.project_id.clone()).await?;
         let now = Timestamp::now();
         let mut network = Network {
             id: new_id(),
@@ -83,7 +83,7 @@ impl Networks {
         id: &str,
         write: wit::NetworkWrite,
     ) -> Result<wit::Network> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::NetworksUpdate)?;
         let mut tx = self.db().begin().await?;
         let now = Timestamp::now();
         store::lock_network(&mut tx, id).await?;
@@ -144,7 +144,7 @@ impl Networks {
     }
 
     pub(super) async fn networks_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::NetworksDelete)?;
         let mut tx = self.db().begin().await?;
         store::lock_network(&mut tx, id).await?;
         self.owned_network(&mut tx, id, &asking).await?;
@@ -161,7 +161,7 @@ impl Networks {
     /// A network that the caller may change: seen but another project's is forbidden.
     pub(super) async fn owned_network(&self, conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Network> {
         let network = seen(conn, id, asking).await?;
-        self.as_owner(asking, &network.project_id)?;
+        self.as_owner(conn, asking, &network.project_id).await?;
         Ok(network)
     }
 
@@ -171,9 +171,9 @@ impl Networks {
         wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::RouterPage> {
-        let asking = self.asking(context, Action::NetworksRead)?;
+        let asking = self.asking(context, Action::RoutersRead)?;
         self.make_default_router(&asking).await?;
-        let filter = Filter::new(asking.viewer(), conditions(wanted)?);
+        let filter = Filter::new(&asking.reach, conditions(wanted)?);
         let mut conn = self.db().read().await?;
         let listed = store::list_routers(&mut conn, &filter, &page(request)).await?;
         Ok(wit::RouterPage { routers: listed.items.into_iter().map(convert::router).collect(), next: listed.next })
@@ -181,30 +181,28 @@ impl Networks {
 
     /// The project's default router is made when somebody first looks.
     async fn make_default_router(&self, asking: &Asking<'_>) -> Result<()> {
-        let own = Filter::default().is("project-id", asking.project);
+        let Some(project) = asking.project else { return Ok(()) };
+        let own = Filter::within(&Reach::project(project));
         let mut conn = self.db().read().await?;
         let known = store::list_routers(&mut conn, &own, &Page { limit: 1, ..Page::default() }).await?;
         drop(conn);
         if known.items.is_empty() {
             let mut tx = self.db().begin().await?;
-            store::default_router(&mut tx, asking.project, Timestamp::now()).await?;
+            store::default_router(&mut tx, project, Timestamp::now()).await?;
             tx.commit().await?;
         }
         Ok(())
     }
 
     pub(super) async fn routers_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Router> {
-        let asking = self.asking(context, Action::NetworksRead)?;
+        let asking = self.asking(context, Action::RoutersRead)?;
         let mut conn = self.db().read().await?;
-        let router = store::get_router(&mut conn, id).await?;
-        router
-            .filter(|router| asking.viewer().is_none_or(|viewer| viewer == router.project_id))
-            .map(convert::router)
-            .ok_or_else(|| Error::not_found("router", id))
+        let router = store::get_router(&mut conn, id, &asking.reach).await?;
+        router.map(convert::router).ok_or_else(|| Error::not_found("router", id))
     }
 }
 
 /// A network that the caller sees.
 pub(super) async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Network> {
-    store::get_network(conn, id, asking.viewer()).await?.ok_or_else(|| Error::not_found("network", id))
+    store::get_network(conn, id, &asking.reach).await?.ok_or_else(|| Error::not_found("network", id))
 }

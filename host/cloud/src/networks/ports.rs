@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp, new_id};
 use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -23,11 +23,11 @@ impl Networks {
         wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::PortPage> {
-        let asking = self.asking(context, Action::NetworksRead)?;
+        let asking = self.asking(context, Action::PortsRead)?;
         let mut wanted = conditions(wanted)?;
         spell(&mut wanted, "mac", |text| mac(text).ok());
         spell(&mut wanted, "address", spelled_address);
-        let filter = Filter::new(asking.viewer(), wanted);
+        let filter = Filter::new(&asking.reach, wanted);
         let mut conn = self.db().read().await?;
         let listed = store::list_ports(&mut conn, &filter, &page(request)).await?;
         let show_node = asking.caller.admin;
@@ -36,7 +36,7 @@ impl Networks {
     }
 
     pub(super) async fn ports_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Port> {
-        let asking = self.asking(context, Action::NetworksRead)?;
+        let asking = self.asking(context, Action::PortsRead)?;
         let mut conn = self.db().read().await?;
         Ok(shown(seen(&mut conn, id, &asking).await?, asking.caller.admin))
     }
@@ -46,7 +46,7 @@ impl Networks {
         context: &Arc<CallContext>,
         writes: Vec<wit::PortWrite>,
     ) -> Result<Vec<wit::Port>> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::PortsCreate)?;
         bounded("ports", writes.len())?;
         let mut tx = self.db().begin().await?;
         let mut made = Vec::with_capacity(writes.len());
@@ -59,12 +59,12 @@ impl Networks {
     }
 
     async fn make_port(&self, tx: &mut Conn, asking: &Asking<'_>, write: wit::PortWrite) -> Result<Port> {
-        let project_id = self.project_for(asking, write.project_id)?;
+        let project_id = self.project_for(tx, asking, write.project_id).await?;
         let network_id = write.network_id.ok_or_else(|| Error::invalid("network-id", "A port needs a network."))?;
         let network = network::seen(tx, &network_id, asking).await?;
         if !network.shared {
             // Seen because it is external: its addresses are not for everybody's ports.
-            self.as_owner(asking, &network.project_id)?;
+            self.as_owner(tx, asking, &network.project_id).await?;
         }
         let fixed_ips = write.fixed_ips.map(|wanted| self.fixed(wanted)).transpose()?;
         let choices = Choices {
@@ -73,7 +73,7 @@ impl Networks {
             open: write.port_security == Some(false),
             device_owner: write.device_owner.as_deref(),
         };
-        self.may_choose(asking, &network, &choices)?;
+        self.may_choose(tx, asking, &network, &choices).await?;
         let port_security = write.port_security.unwrap_or(network.port_security);
         let groups = self.groups_for(tx, asking, &project_id, write.security_group_ids, port_security).await?;
         let new = NewPort {
@@ -103,10 +103,10 @@ impl Networks {
         id: &str,
         write: wit::PortWrite,
     ) -> Result<wit::Port> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::PortsUpdate)?;
         let mut tx = self.db().begin().await?;
         let port = seen(&mut tx, id, &asking).await?;
-        let network = store::get_network(&mut tx, &port.network_id, None).await?;
+        let network = store::get_network(&mut tx, &port.network_id, &Reach::All).await?;
         let network = network.ok_or_else(|| Error::not_found("network", &port.network_id))?;
         let update = self.changes(&port, write)?;
         let choices = Choices {
@@ -115,7 +115,7 @@ impl Networks {
             open: update.port_security == Some(false),
             device_owner: update.device_owner.as_deref(),
         };
-        self.may_choose(&asking, &network, &choices)?;
+        self.may_choose(&mut tx, &asking, &network, &choices).await?;
         // The machine would keep what its port no longer has.
         let moved = update.device_id.is_some() || update.device_owner.is_some();
         if port.of_core && (moved || update.mac.is_some() || update.fixed_ips.is_some()) {
@@ -161,7 +161,7 @@ impl Networks {
     /// A port that a server has stays: the machine would go on using its address, which might be given to another one. (Upstream
     /// of one personality removes it and tells its compute service to unplug; that needs an operation on the server.)
     pub(super) async fn ports_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::PortsDelete)?;
         let mut tx = self.db().begin().await?;
         let port = seen(&mut tx, id, &asking).await?;
         if port.of_core {
@@ -171,7 +171,13 @@ impl Networks {
         tx.commit().await
     }
 
-    fn may_choose(&self, asking: &Asking<'_>, network: &Network, choices: &Choices<'_>) -> Result<()> {
+    async fn may_choose(
+        &self,
+        conn: &mut Conn,
+        asking: &Asking<'_>,
+        network: &Network,
+        choices: &Choices<'_>,
+    ) -> Result<()> {
         let for_network = choices.device_owner.is_some_and(|owner| owner.starts_with("network:"));
         for (field, chosen) in [
             ("device-owner", for_network),
@@ -180,7 +186,7 @@ impl Networks {
             ("port-security", choices.open),
         ] {
             if chosen {
-                self.as_owner(asking, &network.project_id).map_err(not_theirs(field))?;
+                self.as_owner(conn, asking, &network.project_id).await.map_err(not_theirs(field))?;
             }
         }
         match choices.device_owner {
@@ -236,9 +242,9 @@ impl Networks {
                 "Port security must be enabled and port must have an IP address in order to use security groups.";
             return Err(Error::new(ErrorCode::WrongState, message).with_field("security-group-ids"));
         }
+        let reach = if asking.reach.is_all() { Reach::All } else { Reach::project(project_id) };
         for id in &wanted {
-            let viewer = if asking.caller.admin { None } else { Some(project_id) };
-            if store::get_group(tx, id, viewer).await?.is_none() {
+            if store::get_group(tx, id, &reach).await?.is_none() {
                 return Err(Error::not_found("security-group", id));
             }
         }
@@ -279,7 +285,7 @@ fn shown(port: Port, show_node: bool) -> wit::Port {
 
 /// A port that the caller sees.
 async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Port> {
-    store::get_port(conn, id, asking.viewer()).await?.ok_or_else(|| Error::not_found("port", id))
+    store::get_port(conn, id, &asking.reach).await?.ok_or_else(|| Error::not_found("port", id))
 }
 
 /// A hardware address in its one form, lower case with colons; given are 12 digits, in groups or not. Not all zero.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp, new_id};
 use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
@@ -22,18 +22,18 @@ impl Networks {
         wanted: Vec<wit::Condition>,
         request: PageRequest,
     ) -> Result<wit::SubnetPage> {
-        let asking = self.asking(context, Action::NetworksRead)?;
+        let asking = self.asking(context, Action::SubnetsRead)?;
         let mut wanted = conditions(wanted)?;
         spell(&mut wanted, "cidr", |text| rules::cidr(text).ok().map(|cidr| cidr.to_string()));
         spell(&mut wanted, "gateway", spelled_address);
-        let filter = Filter::new(asking.viewer(), wanted);
+        let filter = Filter::new(&asking.reach, wanted);
         let mut conn = self.db().read().await?;
         let listed = store::list_subnets(&mut conn, &filter, &page(request)).await?;
         Ok(wit::SubnetPage { subnets: listed.items.into_iter().map(convert::subnet).collect(), next: listed.next })
     }
 
     pub(super) async fn subnets_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Subnet> {
-        let asking = self.asking(context, Action::NetworksRead)?;
+        let asking = self.asking(context, Action::SubnetsRead)?;
         let mut conn = self.db().read().await?;
         Ok(convert::subnet(seen(&mut conn, id, &asking).await?))
     }
@@ -43,7 +43,7 @@ impl Networks {
         context: &Arc<CallContext>,
         writes: Vec<wit::SubnetWrite>,
     ) -> Result<Vec<wit::Subnet>> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::SubnetsCreate)?;
         bounded("subnets", writes.len())?;
         let mut tx = self.db().begin().await?;
         let mut made = Vec::with_capacity(writes.len());
@@ -74,7 +74,7 @@ impl Networks {
         let network = self.owned_network(tx, &network_id, asking).await?;
         let project_id = match write.project_id.clone() {
             None => network.project_id.clone(),
-            wanted => self.project_for(asking, wanted)?,
+            wanted => self.project_for(tx, asking, wanted).await?,
         };
         let mut subnet = Subnet {
             id: new_id(),
@@ -114,7 +114,7 @@ impl Networks {
         id: &str,
         write: wit::SubnetWrite,
     ) -> Result<wit::Subnet> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::SubnetsUpdate)?;
         let mut tx = self.db().begin().await?;
         let old = self.owned_subnet(&mut tx, id, &asking).await?;
         // Held before it is read for the change.
@@ -147,7 +147,7 @@ impl Networks {
     }
 
     pub(super) async fn subnets_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
-        let asking = self.asking(context, Action::NetworksWrite)?;
+        let asking = self.asking(context, Action::SubnetsDelete)?;
         let mut tx = self.db().begin().await?;
         let subnet = self.owned_subnet(&mut tx, id, &asking).await?;
         if store::address_taken(&mut tx, id, None).await? {
@@ -164,10 +164,10 @@ impl Networks {
     /// A subnet that the caller may change: its own, or one of its networks.
     async fn owned_subnet(&self, conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Subnet> {
         let subnet = seen(conn, id, asking).await?;
-        if subnet.project_id != asking.project {
-            let network = store::get_network(conn, &subnet.network_id, None).await?;
+        if Some(subnet.project_id.as_str()) != asking.project {
+            let network = store::get_network(conn, &subnet.network_id, &Reach::All).await?;
             let owner = network.map_or_else(String::new, |network| network.project_id);
-            self.as_owner(asking, &owner)?;
+            self.as_owner(conn, asking, &owner).await?;
         }
         Ok(subnet)
     }
@@ -175,7 +175,7 @@ impl Networks {
 
 /// A subnet that the caller sees.
 async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Subnet> {
-    store::get_subnet(conn, id, asking.viewer()).await?.ok_or_else(|| Error::not_found("subnet", id))
+    store::get_subnet(conn, id, &asking.reach).await?.ok_or_else(|| Error::not_found("subnet", id))
 }
 
 /// Takes over what is set.

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use skyloom_gateway::{
     BlobSink, Body, Core, Gateway, Handler, Metrics, Mount, MountSpec, Nodes, Request, Response, Settings, Shared,
 };
-use skyloom_model::{Action, Caller, Error, ErrorCode, Least, Named, Placed, Result, Scope};
+use skyloom_model::{Caller, Error, ErrorCode, Least, Named, Permission, Placed, Result, Scope};
 use skyloom_runtime::context::CallContext;
 use skyloom_runtime::manifest::Manifest;
 use skyloom_runtime::{RunError, SchemaSet};
@@ -104,7 +104,7 @@ answer-secret-headers = ["X-Answer"]
 id = "things.start"
 method = "POST"
 paths = ["/things/{id}/action"]
-action = "servers:power"
+action = "servers:start"
 success = [202]
 body-key = "start"
 
@@ -112,7 +112,7 @@ body-key = "start"
 id = "things.stop"
 method = "POST"
 paths = ["/things/{id}/action"]
-action = "servers:power"
+action = "servers:start"
 success = [202]
 body-key = "stop"
 min-version = "2.9"
@@ -121,7 +121,7 @@ min-version = "2.9"
 id = "things.upload"
 method = "PUT"
 paths = ["/things/{id}/file"]
-action = "images:write"
+action = "images:update"
 success = [204]
 body = "stream"
 
@@ -136,7 +136,7 @@ success = [200]
 id = "things.wipe"
 method = "POST"
 paths = ["/wipe"]
-action = "identity:write"
+action = "roles:create"
 success = [204]
 "#;
 
@@ -194,14 +194,18 @@ impl Core for FakeCore {
         }
     }
 
-    fn permit(&self, caller: Option<&Caller>, action: Action) -> Result<()> {
+    fn permit(&self, caller: Option<&Caller>, asked: &Permission) -> Result<()> {
         let rank = match caller {
             None => Least::Anyone,
-            Some(caller) if caller.admin => Least::Admin,
+            Some(caller) if caller.admin => Least::Operator,
             Some(caller) if caller.has_role("member") => Least::Member,
             Some(_) => Least::Reader,
         };
-        if rank >= action.least() { Ok(()) } else { Err(Error::new(ErrorCode::Forbidden, "no")) }
+        if rank >= asked.least { Ok(()) } else { Err(Error::new(ErrorCode::Forbidden, "no")) }
+    }
+
+    async fn act_in(&self, _: &Caller, _: &str) -> Result<Option<Arc<Caller>>> {
+        Ok(None)
     }
 
     async fn create_blob(&self, _: &Arc<CallContext>) -> Result<Box<dyn BlobSink>> {

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use skyloom_model::Action;
+use skyloom_model::{Action, Least};
 
 use super::{ApiVersion, Map};
 
@@ -32,11 +32,15 @@ pub struct Api {
     /// An empty segment of a path, a slash at its end too, is one that no route has; otherwise it doesn't count.
     #[serde(default)]
     pub strict_slashes: bool,
-    /// Path parameter that must be the caller's project.
+    /// Path parameter that must be the caller's project; for a token of a domain it is the project that is acted in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_param: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versioning: Option<Versioning>,
+    /// The vendor's names of permissions that no operation has for itself, because others depend on them: each with the neutral
+    /// action that it means.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub rules: Map<String>,
     /// How the host words its own refusals.
     #[serde(default)]
     pub errors: ApiErrors,
@@ -188,10 +192,10 @@ pub struct Operation {
     /// Templates below the mount, e.g. `/servers/{server_id}`; a parameter fills a whole segment. `/..` is the mount's
     /// parent, for version documents.
     pub paths: Vec<String>,
-    /// What the policy decides about; a text of the neutral actions.
+    /// What the policy decides about: a neutral action, or one of the plugin's own.
     #[schemars(schema_with = "action_schema")]
     pub action: String,
-    /// The vendor's own name of the permission, for its words only; the guest is told it.
+    /// The vendor's own name of the permission: for its words, and for rules of roles; the guest is told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// Status codes of success, the usual one first.
@@ -232,12 +236,54 @@ pub struct Operation {
     pub catalog: Vec<String>,
 }
 
-impl Operation {
-    /// None only where the manifest wasn't checked.
-    pub fn action(&self) -> Option<Action> {
-        Action::parse(&self.action)
-    }
+/// `[[action]]`: something that the policy decides about which the core doesn't know, for what only this plugin has. Operations
+/// and rules of roles name it with the plugin's id before it, so that it is never taken for one of the core's:
+/// `<plugin>:<name>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OwnAction {
+    /// A resource and a verb, e.g. `reports:read`.
+    pub name: String,
+    pub least: OwnLeast,
+    /// For the operator who writes rules.
+    pub description: String,
+}
 
+impl OwnAction {
+    pub fn word(&self, plugin: &str) -> String {
+        format!("{plugin}:{}", self.name)
+    }
+}
+
+/// What a caller needs at least where no rule of a role says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnLeast {
+    /// Any valid token.
+    Authenticated,
+    /// Role `reader` in the project of the token, or `manager` of its domain.
+    Reader,
+    /// Role `member` in the project of the token, or `manager` of its domain.
+    Member,
+    /// Role `manager` of the token's domain.
+    Manager,
+    /// An operator of the cloud.
+    Operator,
+}
+
+impl From<OwnLeast> for Least {
+    fn from(least: OwnLeast) -> Self {
+        match least {
+            OwnLeast::Authenticated => Self::Authenticated,
+            OwnLeast::Reader => Self::Reader,
+            OwnLeast::Member => Self::Member,
+            OwnLeast::Manager => Self::Manager,
+            OwnLeast::Operator => Self::Operator,
+        }
+    }
+}
+
+impl Operation {
     pub fn body(&self) -> BodyKind {
         self.body.unwrap_or(match self.method {
             Method::Get | Method::Head | Method::Delete | Method::Options => BodyKind::None,
@@ -257,5 +303,8 @@ pub(crate) fn within(version: ApiVersion, min: Option<ApiVersion>, max: Option<A
 
 fn action_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let texts: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
-    schemars::json_schema!({ "type": "string", "enum": texts })
+    schemars::json_schema!({ "anyOf": [
+        { "type": "string", "enum": texts },
+        { "type": "string", "pattern": "^[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]+$" },
+    ] })
 }

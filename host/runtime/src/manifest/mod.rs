@@ -11,10 +11,11 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use skyloom_model::{Action, Permission};
 
 pub use api::{
-    Api, ApiErrors, BodyKind, CatalogService, ErrorForm, Method, Operation, RefusalOverride, Versioning,
-    VersioningHeader,
+    Api, ApiErrors, BodyKind, CatalogService, ErrorForm, Method, Operation, OwnAction, OwnLeast, RefusalOverride,
+    Versioning, VersioningHeader,
 };
 pub use capability::{Asked, Capability};
 pub(crate) use validate::is_header_name;
@@ -60,6 +61,9 @@ pub struct Manifest {
     /// Personalities only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<Api>,
+    /// Personalities only.
+    #[serde(default, rename = "action", skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<OwnAction>,
     /// Personalities only.
     #[serde(default, rename = "operation", skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<Operation>,
@@ -146,6 +150,27 @@ impl Manifest {
 
     pub fn asks_for(&self, capability: Capability) -> Option<&Asked> {
         self.capabilities.iter().find(|asked| asked.name == capability)
+    }
+
+    /// What the policy is asked about for an operation; none only where the manifest wasn't checked.
+    pub fn permission(&self, operation: &Operation) -> Option<Permission> {
+        if let Some(action) = Action::parse(&operation.action) {
+            return Some(action.into());
+        }
+        let own = self.actions.iter().find(|own| own.word(&self.id) == operation.action)?;
+        Some(Permission { word: operation.action.clone().into(), least: own.least.into() })
+    }
+
+    /// The words that rules of roles may be written in: the vendor's names of permissions and the plugin's own actions, each with
+    /// the action that it means.
+    pub fn vocabulary(&self) -> Vec<(String, String)> {
+        let own = self.actions.iter().map(|own| own.word(&self.id)).map(|word| (word.clone(), word));
+        let vendors = self
+            .operations
+            .iter()
+            .filter_map(|operation| operation.rule.as_ref().map(|rule| (rule.clone(), operation.action.clone())));
+        let depended = self.api.iter().flat_map(|api| &api.rules).map(|(rule, action)| (rule.clone(), action.clone()));
+        own.chain(vendors).chain(depended).collect()
     }
 
     pub fn operation(&self, id: &str) -> Option<&Operation> {

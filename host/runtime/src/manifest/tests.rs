@@ -54,7 +54,7 @@ secrets = ["/server/adminPass"]
 id = "servers.start"
 method = "POST"
 paths = ["/servers/{server_id}/action"]
-action = "servers:power"
+action = "servers:start"
 success = [202]
 body-key = "os-start"
 
@@ -62,7 +62,7 @@ body-key = "os-start"
 id = "servers.stop"
 method = "POST"
 paths = ["/servers/{id}/action"]
-action = "servers:power"
+action = "servers:start"
 success = [202]
 body-key = "os-stop"
 "#;
@@ -79,11 +79,53 @@ fn a_good_manifest_is_read() {
     assert_eq!(manifest.operations.len(), 3);
     let create = manifest.operation("servers.create").unwrap();
     assert_eq!(create.body(), BodyKind::Json);
-    assert_eq!(create.action(), Some(skyloom_model::Action::ServersCreate));
+    assert_eq!(manifest.permission(create), Some(skyloom_model::Action::ServersCreate.into()));
     assert_eq!(manifest.schema_files(), ["schemas/a.json"]);
     let api = manifest.api.unwrap();
     assert_eq!(api.token_header, "X-Auth-Token");
     assert_eq!(api.max_body_kib, 1024);
+}
+
+#[test]
+fn an_action_of_the_plugins_own_has_the_plugins_name_before_it() {
+    let own = "\n[[action]]\nname = \"machines:make\"\nleast = \"manager\"\ndescription = \"Makes machines.\"\n";
+    let text = GOOD.replacen("\"servers:create\"", "\"face:machines:make\"", 1) + own;
+    let manifest = Manifest::parse(&text).unwrap();
+    let asked = manifest.permission(manifest.operation("servers.create").unwrap()).unwrap();
+    assert_eq!((asked.word.as_ref(), asked.least), ("face:machines:make", skyloom_model::Least::Manager));
+    let words = manifest.vocabulary();
+    assert!(words.contains(&("face:machines:make".to_owned(), "face:machines:make".to_owned())), "{words:?}");
+    for (from, to, expected) in [
+        (
+            "name = \"machines:make\"",
+            "name = \"make\"",
+            "action `make`: a name is a resource and a verb, e.g. `reports:read`",
+        ),
+        ("face:machines:make", "machines:make", "operation `servers.create`: action `machines:make` is unknown"),
+        (
+            "face:machines:make",
+            "other:machines:make",
+            "operation `servers.create`: action `other:machines:make` is unknown",
+        ),
+        (
+            "face:machines:make",
+            "servers:create",
+            "action `machines:make`: no operation has it; they name it `face:machines:make`",
+        ),
+    ] {
+        let defects = Manifest::parse(&text.replacen(from, to, 1)).unwrap_err().0;
+        assert!(defects.iter().any(|defect| defect == expected), "{to}: {defects:?}");
+    }
+}
+
+#[test]
+fn a_vendors_names_of_permissions_mean_actions() {
+    let text =
+        GOOD.replacen("[api]\n", "[api]\nrules = { \"acme:addresses:make\" = \"public-addresses:create\" }\n", 1);
+    let words = Manifest::parse(&text).unwrap().vocabulary();
+    assert_eq!(words, [("acme:addresses:make".to_owned(), "public-addresses:create".to_owned())]);
+    let defects = Manifest::parse(&text.replacen("public-addresses:create", "addresses:make", 1)).unwrap_err().0;
+    assert_eq!(defects, ["[api.rules] `acme:addresses:make`: action `addresses:make` is unknown"]);
 }
 
 #[test]
@@ -137,7 +179,7 @@ fn each_defect_has_one_line() {
 
 #[test]
 fn all_defects_come_at_once() {
-    let text = GOOD.replace("\"servers:power\"", "\"power\"").replace("memory-mib = 32", "");
+    let text = GOOD.replace("\"servers:start\"", "\"power\"").replace("memory-mib = 32", "");
     assert_eq!(Manifest::parse(&text).unwrap_err().0.len(), 2);
 }
 

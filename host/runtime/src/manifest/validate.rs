@@ -30,7 +30,9 @@ pub(super) fn defects(manifest: &Manifest) -> Vec<String> {
     match (manifest.kind, &manifest.api) {
         (Kind::Personality, Some(api)) => {
             self::api(api, &mut defects);
-            operations(&manifest.operations, api, &mut defects);
+            own_actions(manifest, &mut defects);
+            rules(api, &mut defects);
+            operations(manifest, api, &mut defects);
         }
         (Kind::Personality, None) => defects.push("a personality needs an [api] table".to_owned()),
         (kind, api) => {
@@ -39,6 +41,9 @@ pub(super) fn defects(manifest: &Manifest) -> Vec<String> {
             }
             if !manifest.operations.is_empty() {
                 defects.push(format!("[[operation]] is for personalities, not for a {kind}"));
+            }
+            if !manifest.actions.is_empty() {
+                defects.push(format!("[[action]] is for personalities, not for a {kind}"));
             }
         }
     }
@@ -193,7 +198,37 @@ fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-fn operations(operations: &[Operation], api: &Api, defects: &mut Vec<String>) {
+fn own_actions(manifest: &Manifest, defects: &mut Vec<String>) {
+    let word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    let mut names = BTreeSet::new();
+    for own in &manifest.actions {
+        let name = own.name.escape_debug();
+        if !own.name.split_once(':').is_some_and(|(resource, verb)| word(resource) && word(verb)) {
+            defects.push(format!("action `{name}`: a name is a resource and a verb, e.g. `reports:read`"));
+        }
+        if !names.insert(own.name.as_str()) {
+            defects.push(format!("action `{name}` stands twice"));
+        }
+        if !manifest.operations.iter().any(|operation| operation.action == own.word(&manifest.id)) {
+            let word = own.word(&manifest.id);
+            defects.push(format!("action `{name}`: no operation has it; they name it `{}`", word.escape_debug()));
+        }
+    }
+}
+
+fn rules(api: &Api, defects: &mut Vec<String>) {
+    for (rule, action) in &api.rules {
+        if Action::parse(action).is_none() {
+            let (rule, action) = (rule.escape_debug(), action.escape_debug());
+            defects.push(format!("[api.rules] `{rule}`: action `{action}` is unknown"));
+        }
+    }
+}
+
+fn operations(manifest: &Manifest, api: &Api, defects: &mut Vec<String>) {
+    let operations = &manifest.operations;
     if operations.is_empty() {
         defects.push("a personality needs at least one [[operation]]".to_owned());
     }
@@ -202,17 +237,17 @@ fn operations(operations: &[Operation], api: &Api, defects: &mut Vec<String>) {
         if !ids.insert(operation.id.as_str()) {
             defects.push(format!("operation `{}` stands twice", operation.id));
         }
-        one_operation(operation, api, defects);
+        one_operation(manifest, operation, api, defects);
     }
     colliding(operations, defects);
 }
 
-fn one_operation(operation: &Operation, api: &Api, defects: &mut Vec<String>) {
+fn one_operation(manifest: &Manifest, operation: &Operation, api: &Api, defects: &mut Vec<String>) {
     let id = operation.id.escape_debug();
     if operation.id.is_empty() || operation.id.contains(char::is_whitespace) {
         defects.push(format!("operation `{id}`: an id is a word without spaces"));
     }
-    if Action::parse(&operation.action).is_none() {
+    if manifest.permission(operation).is_none() {
         defects.push(format!("operation `{id}`: action `{}` is unknown", operation.action.escape_debug()));
     }
     // 501 alone marks what the vendor has and this cloud has not: a route of its own, so that clients are told so.

@@ -93,7 +93,8 @@ fn defects(loaded: &Loaded) -> Vec<String> {
         }
     }
     defects.extend(state::inspect(&loaded.state_dir).err().map(Failure::into_lines).unwrap_or_default());
-    if let Err(failure) = super::block_on(rehearse(loaded)) {
+    let vocabulary = manifests.iter().flat_map(|(_, manifest)| manifest.vocabulary()).collect();
+    if let Err(failure) = super::block_on(rehearse(loaded, vocabulary)) {
         defects.extend(failure.into_lines());
     }
     defects

@@ -1,9 +1,9 @@
 //! An OpenAPI document of what a personality serves, from its manifest and schemas.
 
 use serde_json::{Map, Value, json};
-use skyloom_model::{Action, Least};
+use skyloom_model::Least;
 use skyloom_runtime::Package;
-use skyloom_runtime::manifest::{Api, BodyKind, Operation};
+use skyloom_runtime::manifest::{Api, BodyKind, Manifest, Operation};
 
 /// OpenAPI 3.1. Operations that share a route by a key of the body become one, with their bodies as alternatives.
 pub fn document(package: &Package, base_url: &str) -> Result<Value, String> {
@@ -16,7 +16,7 @@ pub fn document(package: &Package, base_url: &str) -> Result<Value, String> {
             let methods = paths.entry(path.clone()).or_insert_with(|| parameters(path));
             let entry = &mut methods[operation.method.as_str().to_ascii_lowercase()];
             if entry.is_null() {
-                *entry = describe(api, operation, body.as_ref());
+                *entry = describe(manifest, api, operation, body.as_ref());
             } else {
                 join(entry, operation, body.as_ref());
             }
@@ -59,8 +59,8 @@ fn parameters(path: &str) -> Value {
     json!({ "parameters": list })
 }
 
-fn describe(api: &Api, operation: &Operation, body: Option<&Value>) -> Value {
-    let open = operation.action().is_some_and(|action: Action| action.least() == Least::Anyone);
+fn describe(manifest: &Manifest, api: &Api, operation: &Operation, body: Option<&Value>) -> Value {
+    let open = manifest.permission(operation).is_some_and(|asked| asked.least == Least::Anyone);
     let mut entry = json!({
         "operationId": operation.id,
         "x-action": operation.action,

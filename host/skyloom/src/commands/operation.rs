@@ -12,7 +12,7 @@ use crate::failure::Failure;
 pub fn run(command: OperationCommand) -> Result<(), Failure> {
     match command {
         OperationCommand::List { deployment, state, limit, json } => with_engine(&deployment, async |engine| {
-            let filter = Filter { states: states(state.as_deref())?, ..Filter::default() };
+            let filter = Filter { states: states(state.as_deref())?, ..Filter::all() };
             list(&newest(engine, &filter, limit as usize).await?, json);
             Ok(())
         }),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use skyloom_cloud::Cloud;
+use skyloom_cloud::identity::Vocabulary;
 use skyloom_cloud::secrets::{KEY_BYTES, Sealer};
 use skyloom_model::ErrorCode;
 use skyloom_store::documents::Documents;
@@ -61,22 +62,33 @@ fn sqlite_file(state: &Path) -> PathBuf {
 }
 
 /// The core, seeded on a fresh database. No password: the database has its administrator already and we don't know it.
-pub async fn start(loaded: &Loaded, state: &StateDir, db: &Db) -> Result<(Cloud, Option<AdminPassword>), Failure> {
+pub async fn start(
+    loaded: &Loaded,
+    state: &StateDir,
+    db: &Db,
+    vocabulary: Vocabulary,
+) -> Result<(Cloud, Option<AdminPassword>), Failure> {
     let key = loaded.deployment.database.secret_key.as_ref().map(|file| loaded.path(file));
     let images = state.path().join(&loaded.deployment.images.folder);
     if !loaded.deployment.images.shared && images.starts_with(state.path()) {
         StateDir::close_below(&images)?;
     }
-    let cloud = cloud(&loaded.deployment, images, db, state.sealer(key.as_deref())?)?;
+    let cloud = cloud(&loaded.deployment, images, db, state.sealer(key.as_deref())?, vocabulary)?;
     let admin = state.admin_password()?;
     let fresh = seed(loaded, &cloud, &admin.value).await?;
     let admin = admin.settle(fresh)?;
     Ok((cloud, admin))
 }
 
-fn cloud(deployment: &Deployment, images: PathBuf, db: &Db, sealer: Sealer) -> Result<Cloud, Failure> {
+fn cloud(
+    deployment: &Deployment,
+    images: PathBuf,
+    db: &Db,
+    sealer: Sealer,
+    vocabulary: Vocabulary,
+) -> Result<Cloud, Failure> {
     let settings = skyloom_cloud::Settings {
-        identity: deployment.identity.clone(),
+        identity: skyloom_cloud::identity::Settings { vocabulary, ..deployment.identity.clone() },
         images: skyloom_cloud::images::Settings { folder: images, ..deployment.images.clone() },
         networks: deployment.networks.clone(),
         compute: deployment.compute.clone(),
@@ -97,7 +109,7 @@ async fn seed(loaded: &Loaded, cloud: &Cloud, admin_password: &str) -> Result<bo
 
 /// Does with the areas' settings, and where the database isn't filled yet with the seeds, what a start would do, on a database
 /// and in folders that are thrown away: nothing that is refused then can be missed here.
-pub async fn rehearse(loaded: &Loaded) -> Result<(), Failure> {
+pub async fn rehearse(loaded: &Loaded, vocabulary: Vocabulary) -> Result<(), Failure> {
     let scratch = tempfile::tempdir()?;
     let options = db::Options { sync_on_commit: false, ..db::Options::default() };
     let db = Db::sqlite(&sqlite_file(scratch.path()), options).await?;
@@ -107,7 +119,7 @@ pub async fn rehearse(loaded: &Loaded) -> Result<(), Failure> {
         None => Sealer::new(&[0; KEY_BYTES]),
     };
     // Never the deployment's own, which may be absolute.
-    let cloud = cloud(&loaded.deployment, scratch.path().join("images"), &db, sealer)?;
+    let cloud = cloud(&loaded.deployment, scratch.path().join("images"), &db, sealer, vocabulary)?;
     if !filled(loaded).await? {
         seed(loaded, &cloud, "rehearsal").await?;
     }

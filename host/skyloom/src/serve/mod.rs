@@ -91,7 +91,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
         tokio::task::spawn_blocking(load).await.map_err(|_| Failure::new("loading the plugins panicked"))??
     };
     let db = core::open_database(deployment, state.path()).await?;
-    let (cloud, admin) = core::start(loaded, state, &db).await?;
+    let (cloud, admin) = core::start(loaded, state, &db, plugins.vocabulary()).await?;
     cloud.images.sweep_images(!db.is_postgres()).await?;
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());

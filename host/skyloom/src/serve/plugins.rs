@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use skyloom_cloud::documents::PluginDocuments;
+use skyloom_cloud::identity::Vocabulary;
 use skyloom_runtime::driver::Driver;
 use skyloom_runtime::tariff::Tariff;
 use skyloom_runtime::{Compiled, LoadError, LoadOptions, Options, Plugin, Runtime, least_mib};
@@ -67,6 +68,11 @@ impl Plugins {
 
     pub fn all(&self) -> Vec<Plugin> {
         self.by_id.values().cloned().collect()
+    }
+
+    /// The words that rules of roles may be written in.
+    pub fn vocabulary(&self) -> Vocabulary {
+        self.by_id.values().flat_map(|plugin| plugin.manifest().vocabulary()).collect()
     }
 
     pub fn driver(&self, id: &str, node: &str, config: &toml::Table) -> Result<Arc<dyn Driver>, Failure> {

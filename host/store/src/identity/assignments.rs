@@ -1,7 +1,7 @@
-use skyloom_model::{Error, Named, Placed, Result};
+use skyloom_model::{Error, Named, Placed, Reach, Result};
 
 use crate::fields::{Field, Kind};
-use crate::listing::{Listed, Page, Query};
+use crate::listing::{Listed, Owner, Page, Query};
 use crate::{Conn, Row, args};
 
 /// Where a role is granted.
@@ -42,11 +42,21 @@ pub struct Assignment {
 }
 
 /// Conditions of a list; none: no condition.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
+    /// What is granted in projects and domains within it.
+    pub reach: Reach,
     pub user_id: Option<String>,
     pub role_id: Option<String>,
     pub target: Option<Target>,
+}
+
+impl Filter {
+    /// Every one.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { reach: Reach::All, user_id: None, role_id: None, target: None }
+    }
 }
 
 /// Granting what is granted changes nothing.
@@ -76,6 +86,33 @@ pub async fn has(conn: &mut Conn, user_id: &str, target: &Target, role_id: &str)
     Ok(found.is_some())
 }
 
+/// What a user is in the enabled projects that it has a role in: each project with those roles.
+pub async fn joined(conn: &mut Conn, user_id: &str) -> Result<Vec<(Placed, Vec<Named>)>> {
+    let sql = "SELECT p.id, p.name, d.id, d.name, r.id, r.name FROM assignments a
+               JOIN projects p ON p.id = a.target_id JOIN domains d ON d.id = p.domain_id JOIN roles r ON r.id = a.role_id
+               WHERE a.user_id = $1 AND a.target_kind = 'project' AND p.enabled = 1 AND d.enabled = 1 ORDER BY p.id";
+    let mut found: Vec<(Placed, Vec<Named>)> = Vec::new();
+    conn.each(sql, args![user_id], |row| {
+        let id = row.text(0)?;
+        if found.last().is_none_or(|(project, _)| project.id != id) {
+            let domain = Named { id: row.text(2)?, name: row.text(3)? };
+            found.push((Placed { id, name: row.text(1)?, domain }, Vec::new()));
+        }
+        if let Some((_, roles)) = found.last_mut() {
+            roles.push(Named { id: row.text(4)?, name: row.text(5)? });
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(found)
+}
+
+/// The names of the roles that a user has anywhere.
+pub async fn roles_of(conn: &mut Conn, user_id: &str) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT r.name FROM assignments a JOIN roles r ON r.id = a.role_id WHERE a.user_id = $1";
+    conn.all(sql, args![user_id], |row| row.text(0)).await
+}
+
 /// Whether the user has any role there.
 pub async fn any(conn: &mut Conn, user_id: &str, target: &Target) -> Result<bool> {
     let sql = "SELECT role_id FROM assignments WHERE user_id = $1 AND target_kind = $2 AND target_id = $3 LIMIT 1";
@@ -95,6 +132,9 @@ const FIELDS: &[Field] = &[
     Field::new("role-id", "role_id", "a.role_id", Kind::Text).sorts(),
 ];
 
+/// Whose the target is.
+const OWNER: Owner = Owner { project: "coalesce(p.id, '')", domain: "coalesce(p.domain_id, d.id, '')" };
+
 /// In the order of user, target, role.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Assignment>> {
     let mut query = Query::new(
@@ -108,6 +148,7 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
          LEFT JOIN domains d ON a.target_kind = 'domain' AND d.id = a.target_id",
         ID,
     );
+    query.within(&[OWNER], &filter.reach, None);
     query.and_text("a.user_id", filter.user_id.as_deref());
     query.and_text("a.role_id", filter.role_id.as_deref());
     if let Some(target) = &filter.target {

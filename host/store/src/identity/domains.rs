@@ -1,7 +1,7 @@
 use skyloom_model::{Result, Timestamp};
 
 use super::{Extra, Filter, Reference, projects};
-use crate::listing::{Listed, Page};
+use crate::listing::{Listed, Owner, Page};
 use crate::rows::rows;
 use crate::{Conn, args, retired_ids};
 
@@ -16,6 +16,9 @@ rows! {
     }
     written with { created_at }
 }
+
+/// No project has domains.
+const OWNER: Owner = Owner { project: "''", domain: "d.id" };
 
 /// In `retired_ids`.
 pub const KIND: &str = "domain";
@@ -39,6 +42,7 @@ pub async fn find(conn: &mut Conn, reference: Reference<'_>) -> Result<Option<Do
 /// By name ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Domain>> {
     let mut query = Domain::query();
+    query.within(&[OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Domain::FIELDS, &filter.conditions)?;
     if let Some(user) = &filter.user_id {
         let user = query.text(user);

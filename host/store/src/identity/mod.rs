@@ -17,7 +17,7 @@ pub use roles::Role;
 pub use tokens::{Issue, Session};
 pub use users::{Login, User};
 
-use skyloom_model::Result;
+use skyloom_model::{Reach, Result};
 
 use crate::listing::Condition;
 use crate::{Conn, args, dialect};
@@ -46,9 +46,23 @@ pub enum PlacedReference<'a> {
 }
 
 /// What a list holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
+    pub reach: Reach,
     /// Only what this user has a role in.
     pub user_id: Option<String>,
     pub conditions: Vec<Condition>,
+}
+
+impl Filter {
+    #[must_use]
+    pub fn new(reach: Reach, conditions: Vec<Condition>) -> Self {
+        Self { reach, user_id: None, conditions }
+    }
+
+    /// What this user has a role in, whatever the reach.
+    #[must_use]
+    pub fn joined(user_id: impl Into<String>, conditions: Vec<Condition>) -> Self {
+        Self { reach: Reach::All, user_id: Some(user_id.into()), conditions }
+    }
 }

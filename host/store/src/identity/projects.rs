@@ -1,7 +1,7 @@
 use skyloom_model::{Result, Timestamp};
 
 use super::{Extra, Filter, PlacedReference, Reference};
-use crate::listing::{Listed, Page};
+use crate::listing::{Listed, Owner, Page};
 use crate::rows::rows;
 use crate::{Conn, args};
 
@@ -21,6 +21,8 @@ rows! {
     written with { created_at }
     also { "parent-id": Text [finds] "coalesce(p.parent_id, p.domain_id)", }
 }
+
+const OWNER: Owner = Owner { project: "p.id", domain: "p.domain_id" };
 
 /// What keeps a project alive: what it is called, and a query that counts it for the project `$1`. Each area with rows that
 /// belong to projects adds its own.
@@ -68,6 +70,7 @@ pub async fn lock(conn: &mut Conn, id: &str) -> Result<bool> {
 /// By name ascending. A `parent_id` that is a domain's means the projects directly below it.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Project>> {
     let mut query = Project::query();
+    query.within(&[OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Project::FIELDS, &filter.conditions)?;
     if let Some(user) = &filter.user_id {
         let user = query.text(user);
@@ -76,6 +79,11 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
         ));
     }
     query.page(conn, Project::FIELDS, &[("name", false)], page, Project::of_row).await
+}
+
+/// The domain of a project; none: there is no such project.
+pub async fn domain_of(conn: &mut Conn, id: &str) -> Result<Option<String>> {
+    conn.optional("SELECT domain_id FROM projects WHERE id = $1", args![id], |row| row.text(0)).await
 }
 
 /// False: there is no such project.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use skyloom_model::{ErrorCode, Scope, Timestamp};
+use skyloom_model::{ErrorCode, Reach, Scope, Timestamp};
 
 use super::{
     Assignment, Domain, Extra, Filter, Issue, PlacedReference, Project, Reference, Role, Target, User, assignments,
@@ -175,11 +175,11 @@ async fn lists_filter_and_page_by_name() {
         projects::insert(&mut tx, &child, NOW).await.expect("child");
         let is = |field: &'static str, value: &str| Filter {
             conditions: vec![Condition::is(field, value)],
-            ..Filter::default()
+            ..Filter::new(Reach::All, Vec::new())
         };
-        let of_user = |id: &str| Filter { user_id: Some(id.to_owned()), ..Filter::default() };
+        let of_user = |id: &str| Filter { user_id: Some(id.to_owned()), ..Filter::new(Reach::All, Vec::new()) };
         for (filter, expected) in [
-            (Filter::default(), vec!["p1", "p2", "p3"]),
+            (Filter::new(Reach::All, Vec::new()), vec!["p1", "p2", "p3"]),
             (is("name", "name-p2"), vec!["p2"]),
             (is("domain-id", "d1"), vec!["p1", "p3"]),
             (is("enabled", "false"), vec!["p3"]),
@@ -195,9 +195,9 @@ async fn lists_filter_and_page_by_name() {
         assert_eq!(projects::children(&mut tx, "p1", false).await.expect("children"), 1);
         assert_eq!(projects::children(&mut tx, "p1", true).await.expect("enabled children"), 0);
         let page = Page { limit: 1, marker: Some("u1".into()), ..Page::default() };
-        let listed = users::list(&mut tx, &Filter::default(), &page).await.expect("page");
+        let listed = users::list(&mut tx, &Filter::new(Reach::All, Vec::new()), &page).await.expect("page");
         assert_eq!((listed.items[0].id.as_str(), listed.next), ("u2", None));
-        let own = Filter { user_id: Some("u1".into()), ..Filter::default() };
+        let own = Filter { user_id: Some("u1".into()), ..Filter::new(Reach::All, Vec::new()) };
         assert_eq!(domains::list(&mut tx, &own, &Page::default()).await.expect("own").items, [domain("d1")]);
         let named = [Condition::is("name", "name-r2")];
         assert_eq!(roles::list(&mut tx, &named, &Page::default()).await.expect("roles").items, [role("r2")]);
@@ -212,8 +212,7 @@ async fn assignments_are_granted_listed_and_revoked() {
         world(&database.db).await;
         let mut tx = database.db.begin().await.expect("begin");
         let p1 = Target::Project("p1".into());
-        let all =
-            assignments::list(&mut tx, &assignments::Filter::default(), &Page::default()).await.expect("list").items;
+        let all = assignments::list(&mut tx, &assignments::Filter::all(), &Page::default()).await.expect("list").items;
         let words: Vec<(&str, &str)> =
             all.iter().map(|Assignment { role, target, .. }| (target.kind(), role.id.as_str())).collect();
         assert_eq!(
@@ -223,8 +222,12 @@ async fn assignments_are_granted_listed_and_revoked() {
             database.name
         );
         assert_eq!(all[1].target_domain.as_ref().expect("domain").name, "name-d1");
-        let filter =
-            assignments::Filter { user_id: Some("u1".into()), role_id: Some("r2".into()), target: Some(p1.clone()) };
+        let filter = assignments::Filter {
+            reach: Reach::All,
+            user_id: Some("u1".into()),
+            role_id: Some("r2".into()),
+            target: Some(p1.clone()),
+        };
         assert_eq!(assignments::list(&mut tx, &filter, &Page::default()).await.expect("list").items.len(), 1);
         assert!(assignments::has(&mut tx, "u1", &p1, "r2").await.expect("has"));
         assert!(assignments::any(&mut tx, "u1", &Target::System).await.expect("any"));
@@ -232,8 +235,7 @@ async fn assignments_are_granted_listed_and_revoked() {
         assert_eq!(assignments::revoke(&mut tx, "u1", &p1, "r2").await.expect("revoke"), 1);
         assert_eq!(assignments::revoke(&mut tx, "u1", &p1, "r2").await.expect("revoke"), 0);
         assert_eq!(roles::delete(&mut tx, "r1").await.expect("delete"), 1);
-        let rest =
-            assignments::list(&mut tx, &assignments::Filter::default(), &Page::default()).await.expect("list").items;
+        let rest = assignments::list(&mut tx, &assignments::Filter::all(), &Page::default()).await.expect("list").items;
         assert!(rest.is_empty(), "{rest:?}");
     }
 }
@@ -311,7 +313,7 @@ async fn deletion_takes_what_hangs_on_it() {
         assert_eq!(users::get(&mut tx, "u1").await.expect("get"), None);
         assert_eq!(users::get(&mut tx, "u3").await.expect("get").expect("guest").default_project_id, None);
         assert!(
-            assignments::list(&mut tx, &assignments::Filter::default(), &Page::default())
+            assignments::list(&mut tx, &assignments::Filter::all(), &Page::default())
                 .await
                 .expect("list")
                 .items

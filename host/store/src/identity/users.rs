@@ -1,7 +1,7 @@
 use skyloom_model::{Named, Placed, Result, Timestamp};
 
 use super::{Extra, Filter, PlacedReference, Reference};
-use crate::listing::{Listed, Page};
+use crate::listing::{Listed, Owner, Page};
 use crate::rows::rows;
 use crate::{Conn, Row, args};
 
@@ -18,6 +18,9 @@ rows! {
     }
     written with { created_at }
 }
+
+/// No project has users.
+const OWNER: Owner = Owner { project: "''", domain: "u.domain_id" };
 
 /// What a login needs to know of a user.
 #[derive(Clone, Debug)]
@@ -40,6 +43,7 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<User>> {
 /// By name ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<User>> {
     let mut query = User::query();
+    query.within(&[OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), User::FIELDS, &filter.conditions)?;
     query.page(conn, User::FIELDS, &[("name", false)], page, User::of_row).await
 }

@@ -1,19 +1,27 @@
 //! Images by id and in lists.
 
-use skyloom_model::{Error, Result};
+use skyloom_model::{Error, Reach, Result};
 
 use super::{Content, Image};
 use crate::listing::{Condition, Listed, Page, Query};
-use crate::rows::{Read, Source};
+use crate::rows::{Columns, Read, Source, Stored};
 use crate::{Conn, dialect};
 
 /// All must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ImageFilter {
-    /// The project that looks: its own and public ones, and the community's where it asks for these. None: all.
-    pub viewer: Option<String>,
+    /// Of whoever looks, who also sees public ones, and the community's where these are asked for.
+    pub reach: Reach,
     pub community: bool,
     pub conditions: Vec<Condition>,
+}
+
+impl ImageFilter {
+    /// Of every project.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { reach: Reach::All, community: true, conditions: Vec::new() }
+    }
 }
 
 fn query(postgres: bool) -> Query {
@@ -45,21 +53,33 @@ impl Read for Option<Content> {
     }
 }
 
-/// Who may see it is for the caller to decide.
+/// Of any project: for what was allowed before.
 pub async fn get_image(conn: &mut Conn, id: &str) -> Result<Option<Image>> {
+    query(conn.is_postgres()).of_id(conn, id, Image::of_row).await
+}
+
+/// One that a caller of this reach sees, and whether it belongs to it; public ones and the community's are everybody's to see.
+pub async fn seen_image(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<(Image, bool)>> {
     let mut query = query(conn.is_postgres());
-    query.and_text("i.id", Some(id));
-    Ok(query.rows(conn, Image::of_row).await?.pop())
+    let own = query.reached(&[Image::OWNER], reach).unwrap_or_else(|| "1 = 1".to_owned());
+    query.scope(format!("({own} OR i.visibility IN ('public', 'community'))"));
+    let query = query.beside(&[&format!("CAST(CASE WHEN {own} THEN 1 ELSE 0 END AS BIGINT)")]);
+    query
+        .of_id(conn, id, |row| {
+            let mut columns = Columns::of(row);
+            Ok((<Image as Stored>::read(&mut columns)?, columns.read()?))
+        })
+        .await
 }
 
 /// By default the youngest first.
 pub async fn list_images(conn: &mut Conn, filter: &ImageFilter, page: &Page) -> Result<Listed<Image>> {
     let mut query = query(conn.is_postgres());
-    if let Some(viewer) = &filter.viewer {
-        let viewer = query.text(viewer);
-        let community = if filter.community { " OR i.visibility = 'community'" } else { "" };
-        query.scope(format!("(i.owner = {viewer} OR i.visibility = 'public'{community})"));
-    }
+    let shared = match filter.community {
+        true => "i.visibility = 'public' OR i.visibility = 'community'",
+        false => "i.visibility = 'public'",
+    };
+    query.within(&[Image::OWNER], &filter.reach, Some(shared));
     query.meet(conn.is_postgres(), Image::FIELDS, &filter.conditions)?;
     query.page(conn, Image::FIELDS, &[("created-at", true), ("id", true)], page, Image::of_row).await
 }

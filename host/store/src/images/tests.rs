@@ -1,4 +1,4 @@
-use skyloom_model::{ErrorCode, Timestamp};
+use skyloom_model::{ErrorCode, Reach, Timestamp};
 
 use super::*;
 use crate::listing::{Condition, Page, Test};
@@ -117,14 +117,14 @@ async fn lists_show_what_the_project_may_see() {
         {
             insert_image(&mut tx, &an_image(id, owner, visibility, 10 + at as i64)).await.expect("insert");
         }
-        let seen = ImageFilter { viewer: Some("p".to_owned()), ..ImageFilter::default() };
+        let seen = ImageFilter { reach: Reach::project("p"), community: false, conditions: Vec::new() };
         assert_eq!(ids(&mut tx, &seen).await, ["public", "own-shared", "own"], "{}", database.name);
         let community =
             ImageFilter { community: true, conditions: vec![Condition::is("visibility", "community")], ..seen.clone() };
         assert_eq!(ids(&mut tx, &community).await, ["community"]);
         let with_community = ImageFilter { community: true, ..seen.clone() };
         assert_eq!(ids(&mut tx, &with_community).await, ["community", "public", "own-shared", "own"]);
-        assert_eq!(ids(&mut tx, &ImageFilter::default()).await.len(), 6);
+        assert_eq!(ids(&mut tx, &ImageFilter::all()).await.len(), 6);
         let private = ImageFilter { conditions: vec![Condition::is("visibility", "private")], ..seen.clone() };
         assert_eq!(ids(&mut tx, &private).await, ["own"]);
     }
@@ -186,7 +186,7 @@ async fn filters_narrow_a_list() {
             (vec![test("properties", Test::Pairs, &["os", "os one", "os", "os two"])], vec![]),
         ];
         for (conditions, expected) in cases {
-            let filter = ImageFilter { conditions, ..ImageFilter::default() };
+            let filter = ImageFilter { conditions, ..ImageFilter::all() };
             assert_eq!(ids(&mut tx, &filter).await, expected, "{}: {filter:?}", database.name);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use skyloom_model::{Error, Result};
+use skyloom_model::{Error, Reach, Result};
 
 use super::{Param, Query};
 use crate::dialect;
@@ -19,23 +19,29 @@ const MAX_BYTES: usize = 1 << 20;
 const NONE: &str = "1 = 0";
 
 /// What a list holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
-    /// The project that looks. None: all is seen.
-    pub viewer: Option<String>,
+    /// Of whoever looks.
+    pub reach: Reach,
     /// All must hold.
     pub conditions: Vec<Condition>,
 }
 
 impl Filter {
     #[must_use]
-    pub fn new(viewer: Option<&str>, conditions: Vec<Condition>) -> Self {
-        Self { viewer: viewer.map(ToOwned::to_owned), conditions }
+    pub fn new(reach: &Reach, conditions: Vec<Condition>) -> Self {
+        Self { reach: reach.clone(), conditions }
     }
 
     #[must_use]
-    pub fn seen_by(viewer: Option<&str>) -> Self {
-        Self::new(viewer, Vec::new())
+    pub fn within(reach: &Reach) -> Self {
+        Self::new(reach, Vec::new())
+    }
+
+    /// Of every project.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::within(&Reach::All)
     }
 
     /// The field is the value.

@@ -1,6 +1,6 @@
 //! Ports of devices: taken, bound to a node, shown to the machine, given back.
 
-use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
 
 use super::OF_CORE;
 use super::ports::{Port, get_port, query};
@@ -45,7 +45,7 @@ pub async fn take_port(
                 WHERE id = $1 AND project_id = $2 AND device_id IN ('', $3)";
     let values = args![id, project_id, device_id, device_owner, position, Timestamp::now()];
     let taken = tx.execute(update("ports", take), values).await?;
-    let port = get_port(tx, id, Some(project_id)).await?.ok_or_else(|| Error::not_found("port", id))?;
+    let port = get_port(tx, id, &Reach::project(project_id)).await?.ok_or_else(|| Error::not_found("port", id))?;
     if taken == 0 {
         return Err(Error::new(ErrorCode::InUse, format!("Port {id} is still in use.")).with_resource("port", id));
     }

@@ -1,9 +1,9 @@
 //! Security groups and their rules.
 
-use skyloom_model::{Error, ErrorCode, Result, Timestamp, new_id};
+use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp, new_id};
 
 use super::{BY_ID, NO_TAGS};
-use crate::listing::{Filter, Listed, Page, Query};
+use crate::listing::{Filter, Listed, Owner, Page, Query};
 use crate::rows::rows;
 use crate::statement::{delete_from, reading, update};
 use crate::{Conn, args, dialect};
@@ -12,7 +12,7 @@ rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Group in "security_groups" as "g" {
         id: String [sorts, finds],
-        project_id: String [sorts, finds],
+        project_id: String [sorts, finds, owner],
         name: String [changes, sorts, finds],
         description: String [changes, finds],
         stateful: bool [changes, finds],
@@ -34,7 +34,7 @@ rows! {
     pub struct Rule in "security_rules" as "r" {
         id: String [sorts, finds],
         group_id: String [sorts, finds],
-        project_id: String [sorts, finds],
+        project_id: String [sorts, finds, owner],
         ingress: bool [sorts, finds],
         /// 4 or 6.
         ip_version: u8 [sorts, finds],
@@ -76,10 +76,7 @@ fn group_query(postgres: bool) -> Query {
 /// A project sees its own ones.
 fn filtered_groups(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = group_query(conn.is_postgres());
-    if let Some(viewer) = &filter.viewer {
-        let viewer = query.text(viewer);
-        query.scope(format!("g.project_id = {viewer}"));
-    }
+    query.within(&[Group::OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Group::FIELDS, &filter.conditions)?;
     Ok(query)
 }
@@ -88,9 +85,8 @@ pub async fn list_groups(conn: &mut Conn, filter: &Filter, page: &Page) -> Resul
     filtered_groups(conn, filter)?.page(conn, Group::FIELDS, BY_ID, page, Group::of_row).await
 }
 
-/// `viewer`: the project that looks; none: any.
-pub async fn get_group(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Group>> {
-    let filter = Filter::seen_by(viewer).is("id", id);
+pub async fn get_group(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Group>> {
+    let filter = Filter::within(reach).is("id", id);
     Ok(filtered_groups(conn, &filter)?.rows(conn, Group::of_row).await?.pop())
 }
 
@@ -186,16 +182,16 @@ pub async fn delete_group(tx: &mut Conn, id: &str) -> Result<bool> {
     Ok(tx.execute(delete_from("security_groups", "WHERE id = $1"), args![id]).await? == 1)
 }
 
+/// Whose a rule's group is.
+const OF_GROUP: Owner = Owner {
+    project: "(SELECT g.project_id FROM security_groups g WHERE g.id = r.group_id)",
+    domain: "(SELECT g.domain_id FROM security_groups g WHERE g.id = r.group_id)",
+};
+
 fn filtered_rules(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = Rule::query();
-    if let Some(viewer) = &filter.viewer {
-        let viewer = query.text(viewer);
-        // A group's owner also sees the rules that an operator put there.
-        query.scope(format!(
-            "(r.project_id = {viewer} OR EXISTS (SELECT 1 FROM security_groups g WHERE g.id = r.group_id AND g.project_id = \
-             {viewer}))"
-        ));
-    }
+    // A group's owner also sees the rules that an operator put there.
+    query.within(&[Rule::OWNER, OF_GROUP], &filter.reach, None);
     query.meet(conn.is_postgres(), Rule::FIELDS, &filter.conditions)?;
     Ok(query)
 }
@@ -204,9 +200,8 @@ pub async fn list_rules(conn: &mut Conn, filter: &Filter, page: &Page) -> Result
     filtered_rules(conn, filter)?.page(conn, Rule::FIELDS, BY_ID, page, Rule::of_row).await
 }
 
-/// `viewer`: the project that looks; none: any.
-pub async fn get_rule(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Rule>> {
-    let filter = Filter::seen_by(viewer).is("id", id);
+pub async fn get_rule(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Rule>> {
+    let filter = Filter::within(reach).is("id", id);
     Ok(filtered_rules(conn, &filter)?.rows(conn, Rule::of_row).await?.pop())
 }
 

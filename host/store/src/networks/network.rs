@@ -1,6 +1,6 @@
 //! Networks.
 
-use skyloom_model::{Result, Timestamp};
+use skyloom_model::{Reach, Result, Timestamp};
 
 use super::{BY_ID, NO_TAGS};
 use crate::listing::{Filter, Listed, Page, Query};
@@ -11,7 +11,7 @@ rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Network in "networks" as "n" {
         id: String [sorts, finds],
-        project_id: String [sorts, finds],
+        project_id: String [sorts, finds, owner],
         name: String [changes, sorts, finds],
         description: String [changes, finds],
         /// Every project may use it.
@@ -47,10 +47,7 @@ fn query(postgres: bool) -> Query {
 /// A project sees its own, shared and external networks.
 fn filtered(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = query(conn.is_postgres());
-    if let Some(viewer) = &filter.viewer {
-        let viewer = query.text(viewer);
-        query.scope(format!("(n.project_id = {viewer} OR n.shared = 1 OR n.external = 1)"));
-    }
+    query.within(&[Network::OWNER], &filter.reach, Some("n.shared = 1 OR n.external = 1"));
     query.meet(conn.is_postgres(), Network::FIELDS, &filter.conditions)?;
     Ok(query)
 }
@@ -59,9 +56,8 @@ pub async fn list_networks(conn: &mut Conn, filter: &Filter, page: &Page) -> Res
     filtered(conn, filter)?.page(conn, Network::FIELDS, BY_ID, page, Network::of_row).await
 }
 
-/// `viewer`: the project that looks; none: any.
-pub async fn get_network(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Network>> {
-    let filter = Filter::seen_by(viewer).is("id", id);
+pub async fn get_network(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Network>> {
+    let filter = Filter::within(reach).is("id", id);
     Ok(filtered(conn, &filter)?.rows(conn, Network::of_row).await?.pop())
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
 
 use super::fixing::{FixedIp, FixedRequest, fix, fix_default, refix};
 use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
@@ -22,7 +22,7 @@ rows! {
     pub struct Port in "ports" as "p" {
         id: String [sorts, finds],
         network_id: String [sorts, finds],
-        project_id: String [sorts, finds],
+        project_id: String [sorts, finds, owner],
         name: String [changes, sorts, finds],
         description: String [changes, finds],
         mac: String [changes, sorts, finds],
@@ -136,10 +136,7 @@ pub(super) fn query(postgres: bool) -> Query {
 
 fn filtered(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = query(conn.is_postgres());
-    if let Some(viewer) = &filter.viewer {
-        let viewer = query.text(viewer);
-        query.scope(format!("p.project_id = {viewer}"));
-    }
+    query.within(&[Port::OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Port::FIELDS, &filter.conditions)?;
     Ok(query)
 }
@@ -148,14 +145,13 @@ pub async fn list_ports(conn: &mut Conn, filter: &Filter, page: &Page) -> Result
     filtered(conn, filter)?.page(conn, Port::FIELDS, BY_ID, page, Port::of_row).await
 }
 
-/// `viewer`: the project that looks; none: any.
-pub async fn get_port(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Port>> {
-    let filter = Filter::seen_by(viewer).is("id", id);
+pub async fn get_port(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Port>> {
+    let filter = Filter::within(reach).is("id", id);
     Ok(filtered(conn, &filter)?.rows(conn, Port::of_row).await?.pop())
 }
 
 async fn existing(conn: &mut Conn, id: &str) -> Result<Port> {
-    get_port(conn, id, None).await?.ok_or_else(|| Error::not_found("port", id))
+    get_port(conn, id, &Reach::All).await?.ok_or_else(|| Error::not_found("port", id))
 }
 
 /// Makes a port for a server and gives it its addresses. `no-address`, `address-in-use`, `invalid` where the network has no

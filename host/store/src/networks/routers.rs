@@ -1,6 +1,6 @@
 //! Routers: a project's virtual private cloud. Each project has a default one.
 
-use skyloom_model::{Error, Result, Timestamp, new_id};
+use skyloom_model::{Error, Reach, Result, Timestamp, new_id};
 
 use super::BY_ID;
 use crate::Conn;
@@ -11,7 +11,7 @@ rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Router in "routers" as "t" {
         id: String [sorts, finds],
-        project_id: String [sorts, finds],
+        project_id: String [sorts, finds, owner],
         name: String [sorts, finds],
         description: String [finds],
         enabled: bool [sorts, finds],
@@ -24,18 +24,15 @@ rows! {
 /// A project sees its own ones.
 pub async fn list_routers(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Router>> {
     let mut query = Router::query();
-    if let Some(viewer) = &filter.viewer {
-        let viewer = query.text(viewer);
-        query.scope(format!("t.project_id = {viewer}"));
-    }
+    query.within(&[Router::OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Router::FIELDS, &filter.conditions)?;
     query.page(conn, Router::FIELDS, BY_ID, page, Router::of_row).await
 }
 
-pub async fn get_router(conn: &mut Conn, id: &str) -> Result<Option<Router>> {
+pub async fn get_router(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Router>> {
     let mut query = Router::query();
-    query.and_text("t.id", Some(id));
-    Ok(query.rows(conn, Router::of_row).await?.pop())
+    query.within(&[Router::OWNER], reach, None);
+    query.of_id(conn, id, Router::of_row).await
 }
 
 /// The project's default router; made when it isn't there.

@@ -1,8 +1,9 @@
 //! Subnets.
 
-use skyloom_model::{Result, Timestamp};
+use skyloom_model::{Reach, Result, Timestamp};
 
 use super::addresses::{Cidr, Range};
+use super::network::Network;
 use super::{BY_ID, NO_TAGS};
 use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::{Columns, Stored as _, rows};
@@ -13,7 +14,7 @@ rows! {
     pub struct Subnet in "subnets" as "s" {
         id: String [sorts, finds],
         network_id: String [sorts, finds],
-        project_id: String [sorts, finds],
+        project_id: String [sorts, finds, owner],
         name: String [changes, sorts, finds],
         description: String [changes, finds],
         cidr: Cidr [sorts, finds],
@@ -47,10 +48,7 @@ fn query() -> Query {
 /// A project sees its own ones and those of its, shared and external networks.
 fn filtered(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = query();
-    if let Some(viewer) = &filter.viewer {
-        let viewer = query.text(viewer);
-        query.scope(format!("(s.project_id = {viewer} OR n.project_id = {viewer} OR n.shared = 1 OR n.external = 1)"));
-    }
+    query.within(&[Subnet::OWNER, Network::OWNER], &filter.reach, Some("n.shared = 1 OR n.external = 1"));
     query.meet(conn.is_postgres(), Subnet::FIELDS, &filter.conditions)?;
     Ok(query)
 }
@@ -59,9 +57,8 @@ pub async fn list_subnets(conn: &mut Conn, filter: &Filter, page: &Page) -> Resu
     filtered(conn, filter)?.page(conn, Subnet::FIELDS, BY_ID, page, Subnet::of_row).await
 }
 
-/// `viewer`: the project that looks; none: any.
-pub async fn get_subnet(conn: &mut Conn, id: &str, viewer: Option<&str>) -> Result<Option<Subnet>> {
-    let filter = Filter::seen_by(viewer).is("id", id);
+pub async fn get_subnet(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Subnet>> {
+    let filter = Filter::within(reach).is("id", id);
     Ok(filtered(conn, &filter)?.rows(conn, Subnet::of_row).await?.pop())
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use skyloom_model::{ErrorCode, Timestamp, new_id};
+use skyloom_model::{ErrorCode, Reach, Timestamp, new_id};
 
 use super::*;
 use crate::listing::{Filter, Page};
@@ -12,7 +12,7 @@ pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-fn a_network(project: &str, shared: bool) -> Network {
+pub(super) fn a_network(project: &str, shared: bool) -> Network {
     Network {
         id: new_id(),
         project_id: project.to_owned(),
@@ -130,7 +130,7 @@ async fn allocate(tx: &mut Conn, network: &Network, spec: PortSpec) -> skyloom_m
 async fn allocated(tx: &mut Conn, network: &Network, spec: PortSpec) -> skyloom_model::Result<Port> {
     let id = spec.id.clone();
     allocate(tx, network, spec).await?;
-    Ok(get_port(tx, &id, None).await?.expect("the port"))
+    Ok(get_port(tx, &id, &Reach::All).await?.expect("the port"))
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn a_device_sees_its_ports_and_leaves_those_it_took() {
         bind_ports_of_device(&mut tx, "server", "node-1").await.expect("bind");
 
         // A bound port is active while its server runs.
-        assert!(!get_port(&mut tx, &mine.id, None).await.expect("get").expect("there").active);
+        assert!(!get_port(&mut tx, &mine.id, &Reach::All).await.expect("get").expect("there").active);
         running_server(&mut tx, "server").await;
         let ports = ports_of_device(&mut tx, "server").await.expect("ports");
         let ids: Vec<&str> = ports.iter().map(|port| port.port.id.as_str()).collect();
@@ -251,10 +251,11 @@ async fn a_device_sees_its_ports_and_leaves_those_it_took() {
         assert_eq!(ports_of_device(&mut tx, "").await.expect("none").len(), 0);
 
         release_ports_of_device(&mut tx, "server").await.expect("release");
-        let left = get_port(&mut tx, &own.id, Some("p")).await.expect("get").expect("the port that was taken");
+        let left =
+            get_port(&mut tx, &own.id, &Reach::project("p")).await.expect("get").expect("the port that was taken");
         assert_eq!((left.device_id.as_str(), left.node.as_str(), left.fixed_ips.len()), ("", "", 2));
-        assert_eq!(get_port(&mut tx, &mine.id, None).await.expect("get"), None);
-        assert_eq!(get_port(&mut tx, &named.id, None).await.expect("get"), Some(named));
+        assert_eq!(get_port(&mut tx, &mine.id, &Reach::All).await.expect("get"), None);
+        assert_eq!(get_port(&mut tx, &named.id, &Reach::All).await.expect("get"), Some(named));
     }
 }
 
@@ -310,14 +311,14 @@ async fn lists_are_ordered_by_each_of_their_keys() {
             default_router(&mut tx, &mtu.to_string(), Timestamp(1)).await.expect("router");
             default_group(&mut tx, &mtu.to_string(), Timestamp(1)).await.expect("group");
         }
-        ordered!(tx, Network, list_networks, Filter::default());
-        ordered!(tx, Subnet, list_subnets, Filter::default());
-        ordered!(tx, Port, list_ports, Filter::default());
-        ordered!(tx, Router, list_routers, Filter::default());
-        ordered!(tx, Group, list_groups, Filter::default());
-        ordered!(tx, Rule, list_rules, Filter::default());
+        ordered!(tx, Network, list_networks, Filter::all());
+        ordered!(tx, Subnet, list_subnets, Filter::all());
+        ordered!(tx, Port, list_ports, Filter::all());
+        ordered!(tx, Router, list_routers, Filter::all());
+        ordered!(tx, Group, list_groups, Filter::all());
+        ordered!(tx, Rule, list_rules, Filter::all());
         let small = Page { sort: vec![("mtu".to_owned(), false)], ..Page::default() };
-        let listed = list_networks(&mut tx, &Filter::default(), &small).await.expect("list");
+        let listed = list_networks(&mut tx, &Filter::all(), &small).await.expect("list");
         assert_eq!(listed.items.iter().map(|network| network.mtu).collect::<Vec<_>>(), [1400, 1500]);
     }
 }
@@ -331,16 +332,14 @@ async fn a_project_sees_its_own_and_shared_networks() {
             insert_network(&mut tx, network).await.expect("network");
             insert_subnet(&mut tx, &a_subnet(network, "10.0.0.0/24")).await.expect("subnet");
         }
-        let viewer = Some("p".to_owned());
-        let filter = Filter { viewer: viewer.clone(), ..Filter::default() };
+        let filter = Filter::within(&Reach::project("p"));
         let seen = list_networks(&mut tx, &filter, &Page::default()).await.expect("list").items;
         let ids: BTreeSet<&str> = seen.iter().map(|network| network.id.as_str()).collect();
         assert_eq!(ids, BTreeSet::from([own.id.as_str(), shared.id.as_str()]), "{}", database.name);
         assert!(seen.iter().all(|network| network.subnet_ids.len() == 1));
-        let subnets = Filter { viewer, ..Filter::default() };
-        assert_eq!(list_subnets(&mut tx, &subnets, &Page::default()).await.expect("subnets").items.len(), 2);
-        assert_eq!(get_network(&mut tx, &foreign.id, Some("p")).await.expect("get"), None);
-        assert!(get_network(&mut tx, &foreign.id, None).await.expect("get").is_some());
+        assert_eq!(list_subnets(&mut tx, &filter, &Page::default()).await.expect("subnets").items.len(), 2);
+        assert_eq!(get_network(&mut tx, &foreign.id, &Reach::project("p")).await.expect("get"), None);
+        assert!(get_network(&mut tx, &foreign.id, &Reach::All).await.expect("get").is_some());
         let marked = Page { marker: Some(foreign.id.clone()), ..Page::default() };
         let error = list_networks(&mut tx, &filter, &marked).await.expect_err("a foreign marker");
         assert_eq!(error.field.as_deref(), Some("marker"));
@@ -375,12 +374,12 @@ async fn default_group_and_router_are_made_once() {
         assert_eq!(made.len(), 1, "{}", database.name);
         let (group, router) = made.pop_first().expect("one");
         let mut tx = tx(&database).await;
-        let group = get_group(&mut tx, &group, Some("p")).await.expect("get").expect("there");
+        let group = get_group(&mut tx, &group, &Reach::project("p")).await.expect("get").expect("there");
         assert_eq!(group.rules.len(), 4);
         let inbound = group.rules.iter().filter(|rule| rule.ingress);
         assert!(inbound.clone().all(|rule| rule.remote_group_id.as_ref() == Some(&group.id)));
         assert_eq!(inbound.count(), 2);
-        assert_eq!(get_router(&mut tx, &router).await.expect("get").expect("there").project_id, "p");
+        assert_eq!(get_router(&mut tx, &router, &Reach::All).await.expect("get").expect("there").project_id, "p");
     }
 }
 
@@ -426,11 +425,11 @@ async fn groups_are_found_by_name_or_id_and_go_with_their_rules() {
         let from_web =
             NewRule { ingress: true, ip_version: 4, remote_group_id: Some(ids[0].clone()), ..NewRule::default() };
         insert_rule(&mut tx, &new_id(), &ids[1], "p", &from_web, now).await.expect("remote");
-        let filter = Filter::seen_by(Some("p")).is("protocol", "tcp");
+        let filter = Filter::within(&Reach::project("p")).is("protocol", "tcp");
         assert_eq!(list_rules(&mut tx, &filter, &Page::default()).await.expect("list").items.len(), 1);
         // The group goes with its rules and those that name it.
         assert!(delete_group(&mut tx, &ids[0]).await.expect("delete"));
-        assert_eq!(get_group(&mut tx, &ids[1], None).await.expect("get").expect("there").rules.len(), 2);
+        assert_eq!(get_group(&mut tx, &ids[1], &Reach::All).await.expect("get").expect("there").rules.len(), 2);
     }
 }
 

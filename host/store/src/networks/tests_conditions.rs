@@ -1,5 +1,7 @@
 //! What a list of ports can be looked through for beside its columns.
 
+use skyloom_model::Reach;
+
 use super::tests::{a_subnet, ip, made, tx};
 use super::*;
 use crate::Conn;
@@ -53,12 +55,12 @@ async fn conditions_look_at_what_belongs_to_a_port() {
             (vec![test("tags", Test::NotAllOf, &["a"])], &["bare", "both", "off"]),
             (vec![test("tags", Test::NoneOf, &["a"])], &["bare", "both", "off"]),
         ] {
-            let filter = Filter::new(Some("p"), conditions);
+            let filter = Filter::new(&Reach::project("p"), conditions);
             let found = list_ports(&mut tx, &filter, &Page::default()).await.expect("list").items;
             let ids: Vec<&str> = found.iter().map(|port| port.id.as_str()).collect();
             assert_eq!(ids, expected, "{}: {:?}", database.name, filter.conditions);
         }
-        let foreign = Filter::new(Some("q"), vec![test("address", any, &["10.0.0.7"])]);
+        let foreign = Filter::new(&Reach::project("q"), vec![test("address", any, &["10.0.0.7"])]);
         assert!(list_ports(&mut tx, &foreign, &Page::default()).await.expect("list").items.is_empty());
     }
 }

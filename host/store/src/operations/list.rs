@@ -1,28 +1,32 @@
 //! Operations in lists.
 
-use skyloom_model::Result;
+use skyloom_model::{Reach, Result};
 
 use super::{Operation, State};
 use crate::Conn;
 use crate::listing::{Condition, Listed, Page};
 
 /// Which operations to list; all must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
-    /// None: of every project.
-    pub project_id: Option<String>,
+    pub reach: Reach,
     /// Empty: any.
     pub states: Vec<State>,
     pub conditions: Vec<Condition>,
 }
 
+impl Filter {
+    /// Those of every project.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { reach: Reach::All, states: Vec::new(), conditions: Vec::new() }
+    }
+}
+
 /// Newest first.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Operation>> {
     let mut query = Operation::query();
-    if let Some(project) = &filter.project_id {
-        let project = query.text(project);
-        query.scope(format!("o.project_id = {project}"));
-    }
+    query.within(&[Operation::OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Operation::FIELDS, &filter.conditions)?;
     let states: Vec<String> = filter.states.iter().map(|state| state.as_str().to_owned()).collect();
     query.and_any("o.state", &states);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
+use skyloom_model::{Error, PowerState, Reach, Result, TaskState, Timestamp, VmState};
 
 use super::Fault;
 use crate::Conn;
@@ -17,6 +17,7 @@ rows! {
     pub struct Brief in "servers" as "s" {
         id: String,
         project_id: String,
+        domain_id: String,
         name: String,
         vm_state: VmState,
         task_state: Option<TaskState> as OrEmpty,
@@ -32,10 +33,17 @@ rows! {
     }
 }
 
-/// The server's row. `project_id` none: of any project.
-pub async fn brief(conn: &mut Conn, id: &str, project_id: Option<&str>) -> Result<Option<Brief>> {
+/// The server's row.
+pub async fn brief(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Brief>> {
     let found = conn.optional(Brief::select("WHERE s.id = $1"), args![id], Brief::of_row).await?;
-    Ok(found.filter(|server| project_id.is_none_or(|project| server.project_id == project)))
+    Ok(found.filter(|server| server.is_within(reach)))
+}
+
+impl Brief {
+    #[must_use]
+    pub fn is_within(&self, reach: &Reach) -> bool {
+        reach.holds(&self.project_id, &self.domain_id)
+    }
 }
 
 /// The server's row, held until the commit.

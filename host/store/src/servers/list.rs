@@ -1,6 +1,6 @@
 //! Lists of servers: one query a page, served by an index in the default order.
 
-use skyloom_model::Result;
+use skyloom_model::{Reach, Result};
 
 use super::{ADDRESSES, Full, Parts, Server, packed, unpack};
 use crate::conn::Conn;
@@ -18,22 +18,26 @@ pub enum Life {
 }
 
 /// All must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
-    /// None: of every project.
-    pub project_id: Option<String>,
+    pub reach: Reach,
     pub life: Life,
     pub conditions: Vec<Condition>,
+}
+
+impl Filter {
+    /// The living ones of every project.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { reach: Reach::All, life: Life::Living, conditions: Vec::new() }
+    }
 }
 
 const DEFAULT: &[(&str, bool)] = &[("created-at", true)];
 
 fn query(postgres: bool, columns: String, filter: &Filter) -> Result<Query> {
     let mut query = Query::new(columns, "servers s", "s.id");
-    if let Some(project) = &filter.project_id {
-        let project = query.text(project);
-        query.scope(format!("s.project_id = {project}"));
-    }
+    query.within(&[Server::OWNER], &filter.reach, None);
     // Constants, so that the plan for living ones doesn't depend on a parameter. No part of the scope: a list goes on behind a
     // server that was deleted meanwhile.
     query.and(match filter.life {

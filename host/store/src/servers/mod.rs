@@ -8,10 +8,10 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use skyloom_model::{PowerState, Result, TaskState, Timestamp, VmState};
+use skyloom_model::{PowerState, Reach, Result, TaskState, Timestamp, VmState};
 
 use crate::boot_images::BootImages;
-use crate::listing::Packed;
+use crate::listing::{Packed, Query};
 use crate::networks::of_core;
 use crate::rows::{self, Members, rows, value};
 use crate::statement::insert_into;
@@ -40,7 +40,7 @@ rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Server in "servers" as "s" {
         id: String [sorts, finds],
-        project_id: String [sorts, finds],
+        project_id: String [sorts, finds, owner],
         user_id: String [sorts, finds],
         name: String [sorts, finds],
         description: Option<String> [sorts_as("coalesce(s.description, '')"), finds],
@@ -181,11 +181,10 @@ fn unpack(packed: &mut Packed<'_>) -> Result<Full> {
     })
 }
 
-/// `project_id` none: of any project.
-pub async fn get(conn: &mut Conn, id: &str, project_id: Option<&str>, parts: Parts) -> Result<Option<Full>> {
-    let sql = format!("SELECT {} FROM servers s WHERE s.id = $1", packed(conn.is_postgres(), parts));
-    let found = conn.optional(sql, args![id], |row| unpack(&mut Packed::from_str(row.text_ref(0)?))).await?;
-    Ok(found.filter(|full| project_id.is_none_or(|project| full.server.project_id == project)))
+pub async fn get(conn: &mut Conn, id: &str, reach: &Reach, parts: Parts) -> Result<Option<Full>> {
+    let mut query = Query::new(packed(conn.is_postgres(), parts), "servers s", "s.id");
+    query.within(&[Server::OWNER], reach, None);
+    query.of_id(conn, id, |row| unpack(&mut Packed::from_str(row.text_ref(0)?))).await
 }
 
 /// What a server is made of on its platform, beside its disks and cards.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use skyloom_model::{PowerState, TaskState, Timestamp, VmState};
+use skyloom_model::{PowerState, Reach, TaskState, Timestamp, VmState};
 
 use super::*;
 use crate::listing::Page;
@@ -126,7 +126,7 @@ async fn a_server_is_read_whole_in_one_query() {
             insert_tag(&mut tx, &written.id, tag).await.expect("tag");
         }
         with_port_and_volume(&mut tx, &written.id).await;
-        let full = get(&mut tx, &written.id, Some("p"), Parts::ALL).await.expect("get").expect("server");
+        let full = get(&mut tx, &written.id, &Reach::project("p"), Parts::ALL).await.expect("get").expect("server");
         assert_eq!(full.server, written, "{}", database.name);
         assert_eq!(full.tags, ["a", "b"]);
         let cards: Vec<(&str, &str, Option<&str>)> = full
@@ -137,21 +137,21 @@ async fn a_server_is_read_whole_in_one_query() {
         assert_eq!(cards, [("port-b", "private", None), ("port-a", "private", None)]);
         assert_eq!(full.security_groups, ["default"]);
         assert_eq!((full.volumes[0].device.as_str(), full.volumes[0].delete_on_termination), ("/dev/vda", 1));
-        assert!(get(&mut tx, &written.id, Some("q"), Parts::ALL).await.expect("get").is_none());
+        assert!(get(&mut tx, &written.id, &Reach::project("q"), Parts::ALL).await.expect("get").is_none());
 
         // A list gives the same but for the user data.
-        let listed = list(&mut tx, &Filter::default(), Parts::USUAL, &Page::default()).await.expect("list");
+        let listed = list(&mut tx, &Filter::all(), Parts::USUAL, &Page::default()).await.expect("list");
         let expected = Full { server: Server { user_data: None, ..written.clone() }, ..full.clone() };
         assert_eq!(listed.items, [expected], "{}", database.name);
         let parts = |words: &[&str]| {
             Parts::of_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).expect("parts")
         };
-        let bare = list(&mut tx, &Filter::default(), parts(&[]), &Page::default()).await.expect("list").items.remove(0);
+        let bare = list(&mut tx, &Filter::all(), parts(&[]), &Page::default()).await.expect("list").items.remove(0);
         assert!(bare.nics.is_empty() && bare.volumes.is_empty() && bare.tags.is_empty(), "{}", database.name);
         assert!(bare.security_groups.is_empty() && bare.server.metadata.is_empty());
         assert_eq!((bare.server.attributes.as_str(), bare.server.flavor), ("{}", written.flavor.clone()));
         for part in ["nics", "volumes", "security-groups", "tags", "metadata", "attributes", "user-data"] {
-            let some = get(&mut tx, &written.id, None, parts(&[part])).await.expect("get").expect("server");
+            let some = get(&mut tx, &written.id, &Reach::All, parts(&[part])).await.expect("get").expect("server");
             let own = [
                 ("nics", some.nics == full.nics),
                 ("volumes", some.volumes == full.volumes),
@@ -192,24 +192,20 @@ async fn changes_touch_only_what_they_name() {
         expected.launched_at = Some(Timestamp(7));
         expected.updated_at = Timestamp(9);
         expected.fault = Some(fault);
-        let now = get(&mut tx, &expected.id, None, Parts::ALL).await.expect("get").expect("server").server;
+        let now = get(&mut tx, &expected.id, &Reach::All, Parts::ALL).await.expect("get").expect("server").server;
         assert_eq!(now, expected, "{}", database.name);
         let second = Change { fault: Some(None), progress: Some(40), ..Change::default() };
         change(&mut tx, &expected.id, &second, Timestamp(10)).await.expect("change");
-        let now = get(&mut tx, &expected.id, None, Parts::ALL).await.expect("get").expect("server").server;
+        let now = get(&mut tx, &expected.id, &Reach::All, Parts::ALL).await.expect("get").expect("server").server;
         assert_eq!((now.fault, now.progress, now.vm_state), (None, 40, VmState::Error));
 
         assert!(mark_deleted(&mut tx, &expected.id, Timestamp(20)).await.expect("delete"));
         assert!(!mark_deleted(&mut tx, &expected.id, Timestamp(21)).await.expect("again"));
         change(&mut tx, &expected.id, &first, Timestamp(22)).await.expect("change");
-        let now = get(&mut tx, &expected.id, None, Parts::ALL).await.expect("get").expect("server").server;
+        let now = get(&mut tx, &expected.id, &Reach::All, Parts::ALL).await.expect("get").expect("server").server;
         assert_eq!((now.vm_state, now.updated_at), (VmState::Deleted, Timestamp(20)), "a deleted one stays as it is");
         let count = async |tx: &mut Conn, life| {
-            list(tx, &Filter { life, ..Filter::default() }, Parts::USUAL, &Page::default())
-                .await
-                .expect("list")
-                .items
-                .len()
+            list(tx, &Filter { life, ..Filter::all() }, Parts::USUAL, &Page::default()).await.expect("list").items.len()
         };
         assert_eq!(count(&mut tx, Life::Living).await, 0);
         assert_eq!((count(&mut tx, Life::Deleted).await, count(&mut tx, Life::Both).await), (1, 1));
@@ -265,7 +261,7 @@ async fn a_use_is_metered_once_and_ends_once() {
         metering::close_running(&mut tx, "s", Timestamp(450)).await.expect("close");
         let ids = async |tx: &mut Conn, start, end| {
             let wanted = metering::Select {
-                project_id: Some("p".to_owned()),
+                reach: Reach::project("p"),
                 resource_id: None,
                 meter: Some("vcpu".to_owned()),
                 start: Timestamp(start),

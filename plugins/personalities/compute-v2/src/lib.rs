@@ -53,6 +53,7 @@ fn serve<C: Cloud>(context: &Context<'_, C>, dialect: Dialect, operation: &str) 
         "servers.delete" => servers::delete(context),
         "servers.start" => servers::actions::start(context),
         "servers.stop" => servers::actions::stop(context),
+        "servers.force_delete" => servers::force_delete(context),
         "servers.reboot" => servers::actions::reboot(context),
         "servers.get_console_output" => servers::actions::console_output(context),
         "server_metadata.list" => servers::metadata::list(context),

@@ -67,6 +67,7 @@ fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Answer {
         "servers.start" => servers::actions::start(context),
         "servers.stop" => servers::actions::stop(context),
         "servers.reboot" => servers::actions::reboot(context),
+        "servers.force_delete" => servers::force_delete(context),
         "servers.metadata.list" => servers::metadata::list(context),
         "servers.metadata.replace" => boot::replace_metadata(context),
         "keypairs.list" => keypairs::list(context),

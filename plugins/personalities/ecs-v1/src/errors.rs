@@ -54,7 +54,7 @@ impl From<Error> for Failure {
         match code {
             // The core's words for these are those of another API.
             "Ecs.0314" => Self::new(status, code, "The key pair does not exist."),
-            "Pdp.0001" => Self::new(status, code, "Policy doesn't allow this operation to be performed."),
+            "Pdp.0001" => Self::new(status, code, format!("Policy doesn't allow {} to be performed.", action(&error))),
             // Where the core says what is wrong in a word, its message doesn't name the field.
             _ => match (&error.code, &error.field, &error.reason) {
                 (ErrorCode::Invalid, Some(field), Some(_)) => {
@@ -68,6 +68,15 @@ impl From<Error> for Failure {
                 _ => Self::new(status, code, error.message),
             },
         }
+    }
+}
+
+/// What a creation depends on has a name of its own.
+fn action(error: &Error) -> &'static str {
+    match error.resource.as_ref().map(|(_, word)| word.as_str()) {
+        Some("public-addresses:create") => "vpc:publicIps:create",
+        Some("public-addresses:bind") => "vpc:publicIps:update",
+        _ => "this operation",
     }
 }
 

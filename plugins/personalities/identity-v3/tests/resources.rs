@@ -484,7 +484,7 @@ fn blanks_at_the_ends_of_names() {
 #[test]
 fn a_refusal_of_the_policy_names_its_rule() {
     let mut cloud = FakeCloud::default();
-    cloud.identity.get_user = Some(Box::new(|_| Err(not_permitted("identity:read"))));
+    cloud.identity.get_user = Some(Box::new(|_| Err(not_permitted("users:read"))));
     let request = call("users.show", "GET", "/v3/users/x").param("user_id", "x").rule("identity:get_user");
     let expected = "You are not authorized to perform the requested action: identity:get_user.";
     assert_eq!(fault(&handle(&cloud, request.build())), (403, expected.to_owned()));

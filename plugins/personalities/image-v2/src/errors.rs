@@ -52,7 +52,7 @@ impl Fault {
     pub fn of(self, request: &Request) -> Self {
         let rule = match (self.denied.as_deref(), request.operation.as_str()) {
             (Some("images:publish"), _) => Some("publicize_image"),
-            (Some("images:read-all"), "images.update") => {
+            (Some("images:give"), "images.update") => {
                 return Self::new(403, "Owner can't be updated by non admin.");
             }
             (Some(_), _) => request.rule.as_deref(),
@@ -248,8 +248,8 @@ mod tests {
         for operation in ["images.create", "images.update"] {
             assert_eq!(said(operation, "images:publish"), "You are not authorized to complete publicize_image action.");
         }
-        assert_eq!(said("images.update", "images:read-all"), "Owner can't be updated by non admin.");
-        assert_eq!(said("images.update", "images:write"), "You are not authorized to complete modify_image action.");
+        assert_eq!(said("images.update", "images:give"), "Owner can't be updated by non admin.");
+        assert_eq!(said("images.update", "images:update"), "You are not authorized to complete modify_image action.");
         let other = error(ErrorCode::Forbidden, "You are not permitted to modify this image.");
         let call = Call::new("images.update", "PATCH", "/").rule("modify_image").build();
         assert_eq!(Fault::from(other.clone()).of(&call).message, other.message, "not the policy's");

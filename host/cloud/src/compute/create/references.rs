@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use skyloom_model::{Caller, Error, ErrorCode, Result};
+use skyloom_model::{Caller, Error, ErrorCode, Reach, Result};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::Conn;
 use skyloom_store::boot_images::BootImages;
@@ -252,12 +252,12 @@ async fn planned_nic(
     let network_id = match (&request.network_id, &request.subnet_id) {
         (Some(network_id), _) => network_id.clone(),
         (None, Some(subnet_id)) => {
-            let subnet = networks::get_subnet(conn, subnet_id, Some(project_id)).await?;
+            let subnet = networks::get_subnet(conn, subnet_id, &Reach::project(project_id)).await?;
             subnet.ok_or_else(|| Error::not_found("subnet", subnet_id))?.network_id
         }
         (None, None) => return Err(Error::invalid("networks", "A card names a port, a network or a subnet.")),
     };
-    let network = networks::get_network(conn, &network_id, Some(project_id)).await?;
+    let network = networks::get_network(conn, &network_id, &Reach::project(project_id)).await?;
     let network = network.ok_or_else(|| Error::not_found("network", &network_id))?;
     if network.external && !caller.admin {
         let message = format!("It is not allowed to create an interface on external network {network_id}.");
@@ -286,7 +286,7 @@ async fn planned_nic(
 }
 
 async fn planned_port(conn: &mut Conn, project_id: &str, id: &str) -> Result<PlannedNic> {
-    let port = networks::get_port(conn, id, Some(project_id)).await?;
+    let port = networks::get_port(conn, id, &Reach::project(project_id)).await?;
     let port = port.ok_or_else(|| Error::not_found("port", id))?;
     if !port.device_id.is_empty() {
         return Err(Error::new(ErrorCode::InUse, format!("Port {id} is still in use.")).with_resource("port", id));

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skyloom_jobs::{Faults, Outcome, Run};
-use skyloom_model::{Error, ErrorCode, Result};
+use skyloom_model::{Error, ErrorCode, Reach, Result};
 use skyloom_runtime::driver::{Domain, Driver, Power, Progress, StepKey, StopMode};
 use skyloom_store::servers;
 
@@ -48,7 +48,7 @@ impl Context {
     pub async fn platform(&self, run: &Run, kind: &'static str) -> Result<Arc<Platform>> {
         run.keep(Box::pin(async {
             let server_id = run.operation.resource_id.clone();
-            let found = servers::brief(&mut self.compute.db().read().await?, &server_id, None).await?;
+            let found = servers::brief(&mut self.compute.db().read().await?, &server_id, &Reach::All).await?;
             let node = found.map(|server| server.node).unwrap_or_default();
             let driver = if node.is_empty() { None } else { Some(self.driver(&node, kind)?) };
             Ok(Platform::new(driver, server_id))

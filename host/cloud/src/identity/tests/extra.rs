@@ -149,7 +149,7 @@ async fn a_manager_may_what_a_member_may() {
         world.new_user("mia", "manager", "demo").await;
         let mia = world.caller("mia", "demo").await;
         let may = |action| world.cloud.permit(mia.caller.as_deref(), action).is_ok();
-        use skyloom_model::Action::{FlavorsWrite, ServersCreate, ServersRead};
-        assert!(may(ServersCreate) && may(ServersRead) && !may(FlavorsWrite));
+        use skyloom_model::Action::{FlavorsCreate, ServersCreate, ServersRead};
+        assert!(may(ServersCreate) && may(ServersRead) && !may(FlavorsCreate));
     }
 }

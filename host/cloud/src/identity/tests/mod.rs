@@ -2,6 +2,7 @@
 
 mod extra;
 mod logins;
+mod managers;
 mod places;
 mod rights;
 mod tokens;

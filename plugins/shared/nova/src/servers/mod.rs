@@ -131,12 +131,23 @@ fn check_updatable<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Re
 }
 
 pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    remove(context, "delete")?;
+    Ok(respond::empty(204))
+}
+
+/// Deletion that no recycle bin puts off; here there is none.
+pub fn force_delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    remove(context, "forceDelete")?;
+    Ok(respond::empty(202))
+}
+
+fn remove<C: Cloud>(context: &Context<'_, C>, word: &str) -> Result<(), Fault> {
     let id = context.param("server_id");
     // What goes with the server was said at its creation (delete_on_termination, ports by id stay).
     let options = DeleteOptions { delete_volumes: false, delete_public_addresses: None };
     context
         .cloud
         .delete_servers(&[id.to_owned()], options, false, true)
-        .map_err(|error| actions::refusal(context, id, "delete", error))?;
-    Ok(respond::empty(204))
+        .map_err(|error| actions::refusal(context, id, word, error))?;
+    Ok(())
 }

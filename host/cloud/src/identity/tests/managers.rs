@@ -1,0 +1,151 @@
+//! Who manages a domain: its users, projects and what is granted in them, and nothing else.
+
+use super::*;
+
+/// A domain with a manager and one project; the manager's context.
+struct Department {
+    domain: String,
+    project: wit::Project,
+    manager: wit::User,
+    context: Arc<CallContext>,
+}
+
+impl World {
+    async fn department(&self, name: &str) -> Department {
+        let admin = self.admin().await;
+        let domain = self.cloud.create_domain(&admin, domain_write(name)).await.expect("domain").id;
+        let project = wit::ProjectWrite { domain_id: Some(domain.clone()), ..project_write(&format!("{name}-work")) };
+        let project = self.cloud.create_project(&admin, project).await.expect("project");
+        let manager = self.user_in(&admin, &domain, &format!("{name}-manager")).await;
+        let target = wit::Target::Domain(domain.clone());
+        self.cloud.grant_role(&admin, self.role("manager").await, manager.id.clone(), target).await.expect("grant");
+        let user = wit::NamedRef { id: Some(manager.id.clone()), name: None, domain: None };
+        let scope = wit::ScopeRequest::Domain(domain_ref(&domain));
+        let token = self.login_as(user, PASSWORD, scope).await.expect("login");
+        let context = context(Some(self.cloud.identity.caller_of_token(&token.value).await.expect("caller")));
+        Department { domain, project, manager, context }
+    }
+
+    async fn user_in(&self, context: &Arc<CallContext>, domain: &str, name: &str) -> wit::User {
+        let password = Some(Some(context.secrets.put(PASSWORD)));
+        let domain_id = Some(domain.to_owned());
+        let write = wit::UserWrite { name: Some(name.to_owned()), domain_id, password, ..user_write() };
+        self.cloud.create_user(context, write).await.expect("user")
+    }
+}
+
+#[tokio::test]
+async fn a_manager_sees_the_domain_and_nothing_else() {
+    for world in worlds().await {
+        let (east, west) = (world.department("east").await, world.department("west").await);
+        let cloud = &world.cloud;
+        let context = &east.context;
+        let ids = |users: wit::UserPage| users.users.into_iter().map(|user| user.id).collect::<Vec<_>>();
+        assert_eq!(ids(cloud.list_users(context, Vec::new(), page()).await.expect("users")), [east.manager.id.clone()]);
+        let of_west = vec![asked("domain-id", "any-of", &[&west.domain])];
+        assert!(ids(cloud.list_users(context, of_west, page()).await.expect("users")).is_empty());
+        let projects = cloud.list_projects(context, Vec::new(), page()).await.expect("projects").projects;
+        assert_eq!(projects.iter().map(|project| &project.id).collect::<Vec<_>>(), [&east.project.id]);
+        let domains = cloud.list_domains(context, Vec::new(), page()).await.expect("domains").domains;
+        assert_eq!(domains.iter().map(|domain| &domain.id).collect::<Vec<_>>(), [&east.domain]);
+        let all =
+            wit::AssignmentFilter { user_id: None, role_id: None, project_id: None, domain_id: None, effective: false };
+        let granted = cloud.list_assignments(context, all, page()).await.expect("assignments").assignments;
+        assert_eq!(granted.iter().map(|one| &one.user.id).collect::<Vec<_>>(), [&east.manager.id]);
+
+        assert_code(cloud.get_user(context, west.manager.id.clone()).await, ErrorCode::NotFound);
+        assert_code(cloud.get_project(context, west.project.id.clone()).await, ErrorCode::NotFound);
+        assert_code(cloud.get_domain(context, west.domain.clone()).await, ErrorCode::NotFound);
+        assert_code(cloud.list_user_projects(context, west.manager.id.clone(), page()).await, ErrorCode::NotFound);
+        assert!(cloud.get_project(context, east.project.id.clone()).await.is_ok());
+        assert!(!cloud.list_roles(context, Vec::new(), page()).await.expect("roles").roles.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_manager_changes_the_domains_users_and_projects_and_no_others() {
+    for world in worlds().await {
+        let (east, west) = (world.department("east").await, world.department("west").await);
+        let cloud = &world.cloud;
+        let context = &east.context;
+        let ann = world.user_in(context, &east.domain, "ann").await;
+        let update = || wit::UserWrite { enabled: Some(false), ..user_write() };
+        cloud.update_user(context, ann.id.clone(), update()).await.expect("update");
+        cloud.delete_user(context, ann.id).await.expect("delete");
+        let elsewhere = wit::UserWrite { name: Some("x".into()), domain_id: Some(west.domain.clone()), ..user_write() };
+        assert_code(cloud.create_user(context, elsewhere).await, ErrorCode::NotFound);
+        assert_code(cloud.update_user(context, west.manager.id.clone(), update()).await, ErrorCode::NotFound);
+        assert_code(cloud.delete_user(context, west.manager.id.clone()).await, ErrorCode::NotFound);
+
+        let made = cloud.create_project(context, project_write("more")).await.expect("in the token's domain");
+        assert_eq!(made.domain_id, east.domain);
+        let below = wit::ProjectWrite { parent_id: Some(west.project.id.clone()), ..project_write("below") };
+        assert_code(cloud.create_project(context, below).await, ErrorCode::NotFound);
+        let in_west = wit::ProjectWrite { domain_id: Some(west.domain.clone()), ..project_write("in-west") };
+        assert_code(cloud.create_project(context, in_west).await, ErrorCode::NotFound);
+        cloud.update_project(context, made.id.clone(), project_write("less")).await.expect("update");
+        cloud.delete_project(context, made.id).await.expect("delete");
+        assert_code(
+            cloud.update_project(context, west.project.id.clone(), project_write("y")).await,
+            ErrorCode::NotFound,
+        );
+        assert_code(cloud.delete_project(context, west.project.id.clone()).await, ErrorCode::NotFound);
+        assert_code(cloud.delete_domain(context, east.domain.clone()).await, ErrorCode::Forbidden);
+    }
+}
+
+#[tokio::test]
+async fn a_manager_gives_no_more_than_managers_have_and_only_within_the_domain() {
+    for world in worlds().await {
+        let (east, west) = (world.department("east").await, world.department("west").await);
+        let cloud = &world.cloud;
+        let context = &east.context;
+        let ann = world.user_in(context, &east.domain, "ann").await;
+        let own = || wit::Target::Project(east.project.id.clone());
+        for role in ["reader", "member", "manager"] {
+            let role = world.role(role).await;
+            cloud.grant_role(context, role.clone(), ann.id.clone(), own()).await.expect("grant");
+            assert!(cloud.has_role(context, role.clone(), ann.id.clone(), own()).await.expect("check"));
+            cloud.revoke_role(context, role, ann.id.clone(), own()).await.expect("revoke");
+        }
+        let (admin, member) = (world.role("admin").await, world.role("member").await);
+        assert_code(cloud.grant_role(context, admin, ann.id.clone(), own()).await, ErrorCode::Forbidden);
+        let foreign = wit::Target::Project(west.project.id.clone());
+        assert_code(cloud.grant_role(context, member.clone(), ann.id.clone(), foreign).await, ErrorCode::NotFound);
+        let system = wit::Target::System;
+        assert_code(cloud.grant_role(context, member.clone(), ann.id.clone(), system).await, ErrorCode::Forbidden);
+        assert_code(cloud.grant_role(context, member, west.manager.id.clone(), own()).await, ErrorCode::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_manager_of_the_operators_domain_does_not_become_an_operator() {
+    for world in worlds().await {
+        let operator = world.admin().await;
+        let user = world.new_user("dora", "member", "demo").await;
+        let target = wit::Target::Domain("default".to_owned());
+        world.cloud.grant_role(&operator, world.role("manager").await, user.id, target).await.expect("grant");
+        let scope = wit::ScopeRequest::Domain(domain_ref("default"));
+        let token = world.login("dora", PASSWORD, scope).await.expect("login");
+        let dora = context(Some(world.cloud.identity.caller_of_token(&token.value).await.expect("caller")));
+        let admin = world.cloud.list_users(&dora, named("admin"), page()).await.expect("users").users.remove(0);
+        let password = Some(Some(dora.secrets.put("mine now, all of it")));
+        let write = wit::UserWrite { password, ..user_write() };
+        assert_code(world.cloud.update_user(&dora, admin.id.clone(), write).await, ErrorCode::Forbidden);
+        assert_code(world.cloud.delete_user(&dora, admin.id).await, ErrorCode::Forbidden);
+        assert!(world.login("admin", PASSWORD, in_project("admin")).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_managers_token_acts_in_any_project_of_the_domain() {
+    for world in worlds().await {
+        let (east, west) = (world.department("east").await, world.department("west").await);
+        let caller = east.context.caller.clone().expect("a caller");
+        let acting = world.cloud.identity.act_in(&caller, &east.project.id).await.expect("asked").expect("acting");
+        assert_eq!(acting.project_id(), Some(east.project.id.as_str()));
+        assert!(acting.has_role("manager"));
+        assert!(world.cloud.identity.act_in(&caller, &west.project.id).await.expect("asked").is_none());
+        assert!(world.cloud.identity.act_in(&acting, &east.project.id).await.expect("asked").is_none());
+    }
+}
