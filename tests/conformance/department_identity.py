@@ -1,6 +1,6 @@
 """The entries of Keystone's operations: people and projects are a department's, and its manager keeps them."""
 
-from department_tables import COUNT, EITHER, EVERYBODY, LOGIN, NOBODY, OPERATORS, OWN, Entry, fixed, new
+from department_tables import COUNT, EITHER, EVERYBODY, LOGIN, OPERATORS, OWN, Entry, fixed, new
 
 USER, PROJECT, DOMAIN = ("user_id",), ("project_id",), ("domain_id",)
 SUBJECT = {"headers": lambda v: {"X-Subject-Token": v["subject"]}}
@@ -72,7 +72,8 @@ def grants(target):
 
 
 ASSIGNED = (
-    ("user.id", "user_id"), ("scope.project.id", "project_id"), ("scope.domain.id", "domain_id"), ("include_names&user.id", "user_id"),
+    ("user.id", "user_id"), ("scope.project.id", "project_id"), ("scope.domain.id", "domain_id"),
+    ("include_names&user.id", "user_id"),
 )
 IDENTITY = {
     "versions.list": Entry(EVERYBODY),
@@ -80,7 +81,7 @@ IDENTITY = {
     "tokens.issue": Entry(EVERYBODY, body=LOGIN),
     "tokens.validate": Entry(OWN, refs=("subject",), ready=ANOTHER, **SUBJECT),
     "tokens.revoke": Entry(OWN, refs=("subject",), ready=ANOTHER, **SUBJECT),
-    "auth.catalog": Entry(OWN),
+    "auth.catalog": Entry(OWN, in_project=True),
     "auth.projects": Entry(OWN),
     "auth.domains": Entry(OWN),
     # What the cloud serves is no department's.
@@ -91,7 +92,10 @@ IDENTITY = {
     "domains.update": Entry(OPERATORS, body=DESCRIBED("domain")),
     "domains.delete": Entry(OPERATORS),
     "projects.list": Entry(
-        seen=PROJECT, asks=(("domain_id", "domain_id"), ("parent_id", "project_id"), ("tags", "mark"), ("name", "mark"), ("marker", "project_id")),
+        seen=PROJECT, asks=(
+            ("domain_id", "domain_id"), ("parent_id", "project_id"), ("tags", "mark"), ("name", "mark"),
+            ("marker", "project_id"),
+        ),
     ),
     "projects.create": [
         Entry(body=body_of("project", **IN_DOMAIN), refs=DOMAIN),

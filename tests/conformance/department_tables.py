@@ -1,9 +1,11 @@
-"""What each operation of each API needs so that it can succeed, whose ids it takes, and who may ask for it. An operation without
-an entry fails the walk; several entries are several ways to ask for it."""
+"""What each operation of each API needs so that it can succeed, whose ids it takes, and who may ask for it. An operation
+without an entry fails the walk; several entries are several ways to ask for it."""
 
 import dataclasses
 import itertools
 from collections.abc import Callable
+
+from world import poll
 
 MANAGER = "manager"  # whoever manages, in what is his
 OPERATORS = "operators"  # the cloud's operators only
@@ -12,6 +14,7 @@ OWN = "own"  # what belongs to the user who asks and to no project
 NOBODY = "nobody"  # refused whoever asks
 EITHER = "either"  # nothing says it: the answer may be a refusal
 COUNT = itertools.count(1)
+ALL = "?limit=1000"
 
 
 @dataclasses.dataclass
@@ -21,6 +24,7 @@ class Entry:
     refs: tuple = ()  # names of the values that must be the caller's
     ready: Callable | None = None  # of place and caller: makes what the operation needs or uses up, gives changed values
     seen: tuple = ()  # names of the values that a list has of every project
+    shares: tuple = ()  # names of what the cloud shares with everybody, which a list has too
     asks: tuple = ()  # a list's filters: (parameter, name of the value)
     query: str = ""
     headers: Callable | None = None  # of the values
@@ -69,8 +73,17 @@ def disk(v):
     return [{"boot_index": 0, "destination_type": "volume", "source_type": "image", "uuid": v["image_id"], "volume_size": 1}]
 
 
+def lands(place, answer):
+    """The new server is the project's: its member sees it."""
+    place.call("GET", f"{place.world.nova}/servers/{answer.json()['server']['id']}")
+
+
 CREATIONS = [
-    Entry(body=nova_server(), refs=("image_id", "network_id", "flavor_id"), in_project=True),
+    Entry(body=nova_server(), refs=("image_id", "network_id", "flavor_id"), in_project=True, then=lands),
+    Entry(
+        body=nova_server(networks=lambda v: [{"uuid": v["shared_network_id"]}], imageRef=lambda v: v["public_image_id"]),
+        in_project=True, then=lands, note="on what is shared",
+    ),
     Entry(
         body=nova_server(networks=lambda v: [{"port": v["port_id"]}]), refs=("port_id",), in_project=True, note="on a port",
         ready=lambda place, caller: {"port_id": place.port(place.values["network_id"])},
@@ -116,12 +129,13 @@ SERVERS = {
     "servers.stop": Entry(body=fixed({"os-stop": None}), refs=AT, **POWERED),
     "servers.reboot": Entry(body=fixed({"reboot": {"type": "HARD"}}), refs=AT, **POWERED),
 }
-LISTED = Entry(seen=AT, asks=(*SERVER_FILTERS, *PROJECT_FILTERS))
-EVERYWHERE = Entry(seen=AT, asks=PROJECT_FILTERS, query="?all_tenants=1", where="department", note="all projects")
+LISTED = Entry(seen=AT, query=ALL, asks=(*SERVER_FILTERS, *PROJECT_FILTERS))
+EVERYWHERE = Entry(seen=AT, asks=PROJECT_FILTERS, query=f"{ALL}&all_tenants=1", where="department", note="all projects")
 AN_ITEM = lambda place, caller: place.call(
     "POST", f"{place.world.nova}/servers/{place.values['server_id']}/metadata", {"metadata": {"key": place.mark}}
 ) and {}
 FLAVOR = ("flavor_id",)
+FLAVORS = Entry(seen=FLAVOR, shares=("public_flavor_id",), asks=(("marker", "flavor_id"),), query=ALL)
 TENANT = lambda kind: lambda v: {kind: {"tenant": v["project_id"]}}
 
 COMPUTE = {
@@ -149,9 +163,9 @@ COMPUTE = {
     "server_security_groups.list": Entry(refs=AT),
     "instance_actions.list": Entry(refs=AT),
     "instance_actions.show": Entry(refs=(*AT, "request_id")),
-    "flavors.list": Entry(seen=FLAVOR, asks=(("marker", "flavor_id"),), query="?limit=1000"),
-    "flavors.list_detail": Entry(seen=FLAVOR, asks=(("marker", "flavor_id"),), query="?limit=1000"),
-    "flavors.show": Entry(refs=FLAVOR),
+    "flavors.list": FLAVORS,
+    "flavors.list_detail": FLAVORS,
+    "flavors.show": [Entry(refs=FLAVOR), Entry(alias={"flavor_id": "public_flavor_id"}, note="public")],
     "flavors.create": Entry(OPERATORS, body=named("flavor", ram=512, vcpus=1, disk=1)),
     "flavors.update": Entry(OPERATORS, body=fixed({"flavor": {"description": "x"}})),
     "flavors.delete": Entry(OPERATORS),
@@ -189,8 +203,9 @@ EASYSTACK = {
 
 def ecs_server(v):
     nics, root = [{"subnet_id": v["network_id"]}], {"volumetype": "SSD", "size": 1}
-    least = {"name": f"{v['mark']}-{next(COUNT)}", "imageRef": v["image_id"], "flavorRef": v["flavor_id"], "vpcid": v["router_id"]}
-    return {"server": {**least, "nics": nics, "root_volume": root, "security_groups": [{"id": v["security_group_id"]}]}}
+    least = {"name": f"{v['mark']}-{next(COUNT)}", "imageRef": v["image_id"], "flavorRef": v["flavor_id"]}
+    groups = [{"id": v["security_group_id"]}]
+    return {"server": {**least, "vpcid": v["router_id"], "nics": nics, "root_volume": root, "security_groups": groups}}
 
 
 def batch(key=None, **more):
@@ -201,33 +216,55 @@ def batch(key=None, **more):
     return body
 
 
-def together(key=None, **more):
+def two(v):
     """One's own server beside the one that is asked about."""
-    def body(v):
-        servers = {"servers": [{"id": v["server_id"]}, {"id": v["beside"]}], **more}
-        return {key: servers} if key else servers
+    return {"reboot": {"type": "HARD", "servers": [{"id": v["beside"]}, {"id": v["server_id"]}]}}
 
-    return body
+
+def job_lands(place, answer):
+    """The job is the project's: its member sees it end well."""
+    url = f"{place.world.ecs}/v1/{place.project_id}/jobs/{answer.json()['job_id']}"
+    job = poll("the job's end", lambda: (job := place.call("GET", url))["status"] in ("SUCCESS", "FAIL") and job)
+    return None if job["status"] == "SUCCESS" else f"the job failed: {job}"
 
 
 ECS = {
-    "servers.create": Entry(body=ecs_server, refs=("image_id", "network_id", "router_id", "security_group_id", "flavor_id")),
+    "servers.create": Entry(
+        body=ecs_server, refs=("image_id", "network_id", "router_id", "security_group_id", "flavor_id"), then=job_lands
+    ),
     "servers.delete": Entry(body=batch(), refs=AT, **FRESH_SERVER),
     "servers.start": Entry(body=batch("os-start"), refs=AT, **STOPPED),
     "servers.stop": Entry(body=batch("os-stop", type="HARD"), refs=AT, **POWERED),
-    "servers.reboot": Entry(body=batch("reboot", type="HARD"), refs=AT, **POWERED),
+    "servers.reboot": [
+        Entry(body=batch("reboot", type="HARD"), refs=AT, **POWERED),
+        Entry(body=two, refs=AT, then=job_lands, note="beside one's own", **FRESH_SERVER),
+    ],
     "jobs.get": Entry(refs=("job_id",)),
-    "flavors.list": Entry(seen=FLAVOR),
+    "flavors.list": Entry(seen=FLAVOR, shares=("public_flavor_id",)),
     "limits.get": Entry(),
 }
 
 # --- images ---
 
 IMAGE = ("image_id",)
+PUBLIC = {"image_id": "public_image_id"}
+MEMBER = {"member_id": "project_id"}
 FRESH_IMAGE = {"ready": lambda place, caller: {"image_id": place.image()}}
 EMPTY_IMAGE = {"ready": lambda place, caller: {"image_id": place.image(filled=False)}}
 PATCH = lambda path, value: lambda v: [{"op": "replace", "path": path, "value": v.get(value, value)}]
 NO_IMAGE = {"disk_format": "raw", "container_format": "bare"}
+
+
+def belongs(*kind):
+    """What was made belongs to the project that the body named."""
+    def then(place, answer):
+        made = answer.json()
+        for name in kind:
+            made = made[name]
+        owner = made.get("project_id", made.get("owner"))
+        return None if owner == place.project_id else f"it belongs to {owner}"
+
+    return then
 
 
 def inactive(place, caller):
@@ -240,49 +277,54 @@ IMAGES = {
     "versions.list": Entry(EVERYBODY),
     "schemas.show": Entry(),
     "images.list": Entry(
-        seen=IMAGE, query="?limit=1000",
-        asks=(("marker", "image_id"), ("owner", "project_id"), ("id", "image_id"), ("tag", "mark"), ("visibility=all&owner", "project_id")),
+        seen=IMAGE, shares=("public_image_id",), query=ALL,
+        asks=(
+            ("marker", "image_id"), ("owner", "project_id"), ("id", "image_id"), ("tag", "mark"),
+            ("visibility=all&owner", "project_id"),
+        ),
     ),
     "images.create": [
-        Entry(body=lambda v: {"name": v["mark"], "owner": v["project_id"], **NO_IMAGE}, refs=("project_id",)),
+        Entry(body=lambda v: {"name": v["mark"], "owner": v["project_id"], **NO_IMAGE}, refs=("project_id",), then=belongs()),
         Entry(body=lambda v: {"name": v["mark"], **NO_IMAGE}, in_project=True, note="of no owner"),
-        Entry(OPERATORS, body=lambda v: {"name": v["mark"], "owner": v["project_id"], "visibility": "public"}, note="public"),
+        Entry(
+            OPERATORS, body=lambda v: {"name": v["mark"], "owner": v["project_id"], "visibility": "public"}, note="public"
+        ),
     ],
-    "images.show": Entry(refs=IMAGE),
+    "images.show": [Entry(refs=IMAGE), Entry(alias=PUBLIC, note="public")],
     "images.update": [
         Entry(body=PATCH("/name", "mark"), refs=IMAGE),
         Entry(OPERATORS, body=PATCH("/visibility", "public"), note="public"),
         Entry(EITHER, body=PATCH("/owner", "project_id"), refs=("project_id",), note="given away"),
     ],
-    "images.delete": Entry(refs=IMAGE, **FRESH_IMAGE),
+    "images.delete": [Entry(refs=IMAGE, **FRESH_IMAGE), Entry(NOBODY, alias=PUBLIC, note="public")],
     "images.upload": Entry(refs=IMAGE, body=lambda v: v["mark"].encode(), **EMPTY_IMAGE),
     "images.download": Entry(refs=IMAGE),
     "images.deactivate": Entry(refs=IMAGE, **FRESH_IMAGE),
     "images.reactivate": Entry(refs=IMAGE, ready=inactive),
     "tags.add": Entry(refs=IMAGE, **FRESH_IMAGE),
     "tags.remove": Entry(refs=IMAGE, **FRESH_IMAGE),
-    "members.list": Entry(refs=IMAGE),
-    # An image has no members yet.
-    "members.create": Entry(NOBODY, body=lambda v: {"member": v["project_id"]}),
-    "members.show": Entry(NOBODY),
-    "members.update": Entry(NOBODY, body=fixed({"status": "accepted"})),
-    "members.delete": Entry(NOBODY),
+    # Images have no members yet, and there is neither a choice of stores nor a task.
+    "members.list": Entry(NOBODY, refs=IMAGE),
+    "members.create": Entry(NOBODY, body=lambda v: {"member": v["project_id"]}, refs=IMAGE),
+    "members.show": Entry(NOBODY, refs=IMAGE, alias=MEMBER),
+    "members.update": Entry(NOBODY, body=fixed({"status": "accepted"}), refs=IMAGE, alias=MEMBER),
+    "members.delete": Entry(NOBODY, refs=IMAGE, alias=MEMBER),
     "info.import": Entry(),
-    "info.stores": Entry(),
-    "tasks.list": Entry(),
+    "info.stores": Entry(NOBODY),
+    "tasks.list": Entry(NOBODY),
 }
 
 # --- networks ---
 
 PROJECT = ("project_id",)
-ALL = "?limit=1000"
 
 
 def of_project(kind, **more):
     """A body that names its project, and one that doesn't."""
     def body(v, with_project=True):
         known = {name: make(v) if callable(make) else make for name, make in more.items()}
-        return {kind: {"name": f"{v['mark']}-{next(COUNT)}", **({"project_id": v["project_id"]} if with_project else {}), **known}}
+        known |= {"project_id": v["project_id"]} if with_project else {}
+        return {kind: {"name": f"{v['mark']}-{next(COUNT)}", **known}}
 
     return body
 
@@ -290,7 +332,7 @@ def of_project(kind, **more):
 def made(kind, refs=(), **more):
     body = of_project(kind, **more)
     return [
-        Entry(body=body, refs=(*PROJECT, *refs)),
+        Entry(body=body, refs=(*PROJECT, *refs), then=belongs(kind)),
         Entry(body=lambda v: body(v, with_project=False), in_project=True, note="of no project"),
     ]
 
@@ -303,11 +345,17 @@ def a_rule(v, with_project=True):
     return {"security_group_rule": {**rule, **({"project_id": v["project_id"]} if with_project else {})}}
 
 
-def listed(name, *filters):
-    own = (("id", name), ("marker", name), ("sort_key=id&marker", name), ("project_id", "project_id"), ("tenant_id", "project_id"))
-    return Entry(seen=(name,), query=ALL, asks=(*own, *filters))
+def listed(name, *filters, shares=()):
+    own = (("id", name), ("marker", name), ("sort_key=id&marker", name), *PROJECT_FILTERS)
+    return Entry(seen=(name,), shares=shares, query=ALL, asks=(*own, *filters))
 
 
+def several(v):
+    return {"networks": [{"name": v["mark"], "project_id": project} for project in (v["home"], v["project_id"])]}
+
+
+SHARED, ON_SHARED = ("shared_network_id", "external_network_id"), {"network_id": "shared_network_id"}
+DESCRIBED = lambda kind: fixed({kind: {"description": "changed"}})
 CIDR = lambda v: f"10.{next(COUNT) % 250}.0.0/24"
 FIXED = lambda v: [{"subnet_id": v["subnet_id"]}]
 GROUPS = lambda v: [v["security_group_id"]]
@@ -318,36 +366,51 @@ NETWORKS = {
     "extensions.list": Entry(),
     "extensions.show": Entry(),
     "zones.list": Entry(),
-    "networks.list": listed("network_id", ("name", "network_name"), ("description", "mark")),
-    "networks.show": Entry(refs=("network_id",)),
+    "networks.list": listed("network_id", ("name", "network_name"), ("description", "mark"), shares=SHARED),
+    "networks.show": [
+        Entry(refs=("network_id",)), *(Entry(alias={"network_id": name}, note=name) for name in SHARED),
+    ],
     "networks.create": [
-        *made("network"), Entry(OPERATORS, body=of_project("network", shared=True), note="shared"),
+        *made("network"), Entry(body=several, refs=PROJECT, note="several"),
+        Entry(OPERATORS, body=of_project("network", shared=True), note="shared"),
         Entry(OPERATORS, body=of_project("network", **{"router:external": True}), note="external"),
     ],
     "networks.update": [
-        Entry(body=named("network"), refs=("network_id",)),
+        Entry(body=DESCRIBED("network"), refs=("network_id",)),
         Entry(OPERATORS, body=fixed({"network": {"shared": True}}), note="shared"),
+        Entry(NOBODY, body=DESCRIBED("network"), alias=ON_SHARED, note="of everybody"),
     ],
-    "networks.delete": Entry(refs=("network_id",), ready=lambda place, caller: {"network_id": place.network()}),
-    "subnets.list": listed("subnet_id", ("network_id", "network_id")),
-    "subnets.show": Entry(refs=("subnet_id",)),
+    "networks.delete": [
+        Entry(refs=("network_id",), ready=lambda place, caller: {"network_id": place.network()}),
+        Entry(NOBODY, alias=ON_SHARED, note="of everybody"),
+    ],
+    "subnets.list": listed("subnet_id", ("network_id", "network_id"), shares=("shared_subnet_id",)),
+    "subnets.show": [Entry(refs=("subnet_id",)), Entry(alias={"subnet_id": "shared_subnet_id"}, note="shared")],
     "subnets.create": made("subnet", ("network_id",), ip_version=4, cidr=CIDR, network_id=ON),
     "subnets.update": Entry(body=named("subnet"), refs=("subnet_id",)),
     "subnets.delete": Entry(
         refs=("subnet_id",), ready=lambda place, caller: {"subnet_id": place.subnet(place.network(), 99)}
     ),
     "ports.list": listed(
-        "port_id", ("network_id", "network_id"), ("device_id", "server_id"), ("fixed_ips=subnet_id%3D" + "x&security_groups", "security_group_id")
+        "port_id", ("network_id", "network_id"), ("device_id", "server_id"), ("security_groups", "security_group_id")
     ),
     "ports.show": Entry(refs=("port_id",)),
-    "ports.create": made(
-        "port", ("network_id", "subnet_id", "security_group_id"), network_id=ON, fixed_ips=FIXED, security_groups=GROUPS
-    ),
+    "ports.create": [
+        *made(
+            "port", ("network_id", "subnet_id", "security_group_id"), network_id=ON, fixed_ips=FIXED, security_groups=GROUPS
+        ),
+        Entry(body=of_project("port", network_id=ON), alias=ON_SHARED, then=belongs("port"), note="on a shared network"),
+    ],
     "ports.update": [
         Entry(body=named("port"), refs=("port_id",)),
-        Entry(body=lambda v: {"port": {"security_groups": [v["security_group_id"]]}}, refs=("security_group_id",), note="in a group"),
+        Entry(
+            body=lambda v: {"port": {"security_groups": [v["security_group_id"]]}}, refs=("security_group_id",),
+            note="in a group",
+        ),
     ],
-    "ports.delete": Entry(refs=("port_id",), ready=lambda place, caller: {"port_id": place.port(place.values["network_id"])}),
+    "ports.delete": Entry(
+        refs=("port_id",), ready=lambda place, caller: {"port_id": place.port(place.values["network_id"])}
+    ),
     "security-groups.list": listed("security_group_id"),
     "security-groups.show": Entry(refs=("security_group_id",)),
     "security-groups.create": made("security_group"),
@@ -379,12 +442,14 @@ BILLING = {
 }
 
 TABLES = {
-    "compute-v2": COMPUTE, "easystack": EASYSTACK, "ecs-v1": ECS, "image-v2": IMAGES, "network-v2": NETWORKS, "billing-v1": BILLING,
+    "compute-v2": COMPUTE, "easystack": EASYSTACK, "ecs-v1": ECS, "image-v2": IMAGES, "network-v2": NETWORKS,
+    "billing-v1": BILLING,
 }
 
 
-def entries_of(plugin, operation):
-    from department_identity import IDENTITY
-
-    found = {**TABLES, "identity-v3": IDENTITY}.get(plugin, {}).get(operation, [])
-    return found if isinstance(found, list) else [found]
+# What a mount's dialect has otherwise.
+DIALECTS = {
+    "compute-v2 (ecs)": {
+        "servers.get_console_output": Entry(NOBODY, body=fixed({"os-getConsoleOutput": {}}), refs=AT),
+    },
+}

@@ -6,7 +6,8 @@ import re
 import uuid
 
 import envelopes
-from department_tables import EITHER, EVERYBODY, MANAGER, NOBODY, OPERATORS, OWN, entries_of
+from department_identity import IDENTITY
+from department_tables import DIALECTS, EITHER, EVERYBODY, NOBODY, OPERATORS, OWN, TABLES
 from wire import send
 
 # What two answers to the same question may differ in.
@@ -33,12 +34,9 @@ class View:
 
 
 def never(value):
-    """An id of the same form that never was."""
-    if re.fullmatch(r"[0-9a-f]{32}", value):
-        return uuid.uuid4().hex
-    if value.startswith("req-"):
-        return f"req-{uuid.uuid4()}"
-    return str(uuid.uuid4()) if re.fullmatch(r"[0-9a-f-]{36}", value) else f"never-{uuid.uuid4().hex}"
+    """An id of the same form that never was; in an order of ids it would stand beside this one."""
+    is_id = re.fullmatch(r"(req-)?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", value)
+    return value[:-8] + uuid.uuid4().hex[:8] if is_id else f"never-{uuid.uuid4().hex}"
 
 
 class Walk:
@@ -54,8 +52,11 @@ class Walk:
     def west_state(self):
         return {key: seen for place in self.world.west.places for key, seen in place.state().items()}
 
-    def entries(self, operation):
-        return entries_of(operation.plugin, operation.id)
+    @staticmethod
+    def entries(operation):
+        table = {**TABLES, "identity-v3": IDENTITY}.get(operation.plugin, {}) | DIALECTS.get(operation.mount, {})
+        found = table.get(operation.id, [])
+        return found if isinstance(found, list) else [found]
 
     def wrong(self, operation):
         """All that is wrong with this operation, in words."""
@@ -75,7 +76,8 @@ class Walk:
                         yield f"{where}: {reason}"
             yield from self.of_domain_member(operation, entry)
         if (after := self.west_state()) != self.before:
-            yield f"west changed: {[(key, self.before.get(key), after[key]) for key in after if after[key] != self.before.get(key)][:2]}"
+            changed = [(key, self.before.get(key), seen) for key, seen in after.items() if seen != self.before.get(key)]
+            yield f"west changed: {changed[:2]}"
             self.before = after
 
     # --- requests ---
@@ -92,7 +94,9 @@ class Walk:
                 yield View(path, True, [place], others([place]))
 
     def ask(self, operation, entry, token, path, values, query=""):
-        url = operation.url(values, path) + (query or entry.query)
+        # What isn't there at all has ids too.
+        there = {name: uuid.uuid4().hex for name in re.findall(r"{(\w+)}", path)} | values
+        url = operation.url(there, path) + (query or entry.query)
         body = entry.body(values) if entry.body else None
         headers = {**operation.version_headers(), "X-Auth-Token": token}
         if operation.body != "none":
@@ -169,6 +173,8 @@ class Walk:
             for name in entry.seen:
                 if missing := [each.mark for each in view.own if each.values[name] not in answer.text()]:
                     yield f"the {name} of {missing} is missing"
+            if missing := [name for name in entry.shares if self.world.common[name] not in answer.text()]:
+                yield f"what everybody shares is missing: {missing}"
             if operation.id.startswith("servers."):
                 place.settle()
             if entry.then and (reason := entry.then(place, answer)):
@@ -221,8 +227,9 @@ class Walk:
         for project in (*projects, uuid.uuid4().hex):
             answer, sent = self.ask(operation, entry, caller.token, view.path, {**base, "project_id": project})
             if (answer.status, answer.text()) != (refusal["status"], refusal["body"]):
-                # {status} and the like are filled in.
-                if answer.status != refusal["status"] or "project" not in answer.text():
+                # {status} is filled in; whom the policy refuses the operation anywhere may be told that first.
+                is_told = answer.status == refusal["status"] and "project" in answer.text()
+                if not is_told and not (entry.may == OPERATORS and answer.status == 403):
                     yield f"a foreign project in the URL: {answer.status} {answer.text()[:200]}"
             if reason := self.leak(answer, sent, view.own, view.foreign):
                 yield reason

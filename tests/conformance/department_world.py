@@ -1,5 +1,5 @@
-"""Two departments, east and west, with two projects each, and one of everything in each project. Whatever is west's has a name that
-says so, so that it is found wherever it leaks."""
+"""Two departments, east and west, with two projects each, and one of everything in each project. Whatever is west's has a name
+that says so, so that it is found wherever it leaks."""
 
 import base64
 import os
@@ -54,8 +54,9 @@ class Place:
         scope = {"project": {"id": self.project_id}}
         self.token, self.head = world.token(self.user_id, scope), world.token(self.head_id, scope)
         self.values = {
-            "project_id": self.project_id, "domain_id": domain, "user_id": self.user_id, "tag": self.mark, "password": PASSWORD,
-            "subject": self.token, "role_id": world.roles["member"], "key": "key", "mark": self.mark, "public_key": public_key(),
+            "project_id": self.project_id, "domain_id": domain, "user_id": self.user_id, "role_id": world.roles["member"],
+            "tag": self.mark, "mark": self.mark, "key": "key", "password": PASSWORD, "subject": self.token,
+            "public_key": public_key(),
         }
         department.places.append(self)
 
@@ -101,7 +102,8 @@ class Place:
     def server(self, **more):
         """Active; from a volume made of the image, so that there is a volume too."""
         values = self.values
-        disk = {"boot_index": 0, "destination_type": "volume", "source_type": "image", "uuid": values["image_id"], "volume_size": 1}
+        disk = {"boot_index": 0, "destination_type": "volume", "source_type": "image", "volume_size": 1}
+        disk |= {"uuid": values["image_id"]}
         server = {
             "name": fresh(self.mark), "flavorRef": self.world.flavor, "networks": [{"uuid": values["network_id"]}],
             "metadata": {"key": self.mark}, "block_device_mapping_v2": [disk], **more,
@@ -143,6 +145,7 @@ class Place:
         (values["network_name"],) = self.call("GET", f"{at}/ips")["addresses"]
         routers = self.call("GET", f"{world.neutron}/routers")["routers"]
         values["router_id"] = routers[0]["id"]
+        values["home"], values["beside"] = self.project_id, server
         ecs = f"{world.ecs}/v1/{self.project_id}/cloudservers/action"
         values["job_id"] = self.call("POST", ecs, {"reboot": {"type": "HARD", "servers": [{"id": server}]}})["job_id"]
         self.settle(status="ACTIVE")
@@ -152,9 +155,10 @@ class Place:
         world, own = self.world, self.values
         urls = [
             *(f"{world.nova}/servers/{own['server_id']}{part}" for part in ("", "/metadata", "/ips", "/os-interface")),
-            f"{world.nova}/os-keypairs", f"{world.nova}/servers", f"{world.nova}/limits", f"{world.nova}/flavors/{own['flavor_id']}",
+            *(f"{world.nova}/{part}" for part in ("os-keypairs", "servers", "limits", f"flavors/{own['flavor_id']}")),
             f"{world.glance}/images/{own['image_id']}", f"{world.glance}/images/{own['image_id']}/file",
-            *(f"{world.neutron}/{kind}" for kind in ("networks", "subnets", "ports", "security-groups", "security-group-rules")),
+            *(f"{world.neutron}/{kind}" for kind in ("networks", "subnets", "ports", "security-groups")),
+            f"{world.neutron}/security-group-rules",
         ]
         seen = {url: self.world.read(self.token, url) for url in urls}
         everything = (
@@ -178,7 +182,7 @@ class Departments(World):
         first = lambda kind: self.call(self.admin, "GET", f"{self.identity}/{kind}s")[f"{kind}s"][0]["id"]
         # What is the cloud's, and so in everybody's values.
         self.common = {f"{kind}_id": first(kind) for kind in ("service", "endpoint", "region")}
-        self.common |= {"schema": "image", "alias": "router"}
+        self.common |= {"schema": "image", "alias": "router", **self.shared()}
         self.east, self.west = (Department(self, name) for name in ("east", "west"))
         self.places = [Place(self, department, number) for department in (self.east, self.west) for number in ("one", "two")]
         for place in self.places:
@@ -203,6 +207,21 @@ class Departments(World):
         return answer.headers["X-Subject-Token"]
 
     # --- things ---
+
+    def shared(self):
+        """What the cloud shares with everybody."""
+        call = lambda *arguments, **more: self.call(self.admin, *arguments, **more)
+        external = call("GET", f"{self.neutron}/networks?router:external=true")["networks"][0]["id"]
+        network = call("POST", f"{self.neutron}/networks", {"network": {"name": "shared", "shared": True}})["network"]["id"]
+        subnet = {"network_id": network, "ip_version": 4, "cidr": "172.16.0.0/16"}
+        subnet = call("POST", f"{self.neutron}/subnets", {"subnet": subnet})["subnet"]["id"]
+        image = {"name": "public", "disk_format": "raw", "container_format": "bare", "visibility": "public"}
+        image = call("POST", f"{self.glance}/images", image)["id"]
+        call("PUT", f"{self.glance}/images/{image}/file", b"public", headers=STREAM)
+        return {
+            "shared_network_id": network, "shared_subnet_id": subnet, "external_network_id": external,
+            "public_image_id": image, "public_flavor_id": self.flavor,
+        }
 
     def private_flavor(self, place):
         flavor = {"name": f"{place.mark}-flavor", "ram": 512, "vcpus": 1, "disk": 1, "os-flavor-access:is_public": False}

@@ -55,7 +55,10 @@ class Session(harness.Session):
     def step_people(self):
         """users, and the projects that each has joined"""
         self.roles = {role["name"]: role["id"] for role in self.call("GET", self.v3("/roles"))["roles"]}
-        make = lambda kind, **fields: self.call("POST", self.v3(f"/{kind}s"), {kind: {**fields, "domain_id": "default"}})[kind]["id"]
+
+        def make(kind, **fields):
+            return self.call("POST", self.v3(f"/{kind}s"), {kind: {**fields, "domain_id": "default"}})[kind]["id"]
+
         self.projects = {name: make("project", name=name) for name in GRANTS["carl"]}
         self.users = {name: make("user", name=name, password=PASSWORD) for name in GRANTS}
         for user, grants in GRANTS.items():

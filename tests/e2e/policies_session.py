@@ -32,7 +32,10 @@ HELD = {
     "ann": ["member"], "mia": ["member", "manager"], "ada": ["member", "admin"], "tess": ["manager", "tied"],
     "bea": ["manager", "bound"],
 }
-OTHERS = {"boss": ["manager"], "audrey": ["auditor"], "stan": ["stopper"], "vera": ["vendor-stopper"], "cain": ["caged"], "nobody": ["blank"]}
+OTHERS = {
+    "boss": ["manager"], "audrey": ["auditor"], "stan": ["stopper"], "vera": ["vendor-stopper"], "cain": ["caged"],
+    "nobody": ["blank"],
+}
 
 
 class Session(harness.Session):
