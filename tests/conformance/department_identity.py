@@ -1,6 +1,6 @@
 """The entries of Keystone's operations: people and projects are a department's, and its manager keeps them."""
 
-from department_tables import COUNT, EITHER, EVERYBODY, LOGIN, OPERATORS, OWN, Entry, fixed, new
+from department_tables import COUNT, EVERYBODY, LOGIN, OPERATORS, OWN, Entry, fixed, new
 
 USER, PROJECT, DOMAIN = ("user_id",), ("project_id",), ("domain_id",)
 SUBJECT = {"headers": lambda v: {"X-Subject-Token": v["subject"]}}
@@ -29,6 +29,13 @@ def granted(**where):
         return {"user_id": user}
 
     return ready
+
+
+def operator(place, caller=None):
+    """One who operates the cloud, and has an account in the department."""
+    user = a_user(place)["user_id"]
+    place.world.grant("admin", user, project=place.project_id)
+    return {"user_id": user, "role_id": place.world.roles["admin"]}
 
 
 def another_role(name):
@@ -67,7 +74,7 @@ def grants(target):
         f"{target}-roles.list": Entry(refs=refs),
         f"{target}-roles.grant": given,
         f"{target}-roles.check": Entry(refs=refs, ready=there),
-        f"{target}-roles.revoke": Entry(refs=refs, ready=there),
+        f"{target}-roles.revoke": [Entry(refs=refs, ready=there), Entry(OPERATORS, ready=operator, note="an operator's")],
     }
 
 
@@ -84,8 +91,7 @@ IDENTITY = {
     "auth.catalog": Entry(OWN, in_project=True),
     "auth.projects": Entry(OWN),
     "auth.domains": Entry(OWN),
-    # What the cloud serves is no department's.
-    **{f"{kind}s.{verb}": Entry(EITHER) for kind in ("service", "endpoint", "region") for verb in ("list", "show")},
+    **{f"{kind}s.{verb}": Entry(OPERATORS) for kind in ("service", "endpoint", "region") for verb in ("list", "show")},
     "domains.list": Entry(seen=DOMAIN, asks=(("marker", "domain_id"),)),
     "domains.create": Entry(OPERATORS, body=body_of("domain")),
     "domains.show": Entry(refs=DOMAIN, for_anybody=True),
@@ -117,13 +123,16 @@ IDENTITY = {
         Entry(body=body_of("user"), then=in_department("user"), note="of no domain"),
     ],
     "users.show": Entry(refs=USER, for_anybody=True),
-    "users.update": Entry(body=DESCRIBED("user"), refs=USER),
-    "users.delete": Entry(refs=USER, ready=a_user),
+    "users.update": [
+        Entry(body=DESCRIBED("user"), refs=USER),
+        Entry(OPERATORS, body=DESCRIBED("user"), ready=operator, note="an operator"),
+    ],
+    "users.delete": [Entry(refs=USER, ready=a_user), Entry(OPERATORS, ready=operator, note="an operator")],
     "users.projects": Entry(refs=USER, for_anybody=True),
     "users.password": Entry(EVERYBODY, body=PASSWORD, ready=a_user),
     "roles.list": Entry(),
     "roles.create": Entry(OPERATORS, body=body_of("role")),
-    "roles.show": Entry(EITHER),
+    "roles.show": Entry(),
     "roles.update": Entry(OPERATORS, body=DESCRIBED("role")),
     "roles.delete": Entry(OPERATORS),
     "assignments.list": Entry(seen=(*USER, *PROJECT, *DOMAIN), asks=ASSIGNED),
