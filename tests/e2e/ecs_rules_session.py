@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Rules of ECS v1 that only a whole cloud can show: what a guest finds, whom addresses belong to, batches of a thousand.
 
-The deployment is the laptop's with other quotas and one policy. What a step has proven, it tells the coverage report.
+The deployment is the laptop's with other quotas and the policies of two roles. What a step has proven, it tells the coverage
+report.
 """
 
 import re
@@ -18,7 +19,8 @@ PASSWORD = "Correct-Horse-9"
 EDITS = [
     "$a[compute.quotas]\\nservers = -1\\nvcpus = -1\\nmemory-mib = -1\\nports = -1\\nvolumes = -1\\nvolume-gib = -1\\n"
     f"security-groups = {GROUPS}\\nsecurity-group-rules = {RULES}",
-    '$a[identity.policy]\\n"public-addresses:create" = ["address-keeper"]\\n"public-addresses:bind" = ["address-keeper"]',
+    '$a[identity.policy.builder]\\nallow = ["ecs:cloudServers:create"]',
+    '$a[identity.policy.address-keeper]\\nallow = ["vpc:publicIps:create", "public-addresses:bind"]',
 ]
 CREATE, DELETE = "ecs.servers.create", "ecs.servers.delete"
 
@@ -116,7 +118,9 @@ class Session(harness.Session):
         """making a server, an address for it, and taking one over are permissions of their own"""
         v3 = f"{self.cloud}/identity/v3"
         roles = {role["name"]: role["id"] for role in self.call("GET", f"{v3}/roles")["roles"]}
-        keeper = self.call("POST", f"{v3}/roles", {"role": {"name": "address-keeper"}})["role"]["id"]
+        builder, keeper = (
+            self.call("POST", f"{v3}/roles", {"role": {"name": name}})["role"]["id"] for name in ("builder", "address-keeper")
+        )
         user = {"name": "maker", "password": PASSWORD, "domain_id": "default"}
         user = self.call("POST", f"{v3}/users", {"user": user})["user"]["id"]
         grant = lambda role: self.call("PUT", f"{v3}/projects/{self.project}/users/{user}/roles/{role}", expect=(204,))
@@ -135,7 +139,7 @@ class Session(harness.Session):
 
         grant(roles["reader"])
         assert list(outcomes(login())) == ["Pdp.0001"] * 3
-        grant(roles["member"])
+        grant(builder)
         assert list(outcomes(login())) == [None, "Pdp.0001", "Pdp.0001"]
         grant(keeper)
         # The address to bind is none: that is said to those only who may bind one.

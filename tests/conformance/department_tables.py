@@ -1,0 +1,455 @@
+"""What each operation of each API needs so that it can succeed, whose ids it takes, and who may ask for it. An operation
+without an entry fails the walk; several entries are several ways to ask for it."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+from world import poll
+
+MANAGER = "manager"  # whoever manages, in what is his
+OPERATORS = "operators"  # the cloud's operators only
+EVERYBODY = "everybody"  # no role is needed, nothing of anybody is shown
+OWN = "own"  # what belongs to the user who asks and to no project
+NOBODY = "nobody"  # refused whoever asks
+EITHER = "either"  # nothing says it: the answer may be a refusal
+COUNT = itertools.count(1)
+ALL = "?limit=1000"
+
+
+@dataclasses.dataclass
+class Entry:
+    may: str = MANAGER
+    body: Callable | None = None  # of the values
+    refs: tuple = ()  # names of the values that must be the caller's
+    ready: Callable | None = None  # of place and caller: makes what the operation needs or uses up, gives changed values
+    seen: tuple = ()  # names of the values that a list has of every project
+    shares: tuple = ()  # names of what the cloud shares with everybody, which a list has too
+    asks: tuple = ()  # a list's filters: (parameter, name of the value)
+    query: str = ""
+    headers: Callable | None = None  # of the values
+    then: Callable | None = None  # of place and answer: what is wrong after success
+    alias: dict = dataclasses.field(default_factory=dict)  # a parameter's name -> the value's
+    note: str = ""
+    in_project: bool = False  # makes what belongs to a project that only token or URL can name
+    where: str = ""  # "department": only for tokens of a department whose URL names no project
+    for_anybody: bool = False  # asks for no more than a token
+
+
+def new(place):
+    return f"{place.mark}-{next(COUNT)}"
+
+
+def fixed(body):
+    return lambda values: body
+
+
+def named(kind, **more):
+    return lambda v: {kind: {"name": f"{v['mark']}-{next(COUNT)}", **more}}
+
+
+# --- servers, as Nova and the faces over it have them ---
+
+AT = ("server_id",)
+POWERED = {"ready": lambda place, caller: place.power("ACTIVE")}
+STOPPED = {"ready": lambda place, caller: place.power("SHUTOFF")}
+FRESH_SERVER = {"ready": lambda place, caller: {"server_id": place.server()}}
+PROJECT_FILTERS = (("project_id", "project_id"), ("tenant_id", "project_id"))
+SERVER_FILTERS = (("marker", "server_id"), ("uuid", "server_id"), ("image", "image_id"), ("user_id", "user_id"))
+ITEM = fixed({"meta": {"key": "changed"}})
+METADATA = fixed({"metadata": {"key": "changed", "other": "x"}})
+
+
+def nova_server(**more):
+    def body(v):
+        own = {name: make(v) for name, make in more.items()}
+        least = {"name": f"{v['mark']}-{next(COUNT)}", "flavorRef": v["flavor_id"], "imageRef": v["image_id"]}
+        return {"server": {**least, "networks": [{"uuid": v["network_id"]}], **own}}
+
+    return body
+
+
+def disk(v):
+    return [{"boot_index": 0, "destination_type": "volume", "source_type": "image", "uuid": v["image_id"], "volume_size": 1}]
+
+
+def lands(place, answer):
+    """The new server is the project's: its member sees it."""
+    place.call("GET", f"{place.world.nova}/servers/{answer.json()['server']['id']}")
+
+
+CREATIONS = [
+    Entry(body=nova_server(), refs=("image_id", "network_id", "flavor_id"), in_project=True, then=lands),
+    Entry(
+        body=nova_server(networks=lambda v: [{"uuid": v["shared_network_id"]}], imageRef=lambda v: v["public_image_id"]),
+        in_project=True, then=lands, note="on what is shared",
+    ),
+    Entry(
+        body=nova_server(networks=lambda v: [{"port": v["port_id"]}]), refs=("port_id",), in_project=True, note="on a port",
+        ready=lambda place, caller: {"port_id": place.port(place.values["network_id"])},
+    ),
+    Entry(
+        body=nova_server(security_groups=lambda v: [{"name": v["security_group_id"]}]), refs=("security_group_id",),
+        in_project=True, note="in a group",
+    ),
+    Entry(
+        body=nova_server(key_name=lambda v: v["keypair_name"]), refs=("keypair_name",), in_project=True, note="with a key",
+        ready=lambda place, caller: {"keypair_name": own_keypair(place, caller)},
+    ),
+    Entry(
+        body=nova_server(block_device_mapping_v2=disk, imageRef=lambda v: ""), refs=("image_id",), in_project=True,
+        note="from a volume",
+    ),
+]
+
+
+def own_keypair(place, caller):
+    """Key pairs are their users', so it is the caller's."""
+    name, world = new(place), place.world
+    world.call(caller.token, "POST", f"{world.nova}/os-keypairs", {"keypair": {"name": name}})
+    return name
+
+
+KEYPAIRS = {
+    "keypairs.list": Entry(OWN, asks=(("user_id", "user_id"), ("marker", "keypair_name"))),
+    "keypairs.show": Entry(
+        OWN, refs=("keypair_name",), ready=lambda place, caller: {"keypair_name": own_keypair(place, caller)}
+    ),
+    "keypairs.create": Entry(
+        OWN, body=lambda v: {"keypair": {"name": f"{v['mark']}-{next(COUNT)}", "type": "ssh", "public_key": v["public_key"]}}
+    ),
+    "keypairs.delete": Entry(
+        OWN, refs=("keypair_name",), ready=lambda place, caller: {"keypair_name": own_keypair(place, caller)}
+    ),
+}
+SERVERS = {
+    "servers.create": CREATIONS,
+    "servers.show": Entry(refs=AT),
+    "servers.start": Entry(body=fixed({"os-start": None}), refs=AT, **STOPPED),
+    "servers.stop": Entry(body=fixed({"os-stop": None}), refs=AT, **POWERED),
+    "servers.reboot": Entry(body=fixed({"reboot": {"type": "HARD"}}), refs=AT, **POWERED),
+}
+LISTED = Entry(seen=AT, query=ALL, asks=(*SERVER_FILTERS, *PROJECT_FILTERS))
+EVERYWHERE = Entry(seen=AT, asks=PROJECT_FILTERS, query=f"{ALL}&all_tenants=1", where="department", note="all projects")
+AN_ITEM = lambda place, caller: place.call(
+    "POST", f"{place.world.nova}/servers/{place.values['server_id']}/metadata", {"metadata": {"key": place.mark}}
+) and {}
+FLAVOR = ("flavor_id",)
+FLAVORS = Entry(seen=FLAVOR, shares=("public_flavor_id",), asks=(("marker", "flavor_id"),), query=ALL)
+TENANT = lambda kind: lambda v: {kind: {"tenant": v["project_id"]}}
+
+COMPUTE = {
+    "versions.list": Entry(EVERYBODY),
+    "versions.show": Entry(EVERYBODY),
+    **SERVERS,
+    "servers.list": [LISTED, EVERYWHERE],
+    "servers.list_detail": [LISTED, EVERYWHERE],
+    "servers.update": Entry(body=named("server"), refs=AT),
+    "servers.delete": Entry(refs=AT, **FRESH_SERVER),
+    "servers.force_delete": Entry(body=fixed({"forceDelete": None}), refs=AT, **FRESH_SERVER),
+    "servers.get_console_output": Entry(body=fixed({"os-getConsoleOutput": {}}), refs=AT, **POWERED),
+    "server_metadata.list": Entry(refs=AT),
+    "server_metadata.update": Entry(body=METADATA, refs=AT),
+    "server_metadata.replace": Entry(body=METADATA, refs=AT),
+    "server_metadata.show_item": Entry(refs=AT, ready=AN_ITEM),
+    "server_metadata.update_item": Entry(body=ITEM, refs=AT),
+    "server_metadata.delete_item": Entry(refs=AT, ready=AN_ITEM),
+    "server_ips.list": Entry(refs=AT),
+    "server_ips.show": Entry(refs=(*AT, "network_name")),
+    "server_interfaces.list": Entry(refs=AT),
+    "server_interfaces.show": Entry(refs=(*AT, "port_id"), alias={"port_id": "nic_id"}),
+    "server_volumes.list": Entry(refs=AT),
+    "server_volumes.show": Entry(refs=(*AT, "volume_id")),
+    "server_security_groups.list": Entry(refs=AT),
+    "instance_actions.list": Entry(refs=AT),
+    "instance_actions.show": Entry(refs=(*AT, "request_id")),
+    "flavors.list": FLAVORS,
+    "flavors.list_detail": FLAVORS,
+    "flavors.show": [Entry(refs=FLAVOR), Entry(alias={"flavor_id": "public_flavor_id"}, note="public")],
+    "flavors.create": Entry(OPERATORS, body=named("flavor", ram=512, vcpus=1, disk=1)),
+    "flavors.update": Entry(OPERATORS, body=fixed({"flavor": {"description": "x"}})),
+    "flavors.delete": Entry(OPERATORS),
+    "flavors.list_extra_specs": Entry(refs=FLAVOR),
+    "flavors.create_extra_specs": Entry(OPERATORS, body=fixed({"extra_specs": {"key": "x"}})),
+    "flavors.show_extra_spec": Entry(refs=FLAVOR),
+    "flavors.update_extra_spec": Entry(OPERATORS, body=fixed({"key": "x"})),
+    "flavors.delete_extra_spec": Entry(OPERATORS),
+    "flavors.list_access": Entry(OPERATORS),
+    "flavors.add_access": Entry(OPERATORS, body=TENANT("addTenantAccess")),
+    "flavors.remove_access": Entry(OPERATORS, body=TENANT("removeTenantAccess")),
+    **KEYPAIRS,
+    "limits.show": Entry(EITHER, asks=PROJECT_FILTERS),
+    "availability_zones.list": Entry(),
+    "availability_zones.list_detail": Entry(OPERATORS),
+}
+
+LOGIN = lambda v: {"auth": {
+    "identity": {"methods": ["password"], "password": {"user": {"id": v["user_id"], "password": v["password"]}}},
+    "scope": {"project": {"id": v["project_id"]}},
+}}
+EASYSTACK = {
+    **SERVERS,
+    **KEYPAIRS,
+    "tokens.create": Entry(EVERYBODY, body=LOGIN),
+    "servers.list": LISTED,
+    "servers.list_detail": LISTED,
+    "servers.force_delete": COMPUTE["servers.force_delete"],
+    "servers.metadata.list": Entry(refs=AT),
+    "servers.metadata.replace": Entry(body=METADATA, refs=AT),
+}
+
+# --- ECS: batches, and jobs ---
+
+
+def ecs_server(v):
+    nics, root = [{"subnet_id": v["network_id"]}], {"volumetype": "SSD", "size": 1}
+    least = {"name": f"{v['mark']}-{next(COUNT)}", "imageRef": v["image_id"], "flavorRef": v["flavor_id"]}
+    groups = [{"id": v["security_group_id"]}]
+    return {"server": {**least, "vpcid": v["router_id"], "nics": nics, "root_volume": root, "security_groups": groups}}
+
+
+def batch(key=None, **more):
+    def body(v):
+        servers = {"servers": [{"id": v["server_id"]}], **more}
+        return {key: servers} if key else servers
+
+    return body
+
+
+def two(v):
+    """One's own server beside the one that is asked about."""
+    return {"reboot": {"type": "HARD", "servers": [{"id": v["beside"]}, {"id": v["server_id"]}]}}
+
+
+def job_lands(place, answer):
+    """The job is the project's: its member sees it end well."""
+    url = f"{place.world.ecs}/v1/{place.project_id}/jobs/{answer.json()['job_id']}"
+    job = poll("the job's end", lambda: (job := place.call("GET", url))["status"] in ("SUCCESS", "FAIL") and job)
+    return None if job["status"] == "SUCCESS" else f"the job failed: {job}"
+
+
+ECS = {
+    "servers.create": Entry(
+        body=ecs_server, refs=("image_id", "network_id", "router_id", "security_group_id", "flavor_id"), then=job_lands
+    ),
+    "servers.delete": Entry(body=batch(), refs=AT, **FRESH_SERVER),
+    "servers.start": Entry(body=batch("os-start"), refs=AT, **STOPPED),
+    "servers.stop": Entry(body=batch("os-stop", type="HARD"), refs=AT, **POWERED),
+    "servers.reboot": [
+        Entry(body=batch("reboot", type="HARD"), refs=AT, **POWERED),
+        Entry(body=two, refs=AT, then=job_lands, note="beside one's own", **FRESH_SERVER),
+    ],
+    "jobs.get": Entry(refs=("job_id",)),
+    "flavors.list": Entry(seen=FLAVOR, shares=("public_flavor_id",)),
+    "limits.get": Entry(),
+}
+
+# --- images ---
+
+IMAGE = ("image_id",)
+PUBLIC = {"image_id": "public_image_id"}
+MEMBER = {"member_id": "project_id"}
+FRESH_IMAGE = {"ready": lambda place, caller: {"image_id": place.image()}}
+EMPTY_IMAGE = {"ready": lambda place, caller: {"image_id": place.image(filled=False)}}
+PATCH = lambda path, value: lambda v: [{"op": "replace", "path": path, "value": v.get(value, value)}]
+NO_IMAGE = {"disk_format": "raw", "container_format": "bare"}
+
+
+def belongs(*kind):
+    """What was made belongs to the project that the body named."""
+    def then(place, answer):
+        made = answer.json()
+        for name in kind:
+            made = made[name]
+        owner = made.get("project_id", made.get("owner"))
+        return None if owner == place.project_id else f"it belongs to {owner}"
+
+    return then
+
+
+def inactive(place, caller):
+    image = place.image()
+    place.call("POST", f"{place.world.glance}/images/{image}/actions/deactivate")
+    return {"image_id": image}
+
+
+IMAGES = {
+    "versions.list": Entry(EVERYBODY),
+    "schemas.show": Entry(),
+    "images.list": Entry(
+        seen=IMAGE, shares=("public_image_id",), query=ALL,
+        asks=(
+            ("marker", "image_id"), ("owner", "project_id"), ("id", "image_id"), ("tag", "mark"),
+            ("visibility=all&owner", "project_id"),
+        ),
+    ),
+    "images.create": [
+        Entry(body=lambda v: {"name": v["mark"], "owner": v["project_id"], **NO_IMAGE}, refs=("project_id",), then=belongs()),
+        Entry(body=lambda v: {"name": v["mark"], **NO_IMAGE}, in_project=True, note="of no owner"),
+        Entry(
+            OPERATORS, body=lambda v: {"name": v["mark"], "owner": v["project_id"], "visibility": "public"}, note="public"
+        ),
+    ],
+    "images.show": [Entry(refs=IMAGE), Entry(alias=PUBLIC, note="public")],
+    "images.update": [
+        Entry(body=PATCH("/name", "mark"), refs=IMAGE),
+        Entry(OPERATORS, body=PATCH("/visibility", "public"), note="public"),
+        Entry(EITHER, body=PATCH("/owner", "project_id"), refs=("project_id",), note="given away"),
+    ],
+    "images.delete": [Entry(refs=IMAGE, **FRESH_IMAGE), Entry(NOBODY, alias=PUBLIC, note="public")],
+    "images.upload": Entry(refs=IMAGE, body=lambda v: v["mark"].encode(), **EMPTY_IMAGE),
+    "images.download": Entry(refs=IMAGE),
+    "images.deactivate": Entry(refs=IMAGE, **FRESH_IMAGE),
+    "images.reactivate": Entry(refs=IMAGE, ready=inactive),
+    "tags.add": Entry(refs=IMAGE, **FRESH_IMAGE),
+    "tags.remove": Entry(refs=IMAGE, **FRESH_IMAGE),
+    # Images have no members yet, and there is neither a choice of stores nor a task.
+    "members.list": Entry(NOBODY, refs=IMAGE),
+    "members.create": Entry(NOBODY, body=lambda v: {"member": v["project_id"]}, refs=IMAGE),
+    "members.show": Entry(NOBODY, refs=IMAGE, alias=MEMBER),
+    "members.update": Entry(NOBODY, body=fixed({"status": "accepted"}), refs=IMAGE, alias=MEMBER),
+    "members.delete": Entry(NOBODY, refs=IMAGE, alias=MEMBER),
+    "info.import": Entry(),
+    "info.stores": Entry(NOBODY),
+    "tasks.list": Entry(NOBODY),
+}
+
+# --- networks ---
+
+PROJECT = ("project_id",)
+
+
+def of_project(kind, **more):
+    """A body that names its project, and one that doesn't."""
+    def body(v, with_project=True):
+        known = {name: make(v) if callable(make) else make for name, make in more.items()}
+        known |= {"project_id": v["project_id"]} if with_project else {}
+        return {kind: {"name": f"{v['mark']}-{next(COUNT)}", **known}}
+
+    return body
+
+
+def made(kind, refs=(), **more):
+    body = of_project(kind, **more)
+    return [
+        Entry(body=body, refs=(*PROJECT, *refs), then=belongs(kind)),
+        Entry(body=lambda v: body(v, with_project=False), in_project=True, note="of no project"),
+    ]
+
+
+def a_rule(v, with_project=True):
+    port = next(COUNT)
+    rule = {"direction": "ingress", "protocol": "tcp", "port_range_min": port, "port_range_max": port}
+    rule |= {"security_group_id": v["security_group_id"]}
+    rule |= {"remote_group_id": v["remote_group_id"]} if "remote_group_id" in v else {}
+    return {"security_group_rule": {**rule, **({"project_id": v["project_id"]} if with_project else {})}}
+
+
+def listed(name, *filters, shares=()):
+    own = (("id", name), ("marker", name), ("sort_key=id&marker", name), *PROJECT_FILTERS)
+    return Entry(seen=(name,), shares=shares, query=ALL, asks=(*own, *filters))
+
+
+def several(v):
+    return {"networks": [{"name": v["mark"], "project_id": project} for project in (v["home"], v["project_id"])]}
+
+
+SHARED, ON_SHARED = ("shared_network_id", "external_network_id"), {"network_id": "shared_network_id"}
+DESCRIBED = lambda kind: fixed({kind: {"description": "changed"}})
+CIDR = lambda v: f"10.{next(COUNT) % 250}.0.0/24"
+FIXED = lambda v: [{"subnet_id": v["subnet_id"]}]
+GROUPS = lambda v: [v["security_group_id"]]
+ON = lambda v: v["network_id"]
+NETWORKS = {
+    "versions.list": Entry(EVERYBODY),
+    "resources.list": Entry(),
+    "extensions.list": Entry(),
+    "extensions.show": Entry(),
+    "zones.list": Entry(),
+    "networks.list": listed("network_id", ("name", "network_name"), ("description", "mark"), shares=SHARED),
+    "networks.show": [
+        Entry(refs=("network_id",)), *(Entry(alias={"network_id": name}, note=name) for name in SHARED),
+    ],
+    "networks.create": [
+        *made("network"), Entry(body=several, refs=PROJECT, note="several"),
+        Entry(OPERATORS, body=of_project("network", shared=True), note="shared"),
+        Entry(OPERATORS, body=of_project("network", **{"router:external": True}), note="external"),
+    ],
+    "networks.update": [
+        Entry(body=DESCRIBED("network"), refs=("network_id",)),
+        Entry(OPERATORS, body=fixed({"network": {"shared": True}}), note="shared"),
+        Entry(NOBODY, body=DESCRIBED("network"), alias=ON_SHARED, note="of everybody"),
+    ],
+    "networks.delete": [
+        Entry(refs=("network_id",), ready=lambda place, caller: {"network_id": place.network()}),
+        Entry(NOBODY, alias=ON_SHARED, note="of everybody"),
+    ],
+    "subnets.list": listed("subnet_id", ("network_id", "network_id"), shares=("shared_subnet_id",)),
+    "subnets.show": [Entry(refs=("subnet_id",)), Entry(alias={"subnet_id": "shared_subnet_id"}, note="shared")],
+    "subnets.create": made("subnet", ("network_id",), ip_version=4, cidr=CIDR, network_id=ON),
+    "subnets.update": Entry(body=named("subnet"), refs=("subnet_id",)),
+    "subnets.delete": Entry(
+        refs=("subnet_id",), ready=lambda place, caller: {"subnet_id": place.subnet(place.network(), 99)}
+    ),
+    "ports.list": listed(
+        "port_id", ("network_id", "network_id"), ("device_id", "server_id"), ("security_groups", "security_group_id")
+    ),
+    "ports.show": Entry(refs=("port_id",)),
+    "ports.create": [
+        *made(
+            "port", ("network_id", "subnet_id", "security_group_id"), network_id=ON, fixed_ips=FIXED, security_groups=GROUPS
+        ),
+        Entry(body=of_project("port", network_id=ON), alias=ON_SHARED, then=belongs("port"), note="on a shared network"),
+    ],
+    "ports.update": [
+        Entry(body=named("port"), refs=("port_id",)),
+        Entry(
+            body=lambda v: {"port": {"security_groups": [v["security_group_id"]]}}, refs=("security_group_id",),
+            note="in a group",
+        ),
+    ],
+    "ports.delete": Entry(
+        refs=("port_id",), ready=lambda place, caller: {"port_id": place.port(place.values["network_id"])}
+    ),
+    "security-groups.list": listed("security_group_id"),
+    "security-groups.show": Entry(refs=("security_group_id",)),
+    "security-groups.create": made("security_group"),
+    "security-groups.update": Entry(body=named("security_group"), refs=("security_group_id",)),
+    "security-groups.delete": Entry(
+        refs=("security_group_id",), ready=lambda place, caller: {"security_group_id": place.group()[0]}
+    ),
+    "security-group-rules.list": listed(
+        "rule_id", ("security_group_id", "security_group_id"), ("remote_group_id", "security_group_id")
+    ),
+    "security-group-rules.show": Entry(refs=("rule_id",)),
+    "security-group-rules.create": [
+        Entry(body=a_rule, refs=(*PROJECT, "security_group_id")),
+        Entry(body=lambda v: a_rule(v, with_project=False), in_project=True, note="of no project"),
+        Entry(body=a_rule, refs=("remote_group_id",), alias={"remote_group_id": "security_group_id"}, note="from a group"),
+    ],
+    "security-group-rules.delete": Entry(refs=("rule_id",), ready=lambda place, caller: {"rule_id": place.group()[1]}),
+    "routers.list": listed("router_id"),
+    "routers.show": Entry(refs=("router_id",)),
+}
+
+# --- what use costs ---
+
+BILLING = {
+    "consumption.list": [
+        Entry(seen=AT, asks=(("project_id", "project_id"), ("resource_id", "server_id"))),
+        Entry(seen=AT, query="?all_projects=true", asks=(("resource_id", "server_id"),), note="all projects"),
+    ],
+}
+
+TABLES = {
+    "compute-v2": COMPUTE, "easystack": EASYSTACK, "ecs-v1": ECS, "image-v2": IMAGES, "network-v2": NETWORKS,
+    "billing-v1": BILLING,
+}
+
+
+# What a mount's dialect has otherwise.
+DIALECTS = {
+    "compute-v2 (ecs)": {
+        "servers.get_console_output": Entry(NOBODY, body=fixed({"os-getConsoleOutput": {}}), refs=AT),
+    },
+}
