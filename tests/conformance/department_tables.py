@@ -329,11 +329,11 @@ def of_project(kind, **more):
     return body
 
 
-def made(kind, refs=(), **more):
+def made(kind, refs=(), in_project=True, **more):
     body = of_project(kind, **more)
     return [
         Entry(body=body, refs=(*PROJECT, *refs), then=belongs(kind)),
-        Entry(body=lambda v: body(v, with_project=False), in_project=True, note="of no project"),
+        Entry(body=lambda v: body(v, with_project=False), in_project=in_project, note="of no project"),
     ]
 
 
@@ -386,7 +386,7 @@ NETWORKS = {
     ],
     "subnets.list": listed("subnet_id", ("network_id", "network_id"), shares=("shared_subnet_id",)),
     "subnets.show": [Entry(refs=("subnet_id",)), Entry(alias={"subnet_id": "shared_subnet_id"}, note="shared")],
-    "subnets.create": made("subnet", ("network_id",), ip_version=4, cidr=CIDR, network_id=ON),
+    "subnets.create": made("subnet", ("network_id",), in_project=False, ip_version=4, cidr=CIDR, network_id=ON),
     "subnets.update": Entry(body=named("subnet"), refs=("subnet_id",)),
     "subnets.delete": Entry(
         refs=("subnet_id",), ready=lambda place, caller: {"subnet_id": place.subnet(place.network(), 99)}
@@ -424,7 +424,7 @@ NETWORKS = {
     "security-group-rules.show": Entry(refs=("rule_id",)),
     "security-group-rules.create": [
         Entry(body=a_rule, refs=(*PROJECT, "security_group_id")),
-        Entry(body=lambda v: a_rule(v, with_project=False), in_project=True, note="of no project"),
+        Entry(body=lambda v: a_rule(v, with_project=False), note="of no project"),
         Entry(body=a_rule, refs=("remote_group_id",), alias={"remote_group_id": "security_group_id"}, note="from a group"),
     ],
     "security-group-rules.delete": Entry(refs=("rule_id",), ready=lambda place, caller: {"rule_id": place.group()[1]}),

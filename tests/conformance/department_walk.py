@@ -142,6 +142,9 @@ class Walk:
     # --- the questions ---
 
     def of_view(self, operation, entry, caller, view):
+        if entry.may == OWN:
+            foreign = [place for place in view.foreign if place not in caller.places]
+            view = dataclasses.replace(view, foreign=foreign)
         for place in view.own:
             yield from self.of_own(operation, entry, caller, view, place)
         here = view.own[0]

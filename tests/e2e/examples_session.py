@@ -20,6 +20,9 @@ SKYLOOM = pathlib.Path(os.environ.get("SKYLOOM_BIN", TARGET / "release/skyloom")
 PLUGINS = pathlib.Path(os.environ.get("SKYLOOM_PLUGINS", TARGET / "plugins"))
 
 
+PASSWORD = "correct horse battery"
+
+
 class Plugins(Session):
     def get(self, path, token=None):
         call = urllib.request.Request(self.url + path, headers={"X-Auth-Token": token} if token else {})
@@ -57,6 +60,19 @@ class Plugins(Session):
         self.admin.text("server", "reboot", "--hard", "--wait", "on-paper")
         same("status", self.admin("server", "show", "on-paper")["status"], "ACTIVE")
         self.admin.fails("Unable to get console log", "console", "log", "show", "on-paper")
+
+    def step_roles(self):
+        """the plugin's own action is allowed and denied to roles by the deployment"""
+        self.admin.text("role", "create", "watcher")
+        for role in ("watcher", "member"):
+            self.admin.text("user", "create", "--password", PASSWORD, role)
+            self.admin.text("role", "add", "--project", "demo", "--user", role, role)
+        watcher, member = (self.login(role, PASSWORD, "demo")("token", "issue")["id"] for role in ("watcher", "member"))
+        same("watcher", self.get("/fleet-api/fleet", watcher), (200, []))
+        same("watcher sees servers", self.get("/compute/v2.1/servers", watcher)[0], 200)
+        same("watcher sees no limits", self.get("/compute/v2.1/limits", watcher)[0], 403)
+        same("member", self.get("/fleet-api/fleet", member)[0], 403)
+        same("member sees servers", self.get("/compute/v2.1/servers", member)[0], 200)
 
     def step_delete(self):
         """it goes without rest"""

@@ -56,10 +56,11 @@ impl Base {
         debug_assert!(action.joined(), "{}", action.as_str());
         let reach = self.permit(caller, action)?;
         let (Reach::Projects(own), Some(caller)) = (&reach, caller) else { return Ok(reach) };
-        let joined = assignments::joined(conn, &caller.user.id).await?;
-        let allowed =
-            joined.into_iter().filter(|(project, roles)| self.policy().allows_in_project(project, roles, action));
-        Ok(Reach::Projects(allowed.map(|(project, _)| project.id).collect()))
+        let joined = assignments::joined(conn, &caller.user.id).await?.into_iter();
+        let others = joined.filter(|(project, roles)| {
+            !own.contains(&project.id) && self.policy().allows_in_project(project, roles, action)
+        });
+        Ok(Reach::Projects(own.iter().cloned().chain(others.map(|(project, _)| project.id)).collect()))
     }
 
     /// What to call when an operation was written; the wiring gives the engine's `wake`. The first one stays.

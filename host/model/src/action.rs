@@ -92,6 +92,10 @@ actions! {
     AssignmentsRead "assignments:read" Manager;
     AssignmentsGrant "assignments:grant" Manager;
     AssignmentsRevoke "assignments:revoke" Manager;
+    // In the system, which is beside every project and domain.
+    SystemAssignmentsRead "system-assignments:read" Operator;
+    SystemAssignmentsGrant "system-assignments:grant" Operator;
+    SystemAssignmentsRevoke "system-assignments:revoke" Operator;
     // Of roles that make their holder no more than a manager is.
     AssignmentsGrantAny "assignments:grant-any" Operator;
     RolesRead "roles:read" Manager;

@@ -199,7 +199,7 @@ fn under_way(id: &str) -> Error {
 
 /// Errors that are about one server; any other one ends the whole call.
 fn is_of_one(error: &Error) -> bool {
-    matches!(error.code, ErrorCode::NotFound | ErrorCode::WrongState | ErrorCode::Locked | ErrorCode::Busy)
+    matches!(error.code, ErrorCode::WrongState | ErrorCode::Locked | ErrorCode::Busy)
 }
 
 fn find<'a>(servers: &'a BTreeMap<String, Brief>, id: &str, reach: &Reach) -> Result<&'a Brief> {

@@ -241,9 +241,14 @@ async fn power_asks_the_state_and_takes_the_server() {
         assert_eq!(start.expect_err("it runs").kind(), ErrorCode::WrongState);
 
         // All or nothing.
-        let both = [ids[0].clone(), ids[1].clone(), "none".to_owned()];
+        let both = [ids[0].clone(), ids[1].clone()];
         let before = world.count("operations").await;
         stop(&both, true, true).await.expect_err("one is being built");
+        let with_none = [ids[0].clone(), "none".to_owned()];
+        for strict in [true, false] {
+            let error = stop(&with_none, true, strict).await.expect_err("one isn't there");
+            assert_eq!((error.kind(), error.resource), (ErrorCode::NotFound, Some(("server".into(), "none".into()))));
+        }
         assert_eq!(world.count("operations").await, before);
         // Or each by itself.
         let parent = stop(&both, true, false).await.expect("a batch");
@@ -252,7 +257,7 @@ async fn power_asks_the_state_and_takes_the_server() {
         let parts: Vec<(OperationState, Option<ErrorCode>)> =
             tree.children.iter().map(|child| (child.state, child.error.as_ref().map(Kind::kind))).collect();
         let failed = |code| (OperationState::Failed, Some(code));
-        assert_eq!(parts, [(OperationState::Queued, None), failed(ErrorCode::WrongState), failed(ErrorCode::NotFound)]);
+        assert_eq!(parts, [(OperationState::Queued, None), failed(ErrorCode::WrongState)]);
         let server = cloud.get_server(&context, ids[0].clone(), all_parts()).await.expect("the server");
         assert_eq!(server.task_state, Some(wit::TaskState::PoweringOff));
         assert_eq!(stop(&ids[..1], false, true).await.expect_err("under way").kind(), ErrorCode::Busy);

@@ -13,6 +13,11 @@ use crate::lists::page;
 /// What a manager may give to others.
 const GIVEN: [&str; 3] = [MANAGER, MEMBER, READER];
 
+/// What is asked of the policy about a target.
+fn of(target: &Target, below: Action, system: Action) -> Action {
+    if *target == Target::System { system } else { below }
+}
+
 /// Role, user and target are there. Gives the role.
 async fn check(conn: &mut Conn, reach: &Reach, role_id: &str, user_id: &str, target: &Target) -> Result<Role> {
     let role = roles::found(conn, role_id).await?;
@@ -20,10 +25,7 @@ async fn check(conn: &mut Conn, reach: &Reach, role_id: &str, user_id: &str, tar
     match target {
         Target::Project(id) => drop(projects::found(conn, reach, id).await?),
         Target::Domain(id) => drop(domains::found(conn, reach, id).await?),
-        Target::System if reach.is_all() => {}
-        Target::System => {
-            return Err(Error::new(ErrorCode::Forbidden, "Roles in the system are for its operators."));
-        }
+        Target::System => {}
     }
     Ok(role)
 }
@@ -56,7 +58,8 @@ impl Identity {
         user_id: &str,
         target: Target,
     ) -> Result<()> {
-        let reach = self.permit(context.caller.as_deref(), Action::AssignmentsGrant)?;
+        let reach = self
+            .permit(context.caller.as_deref(), of(&target, Action::AssignmentsGrant, Action::SystemAssignmentsGrant))?;
         let mut tx = self.db().begin().await?;
         let role = check(&mut tx, &reach, role_id, user_id, &target).await?;
         self.check_given(context, &role)?;
@@ -81,7 +84,10 @@ impl Identity {
         user_id: &str,
         target: Target,
     ) -> Result<()> {
-        let reach = self.permit(context.caller.as_deref(), Action::AssignmentsRevoke)?;
+        let reach = self.permit(
+            context.caller.as_deref(),
+            of(&target, Action::AssignmentsRevoke, Action::SystemAssignmentsRevoke),
+        )?;
         let mut tx = self.db().begin().await?;
         let role = check(&mut tx, &reach, role_id, user_id, &target).await?;
         self.check_given(context, &role)?;
@@ -102,7 +108,8 @@ impl Identity {
         user_id: &str,
         target: Target,
     ) -> Result<bool> {
-        let reach = self.permit(context.caller.as_deref(), Action::AssignmentsRead)?;
+        let reach = self
+            .permit(context.caller.as_deref(), of(&target, Action::AssignmentsRead, Action::SystemAssignmentsRead))?;
         let mut conn = self.db().read().await?;
         check(&mut conn, &reach, role_id, user_id, &target).await?;
         assignments::has(&mut conn, user_id, &target, role_id).await

@@ -108,7 +108,7 @@ impl Networks {
                 reach::check(conn, &reach.map_err(not_theirs("project-id"))?, "project-id", &other).await?;
                 Ok(other)
             }
-            _ => asking.caller.project().map(ToOwned::to_owned).map_err(not_theirs("project-id")),
+            _ => asking.caller.project().map(ToOwned::to_owned),
         }
     }
 

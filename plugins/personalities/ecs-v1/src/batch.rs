@@ -2,8 +2,6 @@
 
 use serde::Deserialize;
 use skyloom_sdk::cloud::compute::{DeleteOptions, PowerChange};
-use skyloom_sdk::conditions::any_of;
-use skyloom_sdk::paging::every_page;
 use skyloom_sdk::{Cloud, Request, Response};
 
 use crate::errors::Failure;
@@ -42,7 +40,7 @@ struct ActionBody {
 
 pub fn delete<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure> {
     let wanted: DeleteBody = body(request)?;
-    let ids = existing(cloud, &wanted.servers)?;
+    let ids = ids(wanted.servers);
     let options = DeleteOptions {
         delete_volumes: wanted.delete_volume.unwrap_or(false),
         delete_public_addresses: wanted.delete_publicip,
@@ -64,27 +62,10 @@ pub fn reboot<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failur
 
 fn change<C: Cloud>(cloud: &C, request: &Request, choose: impl Fn(&Batch) -> PowerChange) -> Result<Response, Failure> {
     let ActionBody { batch } = body(request)?;
-    let ids = existing(cloud, &batch.servers)?;
-    Ok(job_answer(&cloud.change_power(&ids, choose(&batch), true, false)?))
+    let change = choose(&batch);
+    Ok(job_answer(&cloud.change_power(&ids(batch.servers), change, true, false)?))
 }
 
-/// The ids once each, in order. One that doesn't exist fails the whole request (404), before anything is begun.
-fn existing<C: Cloud>(cloud: &C, servers: &[ServerRef]) -> Result<Vec<String>, Failure> {
-    let mut ids: Vec<String> = Vec::with_capacity(servers.len());
-    for server in servers {
-        if !ids.contains(&server.id) {
-            ids.push(server.id.clone());
-        }
-    }
-    let these = [any_of("id", &ids)];
-    let found = every_page(|page| {
-        let found = cloud.list_servers(&these, &[], &page)?;
-        let ids: Vec<String> = found.servers.into_iter().map(|server| server.id).collect();
-        Ok::<_, Failure>((ids, found.next))
-    })?;
-    let missing = ids.iter().find(|id| !found.contains(id));
-    match missing {
-        Some(id) => Err(Failure::no_server(id)),
-        None => Ok(ids),
-    }
+fn ids(servers: Vec<ServerRef>) -> Vec<String> {
+    servers.into_iter().map(|server| server.id).collect()
 }

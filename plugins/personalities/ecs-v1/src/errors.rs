@@ -54,6 +54,7 @@ impl From<Error> for Failure {
         match code {
             // The core's words for these are those of another API.
             "Ecs.0314" => Self::new(status, code, "The key pair does not exist."),
+            "Ecs.0114" => Self::no_server(error.resource.as_ref().map_or("", |(_, id)| id)),
             "Pdp.0001" => Self::new(status, code, format!("Policy doesn't allow {} to be performed.", action(&error))),
             // Where the core says what is wrong in a word, its message doesn't name the field.
             _ => match (&error.code, &error.field, &error.reason) {
