@@ -88,7 +88,7 @@ fn no_error_says_a_thing_twice() {
         "[database]\nurl = \"mysql://a\"",
         "[compute.quotas]\nservers = -2",
         "[compute]\ndefault-zone = \"\"",
-        "[identity.policy]\n\"wishes:grant\" = []",
+        "[identity.policy.member]\ndeny = [\"wishes:grant\"]",
         "[[seed.images.images]]\nname = \"i\"\nfile = \"gone.raw\"\ndisk-format = \"raw\"",
         "[[seed.images.images]]\nname = \"i\"\nfile = \"skyloom.toml\"\ndisk-format = \"qcow2\"",
         "[seed.networks.shared]\nname = \"n\"\ncidr = \"10.0.0.0/33\"",

@@ -62,6 +62,11 @@ impl Policy {
             Ok(actions)
         };
         let rules = rules.iter().map(|(role, rules)| {
+            if Action::parse(role).is_some() {
+                let text =
+                    format!("[identity.policy.\"{role}\"] is an action: rules stand below the role that has them");
+                return Err(Error::invalid("policy", text));
+            }
             let resolved =
                 Rules { allow: resolve(role, "allow", &rules.allow)?, deny: resolve(role, "deny", &rules.deny)? };
             Ok((role.clone(), resolved))

@@ -328,7 +328,11 @@ fn a_deployment_is_checked_without_starting_it() {
         ("[compute]\ndefault-zone = \"\"\n", "[compute] default-zone"),
         ("[compute.quotas]\nwishes = 3\n", "[compute.quotas] wishes"),
         ("[billing]\nperiod-minutes = 0\n", "[billing] period-minutes"),
-        ("[identity.policy]\n\"wishes:grant\" = []\n", "wishes:grant is no action"),
+        (
+            "[identity.policy.member]\ndeny = [\"wishes:grant\"]\n",
+            "[identity.policy.member] deny: no action is called wishes:grant",
+        ),
+        ("[identity.policy]\n\"servers:delete\" = []\n", "[identity.policy.\"servers:delete\"] is an action"),
         ("[seed.networks]\nproject = \"nobody\"\n", "project = \"nobody\""),
         ("[seed.networks.shared]\nname = \"n\"\ncidr = \"10.0.0.0/33\"\n", "10.0.0.0/33"),
         ("[[seed.images.images]]\nname = \"i\"\nfile = \"gone.raw\"\ndisk-format = \"raw\"\n", "gone.raw"),
