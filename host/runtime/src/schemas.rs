@@ -143,21 +143,21 @@ fn expected(schema: &Value, error: &ValidationError<'_>) -> String {
     if text.len() > MAX_TEXT { "null".to_owned() } else { text }
 }
 
-/// The first thing that a configuration schema finds wrong.
-pub(crate) fn check_config(schema: Option<&Value>, config: &Value) -> Result<(), LoadError> {
+/// All that a configuration schema finds wrong.
+pub(crate) fn config_defects(schema: Option<&Value>, config: &Value) -> Vec<LoadError> {
+    let defect = |pointer: String, message: String| LoadError::Config { pointer, message };
     let Some(schema) = schema else {
         let empty = config.as_object().is_some_and(serde_json::Map::is_empty);
-        return if empty {
-            Ok(())
-        } else {
-            Err(LoadError::Config { pointer: String::new(), message: "this plugin takes no configuration".to_owned() })
-        };
+        let refused = || defect(String::new(), "this plugin takes no configuration".to_owned());
+        return if empty { Vec::new() } else { vec![refused()] };
     };
-    let validator = validator(schema).map_err(|reason| LoadError::Schema { file: "[config]".to_owned(), reason })?;
-    validator.validate(config).map_err(|error| LoadError::Config {
-        pointer: error.instance_path().to_string(),
-        message: crate::error::one_line(&error),
-    })
+    match validator(schema) {
+        Ok(validator) => validator
+            .iter_errors(config)
+            .map(|error| defect(error.instance_path().to_string(), crate::error::one_line(&error)))
+            .collect(),
+        Err(reason) => vec![LoadError::Schema { file: "[config]".to_owned(), reason }],
+    }
 }
 
 #[cfg(test)]
@@ -253,12 +253,12 @@ mod tests {
     #[test]
     fn configuration_is_checked() {
         let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } } });
-        assert!(check_config(Some(&schema), &json!({ "n": 1 })).is_ok());
-        let error = check_config(Some(&schema), &json!({ "n": "x" })).unwrap_err().to_string();
+        assert!(config_defects(Some(&schema), &json!({ "n": 1 })).is_empty());
+        let error = config_defects(Some(&schema), &json!({ "n": "x" }))[0].to_string();
         assert!(error.starts_with("config/n: "), "{error}");
-        assert!(check_config(None, &json!({})).is_ok());
+        assert!(config_defects(None, &json!({})).is_empty());
         assert_eq!(
-            check_config(None, &json!({ "n": 1 })).unwrap_err().to_string(),
+            config_defects(None, &json!({ "n": 1 }))[0].to_string(),
             "config: this plugin takes no configuration"
         );
     }
