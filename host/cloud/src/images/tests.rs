@@ -398,6 +398,18 @@ async fn an_images_texts_are_bounded_together() {
 }
 
 #[tokio::test]
+async fn a_names_blanks_at_its_ends_stay() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let name = Some(" two  blanks\t".to_owned());
+        let made = cloud.create_image(&context, wit::ImageCreate { name: name.clone(), ..create("raw") }).await;
+        let made = made.expect("create");
+        let kept = cloud.get_image(&context, made.id.clone()).await.expect("the image").name;
+        assert_eq!((&made.name, &kept), (&name, &name), "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
 async fn a_property_that_is_wrong_is_named() {
     for world in worlds().await {
         let (cloud, context) = (&world.cloud, member("p"));
