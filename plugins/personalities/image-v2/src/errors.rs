@@ -177,8 +177,7 @@ impl From<Error> for Fault {
             (Some("properties"), Some("too-long" | "malformed"), _) => Self::mismatch("", &error.message),
             (Some(field), Some("too-long" | "malformed"), _) => Self::attribute(field, &error.message),
             _ => {
-                let denied = error.resource.filter(|(kind, _)| error.code == ErrorCode::Forbidden && kind == "action");
-                let denied = denied.map(|(_, action)| action);
+                let denied = respond::denied(&error).map(str::to_owned);
                 Self { denied, ..Self::new(status(&error.code), error.message) }
             }
         }

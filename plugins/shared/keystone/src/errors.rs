@@ -105,8 +105,7 @@ impl From<Error> for Fault {
                 error.message
             ));
         }
-        let denied =
-            error.code == ErrorCode::Forbidden && error.resource.as_ref().is_some_and(|(kind, _)| kind == "action");
+        let denied = respond::denied(&error).is_some();
         let message = match (&error.code, error.resource) {
             (ErrorCode::Unauthenticated, _) => UNAUTHENTICATED.to_owned(),
             (ErrorCode::NotFound, Some((kind, id)))
