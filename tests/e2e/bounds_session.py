@@ -118,7 +118,7 @@ class Session(harness.Session):
 
     def refusal(self, method, url, body=None, headers=(), token=None):
         """Status and the text of a refusal as it goes over the wire."""
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         sent = {"Content-Type": "application/json", "X-Auth-Token": token or self.token, **dict(headers)}
         call = urllib.request.Request(url, data=data, method=method, headers=sent)
         try:
@@ -129,7 +129,7 @@ class Session(harness.Session):
 
     def step_short(self):
         """what a refusal repeats of what was sent is short in every face, and says all the same what is wrong"""
-        long = "é" * 60_000
+        long = "é" * 30_000
         nova, tokens = self.nova("/servers"), self.identity("/auth/tokens")
         server = {"name": long, "flavorRef": self.flavor, "imageRef": self.image}
         auth = {"identity": {"methods": [long], "password": {}}}
