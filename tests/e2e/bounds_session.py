@@ -5,7 +5,10 @@ Starts a Skyloom of its own (laptop deployment, simulator) and ends it. Prints P
 the first FAIL ends it.
 """
 
+import json
 import sys
+import urllib.error
+import urllib.request
 
 import harness
 from harness import request
@@ -112,6 +115,75 @@ class Session(harness.Session):
         url = self.images("/nonesuch")
         refused, headers = request("GET", url, self.token, headers={"Accept": "application/json"}, expect=(404,))
         assert headers["Content-Type"] == "application/json" and refused["code"] == "404 Not Found", refused
+
+    def refusal(self, method, url, body=None, headers=(), token=None):
+        """Status and the text of a refusal as it goes over the wire."""
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        sent = {"Content-Type": "application/json", "X-Auth-Token": token or self.token, **dict(headers)}
+        call = urllib.request.Request(url, data=data, method=method, headers=sent)
+        try:
+            with urllib.request.urlopen(call, timeout=30) as answer:
+                raise AssertionError(f"{method} {url}: {answer.status}")
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def step_short(self):
+        """what a refusal repeats of what was sent is short in every face, and says all the same what is wrong"""
+        long = "é" * 30_000
+        nova, tokens = self.nova("/servers"), self.identity("/auth/tokens")
+        server = {"name": long, "flavorRef": self.flavor, "imageRef": self.image}
+        auth = {"identity": {"methods": [long], "password": {}}}
+        json_please = {"Accept": "application/json"}
+        for what, method, url, body, headers in [
+            ("name", "POST", nova, {"server": server}, ()),
+            ("name", "POST", f"{self.easystack}/v2.1/servers", {"server": server}, ()),
+            ("unexpected", "POST", nova, {"server": {long: 1, **server, "name": "a"}}, ()),
+            (None, "POST", tokens, {"auth": auth}, ()),
+            ("name", "POST", self.identity("/projects"), {"project": {"name": long}}, ()),
+            ("name", "POST", self.neutron("/networks"), {"network": {"name": long}}, ()),
+            ("Unrecognized", "POST", self.neutron("/networks"), {"network": {long: 1}}, ()),
+            ("name", "POST", self.images("/images"), {"name": long}, json_please),
+            ("name", "POST", self.images("/images"), {"name": long}, {"Accept": "*/*"}),
+            ("Custom property", "POST", self.images("/images"), {long: "v"}, json_please),
+            (None, "POST", self.v1("/cloudservers"), self.server(long), ()),
+            (None, "POST", self.v1("/cloudservers"), self.server("a", vpcid=long), ()),
+            (None, "GET", f"{self.cloud}/billing/v1/consumption-records?{'m' * 6000}=1", None, ()),
+        ]:
+            status, text = self.refusal(method, url, body, headers)
+            assert 400 <= status < 500 and len(text) < 8192, f"{method} {url}: {status}, {len(text)} characters"
+            assert what is None or what in text, f"{url}: {text[:300]} ... {text[-300:]}"
+
+    def step_fields(self):
+        """a refusal names what the client sent: the field, the version, the project"""
+        nic = {"uuid": self.network, "subnet_id": self.network}
+        server = {"name": "a", "flavorRef": self.flavor, "imageRef": self.image, "networks": [nic]}
+        servers = f"{self.easystack}/v2.1/servers"
+        _, text = self.refusal("POST", servers, {"server": server})
+        assert "field/attribute subnet_id" in text, text
+        server["networks"] = [{"uuid": self.network, "fixed_ip": "192.0.2.1"}]
+        for url in (servers, self.nova("/servers")):
+            _, text = self.refusal("POST", url, {"server": server})
+            assert "field/attribute fixed_ip" in text, text
+        status, text = self.refusal("POST", f"{self.easystack}/v3/auth/tokens", {"auth": "x"})
+        assert status == 400 and "'auth'" in text, text
+        for url, name in ((servers, "error"), (self.v1("/cloudservers/flavors"), "error")):
+            status, text = self.refusal("GET", url, headers={"X-Project-Id": self.elsewhere})
+            assert status == 400 and "x-project-id" in json.loads(text)[name]["message"], text
+            self.call("GET", url, headers={"X-Project-Id": self.project})
+        for url in (servers, self.nova("/servers")):
+            status, text = self.refusal("GET", url, headers={"X-OpenStack-Nova-API-Version": "2.9999"})
+            said = "Version 2.9999 is not supported by the API. Minimum is 2.1 and maximum is 2.96."
+            assert status == 406 and said in text, text
+            status, text = self.refusal("GET", url, headers={"X-OpenStack-Nova-API-Version": "two"})
+            assert status == 400 and "API Version String two is of invalid format." in text, text
+
+    def step_gone(self):
+        """the id of a flavor that was deleted stays taken, and says why"""
+        flavor = {"flavor": {"id": "gone", "name": "gone", "ram": 512, "vcpus": 1, "disk": 1}}
+        self.call("POST", self.nova("/flavors"), flavor)
+        self.call("DELETE", self.nova("/flavors/gone"))
+        status, text = self.refusal("POST", self.nova("/flavors"), flavor)
+        assert status == 409 and "was deleted" in text and "gone" in text, text
 
 
 if __name__ == "__main__":

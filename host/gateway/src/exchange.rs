@@ -176,7 +176,18 @@ impl<'g> Exchange<'g> {
         if let Some(versioning) = &self.mount().versioning {
             self.version = Some(versioning.negotiate(headers)?);
         }
-        Ok(())
+        self.check_project_header(headers)
+    }
+
+    /// A header that names a project names the caller's; an empty one names none.
+    fn check_project_header(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let (Some(name), Some(caller)) = (&self.mount().project_header, &self.caller) else { return Ok(()) };
+        let own = caller.project_id().unwrap_or_default();
+        if headers.get_all(name).iter().all(|value| value.is_empty() || value == own) {
+            return Ok(());
+        }
+        let sentence = format!("The project of the header {name} is not the project of the token.");
+        Err(Refused::because(Refusal::ProjectHeaderMismatch, sentence))
     }
 
     /// A refusal of nobody that is told to come back leaves when it may.

@@ -29,6 +29,7 @@ mod routes;
 mod server;
 mod settings;
 mod shared;
+mod short;
 mod spacing;
 mod templates;
 mod tls;

@@ -44,6 +44,7 @@ pub struct Mount {
     pub max_body: usize,
     pub strict_slashes: bool,
     pub project_param: Option<String>,
+    pub project_header: Option<HeaderName>,
     pub versioning: Option<Versioning>,
     pub templates: Templates,
     pub operations: Vec<Arc<Operation>>,
@@ -139,6 +140,7 @@ impl Mount {
             max_body: api.max_body_kib as usize * 1024,
             strict_slashes: api.strict_slashes,
             project_param: api.project_param.clone(),
+            project_header: api.project_header.as_deref().map(header).transpose().map_err(named)?,
             versioning,
             templates: Templates::compile(&api.errors).map_err(named)?,
             operations,
@@ -147,7 +149,6 @@ impl Mount {
 
     /// The host's own answer to a request with these headers, in the vendor's words. `allow`: the methods, of a 405.
     pub fn refuse(&self, request_id: &str, headers: &HeaderMap, refused: &Refused, allow: Option<&str>) -> Answer {
-        let versioning = self.versioning.as_ref();
         let mut answer = self.templates.answer(
             refused.refusal,
             &Details {
@@ -156,8 +157,6 @@ impl Mount {
                 message: refused.message.as_deref(),
                 allow,
                 base_url: &self.base_url,
-                min_version: versioning.map_or("", |versioning| &versioning.min_text),
-                max_version: versioning.map_or("", |versioning| &versioning.max_text),
                 retry_after_seconds: refused.retry_after.map(whole_seconds),
             },
         );

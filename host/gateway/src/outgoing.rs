@@ -9,6 +9,7 @@ use crate::core::{Body, Core, Response};
 use crate::held::Held;
 use crate::mount::Operation;
 use crate::refusal::Refusal;
+use crate::short;
 
 /// The answer of an operation, or why it is none. `held`: its bytes are counted as that. Uploads are not for here.
 pub async fn answer(
@@ -30,6 +31,8 @@ pub async fn answer(
         Body::Empty => (Answer::default(), 0),
         Body::Bytes(bytes) => {
             let bytes = reveal(operation, secrets, bytes);
+            let refuses = status.is_client_error() || status.is_server_error();
+            let bytes = if refuses { short::body(bytes) } else { bytes };
             let len = bytes.len() as u64;
             let answer = match held {
                 Some(held) => answer::held(bytes, held),

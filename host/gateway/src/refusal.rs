@@ -42,6 +42,7 @@ refusals! {
     BodyKey "body-key" 400 "The request body must have exactly one action.";
     VersionMalformed "version-malformed" 400 "The API version of the request is malformed.";
     ProjectMismatch "project-mismatch" 400 "The project of the URL is not the project of the token.";
+    ProjectHeaderMismatch "project-header-mismatch" 400 "The project that a header names is not the project of the token.";
     Unauthenticated "unauthenticated" 401 "The request you have made requires authentication.";
     Forbidden "forbidden" 403 "The policy does not allow this to be performed.";
     NotFound "not-found" 404 "The resource could not be found.";

@@ -116,11 +116,17 @@ impl Routes {
             Builder { routes: Self { trees: Vec::new(), all: Vec::new(), mounts }, known: HashMap::new() };
         let mut defects = Vec::new();
         for mount in builder.routes.mounts.clone() {
+            let mut clashes: Vec<Clash> = Vec::new();
             for operation in &mount.operations {
                 for path in &operation.paths {
-                    defects.extend(builder.insert(&mount, operation, path).err());
+                    match builder.insert(&mount, operation, path) {
+                        Ok(()) => {}
+                        Err(Unfit::Alone(defect)) => defects.push(defect),
+                        Err(Unfit::Beside(clash)) => Clash::note(&mut clashes, clash),
+                    }
                 }
             }
+            defects.extend(clashes.iter().map(|clash| clash.told_of(&mount)));
         }
         defects.extend(builder.answer_head().err());
         if defects.is_empty() { Ok(builder.routes) } else { Err(defects) }
@@ -187,6 +193,43 @@ fn index_in(tree: &matchit::Router<usize>, path: &Path<'_>) -> Option<usize> {
     tree.at(&path.text).ok().map(|found| *found.value)
 }
 
+/// Why an operation has no place.
+enum Unfit {
+    Alone(String),
+    /// Another mount has it.
+    Beside(Clash),
+}
+
+impl From<String> for Unfit {
+    fn from(defect: String) -> Self {
+        Self::Alone(defect)
+    }
+}
+
+/// What a mount has that was another one's before.
+struct Clash {
+    other: Arc<Mount>,
+    /// The first such place.
+    place: String,
+    /// Further ones.
+    more: usize,
+}
+
+impl Clash {
+    fn note(clashes: &mut Vec<Self>, found: Self) {
+        match clashes.iter_mut().find(|clash| Arc::ptr_eq(&clash.other, &found.other)) {
+            Some(clash) => clash.more += 1,
+            None => clashes.push(found),
+        }
+    }
+
+    fn told_of(&self, mount: &Mount) -> String {
+        let named = |mount: &Mount| format!("`/{}` of plugin `{}`", mount.prefix.join("/"), mount.plugin);
+        let more = if self.more == 0 { String::new() } else { format!(" and {} more", self.more) };
+        format!("mounts {} and {} both claim {}{more}", named(&self.other), named(mount), self.place)
+    }
+}
+
 struct Builder {
     routes: Routes,
     /// By method and template as the trees have it.
@@ -194,7 +237,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn insert(&mut self, mount: &Arc<Mount>, operation: &Arc<Operation>, path: &str) -> Result<(), String> {
+    fn insert(&mut self, mount: &Arc<Mount>, operation: &Arc<Operation>, path: &str) -> Result<(), Unfit> {
         let full = full_path(mount, path)?;
         let names: Vec<Option<&str>> = full.iter().map(|segment| parameter(segment)).collect();
         let params = names.iter().flatten().map(|name| Box::from(*name)).collect();
@@ -203,7 +246,8 @@ impl Builder {
         let key = (operation.method.clone(), in_trees(&full));
         let Some(index) = self.known.get(&key).copied() else {
             if choice.params.len() > MAX_PARAMETERS {
-                return Err(format!("plugin `{}`: {template} has more than {MAX_PARAMETERS} parameters", mount.plugin));
+                let defect = format!("plugin `{}`: {template} has more than {MAX_PARAMETERS} parameters", mount.plugin);
+                return Err(defect.into());
             }
             let parameters = names.iter().map(Option::is_some).collect();
             self.add(key, self.routes.all.len())
@@ -212,19 +256,18 @@ impl Builder {
             return Ok(());
         };
         let route = &mut self.routes.all[index];
-        let clash = |route: &Route, other: &Operation| {
-            format!(
-                "two operations claim {} {template}: `{}` of plugin `{}` and `{}` of plugin `{}` ({})",
-                operation.method, operation.id, mount.plugin, other.id, route.mount.plugin, route.template
-            )
-        };
         if !Arc::ptr_eq(&route.mount, mount) {
-            return Err(clash(route, &route.choices[0].operation));
+            let place = format!("{} {template}", operation.method);
+            return Err(Unfit::Beside(Clash { other: route.mount.clone(), place, more: 0 }));
         }
         match route.choices.iter().find(|other| other.operation.same_selector(operation)) {
             // Two templates of one operation may be equal but for the names of their parameters.
             Some(other) if Arc::ptr_eq(&other.operation, operation) => Ok(()),
-            Some(other) => Err(clash(route, &other.operation)),
+            Some(other) => {
+                let (method, plugin, ids) = (&operation.method, &mount.plugin, [&operation.id, &other.operation.id]);
+                let ids = ids.map(|id| format!("`{id}`")).join(" and ");
+                Err(format!("plugin `{plugin}`: {ids} both claim {method} {template} ({})", route.template).into())
+            }
             None => {
                 route.choices.push(choice);
                 Ok(())

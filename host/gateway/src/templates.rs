@@ -8,6 +8,7 @@ use skyloom_runtime::manifest::{ApiErrors, RefusalOverride};
 use crate::accept;
 use crate::answer::Answer;
 use crate::refusal::Refusal;
+use crate::short;
 
 /// What fills the placeholders.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,8 +21,6 @@ pub struct Details<'a> {
     /// For 405.
     pub allow: Option<&'a str>,
     pub base_url: &'a str,
-    pub min_version: &'a str,
-    pub max_version: &'a str,
     pub retry_after_seconds: Option<u64>,
 }
 
@@ -145,8 +144,6 @@ enum Placeholder {
     RequestId,
     Title,
     BaseUrl,
-    MinVersion,
-    MaxVersion,
 }
 
 const PLACEHOLDERS: &[(&str, Placeholder)] = &[
@@ -156,8 +153,6 @@ const PLACEHOLDERS: &[(&str, Placeholder)] = &[
     ("{request_id}", Placeholder::RequestId),
     ("{title}", Placeholder::Title),
     ("{base_url}", Placeholder::BaseUrl),
-    ("{min_version}", Placeholder::MinVersion),
-    ("{max_version}", Placeholder::MaxVersion),
 ];
 
 #[derive(Debug)]
@@ -207,7 +202,7 @@ impl Template {
             match piece {
                 Piece::Text(plain) => text.extend_from_slice(plain.as_bytes()),
                 Piece::Hole(Placeholder::Status) => text.extend_from_slice(values.status.as_str().as_bytes()),
-                Piece::Hole(hole) => escape.push(&mut text, values.word(*hole)),
+                Piece::Hole(hole) => escape.push(&mut text, &short::text(values.word(*hole))),
             }
         }
         text
@@ -223,8 +218,6 @@ impl Values<'_> {
             Placeholder::RequestId => self.details.request_id,
             Placeholder::Title => self.status.canonical_reason().unwrap_or("Error"),
             Placeholder::BaseUrl => self.details.base_url,
-            Placeholder::MinVersion => self.details.min_version,
-            Placeholder::MaxVersion => self.details.max_version,
         }
     }
 }

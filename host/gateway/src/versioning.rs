@@ -3,7 +3,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue, VARY};
 use skyloom_runtime::manifest::{self, ApiVersion};
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 
 /// `[api.versioning]` of a manifest, compiled.
 #[derive(Debug)]
@@ -13,8 +13,6 @@ pub struct Versioning {
     min: ApiVersion,
     max: ApiVersion,
     vary: Option<HeaderValue>,
-    pub min_text: String,
-    pub max_text: String,
 }
 
 #[derive(Debug)]
@@ -37,22 +35,14 @@ impl Versioning {
             .collect::<Result<Vec<_>, String>>()?;
         let names: Vec<&str> = table.headers.iter().map(|header| header.name.as_str()).collect();
         let vary = if table.echo { HeaderValue::from_str(&names.join(", ")).ok() } else { None };
-        Ok(Self {
-            headers,
-            default: table.default,
-            min: table.min,
-            max: table.max,
-            vary,
-            min_text: table.min.to_string(),
-            max_text: table.max.to_string(),
-        })
+        Ok(Self { headers, default: table.default, min: table.min, max: table.max, vary })
     }
 
     /// The first header of the manifest that says something decides; where it stands twice, its last line.
-    pub fn negotiate(&self, headers: &HeaderMap) -> Result<ApiVersion, Refusal> {
+    pub fn negotiate(&self, headers: &HeaderMap) -> Result<ApiVersion, Refused> {
         for header in &self.headers {
             for value in headers.get_all(&header.name).into_iter().rev() {
-                let text = value.to_str().map_err(|_| Refusal::VersionMalformed)?;
+                let text = value.to_str().map_err(|_| malformed(&String::from_utf8_lossy(value.as_bytes())))?;
                 if let Some(wanted) = header.wanted(text) {
                     return self.resolve(wanted);
                 }
@@ -61,12 +51,19 @@ impl Versioning {
         Ok(self.default)
     }
 
-    fn resolve(&self, wanted: &str) -> Result<ApiVersion, Refusal> {
+    fn resolve(&self, wanted: &str) -> Result<ApiVersion, Refused> {
         if wanted.eq_ignore_ascii_case("latest") {
             return Ok(self.max);
         }
-        let version: ApiVersion = wanted.parse().map_err(|_| Refusal::VersionMalformed)?;
-        if version < self.min || version > self.max { Err(Refusal::VersionUnsupported) } else { Ok(version) }
+        let version: ApiVersion = wanted.parse().map_err(|_| malformed(wanted))?;
+        if (self.min..=self.max).contains(&version) {
+            return Ok(version);
+        }
+        let sentence = format!(
+            "Version {version} is not supported by the API. Minimum is {} and maximum is {}.",
+            self.min, self.max
+        );
+        Err(Refused::because(Refusal::VersionUnsupported, sentence))
     }
 
     /// Tells the client which version its answer has.
@@ -83,6 +80,11 @@ impl Versioning {
         }
         answer.append(VARY, vary.clone());
     }
+}
+
+fn malformed(wanted: &str) -> Refused {
+    let sentence = format!("API Version String {wanted} is of invalid format. Must be of format MajorNum.MinorNum.");
+    Refused::because(Refusal::VersionMalformed, sentence)
 }
 
 impl VersionHeader {
@@ -120,7 +122,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        versioning().negotiate(&headers).map(|version| version.to_string())
+        versioning().negotiate(&headers).map(|version| version.to_string()).map_err(|refused| refused.refusal)
     }
 
     #[test]
@@ -151,6 +153,18 @@ mod tests {
         for text in ["things 2.31", "things 2.0", "things 3.1"] {
             assert_eq!(negotiated(&[("api-version", text)]), Err(Refusal::VersionUnsupported), "{text}");
         }
+    }
+
+    #[test]
+    fn a_refusal_says_which_version_was_asked_for_and_which_there_are() {
+        let said = |text: &'static str| {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static("old-version"), HeaderValue::from_static(text))]);
+            versioning().negotiate(&headers).expect_err(text).message.expect("a sentence")
+        };
+        assert_eq!(said("2.31"), "Version 2.31 is not supported by the API. Minimum is 2.1 and maximum is 2.30.");
+        let wrong = "API Version String two is of invalid format. Must be of format MajorNum.MinorNum.";
+        assert_eq!(said("two"), wrong);
     }
 
     #[test]

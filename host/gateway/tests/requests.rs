@@ -419,12 +419,8 @@ async fn two_plugins_that_claim_one_route_are_named() {
     let two = mount(&MANIFEST.replace("things-v1", "others-v1"), "/api", handler(|_, _| Ok(ok("")))).unwrap();
     let far = mount(&MANIFEST.replace("things-v1", "others-v1"), "/api2", handler(|_, _| Ok(ok("")))).unwrap();
     let defects = skyloom_gateway::Gateway::new(world.shared.clone(), vec![one.clone(), two], false).err().unwrap();
-    assert!(
-        defects.iter().any(|line| line.contains("`things-v1`")
-            && line.contains("`others-v1`")
-            && line.contains("GET /api/things")),
-        "{defects:?}"
-    );
+    let told = "mounts `/api` of plugin `things-v1` and `/api` of plugin `others-v1` both claim GET /api and ";
+    assert!(matches!(&defects[..], [one] if one.starts_with(told)), "{defects:?}");
     assert!(skyloom_gateway::Gateway::new(world.shared.clone(), vec![one, far], false).is_ok());
 }
 

@@ -206,9 +206,12 @@ fn equal_templates_and_endless_ones_are_refused() {
     let found = defects(&[("one", &[get("/a/{x}/b")]), ("two", &[get("/a/{y}/b"), ("PUT", "/a/{y}/b".to_owned())])]);
     assert_eq!(
         found,
-        ["two operations claim GET /a/{y}/b: `o0` of plugin `two` and `o0` of plugin `one` (/a/{x}/b)"],
+        ["mounts `/` of plugin `one` and `/` of plugin `two` both claim GET /a/{y}/b"],
         "told once, and the other method is no claim"
     );
+    let both = [get("/a"), get("/b"), get("/c")];
+    let found = defects(&[("one", &both), ("two", &both)]);
+    assert_eq!(found, ["mounts `/` of plugin `one` and `/` of plugin `two` both claim GET /a and 2 more"]);
     let deep = |count: usize| (0..count).fold(String::new(), |path, at| format!("{path}/{{p{at}}}"));
     assert_eq!(defects(&[("one", &[get(&deep(16))])]), Vec::<String>::new());
     let found = defects(&[("one", &[get(&deep(17)), get(&deep(40))])]);

@@ -75,19 +75,22 @@ pub fn explain(package: &Package, options: &super::LoadOptions) -> Explanation {
             .filter_map(|name| capability(*name, package, &imported, &options.grants))
             .collect(),
         limits: limit_lines(package, options),
-        refused: check(package, options).err().map(|error| error.to_string()),
+        refused: Some(check(package, options))
+            .filter(|found| !found.is_empty())
+            .map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
     }
 }
 
-/// Everything that loading checks without compiling.
-pub(crate) fn check(package: &Package, options: &super::LoadOptions) -> Result<(), LoadError> {
-    let imported = grants::check_surface(&package.manifest, &package.surface)?;
-    grants::resolve(&package.manifest, &imported, &options.grants)?;
-    Limits::effective(&package.manifest.limits, &options.limits).map_err(LoadError::Limit)?;
+/// Everything that loading checks without compiling, and each reason why it would refuse.
+pub(crate) fn check(package: &Package, options: &super::LoadOptions) -> Vec<LoadError> {
+    let granted = grants::check_surface(&package.manifest, &package.surface)
+        .and_then(|imported| grants::resolve(&package.manifest, &imported, &options.grants).map(drop));
+    let limits = Limits::effective(&package.manifest.limits, &options.limits, package.surface.memory);
     let schema = package.manifest.config.as_ref().map(|config| &config.schema);
-    crate::schemas::check_config(schema, &options.config.clone().into())?;
-    SchemaSet::compile(&package.manifest, &package.schemas)?;
-    Ok(())
+    let schemas = SchemaSet::compile(&package.manifest, &package.schemas);
+    let found = [granted.err(), limits.err().map(LoadError::Limit), schemas.err()];
+    let config = crate::schemas::config_defects(schema, &options.config.clone().into());
+    found.into_iter().flatten().chain(config).collect()
 }
 
 fn capability(

@@ -81,25 +81,32 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What the deployment gives wins over what the manifest asks, that over the default; above a ceiling it is refused.
-    pub fn effective(asked: &LimitsTable, given: &LimitsTable) -> Result<Self, String> {
-        let pick = |bound: Bound, asked: Option<u32>, given: Option<u32>| {
+    /// What the deployment gives wins over what the manifest asks, that over the default. Err: all that is wrong: what is nothing or
+    /// above a ceiling, and less memory than a component begins with, whose `memory` is in bytes.
+    pub fn effective(asked: &LimitsTable, given: &LimitsTable, memory: u64) -> Result<Self, String> {
+        let mut wrong = Vec::new();
+        let mut pick = |bound: Bound, asked: Option<u32>, given: Option<u32>, least: u64| {
             let value = given.or(asked).unwrap_or(bound.default);
             if value == 0 {
-                Err(format!("limit {} must be at least 1", bound.name))
+                wrong.push(format!("limit {} must be at least 1", bound.name));
             } else if value > bound.ceiling {
-                Err(format!("limit {} = {value} is above the host's ceiling of {}", bound.name, bound.ceiling))
-            } else {
-                Ok(value)
+                wrong.push(format!("limit {} = {value} is above the host's ceiling of {}", bound.name, bound.ceiling));
+            } else if u64::from(value) < least {
+                wrong.push(format!(
+                    "limit {} = {value} is below the {least} that the component begins with",
+                    bound.name
+                ));
             }
+            value
         };
-        Ok(Self::from_numbers([
-            pick(MEMORY_MIB, asked.memory_mib, given.memory_mib)?,
-            pick(CPU_MS, asked.cpu_ms, given.cpu_ms)?,
-            pick(WAIT_MS, asked.wait_ms, given.wait_ms)?,
-            pick(OUTPUT_KIB, asked.output_kib, given.output_kib)?,
-            pick(LOG_LINES_PER_SECOND, asked.log_lines_per_second, given.log_lines_per_second)?,
-        ]))
+        let numbers = [
+            pick(MEMORY_MIB, asked.memory_mib, given.memory_mib, memory.div_ceil(1 << 20)),
+            pick(CPU_MS, asked.cpu_ms, given.cpu_ms, 0),
+            pick(WAIT_MS, asked.wait_ms, given.wait_ms, 0),
+            pick(OUTPUT_KIB, asked.output_kib, given.output_kib, 0),
+            pick(LOG_LINES_PER_SECOND, asked.log_lines_per_second, given.log_lines_per_second, 0),
+        ];
+        if wrong.is_empty() { Ok(Self::from_numbers(numbers)) } else { Err(wrong.join("; ")) }
     }
 
     fn from_numbers([memory_mib, cpu_ms, wait_ms, output_kib, log_lines_per_second]: [u32; 5]) -> Self {
@@ -121,15 +128,26 @@ mod tests {
     fn the_deployment_wins_and_the_ceiling_holds() {
         let asked = LimitsTable { memory_mib: Some(64), cpu_ms: Some(5), ..LimitsTable::default() };
         let given = LimitsTable { cpu_ms: Some(7), ..LimitsTable::default() };
-        let limits = Limits::effective(&asked, &given).unwrap();
+        let limits = Limits::effective(&asked, &given, 0).unwrap();
         assert_eq!(limits.memory, 64 << 20);
         assert_eq!(limits.cpu, Duration::from_millis(7));
         assert_eq!(limits.wait, Limits::default().wait);
         let over = LimitsTable { memory_mib: Some(MEMORY_MIB.ceiling + 1), ..LimitsTable::default() };
-        assert!(Limits::effective(&asked, &over).unwrap_err().contains("memory-mib = 1025 is above"));
+        assert!(Limits::effective(&asked, &over, 0).unwrap_err().contains("memory-mib = 1025 is above"));
         let at = LimitsTable { memory_mib: Some(MEMORY_MIB.ceiling), ..LimitsTable::default() };
-        assert!(Limits::effective(&asked, &at).is_ok());
+        assert!(Limits::effective(&asked, &at, 0).is_ok());
         let none = LimitsTable { wait_ms: Some(0), ..LimitsTable::default() };
-        assert!(Limits::effective(&asked, &none).is_err());
+        assert!(Limits::effective(&asked, &none, 0).is_err());
+    }
+    #[test]
+    fn all_that_is_wrong_is_told() {
+        let given = LimitsTable { memory_mib: Some(1), cpu_ms: Some(0), ..LimitsTable::default() };
+        let said = Limits::effective(&LimitsTable::default(), &given, (1 << 20) + 1).unwrap_err();
+        assert_eq!(
+            said,
+            "limit memory-mib = 1 is below the 2 that the component begins with; limit cpu-ms must be at least 1"
+        );
+        let given = LimitsTable { memory_mib: Some(1), ..LimitsTable::default() };
+        assert!(Limits::effective(&LimitsTable::default(), &given, 1 << 20).is_ok());
     }
 }

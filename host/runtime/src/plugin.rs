@@ -66,7 +66,8 @@ impl Runtime {
         let explanation = explain::explain(&package, &options);
         let imported = grants::check_surface(&package.manifest, &package.surface)?;
         let granted = grants::resolve(&package.manifest, &imported, &options.grants)?;
-        let limits = Limits::effective(&package.manifest.limits, &options.limits).map_err(LoadError::Limit)?;
+        let limits = Limits::effective(&package.manifest.limits, &options.limits, package.surface.memory)
+            .map_err(LoadError::Limit)?;
         if limits.memory > shared.memory.most {
             return Err(LoadError::Memory { wanted: limits.memory >> 20, most: shared.memory.most >> 20 });
         }
@@ -114,11 +115,11 @@ impl Runtime {
         Ok(explain::explain(&Package::read(path)?, options))
     }
 
-    /// Whether [`Runtime::load`] would take it, without compiling.
-    pub fn check(path: &Path, options: &LoadOptions) -> Result<Manifest, LoadError> {
+    /// Why [`Runtime::load`] would not take it, as far as that is seen without compiling.
+    pub fn check(path: &Path, options: &LoadOptions) -> Result<(Manifest, Vec<LoadError>), LoadError> {
         let package = Package::read(path)?;
-        explain::check(&package, options)?;
-        Ok(package.manifest)
+        let found = explain::check(&package, options);
+        Ok((package.manifest, found))
     }
 }
 
@@ -141,7 +142,8 @@ fn libvirt(
 }
 
 fn check_config(manifest: &Manifest, config: &Map<String, Value>) -> Result<(), LoadError> {
-    schemas::check_config(manifest.config.as_ref().map(|config| &config.schema), &config.clone().into())
+    let schema = manifest.config.as_ref().map(|config| &config.schema);
+    schemas::config_defects(schema, &config.clone().into()).into_iter().next().map_or(Ok(()), Err)
 }
 
 /// Only what is granted is there to be imported at all.

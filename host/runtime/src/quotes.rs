@@ -1,16 +1,19 @@
 //! What of a request's body may be quoted to whoever sent it: no secret, nothing that looks like one, and not too much.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// Longest text of all quotes of one body, in bytes.
-const MAX_BYTES: usize = 64 * 1024;
+/// Longest quote, in bytes: the longest names that clients may give fit in.
+const MAX_BYTES: usize = 1024;
+/// Longest name of a member in a quote, in bytes.
+pub(crate) const MAX_NAME: usize = 256;
 /// Stands for a secret.
 const MASK: &str = "***";
 /// Stands for what is cut.
-const CUT: &str = "...";
+pub(crate) const CUT: &str = "...";
 
 /// The quotes of one body.
 pub(crate) struct Quotes<'s> {
@@ -29,6 +32,7 @@ impl<'s> Quotes<'s> {
         if (0..path.len()).any(|length| self.hides(&path[..=length])) {
             return json(MASK);
         }
+        self.left = MAX_BYTES;
         let mut out = String::new();
         let quote = Quote { quotes: self, wanted: path, path: &mut Vec::new(), out: &mut out };
         // The body was parsed before, so it parses again.
@@ -59,6 +63,12 @@ impl<'s> Quotes<'s> {
         self.left = self.left.saturating_sub(bytes + 4);
         room
     }
+}
+
+/// The text, or as much of it as there may be and a mark.
+pub(crate) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    let end = text.floor_char_boundary(most);
+    if end == text.len() { Cow::Borrowed(text) } else { Cow::Owned(format!("{}{CUT}", &text[..end])) }
 }
 
 fn json(text: &str) -> String {
@@ -95,7 +105,7 @@ impl<'s> Quote<'_, 's> {
     }
 
     fn member<'de, A: MapAccess<'de>>(&mut self, map: &mut A, name: String) -> Result<(), A::Error> {
-        self.out.push_str(&json(&name));
+        self.out.push_str(&json(&shortened(&name, MAX_NAME)));
         self.out.push(':');
         self.path.push(name);
         if self.shows() {
@@ -198,9 +208,9 @@ impl<'de> Visitor<'de> for Quote<'_, '_> {
             self.plain(MASK);
             return Ok(());
         }
-        let end = text.floor_char_boundary(self.quotes.left);
-        self.quotes.takes(end);
-        self.plain(if end == text.len() { text.to_owned() } else { format!("{}{CUT}", &text[..end]) });
+        let shown = shortened(text, self.quotes.left);
+        self.quotes.takes(shown.len());
+        self.plain(shown);
         Ok(())
     }
 
@@ -233,7 +243,7 @@ impl<'de> Visitor<'de> for Quote<'_, '_> {
         while let Some(name) = map.next_key::<String>()? {
             self.out.push_str(if first { "" } else { "," });
             first = false;
-            if self.quotes.takes(name.len()) {
+            if self.quotes.takes(name.len().min(MAX_NAME)) {
                 self.member(&mut map, name)?;
                 continue;
             }
@@ -326,14 +336,22 @@ mod tests {
     }
 
     #[test]
-    fn quotes_of_one_body_are_bounded() {
-        let long = json!({ "name": "é".repeat(MAX_BYTES), "list": vec!["x"; MAX_BYTES] });
-        let long = long.to_string();
+    fn a_quote_is_bounded() {
+        let most = "é".repeat(MAX_BYTES / 2);
+        assert_eq!(of(&[], &[], &json!(most)), json!(most).to_string());
+        for long in [
+            json!("é".repeat(MAX_BYTES)),
+            json!({ "name": "é".repeat(MAX_BYTES), "list": vec!["x"; MAX_BYTES] }),
+            json!({ "x".repeat(60_000): "v", "y".repeat(60_000): "v" }),
+        ] {
+            let quote = of(&[], &[], &long);
+            assert!(quote.len() < 2 * MAX_BYTES && quote.contains("..."), "{}", quote.len());
+            assert!(serde_json::from_str::<Value>(&quote).is_ok());
+        }
         let mut quotes = Quotes::new(&[]);
-        let first = quotes.of(&[], long.as_bytes());
-        assert!(first.len() < 3 * MAX_BYTES && first.contains("..."), "{}", first.len());
-        assert!(serde_json::from_str::<Value>(&first).is_ok());
-        assert!(quotes.of(&[], long.as_bytes()).len() < 100);
+        let body = json!({ "a": "x".repeat(MAX_BYTES + 1), "b": "short" }).to_string();
+        assert!(quotes.of(&path("a"), body.as_bytes()).ends_with("x...\""));
+        assert_eq!(quotes.of(&path("b"), body.as_bytes()), "\"short\"", "each has its own bound");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! JSON schemas of a plugin: of request bodies and of its configuration. Compiled once, at load; nothing is fetched.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 use crate::bindings::personality::exports::skyloom::personality::handler::Violation;
 use crate::error::LoadError;
 use crate::manifest::{ApiVersion, Manifest};
-use crate::quotes::Quotes;
+use crate::quotes::{CUT, MAX_NAME, Quotes, shortened};
 use crate::schema_versions;
 
 /// Most violations that one body is told of.
@@ -117,12 +118,24 @@ fn violation(schema: &Value, error: &ValidationError<'_>, quotes: &mut Quotes<'_
     }
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > MAX_TEXT {
-        text.truncate(text.floor_char_boundary(MAX_TEXT));
-        text.push_str("...");
+fn cut(text: String) -> String {
+    if text.len() > MAX_TEXT { shortened(&text, MAX_TEXT).into_owned() } else { text }
+}
+
+/// Names as they may be quoted: not many and none too long.
+fn few(names: &[String]) -> Vec<Cow<'_, str>> {
+    let mut left = MAX_TEXT / 2;
+    let mut few = Vec::new();
+    for name in names {
+        let name = shortened(name, MAX_NAME);
+        let Some(rest) = left.checked_sub(name.len()) else {
+            few.push(CUT.into());
+            break;
+        };
+        left = rest;
+        few.push(name);
     }
-    text
+    few
 }
 
 /// What the keyword asks for, as JSON.
@@ -135,7 +148,7 @@ fn expected(schema: &Value, error: &ValidationError<'_>) -> String {
                 path.rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent)?.get("patternProperties"));
             let patterns: Vec<&String> =
                 patterns.and_then(Value::as_object).into_iter().flat_map(|all| all.keys()).collect();
-            serde_json::json!({ "unexpected": unexpected, "patterns": patterns })
+            return serde_json::json!({ "unexpected": few(unexpected), "patterns": patterns }).to_string();
         }
         _ => schema.pointer(&path).cloned().unwrap_or_default(),
     };
@@ -143,21 +156,21 @@ fn expected(schema: &Value, error: &ValidationError<'_>) -> String {
     if text.len() > MAX_TEXT { "null".to_owned() } else { text }
 }
 
-/// The first thing that a configuration schema finds wrong.
-pub(crate) fn check_config(schema: Option<&Value>, config: &Value) -> Result<(), LoadError> {
+/// All that a configuration schema finds wrong.
+pub(crate) fn config_defects(schema: Option<&Value>, config: &Value) -> Vec<LoadError> {
+    let defect = |pointer: String, message: String| LoadError::Config { pointer, message };
     let Some(schema) = schema else {
         let empty = config.as_object().is_some_and(serde_json::Map::is_empty);
-        return if empty {
-            Ok(())
-        } else {
-            Err(LoadError::Config { pointer: String::new(), message: "this plugin takes no configuration".to_owned() })
-        };
+        let refused = || defect(String::new(), "this plugin takes no configuration".to_owned());
+        return if empty { Vec::new() } else { vec![refused()] };
     };
-    let validator = validator(schema).map_err(|reason| LoadError::Schema { file: "[config]".to_owned(), reason })?;
-    validator.validate(config).map_err(|error| LoadError::Config {
-        pointer: error.instance_path().to_string(),
-        message: crate::error::one_line(&error),
-    })
+    match validator(schema) {
+        Ok(validator) => validator
+            .iter_errors(config)
+            .map(|error| defect(error.instance_path().to_string(), crate::error::one_line(&error)))
+            .collect(),
+        Err(reason) => vec![LoadError::Schema { file: "[config]".to_owned(), reason }],
+    }
 }
 
 #[cfg(test)]
@@ -239,6 +252,21 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_not_expected_are_few_and_short() {
+        let set = set("schema = \"s\"", &[("s", json!({ "properties": { "a": {} }, "additionalProperties": false }))])
+            .unwrap();
+        let unexpected = |body: Value| -> Vec<String> {
+            let found = set.of("a").unwrap().violations(None, &body, &text(&body));
+            let expected: Value = serde_json::from_str(&found[0].expected).unwrap();
+            serde_json::from_value(expected["unexpected"].clone()).unwrap()
+        };
+        assert_eq!(unexpected(json!({ "\0".repeat(60_000): 1 })), ["\0".repeat(256) + "..."]);
+        let many: serde_json::Map<_, _> = (100..400).map(|number| (number.to_string(), json!(1))).collect();
+        let told = unexpected(many.into());
+        assert!(told.len() < 200 && told[0] == "100" && told.last().is_some_and(|last| last == "..."), "{told:?}");
+    }
+
+    #[test]
     fn schemas_are_whole_or_refused() {
         let schemas = "schema = \"s\"";
         let refused = |schemas_given: &[(&str, Value)]| set(schemas, schemas_given).unwrap_err().to_string();
@@ -253,12 +281,12 @@ mod tests {
     #[test]
     fn configuration_is_checked() {
         let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } } });
-        assert!(check_config(Some(&schema), &json!({ "n": 1 })).is_ok());
-        let error = check_config(Some(&schema), &json!({ "n": "x" })).unwrap_err().to_string();
+        assert!(config_defects(Some(&schema), &json!({ "n": 1 })).is_empty());
+        let error = config_defects(Some(&schema), &json!({ "n": "x" }))[0].to_string();
         assert!(error.starts_with("config/n: "), "{error}");
-        assert!(check_config(None, &json!({})).is_ok());
+        assert!(config_defects(None, &json!({})).is_empty());
         assert_eq!(
-            check_config(None, &json!({ "n": 1 })).unwrap_err().to_string(),
+            config_defects(None, &json!({ "n": 1 }))[0].to_string(),
             "config: this plugin takes no configuration"
         );
     }

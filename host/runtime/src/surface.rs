@@ -12,12 +12,14 @@ use crate::manifest::{MANIFEST_SECTION, SCHEMA_SECTION_PREFIX};
 pub struct Surface {
     pub imports: Vec<String>,
     pub exports: Vec<String>,
+    /// Bytes that the memories of its modules begin with.
+    pub memory: u64,
     pub(crate) manifests: Vec<Vec<u8>>,
     pub(crate) schemas: BTreeMap<String, Vec<u8>>,
 }
 
 impl Surface {
-    /// Reads the outermost layer only; nothing is validated here, the compiler does that.
+    /// Reads the outermost layer only, but for memories; nothing is validated here, the compiler does that.
     pub fn of(bytes: &[u8]) -> Result<Self, LoadError> {
         if !Parser::is_component(bytes) {
             let reason =
@@ -31,6 +33,13 @@ impl Surface {
             match payload.map_err(broken)? {
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::MemorySection(memories) => {
+                    for memory in memories {
+                        let memory = memory.map_err(broken)?;
+                        let page = 1 << memory.page_size_log2.unwrap_or(16).min(16);
+                        surface.memory = surface.memory.saturating_add(memory.initial.saturating_mul(page));
+                    }
+                }
                 _ if depth > 0 => {}
                 Payload::ComponentImportSection(imports) => {
                     for import in imports {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rand::Rng;
 use skyloom_cloud::secrets::{KEY_BYTES, Sealer};
+use skyloom_runtime::KEY_BYTES as COMPILED_KEY_BYTES;
 use skyloom_runtime::files::{self, Links, SECRET_BYTES};
 
 use crate::failure::Failure;
@@ -33,6 +34,16 @@ pub fn is_own(name: &str) -> bool {
 /// From here on no file or folder that this process makes can be reached by others, unless its maker says so.
 pub fn close_to_others() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(OTHERS));
+}
+
+/// All that would make a start refuse the folder: what [`inspect`] finds, and keys in it that are none. `sealed`: with its own key.
+pub fn defects(path: &Path, sealed: bool) -> Vec<String> {
+    if let Err(found) = inspect(path) {
+        return found.into_lines();
+    }
+    let secret = if sealed { read_key::<KEY_BYTES>(&path.join(SECRET_KEY)).err() } else { None };
+    let compiled = read_key::<COMPILED_KEY_BYTES>(&path.join(COMPILED_KEY)).err();
+    [secret, compiled].into_iter().flatten().flat_map(Failure::into_lines).collect()
 }
 
 /// What would make a start refuse the folder: it, or one of the program's own files in it, may be another user's work. One that
@@ -214,8 +225,8 @@ impl StateDir {
 
     fn own_key<const N: usize>(&self, name: &str) -> Result<[u8; N], Failure> {
         let path = self.path.join(name);
-        if let Some(text) = read_own(&path)? {
-            return parse_key(&path, &text);
+        if let Some(key) = read_key(&path)? {
+            return Ok(key);
         }
         let mut key = [0; N];
         rand::rng().fill(&mut key[..]);
@@ -231,21 +242,24 @@ impl StateDir {
     }
 }
 
-/// With the key in the file, in hexadecimal digits.
+/// With the key in the file that `[database]` names, in hexadecimal digits.
 pub fn read_sealer(path: &Path) -> Result<Sealer, Failure> {
-    let text = files::read_text(path, SECRET_BYTES).map_err(|error| wrong_key(path, &error))?;
-    Ok(Sealer::new(&parse_key::<KEY_BYTES>(path, &text)?))
+    let text = files::read_text(path, SECRET_BYTES).map_err(|error| error.to_string());
+    let key = text.and_then(|text| parse_key::<KEY_BYTES>(&text));
+    key.map(|key| Sealer::new(&key))
+        .map_err(|said| Failure::new(format!("[database] secret-key: {}: {said}", path.display())))
 }
 
-fn parse_key<const N: usize>(path: &Path, text: &str) -> Result<[u8; N], Failure> {
+fn parse_key<const N: usize>(text: &str) -> Result<[u8; N], String> {
     let mut key = [0; N];
-    hex::decode_to_slice(text.trim(), &mut key)
-        .map_err(|_| wrong_key(path, &format!("{} hex digits are expected", 2 * N)))?;
+    hex::decode_to_slice(text.trim(), &mut key).map_err(|_| format!("{} hex digits are expected", 2 * N))?;
     Ok(key)
 }
 
-fn wrong_key(path: &Path, said: &dyn std::fmt::Display) -> Failure {
-    Failure::new(format!("secret key {}: {said}", path.display()))
+/// A key of the folder's own; none: it isn't there.
+fn read_key<const N: usize>(path: &Path) -> Result<Option<[u8; N]>, Failure> {
+    let Some(text) = read_own(path)? else { return Ok(None) };
+    parse_key(&text).map(Some).map_err(|said| Failure::new(format!("{}: {said}", path.display())))
 }
 
 fn lock(folder: &Path) -> Result<File, Failure> {

@@ -100,6 +100,7 @@ fn no_error_says_a_thing_twice() {
         "[[plugin]]\nid = \"a\"\nfile = \"gone.wasm\"\n[[plugin]]\nid = \"a\"\nfile = \"gone.wasm\"",
         "[images]\nmax-image-gib = 0",
         "[billing]\nperiod-minutes = 0",
+        "[[node]]\nname = \"n\"\ndriver = \"d\"\nzone = \"z\"\nmemory-mib = 1",
     ] {
         std::fs::write(&file, text).unwrap();
         let output = skyloom(&["check", "--config", file.to_str().unwrap()]);
@@ -128,7 +129,8 @@ fn a_check_finds_what_the_file_alone_does_not_show() {
     assert!(code == Some(2) && said.contains("[sandbox] memory-mib is at least 8: 7 is too little"), "{said}");
     assert_eq!(check("[sandbox]\nmemory-mib = 8\n").0, Some(0));
     let (code, said) = check("[database]\nurl = \"postgres://u:hidden@127.0.0.1:1/none\"\n");
-    assert!(code == Some(2) && said.contains("[database] url: ") && said.contains("refused"), "{said}");
+    let server = "[database] url: postgres://u@127.0.0.1:1/none: ";
+    assert!(code == Some(2) && said.contains(server) && said.contains("refused"), "{said}");
     assert!(!said.contains("hidden") && said.lines().count() == 1, "{said}");
     // Listens, but never says a word.
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -140,6 +142,50 @@ fn a_check_finds_what_the_file_alone_does_not_show() {
     std::fs::write(folder.path().join("state/skyloom.db"), "no database".repeat(100)).unwrap();
     let (code, said) = check("");
     assert!(code == Some(2) && said.contains("state/skyloom.db"), "{said}");
+}
+
+#[test]
+fn a_check_tells_all_that_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("skyloom.toml");
+    std::fs::create_dir(folder.path().join("state")).unwrap();
+    std::fs::set_permissions(folder.path().join("state"), PermissionsExt::from_mode(0o700)).unwrap();
+    for name in ["lock", "secret-key", "compiled-key"] {
+        std::fs::write(folder.path().join("state").join(name), "short").unwrap();
+    }
+    let flavor = "[[seed.compute.flavors]]\nid = \"1\"\nname = \"f\"\nvcpus = 1\nmemory-mib = 512\ndisk-gib = 1\n";
+    let node = "[[node]]\nname = \"n \"\ndriver = \"d\"\nzone = \"nova\"\nmemory-mib = 1\n";
+    let plugin = "[[plugin]]\nid = \"d\"\nfile = \"gone.wasm\"\n";
+    let image = "[[seed.images.images]]\nname = \"i\"\nfile = \"gone.raw\"\ndisk-format = \"raw\"\n";
+    let check = |database: &str| {
+        std::fs::write(&file, format!("{flavor}{node}{plugin}{image}[database]\n{database}\n")).unwrap();
+        let output = skyloom(&["check", "--config", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2));
+        text(&output.stderr)
+    };
+    let said = check("readers = 0");
+    for part in [
+        "node `n `: a name has no blanks at its ends",
+        "node `n `: memory-mib = 1 is too little for every flavor of the seed, 512 is the least",
+        "[database] readers is at least 1",
+        "plugin `d`: ",
+        "gone.wasm",
+        "gone.raw",
+        "state/secret-key: 64 hex digits are expected",
+        "state/compiled-key: 64 hex digits are expected",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let said = check("secret-key = \"state/lock\"\nurl = \"postgres://u:hidden@127.0.0.1:1/none\"");
+    for part in [
+        "[database] secret-key: ",
+        "state/lock: 64 hex digits are expected",
+        "[database] url: postgres://u@127.0.0.1:1/none: ",
+        "gone.raw",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!said.contains("hidden") && !said.contains("state/secret-key"), "{said}");
 }
 
 #[tokio::test]

@@ -50,16 +50,17 @@ const KIND: &str = "flavor";
 /// `already-exists` when the name is taken, or a flavor has the id or ever had it.
 pub async fn insert(tx: &mut Conn, flavor: &Flavor) -> Result<()> {
     let made = flavor.insert()?.unless_there().run(tx).await?;
-    let (field, word, value) = if retired_ids::is_retired(tx, KIND, &flavor.id).await? {
-        ("id", "ID", &flavor.id)
+    let Flavor { id, name, .. } = flavor;
+    let (field, message) = if retired_ids::is_retired(tx, KIND, id).await? {
+        ("id", format!("A flavor with ID {id} was deleted, and its ID stays taken."))
     } else if made {
         return Ok(());
-    } else if get(tx, &flavor.id).await?.is_some() {
-        ("id", "ID", &flavor.id)
+    } else if get(tx, id).await?.is_some() {
+        ("id", format!("Flavor with ID {id} already exists."))
     } else {
-        ("name", "name", &flavor.name)
+        ("name", format!("Flavor with name {name} already exists."))
     };
-    Err(Error::new(ErrorCode::AlreadyExists, format!("Flavor with {word} {value} already exists.")).with_field(field))
+    Err(Error::new(ErrorCode::AlreadyExists, message).with_field(field))
 }
 
 pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Flavor>> {

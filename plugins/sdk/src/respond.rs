@@ -1,6 +1,6 @@
 //! Answers.
 
-use crate::{Body, ErrorCode, Request, Response};
+use crate::{Body, Error, ErrorCode, Request, Response};
 
 /// An answer with a JSON body.
 #[must_use]
@@ -54,6 +54,13 @@ pub fn param<'a>(request: &'a Request, name: &str) -> &'a str {
 #[must_use]
 pub fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// The neutral action that the policy refuses, where the error says that.
+#[must_use]
+pub fn denied(error: &Error) -> Option<&str> {
+    let (kind, action) = error.resource.as_ref()?;
+    (error.code == ErrorCode::Forbidden && kind == "action").then_some(action.as_str())
 }
 
 /// Every code once and one that this SDK doesn't know: for tests that a personality's table of errors is total.

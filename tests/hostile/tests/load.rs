@@ -189,7 +189,7 @@ fn packing_refuses_what_loading_would() {
     assert!(!path("out.wasm").exists());
     std::fs::write(path("body.json"), "{ \"type\": \"object\" }").unwrap();
     let done = packed().unwrap();
-    let manifest = Runtime::check(&path("out.wasm"), &all()).unwrap();
+    let manifest = Runtime::check(&path("out.wasm"), &all()).unwrap().0;
     assert_eq!((manifest.id, done.id), ("face".to_owned(), "face".to_owned()));
     let plugin = runtime(|_| {}).load(&path("out.wasm"), all()).unwrap();
     assert_eq!(plugin.digest(), done.digest);

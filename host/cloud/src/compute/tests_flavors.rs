@@ -109,7 +109,7 @@ async fn nobody_takes_a_deleted_flavors_id_again_and_servers_keep_what_they_were
         assert_eq!(error.kind(), ErrorCode::Forbidden);
         let error = cloud.create_flavor(&admin, other.clone()).await.expect_err("an operator");
         assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::AlreadyExists, Some("id")));
-        assert_eq!(error.message, "Flavor with ID small already exists.");
+        assert_eq!(error.message, "A flavor with ID small was deleted, and its ID stays taken.");
         // Its name is free.
         let again = flavors::FlavorCreate { id: None, name: "name of small".to_owned(), ..other };
         cloud.create_flavor(&admin, again.clone()).await.expect("the name again");

@@ -321,8 +321,9 @@ impl Images {
             if name.is_empty() {
                 return Err(Error::invalid("property-name", "A property needs a name."));
             }
-            checked_text("property-name", name, MAX_NAME)?;
-            checked_text("properties", value, MAX_VALUE).map_err(|error| error.with_resource("property", name))?;
+            let named = |error: Error| error.with_resource("property", shown(name));
+            checked_text("property-name", name, MAX_NAME).map_err(named)?;
+            checked_text("properties", value, MAX_VALUE).map_err(named)?;
         }
         let name = image.name.as_deref();
         let pairs = image.properties.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
@@ -353,6 +354,12 @@ impl Images {
         }
         Ok(())
     }
+}
+
+/// A property's name as an error repeats it: whole where it may be one.
+fn shown(name: &str) -> String {
+    let end = name.char_indices().nth(MAX_NAME).map_or(name.len(), |(end, _)| end);
+    if end == name.len() { name.to_owned() } else { format!("{}...", &name[..end]) }
 }
 
 /// Known formats that go together: a kernel or ramdisk is wrapped in itself.

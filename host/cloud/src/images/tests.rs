@@ -398,16 +398,28 @@ async fn an_images_texts_are_bounded_together() {
 }
 
 #[tokio::test]
+async fn a_names_blanks_at_its_ends_stay() {
+    for world in worlds().await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let name = Some(" two  blanks\t".to_owned());
+        let made = cloud.create_image(&context, wit::ImageCreate { name: name.clone(), ..create("raw") }).await;
+        let made = made.expect("create");
+        let kept = cloud.get_image(&context, made.id.clone()).await.expect("the image").name;
+        assert_eq!((&made.name, &kept), (&name, &name), "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
 async fn a_property_that_is_wrong_is_named() {
     for world in worlds().await {
         let (cloud, context) = (&world.cloud, member("p"));
         let image = cloud.create_image(&context, create("raw")).await.expect("create");
         let long = "n".repeat(256);
         for (name, value, field, reason, named) in [
-            ("os_distro", "v".repeat(65_536), "properties", "too-long", Some("os_distro")),
-            ("os_distro", "a\0".to_owned(), "properties", "malformed", Some("os_distro")),
-            (long.as_str(), "v".to_owned(), "property-name", "too-long", None),
-            ("a\0", "v".to_owned(), "property-name", "malformed", None),
+            ("os_distro", "v".repeat(65_536), "properties", "too-long", "os_distro"),
+            ("os_distro", "a\0".to_owned(), "properties", "malformed", "os_distro"),
+            (long.as_str(), "v".to_owned(), "property-name", "too-long", format!("{}...", "n".repeat(255)).as_str()),
+            ("a\0", "v".to_owned(), "property-name", "malformed", "a\0"),
         ] {
             let properties = vec![("os_arch".to_owned(), "x".to_owned()), (name.to_owned(), value)];
             let new = wit::ImageCreate { properties: properties.clone(), ..create("raw") };
@@ -419,7 +431,7 @@ async fn a_property_that_is_wrong_is_named() {
                 assert!(matches!(error.code, ErrorCode::Invalid), "{error:?}");
                 assert_eq!((error.field.as_deref(), error.reason.as_deref()), (Some(field), Some(reason)));
                 let resource = error.resource.as_ref().map(|(kind, name)| (kind.as_str(), name.as_str()));
-                assert_eq!(resource, named.map(|name| ("property", name)));
+                assert_eq!(resource, Some(("property", named)));
             }
         }
     }

@@ -36,6 +36,7 @@ token-header = "X-Token"
 request-id-headers = ["X-Request-Id"]
 max-body-kib = 1
 project-param = "project_id"
+project-header = "X-Project"
 
 [api.versioning]
 headers = [{ name = "Api-Version", prefix = "things" }]

@@ -35,6 +35,9 @@ pub struct Api {
     /// Path parameter that must be the caller's project; for a token of a domain it is the project that is acted in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_param: Option<String>,
+    /// Header that must name the caller's project where a request has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_header: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versioning: Option<Versioning>,
     /// The vendor's names of permissions that no operation has for itself, because others depend on them: each with the neutral

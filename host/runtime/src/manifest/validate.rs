@@ -15,13 +15,13 @@ pub const HOST_REFUSALS: &[&str] = &[
     "version-malformed",
     "version-unsupported",
     "project-mismatch",
+    "project-header-mismatch",
     "method-not-allowed",
     "unsupported-media-type",
 ];
 
 /// What a refusal's template may hold.
-pub const PLACEHOLDERS: &[&str] =
-    &["status", "code", "message", "request_id", "title", "min_version", "max_version", "base_url"];
+pub const PLACEHOLDERS: &[&str] = &["status", "code", "message", "request_id", "title", "base_url"];
 
 pub(super) fn defects(manifest: &Manifest) -> Vec<String> {
     let mut defects = Vec::new();
@@ -102,6 +102,7 @@ fn api(api: &Api, defects: &mut Vec<String>) {
     header_names(std::slice::from_ref(&api.token_header), "token-header", defects);
     token_scheme(api, defects);
     header_names(&api.request_id_headers, "request-id-headers", defects);
+    header_names(api.project_header.as_slice(), "project-header", defects);
     if api.max_body_kib == 0 {
         defects.push("max-body-kib must be at least 1".to_owned());
     }

@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 
 use serde_json::json;
 use skyloom_runtime::manifest::{Kind, Manifest};
-use skyloom_runtime::{Limits, Runtime};
+use skyloom_runtime::{Limits, LoadError, Runtime};
 
 use crate::cli::DeploymentArgs;
 use crate::config::Loaded;
@@ -14,9 +14,9 @@ use crate::serve::{cannot_have, check_mounts, load_options, merged, read_tls, re
 use crate::state;
 
 pub fn run(args: &DeploymentArgs, json: bool) -> Result<(), Failure> {
-    let defects = match Loaded::read(&args.config, args.state_dir.as_deref()) {
-        Ok(loaded) => once(defects(&loaded)),
-        Err(defects) => defects,
+    let defects = match Loaded::look(&args.config, args.state_dir.as_deref()) {
+        Ok((loaded, of_file)) => once(of_file.into_iter().chain(defects(&loaded)).collect()),
+        Err(defect) => vec![defect],
     };
     if json {
         super::print_json(&json!({ "sound": defects.is_empty(), "defects": defects }));
@@ -39,23 +39,27 @@ fn once(defects: Vec<String>) -> Vec<String> {
     defects.into_iter().filter(|defect| told.insert(defect.clone())).collect()
 }
 
-/// Every defect, a line each.
+/// Every defect beyond those of the file itself, a line each.
 fn defects(loaded: &Loaded) -> Vec<String> {
     let deployment = &loaded.deployment;
     let mut defects = Vec::new();
     let mut manifests: Vec<(String, Manifest)> = Vec::new();
     for entry in &deployment.plugins {
         match Runtime::check(&loaded.path(&entry.file), &load_options(entry)) {
-            Ok(manifest) if manifest.id == entry.id => manifests.push((entry.id.clone(), manifest)),
-            Ok(manifest) => {
-                defects.push(format!("plugin `{}`: {} holds `{}`", entry.id, entry.file.display(), manifest.id));
+            Ok((manifest, found)) => {
+                defects.extend(found.into_iter().map(|error| format!("plugin `{}`: {error}", entry.id)));
+                if manifest.id == entry.id {
+                    manifests.push((entry.id.clone(), manifest));
+                } else {
+                    defects.push(format!("plugin `{}`: {} holds `{}`", entry.id, entry.file.display(), manifest.id));
+                }
             }
             Err(error) => defects.push(format!("plugin `{}`: {error}", entry.id)),
         }
     }
     let memory = |(id, manifest): &(String, Manifest)| {
         let entry = deployment.plugins.iter().find(|entry| entry.id == *id)?;
-        Some((entry.id.as_str(), Limits::effective(&manifest.limits, &entry.limits).ok()?.memory >> 20))
+        Some((entry.id.as_str(), Limits::effective(&manifest.limits, &entry.limits, 0).ok()?.memory >> 20))
     };
     defects.extend(too_little_memory(deployment, &manifests.iter().filter_map(memory).collect::<Vec<_>>()));
     let uses = deployment
@@ -77,9 +81,11 @@ fn defects(loaded: &Loaded) -> Vec<String> {
         }
         let entry = deployment.plugins.iter().find(|entry| entry.id == *id);
         if let (Some(entry), Some(config)) = (entry, config.filter(|config| !config.is_empty()))
-            && let Err(error) = Runtime::check(&loaded.path(&entry.file), &merged(entry, config))
+            && let Ok((_, found)) = Runtime::check(&loaded.path(&entry.file), &merged(entry, config))
         {
-            defects.push(format!("{place}: {error}"));
+            // What has nothing to do with the place was told of the plugin.
+            let here = found.into_iter().filter(|error| matches!(error, LoadError::Config { .. }));
+            defects.extend(here.map(|error| format!("{place}: {error}")));
         }
     }
     defects.extend(check_mounts(deployment, &manifests));
@@ -92,10 +98,9 @@ fn defects(loaded: &Loaded) -> Vec<String> {
             defects.push(cannot_have(name, address, &error));
         }
     }
-    defects.extend(state::inspect(&loaded.state_dir).err().map(Failure::into_lines).unwrap_or_default());
+    defects.extend(state::defects(&loaded.state_dir, deployment.database.secret_key.is_none()));
     let vocabulary = manifests.iter().flat_map(|(_, manifest)| manifest.vocabulary()).collect();
-    if let Err(failure) = super::block_on(rehearse(loaded, vocabulary)) {
-        defects.extend(failure.into_lines());
-    }
+    let refused = super::block_on(async { Ok(rehearse(loaded, vocabulary).await) });
+    defects.extend(refused.unwrap_or_else(Failure::into_lines));
     defects
 }

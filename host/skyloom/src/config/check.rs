@@ -9,10 +9,12 @@ use crate::state;
 /// Every defect, a line each.
 pub fn defects(deployment: &Deployment) -> Vec<String> {
     let mut found = Vec::new();
+    names(&mut found, deployment);
     unique(&mut found, "listener", deployment.listeners.iter().map(|listener| listener.name.as_str()));
     unique(&mut found, "plugin", deployment.plugins.iter().map(|plugin| plugin.id.as_str()));
     unique(&mut found, "node", deployment.nodes.iter().map(|node| node.name.as_str()));
     unique(&mut found, "client-file", deployment.client_files.iter().map(|file| file.name.as_str()));
+    same_mounts(&mut found, deployment);
     addresses(&mut found, deployment);
     for listener in &deployment.listeners {
         check_listener(&mut found, listener);
@@ -21,7 +23,11 @@ pub fn defects(deployment: &Deployment) -> Vec<String> {
         check_mount(&mut found, deployment, mount);
     }
     for node in &deployment.nodes {
-        known_plugin(&mut found, deployment, &format!("node `{}`", node.name), &node.driver);
+        let place = format!("node `{}`", node.name);
+        known_plugin(&mut found, deployment, &place, &node.driver);
+        if node.vcpus == Some(0) || node.memory_mib == Some(0) {
+            found.push(format!("{place}: vcpus and memory-mib are at least 1; enabled = false keeps servers away"));
+        }
     }
     if let Some(tariff) = &deployment.tariff {
         known_plugin(&mut found, deployment, "the tariff", &tariff.plugin);
@@ -55,13 +61,63 @@ pub fn defects(deployment: &Deployment) -> Vec<String> {
     if deployment.sandbox.instances == Some(0) {
         found.push("[sandbox] instances is at least 1".to_owned());
     }
-    if deployment.database.url != "sqlite"
-        && !deployment.database.url.starts_with("postgres://")
-        && !deployment.database.url.starts_with("postgresql://")
-    {
+    if !deployment.database.is_known() {
         found.push("[database] url: `sqlite` or `postgres://...`".to_owned());
     }
     found
+}
+
+/// What is looked for by its name would be missed for a blank that nobody sees.
+fn names(found: &mut Vec<String>, deployment: &Deployment) {
+    let mut check = |place: &str, name: &str| {
+        if name.trim() != name {
+            found.push(format!("{place} `{name}`: a name has no blanks at its ends"));
+        }
+    };
+    deployment.listeners.iter().for_each(|listener| check("listener", &listener.name));
+    deployment.plugins.iter().for_each(|plugin| check("plugin", &plugin.id));
+    deployment.client_files.iter().for_each(|file| check("client-file", &file.name));
+    for node in &deployment.nodes {
+        check("node", &node.name);
+        check(&format!("node `{}`: zone", node.name), &node.zone);
+    }
+    for mount in &deployment.mounts {
+        check("mount", &mount.prefix);
+        check(&format!("mount `{}`: region", mount.prefix), &mount.region);
+    }
+    check("[compute] default-zone", &deployment.compute.default_zone);
+}
+
+/// Nodes without the memory or the disk for any flavor that a fresh database gets.
+pub fn idle_nodes(deployment: &Deployment) -> Vec<String> {
+    let flavors = &deployment.seed.compute.flavors;
+    let mut found = Vec::new();
+    for node in deployment.nodes.iter().filter(|node| node.enabled) {
+        let mut check = |name: &str, given: Option<u64>, needed: Option<u32>| {
+            if let (Some(given), Some(needed)) = (given, needed)
+                && given < needed.into()
+            {
+                let node = &node.name;
+                found.push(format!(
+                    "node `{node}`: {name} = {given} is too little for every flavor of the seed, {needed} is the least"
+                ));
+            }
+        };
+        check("memory-mib", node.memory_mib, flavors.iter().map(|flavor| flavor.memory_mib).min());
+        check("disk-gib", node.disk_gib, flavors.iter().map(|flavor| flavor.disk_gib).min());
+    }
+    found
+}
+
+fn same_mounts(found: &mut Vec<String>, deployment: &Deployment) {
+    let (mut seen, mut told) = (HashSet::new(), HashSet::new());
+    for mount in &deployment.mounts {
+        let place = (mount.listener.as_str(), mount.prefix(), mount.plugin.as_str());
+        if !seen.insert(place) && told.insert(place) {
+            let Mount { prefix, plugin, listener, .. } = mount;
+            found.push(format!("two mounts `{prefix}` of plugin `{plugin}` on listener `{listener}`"));
+        }
+    }
 }
 
 fn unique<'a>(found: &mut Vec<String>, kind: &str, names: impl Iterator<Item = &'a str>) {
@@ -185,7 +241,11 @@ mod tests {
     ";
 
     fn defects(more: &str) -> Vec<String> {
-        Deployment::parse(&format!("{BASE}{more}")).err().unwrap_or_default()
+        of(&format!("{BASE}{more}"))
+    }
+
+    fn of(text: &str) -> Vec<String> {
+        Deployment::parse(text).map_or_else(|defect| vec![defect], |(_, defects)| defects)
     }
 
     #[test]
@@ -199,7 +259,7 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_with_their_line() {
-        let found = Deployment::parse("[state]\ndir = \"x\"\ncolour = \"red\"\n").unwrap_err();
+        let found = of("[state]\ndir = \"x\"\ncolour = \"red\"\n");
         assert!(found[0].starts_with("line 3:") && found[0].contains("colour"), "{found:?}");
     }
 
@@ -226,12 +286,52 @@ mod tests {
     }
 
     #[test]
+    fn a_name_has_no_blanks_at_its_ends() {
+        let more = "[[listener]]\nname = \"b \"\naddress = \"127.0.0.1:1\"\n[[plugin]]\nid = \" two\"\nfile = \"f\"\n\
+                    [[node]]\nname = \"\\tn\"\ndriver = \"one\"\nzone = \"z \"\n\
+                    [[mount]]\nplugin = \"one\"\nlistener = \"main\"\nprefix = \"/a \"\nregion = \" r\"\n\
+                    [[client-file]]\nname = \"c \"\ntext = \"\"\n[compute]\ndefault-zone = \"z \"\n";
+        let found = defects(more);
+        let says = "a name has no blanks at its ends";
+        for place in [
+            "listener `b `",
+            "plugin ` two`",
+            "node `\tn`",
+            "node `\tn`: zone `z `",
+            "mount `/a `",
+            "mount `/a `: region ` r`",
+            "client-file `c `",
+            "[compute] default-zone `z `",
+        ] {
+            assert!(found.contains(&format!("{place}: {says}")), "{place} in {found:?}");
+        }
+    }
+
+    #[test]
+    fn two_mounts_in_one_place_are_told_with_their_names() {
+        let mount = "[[mount]]\nplugin = \"one\"\nlistener = \"main\"\nprefix = \"/a\"\n";
+        assert_eq!(defects(&mount.repeat(3)), ["two mounts `/a` of plugin `one` on listener `main`"]);
+        let slash = mount.replace("/a", "/a/");
+        assert_eq!(defects(&format!("{mount}{slash}")).len(), 1, "the same place");
+    }
+
+    #[test]
+    fn a_node_has_room_for_something() {
+        let node =
+            |more: &str| defects(&format!("[[node]]\nname = \"n\"\ndriver = \"one\"\nzone = \"nova\"\n{more}\n"));
+        for more in ["vcpus = 0", "memory-mib = 0"] {
+            assert!(node(more).iter().any(|line| line.contains("at least 1")), "{more}");
+        }
+        assert!(!node("disk-gib = 0").iter().any(|line| line.contains("at least 1")), "its servers may have volumes");
+    }
+
+    #[test]
     fn the_examples_are_sound() {
         for text in [
             include_str!("../../../../examples/deployments/laptop/skyloom.toml"),
             include_str!("../../../../examples/deployments/libvirt/skyloom.toml"),
         ] {
-            assert_eq!(Deployment::parse(text).err(), None);
+            assert_eq!(of(text), Vec::<String>::new());
         }
     }
 
@@ -241,7 +341,7 @@ mod tests {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         for example in ["laptop", "libvirt", "plugins"] {
             let file = root.join("examples/deployments").join(example).join("skyloom.toml");
-            let deployment = Deployment::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
+            let deployment = Deployment::parse(&std::fs::read_to_string(file).unwrap()).unwrap().0;
             for plugin in &deployment.plugins {
                 let kinds = ["plugins/personalities", "plugins/drivers", "plugins/tariffs", "examples/plugins"];
                 let manifest = kinds.iter().find_map(|kind| {
@@ -369,7 +469,7 @@ mod tests {
     fn faults_stay_on_loopback() {
         let crash = "[[faults.crash]]\noperation = \"server.create\"\nwrite = 1\nmoment = \"before\"\n";
         let text = BASE.replace("127.0.0.1", "0.0.0.0");
-        let found = Deployment::parse(&format!("{text}{crash}")).unwrap_err();
+        let found = of(&format!("{text}{crash}"));
         assert!(found.iter().any(|line| line.contains("loopback")), "{found:?}");
         assert_eq!(defects(crash), Vec::<String>::new());
     }

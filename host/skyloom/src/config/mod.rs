@@ -14,6 +14,7 @@ use skyloom_runtime::manifest::{CatalogService, LimitsTable};
 use skyloom_runtime::plain;
 
 pub use address::Address;
+pub use check::idle_nodes;
 
 /// A whole `skyloom.toml`. Paths are relative to the file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -116,6 +117,13 @@ pub struct Database {
 impl Default for Database {
     fn default() -> Self {
         Self { url: default_url(), sync_on_commit: true, readers: default_readers(), secret_key: None }
+    }
+}
+
+impl Database {
+    /// Whether the URL is of a kind that there is.
+    pub fn is_known(&self) -> bool {
+        self.url == "sqlite" || ["postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme))
     }
 }
 
@@ -298,13 +306,19 @@ pub struct Loaded {
 impl Loaded {
     /// Reads and checks a file. Every defect is told, a line each.
     pub fn read(path: &Path, state_dir: Option<&Path>) -> Result<Self, Vec<String>> {
-        let text = files::read_text(path, TEXT_BYTES).map_err(|error| vec![format!("{}: {error}", path.display())])?;
-        let deployment = Deployment::parse(&text).map_err(|defects| {
-            defects.into_iter().map(|defect| format!("{}: {defect}", path.display())).collect::<Vec<_>>()
-        })?;
+        let (loaded, defects) = Self::look(path, state_dir).map_err(|defect| vec![defect])?;
+        if defects.is_empty() { Ok(loaded) } else { Err(defects) }
+    }
+
+    /// A file that can be read, and its defects, a line each.
+    pub fn look(path: &Path, state_dir: Option<&Path>) -> Result<(Self, Vec<String>), String> {
+        let named = |defect: String| format!("{}: {defect}", path.display());
+        let text = files::read_text(path, TEXT_BYTES).map_err(|error| named(error.to_string()))?;
+        let (deployment, defects) = Deployment::parse(&text).map_err(named)?;
+        let defects = defects.into_iter().map(named).collect();
         let base = path.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
         let state_dir = state_dir.map_or_else(|| base.join(&deployment.state.dir), Path::to_path_buf);
-        Ok(Self { deployment, base, state_dir })
+        Ok((Self { deployment, base, state_dir }, defects))
     }
 
     pub fn path(&self, relative: &Path) -> PathBuf {
@@ -313,11 +327,11 @@ impl Loaded {
 }
 
 impl Deployment {
-    /// From the text of a file.
-    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
-        let deployment: Self = plain::read_toml(text).map_err(|defect| vec![defect])?;
+    /// From the text of a file, with its defects, a line each. Err: what cannot be read at all.
+    pub fn parse(text: &str) -> Result<(Self, Vec<String>), String> {
+        let deployment: Self = plain::read_toml(text)?;
         let defects = check::defects(&deployment);
-        if defects.is_empty() { Ok(deployment) } else { Err(defects) }
+        Ok((deployment, defects))
     }
 }
 

@@ -10,7 +10,7 @@ use skyloom_model::ErrorCode;
 use skyloom_store::documents::Documents;
 use skyloom_store::{Db, db, migrate};
 
-use crate::config::{Database, Deployment, Loaded};
+use crate::config::{Database, Deployment, Loaded, idle_nodes};
 use crate::failure::Failure;
 use crate::state::{AdminPassword, StateDir, read_sealer};
 
@@ -50,11 +50,26 @@ pub async fn open_documents(deployment: &Deployment, state: &Path) -> Result<Doc
     opened.map_err(|error| cannot_open(table, file, &error))
 }
 
-/// Names the file, or says that it is the server; never the URL, which may hold a password.
+/// Names the file, or the server and who is to log in there; never a password.
 fn cannot_open(table: &Database, file: PathBuf, error: &skyloom_model::Error) -> Failure {
-    let place =
-        if table.url == "sqlite" { format!("database {}", file.display()) } else { "[database] url".to_owned() };
+    let place = if table.url == "sqlite" {
+        format!("database {}", file.display())
+    } else {
+        format!("[database] url: {}", server(&table.url))
+    };
     Failure::new(format!("{place}: {}", error.internal_text().unwrap_or(&error.message)))
+}
+
+/// User, host, port and database of a URL, as it is written where it says them all.
+fn server(url: &str) -> String {
+    let Ok(url) = url::Url::parse(url) else { return "no URL".to_owned() };
+    let asked = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let said = |name: &str, text: &str| asked(name).or_else(|| (!text.is_empty()).then(|| text.to_owned()));
+    let user = said("user", url.username()).map(|user| user + "@").unwrap_or_default();
+    let host = said("host", url.host_str().unwrap_or_default()).unwrap_or_else(|| "localhost".to_owned());
+    let port = asked("port").unwrap_or_else(|| url.port().unwrap_or(5432).to_string());
+    let database = said("dbname", url.path().trim_start_matches('/')).map(|name| format!("/{name}"));
+    format!("{}://{user}{host}:{port}{}", url.scheme(), database.unwrap_or_default())
 }
 
 fn sqlite_file(state: &Path) -> PathBuf {
@@ -108,19 +123,44 @@ async fn seed(loaded: &Loaded, cloud: &Cloud, admin_password: &str) -> Result<bo
 }
 
 /// Does with the areas' settings, and where the database isn't filled yet with the seeds, what a start would do, on a database
-/// and in folders that are thrown away: nothing that is refused then can be missed here.
-pub async fn rehearse(loaded: &Loaded, vocabulary: Vocabulary) -> Result<(), Failure> {
+/// and in folders that are thrown away: nothing that is refused then can be missed here. All that is refused.
+pub async fn rehearse(loaded: &Loaded, vocabulary: Vocabulary) -> Vec<String> {
+    let mut defects = Vec::new();
+    let mut note = |failure: Failure| defects.extend(failure.into_lines());
+    let table = &loaded.deployment.database;
+    let key = table.secret_key.as_ref().map(|file| read_sealer(&loaded.path(file)));
+    let sealer = key.unwrap_or_else(|| Ok(Sealer::new(&[0; KEY_BYTES]))).unwrap_or_else(|failure| {
+        note(failure);
+        Sealer::new(&[0; KEY_BYTES])
+    });
+    // One that cannot be asked may be empty. One of another kind was told by the file.
+    let filled = if table.is_known() { filled(loaded).await } else { Ok(false) };
+    let fresh = !filled.unwrap_or_else(|failure| {
+        note(failure);
+        false
+    });
+    if let Err(failure) = rehearse_on_scratch(loaded, sealer, vocabulary, fresh).await {
+        note(failure);
+    }
+    if fresh {
+        defects.extend(idle_nodes(&loaded.deployment));
+    }
+    defects
+}
+
+async fn rehearse_on_scratch(
+    loaded: &Loaded,
+    sealer: Sealer,
+    vocabulary: Vocabulary,
+    with_seeds: bool,
+) -> Result<(), Failure> {
     let scratch = tempfile::tempdir()?;
     let options = db::Options { sync_on_commit: false, ..db::Options::default() };
     let db = Db::sqlite(&sqlite_file(scratch.path()), options).await?;
     migrate::migrate(&db).await?;
-    let sealer = match &loaded.deployment.database.secret_key {
-        Some(file) => read_sealer(&loaded.path(file))?,
-        None => Sealer::new(&[0; KEY_BYTES]),
-    };
     // Never the deployment's own, which may be absolute.
     let cloud = cloud(&loaded.deployment, scratch.path().join("images"), &db, sealer, vocabulary)?;
-    if !filled(loaded).await? {
+    if with_seeds {
         seed(loaded, &cloud, "rehearsal").await?;
     }
     db.close().await;
@@ -147,4 +187,23 @@ async fn filled(loaded: &Loaded) -> Result<bool, Failure> {
     let asked = asked.await;
     db.close().await;
     Ok(asked?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_server_is_named_without_its_password() {
+        for (url, said) in [
+            ("postgres://u:hidden@db.example:5433/cloud", "postgres://u@db.example:5433/cloud"),
+            ("postgresql://u:hidden@[::1]/cloud?sslmode=require", "postgresql://u@[::1]:5432/cloud"),
+            ("postgres://db.example", "postgres://db.example:5432"),
+            (
+                "postgres:///cloud?host=/run/postgresql&user=u&password=hidden",
+                "postgres://u@/run/postgresql:5432/cloud",
+            ),
+            ("postgres://u:hid den", "no URL"),
+        ] {
+            assert_eq!(super::server(url), said, "{url}");
+        }
+    }
 }

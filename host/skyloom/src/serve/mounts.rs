@@ -1,5 +1,6 @@
 //! Where personalities are served, and what the service catalogue says of it.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -128,8 +129,10 @@ pub fn compile(places: &[Place], listener: &str, plugins: &Plugins, cloud: &Clou
 pub fn check_mounts(deployment: &Deployment, manifests: &[(String, Manifest)]) -> Vec<String> {
     let mut defects = Vec::new();
     for listener in &deployment.listeners {
-        let mut mounts = Vec::new();
-        for mount in deployment.mounts.iter().filter(|mount| mount.listener == listener.name) {
+        let (mut mounts, mut places) = (Vec::new(), HashSet::new());
+        let own = deployment.mounts.iter().filter(|mount| mount.listener == listener.name);
+        // One that stands twice was told by the file.
+        for mount in own.filter(|mount| places.insert((&mount.plugin, mount.prefix()))) {
             let Some((_, manifest)) = manifests.iter().find(|(id, _)| *id == mount.plugin) else { continue };
             let spec = MountSpec {
                 manifest,

@@ -317,7 +317,10 @@ fn a_deployment_is_checked_without_starting_it() {
     let mount = "[[mount]]\nplugin = \"identity-v3\"\nlistener = \"cloud\"\nprefix = \"/identity\"\n";
     let (code, said) = check(mount);
     assert_eq!(code, Some(2));
-    assert!(said.contains("two operations claim") && said.contains("`identity-v3`"), "{said}");
+    assert!(said.contains("two mounts `/identity` of plugin `identity-v3` on listener `cloud`"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let (code, said) = check("[plugin.limits]\nmemory-mib = 1\n");
+    assert!(code == Some(2) && said.contains("plugin `identity-v3`: limit memory-mib = 1 is below the "), "{said}");
     let (code, said) = check("[[plugin]]\nid = \"gone\"\nfile = \"gone.wasm\"\n");
     assert_eq!(code, Some(2));
     assert!(said.contains("plugin `gone`") && said.contains("gone.wasm"), "{said}");

@@ -87,6 +87,8 @@ static ECS: Rules = Rules {
     fuzzy_filters: true,
     image_filter_is_void: true,
     filters_for_all: &["tags", "not-tags"],
+    // The core orders by no reservation.
+    sort_keys: &[("host_name", Some("hostname")), ("reservation_id", None)],
     unlisted: |vm, task| !is_listed(vm, task),
     statuses: &[
         "ACTIVE",

@@ -153,7 +153,8 @@ fn flavors_are_made_changed_and_deleted() {
         ask(&cloud, upstream(), Call::new("flavors.delete", "DELETE", "/v2.1/flavors/1").param("flavor_id", "1")).0,
         202
     );
-    cloud.flavors.create_flavor = Some(Box::new(|_| Err(error(ErrorCode::AlreadyExists, "exists"))));
+    cloud.flavors.create_flavor =
+        Some(Box::new(|_| Err(error(ErrorCode::AlreadyExists, "Flavor with name big already exists."))));
     let twice = create(json!({ "name": "big", "ram": 1, "vcpus": 1, "disk": 1 }));
     assert_eq!(refused(&cloud, upstream(), twice, 409), "Flavor with name big already exists.");
 }

@@ -289,6 +289,44 @@ fn sort_keys_are_translated_refused_or_overlooked() {
     refused(&cloud, upstream(), call("uuid").query("sort_dir", "asc").query("sort_dir", "asc"), 400);
 }
 
+/// Upstream's schema of the query lists these: at every version, and until 2.74.
+#[test]
+fn a_sort_key_is_known_where_upstream_knows_it() {
+    let (cloud, _) = with_list(Vec::new(), None);
+    let ask_at = |settings, key: &str, minor| {
+        ask(&cloud, settings, get("servers.list", "/v2.1/servers").query("sort_key", key).version(2, minor).admin()).0
+    };
+    for key in [
+        "access_ip_v4 access_ip_v6 availability_zone config_drive created_at display_description display_name host",
+        "hostname image_ref instance_type_id kernel_id key_name launch_index launched_at locked_by node power_state",
+        "progress project_id ramdisk_id root_device_name task_state terminated_at updated_at user_id uuid vm_state locked",
+    ]
+    .into_iter()
+    .flat_map(|keys| keys.split(' '))
+    {
+        assert_eq!([1, 74, 75, 96].map(|minor| ask_at(upstream(), key, minor)), [200; 4], "{key}");
+    }
+    for key in ["id", "memory_mb", "reservation_id", "vcpus", "deleted", "user_data", "vm_mode"] {
+        assert_eq!([1, 74, 75, 96].map(|minor| ask_at(upstream(), key, minor)), [200, 200, 400, 400], "{key}");
+    }
+    for key in ["host_name", "name", "flavor", "tenant_id", "zone", "display-name", "UUID", "", "metadata"] {
+        assert_eq!([1, 96].map(|minor| ask_at(upstream(), key, minor)), [400; 2], "{key}");
+    }
+}
+
+/// The vendor's table of them has two that upstream doesn't.
+#[test]
+fn the_vendors_sort_keys_are_taken() {
+    for version in [1, 75] {
+        let (cloud, seen) = with_list(Vec::new(), None);
+        let call = |key: &str| get("servers.list", "/v2.1/servers").query("sort_key", key).version(2, version);
+        assert_eq!(ask(&cloud, ecs(), call("host_name")).0, 200);
+        assert_eq!(ask(&cloud, ecs(), call("reservation_id")).0, 200);
+        let asked: Vec<_> = seen.all().into_iter().map(|(_, page)| page.sort).collect();
+        assert_eq!((asked[0][0].field.as_str(), asked[1].len()), ("hostname", 0));
+    }
+}
+
 #[test]
 fn strange_filters_are_refused_by_name() {
     let (cloud, _) = with_list(Vec::new(), None);

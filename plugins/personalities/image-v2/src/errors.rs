@@ -166,20 +166,18 @@ impl From<Error> for Fault {
     /// A text that the core refuses for its form is told as a schema tells it, with its place.
     fn from(error: Error) -> Self {
         match (error.field.as_deref(), error.reason.as_deref(), &error.resource) {
-            (Some("property-name"), Some("too-long"), _) => {
-                Self::bad_request("Custom property should not be greater than 255 characters.")
+            // Upstream's sentence, and the name that it leaves out.
+            (Some("property-name"), Some("too-long"), Some((_, name))) => {
+                Self::bad_request(format!("Custom property should not be greater than 255 characters: {name}"))
             }
-            (Some("properties"), Some("too-long" | "malformed"), Some((_, name))) => {
+            (Some("properties" | "property-name"), Some("too-long" | "malformed"), Some((_, name))) => {
                 Self::attribute(name, &error.message)
             }
             // No member of the body has this name: it is of all of them.
-            (Some("properties" | "property-name"), Some("too-long" | "malformed"), _) => {
-                Self::mismatch("", &error.message)
-            }
+            (Some("properties"), Some("too-long" | "malformed"), _) => Self::mismatch("", &error.message),
             (Some(field), Some("too-long" | "malformed"), _) => Self::attribute(field, &error.message),
             _ => {
-                let denied = error.resource.filter(|(kind, _)| error.code == ErrorCode::Forbidden && kind == "action");
-                let denied = denied.map(|(_, action)| action);
+                let denied = respond::denied(&error).map(str::to_owned);
                 Self { denied, ..Self::new(status(&error.code), error.message) }
             }
         }
@@ -234,9 +232,9 @@ mod tests {
         assert_eq!(said("properties", "too-long", Some("os_distro")), place("['os_distro']"));
         assert_eq!(said("properties", "malformed", Some("os_distro")), place("['os_distro']"));
         assert_eq!(said("properties", "too-long", None), place(""));
-        assert_eq!(said("property-name", "malformed", None), place(""));
-        let upstream = "Custom property should not be greater than 255 characters.";
-        assert_eq!(said("property-name", "too-long", None), (400, upstream.to_owned()));
+        assert_eq!(said("property-name", "malformed", Some("a b")), place("['a b']"));
+        let upstream = "Custom property should not be greater than 255 characters: nnn...";
+        assert_eq!(said("property-name", "too-long", Some("nnn...")), (400, upstream.to_owned()));
     }
 
     #[test]

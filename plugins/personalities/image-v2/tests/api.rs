@@ -239,6 +239,32 @@ fn an_image_is_made_of_its_body() {
     assert!(message(&response).ends_with("None is not of type 'string'\n\nOn instance['os_distro']"));
 }
 
+/// As upstream has them: nothing is cut, when a name is given and when it is looked for.
+#[test]
+fn a_names_blanks_at_its_ends_stay() {
+    let name = " two  blanks\t";
+    let mut cloud = FakeCloud::default();
+    let (made, changed) = (Seen::default(), Seen::default());
+    let (keep, log) = (made.clone(), changed.clone());
+    cloud.images.create_image = Some(Box::new(move |create| {
+        keep.push(create.name.clone());
+        Ok(Image { name: create.name.clone(), ..image() })
+    }));
+    cloud.images.get_image = Some(Box::new(|_| Ok(image())));
+    cloud.images.update_image = Some(Box::new(move |_, update| {
+        log.push(update.name.clone());
+        Ok(image())
+    }));
+    let response = handle(&cloud, call("images.create", "POST").body(&json!({ "name": name })).build());
+    assert_eq!((response.status, &json_of(&response)["name"]), (201, &json!(name)));
+    let body = json!([{ "op": "replace", "path": "/name", "value": name }]);
+    let patch = "application/openstack-images-v2.1-json-patch";
+    let response = handle(&cloud, call("images.update", "PATCH").header("Content-Type", patch).body(&body).build());
+    assert_eq!(response.status, 200);
+    assert_eq!((made.only().as_deref(), changed.only().as_deref()), (Some(name), Some(name)));
+    assert_eq!(listed(&[("name", name)], false).1[0].0, [is("name", name)]);
+}
+
 #[test]
 fn an_image_for_another_project_is_refused_in_upstreams_words() {
     let mut cloud = FakeCloud::default();

@@ -105,8 +105,7 @@ impl From<Error> for Fault {
                 error.message
             ));
         }
-        let denied =
-            error.code == ErrorCode::Forbidden && error.resource.as_ref().is_some_and(|(kind, _)| kind == "action");
+        let denied = respond::denied(&error).is_some();
         let message = match (&error.code, error.resource) {
             (ErrorCode::Unauthenticated, _) => UNAUTHENTICATED.to_owned(),
             (ErrorCode::NotFound, Some((kind, id)))
@@ -129,11 +128,13 @@ pub fn violation(request: &Request) -> Option<Fault> {
     let violation = request.violations.first()?;
     // The schema is of the whole body; upstream names fields below its one member.
     let path = violation.pointer.trim_start_matches('/');
-    let field = path.split_once('/').map_or("", |(_, rest)| rest);
+    let (member, field) = path.split_once('/').unwrap_or((path, ""));
     let message = violations::message(violation);
-    Some(Fault::bad_request(if field.is_empty() {
-        message
-    } else {
-        format!("Invalid input for field '{field}': {message}")
+    // What lacks or has too much names that.
+    let names_itself = ["required", "additionalProperties"].contains(&violation.keyword.as_str());
+    Some(Fault::bad_request(match (field, member) {
+        ("", "") => message,
+        ("", _) if names_itself => message,
+        ("", field) | (field, _) => format!("Invalid input for field '{field}': {message}"),
     }))
 }

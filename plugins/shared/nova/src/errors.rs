@@ -118,6 +118,7 @@ fn missing(kind: &str, id: &str) -> Option<String> {
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
+        let (status, denied) = (status_of(&error.code), respond::denied(&error).map(str::to_owned));
         let message = match (&error.code, &error.resource, &error.field, &error.reason) {
             (ErrorCode::NotFound, Some((kind, id)), ..) => missing(kind, id).unwrap_or(error.message),
             // Where the core says what is wrong in a word, its message doesn't name the field.
@@ -129,8 +130,7 @@ impl From<Error> for Fault {
             }
             _ => error.message,
         };
-        let denied = error.resource.filter(|(kind, _)| error.code == ErrorCode::Forbidden && kind == "action");
-        Self { status: status_of(&error.code), message, denied: denied.map(|(_, action)| action) }
+        Self { status, message, denied }
     }
 }
 

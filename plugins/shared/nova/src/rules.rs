@@ -33,6 +33,8 @@ pub struct Rules {
     pub image_filter_is_void: bool,
     /// Filters of servers that are for everybody at every version, beside those that upstream gives to everybody.
     pub filters_for_all: &'static [&'static str],
+    /// Keys beside upstream's that lists of servers are ordered by, the core's field of each; none: it orders nothing.
+    pub sort_keys: &'static [(&'static str, Option<&'static str>)],
     /// Whether the vendor's table of states lacks a pair, whose status is then UNKNOWN.
     pub unlisted: fn(VmState, Option<TaskState>) -> bool,
     /// Statuses that the status filter knows.
@@ -114,6 +116,7 @@ pub const UPSTREAM: Rules = Rules {
     fuzzy_filters: false,
     image_filter_is_void: false,
     filters_for_all: &[],
+    sort_keys: &[],
     unlisted: |_, _| false,
     statuses: &[
         "ACTIVE",

@@ -40,13 +40,7 @@ fn answer<C>(context: &Context<'_, C>, flavor: &Flavor) -> Response {
 pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let body = context.body_member("flavor")?;
     let create = read(context, &body)?;
-    let flavor = context.cloud.create_flavor(&create).map_err(|error| match (&error.code, &create.id) {
-        (ErrorCode::AlreadyExists, Some(id)) if error.field.as_deref() == Some("id") => {
-            Fault::new(409, format!("Flavor with ID {id} already exists."))
-        }
-        (ErrorCode::AlreadyExists, _) => Fault::new(409, format!("Flavor with name {} already exists.", create.name)),
-        _ => error.into(),
-    })?;
+    let flavor = context.cloud.create_flavor(&create)?;
     Ok(answer(context, &flavor))
 }
 

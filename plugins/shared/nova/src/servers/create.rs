@@ -279,8 +279,19 @@ fn refusal(create: &ServerCreate, error: Error) -> Fault {
             Fault::bad_request(format!("Unable to find security_group with name or id '{name}'"))
         }
         (ErrorCode::NotFound, _) => Fault::bad_request(Fault::from(error).message),
-        _ => error.into(),
+        _ => of_interface(error).into(),
     }
+}
+
+/// The core speaks of an interface's address whatever it was asked for by; the body has a name for each.
+fn of_interface(error: Error) -> Error {
+    let field = match (error.field.as_deref(), error.reason.as_deref()) {
+        (Some("address"), Some("unknown")) => "subnet-id",
+        (Some("address"), Some("missing")) => "uuid",
+        (Some("address"), _) => "fixed-ip",
+        _ => return error,
+    };
+    Error { field: Some(field.to_owned()), ..error }
 }
 
 fn answer<C>(context: &Context<'_, C>, wanted: &Wanted, created: &ServerCreated) -> Answer {

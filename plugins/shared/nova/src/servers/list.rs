@@ -7,8 +7,9 @@ use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::paging::Paging;
 use skyloom_sdk::states::{POWER_STATES, power_state, task_state, vm_state};
-use skyloom_sdk::{Cloud, Condition, Error, ErrorCode, Response, SortKey, key, respond, time};
+use skyloom_sdk::{Cloud, Condition, Error, ErrorCode, Response, key, respond, time};
 
+use super::sort::sort;
 use super::{changed, hosts_up, shown_parts, view};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
@@ -17,7 +18,7 @@ use crate::unsupported::{is_listed, refuse};
 use crate::views::server::{size, write, write_short};
 use crate::violations::python;
 
-const LIST: &str = "servers.list";
+pub(super) const LIST: &str = "servers.list";
 const ROOT_DEVICE: &str = "/dev/vda";
 /// Nova's filters that compare a text, the core's field of each.
 const TEXTS: &[(&str, &str)] = &[
@@ -358,105 +359,4 @@ fn within(field: &str, (first, last): (i64, i64)) -> [Condition; 2] {
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Fault> {
     value.parse().map_err(|_| Fault::bad_request(format!("Invalid value '{value}' for {name}: it is no number")))
-}
-
-/// Nova's sort keys, the core's word for each.
-const SORT_KEYS: &[(&str, &str)] = &[
-    ("created_at", "created-at"),
-    ("updated_at", "updated-at"),
-    ("launched_at", "launched-at"),
-    ("display_name", "name"),
-    ("uuid", "id"),
-    ("availability_zone", "zone"),
-    ("host", "node"),
-    ("node", "node"),
-    ("key_name", "key-name"),
-    ("project_id", "project-id"),
-    ("user_id", "user-id"),
-    ("image_ref", "image-id"),
-    ("vm_state", "vm-state"),
-    ("task_state", "task-state"),
-    ("hostname", "hostname"),
-    ("terminated_at", "terminated-at"),
-    ("display_description", "description"),
-    ("instance_type_id", "flavor-id"),
-    ("access_ip_v4", "access-ipv4"),
-    ("access_ip_v6", "access-ipv6"),
-    ("config_drive", "config-drive"),
-    ("launch_index", "launch-index"),
-    ("locked", "locked"),
-    ("power_state", "power-state"),
-    ("progress", "progress"),
-];
-
-/// Keys that Nova knows and overlooks; and those whose value is the same for every server here.
-const OVERLOOKED_SORT_KEYS: &[&str] = &[
-    "architecture",
-    "cell_name",
-    "cleaned",
-    "default_ephemeral_device",
-    "default_swap_device",
-    "deleted",
-    "deleted_at",
-    "disable_terminate",
-    "ephemeral_gb",
-    "ephemeral_key_uuid",
-    "id",
-    "key_data",
-    "launched_on",
-    "memory_mb",
-    "os_type",
-    "reservation_id",
-    "root_gb",
-    "shutdown_terminate",
-    "user_data",
-    "vcpus",
-    "vm_mode",
-    "kernel_id",
-    "ramdisk_id",
-    "root_device_name",
-    "locked_by",
-];
-
-fn sort<C>(context: &Context<'_, C>) -> Result<Vec<SortKey>, Fault> {
-    let query = context.query();
-    let directions: Vec<&str> = query.all("sort_dir").collect();
-    let names: Vec<&str> = query.all("sort_key").collect();
-    if directions.len() > names.len().max(1) {
-        return Err(Fault::bad_request("Sort direction size exceeds sort key size"));
-    }
-    if let Some(bad) = directions.iter().find(|direction| !matches!(**direction, "asc" | "desc")) {
-        return Err(Fault::bad_request(format!("Unknown sort direction '{bad}', must be one of: asc, desc")));
-    }
-    let descending = |at: usize| directions.get(at).or(directions.first()).is_none_or(|direction| *direction == "desc");
-    if names.is_empty() {
-        let ascending = !directions.is_empty() && !descending(0);
-        let key = |field: &str| SortKey { field: field.to_owned(), descending: false };
-        return Ok(if ascending { vec![key("created-at"), key("id")] } else { Vec::new() });
-    }
-    let mut keys = Vec::with_capacity(names.len());
-    for (at, name) in names.into_iter().enumerate() {
-        if matches!(name, "host" | "node") && !context.admin() {
-            return Err(Fault::new(403, format!("Only administrators can sort servers by {name}")));
-        }
-        if name == "locked" && !context.since(73) {
-            continue;
-        }
-        if let Some((_, field)) = SORT_KEYS.iter().find(|(nova, _)| *nova == name) {
-            keys.push(SortKey { field: (*field).to_owned(), descending: descending(at) });
-        } else if is_listed(LIST, &format!("sort_key {name}")) {
-            return Err(refuse(LIST, &format!("sort_key {name}")));
-        } else if !OVERLOOKED_SORT_KEYS.contains(&name) {
-            return Err(Fault::bad_request(format!(
-                "Invalid input for query parameters sort_key. Value: {name}. '{name}' is not a sort key"
-            )));
-        }
-    }
-    // Never the id alone: Nova refuses a marker that no server has, and knows those that were deleted.
-    if let [key] = keys.as_slice()
-        && key.field == "id"
-    {
-        keys.push(SortKey { field: "created-at".to_owned(), descending: key.descending });
-    }
-    Ok(keys)
 }

@@ -10,6 +10,7 @@ pub mod metadata;
 pub(crate) mod names;
 mod networks;
 pub mod parts;
+mod sort;
 
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::compute::{DeleteOptions, Server, ServerUpdate};
