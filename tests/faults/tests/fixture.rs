@@ -135,20 +135,13 @@ impl Fixture {
             min_count: 1,
             description: None,
             flavor_id: "1".to_owned(),
-            image_id: Some(self.image_id.clone()),
             key_name: None,
             zone: None,
             node: None,
             hostname: None,
             networks: wit::NetworkChoice::Automatic,
             security_groups: Vec::new(),
-            root_volume: None,
-            data_volumes: vec![wit::VolumeRequest {
-                size_gib: 2,
-                volume_type: None,
-                delete_on_termination: true,
-                image_id: None,
-            }],
+            disks: vec![disk(Some(&self.image_id), None), disk(None, Some(2))],
             public_address: None,
             user_data: None,
             config_drive: false,
@@ -301,4 +294,15 @@ impl Kind {
 /// For messages.
 pub fn told(error: Option<&Error>) -> String {
     error.map_or_else(|| "no error".to_owned(), Error::for_log)
+}
+
+/// Of an image, or empty; it goes with its server.
+fn disk(image: Option<&str>, size_gib: Option<u32>) -> wit::DiskRequest {
+    wit::DiskRequest {
+        source: if image.is_some() { "image" } else { "empty" }.to_owned(),
+        source_id: image.map(ToOwned::to_owned),
+        size_gib,
+        volume_type: None,
+        delete_on_termination: true,
+    }
 }

@@ -163,7 +163,7 @@ pub(crate) fn operator(project: &str) -> Arc<CallContext> {
 impl World {
     /// A request for servers of the smallest flavor with these names.
     pub(crate) fn create(&self, names: &[&str]) -> wit::ServerCreate {
-        wit::ServerCreate { image_id: Some(self.image.clone()), ..creation(names) }
+        wit::ServerCreate { disks: vec![disk_of(&self.image)], ..creation(names) }
     }
 
     /// An image with bytes and these properties, which only the project sees.
@@ -225,22 +225,31 @@ impl World {
     }
 }
 
-/// A request that names no image.
+/// A disk of an image, as large as the flavor has it.
+pub(crate) fn disk_of(image: &str) -> wit::DiskRequest {
+    wit::DiskRequest {
+        source: "image".to_owned(),
+        source_id: Some(image.to_owned()),
+        size_gib: None,
+        volume_type: None,
+        delete_on_termination: true,
+    }
+}
+
+/// A request without a disk.
 pub(crate) fn creation(names: &[&str]) -> wit::ServerCreate {
     wit::ServerCreate {
         names: names.iter().map(|name| (*name).to_owned()).collect(),
         min_count: u32::try_from(names.len()).expect("few"),
         description: None,
         flavor_id: "1".to_owned(),
-        image_id: None,
         key_name: None,
         zone: None,
         node: None,
         hostname: None,
         networks: wit::NetworkChoice::Automatic,
         security_groups: Vec::new(),
-        root_volume: None,
-        data_volumes: Vec::new(),
+        disks: Vec::new(),
         public_address: None,
         user_data: None,
         config_drive: false,

@@ -20,11 +20,11 @@ fn a_system_disk_may_be_asked_for_as_a_volume() {
         ask(&cloud, ecs(), create_call(1, json!({ "imageRef": "ABSENT", "block_device_mapping_v2": devices })));
     assert_eq!(status, 202, "{body}");
     let create = seen.only();
-    assert_eq!(create.image_id.as_deref(), Some(IMAGE));
-    let root = create.root_volume.expect("a system disk");
-    assert_eq!((root.size_gib, root.volume_type.as_deref(), root.delete_on_termination), (40, Some("SSD"), true));
-    assert_eq!(create.data_volumes.len(), 1);
-    assert_eq!((create.data_volumes[0].size_gib, create.data_volumes[0].delete_on_termination), (10, false));
+    let [root, data] = create.disks.as_slice() else { panic!("two disks: {:?}", create.disks) };
+    assert_eq!((root.source.as_str(), root.source_id.as_deref()), ("image", Some(IMAGE)));
+    assert_eq!((root.size_gib, root.volume_type.as_deref(), root.delete_on_termination), (Some(40), Some("SSD"), true));
+    assert_eq!((data.source.as_str(), data.source_id.as_deref()), ("empty", None));
+    assert_eq!((data.size_gib, data.delete_on_termination), (Some(10), false));
     rule!(CREATE, "a674e115");
 }
 
@@ -35,7 +35,8 @@ fn clients_name_the_image_twice() {
     let devices = json!([{ "source_type": "image", "destination_type": "local", "uuid": IMAGE, "boot_index": 0,
                            "delete_on_termination": true }]);
     assert_eq!(ask(&cloud, upstream(), create_call(42, json!({ "block_device_mapping_v2": devices }))).0, 202);
-    assert!(seen.only().root_volume.is_none());
+    let create = seen.only();
+    assert_eq!((create.disks.len(), create.disks[0].size_gib), (1, None), "as the flavor has it");
 }
 
 #[test]
@@ -96,9 +97,9 @@ fn a_data_disk_may_begin_as_an_image() {
         assert_eq!(ask(&cloud, settings, create_call(1, devices)).0, 202);
     }
     for create in seen.all() {
-        assert_eq!(create.image_id.as_deref(), Some(IMAGE));
-        let [disk] = create.data_volumes.as_slice() else { panic!("one disk: {:?}", create.data_volumes) };
-        assert_eq!((disk.image_id.as_deref(), disk.size_gib, disk.delete_on_termination), (Some(NETWORK), 3, true));
+        let [system, disk] = create.disks.as_slice() else { panic!("two disks: {:?}", create.disks) };
+        assert_eq!(system.source_id.as_deref(), Some(IMAGE));
+        assert_eq!((disk.source_id.as_deref(), disk.size_gib, disk.delete_on_termination), (Some(NETWORK), Some(3), true));
     }
     for (devices, words) in [
         (of(json!("cirros")), "failed to get image"),

@@ -227,9 +227,9 @@ fn a_server_boots_from_a_volume() {
         assert_eq!(server["security_groups"], json!([{ "name": "default" }]));
     }
     let create = seen.all().remove(0);
-    let root = create.root_volume.expect("a volume");
-    assert_eq!((root.size_gib, root.volume_type.as_deref()), (50, Some("hdd")));
-    assert_eq!((create.image_id.as_deref(), create.flavor_id.as_str()), (Some(IMAGE), "7"));
+    let root = &create.disks[0];
+    assert_eq!((root.size_gib, root.volume_type.as_deref()), (Some(50), Some("hdd")));
+    assert_eq!((root.source_id.as_deref(), create.flavor_id.as_str()), (Some(IMAGE), "7"));
     assert_eq!(create.zone.as_deref(), Some("default-az"));
     rule!("easystack.servers.create_bfv", "3e505d74", "9d8ca781", "a867b568", "d41041f3", "c0401919");
 }

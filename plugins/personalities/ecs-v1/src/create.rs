@@ -1,7 +1,7 @@
 //! Creation of servers: the vendor's rules, then one call of the core.
 
 use skyloom_sdk::cloud::compute::{
-    NetworkChoice, NicRequest, OnFailure, PublicAddressRequest, ServerCreate, VolumeRequest,
+    NetworkChoice, NicRequest, OnFailure, PublicAddressRequest, ServerCreate, DiskRequest,
 };
 use skyloom_sdk::{Cloud, Error, ErrorCode, Request, Response, respond};
 
@@ -41,21 +41,15 @@ fn to_core<C: Cloud>(cloud: &C, request: &Request, server: &Server, dry_run: boo
         names,
         description: server.description.clone().filter(|text| !text.is_empty()),
         flavor_id: server.flavor.clone(),
-        image_id: Some(server.image.clone()),
         key_name: server.key_name.clone().filter(|name| !name.is_empty()),
         zone: server.zone().map(ToOwned::to_owned),
         node: None,
         hostname: None,
         networks: NetworkChoice::Nics(server.nics.iter().map(nic).collect()),
         security_groups: groups(server),
-        root_volume: Some(VolumeRequest {
-            size_gib: root_size,
-            volume_type: Some(server.root_volume.volumetype.clone()),
-            // The document says of data disks only that they stay; the system disk goes with its server.
-            delete_on_termination: true,
-            image_id: None,
-        }),
-        data_volumes: server.data_volumes.iter().flatten().map(data_volume).collect(),
+        disks: std::iter::once(system_disk(server, root_size))
+            .chain(server.data_volumes.iter().flatten().map(data_disk))
+            .collect(),
         public_address: server.publicip.as_ref().map(public_address),
         user_data: server.user_data.clone().filter(|text| !text.is_empty()),
         config_drive: false,
@@ -93,12 +87,25 @@ fn nic(nic: &Nic) -> NicRequest {
     }
 }
 
-fn data_volume(volume: &DataVolume) -> VolumeRequest {
-    VolumeRequest {
-        size_gib: volume.size,
+/// The document says of data disks only that they stay; the system disk goes with its server.
+fn system_disk(server: &Server, size_gib: u32) -> DiskRequest {
+    DiskRequest {
+        source: "image".to_owned(),
+        source_id: Some(server.image.clone()),
+        size_gib: Some(size_gib),
+        volume_type: Some(server.root_volume.volumetype.clone()),
+        delete_on_termination: true,
+    }
+}
+
+fn data_disk(volume: &DataVolume) -> DiskRequest {
+    let image = volume.image();
+    DiskRequest {
+        source: if image.is_some() { "image" } else { "empty" }.to_owned(),
+        source_id: image.map(ToOwned::to_owned),
+        size_gib: Some(volume.size),
         volume_type: Some(volume.volumetype.clone()),
         delete_on_termination: false,
-        image_id: volume.image().map(ToOwned::to_owned),
     }
 }
 

@@ -60,7 +60,7 @@ impl From<Error> for Failure {
             _ => match (&error.code, &error.field, &error.reason) {
                 (ErrorCode::Invalid, Some(field), Some(_)) => {
                     let message =
-                        format!("The value of the parameter {} is not valid. {}", parameter(field), error.message);
+                        format!("The value of the parameter {} is not valid. {}", parameter(field, &error), error.message);
                     Self::new(status, code, message)
                 }
                 (ErrorCode::QuotaExceeded, Some(quota), _) => {
@@ -82,13 +82,14 @@ fn action(error: &Error) -> &'static str {
 }
 
 /// The core's names of what was wrong, in the vendor's: Nova's but for these.
-fn parameter(field: &str) -> Cow<'_, str> {
+fn parameter<'a>(field: &'a str, error: &Error) -> Cow<'a, str> {
+    let system = matches!(&error.resource, Some((kind, place)) if kind == "disk" && place == "0");
     Cow::Borrowed(match field {
+        "disks" if system => "root_volume",
+        "disks" => "data_volumes",
         "networks" => "nics",
         "min-count" => "count",
         "public-address" => "publicip",
-        "root-volume" => "root_volume",
-        "data-volumes" => "data_volumes",
         other => return words::attribute(other),
     })
 }

@@ -57,7 +57,7 @@ pub fn attribute(core: &str) -> Cow<'_, str> {
         "image-id" => "imageRef",
         "admin-password" => "adminPass",
         "zone" => "availability_zone",
-        "root-volume" | "data-volumes" => "block_device_mapping_v2",
+        "disks" => "block_device_mapping_v2",
         "security-group-ids" => "security_groups",
         other => return Cow::Owned(other.replace('-', "_")),
     })

@@ -74,27 +74,39 @@ fn check_names(create: &wit::ServerCreate) -> Result<()> {
 }
 
 fn check_volumes(settings: &Settings, create: &wit::ServerCreate) -> Result<()> {
-    for (field, volume) in create
-        .root_volume
-        .iter()
-        .map(|volume| ("root-volume", volume))
-        .chain(create.data_volumes.iter().map(|volume| ("data-volumes", volume)))
-    {
-        if volume.size_gib == 0 || volume.size_gib > MAX_DISK_GIB {
-            return Err(Error::invalid(field, format!("A volume has between 1 and {MAX_DISK_GIB} GiB.")));
+    for (place, disk) in create.disks.iter().enumerate() {
+        match (disk.source.as_str(), &disk.source_id) {
+            ("empty", None) | ("image", Some(_)) => {}
+            ("empty" | "image", _) => return Err(wrong_disk(place, "An image's id is wanted, and of images only.")),
+            (other, _) => {
+                let message = format!("A disk cannot begin as {other}.");
+                return Err(Error::new(ErrorCode::NotSupported, message).with_field("disks"));
+            }
         }
-        if let Some(kind) = &volume.volume_type
+        let sized = disk.size_gib.map_or(place == 0, |size| (1..=MAX_DISK_GIB).contains(&size));
+        if !sized {
+            return Err(wrong_disk(place, &format!("A volume has between 1 and {MAX_DISK_GIB} GiB.")));
+        }
+        if let Some(kind) = &disk.volume_type
             && !settings.volume_types.contains(kind)
         {
-            let error = Error::invalid(field, format!("Volume type {kind} could not be found."));
+            let error = Error::invalid("disks", format!("Volume type {kind} could not be found."));
             return Err(error.with_resource("volume-type", kind));
         }
     }
     // The flavor may add two disks of its own.
-    if create.data_volumes.len() + 3 > MAX_DISKS {
-        return Err(Error::invalid("data-volumes", format!("A server has at most {MAX_DISKS} disks.")));
+    if create.disks.len() + 2 > MAX_DISKS {
+        return Err(wrong_disk(create.disks.len() - 1, &format!("A server has at most {MAX_DISKS} disks.")));
+    }
+    if create.disks.first().is_none_or(|system| system.source != "image") {
+        return Err(Error::invalid("image-id", "A server needs an image that its system disk begins as."));
     }
     Ok(())
+}
+
+/// `place`: of the disk in the request.
+pub(super) fn wrong_disk(place: usize, message: &str) -> Error {
+    Error::invalid("disks", message).with_resource("disk", place.to_string())
 }
 
 fn check_networks(create: &wit::ServerCreate) -> Result<()> {

@@ -89,8 +89,7 @@ impl Compute {
             self.check_metadata_count(&mut conn, &project_id, checked.metadata.len()).await?;
         }
         let references = self.references(&mut conn, caller, &project_id, &create).await?;
-        let windows = references.image.as_ref().is_some_and(|image| image.windows);
-        let password = Password::of(context, &create.admin_password, windows)?;
+        let password = Password::of(context, &create.admin_password, references.image.windows)?;
         Ok(Plan {
             context,
             user_id: caller.user.id.clone(),

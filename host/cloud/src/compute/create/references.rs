@@ -12,11 +12,12 @@ use skyloom_store::{keypairs, networks, nodes, public_addresses};
 
 use super::super::Compute;
 use super::super::image::{BootImage, GIB};
+use super::checks::wrong_disk;
 
 /// All that a request names.
 pub(super) struct References {
     pub(super) flavor: Flavor,
-    pub(super) image: Option<BootImage>,
+    pub(super) image: BootImage,
     /// What the image names to boot with.
     pub(super) boots_with: BootImages,
     /// Empty: none.
@@ -68,20 +69,8 @@ impl Compute {
         if flavor.disabled {
             return Err(Error::invalid("flavor-id", format!("Flavor {} is not offered any more.", flavor.id)));
         }
-        let image = match &create.image_id {
-            Some(id) => Some(self.boot_image(conn, caller, id).await?),
-            None => None,
-        };
-        let boots_with = match &image {
-            Some(image) => self.boots_with(conn, caller, image).await?,
-            None => BootImages::default(),
-        };
-        let mut disks = self.disks(create, &flavor, image.as_ref())?;
-        for (volume, disk) in create.data_volumes.iter().zip(&mut disks[1..]) {
-            if let Some(id) = &volume.image_id {
-                disk.image_id = self.data_image(conn, caller, id, volume.size_gib).await?;
-            }
-        }
+        let (image, disks) = self.disks(conn, caller, create, &flavor).await?;
+        let boots_with = self.boots_with(conn, caller, &image).await?;
         Ok(References {
             public_key: public_key(conn, &caller.user.id, create.key_name.as_deref()).await?,
             zone: self.zone_of(conn, create).await?,
@@ -116,68 +105,64 @@ impl Compute {
         Err(Error::invalid("zone", "The requested availability zone is not available."))
     }
 
-    /// The image of a data disk, which must hold it.
-    async fn data_image(&self, conn: &mut Conn, caller: &Caller, id: &str, size_gib: u32) -> Result<String> {
-        let image = self.boot_image(conn, caller, id).await?;
-        if size_gib < image.least_gib() {
-            let message = format!("A data disk is too small for image {id}: it needs {} GiB.", image.least_gib());
-            return Err(Error::invalid("data-volumes", message));
-        }
-        Ok(image.id)
-    }
-
-    /// The system disk, the disks asked for, then those that the flavor brings.
-    fn disks(
+    /// The image of the system disk; that disk, the others asked for, then those that the flavor brings.
+    async fn disks(
         &self,
+        conn: &mut Conn,
+        caller: &Caller,
         create: &wit::ServerCreate,
         flavor: &Flavor,
-        image: Option<&BootImage>,
-    ) -> Result<Vec<PlannedDisk>> {
-        let default_type = &self.settings.default_volume_type;
-        let image_id = image.map(|image| image.id.clone()).unwrap_or_default();
-        let disk = |volume: &wit::VolumeRequest, image_id| PlannedDisk {
-            size_gib: volume.size_gib,
-            volume_type: volume.volume_type.clone().unwrap_or_else(|| default_type.clone()),
-            delete_on_termination: volume.delete_on_termination,
-            image_id,
-        };
-        let own = |size_gib, image_id| PlannedDisk {
-            size_gib,
-            volume_type: default_type.clone(),
-            delete_on_termination: true,
-            image_id,
-        };
-        if let Some(image) = image
-            && image.min_memory_mib > flavor.memory_mib
-        {
-            return Err(Error::invalid("flavor-id", "Flavor's memory is too small for requested image."));
-        }
-        let root = match (&create.root_volume, image) {
-            (Some(volume), _) => disk(volume, image_id),
-            (None, Some(image)) => {
-                own(if flavor.disk_gib == 0 { image.least_gib() } else { flavor.disk_gib }, image_id)
-            }
-            (None, None) => {
-                return Err(Error::invalid("image-id", "A server needs an image, or a system disk of its own."));
-            }
-        };
-        if let Some(image) = image
-            && root.size_gib < image.least_gib()
-        {
-            let (field, what) = match create.root_volume {
-                Some(_) => ("root-volume", "The system disk"),
-                None => ("flavor-id", "Flavor's disk"),
+    ) -> Result<(BootImage, Vec<PlannedDisk>)> {
+        let default_type = || self.settings.default_volume_type.clone();
+        let (mut image, mut disks) = (None, Vec::with_capacity(create.disks.len() + 2));
+        for (place, asked) in create.disks.iter().enumerate() {
+            let begins_as = match &asked.source_id {
+                Some(id) => Some(self.boot_image(conn, caller, id).await?),
+                None => None,
             };
-            let bytes = u64::from(image.least_gib()) * GIB;
-            let message = format!("{what} is too small for requested image: it needs {bytes} bytes.");
-            return Err(Error::invalid(field, message));
+            let size_gib = size(place, asked, begins_as.as_ref(), flavor)?;
+            disks.push(PlannedDisk {
+                size_gib,
+                volume_type: asked.volume_type.clone().unwrap_or_else(default_type),
+                delete_on_termination: asked.delete_on_termination,
+                image_id: begins_as.as_ref().map(|image| image.id.clone()).unwrap_or_default(),
+            });
+            image = image.or(begins_as);
         }
-        let mut disks = vec![root];
-        disks.extend(create.data_volumes.iter().map(|volume| disk(volume, String::new())));
+        let image = image.ok_or_else(|| Error::internal("a creation without an image passed its checks"))?;
         let of_flavor = [flavor.ephemeral_gib, flavor.swap_mib.div_ceil(1024)];
-        disks.extend(of_flavor.into_iter().filter(|size| *size > 0).map(|size| own(size, String::new())));
-        Ok(disks)
+        disks.extend(of_flavor.into_iter().filter(|size| *size > 0).map(|size_gib| PlannedDisk {
+            size_gib,
+            volume_type: default_type(),
+            delete_on_termination: true,
+            image_id: String::new(),
+        }));
+        Ok((image, disks))
     }
+}
+
+/// Of a disk, in GiB. It holds the image that it begins as, and the server of the system disk's has the memory that this asks for.
+fn size(place: usize, asked: &wit::DiskRequest, image: Option<&BootImage>, flavor: &Flavor) -> Result<u32> {
+    if place == 0 && image.is_some_and(|image| image.min_memory_mib > flavor.memory_mib) {
+        return Err(Error::invalid("flavor-id", "Flavor's memory is too small for requested image."));
+    }
+    let least = image.map_or(1, BootImage::least_gib);
+    let size = asked.size_gib.unwrap_or(if flavor.disk_gib == 0 { least } else { flavor.disk_gib });
+    if size >= least {
+        return Ok(size);
+    }
+    let bytes = u64::from(least) * GIB;
+    Err(match (place, asked.size_gib, image) {
+        (0, Some(_), _) => wrong_disk(0, &format!("The system disk is too small for requested image: it needs {bytes} bytes.")),
+        (0, None, _) => {
+            let message = format!("Flavor's disk is too small for requested image: it needs {bytes} bytes.");
+            Error::invalid("flavor-id", message)
+        }
+        (_, _, image) => {
+            let image = image.map_or("", |image| &image.id);
+            wrong_disk(place, &format!("A data disk is too small for image {image}: it needs {least} GiB."))
+        }
+    })
 }
 
 /// Copied, so that the key pair may go before the server is built.

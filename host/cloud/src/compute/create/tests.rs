@@ -7,12 +7,18 @@ use skyloom_store::quotas::{self, Quota};
 use skyloom_store::{Conn, networks, servers};
 
 use crate::Settings;
-use crate::compute::testing::{Kind as _, context_of, creation, member, operator, page, worlds};
+use crate::compute::testing::{Kind as _, context_of, creation, disk_of, member, operator, page, worlds};
 use crate::lists::{all_parts, asked};
 
 /// An empty disk of the default type that outlives its server.
-pub(super) fn volume(size_gib: u32) -> wit::VolumeRequest {
-    wit::VolumeRequest { size_gib, volume_type: None, delete_on_termination: false, image_id: None }
+pub(super) fn empty(size_gib: u32) -> wit::DiskRequest {
+    wit::DiskRequest {
+        source: "empty".to_owned(),
+        source_id: None,
+        size_gib: Some(size_gib),
+        volume_type: None,
+        delete_on_termination: false,
+    }
 }
 
 /// Of the server's administrator; empty: none.
@@ -38,7 +44,7 @@ async fn a_creation_writes_everything_that_is_meant() {
             key_name: Some("key".to_owned()),
             metadata: vec![("role".to_owned(), "web".to_owned())],
             tags: vec!["b".to_owned(), "a".to_owned()],
-            data_volumes: vec![volume(7)],
+            disks: vec![disk_of(&world.image), empty(7)],
             admin_password: wit::PasswordChoice::Generate,
             user_data: Some("I2Nsb3VkLWNvbmZpZwo=".to_owned()),
             public_address: Some(wit::PublicAddressRequest {
@@ -211,8 +217,9 @@ type Wrong = (&'static str, fn(&mut wit::ServerCreate), ErrorCode);
 async fn each_wrong_reference_is_named() {
     let wrong: &[Wrong] = &[
         ("", |create| create.flavor_id = "none".to_owned(), ErrorCode::NotFound),
-        ("", |create| create.image_id = Some("none".to_owned()), ErrorCode::NotFound),
-        ("image-id", |create| create.image_id = None, ErrorCode::Invalid),
+        ("", |create| create.disks = vec![disk_of("none")], ErrorCode::NotFound),
+        ("image-id", |create| create.disks = vec![], ErrorCode::Invalid),
+        ("image-id", |create| create.disks = vec![empty(1)], ErrorCode::Invalid),
         ("key-name", |create| create.key_name = Some("none".to_owned()), ErrorCode::Invalid),
         ("zone", |create| create.zone = Some("none".to_owned()), ErrorCode::Invalid),
         ("security-groups", |create| create.security_groups = vec!["none".to_owned()], ErrorCode::NotFound),
@@ -232,18 +239,25 @@ async fn each_wrong_reference_is_named() {
             ErrorCode::Invalid,
         ),
         (
-            "root-volume",
-            |create| {
-                create.root_volume = Some(volume(0));
-            },
+            "disks",
+            |create| create.disks[0].size_gib = Some(0),
             ErrorCode::Invalid,
         ),
         (
-            "data-volumes",
-            |create| {
-                create.data_volumes = vec![wit::VolumeRequest { volume_type: Some("none".to_owned()), ..volume(1) }];
-            },
+            "disks",
+            |create| create.disks.push(wit::DiskRequest { volume_type: Some("none".to_owned()), ..empty(1) }),
             ErrorCode::Invalid,
+        ),
+        ("disks", |create| create.disks.push(wit::DiskRequest { size_gib: None, ..empty(1) }), ErrorCode::Invalid),
+        (
+            "disks",
+            |create| create.disks.push(wit::DiskRequest { source_id: Some("x".to_owned()), ..empty(1) }),
+            ErrorCode::Invalid,
+        ),
+        (
+            "disks",
+            |create| create.disks.push(wit::DiskRequest { source: "snapshot".to_owned(), ..empty(1) }),
+            ErrorCode::NotSupported,
         ),
         (
             "metadata",
@@ -306,7 +320,7 @@ async fn a_server_boots_only_with_images_that_its_creator_may_use() {
         let empty = world.queued(&other, &[]).await.id;
         let on = async |context, property, named: &str| {
             let image = world.upload(context, &[(property, named)]).await.id;
-            let create = wit::ServerCreate { image_id: Some(image), ..creation(&["a"]) };
+            let create = wit::ServerCreate { disks: vec![disk_of(&image)], ..creation(&["a"]) };
             cloud.create_servers(context, create).await
         };
         for property in ["kernel_id", "ramdisk_id"] {

@@ -4,9 +4,9 @@ use skyloom_model::ErrorCode;
 use skyloom_runtime::api::{ComputeApi, NetworksApi};
 use skyloom_runtime::bindings::cloud::{compute as wit, networks};
 
-use super::tests::volume;
+use super::tests::empty;
 use crate::Settings;
-use crate::compute::testing::{Kind as _, member, operator, page, worlds};
+use crate::compute::testing::{Kind as _, disk_of, member, operator, page, worlds};
 use crate::identity::RoleRules;
 use crate::lists::{all_parts, asked};
 
@@ -114,15 +114,15 @@ async fn a_server_has_up_to_62_disks_and_a_data_disk_may_begin_as_an_image() {
     settings.compute.quotas = [("volumes".to_owned(), -1), ("volume-gib".to_owned(), -1)].into();
     for world in worlds(settings).await {
         let (cloud, context) = (&world.cloud, member("p"));
-        let with = |disks| wit::ServerCreate { data_volumes: disks, ..world.create(&["a"]) };
-        let error = cloud.create_servers(&context, with(vec![volume(1); 60])).await.expect_err("60 data disks");
-        assert_eq!(error.field.as_deref(), Some("data-volumes"));
-        let made = cloud.create_servers(&context, with(vec![volume(1); 59])).await.expect("59 data disks");
+        let with = |disks| wit::ServerCreate { disks: [vec![disk_of(&world.image)], disks].concat(), ..world.create(&["a"]) };
+        let error = cloud.create_servers(&context, with(vec![empty(1); 60])).await.expect_err("60 data disks");
+        assert_eq!(error.field.as_deref(), Some("disks"));
+        let made = cloud.create_servers(&context, with(vec![empty(1); 59])).await.expect("59 data disks");
         let server = cloud.get_server(&context, made.server_ids[0].clone(), all_parts()).await.expect("the server");
         let devices: Vec<&str> = server.volumes.iter().map(|volume| volume.device.as_str()).collect();
         assert_eq!((devices.len(), devices[25], devices[26], devices[59]), (60, "/dev/vdz", "/dev/vdaa", "/dev/vdbh"));
 
-        let from = |id: &str| wit::VolumeRequest { image_id: Some(id.to_owned()), ..volume(1) };
+        let from = |id: &str| wit::DiskRequest { size_gib: Some(1), ..disk_of(id) };
         let error = cloud.create_servers(&context, with(vec![from("none")])).await.expect_err("no such image");
         assert_eq!(error.kind(), ErrorCode::NotFound);
         cloud.create_servers(&context, with(vec![from(&world.image)])).await.expect("a disk of an image");
@@ -138,7 +138,8 @@ async fn a_server_has_up_to_62_disks_and_a_data_disk_may_begin_as_an_image() {
         tx.commit().await.expect("commit");
         let large = wit::ServerCreate { flavor_id: "2".to_owned(), ..with(vec![from(&world.image)]) };
         let error = cloud.create_servers(&context, large).await.expect_err("smaller than its image");
-        assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some("data-volumes")));
+        assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some("disks")));
+        assert_eq!(error.resource, Some(("disk".to_owned(), "1".to_owned())));
     }
 }
 

@@ -112,7 +112,7 @@ fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
             swap_mib: flavor.swap_mib,
             extra_specs: flavor.extra_specs.clone(),
         },
-        image_id: references.image.as_ref().map(|image| image.id.clone()),
+        image_id: Some(references.image.id.clone()),
         key_name: create.key_name.clone(),
         public_key: references.public_key.clone(),
         zone: references.zone.clone(),

@@ -222,7 +222,7 @@ mod tests {
             let (kernel, ramdisk) = (world.upload(&context, &[]).await, world.upload(&context, &[]).await);
             let properties = [("kernel_id", &*kernel.id), ("ramdisk_id", &*ramdisk.id)];
             let image = world.upload(&context, &properties).await;
-            let create = compute::ServerCreate { image_id: Some(image.id.clone()), ..creation(&["a"]) };
+            let create = compute::ServerCreate { disks: vec![disk_of(&image.id)], ..creation(&["a"]) };
             let server = cloud.create_servers(&context, create).await.expect("creation").server_ids.remove(0);
             let changed = wit::ImageUpdate {
                 read_at: image.updated_at,

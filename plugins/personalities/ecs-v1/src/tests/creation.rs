@@ -153,7 +153,7 @@ fn a_creation_answers_a_job_and_asks_the_core_for_a_batch_that_removes_what_fail
     let asked = seen.only();
     assert!(asked.as_batch && !asked.dry_run && asked.on_failure == OnFailure::Remove);
     assert_eq!(asked.names, ["web"]);
-    assert_eq!(asked.root_volume.as_ref().map(|volume| volume.size_gib), Some(4), "absent means the image's least");
+    assert_eq!(asked.disks[0].size_gib, Some(4), "absent means the image's least");
     let NetworkChoice::Nics(nics) = &asked.networks else { panic!("no cards") };
     assert_eq!(nics[0].network_id.as_deref(), Some(NETWORK));
     assert!(asked.public_address.is_none() && asked.zone.is_none());
@@ -194,8 +194,8 @@ fn every_field_reaches_the_core() {
     assert_eq!(asked.security_groups, ["507ca48f-814c-4293-8706-300564d54620", "default"]);
     let NetworkChoice::Nics(nics) = &asked.networks else { panic!("no cards") };
     assert_eq!(nics[0].address.as_deref(), Some("10.0.0.9"));
-    assert_eq!(asked.root_volume.as_ref().map(|volume| volume.size_gib), Some(40));
-    assert_eq!(asked.data_volumes[0].size_gib, 10);
+    assert_eq!(asked.disks[0].size_gib, Some(40));
+    assert_eq!(asked.disks[1].size_gib, Some(10));
     let address = asked.public_address.unwrap();
     assert!(address.id.is_none() && address.bandwidth_mbit == 10 && address.delete_on_termination);
     rule!("ecs.servers.create", "1a1822f0");

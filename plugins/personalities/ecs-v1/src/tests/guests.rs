@@ -94,7 +94,7 @@ fn volumes(disks: &[Value]) -> Value {
 #[test]
 fn disks_have_the_documents_bounds() {
     let disk = json!({ "volumetype": "SATA", "size": 10 });
-    assert_eq!(asked(&volumes(&vec![disk.clone(); 59])).data_volumes.len(), 59);
+    assert_eq!(asked(&volumes(&vec![disk.clone(); 59])).disks.len(), 60);
     assert_eq!(refused(&volumes(&vec![disk; 60])), (400, "Ecs.0042".to_owned()));
     rule!("ecs.servers.create", "8d212f49");
     for (size, fits) in [(9, false), (10, true), (32_768, true), (32_769, false)] {
@@ -113,14 +113,14 @@ fn disks_have_the_documents_bounds() {
 fn a_data_disk_may_begin_as_an_image() {
     let of_image = json!({ "volumetype": "SSD", "size": 10, "data_image_id": "image-2" });
     let create = asked(&volumes(&[of_image.clone(), json!({ "volumetype": "SSD", "size": 10, "data_image_id": "" })]));
-    let images: Vec<Option<&str>> = create.data_volumes.iter().map(|disk| disk.image_id.as_deref()).collect();
+    let images: Vec<Option<&str>> = create.disks[1..].iter().map(|disk| disk.source_id.as_deref()).collect();
     assert_eq!(images, [Some("image-2"), None]);
     let mut with_metadata = of_image;
     with_metadata["metadata"] = json!({ "__system__encrypted": "0" });
     assert_eq!(refused(&volumes(&[with_metadata])), (400, "Ecs.0005".to_owned()));
     // That it isn't smaller than its image is the core's to see.
     let mut cloud = cloud(&Seen::default());
-    let small = skyloom_sdk::testing::invalid("data-volumes", "too small");
+    let small = skyloom_sdk::testing::invalid("disks", "too small");
     cloud.compute.create_servers = Some(Box::new(move |_| Err(small.clone())));
     let body = volumes(&[json!({ "volumetype": "SSD", "size": 10, "data_image_id": "image-2" })]);
     let response = crate::handle(&cloud, &post("servers.create", "/v1/project-1/cloudservers", &body).build());

@@ -150,7 +150,7 @@ fn the_cores_refusals_have_the_vendors_codes() {
     for (error, status, code) in cases {
         assert_eq!(code_of(&told(&error)), (status, code.to_owned()), "{error:?}");
     }
-    let kind = of("volume-type", testing::invalid("root-volume", "none"));
+    let kind = of("volume-type", testing::invalid("disks", "none"));
     assert_eq!(code_of(&told(&kind)), (400, "Ecs.0043".to_owned()));
     rule!("ecs.servers.create", "4ff91c88");
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 use skyloom_sdk::Cloud;
-use skyloom_sdk::cloud::compute::VolumeRequest;
+use skyloom_sdk::cloud::compute::DiskRequest;
 use skyloom_sdk::json::Fields;
 use skyloom_sdk::lenient::{boolean, count, integer, is_uuid};
 
@@ -18,10 +18,24 @@ pub struct Disks {
     /// The image of the system disk.
     pub image_id: Option<String>,
     /// The system disk as a volume of its own; none: as the flavor has it.
-    pub root: Option<VolumeRequest>,
-    pub data: Vec<VolumeRequest>,
+    pub root: Option<DiskRequest>,
+    pub data: Vec<DiskRequest>,
     /// By boot order, the system disk first.
     pub tags: Vec<Option<String>>,
+}
+
+impl Disks {
+    /// The system disk first.
+    pub fn list(self) -> Vec<DiskRequest> {
+        let system = self.root.unwrap_or(DiskRequest {
+            source: "image".to_owned(),
+            source_id: self.image_id,
+            size_gib: None,
+            volume_type: None,
+            delete_on_termination: true,
+        });
+        std::iter::once(system).chain(self.data).collect()
+    }
 }
 
 /// Of `servers` servers of one request.
@@ -171,16 +185,18 @@ impl Device {
         }
     }
 
-    fn volume(&self) -> Result<VolumeRequest, Fault> {
+    fn volume(&self) -> Result<DiskRequest, Fault> {
         let size_gib = self.size.filter(|size| *size > 0).ok_or_else(|| {
             let sources = if self.source == "image" { "Images" } else { "Blank volumes" };
             invalid(&format!("{sources} with destination_type 'volume' need to have a non-zero size specified"))
         })?;
-        Ok(VolumeRequest {
-            size_gib,
+        let image = if self.source == "image" { Some(self.image()?) } else { None };
+        Ok(DiskRequest {
+            source: if image.is_some() { "image" } else { "empty" }.to_owned(),
+            source_id: image,
+            size_gib: Some(size_gib),
             volume_type: self.volume_type.clone(),
             delete_on_termination: self.delete_on_termination,
-            image_id: None,
         })
     }
 
@@ -199,12 +215,8 @@ impl Device {
                 }
                 Ok(())
             }
-            ("blank", Some("volume"), false) => {
+            ("blank" | "image", Some("volume"), false) => {
                 disks.data.push(self.volume()?);
-                Ok(())
-            }
-            ("image", Some("volume"), false) => {
-                disks.data.push(VolumeRequest { image_id: Some(self.image()?), ..self.volume()? });
                 Ok(())
             }
             ("blank", _, true) => Err(invalid("A blank device cannot be the boot device.")),
