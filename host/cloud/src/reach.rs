@@ -14,8 +14,8 @@ pub(crate) async fn holds(conn: &mut Conn, reach: &Reach, project_id: &str) -> R
 
 /// A project outside of the reach is not there.
 pub(crate) async fn check(conn: &mut Conn, reach: &Reach, field: &str, project_id: &str) -> Result<()> {
-    match holds(conn, reach, project_id).await? {
-        true => Ok(()),
-        false => Err(Error::not_found("project", project_id).with_field(field)),
+    if holds(conn, reach, project_id).await? {
+        return Ok(());
     }
+    Err(Error::not_found("project", project_id).with_field(field))
 }

@@ -4,7 +4,7 @@ use skyloom_model::Timestamp;
 use skyloom_runtime::api::{ComputeApi, OperationsApi};
 use skyloom_runtime::bindings::cloud::compute as wit;
 
-use super::testing::{Kind, World, member, operator, page, worlds};
+use super::testing::{Kind, World, disk_of, member, operator, page, worlds};
 use crate::Settings;
 use crate::lists::{all_parts, asked};
 
@@ -122,7 +122,7 @@ async fn a_foreign_reference_is_one_that_is_not_there() {
                 security_groups: None,
             }]);
         };
-        let boots = |create: &mut wit::ServerCreate, id: String| create.image_id = Some(id);
+        let boots = |create: &mut wit::ServerCreate, id: String| create.disks = vec![disk_of(&id)];
         assert_eq!(refused(&boots, &image).await, refused(&boots, "none").await, "{}", world.database.name);
         assert_eq!(refused(&nic, &port).await, refused(&nic, "none").await, "{}", world.database.name);
     }

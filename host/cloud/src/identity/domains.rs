@@ -94,9 +94,10 @@ impl Identity {
             Scope::Project(project) => project.domain.id == id,
             Scope::Unscoped | Scope::System => false,
         };
-        let reach = match own {
-            true => Reach::Domain(id.to_owned()),
-            false => self.permit(context.caller.as_deref(), Action::DomainsRead)?,
+        let reach = if own {
+            Reach::Domain(id.to_owned())
+        } else {
+            self.permit(context.caller.as_deref(), Action::DomainsRead)?
         };
         found(&mut self.db().read().await?, &reach, id).await
     }

@@ -119,9 +119,10 @@ impl Identity {
         request: PageRequest,
     ) -> Result<Listed<Project>> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
-        let reach = match context.caller()?.user.id == user_id {
-            true => Reach::All,
-            false => self.permit(context.caller.as_deref(), Action::ProjectsRead)?,
+        let reach = if context.caller()?.user.id == user_id {
+            Reach::All
+        } else {
+            self.permit(context.caller.as_deref(), Action::ProjectsRead)?
         };
         let mut conn = self.db().read().await?;
         users::found(&mut conn, &reach, user_id).await?;
@@ -132,9 +133,10 @@ impl Identity {
     /// Everybody sees the project of the own token.
     pub(super) async fn project_get(&self, context: &CallContext, id: &str) -> Result<Project> {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
-        let reach = match context.caller()?.project_id() == Some(id) {
-            true => Reach::project(id),
-            false => self.permit(context.caller.as_deref(), Action::ProjectsRead)?,
+        let reach = if context.caller()?.project_id() == Some(id) {
+            Reach::project(id)
+        } else {
+            self.permit(context.caller.as_deref(), Action::ProjectsRead)?
         };
         found(&mut self.db().read().await?, &reach, id).await
     }

@@ -133,11 +133,11 @@ impl Networks {
             return Ok(());
         }
         let reach = self.permit(Some(asking.caller), Action::NetworksWriteAll)?;
-        match reach::holds(conn, &reach, owner).await? {
-            true => Ok(()),
-            false => Err(Error::new(ErrorCode::Forbidden, "The policy does not allow this to be performed.")
-                .with_resource("action", Action::NetworksWriteAll.as_str())),
+        if reach::holds(conn, &reach, owner).await? {
+            return Ok(());
         }
+        Err(Error::new(ErrorCode::Forbidden, "The policy does not allow this to be performed.")
+            .with_resource("action", Action::NetworksWriteAll.as_str()))
     }
 }
 

@@ -75,10 +75,8 @@ pub async fn seen_image(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Opti
 /// By default the youngest first.
 pub async fn list_images(conn: &mut Conn, filter: &ImageFilter, page: &Page) -> Result<Listed<Image>> {
     let mut query = query(conn.is_postgres());
-    let shared = match filter.community {
-        true => "i.visibility = 'public' OR i.visibility = 'community'",
-        false => "i.visibility = 'public'",
-    };
+    let community = "i.visibility = 'public' OR i.visibility = 'community'";
+    let shared = if filter.community { community } else { "i.visibility = 'public'" };
     query.within(&[Image::OWNER], &filter.reach, Some(shared));
     query.meet(conn.is_postgres(), Image::FIELDS, &filter.conditions)?;
     query.page(conn, Image::FIELDS, &[("created-at", true), ("id", true)], page, Image::of_row).await

@@ -28,7 +28,10 @@ fn a_creation_answers_before_the_server_is_there() {
         );
         let create = seen.only();
         assert_eq!(create.names, ["web"]);
-        assert_eq!((create.min_count, create.flavor_id.as_str(), create.disks[0].source_id.as_deref()), (1, "1", Some(IMAGE)));
+        assert_eq!(
+            (create.min_count, create.flavor_id.as_str(), create.disks[0].source_id.as_deref()),
+            (1, "1", Some(IMAGE))
+        );
         assert_eq!(create.networks, NetworkChoice::Automatic);
         // What failed stays in error; the other face's call removes it.
         assert_eq!(create.on_failure, OnFailure::Keep);

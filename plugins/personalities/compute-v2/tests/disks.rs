@@ -99,7 +99,10 @@ fn a_data_disk_may_begin_as_an_image() {
     for create in seen.all() {
         let [system, disk] = create.disks.as_slice() else { panic!("two disks: {:?}", create.disks) };
         assert_eq!(system.source_id.as_deref(), Some(IMAGE));
-        assert_eq!((disk.source_id.as_deref(), disk.size_gib, disk.delete_on_termination), (Some(NETWORK), Some(3), true));
+        assert_eq!(
+            (disk.source_id.as_deref(), disk.size_gib, disk.delete_on_termination),
+            (Some(NETWORK), Some(3), true)
+        );
     }
     for (devices, words) in [
         (of(json!("cirros")), "failed to get image"),

@@ -1,7 +1,7 @@
 //! Creation of servers: the vendor's rules, then one call of the core.
 
 use skyloom_sdk::cloud::compute::{
-    NetworkChoice, NicRequest, OnFailure, PublicAddressRequest, ServerCreate, DiskRequest,
+    DiskRequest, NetworkChoice, NicRequest, OnFailure, PublicAddressRequest, ServerCreate,
 };
 use skyloom_sdk::{Cloud, Error, ErrorCode, Request, Response, respond};
 

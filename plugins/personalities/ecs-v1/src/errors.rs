@@ -59,8 +59,11 @@ impl From<Error> for Failure {
             // Where the core says what is wrong in a word, its message doesn't name the field.
             _ => match (&error.code, &error.field, &error.reason) {
                 (ErrorCode::Invalid, Some(field), Some(_)) => {
-                    let message =
-                        format!("The value of the parameter {} is not valid. {}", parameter(field, &error), error.message);
+                    let message = format!(
+                        "The value of the parameter {} is not valid. {}",
+                        parameter(field, &error),
+                        error.message
+                    );
                     Self::new(status, code, message)
                 }
                 (ErrorCode::QuotaExceeded, Some(quota), _) => {

@@ -153,7 +153,9 @@ fn size(place: usize, asked: &wit::DiskRequest, image: Option<&BootImage>, flavo
     }
     let bytes = u64::from(least) * GIB;
     Err(match (place, asked.size_gib, image) {
-        (0, Some(_), _) => wrong_disk(0, &format!("The system disk is too small for requested image: it needs {bytes} bytes.")),
+        (0, Some(_), _) => {
+            wrong_disk(0, &format!("The system disk is too small for requested image: it needs {bytes} bytes."))
+        }
         (0, None, _) => {
             let message = format!("Flavor's disk is too small for requested image: it needs {bytes} bytes.");
             Error::invalid("flavor-id", message)

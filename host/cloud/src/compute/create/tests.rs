@@ -238,11 +238,7 @@ async fn each_wrong_reference_is_named() {
             |create| create.admin_password = wit::PasswordChoice::Given("guessed".to_owned()),
             ErrorCode::Invalid,
         ),
-        (
-            "disks",
-            |create| create.disks[0].size_gib = Some(0),
-            ErrorCode::Invalid,
-        ),
+        ("disks", |create| create.disks[0].size_gib = Some(0), ErrorCode::Invalid),
         (
             "disks",
             |create| create.disks.push(wit::DiskRequest { volume_type: Some("none".to_owned()), ..empty(1) }),

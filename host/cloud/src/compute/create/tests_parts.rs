@@ -114,7 +114,8 @@ async fn a_server_has_up_to_62_disks_and_a_data_disk_may_begin_as_an_image() {
     settings.compute.quotas = [("volumes".to_owned(), -1), ("volume-gib".to_owned(), -1)].into();
     for world in worlds(settings).await {
         let (cloud, context) = (&world.cloud, member("p"));
-        let with = |disks| wit::ServerCreate { disks: [vec![disk_of(&world.image)], disks].concat(), ..world.create(&["a"]) };
+        let with =
+            |disks| wit::ServerCreate { disks: [vec![disk_of(&world.image)], disks].concat(), ..world.create(&["a"]) };
         let error = cloud.create_servers(&context, with(vec![empty(1); 60])).await.expect_err("60 data disks");
         assert_eq!(error.field.as_deref(), Some("disks"));
         let made = cloud.create_servers(&context, with(vec![empty(1); 59])).await.expect("59 data disks");

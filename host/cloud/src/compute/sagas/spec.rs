@@ -126,7 +126,7 @@ mod tests {
     use crate::Settings;
     use crate::compute::NodeSettings;
     use crate::compute::sagas::release;
-    use crate::compute::testing::{Kind as _, World, creation, member, operator, worlds};
+    use crate::compute::testing::{Kind as _, World, creation, disk_of, member, operator, worlds};
 
     #[test]
     fn a_guest_gets_each_key_by_itself() {

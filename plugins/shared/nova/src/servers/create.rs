@@ -53,7 +53,7 @@ fn read<C: Cloud>(
     refuse_what_has_no_capability(&fields)?;
     let (min_count, max_count) = counts(&fields)?;
     let names = names::of_new_servers(context, fields.str("name")?, max_count)?;
-    let disks = disks::read(context, server, max_count)?;
+    let mut disks = disks::read(context, server, max_count)?;
     let (networks, nic_tags) = networks::read(context, fields.value("networks"))?;
     let place = place(context, &fields)?;
     let hostname = if context.since(90) { fields.optional_str("hostname")? } else { None };
@@ -67,7 +67,7 @@ fn read<C: Cloud>(
         zone: place.zone.as_deref().map(Into::into),
         from_volume: disks.root.is_some(),
         nic_tags,
-        disk_tags: disks.tags,
+        disk_tags: std::mem::take(&mut disks.tags),
         hints,
     };
     let create = ServerCreate {
