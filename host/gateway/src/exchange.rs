@@ -97,7 +97,7 @@ impl<'g> Exchange<'g> {
             && only.operation.body_key.is_none()
         {
             // Who may not do it needn't send the body.
-            self.choose(only, &mut caller, captures).await?;
+            self.choose(only, &mut caller, captures, &parts.headers).await?;
         }
         let query = incoming::query(parts.uri.query())?;
         let (bytes, value, held, body) = match live[0].operation.body {
@@ -116,7 +116,7 @@ impl<'g> Exchange<'g> {
         };
         let choice = select(&live, value.as_ref())?;
         if self.operation.is_none() {
-            self.choose(choice, &mut caller, captures).await?;
+            self.choose(choice, &mut caller, captures, &parts.headers).await?;
         }
         let operation = &choice.operation;
         let secrets = SecretVault::new();
@@ -176,18 +176,7 @@ impl<'g> Exchange<'g> {
         if let Some(versioning) = &self.mount().versioning {
             self.version = Some(versioning.negotiate(headers)?);
         }
-        self.check_project_header(headers)
-    }
-
-    /// A header that names a project names the caller's; an empty one names none.
-    fn check_project_header(&self, headers: &HeaderMap) -> Result<(), Refused> {
-        let (Some(name), Some(caller)) = (&self.mount().project_header, &self.caller) else { return Ok(()) };
-        let own = caller.project_id().unwrap_or_default();
-        if headers.get_all(name).iter().all(|value| value.is_empty() || value == own) {
-            return Ok(());
-        }
-        let sentence = format!("The project of the header {name} is not the project of the token.");
-        Err(Refused::because(Refusal::ProjectHeaderMismatch, sentence))
+        Ok(())
     }
 
     /// A refusal of nobody that is told to come back leaves when it may.
@@ -238,12 +227,13 @@ impl<'g> Exchange<'g> {
         taken.map_err(|wait| Refused { refusal: Refusal::RateLimited, message: None, retry_after: Some(wait) })
     }
 
-    /// The operation is known: may the caller do it, here? Who manages a domain acts in the project that the path names.
+    /// The operation is known: may the caller do it, here? Who manages a domain acts in the project that path or header name.
     async fn choose(
         &mut self,
         choice: &'g Choice,
         caller: &mut Option<Arc<Caller>>,
         captures: &[Cow<'_, str>],
+        headers: &HeaderMap,
     ) -> Result<(), Refused> {
         self.operation = Some(&choice.operation);
         let operation = &choice.operation;
@@ -253,16 +243,39 @@ impl<'g> Exchange<'g> {
                 refusal => refusal.into(),
             }
         })?;
-        let Some(wanted) = &self.mount().project_param else { return Ok(()) };
-        let named = choice.params.iter().zip(captures).find(|(name, _)| ***name == **wanted);
-        let (Some((_, project)), Some(known)) = (named, caller.as_deref()) else { return Ok(()) };
-        if known.project_id() == Some(project) {
-            return Ok(());
-        }
+        let Some(known) = caller.as_deref() else { return Ok(()) };
+        let path = self.mount().project_param.as_ref().and_then(|wanted| {
+            let mut named = choice.params.iter().zip(captures);
+            named.find(|(name, _)| ***name == **wanted).map(|(_, project)| project.as_ref())
+        });
+        let header = self.project_of_header(headers)?;
+        let project = match (path, header) {
+            (Some(path), Some(header)) if path != header => return Err(self.foreign_header()),
+            (path, header) => path.or(header),
+        };
+        let Some(project) = project.filter(|project| known.project_id() != Some(project)) else { return Ok(()) };
         let acting = self.shared.core.act_in(known, project).await;
         let acting = acting.map_err(|error| Refused::from(Refusal::from(error.code)))?;
-        *caller = Some(acting.ok_or(Refusal::ProjectMismatch)?);
+        let foreign = || path.map_or_else(|| self.foreign_header(), |_| Refusal::ProjectMismatch.into());
+        *caller = Some(acting.ok_or_else(foreign)?);
         Ok(())
+    }
+
+    /// The one that a header names; an empty one names none.
+    fn project_of_header<'h>(&self, headers: &'h HeaderMap) -> Result<Option<&'h str>, Refused> {
+        let Some(name) = &self.mount().project_header else { return Ok(None) };
+        let mut named = headers.get_all(name).iter().filter(|value| !value.is_empty());
+        let Some(first) = named.next() else { return Ok(None) };
+        match first.to_str() {
+            Ok(project) if named.all(|other| other == first) => Ok(Some(project)),
+            _ => Err(self.foreign_header()),
+        }
+    }
+
+    fn foreign_header(&self) -> Refused {
+        let name = self.mount().project_header.as_ref().map_or("", HeaderName::as_str);
+        let sentence = format!("The project of the header {name} is not the project of the token.");
+        Refused::because(Refusal::ProjectHeaderMismatch, sentence)
     }
 
     async fn read_json(

@@ -38,6 +38,20 @@ async fn a_header_that_names_a_project_names_the_callers() {
 }
 
 #[tokio::test]
+async fn who_may_act_in_other_projects_acts_in_the_one_that_a_header_names() {
+    let world = World::echo();
+    let ask = async |path: &str, project: &str| {
+        let request = http::Request::builder().uri(path).header("x-token", "manager").header("x-project", project);
+        world.send(request.body(axum::body::Body::empty()).unwrap()).await.status
+    };
+    for path in ["/api/things", "/api/p7/things"] {
+        assert_eq!(ask(path, "p7").await, 200, "{path}");
+        assert_eq!(world.last().caller.unwrap().project_id.as_deref(), Some("p7"), "{path}");
+    }
+    assert_eq!(ask("/api/p7/things", "p8").await, 400, "two projects are none");
+}
+
+#[tokio::test]
 async fn a_version_that_is_not_there_is_named_with_those_that_are() {
     let world = World::echo();
     let said = async |version: &str| {
