@@ -57,12 +57,12 @@ impl Identity {
 
     /// Everybody sees the own user.
     pub(super) async fn user_get(&self, context: &CallContext, id: &str) -> Result<User> {
-        let mut reach = self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
-        if context.caller()?.user.id == id {
-            reach = Reach::All;
-        } else if !reach.is_all() {
-            reach = self.permit(context.caller.as_deref(), Action::UsersRead)?;
-        }
+        self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
+        let reach = if context.caller()?.user.id == id {
+            Reach::All
+        } else {
+            self.permit(context.caller.as_deref(), Action::UsersRead)?
+        };
         found(&mut self.db().read().await?, &reach, id).await
     }
 
