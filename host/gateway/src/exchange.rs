@@ -464,7 +464,7 @@ fn path_below(mount: &Mount, path: &[Cow<'_, str>]) -> String {
 
 fn wit_caller(caller: &Caller) -> wit::Caller {
     let project = match &caller.scope {
-        skyloom_model::Scope::Project(project) => Some(project),
+        skyloom_model::Scope::Project(project) | skyloom_model::Scope::ProjectOfDomain(project) => Some(project),
         _ => None,
     };
     wit::Caller {

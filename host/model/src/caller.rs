@@ -21,6 +21,8 @@ pub struct Placed {
 pub enum Scope {
     Unscoped,
     Project(Placed),
+    /// One project of the domain that the token is for: what the roles there allow, in this project.
+    ProjectOfDomain(Placed),
     Domain(Named),
     System,
 }
@@ -39,7 +41,7 @@ impl Caller {
     /// The project that the caller acts in, if the token is scoped to one.
     pub fn project_id(&self) -> Option<&str> {
         match &self.scope {
-            Scope::Project(project) => Some(&project.id),
+            Scope::Project(project) | Scope::ProjectOfDomain(project) => Some(&project.id),
             _ => None,
         }
     }
@@ -58,7 +60,7 @@ impl Caller {
             _ if self.admin => Reach::All,
             Scope::System => Reach::All,
             Scope::Domain(domain) => Reach::Domain(domain.id.clone()),
-            Scope::Project(project) => Reach::project(&project.id),
+            Scope::Project(project) | Scope::ProjectOfDomain(project) => Reach::project(&project.id),
             Scope::Unscoped => Reach::Projects(Vec::new()),
         }
     }

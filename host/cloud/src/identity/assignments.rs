@@ -11,7 +11,7 @@ use super::{MANAGER, MEMBER, READER, domains, projects, roles, users};
 use crate::lists::page;
 
 /// What a manager may give to others.
-const GIVEN: [&str; 3] = [MANAGER, MEMBER, READER];
+pub(super) const GIVEN: [&str; 3] = [MANAGER, MEMBER, READER];
 
 /// What is asked of the policy about a target.
 fn of(target: &Target, below: Action, system: Action) -> Action {
@@ -62,19 +62,22 @@ impl Identity {
             .permit(context.caller.as_deref(), of(&target, Action::AssignmentsGrant, Action::SystemAssignmentsGrant))?;
         let mut tx = self.db().begin().await?;
         let role = check(&mut tx, &reach, role_id, user_id, &target).await?;
-        self.check_given(context, &role)?;
+        self.check_given(context, &mut tx, &role, user_id).await?;
         assignments::grant(&mut tx, user_id, &target, role_id).await?;
         tx.commit().await?;
         self.sessions.forget_all();
         Ok(())
     }
 
-    /// Nobody gives or takes a role that may more than a manager, but operators.
-    fn check_given(&self, context: &CallContext, role: &Role) -> Result<()> {
-        if GIVEN.contains(&role.name.as_str()) {
-            return Ok(());
+    /// Nobody gives or takes a role that may more than a manager, but operators; nor any role of theirs: its rules may deny.
+    async fn check_given(&self, context: &CallContext, conn: &mut Conn, role: &Role, user_id: &str) -> Result<()> {
+        if let Err(refused) = self.permit(context.caller.as_deref(), Action::AssignmentsGrantAny) {
+            let held = assignments::held_by(conn, user_id).await?.into_iter().map(|held| held.role);
+            if !GIVEN.contains(&role.name.as_str()) || self.policy().names_operator(&held.collect::<Vec<_>>()) {
+                return Err(refused);
+            }
         }
-        self.permit(context.caller.as_deref(), Action::AssignmentsGrantAny).map(drop)
+        Ok(())
     }
 
     pub(super) async fn role_revoke(
@@ -90,7 +93,7 @@ impl Identity {
         )?;
         let mut tx = self.db().begin().await?;
         let role = check(&mut tx, &reach, role_id, user_id, &target).await?;
-        self.check_given(context, &role)?;
+        self.check_given(context, &mut tx, &role, user_id).await?;
         if assignments::revoke(&mut tx, user_id, &target, role_id).await? == 0 {
             let text = format!("The user {user_id} does not have the role {role_id} there.");
             return Err(Error::new(ErrorCode::NotFound, text).with_resource("role", role_id));

@@ -28,7 +28,7 @@ impl Identity {
     pub(super) fn catalog_of(&self, scope: &Scope) -> Vec<Service> {
         match scope {
             Scope::Unscoped => Vec::new(),
-            Scope::Project(project) => self.catalog_for(Some(&project.id)),
+            Scope::Project(project) | Scope::ProjectOfDomain(project) => self.catalog_for(Some(&project.id)),
             Scope::Domain(_) | Scope::System => self.catalog_for(None),
         }
     }

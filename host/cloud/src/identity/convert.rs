@@ -19,7 +19,7 @@ pub(super) fn token_info(session: store::Session, catalog: Vec<wit::Service>) ->
         user: placed(session.user),
         scope: match session.scope {
             Scope::Unscoped => wit::Scope::Unscoped,
-            Scope::Project(project) => wit::Scope::Project(placed(project)),
+            Scope::Project(project) | Scope::ProjectOfDomain(project) => wit::Scope::Project(placed(project)),
             Scope::Domain(domain) => wit::Scope::Domain(named(domain)),
             Scope::System => wit::Scope::System,
         },

@@ -50,7 +50,7 @@ fn id_taken(id: &str) -> Error {
 pub(super) fn domain_of(caller: &Caller) -> &str {
     match &caller.scope {
         Scope::Domain(domain) => &domain.id,
-        Scope::Project(project) => &project.domain.id,
+        Scope::Project(project) | Scope::ProjectOfDomain(project) => &project.domain.id,
         Scope::Unscoped | Scope::System => &caller.user.domain.id,
     }
 }
@@ -91,7 +91,7 @@ impl Identity {
         self.permit(context.caller.as_deref(), Action::IdentityReadOwn)?;
         let own = match &context.caller()?.scope {
             Scope::Domain(domain) => domain.id == id,
-            Scope::Project(project) => project.domain.id == id,
+            Scope::Project(project) | Scope::ProjectOfDomain(project) => project.domain.id == id,
             Scope::Unscoped | Scope::System => false,
         };
         let reach = if own {

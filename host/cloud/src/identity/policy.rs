@@ -54,7 +54,8 @@ impl Policy {
             for pattern in patterns {
                 let meant = meant(pattern, vocabulary);
                 if meant.is_empty() {
-                    let text = format!("[identity.policy.{role}] {list}: no action is called {pattern}");
+                    let text =
+                        format!("[identity.policy.{role}] {list}: no action of that name can be ruled: `{pattern}`");
                     return Err(Error::invalid("policy", text));
                 }
                 actions.extend(meant);
@@ -81,6 +82,11 @@ impl Policy {
     /// Whether one of the roles makes an operator.
     pub(crate) fn names_operator(&self, roles: &[String]) -> bool {
         roles.iter().any(|role| self.operators.contains(role))
+    }
+
+    /// Whether a rule or the list of operators goes by this role's name.
+    pub(crate) fn names(&self, role: &str) -> bool {
+        self.rules.contains_key(role) || self.operators.iter().any(|operator| operator == role)
     }
 
     /// Refuses, or gives how far the caller reaches.
@@ -125,6 +131,7 @@ fn by_default(scope: &Scope, roles: &[Named], least: Least) -> bool {
         (Least::Reader, Scope::Project(_)) => has(&[READER, MEMBER, MANAGER, ADMIN]),
         (Least::Member, Scope::Project(_)) => has(&[MEMBER, MANAGER, ADMIN]),
         (Least::Reader | Least::Member | Least::Manager, Scope::Domain(_)) => has(&[MANAGER]),
+        (Least::Reader | Least::Member, Scope::ProjectOfDomain(_)) => has(&[MANAGER]),
         _ => false,
     }
 }

@@ -3,7 +3,7 @@ use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::identity::{Extra, Filter, Project, projects, tokens};
+use skyloom_store::identity::{Extra, Filter, Project, assignments, projects, tokens};
 use skyloom_store::listing::{Condition, Listed};
 
 use super::Identity;
@@ -182,6 +182,7 @@ impl Identity {
         let mut tx = self.db().begin().await?;
         projects::lock(&mut tx, id).await?;
         let mut project = found(&mut tx, &reach, id).await?;
+        self.check_below(context, &mut tx, id).await?;
         if write.domain_id.as_ref().is_some_and(|domain| *domain != project.domain_id) {
             return Err(Error::invalid("domain-id", "The domain of a project cannot be changed."));
         }
@@ -210,11 +211,23 @@ impl Identity {
         Ok(project)
     }
 
+    /// A project that an operator acts in is an operator's to change: without it the operator couldn't act.
+    async fn check_below(&self, context: &CallContext, conn: &mut Conn, id: &str) -> Result<()> {
+        if self.permit(context.caller.as_deref(), Action::AssignmentsGrantAny).is_err()
+            && self.policy().names_operator(&assignments::roles_in(conn, id).await?)
+        {
+            let text = "An operator of the cloud has a role in the project, so only operators change it.";
+            return Err(Error::new(ErrorCode::Forbidden, text).with_resource("project", id));
+        }
+        Ok(())
+    }
+
     pub(super) async fn project_delete(&self, context: &CallContext, id: &str) -> Result<()> {
         let reach = self.permit(context.caller.as_deref(), Action::ProjectsDelete)?;
         let mut tx = self.db().begin().await?;
         projects::lock(&mut tx, id).await?;
         found(&mut tx, &reach, id).await?;
+        self.check_below(context, &mut tx, id).await?;
         if projects::children(&mut tx, id, false).await? > 0 {
             return Err(wrong_state(id, format!("The project {id} has projects below it.")));
         }

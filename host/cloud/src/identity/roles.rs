@@ -38,6 +38,14 @@ async fn changeable(conn: &mut Conn, id: &str) -> Result<Role> {
 }
 
 impl Identity {
+    /// Rules go by names: one that they use is an operator's to give.
+    fn check_name_free(&self, context: &CallContext, name: &str) -> Result<()> {
+        if self.policy().names(name) {
+            self.permit(context.caller.as_deref(), Action::AssignmentsGrantAny)?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn role_list(
         &self,
         context: &CallContext,
@@ -63,6 +71,7 @@ impl Identity {
         let mut role =
             Role { id: new_id(), name: String::new(), description: None, immutable: false, extra: Extra::new() };
         apply(&mut role, write)?;
+        self.check_name_free(context, &role.name)?;
         let mut tx = self.db().begin().await?;
         roles::insert(&mut tx, &role, Timestamp::now()).await.map_err(taken("role", &role.name))?;
         tx.commit().await?;
@@ -73,7 +82,12 @@ impl Identity {
         self.permit(context.caller.as_deref(), Action::RolesUpdate)?;
         let mut tx = self.db().begin().await?;
         let mut role = changeable(&mut tx, id).await?;
+        let before = role.name.clone();
         apply(&mut role, write)?;
+        if role.name != before {
+            self.check_name_free(context, &before)?;
+            self.check_name_free(context, &role.name)?;
+        }
         roles::update(&mut tx, &role).await.map_err(taken("role", &role.name))?;
         tx.commit().await?;
         self.sessions.forget_all();
@@ -84,7 +98,8 @@ impl Identity {
     pub(super) async fn role_delete(&self, context: &CallContext, id: &str) -> Result<()> {
         self.permit(context.caller.as_deref(), Action::RolesDelete)?;
         let mut tx = self.db().begin().await?;
-        changeable(&mut tx, id).await?;
+        let role = changeable(&mut tx, id).await?;
+        self.check_name_free(context, &role.name)?;
         roles::delete(&mut tx, id).await?;
         tx.commit().await?;
         self.sessions.forget_all();

@@ -9,14 +9,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use moka::sync::Cache as Moka;
 use rand::TryRngCore as _;
 use sha2::{Digest as _, Sha256};
-use skyloom_model::{Action, Caller, Error, ErrorCode, Named, Placed, Result, Scope, Timestamp};
+use skyloom_model::{Action, Caller, Error, ErrorCode, Placed, Result, Scope, Timestamp};
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::identity::{Session, projects, tokens};
 use tokio::sync::Semaphore;
 
+use super::Identity;
 use super::convert;
-use super::{Identity, MEMBER, READER};
 
 /// A token that was revoked, or whose user, roles or scope changed, is refused after this time at the latest: at once by the
 /// process that did it, after this time by the others.
@@ -136,8 +136,7 @@ impl Identity {
         self.remember(Sha256::digest(token).into(), session, long_ago, edition);
     }
 
-    /// The caller of a token for a whole domain as one who acts in one of its enabled projects, with the roles that hold in all of
-    /// them. None: there is no such project, or the token isn't for a domain.
+    /// The caller of a token for a whole domain as one who acts in one of its enabled projects. None: there is no such project, or the token isn't for a domain.
     pub async fn act_in(&self, caller: &Caller, project_id: &str) -> Result<Option<Arc<Caller>>> {
         let Scope::Domain(domain) = &caller.scope else { return Ok(None) };
         let project = projects::get(&mut self.db().read().await?, project_id).await?;
@@ -145,9 +144,7 @@ impl Identity {
             return Ok(None);
         };
         let place = Placed { id: project.id, name: project.name, domain: domain.clone() };
-        let in_all = |role: &&Named| ![READER, MEMBER].contains(&role.name.as_str());
-        let roles = caller.roles.iter().filter(in_all).cloned().collect();
-        Ok(Some(Arc::new(Caller { scope: Scope::Project(place), roles, ..caller.clone() })))
+        Ok(Some(Arc::new(Caller { scope: Scope::ProjectOfDomain(place), ..caller.clone() })))
     }
 
     pub(super) async fn validate(&self, context: &CallContext, subject: &str) -> Result<wit::TokenInfo> {

@@ -9,6 +9,7 @@ use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, Use
 use skyloom_store::listing::Listed;
 
 use super::Identity;
+use super::assignments::GIVEN;
 use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, passwords, taken};
 use crate::lists::{conditions, page};
 
@@ -115,7 +116,7 @@ impl Identity {
         let mut tx = self.db().begin().await?;
         lock(&mut tx, "users", id).await?;
         let mut user = found(&mut tx, &reach, id).await?;
-        self.check_below(&mut tx, &reach, id).await?;
+        self.check_below(context, &mut tx, &reach, id).await?;
         if write.domain_id.as_ref().is_some_and(|domain| *domain != user.domain_id) {
             return Err(Error::invalid("domain-id", "The domain of a user cannot be changed."));
         }
@@ -135,12 +136,15 @@ impl Identity {
         Ok(user)
     }
 
-    /// An operator's password is worth the whole cloud: who manages the domain that the operator is in doesn't change it.
-    async fn check_below(&self, conn: &mut Conn, reach: &Reach, id: &str) -> Result<()> {
-        if !reach.is_all() {
-            let roles = assignments::roles_of(conn, id).await?;
-            if self.policy().names_operator(&roles) {
-                let text = "The user is an operator of the cloud, whom only operators change.";
+    /// Whoever sets a user's password has all that the user may, so nobody changes a user who holds more than they could give:
+    /// a role of more than a manager, or one outside of their reach.
+    async fn check_below(&self, context: &CallContext, conn: &mut Conn, reach: &Reach, id: &str) -> Result<()> {
+        if self.permit(context.caller.as_deref(), Action::AssignmentsGrantAny).is_ok() {
+            return Ok(());
+        }
+        for held in assignments::held_by(conn, id).await? {
+            if !GIVEN.contains(&held.role.as_str()) || !reach.holds(&held.project_id, &held.domain_id) {
+                let text = "The user has roles that only operators give, so only operators change the user.";
                 return Err(Error::new(ErrorCode::Forbidden, text).with_resource("user", id));
             }
         }
@@ -151,7 +155,7 @@ impl Identity {
         let reach = self.permit(context.caller.as_deref(), Action::UsersDelete)?;
         let mut tx = self.db().begin().await?;
         found(&mut tx, &reach, id).await?;
-        self.check_below(&mut tx, &reach, id).await?;
+        self.check_below(context, &mut tx, &reach, id).await?;
         if users::delete(&mut tx, id).await? == 0 {
             return Err(Error::not_found("user", id));
         }

@@ -333,7 +333,7 @@ fn a_deployment_is_checked_without_starting_it() {
         ("[billing]\nperiod-minutes = 0\n", "[billing] period-minutes"),
         (
             "[identity.policy.member]\ndeny = [\"wishes:grant\"]\n",
-            "[identity.policy.member] deny: no action is called wishes:grant",
+            "[identity.policy.member] deny: no action of that name can be ruled: `wishes:grant`",
         ),
         ("[identity.policy]\n\"servers:delete\" = []\n", "[identity.policy.\"servers:delete\"] is an action"),
         ("[seed.networks]\nproject = \"nobody\"\n", "project = \"nobody\""),

@@ -107,10 +107,32 @@ pub async fn joined(conn: &mut Conn, user_id: &str) -> Result<Vec<(Placed, Vec<N
     Ok(found)
 }
 
-/// The names of the roles that a user has anywhere.
-pub async fn roles_of(conn: &mut Conn, user_id: &str) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT r.name FROM assignments a JOIN roles r ON r.id = a.role_id WHERE a.user_id = $1";
-    conn.all(sql, args![user_id], |row| row.text(0)).await
+/// A role by name, and where it is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub role: String,
+    /// Empty: in no project.
+    pub project_id: String,
+    /// The project's, or the one that it is held in; empty: it is held in the system.
+    pub domain_id: String,
+}
+
+/// All that a user holds anywhere.
+pub async fn held_by(conn: &mut Conn, user_id: &str) -> Result<Vec<Held>> {
+    let sql = "SELECT r.name, coalesce(p.id, ''), coalesce(p.domain_id, d.id, '') FROM assignments a
+               JOIN roles r ON r.id = a.role_id
+               LEFT JOIN projects p ON a.target_kind = 'project' AND p.id = a.target_id
+               LEFT JOIN domains d ON a.target_kind = 'domain' AND d.id = a.target_id
+               WHERE a.user_id = $1";
+    let held = |row: Row<'_>| Ok(Held { role: row.text(0)?, project_id: row.text(1)?, domain_id: row.text(2)? });
+    conn.all(sql, args![user_id], held).await
+}
+
+/// The names of the roles that anybody holds in a project.
+pub async fn roles_in(conn: &mut Conn, project_id: &str) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT r.name FROM assignments a JOIN roles r ON r.id = a.role_id
+               WHERE a.target_kind = 'project' AND a.target_id = $1";
+    conn.all(sql, args![project_id], |row| row.text(0)).await
 }
 
 /// Whether the user has any role there.

@@ -136,6 +136,18 @@ fn a_project_is_one_among_all_or_overlooked() {
 }
 
 #[test]
+fn whoever_sees_several_projects_names_one() {
+    let (cloud, seen) = with_list(Vec::new(), None);
+    for name in ["project_id", "tenant_id"] {
+        let mut call = get("servers.list", "/v2.1/servers").query(name, "other").build();
+        call.caller.as_mut().expect("a caller").project_id = None;
+        assert_eq!(compute_v2::handle_with(&cloud, upstream(), &call).status, 200);
+        let asked = told(&seen.all().pop().expect("a call").0, "project-id");
+        assert_eq!(asked, ["any-of: other"], "{name}");
+    }
+}
+
+#[test]
 fn everybody_may_filter_by_host_name_from_2_90_on() {
     let (cloud, seen) = with_list(Vec::new(), None);
     for (minor, expected) in [(89, vec![]), (90, vec![is("hostname", "web")])] {

@@ -54,6 +54,11 @@ impl<'a, C> Context<'a, C> {
         self.request.caller.as_ref().is_some_and(|caller| caller.admin)
     }
 
+    /// Whether the caller's token is for more than one project: a manager's for a domain.
+    pub fn sees_projects(&self) -> bool {
+        self.request.caller.as_ref().is_some_and(|caller| caller.project_id.is_none())
+    }
+
     /// The caller's project.
     pub fn project(&self) -> &'a str {
         self.request.caller.as_ref().and_then(|caller| caller.project_id.as_deref()).unwrap_or_default()

@@ -104,6 +104,18 @@ fn a_role_outside_of_a_project_gives_nothing_but_managing_a_domain_and_operating
 }
 
 #[test]
+fn in_one_project_of_a_domain_the_domains_roles_hold_with_what_they_deny() {
+    let policy = policy(&[(MEMBER, &[], &["servers:delete"])]).expect("policy");
+    let place = || Scope::ProjectOfDomain(placed("demo"));
+    let member = caller(&policy, place(), &[MEMBER]);
+    assert!(!may(&policy, &member, Action::ServersRead), "a member of a domain is none of its projects'");
+    let both = caller(&policy, place(), &[MEMBER, MANAGER]);
+    assert!(may(&policy, &both, Action::ServersCreate) && !may(&policy, &both, Action::ServersDelete));
+    assert!(!may(&policy, &both, Action::ServersReadAll));
+    assert_eq!(both.reach(), Reach::project("id-demo"));
+}
+
+#[test]
 fn rules_of_a_role_allow_beside_the_table() {
     let policy = policy(&[("keeper", &["flavors:*"], &[]), ("stopper", &["servers:stop"], &[])]).expect("policy");
     let keeper = in_project(&policy, &["keeper"]);

@@ -1,6 +1,7 @@
 //! Who manages a domain: its users, projects and what is granted in them, and nothing else.
 
 use super::*;
+use crate::identity::RoleRules;
 
 /// A domain with a manager and one project; the manager's context.
 struct Department {
@@ -145,8 +146,73 @@ async fn a_managers_token_acts_in_any_project_of_the_domain() {
         let caller = east.context.caller.clone().expect("a caller");
         let acting = world.cloud.identity.act_in(&caller, &east.project.id).await.expect("asked").expect("acting");
         assert_eq!(acting.project_id(), Some(east.project.id.as_str()));
-        assert!(acting.has_role("manager"));
+        assert!(acting.has_role("manager") && matches!(acting.scope, skyloom_model::Scope::ProjectOfDomain(_)));
         assert!(world.cloud.identity.act_in(&caller, &west.project.id).await.expect("asked").is_none());
         assert!(world.cloud.identity.act_in(&acting, &east.project.id).await.expect("asked").is_none());
+    }
+}
+
+#[tokio::test]
+async fn nobody_below_an_operator_changes_users_who_hold_more_than_they_could_give() {
+    let allow = vec!["users:*".to_owned(), "assignments:*ant".to_owned()];
+    let rules = RoleRules { allow, ..RoleRules::default() };
+    let settings = Settings { policy: [("keeper".to_owned(), rules)].into(), ..settings() };
+    for world in worlds_with(settings).await {
+        let (east, west) = (world.department("east").await, world.department("west").await);
+        let (cloud, operator) = (&world.cloud, world.admin().await);
+        let ann = world.user_in(&operator, &east.domain, "ann").await;
+        let change = || wit::UserWrite { enabled: Some(true), ..user_write() };
+        cloud.update_user(&east.context, ann.id.clone(), change()).await.expect("she holds nothing");
+        let foreign = wit::Target::Project(west.project.id.clone());
+        cloud.grant_role(&operator, world.role("member").await, ann.id.clone(), foreign).await.expect("grant");
+        assert_code(cloud.update_user(&east.context, ann.id.clone(), change()).await, ErrorCode::Forbidden);
+        assert_code(cloud.delete_user(&east.context, ann.id).await, ErrorCode::Forbidden);
+
+        // A role of the deployment's own, in the system.
+        cloud.create_role(&operator, role_write("keeper")).await.expect("role");
+        let kim = world.new_user("kim", "member", "demo").await;
+        let keeper = world.role("keeper").await;
+        cloud.grant_role(&operator, keeper, kim.id, wit::Target::System).await.expect("grant");
+        let token = world.login("kim", PASSWORD, wit::ScopeRequest::System).await.expect("login");
+        let kim = context(Some(cloud.identity.caller_of_token(&token.value).await.expect("caller")));
+        let admin = cloud.list_users(&kim, named("admin"), page()).await.expect("users").users.remove(0);
+        let password = Some(Some(kim.secrets.put("mine now, all of it")));
+        let write = wit::UserWrite { password, ..user_write() };
+        assert_code(cloud.update_user(&kim, admin.id.clone(), write).await, ErrorCode::Forbidden);
+        let own = wit::Target::Project(world.project("admin").await.id);
+        assert_code(cloud.grant_role(&kim, world.role("member").await, admin.id, own).await, ErrorCode::Forbidden);
+    }
+}
+
+#[tokio::test]
+async fn a_project_in_which_an_operator_has_a_role_is_the_operators_to_change() {
+    for world in worlds().await {
+        let east = world.department("east").await;
+        let (cloud, operator) = (&world.cloud, world.admin().await);
+        let admin = cloud.list_users(&operator, named("admin"), page()).await.expect("users").users.remove(0);
+        let target = wit::Target::Project(east.project.id.clone());
+        cloud.grant_role(&operator, world.role("admin").await, admin.id, target).await.expect("grant");
+        let off = || wit::ProjectWrite { enabled: Some(false), ..project_write("off") };
+        assert_code(cloud.update_project(&east.context, east.project.id.clone(), off()).await, ErrorCode::Forbidden);
+        assert_code(cloud.delete_project(&east.context, east.project.id.clone()).await, ErrorCode::Forbidden);
+        cloud.update_project(&operator, east.project.id, off()).await.expect("an operator");
+    }
+}
+
+#[tokio::test]
+async fn names_of_roles_that_rules_go_by_are_operators_to_give() {
+    let rules = |allow: &str| RoleRules { allow: vec![allow.to_owned()], ..RoleRules::default() };
+    let policy = [("clerk".to_owned(), rules("roles:*")), ("strong".to_owned(), rules("*"))].into();
+    for world in worlds_with(Settings { policy, ..settings() }).await {
+        let (cloud, operator) = (&world.cloud, world.admin().await);
+        cloud.create_role(&operator, role_write("clerk")).await.expect("role");
+        world.new_user("cleo", "clerk", "demo").await;
+        let cleo = world.caller("cleo", "demo").await;
+        cloud.create_role(&cleo, role_write("plain")).await.expect("a name that no rule goes by");
+        assert_code(cloud.create_role(&cleo, role_write("strong")).await, ErrorCode::Forbidden);
+        let (plain, own) = (world.role("plain").await, world.role("clerk").await);
+        assert_code(cloud.update_role(&cleo, plain, role_write("strong")).await, ErrorCode::Forbidden);
+        assert_code(cloud.update_role(&cleo, own.clone(), role_write("other")).await, ErrorCode::Forbidden);
+        assert_code(cloud.delete_role(&cleo, own).await, ErrorCode::Forbidden);
     }
 }

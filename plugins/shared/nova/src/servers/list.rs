@@ -124,6 +124,8 @@ fn no_pattern<C>(context: &Context<'_, C>, names: &[&str]) -> Fault {
 fn for_everybody<C>(context: &Context<'_, C>, name: &str) -> bool {
     match name {
         "reservation_id" | "name" | "status" | "image" | "flavor" | "ip" | "changes-since" | "all_tenants" => true,
+        // Who sees several projects names one, or a user.
+        "project_id" | "tenant_id" | "user_id" => context.sees_projects(),
         "ip6" => context.since(5),
         "tags" | "not-tags" | "tags-any" | "not-tags-any" => context.since(26),
         "changes-before" => context.since(66),
@@ -318,7 +320,7 @@ impl<C> Reader<'_, '_, C> {
         // One project among all is meant, or the caller's own.
         if self.all_projects {
             conditions.push(is("all-projects", true));
-        } else {
+        } else if !self.context.sees_projects() {
             conditions.retain(|condition| condition.field != "project-id");
         }
         let of_deleted = self.vm_states == [VmState::Deleted];
