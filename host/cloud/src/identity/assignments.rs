@@ -22,12 +22,16 @@ fn of(target: &Target, below: Action, system: Action) -> Action {
 async fn check(conn: &mut Conn, reach: &Reach, role_id: &str, user_id: &str, target: &Target) -> Result<Role> {
     let role = roles::found(conn, role_id).await?;
     users::found(conn, reach, user_id).await?;
-    match target {
-        Target::Project(id) => drop(projects::found(conn, reach, id).await?),
-        Target::Domain(id) => drop(domains::found(conn, reach, id).await?),
-        Target::System => {}
-    }
+    check_target(conn, reach, target).await?;
     Ok(role)
+}
+
+async fn check_target(conn: &mut Conn, reach: &Reach, target: &Target) -> Result<()> {
+    match target {
+        Target::Project(id) => projects::found(conn, reach, id).await.map(drop),
+        Target::Domain(id) => domains::found(conn, reach, id).await.map(drop),
+        Target::System => Ok(()),
+    }
 }
 
 impl Identity {
@@ -80,6 +84,7 @@ impl Identity {
         Ok(())
     }
 
+    /// Whose the target is may take what a user of another domain was given in it.
     pub(super) async fn role_revoke(
         &self,
         context: &CallContext,
@@ -92,7 +97,11 @@ impl Identity {
             of(&target, Action::AssignmentsRevoke, Action::SystemAssignmentsRevoke),
         )?;
         let mut tx = self.db().begin().await?;
-        let role = check(&mut tx, &reach, role_id, user_id, &target).await?;
+        let role = roles::found(&mut tx, role_id).await?;
+        check_target(&mut tx, &reach, &target).await?;
+        if !assignments::has(&mut tx, user_id, &target, role_id).await? {
+            users::found(&mut tx, &reach, user_id).await?;
+        }
         self.check_given(context, &mut tx, &role, user_id).await?;
         if assignments::revoke(&mut tx, user_id, &target, role_id).await? == 0 {
             let text = format!("The user {user_id} does not have the role {role_id} there.");

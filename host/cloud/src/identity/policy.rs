@@ -84,6 +84,13 @@ impl Policy {
         roles.iter().any(|role| self.operators.contains(role))
     }
 
+    /// The roles that have rules, by name.
+    pub(crate) fn ruled(&self) -> Vec<&str> {
+        let mut roles: Vec<&str> = self.rules.keys().map(String::as_str).collect();
+        roles.sort_unstable();
+        roles
+    }
+
     /// Whether a rule or the list of operators goes by this role's name.
     pub(crate) fn names(&self, role: &str) -> bool {
         self.rules.contains_key(role) || self.operators.iter().any(|operator| operator == role)

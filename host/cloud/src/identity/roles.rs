@@ -46,6 +46,13 @@ impl Identity {
         Ok(())
     }
 
+    /// Roles that the deployment has rules for and that aren't there (yet), by name: a misspelt rule holds for nobody.
+    pub async fn missing_roles(&self) -> Result<Vec<String>> {
+        let there = roles::names(&mut self.db().read().await?).await?;
+        let missing = self.policy().ruled().into_iter().filter(|role| !there.iter().any(|known| known == role));
+        Ok(missing.map(ToOwned::to_owned).collect())
+    }
+
     pub(super) async fn role_list(
         &self,
         context: &CallContext,

@@ -91,6 +91,12 @@ pub async fn start(
     let cloud = cloud(&loaded.deployment, images, db, state.sealer(key.as_deref())?, vocabulary)?;
     let admin = state.admin_password()?;
     let fresh = seed(loaded, &cloud, &admin.value).await?;
+    for role in cloud.identity.missing_roles().await? {
+        tracing::warn!(
+            role,
+            "[identity.policy] has rules for a role that isn't there: they hold for nobody until it is made"
+        );
+    }
     let admin = admin.settle(fresh)?;
     Ok((cloud, admin))
 }

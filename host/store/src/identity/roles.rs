@@ -39,6 +39,11 @@ pub async fn list(conn: &mut Conn, conditions: &[Condition], page: &Page) -> Res
     query.page(conn, Role::FIELDS, &[("name", false)], page, Role::of_row).await
 }
 
+/// Of all there are.
+pub async fn names(conn: &mut Conn) -> Result<Vec<String>> {
+    conn.all("SELECT name FROM roles ORDER BY name", &[], |row| row.text(0)).await
+}
+
 /// False: there is no such role.
 pub async fn update(conn: &mut Conn, role: &Role) -> Result<bool> {
     role.update()?.run(conn).await

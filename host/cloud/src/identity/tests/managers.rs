@@ -121,6 +121,30 @@ async fn a_manager_gives_no_more_than_managers_have_and_only_within_the_domain()
 }
 
 #[tokio::test]
+async fn a_manager_takes_what_a_user_of_another_domain_was_given_in_the_own_one() {
+    for world in worlds().await {
+        let (east, west) = (world.department("east").await, world.department("west").await);
+        let (cloud, operator) = (&world.cloud, world.admin().await);
+        let (role, guest) = (world.role("member").await, west.manager.id.clone());
+        let own = || wit::Target::Project(east.project.id.clone());
+        assert_code(cloud.revoke_role(&east.context, role.clone(), guest.clone(), own()).await, ErrorCode::NotFound);
+        cloud.grant_role(&operator, role.clone(), guest.clone(), own()).await.expect("grant");
+        cloud.revoke_role(&east.context, role.clone(), guest.clone(), own()).await.expect("revoke");
+        let theirs = wit::Target::Domain(west.domain.clone());
+        let manager = world.role("manager").await;
+        assert_code(cloud.revoke_role(&east.context, manager, guest, theirs).await, ErrorCode::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn rules_for_roles_that_are_not_there_are_told() {
+    let policy = [("membr".to_owned(), RoleRules::default()), ("member".to_owned(), RoleRules::default())].into();
+    for world in worlds_with(Settings { policy, ..settings() }).await {
+        assert_eq!(world.cloud.identity.missing_roles().await.expect("asked"), ["membr"]);
+    }
+}
+
+#[tokio::test]
 async fn a_manager_of_the_operators_domain_does_not_become_an_operator() {
     for world in worlds().await {
         let operator = world.admin().await;
