@@ -41,6 +41,8 @@ class Sweep:
             values.update(world.spare)
         else:
             values["project_id"] = world.projects["alpha"]
+        if operation.id == "servers.force_delete":
+            values["server_id"] = world.server_to_lose()
         for name in operation.parameters:
             values.setdefault(name, str(uuid.uuid4()))
         return {**values, **changed}

@@ -137,9 +137,8 @@ class World:
         server = {
             "name": MARKER, "flavorRef": flavor, "imageRef": image, "networks": [{"uuid": network}], "metadata": {"key": MARKER},
         }
-        server = call("POST", f"{self.nova}/servers", {"server": server})["server"]["id"]
-        shown = lambda: call("GET", f"{self.nova}/servers/{server}")["server"]
-        poll("the server is ACTIVE", lambda: (one := shown())["status"] == "ACTIVE" and one)
+        self.server_body, self.to_lose = {"server": server}, None
+        server = self.make_server()
         volume = call("GET", f"{self.nova}/servers/{server}/os-volume_attachments")["volumeAttachments"]
         action = call("GET", f"{self.nova}/servers/{server}/os-instance-actions")["instanceActions"][0]
         routers = call("GET", f"{self.neutron}/routers")["routers"]
@@ -150,6 +149,19 @@ class World:
             "volume_id": volume[0]["id"] if volume else "none", "member_id": self.projects["alpha"],
             "router_id": routers[0]["id"] if routers else "none", "flavor_id": flavor,
         }
+
+    def make_server(self):
+        server = self.call(self.alpha, "POST", f"{self.nova}/servers", self.server_body)["server"]["id"]
+        shown = lambda: self.call(self.alpha, "GET", f"{self.nova}/servers/{server}")["server"]
+        poll("the server is ACTIVE", lambda: (one := shown())["status"] == "ACTIVE" and one)
+        return server
+
+    def server_to_lose(self):
+        """One of alpha's for requests that may take it away: another one where the last went."""
+        url = f"{self.nova}/servers/{self.to_lose}"
+        if self.to_lose is None or send("GET", url, headers={"X-Auth-Token": self.alpha}).status != 200:
+            self.to_lose = self.make_server()
+        return self.to_lose
 
     def state(self):
         """What must be the same after all that was tried."""

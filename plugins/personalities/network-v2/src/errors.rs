@@ -178,6 +178,8 @@ impl From<Error> for Fault {
             }
             ErrorCode::NotSupported | ErrorCode::BadContent => (400, "BadRequest".to_owned()),
             ErrorCode::Unauthenticated => (401, "HTTPUnauthorized".to_owned()),
+            // Not the policy's: the token is for no project.
+            ErrorCode::Forbidden if respond::denied(&error).is_none() => (403, "NotAuthorized".to_owned()),
             ErrorCode::Forbidden => return not_theirs(field, error.message),
             ErrorCode::NotFound => {
                 let id = error.resource.as_ref().map(|(_, id)| id.as_str()).unwrap_or_default();
@@ -241,7 +243,7 @@ impl From<Error> for Fault {
 #[cfg(test)]
 mod tests {
     use skyloom_sdk::respond::every_code;
-    use skyloom_sdk::testing::{Call, error, json_of, not_found};
+    use skyloom_sdk::testing::{Call, error, json_of, not_found, not_permitted};
 
     use super::*;
 
@@ -344,7 +346,7 @@ mod tests {
     #[test]
     fn a_refusal_of_the_policy_names_the_rule_and_the_attribute() {
         let said = |rule: &str, field: Option<&str>| {
-            let refused = error(ErrorCode::Forbidden, "what the core says");
+            let refused = not_permitted("networks:create");
             let fault = Fault::from(Error { field: field.map(ToOwned::to_owned), ..refused });
             let fault = fault.of(&Call::new("an.operation", "POST", "/").rule(rule).build());
             (fault.status, fault.kind, fault.message)
@@ -369,6 +371,9 @@ mod tests {
             let expected = (403, "PolicyNotAuthorized".to_owned(), format!("{rule} is disallowed by policy"));
             assert_eq!(said(own, field), expected);
         }
+        let none = Fault::from(error(ErrorCode::Forbidden, "This needs a token that is scoped to a project."));
+        let none = none.of(&Call::new("an.operation", "POST", "/").rule("rule:create_network").build());
+        assert_eq!((none.status, none.message.as_str()), (403, "This needs a token that is scoped to a project."));
         let foreign = "Specifying 'project_id' other than the authenticated project in request is not allowed for the \
                        current user.";
         assert_eq!(
