@@ -182,7 +182,7 @@ impl Identity {
         let mut tx = self.db().begin().await?;
         projects::lock(&mut tx, id).await?;
         let mut project = found(&mut tx, &reach, id).await?;
-        self.check_below(context, &mut tx, id).await?;
+        self.check_no_operators(context, &mut tx, id).await?;
         if write.domain_id.as_ref().is_some_and(|domain| *domain != project.domain_id) {
             return Err(Error::invalid("domain-id", "The domain of a project cannot be changed."));
         }
@@ -212,7 +212,7 @@ impl Identity {
     }
 
     /// A project that an operator acts in is an operator's to change: without it the operator couldn't act.
-    async fn check_below(&self, context: &CallContext, conn: &mut Conn, id: &str) -> Result<()> {
+    async fn check_no_operators(&self, context: &CallContext, conn: &mut Conn, id: &str) -> Result<()> {
         if self.permit(context.caller.as_deref(), Action::AssignmentsGrantAny).is_err()
             && self.policy().names_operator(&assignments::roles_in(conn, id).await?)
         {
@@ -227,7 +227,7 @@ impl Identity {
         let mut tx = self.db().begin().await?;
         projects::lock(&mut tx, id).await?;
         found(&mut tx, &reach, id).await?;
-        self.check_below(context, &mut tx, id).await?;
+        self.check_no_operators(context, &mut tx, id).await?;
         if projects::children(&mut tx, id, false).await? > 0 {
             return Err(wrong_state(id, format!("The project {id} has projects below it.")));
         }

@@ -116,7 +116,7 @@ impl Identity {
         let mut tx = self.db().begin().await?;
         lock(&mut tx, "users", id).await?;
         let mut user = found(&mut tx, &reach, id).await?;
-        self.check_below(context, &mut tx, &reach, id).await?;
+        self.check_holds_little(context, &mut tx, &reach, id).await?;
         if write.domain_id.as_ref().is_some_and(|domain| *domain != user.domain_id) {
             return Err(Error::invalid("domain-id", "The domain of a user cannot be changed."));
         }
@@ -138,7 +138,7 @@ impl Identity {
 
     /// Whoever sets a user's password has all that the user may, so nobody changes a user who holds more than they could give:
     /// a role of more than a manager, or one outside of their reach.
-    async fn check_below(&self, context: &CallContext, conn: &mut Conn, reach: &Reach, id: &str) -> Result<()> {
+    async fn check_holds_little(&self, context: &CallContext, conn: &mut Conn, reach: &Reach, id: &str) -> Result<()> {
         if self.permit(context.caller.as_deref(), Action::AssignmentsGrantAny).is_ok() {
             return Ok(());
         }
@@ -155,7 +155,7 @@ impl Identity {
         let reach = self.permit(context.caller.as_deref(), Action::UsersDelete)?;
         let mut tx = self.db().begin().await?;
         found(&mut tx, &reach, id).await?;
-        self.check_below(context, &mut tx, &reach, id).await?;
+        self.check_holds_little(context, &mut tx, &reach, id).await?;
         if users::delete(&mut tx, id).await? == 0 {
             return Err(Error::not_found("user", id));
         }
