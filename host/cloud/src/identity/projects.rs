@@ -182,7 +182,10 @@ impl Identity {
         let mut tx = self.db().begin().await?;
         projects::lock(&mut tx, id).await?;
         let mut project = found(&mut tx, &reach, id).await?;
-        self.check_no_operators(context, &mut tx, id).await?;
+        let renamed = write.name.as_ref().is_some_and(|name| *name != project.name);
+        if renamed || write.enabled == Some(false) {
+            self.check_no_operators(context, &mut tx, id).await?;
+        }
         if write.domain_id.as_ref().is_some_and(|domain| *domain != project.domain_id) {
             return Err(Error::invalid("domain-id", "The domain of a project cannot be changed."));
         }
@@ -211,7 +214,7 @@ impl Identity {
         Ok(project)
     }
 
-    /// A project that an operator acts in is an operator's to change: without it the operator couldn't act.
+    /// A project that an operator acts in is an operator's to rename, disable or delete: without it the operator couldn't act.
     async fn check_no_operators(&self, context: &CallContext, conn: &mut Conn, id: &str) -> Result<()> {
         if self.permit(context.caller.as_deref(), Action::AssignmentsGrantAny).is_err()
             && self.policy().names_operator(&assignments::roles_in(conn, id).await?)
