@@ -137,8 +137,8 @@ fn by_default(scope: &Scope, roles: &[Named], least: Least) -> bool {
         (Least::Anyone | Least::Authenticated, _) => true,
         (Least::Reader, Scope::Project(_)) => has(&[READER, MEMBER, MANAGER, ADMIN]),
         (Least::Member, Scope::Project(_)) => has(&[MEMBER, MANAGER, ADMIN]),
-        (Least::Reader | Least::Member | Least::Manager, Scope::Domain(_)) => has(&[MANAGER]),
-        (Least::Reader | Least::Member, Scope::ProjectOfDomain(_)) => has(&[MANAGER]),
+        (Least::Reader | Least::Member, Scope::Domain(_) | Scope::ProjectOfDomain(_))
+        | (Least::Manager, Scope::Domain(_)) => has(&[MANAGER]),
         _ => false,
     }
 }

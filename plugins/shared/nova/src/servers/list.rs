@@ -125,7 +125,8 @@ fn for_everybody<C>(context: &Context<'_, C>, name: &str) -> bool {
     match name {
         "reservation_id" | "name" | "status" | "image" | "flavor" | "ip" | "changes-since" | "all_tenants" => true,
         // Who sees several projects names one, or a user.
-        "project_id" | "tenant_id" | "user_id" => context.sees_projects(),
+        "project_id" | "tenant_id" => context.sees_projects(),
+        "user_id" if context.sees_projects() => true,
         "ip6" => context.since(5),
         "tags" | "not-tags" | "tags-any" | "not-tags-any" => context.since(26),
         "changes-before" => context.since(66),
