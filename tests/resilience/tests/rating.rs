@@ -30,7 +30,7 @@ fn list(world: &World, more: &[&str]) -> Value {
 fn a_parked_period_is_seen_and_retried_by_the_operator() {
     // Periods of an hour; what is used in the last one is not over.
     let billing = "[billing]\nperiod-minutes = 60\ndelay-seconds = 0\ninterval-seconds = 1\n";
-    let Some(mut world) = World::new("parked rating periods", billing) else { return };
+    let Some(world) = World::new("parked rating periods", billing) else { return };
     let server = world.start();
     let used = server.create_server("used", &server.image());
     server.wait_for(&used, "ACTIVE");
