@@ -240,6 +240,12 @@ class Session(harness.Session):
         made = self.call("POST", self.es("/servers"), {"server": server}, token=self.tokens["held"])["server"]["id"]
         self.becomes(made, "ACTIVE")
         self.refused_everywhere("held", made, "delete")
+        # The vendor's clients may name the project beside the path.
+        everywhere = f"{self.easystack}/v2.1/servers"
+        for project, expected in ((self.project, (200,)), (home, (400,))):
+            headers = {"X-Project-Id": project}
+            seen = self.call("GET", everywhere, token=self.tokens["held"], headers=headers, expect=expected)
+            assert expected == (400,) or [one["id"] for one in seen["servers"]] == [made], seen
         self.act("held", made, "stop", "Nova", "SHUTOFF")
         self.act("chief", made, "delete", "Nova")
         self.gone(made)

@@ -463,10 +463,7 @@ fn path_below(mount: &Mount, path: &[Cow<'_, str>]) -> String {
 }
 
 fn wit_caller(caller: &Caller) -> wit::Caller {
-    let project = match &caller.scope {
-        skyloom_model::Scope::Project(project) | skyloom_model::Scope::ProjectOfDomain(project) => Some(project),
-        _ => None,
-    };
+    let project = caller.place();
     wit::Caller {
         user_id: caller.user.id.clone(),
         user_name: caller.user.name.clone(),

@@ -38,12 +38,16 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The project that the caller acts in, if the token is scoped to one.
-    pub fn project_id(&self) -> Option<&str> {
+    /// The project that the caller acts in, if there is one.
+    pub fn place(&self) -> Option<&Placed> {
         match &self.scope {
-            Scope::Project(project) | Scope::ProjectOfDomain(project) => Some(&project.id),
+            Scope::Project(project) | Scope::ProjectOfDomain(project) => Some(project),
             _ => None,
         }
+    }
+
+    pub fn project_id(&self) -> Option<&str> {
+        self.place().map(|project| project.id.as_str())
     }
 
     /// Like [`Caller::project_id`]; `forbidden` when the token is not scoped to a project.

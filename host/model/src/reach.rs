@@ -28,6 +28,12 @@ impl Reach {
         }
     }
 
+    /// What lists show where nothing is said: the token's project; all of this for a token that is for more.
+    #[must_use]
+    pub fn narrowed(self, project: Option<&str>) -> Self {
+        project.map_or(self, Self::project)
+    }
+
     #[must_use]
     pub fn is_all(&self) -> bool {
         *self == Self::All

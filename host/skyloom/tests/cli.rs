@@ -154,7 +154,7 @@ fn a_check_tells_all_that_is_wrong() {
         std::fs::write(folder.path().join("state").join(name), "short").unwrap();
     }
     let flavor = "[[seed.compute.flavors]]\nid = \"1\"\nname = \"f\"\nvcpus = 1\nmemory-mib = 512\ndisk-gib = 1\n";
-    let node = "[[node]]\nname = \"n \"\ndriver = \"d\"\nzone = \"nova\"\nmemory-mib = 1\n";
+    let node = "[[node]]\nname = \"n \"\ndriver = \"d\"\nzone = \"zone-1\"\nmemory-mib = 1\n";
     let plugin = "[[plugin]]\nid = \"d\"\nfile = \"gone.wasm\"\n";
     let image = "[[seed.images.images]]\nname = \"i\"\nfile = \"gone.raw\"\ndisk-format = \"raw\"\n";
     let check = |database: &str| {

@@ -216,7 +216,7 @@ pub async fn each_line(conn: &mut Conn, select: &Select, mut each: impl FnMut(Li
         sums_of("c.nano_amount"),
     );
     let mut query = Query::new(columns, "charges c JOIN spans p ON p.id = c.span_id", "c.span_id");
-    query.within(&[crate::metering::OWNER], &select.reach, None);
+    query.within(conn.is_postgres(), &[crate::metering::OWNER], &select.reach, None);
     query.and_text("p.resource_id", select.resource_id.as_deref());
     query.and_text("p.meter", select.meter.as_deref());
     query.and_int("c.period_start", ">=", Some(select.start.0));

@@ -72,7 +72,8 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
     let mut query = Flavor::query();
     let usable = match filter.is_public {
         Some(true) => {
-            let given = query.reached(&[GIVEN], &filter.given).unwrap_or_else(|| "1 = 1".to_owned());
+            let given =
+                query.reached(conn.is_postgres(), &[GIVEN], &filter.given).unwrap_or_else(|| "1 = 1".to_owned());
             let given = format!("SELECT 1 FROM flavor_access x WHERE x.flavor_id = f.id AND {given}");
             Some(format!("(f.is_public = 1 OR EXISTS ({given}))"))
         }
@@ -125,7 +126,7 @@ pub async fn access(conn: &mut Conn, id: &str) -> Result<Vec<String>> {
 /// Whether any project within the reach may use a private flavor.
 pub async fn has_access(conn: &mut Conn, id: &str, reach: &Reach) -> Result<bool> {
     let mut query = Query::new("x.project_id", "flavor_access x", "x.project_id");
-    query.within(&[GIVEN], reach, None);
+    query.within(conn.is_postgres(), &[GIVEN], reach, None);
     query.and_text("x.flavor_id", Some(id));
     Ok(query.first_by(conn, "x.project_id", |row| row.text(0)).await?.is_some())
 }

@@ -166,8 +166,8 @@ impl Query {
 
     /// Only what a caller of this reach sees: what belongs to it, and where `shared` (SQL) is given what that holds for. Several
     /// owners: any of them is enough.
-    pub(crate) fn within(&mut self, owners: &[Owner], reach: &Reach, shared: Option<&str>) {
-        match (self.reached(owners, reach), shared) {
+    pub(crate) fn within(&mut self, postgres: bool, owners: &[Owner], reach: &Reach, shared: Option<&str>) {
+        match (self.reached(postgres, owners, reach), shared) {
             (Some(own), Some(shared)) => self.scope(format!("({own} OR {shared})")),
             (Some(own), None) => self.scope(format!("({own})")),
             (None, _) => {}
@@ -175,25 +175,23 @@ impl Query {
     }
 
     /// SQL: a row belongs to the reach. None: every row does.
-    pub(crate) fn reached(&mut self, owners: &[Owner], reach: &Reach) -> Option<String> {
-        let own = |side: fn(&Owner) -> &'static str, test: &str| -> Vec<String> {
-            owners.iter().map(|owner| format!("{} {test}", side(owner))).collect()
-        };
-        let ways = match reach {
+    pub(crate) fn reached(&mut self, postgres: bool, owners: &[Owner], reach: &Reach) -> Option<String> {
+        let ways: Vec<String> = match reach {
             Reach::All => return None,
             Reach::Domain(domain) => {
-                let test = format!("= {}", self.text(domain));
-                own(|owner| owner.domain, &test)
+                let domain = self.text(domain);
+                owners.iter().map(|owner| format!("{} = {domain}", owner.domain)).collect()
             }
             Reach::Projects(projects) => match projects.as_slice() {
                 [] => vec!["1 = 0".to_owned()],
                 [project] => {
-                    let test = format!("= {}", self.text(project));
-                    own(|owner| owner.project, &test)
+                    let project = self.text(project);
+                    owners.iter().map(|owner| format!("{} = {project}", owner.project)).collect()
                 }
+                // One parameter whatever their number: one statement.
                 several => {
-                    let test = format!("IN ({})", self.list(several));
-                    own(|owner| owner.project, &test)
+                    let list = self.text(serde_json::Value::from(several).to_string());
+                    owners.iter().map(|owner| dialect::is_listed(postgres, owner.project, true, &list)).collect()
                 }
             },
         };

@@ -166,9 +166,9 @@ pub struct Select {
     pub end: Timestamp,
 }
 
-fn select(columns: &'static str, select: &Select) -> Query {
+fn select(postgres: bool, columns: &'static str, select: &Select) -> Query {
     let mut query = Query::new(columns, "spans p", "p.id");
-    query.within(&[OWNER], &select.reach, None);
+    query.within(postgres, &[OWNER], &select.reach, None);
     query.and_text("p.resource_id", select.resource_id.as_deref());
     query.and_text("p.meter", select.meter.as_deref());
     query.and_int("p.ended_at", ">", Some(select.start.0));
@@ -180,12 +180,12 @@ fn select(columns: &'static str, select: &Select) -> Query {
 
 /// Ids ascending. All at once: a span that is closed meanwhile must not slip between two pages.
 pub async fn span_ids(conn: &mut Conn, wanted: &Select) -> Result<Vec<String>> {
-    select("p.id", wanted).rows(conn, |row| row.text(0)).await
+    select(conn.is_postgres(), "p.id", wanted).rows(conn, |row| row.text(0)).await
 }
 
 /// The earliest begin among them.
 pub async fn earliest(conn: &mut Conn, wanted: &Select) -> Result<Option<Timestamp>> {
-    select("p.id, p.started_at", wanted).first_by(conn, "p.started_at", |row| row.time(1)).await
+    select(conn.is_postgres(), "p.id, p.started_at", wanted).first_by(conn, "p.started_at", |row| row.time(1)).await
 }
 
 /// Ids ascending.

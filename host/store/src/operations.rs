@@ -9,7 +9,7 @@ use crate::rows::{Word as _, rows, words};
 use crate::statement::{delete_from, update};
 use crate::{Conn, args};
 
-pub use list::{Filter, list};
+pub use list::{Filter, list, seen};
 pub use locks::{Holder, holder, lock, lock_new, take_over};
 
 words! {

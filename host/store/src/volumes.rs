@@ -50,14 +50,14 @@ pub async fn insert(tx: &mut Conn, volume: &Volume) -> Result<()> {
 
 pub async fn get(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Volume>> {
     let mut query = Volume::query();
-    query.within(&[Volume::OWNER], reach, None);
+    query.within(conn.is_postgres(), &[Volume::OWNER], reach, None);
     query.of_id(conn, id, Volume::of_row).await
 }
 
 /// Newest first unless sorted otherwise.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Volume>> {
     let mut query = Volume::query();
-    query.within(&[Volume::OWNER], &filter.reach, None);
+    query.within(conn.is_postgres(), &[Volume::OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Volume::FIELDS, &filter.conditions)?;
     query.page(conn, Volume::FIELDS, &[("created-at", true)], page, Volume::of_row).await
 }

@@ -209,6 +209,8 @@ fn line(rated: Rated) -> Line {
 
 impl Billing {
     async fn consumption(&self, context: &CallContext, query: wit::ConsumptionQuery) -> Result<wit::ConsumptionReport> {
+        let mut conn = self.db().read().await?;
+        let reach = self.payers(&mut conn, context, &query).await?;
         if query.start < 0 {
             return Err(Error::invalid("start", "The period begins before 1970."));
         }
@@ -217,14 +219,8 @@ impl Billing {
         }
         let now = Timestamp::now();
         let end = Timestamp(query.end).min(now);
-        let mut conn = self.db().read().await?;
-        let mut wanted = Select {
-            reach: self.payers(&mut conn, context, &query).await?,
-            resource_id: query.resource_id,
-            meter: query.meter,
-            start: Timestamp(query.start),
-            end,
-        };
+        let mut wanted =
+            Select { reach, resource_id: query.resource_id, meter: query.meter, start: Timestamp(query.start), end };
         let sheets = prices::sheets(&mut conn).await?;
         let first = metering::earliest(&mut conn, &wanted).await?;
         let cuts = match first {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Caller, Error, ErrorCode, Reach, Result, Timestamp, new_id};
+use skyloom_model::{Action, Caller, Error, ErrorCode, Result, Timestamp, new_id};
 use skyloom_runtime::api::FlavorsApi;
 use skyloom_runtime::bindings::cloud::flavors as wit;
 use skyloom_runtime::bindings::types::common::{PageRequest, Pair};
@@ -130,13 +130,8 @@ impl Flavors {
             Some(zone) => Some(self.room_of_zone(&mut conn, &zone).await?),
             None => None,
         };
-        let filter = store::Filter {
-            is_public,
-            given: caller.project_id().map_or(reach, Reach::project),
-            sees_all,
-            fits,
-            conditions: wanted,
-        };
+        let filter =
+            store::Filter { is_public, given: reach.narrowed(caller.project_id()), sees_all, fits, conditions: wanted };
         let listed = store::list(&mut conn, &filter, &page(request)).await?;
         Ok(wit::FlavorPage { flavors: listed.items.into_iter().map(view).collect(), next: listed.next })
     }

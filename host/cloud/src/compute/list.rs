@@ -75,10 +75,10 @@ impl Compute {
         if names(&conditions, NODE) {
             self.permit(context.caller.as_deref(), Action::ZonesReadNodes)?;
         }
-        let reach = match own {
-            _ if all || foreign => self.permit(context.caller.as_deref(), Action::ServersReadAll)?,
-            Some(project) => Reach::project(project),
-            None => reach,
+        let reach = if all || foreign {
+            self.permit(context.caller.as_deref(), Action::ServersReadAll)?
+        } else {
+            reach.narrowed(own)
         };
         let life = match deleted {
             true => Life::Deleted,

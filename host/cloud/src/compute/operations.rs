@@ -15,7 +15,6 @@ use skyloom_store::operations as store;
 use super::common::page;
 use crate::base::{Base, stands_on_base};
 use crate::lists::{conditions, names};
-use crate::reach;
 
 fn state(state: jobs::State) -> wit::OperationState {
     match state {
@@ -73,11 +72,8 @@ impl Operations {
     async fn show_operation(&self, context: &CallContext, id: &str) -> Result<wit::OperationTree> {
         let reach = self.permit(context.caller.as_deref(), Action::OperationsRead)?;
         let mut conn = self.db().read().await?;
-        let missing = || Error::not_found("operation", id);
-        let operation = store::get(&mut conn, id).await?.ok_or_else(missing)?;
-        if !reach::holds(&mut conn, &reach, &operation.project_id).await? {
-            return Err(missing());
-        }
+        let operation = store::seen(&mut conn, id, &reach).await?;
+        let operation = operation.ok_or_else(|| Error::not_found("operation", id))?;
         let steps = store::steps(&mut conn, id).await?;
         // Only a parent has children.
         let children =

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skyloom_model::{Action, Error, Reach, Result};
+use skyloom_model::{Action, Error, Result};
 use skyloom_runtime::api::VolumesApi;
 use skyloom_runtime::bindings::cloud::volumes as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
@@ -48,8 +48,7 @@ impl Volumes {
         request: PageRequest,
     ) -> Result<wit::VolumePage> {
         let reach = self.permit(context.caller.as_deref(), Action::VolumesRead)?;
-        let reach = context.caller()?.project_id().map_or(reach, Reach::project);
-        let wanted = Filter::new(&reach, conditions(asked)?);
+        let wanted = Filter::new(&reach.narrowed(context.caller()?.project_id()), conditions(asked)?);
         let mut conn = self.db().read().await?;
         let listed = store::list(&mut conn, &wanted, &page(request)).await?;
         Ok(wit::VolumePage { volumes: listed.items.into_iter().map(view).collect(), next: listed.next })

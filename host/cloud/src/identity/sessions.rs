@@ -136,7 +136,8 @@ impl Identity {
         self.remember(Sha256::digest(token).into(), session, long_ago, edition);
     }
 
-    /// The caller of a token for a whole domain as one who acts in one of its enabled projects. None: there is no such project, or the token isn't for a domain.
+    /// The caller of a token for a whole domain as one who acts in one of its enabled projects. None: there is no such project, or
+    /// the token isn't for a domain.
     pub async fn act_in(&self, caller: &Caller, project_id: &str) -> Result<Option<Arc<Caller>>> {
         let Scope::Domain(domain) = &caller.scope else { return Ok(None) };
         let project = projects::get(&mut self.db().read().await?, project_id).await?;

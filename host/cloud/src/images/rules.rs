@@ -48,10 +48,10 @@ impl Images {
     ) -> Result<wit::ImagePage> {
         let asking = self.image_asking(context, Action::ImagesRead)?;
         let mut wanted = conditions(wanted)?;
-        let reach = match (taken_flag(&mut wanted, "all-projects")? == Some(true), asking.project) {
-            (true, _) => self.permit(Some(asking.caller), Action::ImagesReadAll)?,
-            (false, Some(project)) => Reach::project(project),
-            (false, None) => asking.reach,
+        let reach = if taken_flag(&mut wanted, "all-projects")? == Some(true) {
+            self.permit(Some(asking.caller), Action::ImagesReadAll)?
+        } else {
+            asking.reach.narrowed(asking.project)
         };
         if !names(&wanted, "hidden") {
             wanted.push(Condition::is("hidden", false));

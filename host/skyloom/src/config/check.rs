@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn a_node_has_room_for_something() {
         let node =
-            |more: &str| defects(&format!("[[node]]\nname = \"n\"\ndriver = \"one\"\nzone = \"nova\"\n{more}\n"));
+            |more: &str| defects(&format!("[[node]]\nname = \"n\"\ndriver = \"one\"\nzone = \"zone-1\"\n{more}\n"));
         for more in ["vcpus = 0", "memory-mib = 0"] {
             assert!(node(more).iter().any(|line| line.contains("at least 1")), "{more}");
         }

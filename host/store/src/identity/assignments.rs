@@ -170,7 +170,7 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
          LEFT JOIN domains d ON a.target_kind = 'domain' AND d.id = a.target_id",
         ID,
     );
-    query.within(&[OWNER], &filter.reach, None);
+    query.within(conn.is_postgres(), &[OWNER], &filter.reach, None);
     query.and_text("a.user_id", filter.user_id.as_deref());
     query.and_text("a.role_id", filter.role_id.as_deref());
     if let Some(target) = &filter.target {

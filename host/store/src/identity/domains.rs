@@ -42,7 +42,7 @@ pub async fn find(conn: &mut Conn, reference: Reference<'_>) -> Result<Option<Do
 /// By name ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Domain>> {
     let mut query = Domain::query();
-    query.within(&[OWNER], &filter.reach, None);
+    query.within(conn.is_postgres(), &[OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Domain::FIELDS, &filter.conditions)?;
     if let Some(user) = &filter.user_id {
         let user = query.text(user);

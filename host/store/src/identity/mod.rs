@@ -8,6 +8,8 @@ pub mod tokens;
 pub mod users;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use assignments::{Assignment, Target};

@@ -70,7 +70,7 @@ pub async fn lock(conn: &mut Conn, id: &str) -> Result<bool> {
 /// By name ascending. A `parent_id` that is a domain's means the projects directly below it.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Project>> {
     let mut query = Project::query();
-    query.within(&[OWNER], &filter.reach, None);
+    query.within(conn.is_postgres(), &[OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Project::FIELDS, &filter.conditions)?;
     if let Some(user) = &filter.user_id {
         let user = query.text(user);

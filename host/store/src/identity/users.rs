@@ -43,7 +43,7 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<User>> {
 /// By name ascending.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<User>> {
     let mut query = User::query();
-    query.within(&[OWNER], &filter.reach, None);
+    query.within(conn.is_postgres(), &[OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), User::FIELDS, &filter.conditions)?;
     query.page(conn, User::FIELDS, &[("name", false)], page, User::of_row).await
 }

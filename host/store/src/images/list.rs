@@ -61,7 +61,7 @@ pub async fn get_image(conn: &mut Conn, id: &str) -> Result<Option<Image>> {
 /// One that a caller of this reach sees, and whether it belongs to it; public ones and the community's are everybody's to see.
 pub async fn seen_image(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<(Image, bool)>> {
     let mut query = query(conn.is_postgres());
-    let own = query.reached(&[Image::OWNER], reach).unwrap_or_else(|| "1 = 1".to_owned());
+    let own = query.reached(conn.is_postgres(), &[Image::OWNER], reach).unwrap_or_else(|| "1 = 1".to_owned());
     query.scope(format!("({own} OR i.visibility IN ('public', 'community'))"));
     let query = query.beside(&[&format!("CAST(CASE WHEN {own} THEN 1 ELSE 0 END AS BIGINT)")]);
     query
@@ -77,7 +77,7 @@ pub async fn list_images(conn: &mut Conn, filter: &ImageFilter, page: &Page) -> 
     let mut query = query(conn.is_postgres());
     let community = "i.visibility = 'public' OR i.visibility = 'community'";
     let shared = if filter.community { community } else { "i.visibility = 'public'" };
-    query.within(&[Image::OWNER], &filter.reach, Some(shared));
+    query.within(conn.is_postgres(), &[Image::OWNER], &filter.reach, Some(shared));
     query.meet(conn.is_postgres(), Image::FIELDS, &filter.conditions)?;
     query.page(conn, Image::FIELDS, &[("created-at", true), ("id", true)], page, Image::of_row).await
 }

@@ -1,6 +1,7 @@
 use skyloom_model::{ErrorCode, Reach, Timestamp};
 
 use super::*;
+use crate::identity::testing::a_project;
 use crate::listing::{Condition, Page, Test};
 use crate::testing::databases;
 
@@ -189,5 +190,25 @@ async fn filters_narrow_a_list() {
             let filter = ImageFilter { conditions, ..ImageFilter::all() };
             assert_eq!(ids(&mut tx, &filter).await, expected, "{}: {filter:?}", database.name);
         }
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_is_given_away_belongs_to_its_new_owners_domain() {
+    for database in databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        for (domain, project) in [("east", "e"), ("west", "w")] {
+            a_project(&mut tx, domain, project).await;
+        }
+        let image = an_image("given", "e", Visibility::Private, 10);
+        insert_image(&mut tx, &image).await.expect("insert");
+        let own = async |tx: &mut Conn, domain: &str| {
+            let reach = Reach::Domain(domain.to_owned());
+            seen_image(tx, "given", &reach).await.expect("seen").map(|(_, own)| own)
+        };
+        assert_eq!((own(&mut tx, "east").await, own(&mut tx, "west").await), (Some(true), None), "{}", database.name);
+        let given = Image { owner: "w".to_owned(), updated_at: Timestamp(image.updated_at.0 + 1), ..image.clone() };
+        assert!(update_image(&mut tx, &given, image.updated_at).await.expect("update"));
+        assert_eq!((own(&mut tx, "east").await, own(&mut tx, "west").await), (None, Some(true)), "{}", database.name);
     }
 }

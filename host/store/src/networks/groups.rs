@@ -76,7 +76,7 @@ fn group_query(postgres: bool) -> Query {
 /// A project sees its own ones.
 fn filtered_groups(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = group_query(conn.is_postgres());
-    query.within(&[Group::OWNER], &filter.reach, None);
+    query.within(conn.is_postgres(), &[Group::OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Group::FIELDS, &filter.conditions)?;
     Ok(query)
 }
@@ -191,7 +191,7 @@ const OF_GROUP: Owner = Owner {
 fn filtered_rules(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = Rule::query();
     // A group's owner also sees the rules that an operator put there.
-    query.within(&[Rule::OWNER, OF_GROUP], &filter.reach, None);
+    query.within(conn.is_postgres(), &[Rule::OWNER, OF_GROUP], &filter.reach, None);
     query.meet(conn.is_postgres(), Rule::FIELDS, &filter.conditions)?;
     Ok(query)
 }

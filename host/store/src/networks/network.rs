@@ -47,7 +47,7 @@ fn query(postgres: bool) -> Query {
 /// A project sees its own, shared and external networks.
 fn filtered(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = query(conn.is_postgres());
-    query.within(&[Network::OWNER], &filter.reach, Some("n.shared = 1 OR n.external = 1"));
+    query.within(conn.is_postgres(), &[Network::OWNER], &filter.reach, Some("n.shared = 1 OR n.external = 1"));
     query.meet(conn.is_postgres(), Network::FIELDS, &filter.conditions)?;
     Ok(query)
 }

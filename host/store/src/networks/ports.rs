@@ -136,7 +136,7 @@ pub(super) fn query(postgres: bool) -> Query {
 
 fn filtered(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = query(conn.is_postgres());
-    query.within(&[Port::OWNER], &filter.reach, None);
+    query.within(conn.is_postgres(), &[Port::OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Port::FIELDS, &filter.conditions)?;
     Ok(query)
 }

@@ -24,14 +24,14 @@ rows! {
 /// A project sees its own ones.
 pub async fn list_routers(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Router>> {
     let mut query = Router::query();
-    query.within(&[Router::OWNER], &filter.reach, None);
+    query.within(conn.is_postgres(), &[Router::OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Router::FIELDS, &filter.conditions)?;
     query.page(conn, Router::FIELDS, BY_ID, page, Router::of_row).await
 }
 
 pub async fn get_router(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Router>> {
     let mut query = Router::query();
-    query.within(&[Router::OWNER], reach, None);
+    query.within(conn.is_postgres(), &[Router::OWNER], reach, None);
     query.of_id(conn, id, Router::of_row).await
 }
 

@@ -48,7 +48,12 @@ fn query() -> Query {
 /// A project sees its own ones and those of its, shared and external networks.
 fn filtered(conn: &Conn, filter: &Filter) -> Result<Query> {
     let mut query = query();
-    query.within(&[Subnet::OWNER, Network::OWNER], &filter.reach, Some("n.shared = 1 OR n.external = 1"));
+    query.within(
+        conn.is_postgres(),
+        &[Subnet::OWNER, Network::OWNER],
+        &filter.reach,
+        Some("n.shared = 1 OR n.external = 1"),
+    );
     query.meet(conn.is_postgres(), Subnet::FIELDS, &filter.conditions)?;
     Ok(query)
 }

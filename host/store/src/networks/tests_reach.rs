@@ -4,29 +4,9 @@ use skyloom_model::{Reach, Timestamp, new_id};
 
 use super::tests::{a_network, a_subnet, tx};
 use super::*;
-use crate::Conn;
-use crate::identity::{Domain, Extra, Project, domains, projects};
+use crate::identity::testing::a_project;
 use crate::listing::{Condition, Filter, Page};
 use crate::testing::databases;
-
-async fn a_project(tx: &mut Conn, domain: &str, id: &str) {
-    if domains::get(tx, domain).await.expect("get").is_none() {
-        let name = domain.to_owned();
-        let domain = Domain { id: name.clone(), name, description: None, enabled: true, extra: Extra::new() };
-        domains::insert(tx, &domain, Timestamp(1)).await.expect("domain");
-    }
-    let project = Project {
-        id: id.to_owned(),
-        domain_id: domain.to_owned(),
-        name: id.to_owned(),
-        description: None,
-        enabled: true,
-        parent_id: None,
-        tags: Vec::new(),
-        extra: Extra::new(),
-    };
-    projects::insert(tx, &project, Timestamp(1)).await.expect("project");
-}
 
 #[tokio::test]
 async fn a_reach_holds_what_belongs_to_its_projects_or_to_the_projects_of_its_domain() {

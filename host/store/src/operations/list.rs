@@ -23,10 +23,17 @@ impl Filter {
     }
 }
 
+/// One that a caller of this reach sees.
+pub async fn seen(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Operation>> {
+    let mut query = Operation::query();
+    query.within(conn.is_postgres(), &[Operation::OWNER], reach, None);
+    query.of_id(conn, id, Operation::of_row).await
+}
+
 /// Newest first.
 pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Operation>> {
     let mut query = Operation::query();
-    query.within(&[Operation::OWNER], &filter.reach, None);
+    query.within(conn.is_postgres(), &[Operation::OWNER], &filter.reach, None);
     query.meet(conn.is_postgres(), Operation::FIELDS, &filter.conditions)?;
     let states: Vec<String> = filter.states.iter().map(|state| state.as_str().to_owned()).collect();
     query.and_any("o.state", &states);

@@ -37,7 +37,7 @@ const DEFAULT: &[(&str, bool)] = &[("created-at", true)];
 
 fn query(postgres: bool, columns: String, filter: &Filter) -> Result<Query> {
     let mut query = Query::new(columns, "servers s", "s.id");
-    query.within(&[Server::OWNER], &filter.reach, None);
+    query.within(postgres, &[Server::OWNER], &filter.reach, None);
     // Constants, so that the plan for living ones doesn't depend on a parameter. No part of the scope: a list goes on behind a
     // server that was deleted meanwhile.
     query.and(match filter.life {

@@ -183,7 +183,7 @@ fn unpack(packed: &mut Packed<'_>) -> Result<Full> {
 
 pub async fn get(conn: &mut Conn, id: &str, reach: &Reach, parts: Parts) -> Result<Option<Full>> {
     let mut query = Query::new(packed(conn.is_postgres(), parts), "servers s", "s.id");
-    query.within(&[Server::OWNER], reach, None);
+    query.within(conn.is_postgres(), &[Server::OWNER], reach, None);
     query.of_id(conn, id, |row| unpack(&mut Packed::from_str(row.text_ref(0)?))).await
 }
 

@@ -240,3 +240,32 @@ async fn names_of_roles_that_rules_go_by_are_operators_to_give() {
         assert_code(cloud.delete_role(&cleo, own).await, ErrorCode::Forbidden);
     }
 }
+
+#[tokio::test]
+async fn joined_projects_are_those_in_which_the_callers_roles_there_allow_it() {
+    let rules = RoleRules { deny: vec!["billing:read".to_owned()], ..RoleRules::default() };
+    let settings = Settings { policy: [("tied".to_owned(), rules)].into(), ..settings() };
+    for world in worlds_with(settings).await {
+        let (cloud, operator) = (&world.cloud, world.admin().await);
+        cloud.create_role(&operator, role_write("tied")).await.expect("role");
+        let ann = world.new_user("ann", "member", "demo").await;
+        for (project, roles) in [("open", &["reader"][..]), ("tied", &["member", "tied"]), ("other", &["service"])] {
+            let project = cloud.create_project(&operator, project_write(project)).await.expect("project").id;
+            for role in roles {
+                let target = wit::Target::Project(project.clone());
+                cloud.grant_role(&operator, world.role(role).await, ann.id.clone(), target).await.expect("grant");
+            }
+        }
+        cloud.create_project(&operator, project_write("strange")).await.expect("project");
+        let ann = world.caller("ann", "demo").await;
+        let mut conn = cloud.db().read().await.expect("a connection");
+        let action = skyloom_model::Action::BillingRead;
+        let reach = cloud.permit_joined(&mut conn, ann.caller.as_deref(), action).await.expect("allowed");
+        drop(conn);
+        let mut expected = Vec::new();
+        for project in ["demo", "open"] {
+            expected.push(world.project(project).await.id);
+        }
+        assert_eq!(reach, skyloom_model::Reach::Projects(expected), "{}", world.database.name);
+    }
+}
