@@ -1,11 +1,11 @@
 //! Passwords: argon2id, few at a time, on threads that give way to those which serve requests.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use argon2::password_hash::rand_core::OsRng;
-use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{Output, PasswordHash, PasswordHasher as _, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use skyloom_model::{Error, Result};
 use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -32,6 +32,7 @@ pub(super) struct Passwords {
     fair: Arc<Semaphore>,
     rest: Arc<Semaphore>,
     hasher: Argon2<'static>,
+    memory: Memory,
     /// What a login is compared with where there is no hash, so that it takes the same time.
     dummy: Arc<str>,
 }
@@ -56,6 +57,7 @@ impl Passwords {
             fair: Arc::new(Semaphore::new(at_once)),
             rest: Arc::new(Semaphore::new(1)),
             hasher: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            memory: Memory::default(),
             dummy: dummy.into(),
         })
     }
@@ -86,15 +88,45 @@ impl Passwords {
 
     /// Whether the password is right. Without a hash it isn't, in the same time.
     pub(super) async fn verify(&self, turn: Turn, password: Arc<str>, hash: Option<String>) -> Result<bool> {
-        let hasher = self.hasher.clone();
         let known = hash.is_some();
         let hash = hash.map_or_else(|| self.dummy.clone(), Arc::from);
-        let matches = apart(turn, move || {
-            let parsed = PasswordHash::new(&hash).map_err(Error::internal)?;
-            Ok::<_, Error>(hasher.verify_password(password.as_bytes(), &parsed).is_ok())
-        })
-        .await??;
+        let memory = self.memory.clone();
+        let matches = apart(turn, move || memory.matches(&password, &hash)).await??;
         Ok(matches && known)
+    }
+}
+
+/// What verifying fills, kept from one turn to the next. New memory would come page by page under a lock that requests take as well,
+/// and a thread that gives way keeps a lock for long.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Vec<Vec<Block>>>>);
+
+impl Memory {
+    fn matches(&self, password: &str, hash: &str) -> Result<bool> {
+        let parsed = PasswordHash::new(hash).map_err(Error::internal)?;
+        let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
+            return Err(Error::internal("a stored hash has no salt or no hash"));
+        };
+        let mut salt_bytes = [0; Salt::MAX_LENGTH];
+        let salt = salt.decode_b64(&mut salt_bytes).map_err(Error::internal)?;
+        let algorithm = Algorithm::try_from(parsed.algorithm).map_err(Error::internal)?;
+        let version = parsed.version.map_or(Ok(Version::default()), Version::try_from).map_err(Error::internal)?;
+        let hasher = Argon2::new(algorithm, version, Params::try_from(&parsed).map_err(Error::internal)?);
+        let wanted = hasher.params().block_count();
+        let mut blocks = self.kept().pop().unwrap_or_default();
+        if blocks.len() < wanted {
+            blocks.resize(wanted, Block::default());
+        }
+        let found = Output::init_with(expected.len(), |out| {
+            Ok(hasher.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut blocks[..wanted])?)
+        });
+        self.kept().push(blocks);
+        // Their comparison takes the same time whatever differs.
+        Ok(found.map_err(Error::internal)? == expected)
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Block>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,6 +196,23 @@ mod tests {
             hash.len() - hash.rfind('$').expect("$"),
             passwords.dummy.len() - passwords.dummy.rfind('$').expect("$")
         );
+    }
+
+    #[test]
+    fn memory_of_another_cost_is_used_again_and_hashes_of_each_cost_are_known() {
+        let memory = Memory::default();
+        let hash_at = |cost: u32| {
+            let params = Params::new(cost, 1, 1, Some(32)).expect("parameters");
+            let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            hasher.hash_password(b"right", &SaltString::generate(&mut OsRng)).expect("hash").to_string()
+        };
+        for cost in [8, 32, 16] {
+            let hash = hash_at(cost);
+            assert_eq!(memory.matches("right", &hash), Ok(true), "{hash}");
+            assert_eq!(memory.matches("wrong", &hash), Ok(false), "{hash}");
+        }
+        assert_eq!(memory.kept().iter().map(Vec::len).collect::<Vec<_>>(), [32], "one, of the largest size");
+        assert!(memory.matches("right", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ").is_err(), "no hash in it");
     }
 
     #[tokio::test]
