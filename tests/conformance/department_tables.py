@@ -441,9 +441,29 @@ BILLING = {
     ],
 }
 
+# --- what only CloudOS has ---
+
+
+def image_type(v, **more):
+    name = f"{v['mark']}-{next(COUNT)}"
+    return {"imageTypeName": name, "virtType": "KVM", "osType": "Linux", "operatingSystem": name, "addType": 1, **more}
+
+
+CLOUDOS = {
+    "image_types.create": Entry(OPERATORS, body=image_type),
+    "image_types.update": Entry(OPERATORS, body=lambda v: image_type(v, uuid=v["image_type_id"])),
+    "image_types.delete": Entry(OPERATORS),
+    "image_types.list": Entry(shares=("image_type_id",)),
+    "image_types.list_by_virt_type": Entry(shares=("image_type_id",)),
+    "image_types.list_by_os_type": Entry(shares=("image_type_id",)),
+    "image_types.list_virt_types": Entry(),
+    "image_types.list_os_types": Entry(),
+    "image_types.show": Entry(),
+}
+
 TABLES = {
     "compute-v2": COMPUTE, "easystack": EASYSTACK, "ecs-v1": ECS, "image-v2": IMAGES, "network-v2": NETWORKS,
-    "billing-v1": BILLING,
+    "billing-v1": BILLING, "cloudos": CLOUDOS,
 }
 
 

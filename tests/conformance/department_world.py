@@ -218,8 +218,10 @@ class Departments(World):
         image = {"name": "public", "disk_format": "raw", "container_format": "bare", "visibility": "public"}
         image = call("POST", f"{self.glance}/images", image)["id"]
         call("PUT", f"{self.glance}/images/{image}/file", b"public", headers=STREAM)
+        guest = {"imageTypeName": "guest", "virtType": "KVM", "osType": "Linux", "operatingSystem": "any", "addType": 1}
+        guest = call("POST", f"{self.cloudos}/imagetype", guest)["uuid"]
         return {
-            "shared_network_id": network, "shared_subnet_id": subnet, "external_network_id": external,
+            "image_type_id": guest, "virtual_type": "KVM", "os_type": "Linux", "shared_network_id": network, "shared_subnet_id": subnet, "external_network_id": external,
             "public_image_id": image, "public_flavor_id": self.flavor,
         }
 

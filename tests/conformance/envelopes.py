@@ -104,9 +104,20 @@ def keystone(answer):
     return wrong or keystone_error(answer, body)
 
 
+def cloudos(answer):
+    body, wrong = is_json(answer)
+    if wrong:
+        return wrong
+    if not isinstance(body, dict) or set(body) != {"code", "msg", "data", "total"}:
+        return "not {code, msg, data, total}"
+    if body["data"] is not None or body["total"] != 0:
+        return "data or total"
+    return None if body["code"] and body["msg"] else "no code or no msg"
+
+
 CHECKERS = {
     "identity-v3": identity, "compute-v2": compute, "image-v2": image, "network-v2": network, "ecs-v1": ecs,
-    "billing-v1": keystone, "easystack": keystone,
+    "billing-v1": keystone, "easystack": keystone, "cloudos": cloudos,
 }
 
 

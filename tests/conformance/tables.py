@@ -17,6 +17,10 @@ REFUSED = [
     ("image-v2", re.compile(r"^members\.(create|update|delete|show)$"), 403),
     ("identity-v3", re.compile(r"^users\.password$"), 401),
 ]
+# Parameters that narrow a list: of an unknown one the list is empty.
+FILTERS = {"virtual_type", "os_type"}
+# And those that name what is no project's own, or may be asked for by anybody.
+NOBODYS = {"project_id", "flavor_id", "schema", "alias", "router_id", "image_type_id", *FILTERS}
 
 
 @dataclasses.dataclass

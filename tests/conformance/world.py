@@ -28,9 +28,16 @@ def poll(what, predicate, seconds=30):
 
 
 def least_roles():
-    """Action -> who needs to ask at least, out of the one table that says so."""
+    """Action -> who needs to ask at least, out of the one table that says so; a collection's out of its plugin's manifest."""
     text = (tables.ROOT / "host/model/src/action.rs").read_text(encoding="utf-8")
-    return dict(re.findall(r'"([a-z:-]+)" (Anyone|Authenticated|Reader|Member|Manager|Operator)', text))
+    least = dict(re.findall(r'"([a-z:-]+)" (Anyone|Authenticated|Reader|Member|Manager|Operator)', text))
+    for file in (tables.ROOT / "plugins/personalities").glob("*/plugin.toml"):
+        manifest = tomllib.loads(file.read_text(encoding="utf-8"))
+        for one in manifest.get("collection", ()):
+            for verb in ("read", "create", "update", "delete"):
+                role = one["read" if verb == "read" else "write"].capitalize()
+                least[f"{manifest['id']}:{one['name']}:{verb}"] = role
+    return least
 
 
 class World:
@@ -48,6 +55,7 @@ class World:
             listener["address"] = url.removeprefix("http://")
         self.identity, self.nova = f"{self.cloud}/identity/v3", f"{self.cloud}/compute/v2.1"
         self.glance, self.neutron = f"{self.cloud}/image/v2", f"{self.cloud}/network/v2.0"
+        self.cloudos = f"{env['SKYLOOM_CLOUDOS_URL']}/os/kinton/v1/cloudos"
         self.least = least_roles()
 
     def stop(self):
@@ -137,6 +145,10 @@ class World:
         server = {
             "name": MARKER, "flavorRef": flavor, "imageRef": image, "networks": [{"uuid": network}], "metadata": {"key": MARKER},
         }
+        image_type = {
+            "imageTypeName": "everybody's", "virtType": "KVM", "osType": "Linux", "operatingSystem": "any", "addType": 1,
+        }
+        image_type = self.call(self.admin, "POST", f"{self.cloudos}/imagetype", image_type)["uuid"]
         self.server_body, self.to_lose = {"server": server}, None
         server = self.make_server()
         volume = call("GET", f"{self.nova}/servers/{server}/os-volume_attachments")["volumeAttachments"]
@@ -148,6 +160,7 @@ class World:
             "key": "key", "tag": MARKER, "network_name": MARKER, "request_id": action["request_id"],
             "volume_id": volume[0]["id"] if volume else "none", "member_id": self.projects["alpha"],
             "router_id": routers[0]["id"] if routers else "none", "flavor_id": flavor,
+            "image_type_id": image_type, "virtual_type": "KVM", "os_type": "Linux",
         }
 
     def make_server(self):

@@ -58,7 +58,7 @@ class Session:
 
     def __init__(self, env, _folder):
         self.cloud, self.ecs, self.password = (env[k] for k in ("SKYLOOM_URL", "SKYLOOM_ECS_URL", "SKYLOOM_ADMIN_PASSWORD"))
-        self.easystack = env.get("SKYLOOM_EASYSTACK_URL")
+        self.easystack, self.cloudos = env.get("SKYLOOM_EASYSTACK_URL"), env.get("SKYLOOM_CLOUDOS_URL")
         self.token = self.project = self.image = self.flavor = self.network = self.vpc = None
 
     def call(self, method, url, body=None, **more):

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use skyloom_runtime::api::{
-    BillingApi, ComputeApi, FlavorsApi, IdentityApi, ImagesApi, KeypairsApi, NetworksApi, OperationsApi, QuotasApi,
-    VolumesApi,
+    BillingApi, CollectionsApi, ComputeApi, FlavorsApi, IdentityApi, ImagesApi, KeypairsApi, NetworksApi,
+    OperationsApi, QuotasApi, VolumesApi,
 };
 use skyloom_runtime::bindings::cloud::{
-    billing, compute, flavors, identity, images, keypairs, networks, operations, quotas, volumes,
+    billing, collections, compute, flavors, identity, images, keypairs, networks, operations, quotas, volumes,
 };
 use skyloom_runtime::bindings::types::errors::Error;
 use skyloom_runtime::context::CallContext;

@@ -7,6 +7,7 @@ mod api;
 mod base;
 pub mod billing;
 pub mod bounds;
+pub mod collections;
 pub mod compute;
 pub mod documents;
 pub mod identity;
@@ -38,6 +39,7 @@ pub struct Cloud {
     pub operations: Arc<compute::operations::Operations>,
     pub compute: Arc<compute::Compute>,
     pub billing: Arc<billing::Billing>,
+    pub collections: Arc<collections::Collections>,
 }
 
 base::stands_on_base!(Cloud);
@@ -90,6 +92,7 @@ impl Cloud {
             operations: Arc::new(compute::operations::Operations::new(base.clone())),
             compute: Arc::new(compute::Compute::new(base.clone(), quotas.clone(), flavors.clone(), compute)?),
             billing: Arc::new(billing::Billing::new(base.clone(), settings.billing)?),
+            collections: Arc::new(collections::Collections::new(base.clone())),
             quotas,
             flavors,
             base,

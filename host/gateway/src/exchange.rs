@@ -141,6 +141,7 @@ impl<'g> Exchange<'g> {
             caller,
             request_id: self.request_id.clone(),
             personality: self.mount().plugin.clone(),
+            collections: self.mount().collections.clone(),
             secrets,
             client: self.client,
             streams: Streams::default(),

@@ -7,6 +7,7 @@ use http::header::{ACCEPT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use skyloom_model::{Least, Permission};
 use skyloom_runtime::BodySchemas;
+use skyloom_runtime::collections::Collections;
 use skyloom_runtime::manifest::{self, ApiVersion, BodyKind, Manifest};
 
 use crate::answer::Answer;
@@ -21,6 +22,8 @@ pub struct MountSpec<'a> {
     pub manifest: &'a Manifest,
     /// The compiled body schemas of an operation.
     pub schemas: &'a dyn Fn(&str) -> Option<Arc<BodySchemas>>,
+    /// What the plugin keeps of its own.
+    pub collections: Collections,
     pub handler: Arc<dyn Handler>,
     /// `/compute/v2.1`, or empty for the root.
     pub prefix: String,
@@ -30,6 +33,7 @@ pub struct MountSpec<'a> {
 
 pub struct Mount {
     pub plugin: Arc<str>,
+    pub collections: Collections,
     /// Segments.
     pub prefix: Vec<Box<str>>,
     pub base_url: String,
@@ -130,6 +134,7 @@ impl Mount {
         let versioning = api.versioning.as_ref().map(Versioning::compile).transpose().map_err(named)?;
         Ok(Arc::new(Self {
             plugin: manifest.id.as_str().into(),
+            collections: spec.collections.clone(),
             prefix: spec.prefix.split('/').filter(|segment| !segment.is_empty()).map(Box::from).collect(),
             base_url: spec.base_url.clone(),
             handler: spec.handler.clone(),

@@ -50,6 +50,14 @@ impl Caller {
         self.place().map(|project| project.id.as_str())
     }
 
+    /// The domain that the token is for, or of the project that it is for.
+    pub fn place_domain(&self) -> Option<&str> {
+        match &self.scope {
+            Scope::Domain(domain) => Some(&domain.id),
+            _ => self.place().map(|project| project.domain.id.as_str()),
+        }
+    }
+
     /// Like [`Caller::project_id`]; `forbidden` when the token is not scoped to a project.
     pub fn project(&self) -> crate::Result<&str> {
         self.project_id().ok_or_else(|| {

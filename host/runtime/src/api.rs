@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::bindings::cloud::{
-    billing, compute, flavors, identity, images, keypairs, networks, operations, quotas, volumes,
+    billing, collections, compute, flavors, identity, images, keypairs, networks, operations, quotas, volumes,
 };
 use crate::bindings::types::errors::Error;
 use crate::context::CallContext;

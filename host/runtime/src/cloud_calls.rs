@@ -1,7 +1,7 @@
 //! The core's functions as guests call them: the one place where they are permitted.
 
 use crate::bindings::cloud::{
-    billing, compute, flavors, identity, images, keypairs, networks, operations, quotas, volumes,
+    billing, collections, compute, flavors, identity, images, keypairs, networks, operations, quotas, volumes,
 };
 use crate::bindings::types::errors::Error;
 use crate::guest::{Effect, GuestState};

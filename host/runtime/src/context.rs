@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use skyloom_model::{Caller, Error, ErrorCode};
 
+use crate::collections::Collections;
+
 /// Made by the host for each request; a guest reaches the core only through it.
 #[derive(Debug)]
 pub struct CallContext {
@@ -14,6 +16,8 @@ pub struct CallContext {
     pub request_id: Arc<str>,
     /// Id of the personality; owns the attributes' namespace.
     pub personality: Arc<str>,
+    /// What the personality keeps of its own.
+    pub collections: Collections,
     /// The values behind the request's secret handles.
     pub secrets: SecretVault,
     /// Address of the client, for slowing failed logins.

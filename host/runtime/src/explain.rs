@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::collections::Collections;
 use crate::error::LoadError;
 use crate::grants::{self, Grant};
 use crate::limits::{self, Bound, Limits};
@@ -88,7 +89,8 @@ pub(crate) fn check(package: &Package, options: &super::LoadOptions) -> Vec<Load
     let limits = Limits::effective(&package.manifest.limits, &options.limits, package.surface.memory);
     let schema = package.manifest.config.as_ref().map(|config| &config.schema);
     let schemas = SchemaSet::compile(&package.manifest, &package.schemas);
-    let found = [granted.err(), limits.err().map(LoadError::Limit), schemas.err()];
+    let collections = Collections::compile(&package.manifest, &package.schemas);
+    let found = [granted.err(), limits.err().map(LoadError::Limit), schemas.err(), collections.err()];
     let config = crate::schemas::config_defects(schema, &options.config.clone().into());
     found.into_iter().flatten().chain(config).collect()
 }

@@ -5,6 +5,14 @@
 macro_rules! cloud_functions {
     ($to:ident) => {
         $to! {
+            /// `skyloom:cloud/collections`.
+            trait CollectionsApi in collections needs Collections {
+                Reads fn list_items(collection: String, conditions: Vec<collections::Condition>, page: collections::PageRequest) -> collections::ItemPage;
+                Reads fn get_item(collection: String, id: String) -> collections::Item;
+                Changes fn create_item(collection: String, body: String) -> collections::Item;
+                Changes fn update_item(collection: String, id: String, body: String, expected: Option<u64>) -> collections::Item;
+                Changes fn delete_item(collection: String, id: String, expected: Option<u64>) -> ();
+            }
             /// `skyloom:cloud/compute`.
             trait ComputeApi in compute needs Compute {
                 Reads fn list_servers(conditions: Vec<compute::Condition>, parts: Vec<String>, page: compute::PageRequest) -> compute::ServerPage;

@@ -54,6 +54,7 @@ async fn state_in(memory: Arc<Memory>, permits: Permits, limits: Limits, documen
         caller: None,
         request_id: "req-1".into(),
         personality: "p".into(),
+        collections: Default::default(),
         secrets: SecretVault::new(),
         client: None,
         streams: Streams::default(),

@@ -6,6 +6,7 @@ pub mod bindings;
 mod cache;
 pub mod capabilities;
 mod cloud_calls;
+pub mod collections;
 mod component_driver;
 mod component_tariff;
 pub mod context;

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use wasmparser::Parser;
 use wit_component::ComponentEncoder;
 
+use crate::collections::Collections;
 use crate::error::{LoadError, one_line};
 use crate::files::{self, PLUGIN_BYTES, TEXT_BYTES};
 use crate::grants;
@@ -93,6 +94,7 @@ pub fn pack(manifest: &Path, wasm: &Path, out: &Path) -> Result<Packed, LoadErro
     let package = Package::parse(bytes)?;
     grants::check_surface(&package.manifest, &package.surface)?;
     SchemaSet::compile(&package.manifest, &package.schemas)?;
+    Collections::compile(&package.manifest, &package.schemas)?;
     write_whole(out, &package.bytes).map_err(|source| LoadError::Unreadable { path: out.to_owned(), source })?;
     Ok(Packed { id: package.manifest.id, digest: package.digest, size: package.bytes.len() })
 }

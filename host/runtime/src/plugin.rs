@@ -10,6 +10,7 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use crate::api::CloudApi;
 use crate::bindings::{cloud, host};
 use crate::cache;
+use crate::collections::Collections;
 use crate::context::{CallContext, SecretVault, Streams};
 use crate::counters::{Counters, CountersSnapshot};
 use crate::engine::Runtime;
@@ -42,6 +43,7 @@ struct Loaded {
     digest: Arc<str>,
     explanation: Explanation,
     schemas: SchemaSet,
+    collections: Collections,
     schema_texts: std::collections::BTreeMap<String, String>,
     granted: Granted,
     limits: Limits,
@@ -73,6 +75,7 @@ impl Runtime {
         }
         check_config(&package.manifest, &options.config)?;
         let schemas = SchemaSet::compile(&package.manifest, &package.schemas)?;
+        let collections = Collections::compile(&package.manifest, &package.schemas)?;
         if granted.permits.has(Capability::Documents) && shared.options.documents.is_none() {
             let reason = "this host keeps no documents".to_owned();
             return Err(LoadError::Grant { capability: Capability::Documents, reason });
@@ -96,6 +99,7 @@ impl Runtime {
                 digest: package.digest.into(),
                 explanation,
                 schemas,
+                collections,
                 schema_texts: package.schemas,
                 granted,
                 limits,
@@ -179,6 +183,7 @@ fn add(linker: &mut Linker<GuestState>, capability: Capability) -> wasmtime::Res
         Capability::Volumes => add!(cloud::volumes),
         Capability::Billing => add!(cloud::billing),
         Capability::Identity => add!(cloud::identity),
+        Capability::Collections => add!(cloud::collections),
         #[cfg(feature = "libvirt")]
         Capability::Libvirt => add!(crate::bindings::driver::skyloom::libvirt::libvirt),
         // Refused before; see `load_package`.
@@ -229,6 +234,11 @@ impl Plugin {
     /// None: the operation has no schema.
     pub fn body_schemas(&self, operation: &str) -> Option<Arc<BodySchemas>> {
         self.loaded.schemas.of(operation)
+    }
+
+    /// What it keeps of its own.
+    pub fn collections(&self) -> &Collections {
+        &self.loaded.collections
     }
 
     /// Text of an embedded JSON schema by its name in the manifest.
@@ -283,6 +293,7 @@ impl Plugin {
             caller: None,
             request_id: request_id.into(),
             personality: self.id().into(),
+            collections: self.collections().clone(),
             secrets,
             client: None,
             streams: Streams::default(),

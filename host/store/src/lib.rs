@@ -6,6 +6,7 @@
 
 pub mod boot_images;
 pub mod charges;
+pub mod collections;
 pub mod collisions;
 mod conn;
 pub mod db;

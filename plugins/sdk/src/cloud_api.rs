@@ -2,7 +2,9 @@
 //! sandbox over [`Imports`], in a unit test over a fake, and natively in the benchmark's twin.
 
 use crate::Error;
-use crate::cloud::{billing, compute, flavors, identity, images, keypairs, networks, operations, quotas, volumes};
+use crate::cloud::{
+    billing, collections, compute, flavors, identity, images, keypairs, networks, operations, quotas, volumes,
+};
 
 macro_rules! interfaces {
     ($($(#[$meta:meta])* trait $name:ident in $module:ident {

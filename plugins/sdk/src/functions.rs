@@ -4,6 +4,14 @@
 macro_rules! cloud_functions {
     ($to:ident) => {
         $to! {
+            /// `skyloom:cloud/collections`.
+            trait Collections in collections {
+                fn list_items(collection: &str, conditions: &[collections::Condition], page: &collections::PageRequest) -> collections::ItemPage;
+                fn get_item(collection: &str, id: &str) -> collections::Item;
+                fn create_item(collection: &str, body: &str) -> collections::Item;
+                fn update_item(collection: &str, id: &str, body: &str, expected: Option<u64>) -> collections::Item;
+                fn delete_item(collection: &str, id: &str, expected: Option<u64>) -> ();
+            }
             /// `skyloom:cloud/compute`.
             trait Compute in compute {
                 fn list_servers(conditions: &[compute::Condition], parts: &[String], page: &compute::PageRequest) -> compute::ServerPage;

@@ -110,7 +110,8 @@ pub use bindings::personality::skyloom::host;
 pub use bindings::personality::skyloom::types::common::{Condition, PageRequest, Pair, SortKey, Timestamp};
 pub use bindings::personality::skyloom::types::errors::{Error, ErrorClass, ErrorCode};
 pub use cloud_api::{
-    Billing, Cloud, Compute, Flavors, Identity, Images, Imports, Keypairs, Networks, Operations, Quotas, Volumes,
+    Billing, Cloud, Collections, Compute, Flavors, Identity, Images, Imports, Keypairs, Networks, Operations, Quotas,
+    Volumes,
 };
 
 /// Driver side: the traits that a driver implements and the capabilities that it imports.

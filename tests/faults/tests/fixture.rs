@@ -122,6 +122,7 @@ impl Fixture {
             caller: Some(self.caller.clone()),
             request_id: "req-test".into(),
             personality: "test".into(),
+            collections: Default::default(),
             secrets: SecretVault::new(),
             client: None,
             streams: Streams::default(),

@@ -127,6 +127,7 @@ pub async fn call_at(face: &Personality, operation: &str, n: u64, path: &str) ->
         caller: None,
         request_id: "req-test".into(),
         personality: "test".into(),
+        collections: Default::default(),
         secrets: SecretVault::new(),
         client: None,
         streams: Streams::default(),

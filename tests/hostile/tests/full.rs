@@ -61,6 +61,7 @@ fn gateway() -> Arc<Gateway> {
     let mount = Mount::compile(&MountSpec {
         manifest: plugin.manifest(),
         schemas: &|operation| plugin.body_schemas(operation),
+        collections: plugin.collections().clone(),
         handler: Arc::new(plugin.personality(Arc::new(StubCloud), &Map::new()).expect("a personality")),
         prefix: String::new(),
         base_url: "http://cloud.test".to_owned(),

@@ -72,6 +72,7 @@ pub async fn run(plugins: &Path, native: bool, database: Option<&Path>, project:
     let mount = Mount::compile(&MountSpec {
         manifest: plugin.manifest(),
         schemas: &|operation| plugin.body_schemas(operation),
+        collections: plugin.collections().clone(),
         handler,
         prefix: "/compute".to_owned(),
         base_url: format!("http://{address}/compute"),

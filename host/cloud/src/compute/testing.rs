@@ -145,6 +145,7 @@ pub(crate) fn context_of(project: &str, admin: bool, personality: &str) -> Arc<C
         caller: Some(Arc::new(caller)),
         request_id: format!("req-{}", skyloom_model::new_id()).into(),
         personality: personality.into(),
+        collections: Default::default(),
         secrets: SecretVault::new(),
         client: None,
         streams: Streams::default(),

@@ -305,6 +305,7 @@ pub fn mount(manifest: &str, prefix: &str, handler: Arc<dyn Handler>) -> std::re
     Mount::compile(&MountSpec {
         manifest: &manifest,
         schemas: &|operation| schemas.of(operation),
+        collections: Default::default(),
         handler,
         prefix: prefix.to_owned(),
         base_url: format!("http://cloud.test{prefix}"),

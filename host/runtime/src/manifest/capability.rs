@@ -48,6 +48,7 @@ capabilities! {
     Volumes "volumes" "skyloom:cloud/volumes";
     Billing "billing" "skyloom:cloud/billing";
     Identity "identity" "skyloom:cloud/identity";
+    Collections "collections" "skyloom:cloud/collections";
     /// The grant fixes URI, storage folder and networks.
     Libvirt "libvirt" "skyloom:libvirt/libvirt";
 }

@@ -3,6 +3,7 @@
 
 mod api;
 mod capability;
+mod collection;
 mod validate;
 mod version;
 
@@ -18,6 +19,7 @@ pub use api::{
     Versioning, VersioningHeader,
 };
 pub use capability::{Asked, Capability};
+pub use collection::{CollectionLimits, CollectionScope, CollectionTable};
 pub(crate) use validate::is_header_name;
 pub use validate::{HOST_REFUSALS, PLACEHOLDERS};
 pub use version::ApiVersion;
@@ -64,6 +66,9 @@ pub struct Manifest {
     /// Personalities only.
     #[serde(default, rename = "action", skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<OwnAction>,
+    /// Personalities only.
+    #[serde(default, rename = "collection", skip_serializing_if = "Vec::is_empty")]
+    pub collections: Vec<CollectionTable>,
     /// Personalities only.
     #[serde(default, rename = "operation", skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<Operation>,
@@ -157,14 +162,20 @@ impl Manifest {
         if let Some(action) = Action::parse(&operation.action) {
             return Some(action.into());
         }
-        let own = self.actions.iter().find(|own| own.word(&self.id) == operation.action)?;
-        Some(Permission { word: operation.action.clone().into(), least: own.least.into() })
+        let (word, least) = self.own_actions().find(|(word, _)| *word == operation.action)?;
+        Some(Permission { word: word.into(), least: least.into() })
+    }
+
+    /// What the policy decides about only this plugin: its actions and those of its collections, as rules of roles name them.
+    pub fn own_actions(&self) -> impl Iterator<Item = (String, OwnLeast)> {
+        let declared = self.actions.iter().map(|own| (own.word(&self.id), own.least));
+        declared.chain(self.collections.iter().flat_map(|collection| collection.actions(&self.id)))
     }
 
     /// The words that rules of roles may be written in: the vendor's names of permissions and the plugin's own actions, each with
     /// the action that it means.
     pub fn vocabulary(&self) -> Vec<(String, String)> {
-        let own = self.actions.iter().map(|own| own.word(&self.id)).map(|word| (word.clone(), word));
+        let own = self.own_actions().map(|(word, _)| (word.clone(), word));
         let vendors = self
             .operations
             .iter()
@@ -177,9 +188,11 @@ impl Manifest {
         self.operations.iter().find(|operation| operation.id == id)
     }
 
-    /// The JSON schema files that the operations name, each once.
+    /// The JSON schema files that operations and collections name, each once.
     pub fn schema_files(&self) -> Vec<&str> {
-        let mut files: Vec<&str> = self.operations.iter().filter_map(|operation| operation.schema.as_deref()).collect();
+        let of_operations = self.operations.iter().filter_map(|operation| operation.schema.as_deref());
+        let of_collections = self.collections.iter().map(|collection| collection.schema.as_str());
+        let mut files: Vec<&str> = of_operations.chain(of_collections).collect();
         files.sort_unstable();
         files.dedup();
         files

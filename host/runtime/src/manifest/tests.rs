@@ -241,3 +241,54 @@ fn the_schema_refuses_what_the_types_refuse() {
     bad["operation"][0]["action"] = "servers:make".into();
     assert!(!validator.is_valid(&bad));
 }
+
+#[test]
+fn a_collection_brings_actions_of_its_own_and_its_defects_are_told() {
+    let text = GOOD.replacen("\"servers:create\"", "\"face:things:create\"", 1)
+        + "\n[[capability]]\nname = \"collections\"\nreason = \"things\"\n\
+           [[collection]]\nname = \"things\"\ndescription = \"d\"\nscope = \"project\"\nschema = \"schemas/b.json\"\n\
+           indexed = [\"name\"]\nunique = [[\"name\"]]\nread = \"reader\"\nwrite = \"member\"\nlimits = { items = 5 }\n";
+    let manifest = Manifest::parse(&text).unwrap();
+    assert_eq!(manifest.schema_files(), ["schemas/a.json", "schemas/b.json"]);
+    let asked = manifest.permission(manifest.operation("servers.create").unwrap()).unwrap();
+    assert_eq!((asked.word.as_ref(), asked.least), ("face:things:create", skyloom_model::Least::Member));
+    assert_eq!(manifest.vocabulary().len(), 4, "read, create, update and delete");
+    for (from, to, expected) in [
+        ("name = \"collections\"", "name = \"images\"", "[[collection]] needs the capability `collections`"),
+        (
+            "name = \"things\"",
+            "name = \"Things\"",
+            "collection `Things`: a name has 1 to 64 lower-case letters, digits and `-`",
+        ),
+        (
+            "unique = [[\"name\"]]",
+            "unique = [[\"size\"]]",
+            "collection `things`: `size` is in a unique key, but not indexed",
+        ),
+        ("unique = [[\"name\"]]", "unique = [[]]", "collection `things`: a unique key has 1 to 4 members, each once"),
+        ("indexed = [\"name\"]", "indexed = [\"name\", \"name\"]", "collection `things`: `name` is indexed twice"),
+        (
+            "indexed = [\"name\"]",
+            "indexed = [\"name\", \"id\"]",
+            "collection `things`: `id` cannot be the name of an indexed member",
+        ),
+        (
+            "indexed = [\"name\"]",
+            "indexed = [\"name\", \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\"]",
+            "collection `things`: at most 8 members are indexed",
+        ),
+        ("items = 5", "items = 0", "collection `things`: limits.items is 1 to 100000"),
+        ("items = 5", "total-kib = 1", "collection `things`: limits.total-kib is at least item-kib"),
+        (
+            "scope = \"project\"",
+            "scope = \"cloud\"",
+            "collection `things`: what is the whole cloud's is for operators to write; rules of roles may let others",
+        ),
+    ] {
+        let defects = Manifest::parse(&text.replacen(from, to, 1)).unwrap_err().0;
+        assert!(defects.iter().any(|defect| defect == expected), "{to}: {defects:?}");
+    }
+    let twice = format!("{text}{}", &text[text.find("[[collection]]").unwrap()..]);
+    let defects = Manifest::parse(&twice).unwrap_err().0;
+    assert_eq!(defects, ["collection `things`: it stands twice"]);
+}

@@ -31,6 +31,7 @@ pub(super) fn defects(manifest: &Manifest) -> Vec<String> {
         (Kind::Personality, Some(api)) => {
             self::api(api, &mut defects);
             own_actions(manifest, &mut defects);
+            super::collection::defects(manifest, &mut defects);
             rules(api, &mut defects);
             operations(manifest, api, &mut defects);
         }
@@ -44,6 +45,9 @@ pub(super) fn defects(manifest: &Manifest) -> Vec<String> {
             }
             if !manifest.actions.is_empty() {
                 defects.push(format!("[[action]] is for personalities, not for a {kind}"));
+            }
+            if !manifest.collections.is_empty() {
+                defects.push(format!("[[collection]] is for personalities, not for a {kind}"));
             }
         }
     }

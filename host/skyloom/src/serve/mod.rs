@@ -92,6 +92,9 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     };
     let db = core::open_database(deployment, state.path()).await?;
     let (cloud, admin) = core::start(loaded, state, &db, plugins.vocabulary()).await?;
+    for plugin in plugins.all() {
+        cloud.collections.settle(plugin.id(), plugin.collections()).await?;
+    }
     cloud.images.sweep_images(!db.is_postgres()).await?;
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());

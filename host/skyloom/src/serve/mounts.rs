@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use skyloom_cloud::Cloud;
 use skyloom_gateway::{Handler, Mount, MountSpec, Request, Response};
 use skyloom_runtime::bindings::cloud::identity::{Endpoint, Service};
+use skyloom_runtime::collections::Collections;
 use skyloom_runtime::context::CallContext;
 use skyloom_runtime::manifest::{CatalogService, Manifest};
 use skyloom_runtime::{LoadOptions, RunError};
@@ -116,6 +117,7 @@ pub fn compile(places: &[Place], listener: &str, plugins: &Plugins, cloud: &Clou
         let spec = MountSpec {
             manifest: plugin.manifest(),
             schemas: &|operation| plugin.body_schemas(operation),
+            collections: plugin.collections().clone(),
             handler: Arc::new(handler),
             prefix: place.prefix.clone(),
             base_url: place.base_url.clone(),
@@ -137,6 +139,7 @@ pub fn check_mounts(deployment: &Deployment, manifests: &[(String, Manifest)]) -
             let spec = MountSpec {
                 manifest,
                 schemas: &|_| None,
+                collections: Collections::default(),
                 handler: Arc::new(CheckOnly),
                 prefix: mount.prefix().to_owned(),
                 base_url: String::new(),

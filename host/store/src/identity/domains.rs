@@ -3,7 +3,7 @@ use skyloom_model::{Result, Timestamp};
 use super::{Extra, Filter, Reference, projects};
 use crate::listing::{Listed, Owner, Page};
 use crate::rows::rows;
-use crate::{Conn, args, retired_ids};
+use crate::{Conn, args, collections, retired_ids};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub async fn update(conn: &mut Conn, domain: &Domain) -> Result<bool> {
 /// has asked before.
 pub async fn delete(conn: &mut Conn, id: &str) -> Result<u64> {
     projects::delete_belongings(conn, "SELECT id FROM projects WHERE domain_id = $1", id).await?;
+    collections::delete_of_owners(conn, "$1", id).await?;
     for statement in [
         "DELETE FROM tokens WHERE user_id IN (SELECT id FROM users WHERE domain_id = $1)",
         "DELETE FROM tokens WHERE scope_kind = 'domain' AND scope_id = $1",

@@ -3,7 +3,7 @@ use skyloom_model::{Result, Timestamp};
 use super::{Extra, Filter, PlacedReference, Reference};
 use crate::listing::{Listed, Owner, Page};
 use crate::rows::rows;
-use crate::{Conn, args};
+use crate::{Conn, args, collections};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ pub(super) async fn delete_belongings(conn: &mut Conn, these: &str, value: &str)
     for statement in BELONGINGS {
         conn.execute(statement.replace("{these}", these), args![value]).await?;
     }
-    Ok(())
+    collections::delete_of_owners(conn, these, value).await
 }
 
 /// The project and all that belongs to it alone.

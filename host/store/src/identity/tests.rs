@@ -338,6 +338,10 @@ const KEPT: &[&str] = &[
      VALUES ('r-P', 'P', 'default', '', 1, 1, 1, 1)",
     "INSERT INTO quotas (project_id, name, quota_limit) VALUES ('P', 'servers', 1)",
     "INSERT INTO flavor_access (flavor_id, project_id) VALUES ('f', 'P')",
+    "INSERT INTO collection_items (id, plugin, collection, owner_id, schema_version, version, created_at, updated_at, body) \
+     VALUES ('i-P', 'f', 'c', 'P', 1, 1, 1, 1, '{}')",
+    "INSERT INTO collection_uniques (plugin, collection, owner_id, place, value, item_id) VALUES ('f', 'c', 'P', 0, '', 'i-P')",
+    "INSERT INTO collection_usage (plugin, collection, owner_id, items, bytes) VALUES ('f', 'c', 'P', 1, 2)",
     "INSERT INTO keypairs (user_id, name, kind, public_key, fingerprint, created_at) \
      VALUES ('U', 'k', 'ssh', '', '', 1)",
 ];
@@ -370,18 +374,28 @@ async fn nothing_of_a_deleted_project_or_user_is_left() {
         keep(&mut tx, "p1", "u1").await;
         keep(&mut tx, "p2", "u2").await;
         assert_eq!(domains::delete(&mut tx, "d1").await.expect("delete"), 1);
-        assert_eq!(left(&mut tx).await, [2, 2, 1, 1, 1, 1, 1], "{}", database.name);
+        assert_eq!(left(&mut tx).await, [2, 2, 1, 1, 1, 1, 1, 1, 1, 1], "{}", database.name);
         assert_eq!(projects::delete(&mut tx, "p2").await.expect("delete"), 1);
         assert_eq!(users::delete(&mut tx, "u2").await.expect("delete"), 1);
-        assert_eq!(left(&mut tx).await, [1, 0, 0, 0, 0, 0, 0], "{}", database.name);
+        assert_eq!(left(&mut tx).await, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0], "{}", database.name);
     }
 }
 
-/// Rows of groups, rules, groups of ports, routers, quotas, flavor access, key pairs.
+/// Rows of groups, rules, groups of ports, routers, quotas, flavor access, key pairs, records of plugins.
 async fn left(conn: &mut Conn) -> Vec<i64> {
     let mut counts = Vec::new();
-    for table in ["security_groups", "security_rules", "port_groups", "routers", "quotas", "flavor_access", "keypairs"]
-    {
+    for table in [
+        "security_groups",
+        "security_rules",
+        "port_groups",
+        "routers",
+        "quotas",
+        "flavor_access",
+        "keypairs",
+        "collection_items",
+        "collection_uniques",
+        "collection_usage",
+    ] {
         counts.push(conn.one(format!("SELECT count(*) FROM {table}"), &[], |row| row.int(0)).await.expect(table));
     }
     counts

@@ -60,6 +60,7 @@ fn context_from(caller: Option<Arc<Caller>>, client: &str) -> Arc<CallContext> {
         caller,
         request_id: "req-test".into(),
         personality: "test".into(),
+        collections: Default::default(),
         secrets: SecretVault::new(),
         client: Some(client.parse().expect("an address")),
         streams: Streams::default(),
