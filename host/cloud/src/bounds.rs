@@ -7,6 +7,12 @@ use skyloom_model::{Error, Result};
 pub const IMAGE: usize = 128 * 1024;
 /// Pairs of one map of a server, flavor or the like: 128 of the longest keys and values, whatever their script.
 pub const PAIRS: usize = 256 * 1024;
+/// Attributes that one personality keeps with a resource, as JSON; also those of all disks of one request.
+pub const ATTRIBUTES: usize = 64 * 1024;
+/// The same of all personalities.
+pub const ALL_ATTRIBUTES: usize = 256 * 1024;
+/// The same of all rules of a security group, which stand in it wherever it is shown.
+pub const RULES_ATTRIBUTES: usize = 1024 * 1024;
 /// Attributes of a domain, project, user or role that the core gives no meaning to, as JSON.
 pub const EXTRA: usize = 64 * 1024;
 

@@ -4,6 +4,7 @@
 //! and holds the areas that it needs. [`Cloud`] only wires them.
 
 mod api;
+mod attributes;
 mod base;
 pub mod billing;
 pub mod bounds;

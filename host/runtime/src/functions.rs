@@ -31,7 +31,7 @@ macro_rules! cloud_functions {
                 Reads fn list_flavors(conditions: Vec<flavors::Condition>, page: flavors::PageRequest) -> flavors::FlavorPage;
                 Reads fn get_flavor(id: String) -> flavors::Flavor;
                 Changes fn create_flavor(create: flavors::FlavorCreate) -> flavors::Flavor;
-                Changes fn update_flavor(id: String, description: Option<String>) -> flavors::Flavor;
+                Changes fn update_flavor(id: String, update: flavors::FlavorUpdate) -> flavors::Flavor;
                 Changes fn delete_flavor(id: String) -> ();
                 Changes fn set_extra_specs(id: String, items: Vec<flavors::Pair>) -> Vec<flavors::Pair>;
                 Changes fn delete_extra_spec(id: String, key: String) -> ();

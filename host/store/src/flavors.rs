@@ -13,7 +13,7 @@ rows! {
     pub struct Flavor in "flavors" as "f" {
         id: String [sorts, finds],
         name: String [sorts, finds],
-        description: Option<String> [sorts_as("coalesce(f.description, '')"), finds],
+        description: Option<String> [changes, sorts_as("coalesce(f.description, '')"), finds],
         vcpus: u32 [sorts, finds],
         memory_mib: u32 [sorts, finds],
         disk_gib: u32 [sorts, finds],
@@ -22,8 +22,10 @@ rows! {
         rxtx_factor_milli: u32 [sorts, finds],
         is_public: bool [sorts],
         disabled: bool [sorts, finds],
-        extra_specs: BTreeMap<String, String> as Json,
+        extra_specs: BTreeMap<String, String> as Json [changes],
         created_at: Timestamp [sorts],
+        /// JSON object of personality to its own JSON object, as text.
+        attributes: String as JsonText [changes],
     }
 }
 
@@ -98,23 +100,15 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Liste
     query.page(conn, Flavor::FIELDS, &[("id", false)], page, Flavor::of_row).await
 }
 
-/// Gives false when there is no such flavor.
-pub async fn set_description(tx: &mut Conn, id: &str, description: Option<&str>) -> Result<bool> {
-    let done = tx.execute("UPDATE flavors SET description = $2 WHERE id = $1", args![id, description]).await?;
-    Ok(done == 1)
-}
-
-/// Gives false when there is no such flavor.
-pub async fn set_extra_specs(tx: &mut Conn, id: &str, specs: &BTreeMap<String, String>) -> Result<bool> {
-    let specs = serde_json::to_string(specs).map_err(Error::internal)?;
-    let done = tx.execute("UPDATE flavors SET extra_specs = $2 WHERE id = $1", args![id, &specs]).await?;
-    Ok(done == 1)
-}
-
-/// The extra specs, held until the commit; none: no such flavor.
-pub async fn lock_extra_specs(tx: &mut Conn, id: &str) -> Result<Option<BTreeMap<String, String>>> {
+/// The flavor, held until the commit.
+pub async fn lock(tx: &mut Conn, id: &str) -> Result<Option<Flavor>> {
     let lock = crate::dialect::for_update(tx.is_postgres());
-    tx.optional(format!("SELECT extra_specs FROM flavors WHERE id = $1{lock}"), args![id], |row| row.json(0)).await
+    tx.optional(Flavor::select(&format!("WHERE f.id = $1{lock}")), args![id], Flavor::of_row).await
+}
+
+/// Writes all that may change. After [`lock`]; false: there is no such flavor.
+pub async fn update(tx: &mut Conn, flavor: &Flavor) -> Result<bool> {
+    flavor.update()?.run(tx).await
 }
 
 /// Ids of the projects that may use a private flavor, ascending.

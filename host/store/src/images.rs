@@ -58,6 +58,8 @@ rows! {
         created_at: Timestamp [sorts, finds],
         /// Another one after each change.
         updated_at: Timestamp [changes, sorts, finds],
+        /// JSON object of personality to its own JSON object, as text.
+        attributes: String as JsonText [changes],
     }
     beside {
         /// The bytes.

@@ -18,6 +18,8 @@ rows! {
         /// MD5 in colon form.
         fingerprint: String,
         created_at: Timestamp,
+        /// JSON object of personality to its own JSON object, as text.
+        attributes: String as JsonText,
     }
 }
 

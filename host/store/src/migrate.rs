@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (16, "ports of the core", include_str!("../migrations/0016_ports_of_core.sql")),
     (17, "no description", include_str!("../migrations/0017_no_description.sql")),
     (18, "domains", include_str!("../migrations/0018_domains.sql")),
+    (19, "attributes", include_str!("../migrations/0019_attributes.sql")),
     (20, "collections", include_str!("../migrations/0020_collections.sql")),
 ];
 

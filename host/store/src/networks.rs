@@ -12,7 +12,10 @@ mod ports;
 mod routers;
 mod subnets;
 
+use skyloom_model::Result;
+
 use crate::fields::Members;
+use crate::{Conn, args, dialect};
 
 pub use addresses::{Cidr, Prefixed, Range};
 pub use device_ports::{
@@ -21,7 +24,7 @@ pub use device_ports::{
 pub use fixing::{FixedIp, FixedRequest, address_taken, same_addresses};
 pub use groups::{
     Group, NewRule, Rule, default_group, delete_group, delete_rule, get_group, get_rule, group_in_use, insert_group,
-    insert_rule, list_groups, list_rules, resolve_groups, touch_group, update_group,
+    insert_rule, list_groups, list_rules, lock_group, resolve_groups, touch_group, update_group,
 };
 pub use network::{
     Network, delete_network, external_network, get_network, insert_network, list_networks, lock_network,
@@ -29,7 +32,7 @@ pub use network::{
 };
 pub use ports::{
     NewPort, Port, PortNetwork, PortSpec, PortUpdate, allocate_port, delete_port, get_port, insert_port, list_ports,
-    update_port,
+    lock_port, update_port,
 };
 pub use routers::{Router, default_router, get_router, list_routers};
 pub use subnets::{Subnet, delete_subnet, get_subnet, insert_subnet, list_subnets, subnets_of_network, update_subnet};
@@ -52,6 +55,12 @@ macro_rules! active {
     };
 }
 pub(crate) use active;
+
+/// Holds a row until the commit, so that what is read of it then and written back is what it was. False: there is none of this id.
+async fn hold(tx: &mut Conn, table: &str, id: &str) -> Result<bool> {
+    let sql = format!("SELECT id FROM {table} WHERE id = $1{}", dialect::for_update(tx.is_postgres()));
+    Ok(tx.optional(sql, args![id], |row| row.text(0)).await?.is_some())
+}
 
 const BY_ID: &[(&str, bool)] = &[("id", false)];
 

@@ -31,6 +31,8 @@ rows! {
         image_id: String [finds],
         created_at: Timestamp [sorts, finds],
         updated_at: Timestamp [finds],
+        /// JSON object of personality to its own JSON object, as text.
+        attributes: String as JsonText,
     }
 }
 

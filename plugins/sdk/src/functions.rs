@@ -30,7 +30,7 @@ macro_rules! cloud_functions {
                 fn list_flavors(conditions: &[flavors::Condition], page: &flavors::PageRequest) -> flavors::FlavorPage;
                 fn get_flavor(id: &str) -> flavors::Flavor;
                 fn create_flavor(create: &flavors::FlavorCreate) -> flavors::Flavor;
-                fn update_flavor(id: &str, description: Option<&str>) -> flavors::Flavor;
+                fn update_flavor(id: &str, update: &flavors::FlavorUpdate) -> flavors::Flavor;
                 fn delete_flavor(id: &str) -> ();
                 fn set_extra_specs(id: &str, items: &[flavors::Pair]) -> Vec<flavors::Pair>;
                 fn delete_extra_spec(id: &str, key: &str) -> ();

@@ -305,5 +305,6 @@ fn disk(image: Option<&str>, size_gib: Option<u32>) -> wit::DiskRequest {
         size_gib,
         volume_type: None,
         delete_on_termination: true,
+        attributes: "{}".to_owned(),
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use skyloom_model::{Error, Result};
 use skyloom_runtime::bindings::types::common::Pair;
-use skyloom_runtime::context::CallContext;
 
 use crate::bounds;
 pub(super) use crate::lists::page;
@@ -52,31 +51,4 @@ pub(super) fn items(field: &str, items: Vec<Pair>) -> Result<BTreeMap<String, St
     }
     bounds::pairs(field, bounds::PAIRS, &map)?;
     Ok(map)
-}
-
-/// The calling personality's part of the attributes, as JSON text.
-pub(super) fn own_attributes(context: &CallContext, all: &str) -> Result<String> {
-    if all == "{}" {
-        return Ok(all.to_owned());
-    }
-    let mut all: BTreeMap<String, Box<serde_json::value::RawValue>> =
-        serde_json::from_str(all).map_err(Error::internal)?;
-    Ok(all.remove(&*context.personality).map_or_else(|| "{}".to_owned(), |own| own.get().to_owned()))
-}
-
-/// The attributes with the calling personality's part replaced; the others' stay as they are.
-pub(super) fn with_attributes(context: &CallContext, all: &str, own: &str) -> Result<String> {
-    const MAX_BYTES: usize = 64 * 1024;
-    let wrong = || Error::invalid("attributes", "The attributes are no JSON object of at most 64 KiB.");
-    if own.len() > MAX_BYTES {
-        return Err(wrong());
-    }
-    let own: serde_json::Map<String, serde_json::Value> = serde_json::from_str(own).map_err(|_| wrong())?;
-    let mut all: serde_json::Map<String, serde_json::Value> = serde_json::from_str(all).map_err(Error::internal)?;
-    if own.is_empty() {
-        all.remove(&*context.personality);
-    } else {
-        all.insert(context.personality.to_string(), own.into());
-    }
-    serde_json::to_string(&all).map_err(Error::internal)
 }

@@ -14,12 +14,14 @@ use skyloom_store::{Conn, flavors as store, nodes};
 
 use super::Settings;
 use super::common::{check_name, check_text, items, page, pairs};
+use crate::attributes;
 use crate::base::{Base, stands_on_base};
 use crate::bounds;
 use crate::lists::conditions;
 
-fn view(flavor: store::Flavor) -> wit::Flavor {
-    wit::Flavor {
+fn view(context: &CallContext, flavor: store::Flavor) -> Result<wit::Flavor> {
+    Ok(wit::Flavor {
+        attributes: attributes::own(context, &flavor.attributes)?,
         extra_specs: pairs(&flavor.extra_specs),
         id: flavor.id,
         name: flavor.name,
@@ -33,13 +35,13 @@ fn view(flavor: store::Flavor) -> wit::Flavor {
         is_public: flavor.is_public,
         disabled: flavor.disabled,
         created_at: flavor.created_at.0,
-    }
+    })
 }
 
 /// Sizes above this are refused: they would not fit the sums of a quota.
 const MAX_SIZE: u32 = i32::MAX as u32;
 
-fn checked(create: wit::FlavorCreate) -> Result<store::Flavor> {
+fn checked(context: &CallContext, create: wit::FlavorCreate) -> Result<store::Flavor> {
     check_name("name", &create.name)?;
     let id = create.id.unwrap_or_else(new_id);
     check_name("id", &id)?;
@@ -73,6 +75,7 @@ fn checked(create: wit::FlavorCreate) -> Result<store::Flavor> {
         disabled: false,
         extra_specs: std::collections::BTreeMap::new(),
         created_at: Timestamp::now(),
+        attributes: attributes::with(context, attributes::NONE, &create.attributes)?,
     })
 }
 
@@ -86,6 +89,11 @@ fn check_description(description: &str) -> Result<()> {
 
 fn missing(id: &str) -> Error {
     Error::not_found("flavor", id)
+}
+
+/// Held until the commit.
+async fn locked(tx: &mut Conn, id: &str) -> Result<store::Flavor> {
+    store::lock(tx, id).await?.ok_or_else(|| missing(id))
 }
 
 /// What a server may be made of.
@@ -133,7 +141,8 @@ impl Flavors {
         let filter =
             store::Filter { is_public, given: reach.narrowed(caller.project_id()), sees_all, fits, conditions: wanted };
         let listed = store::list(&mut conn, &filter, &page(request)).await?;
-        Ok(wit::FlavorPage { flavors: listed.items.into_iter().map(view).collect(), next: listed.next })
+        let flavors = listed.items.into_iter().map(|flavor| view(context, flavor)).collect::<Result<_>>()?;
+        Ok(wit::FlavorPage { flavors, next: listed.next })
     }
 
     /// Processors that may be given out, memory and disk of each node of the zone that takes servers.
@@ -147,30 +156,32 @@ impl Flavors {
     async fn show_flavor(&self, context: &CallContext, id: &str) -> Result<wit::Flavor> {
         self.permit(context.caller.as_deref(), Action::FlavorsRead)?;
         let mut conn = self.db().read().await?;
-        self.usable_flavor(&mut conn, context.caller()?, id).await.map(view)
+        view(context, self.usable_flavor(&mut conn, context.caller()?, id).await?)
     }
 
     async fn add_flavor(&self, context: &CallContext, create: wit::FlavorCreate) -> Result<wit::Flavor> {
         self.permit(context.caller.as_deref(), Action::FlavorsCreate)?;
-        let flavor = checked(create)?;
+        let flavor = checked(context, create)?;
         let mut tx = self.db().begin().await?;
         store::insert(&mut tx, &flavor).await?;
         tx.commit().await?;
-        Ok(view(flavor))
+        view(context, flavor)
     }
 
-    async fn describe_flavor(&self, context: &CallContext, id: &str, text: Option<String>) -> Result<wit::Flavor> {
+    async fn change_flavor(&self, context: &CallContext, id: &str, update: wit::FlavorUpdate) -> Result<wit::Flavor> {
         self.permit(context.caller.as_deref(), Action::FlavorsUpdate)?;
-        if let Some(text) = &text {
+        if let Some(Some(text)) = &update.description {
             check_description(text)?;
         }
         let mut tx = self.db().begin().await?;
-        if !store::set_description(&mut tx, id, text.as_deref()).await? {
-            return Err(missing(id));
+        let mut flavor = locked(&mut tx, id).await?;
+        if let Some(description) = update.description {
+            flavor.description = description;
         }
-        let flavor = store::get(&mut tx, id).await?.ok_or_else(|| missing(id))?;
+        attributes::put(context, &mut flavor.attributes, update.attributes.as_deref())?;
+        store::update(&mut tx, &flavor).await?;
         tx.commit().await?;
-        Ok(view(flavor))
+        view(context, flavor)
     }
 
     async fn remove_flavor(&self, context: &CallContext, id: &str) -> Result<()> {
@@ -189,23 +200,23 @@ impl Flavors {
             check_text("extra-specs", key)?;
         }
         let mut tx = self.db().begin().await?;
-        let mut specs = store::lock_extra_specs(&mut tx, id).await?.ok_or_else(|| missing(id))?;
-        specs.extend(new);
-        bounds::pairs("extra-specs", bounds::PAIRS, &specs)?;
-        store::set_extra_specs(&mut tx, id, &specs).await?;
+        let mut flavor = locked(&mut tx, id).await?;
+        flavor.extra_specs.extend(new);
+        bounds::pairs("extra-specs", bounds::PAIRS, &flavor.extra_specs)?;
+        store::update(&mut tx, &flavor).await?;
         tx.commit().await?;
-        Ok(pairs(&specs))
+        Ok(pairs(&flavor.extra_specs))
     }
 
     async fn remove_extra_spec(&self, context: &CallContext, id: &str, key: &str) -> Result<()> {
         self.permit(context.caller.as_deref(), Action::FlavorsUpdateSpecs)?;
         let mut tx = self.db().begin().await?;
-        let mut specs = store::lock_extra_specs(&mut tx, id).await?.ok_or_else(|| missing(id))?;
-        if specs.remove(key).is_none() {
+        let mut flavor = locked(&mut tx, id).await?;
+        if flavor.extra_specs.remove(key).is_none() {
             let message = format!("Flavor {id} has no extra specs with key {key}.");
             return Err(Error::new(ErrorCode::NotFound, message).with_resource("flavor", id).with_field("key"));
         }
-        store::set_extra_specs(&mut tx, id, &specs).await?;
+        store::update(&mut tx, &flavor).await?;
         tx.commit().await
     }
 }
@@ -223,8 +234,7 @@ impl Flavors {
         self.permit(context.caller.as_deref(), Action::FlavorsGrant)?;
         let mut tx = self.db().begin().await?;
         // Held, so that the flavor doesn't go meanwhile.
-        store::lock_extra_specs(&mut tx, id).await?.ok_or_else(|| missing(id))?;
-        let flavor = store::get(&mut tx, id).await?.ok_or_else(|| missing(id))?;
+        let flavor = locked(&mut tx, id).await?;
         if flavor.is_public {
             let message = format!("Flavor {id} is public: every project may use it.");
             return Err(Error::new(ErrorCode::WrongState, message).with_resource("flavor", id));
@@ -278,9 +288,9 @@ impl FlavorsApi for Flavors {
         &self,
         context: &Arc<CallContext>,
         id: String,
-        description: Option<String>,
+        update: wit::FlavorUpdate,
     ) -> Result<wit::Flavor, WitError> {
-        Ok(self.describe_flavor(context, &id, description).await?)
+        Ok(self.change_flavor(context, &id, update).await?)
     }
 
     async fn delete_flavor(&self, context: &Arc<CallContext>, id: String) -> Result<(), WitError> {

@@ -16,14 +16,16 @@ use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
 
 use super::Settings;
 use super::common::check_name;
+use crate::attributes;
 use crate::base::{Base, stands_on_base};
 use crate::lists::page;
 
 /// The longest public key, in bytes: an RSA key of 16384 bits with a long comment is below it.
 const MAX_PUBLIC_KEY: usize = 16 * 1024;
 
-fn view(keypair: store::Keypair, private_key: Option<String>) -> wit::Keypair {
-    wit::Keypair {
+fn view(context: &CallContext, keypair: store::Keypair, private_key: Option<String>) -> Result<wit::Keypair> {
+    Ok(wit::Keypair {
+        attributes: attributes::own(context, &keypair.attributes)?,
         name: keypair.name,
         kind: if keypair.kind == "x509" { wit::KeyKind::X509 } else { wit::KeyKind::Ssh },
         user_id: keypair.user_id,
@@ -31,7 +33,7 @@ fn view(keypair: store::Keypair, private_key: Option<String>) -> wit::Keypair {
         fingerprint: keypair.fingerprint,
         created_at: keypair.created_at.0,
         private_key,
-    }
+    })
 }
 
 /// MD5 of the key's binary form, in colon form.
@@ -106,7 +108,7 @@ impl Keypairs {
         let user = self.owner_of_keys(context, Action::KeypairsRead, user_id)?;
         let mut conn = self.db().read().await?;
         let listed = store::list(&mut conn, &user, &page(request)).await?;
-        let keypairs = listed.items.into_iter().map(|keypair| view(keypair, None)).collect();
+        let keypairs = listed.items.into_iter().map(|keypair| view(context, keypair, None)).collect::<Result<_>>()?;
         Ok(wit::KeypairPage { keypairs, next: listed.next })
     }
 
@@ -114,7 +116,7 @@ impl Keypairs {
         let user = self.owner_of_keys(context, Action::KeypairsRead, user_id)?;
         let mut conn = self.db().read().await?;
         let keypair = store::get(&mut conn, &user, name).await?;
-        keypair.map(|keypair| view(keypair, None)).ok_or_else(|| Error::not_found("keypair", name))
+        view(context, keypair.ok_or_else(|| Error::not_found("keypair", name))?, None)
     }
 
     async fn add_keypair(&self, context: &CallContext, create: wit::KeypairCreate) -> Result<wit::Keypair> {
@@ -128,6 +130,7 @@ impl Keypairs {
                 Error::new(ErrorCode::NotSupported, "Key pairs of type x509 are not supported.").with_field("kind")
             );
         }
+        let attributes = attributes::with(context, attributes::NONE, &create.attributes)?;
         let (private, public_key, fingerprint) = if let Some(text) = &create.public_key {
             (None, text.clone(), import(text)?)
         } else {
@@ -141,13 +144,14 @@ impl Keypairs {
             public_key,
             fingerprint,
             created_at: Timestamp::now(),
+            attributes,
         };
         let mut tx = self.db().begin().await?;
         // Inserted first: of two at once, one waits for the other, and then counts it.
         store::insert(&mut tx, &keypair).await?;
         self.check_keypairs(&mut tx, context, &keypair.user_id).await?;
         tx.commit().await?;
-        Ok(view(keypair, private.map(|private| context.secrets.put(private))))
+        view(context, keypair, private.map(|private| context.secrets.put(private)))
     }
 
     /// Counts the user's key pairs, the new one among them.
@@ -262,6 +266,7 @@ mod tests {
                     kind: wit::KeyKind::Ssh,
                     public_key: Some(text.clone()),
                     user_id: None,
+                    attributes: "{}".to_owned(),
                 };
                 let made = world.cloud.create_keypair(&member("p"), create).await.expect("a key pair");
                 let shown = world.cloud.get_keypair(&member("p"), name.to_owned(), None).await.expect("the key pair");

@@ -131,6 +131,7 @@ impl SeedFlavor {
             disabled: false,
             extra_specs: BTreeMap::new(),
             created_at: now,
+            attributes: crate::attributes::NONE.to_owned(),
         }
     }
 }

@@ -193,6 +193,7 @@ impl World {
             tags: Vec::new(),
             properties: properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             owner: None,
+            attributes: "{}".to_owned(),
         };
         self.cloud.create_image(context, create).await.expect("an image")
     }
@@ -234,6 +235,7 @@ pub(crate) fn disk_of(image: &str) -> wit::DiskRequest {
         size_gib: None,
         volume_type: None,
         delete_on_termination: true,
+        attributes: "{}".to_owned(),
     }
 }
 

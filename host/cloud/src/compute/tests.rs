@@ -351,6 +351,7 @@ async fn private_flavors_and_writing_are_for_operators() {
             swap_mib: 100,
             rxtx_factor_milli: 1000,
             is_public: false,
+            attributes: "{}".to_owned(),
         };
         let refused = cloud.create_flavor(&context, create("x", "x")).await.expect_err("not an operator");
         assert_eq!(refused.kind(), ErrorCode::Forbidden);

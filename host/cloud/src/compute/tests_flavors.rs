@@ -22,6 +22,7 @@ fn flavor(id: &str, is_public: bool) -> flavors::FlavorCreate {
         swap_mib: 0,
         rxtx_factor_milli: 1000,
         is_public,
+        attributes: "{}".to_owned(),
     }
 }
 

@@ -12,10 +12,10 @@ use skyloom_store::quotas::Quota;
 use skyloom_store::servers::{self as store, Brief, Parts, UserFields};
 
 use super::Compute;
-use super::common::{check_name, check_text, items, pairs, with_attributes};
+use super::common::{check_name, check_text, items, pairs};
 use super::rules::{self, Verb};
 use super::view;
-use crate::bounds;
+use crate::{attributes, bounds};
 
 /// A host name: labels of letters, digits and hyphens, joined by dots; at most 255 characters.
 pub(super) fn check_hostname(name: &str) -> Result<()> {
@@ -78,7 +78,7 @@ impl Compute {
         let mut tx = self.db().begin().await?;
         let server = self.locked_server(&mut tx, &reach, id).await?;
         let attributes = match &update.attributes {
-            Some(own) => Some(with_attributes(context, &server.attributes, own)?),
+            Some(own) => Some(attributes::with(context, &server.attributes, own)?),
             None => None,
         };
         let access_ipv6 = update.access_ipv6.as_deref().map(canonical_ipv6);

@@ -6,7 +6,8 @@ use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::servers::{FlavorCopy, Full, Nic, Server};
 
-use super::common::{own_attributes, pairs};
+use super::common::pairs;
+use crate::attributes;
 
 macro_rules! words {
     ($to:ident, $model:ident => $contract:ident: $($word:ident)*) => {
@@ -81,7 +82,7 @@ fn nics(lines: Vec<Nic>, public: Vec<String>) -> Vec<wit::ServerNic> {
 /// `sees_nodes`: whether the caller may know on which node it runs.
 pub(super) fn server(context: &CallContext, full: Full, sees_nodes: bool) -> Result<wit::Server> {
     let Full { server, nics: lines, public_addresses, security_groups, volumes, tags } = full;
-    let attributes = own_attributes(context, &server.attributes)?;
+    let attributes = attributes::own(context, &server.attributes)?;
     let Server { project_id, node, .. } = &server;
     Ok(wit::Server {
         host_id: host_id(project_id, node),

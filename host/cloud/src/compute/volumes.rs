@@ -12,11 +12,13 @@ use skyloom_store::listing::Filter;
 use skyloom_store::volumes as store;
 
 use super::common::page;
+use crate::attributes;
 use crate::base::{Base, stands_on_base};
 use crate::lists::conditions;
 
-fn view(volume: store::Volume) -> wit::Volume {
-    wit::Volume {
+fn view(context: &CallContext, volume: store::Volume) -> Result<wit::Volume> {
+    Ok(wit::Volume {
+        attributes: attributes::own(context, &volume.attributes)?,
         id: volume.id,
         name: volume.name,
         project_id: volume.project_id,
@@ -26,7 +28,7 @@ fn view(volume: store::Volume) -> wit::Volume {
         state: volume.state.as_str().to_owned(),
         server_id: (!volume.server_id.is_empty()).then_some(volume.server_id),
         created_at: volume.created_at.0,
-    }
+    })
 }
 
 /// Volumes, as far as servers have them.
@@ -51,14 +53,15 @@ impl Volumes {
         let wanted = Filter::new(&reach.narrowed(context.caller()?.project_id()), conditions(asked)?);
         let mut conn = self.db().read().await?;
         let listed = store::list(&mut conn, &wanted, &page(request)).await?;
-        Ok(wit::VolumePage { volumes: listed.items.into_iter().map(view).collect(), next: listed.next })
+        let volumes = listed.items.into_iter().map(|volume| view(context, volume)).collect::<Result<_>>()?;
+        Ok(wit::VolumePage { volumes, next: listed.next })
     }
 
     async fn show_volume(&self, context: &CallContext, id: &str) -> Result<wit::Volume> {
         let reach = self.permit(context.caller.as_deref(), Action::VolumesRead)?;
         let mut conn = self.db().read().await?;
         let volume = store::get(&mut conn, id, &reach).await?;
-        volume.map(view).ok_or_else(|| Error::not_found("volume", id))
+        view(context, volume.ok_or_else(|| Error::not_found("volume", id))?)
     }
 }
 

@@ -1,11 +1,16 @@
 //! Between the contract's records and the store's.
 
+use skyloom_model::Result;
 use skyloom_runtime::bindings::cloud::images as wit;
+use skyloom_runtime::context::CallContext;
 use skyloom_store::images::{Image, ImageState, Visibility};
 
-pub(super) fn image(row: Image) -> wit::Image {
+use crate::attributes;
+
+pub(super) fn image(context: &CallContext, row: Image) -> Result<wit::Image> {
     let content = row.content;
-    wit::Image {
+    Ok(wit::Image {
+        attributes: attributes::own(context, &row.attributes)?,
         id: row.id,
         name: row.name,
         owner: row.owner,
@@ -36,7 +41,7 @@ pub(super) fn image(row: Image) -> wit::Image {
         updated_at: row.updated_at.0,
         tags: row.tags,
         properties: row.properties,
-    }
+    })
 }
 
 pub(super) fn visibility(word: wit::Visibility) -> Visibility {

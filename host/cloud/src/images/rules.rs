@@ -11,6 +11,7 @@ use skyloom_store::listing::{Condition, taken_flag};
 use skyloom_store::{Conn, metering, quotas};
 
 use super::{Images, convert};
+use crate::attributes;
 use crate::bounds;
 use crate::lists::{conditions, names, page};
 use crate::reach;
@@ -64,13 +65,14 @@ impl Images {
         let filter = ImageFilter { reach, community, conditions: wanted };
         let mut conn = self.db().read().await?;
         let listed = store::list_images(&mut conn, &filter, &page(request)).await?;
-        Ok(wit::ImagePage { images: listed.items.into_iter().map(convert::image).collect(), next: listed.next })
+        let images = listed.items.into_iter().map(|image| convert::image(context, image)).collect::<Result<_>>()?;
+        Ok(wit::ImagePage { images, next: listed.next })
     }
 
     pub(super) async fn images_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Image> {
         let asking = self.image_asking(context, Action::ImagesRead)?;
         let mut conn = self.db().read().await?;
-        Ok(convert::image(seen(&mut conn, id, &asking).await?))
+        convert::image(context, seen(&mut conn, id, &asking).await?)
     }
 
     pub(super) async fn images_create(
@@ -107,6 +109,7 @@ impl Images {
             content: None,
             created_at: now,
             updated_at: now,
+            attributes: attributes::with(context, attributes::NONE, &create.attributes)?,
             tags: create.tags,
             properties: create.properties,
         };
@@ -114,7 +117,7 @@ impl Images {
         self.check_quota(&mut tx, &image.owner, 1, 0).await?;
         store::insert_image(&mut tx, &image).await?;
         tx.commit().await?;
-        Ok(convert::image(image))
+        convert::image(context, image)
     }
 
     pub(super) async fn images_update(
@@ -133,15 +136,7 @@ impl Images {
         if update.owner != old.owner {
             self.check_given(&mut tx, &asking, &update.owner).await?;
         }
-        for (field, new, known) in [
-            ("disk-format", &update.disk_format, &old.disk_format),
-            ("container-format", &update.container_format, &old.container_format),
-        ] {
-            if new != known && old.state != ImageState::Queued {
-                let message = format!("Attribute {} can be only replaced for a queued image.", field.replace('-', "_"));
-                return Err(Error::new(ErrorCode::Forbidden, message).with_field(field));
-            }
-        }
+        check_format_kept(&old, &update)?;
         let mut image = Image {
             owner: update.owner,
             name: update.name,
@@ -157,6 +152,7 @@ impl Images {
             updated_at: Timestamp::now().max(Timestamp(old.updated_at.0 + 1)),
             ..old.clone()
         };
+        attributes::put(context, &mut image.attributes, update.attributes.as_deref())?;
         self.check(&mut image)?;
         if !store::update_image(&mut tx, &image, Timestamp(update.read_at)).await? {
             return Err(Error::new(ErrorCode::WrongState, format!("Image {id} was changed meanwhile; read it again."))
@@ -169,7 +165,7 @@ impl Images {
             open_span(&mut tx, &image, content.size, image.updated_at).await?;
         }
         tx.commit().await?;
-        Ok(convert::image(image))
+        convert::image(context, image)
     }
 
     /// Whether the caller may make another project an image's owner.
@@ -270,6 +266,20 @@ pub(super) async fn open_span(tx: &mut Conn, image: &Image, size: u64, now: Time
         quantity: i64::try_from(size.div_ceil(super::GIB)).map_err(Error::internal)?,
     };
     metering::open_span(tx, &span, now).await
+}
+
+/// An image that has bytes, or gets them, keeps its formats.
+fn check_format_kept(old: &Image, update: &wit::ImageUpdate) -> Result<()> {
+    for (field, new, known) in [
+        ("disk-format", &update.disk_format, &old.disk_format),
+        ("container-format", &update.container_format, &old.container_format),
+    ] {
+        if new != known && old.state != ImageState::Queued {
+            let message = format!("Attribute {} can be only replaced for a queued image.", field.replace('-', "_"));
+            return Err(Error::new(ErrorCode::Forbidden, message).with_field(field));
+        }
+    }
+    Ok(())
 }
 
 fn checked_id(id: String) -> Result<String> {

@@ -134,6 +134,7 @@ impl Images {
             content: None,
             created_at: now,
             updated_at: now,
+            attributes: crate::attributes::NONE.to_owned(),
             tags: Vec::new(),
             properties: Vec::new(),
         };

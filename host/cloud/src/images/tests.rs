@@ -33,6 +33,7 @@ fn create(format: &str) -> wit::ImageCreate {
         tags: Vec::new(),
         properties: Vec::new(),
         owner: None,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -50,6 +51,7 @@ fn as_it_is(image: &wit::Image) -> wit::ImageUpdate {
         tags: image.tags.clone(),
         properties: image.properties.clone(),
         owner: image.owner.clone(),
+        attributes: None,
     }
 }
 

@@ -1,14 +1,18 @@
 //! Between the contract's records and the store's.
 
+use skyloom_model::Result;
 use skyloom_runtime::bindings::cloud::networks as wit;
+use skyloom_runtime::context::CallContext;
 use skyloom_store::networks::{Group, Network, Port, Router, Rule, Subnet};
+
+use crate::attributes;
 
 fn revision(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()
 }
 
-pub(super) fn network(row: Network) -> wit::Network {
-    wit::Network {
+pub(super) fn network(context: &CallContext, row: Network) -> Result<wit::Network> {
+    Ok(wit::Network {
         id: row.id,
         name: row.name,
         description: row.description,
@@ -25,11 +29,12 @@ pub(super) fn network(row: Network) -> wit::Network {
         created_at: row.created_at.0,
         updated_at: row.updated_at.0,
         revision: revision(row.revision),
-    }
+        attributes: attributes::own(context, &row.attributes)?,
+    })
 }
 
-pub(super) fn subnet(row: Subnet) -> wit::Subnet {
-    wit::Subnet {
+pub(super) fn subnet(context: &CallContext, row: Subnet) -> Result<wit::Subnet> {
+    Ok(wit::Subnet {
         id: row.id,
         name: row.name,
         description: row.description,
@@ -55,11 +60,12 @@ pub(super) fn subnet(row: Subnet) -> wit::Subnet {
         created_at: row.created_at.0,
         updated_at: row.updated_at.0,
         revision: revision(row.revision),
-    }
+        attributes: attributes::own(context, &row.attributes)?,
+    })
 }
 
-pub(super) fn port(row: Port) -> wit::Port {
-    wit::Port {
+pub(super) fn port(context: &CallContext, row: Port) -> Result<wit::Port> {
+    Ok(wit::Port {
         id: row.id,
         name: row.name,
         description: row.description,
@@ -82,13 +88,14 @@ pub(super) fn port(row: Port) -> wit::Port {
         created_at: row.created_at.0,
         updated_at: row.updated_at.0,
         revision: revision(row.revision),
-    }
+        attributes: attributes::own(context, &row.attributes)?,
+    })
 }
 
-pub(super) fn rule(row: Rule) -> wit::SecurityGroupRule {
+pub(super) fn rule(context: &CallContext, row: Rule) -> Result<wit::SecurityGroupRule> {
     // The store's ports are checked before they are written; another value cannot stand there.
     let port = |value: Option<i64>| value.and_then(|value| i32::try_from(value).ok());
-    wit::SecurityGroupRule {
+    Ok(wit::SecurityGroupRule {
         id: row.id,
         group_id: row.group_id,
         project_id: row.project_id,
@@ -102,22 +109,24 @@ pub(super) fn rule(row: Rule) -> wit::SecurityGroupRule {
         description: row.description,
         created_at: row.created_at.0,
         revision: revision(row.revision),
-    }
+        attributes: attributes::own(context, &row.attributes)?,
+    })
 }
 
-pub(super) fn group(row: Group) -> wit::SecurityGroup {
-    wit::SecurityGroup {
+pub(super) fn group(context: &CallContext, row: Group) -> Result<wit::SecurityGroup> {
+    Ok(wit::SecurityGroup {
         id: row.id,
         name: row.name,
         description: row.description,
         project_id: row.project_id,
         stateful: row.stateful,
-        rules: row.rules.into_iter().map(rule).collect(),
+        rules: row.rules.into_iter().map(|row| rule(context, row)).collect::<Result<_>>()?,
         tags: Vec::new(),
         created_at: row.created_at.0,
         updated_at: row.updated_at.0,
         revision: revision(row.revision),
-    }
+        attributes: attributes::own(context, &row.attributes)?,
+    })
 }
 
 pub(super) fn router(row: Router) -> wit::Router {

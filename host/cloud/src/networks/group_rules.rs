@@ -13,6 +13,8 @@ use skyloom_store::quotas::Quota;
 use super::Networks;
 use super::traffic::{self, Meaning};
 use super::{MAX_RULES, at_most, bounded, convert, groups, text};
+use crate::attributes;
+use crate::bounds;
 use crate::lists::{conditions, page, spell};
 
 impl Networks {
@@ -30,14 +32,15 @@ impl Networks {
         let filter = Filter::new(&asking.reach, wanted);
         let mut conn = self.db().read().await?;
         let listed = store::list_rules(&mut conn, &filter, &page(request)).await?;
-        Ok(wit::RulePage { rules: listed.items.into_iter().map(convert::rule).collect(), next: listed.next })
+        let rules = listed.items.into_iter().map(|rule| convert::rule(context, rule)).collect::<Result<_>>()?;
+        Ok(wit::RulePage { rules, next: listed.next })
     }
 
     pub(super) async fn rules_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::SecurityGroupRule> {
         let asking = self.asking(context, Action::SecurityRulesRead)?;
         let mut conn = self.db().read().await?;
         let rule = store::get_rule(&mut conn, id, &asking.reach).await?;
-        rule.map(convert::rule).ok_or_else(|| Error::not_found("security-group-rule", id))
+        convert::rule(context, rule.ok_or_else(|| Error::not_found("security-group-rule", id))?)
     }
 
     /// All in one group: its row is held while they are compared with those that it has.
@@ -57,9 +60,12 @@ impl Networks {
             None => group.project_id.clone(),
             wanted => self.project_for(&mut tx, &asking, wanted).await?,
         };
-        let rules: Vec<NewRule> = creates.into_iter().map(said).collect::<Result<_>>()?;
+        let rules: Vec<NewRule> = creates.into_iter().map(|create| said(context, create)).collect::<Result<_>>()?;
         at_most("security-group-rules", group.rules.len() + rules.len(), MAX_RULES)?;
         only_new(&group, &rules)?;
+        let of_new = rules.iter().filter_map(|rule| rule.attributes.as_deref());
+        let all = group.rules.iter().map(|rule| rule.attributes.as_str()).chain(of_new);
+        bounds::bytes("attributes", bounds::RULES_ATTRIBUTES, all)?;
         for remote in rules.iter().filter_map(|rule| rule.remote_group_id.as_ref()) {
             groups::seen(&mut tx, remote, &asking).await?;
         }
@@ -73,7 +79,7 @@ impl Networks {
             made.push(rule.ok_or_else(|| Error::internal("a rule vanished in its own transaction"))?);
         }
         tx.commit().await?;
-        Ok(made.into_iter().map(convert::rule).collect())
+        made.into_iter().map(|rule| convert::rule(context, rule)).collect()
     }
 
     pub(super) async fn rules_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
@@ -101,7 +107,7 @@ fn of_one_group(creates: &[wit::RuleCreate]) -> Result<String> {
     Ok(group_id)
 }
 
-fn said(create: wit::RuleCreate) -> Result<NewRule> {
+fn said(context: &CallContext, create: wit::RuleCreate) -> Result<NewRule> {
     traffic::check_rule(NewRule {
         ingress: create.ingress,
         ip_version: create.ip_version,
@@ -111,6 +117,7 @@ fn said(create: wit::RuleCreate) -> Result<NewRule> {
         remote_cidr: create.remote_cidr,
         remote_group_id: create.remote_group_id,
         description: text("description", Some(create.description))?.unwrap_or_default(),
+        attributes: Some(attributes::with(context, attributes::NONE, &create.attributes)?),
     })
 }
 

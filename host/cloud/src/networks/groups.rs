@@ -13,6 +13,7 @@ use skyloom_store::quotas::Quota;
 
 use super::Networks;
 use super::{Asking, bounded, convert, text};
+use crate::attributes;
 use crate::lists::{conditions, page};
 
 /// Reserved for the group that each project has.
@@ -30,7 +31,8 @@ impl Networks {
         let filter = Filter::new(&asking.reach, conditions(wanted)?);
         let mut conn = self.db().read().await?;
         let listed = store::list_groups(&mut conn, &filter, &page(request)).await?;
-        Ok(wit::GroupPage { groups: listed.items.into_iter().map(convert::group).collect(), next: listed.next })
+        let groups = listed.items.into_iter().map(|group| convert::group(context, group));
+        Ok(wit::GroupPage { groups: groups.collect::<Result<_>>()?, next: listed.next })
     }
 
     /// The project's default group is made when somebody first looks.
@@ -51,7 +53,7 @@ impl Networks {
     pub(super) async fn groups_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::SecurityGroup> {
         let asking = self.asking(context, Action::SecurityGroupsRead)?;
         let mut conn = self.db().read().await?;
-        Ok(convert::group(seen(&mut conn, id, &asking).await?))
+        convert::group(context, seen(&mut conn, id, &asking).await?)
     }
 
     pub(super) async fn groups_create(
@@ -83,6 +85,8 @@ impl Networks {
                 Error::new(ErrorCode::AlreadyExists, "Default security group already exists.").with_field("name")
             );
         }
+        let mut attributes = attributes::NONE.to_owned();
+        attributes::put(asking.context, &mut attributes, write.attributes.as_deref())?;
         let now = Timestamp::now();
         let group = Group {
             id: new_id(),
@@ -94,13 +98,14 @@ impl Networks {
             created_at: now,
             updated_at: now,
             revision: 1,
+            attributes,
             rules: Vec::new(),
         };
         store::default_group(tx, &group.project_id, now).await?;
         let needs = [(Quota::SecurityGroups, 1), (Quota::SecurityGroupRules, 2)];
         self.check_room(tx, asking, &group.project_id, &needs).await?;
         store::insert_group(tx, &group).await?;
-        Ok(convert::group(seen(tx, &group.id, asking).await?))
+        convert::group(asking.context, seen(tx, &group.id, asking).await?)
     }
 
     pub(super) async fn groups_update(
@@ -111,6 +116,8 @@ impl Networks {
     ) -> Result<wit::SecurityGroup> {
         let asking = self.asking(context, Action::SecurityGroupsUpdate)?;
         let mut tx = self.db().begin().await?;
+        // Held before it is read for the change.
+        store::lock_group(&mut tx, id).await?;
         let mut group = seen(&mut tx, id, &asking).await?;
         let name = text("name", write.name)?;
         if let Some(name) = name.filter(|name| *name != group.name) {
@@ -127,6 +134,7 @@ impl Networks {
         if let Some(description) = text("description", write.description)? {
             group.description = description;
         }
+        attributes::put(context, &mut group.attributes, write.attributes.as_deref())?;
         if let Some(stateful) = write.stateful.filter(|stateful| *stateful != group.stateful) {
             if store::group_in_use(&mut tx, id).await? {
                 return Err(in_use(id));
@@ -137,7 +145,7 @@ impl Networks {
         store::update_group(&mut tx, &group).await?;
         let group = seen(&mut tx, id, &asking).await?;
         tx.commit().await?;
-        Ok(convert::group(group))
+        convert::group(context, group)
     }
 
     pub(super) async fn groups_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {

@@ -90,6 +90,7 @@ struct Asking<'a> {
     reach: Reach,
     /// None: the token is for more than one.
     project: Option<&'a str>,
+    context: &'a CallContext,
 }
 
 impl Networks {
@@ -97,7 +98,7 @@ impl Networks {
     fn asking<'a>(&self, context: &'a Arc<CallContext>, action: Action) -> Result<Asking<'a>> {
         let reach = self.permit(context.caller.as_deref(), action)?;
         let caller: &Caller = context.caller()?;
-        Ok(Asking { project: caller.project_id(), reach, caller })
+        Ok(Asking { project: caller.project_id(), reach, caller, context })
     }
 
     /// The project that something is made for: the caller's, or one that operators and managers name.

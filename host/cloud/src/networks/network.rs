@@ -13,6 +13,7 @@ use skyloom_store::quotas::Quota;
 
 use super::Networks;
 use super::{Asking, MIN_MTU, bounded, convert, not_theirs, read_only, text};
+use crate::attributes;
 use crate::lists::{conditions, page};
 
 impl Networks {
@@ -26,13 +27,14 @@ impl Networks {
         let filter = Filter::new(&asking.reach, conditions(wanted)?);
         let mut conn = self.db().read().await?;
         let listed = store::list_networks(&mut conn, &filter, &page(request)).await?;
-        Ok(wit::NetworkPage { networks: listed.items.into_iter().map(convert::network).collect(), next: listed.next })
+        let networks = listed.items.into_iter().map(|network| convert::network(context, network));
+        Ok(wit::NetworkPage { networks: networks.collect::<Result<_>>()?, next: listed.next })
     }
 
     pub(super) async fn networks_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Network> {
         let asking = self.asking(context, Action::NetworksRead)?;
         let mut conn = self.db().read().await?;
-        Ok(convert::network(seen(&mut conn, id, &asking).await?))
+        convert::network(context, seen(&mut conn, id, &asking).await?)
     }
 
     pub(super) async fn networks_create(
@@ -53,8 +55,16 @@ impl Networks {
 
     async fn make_network(&self, tx: &mut Conn, asking: &Asking<'_>, write: wit::NetworkWrite) -> Result<wit::Network> {
         let project_id = self.project_for(tx, asking, write.project_id.clone()).await?;
-        let now = Timestamp::now();
-        let mut network = Network {
+        let mut network = self.new_network(project_id, Timestamp::now());
+        self.write_network(asking, &mut network, write)?;
+        self.check_room(tx, asking, &network.project_id, &[(Quota::Networks, 1)]).await?;
+        store::insert_network(tx, &network).await?;
+        convert::network(asking.context, network)
+    }
+
+    /// As networks are of which nothing is said.
+    pub(super) fn new_network(&self, project_id: String, now: Timestamp) -> Network {
+        Network {
             id: new_id(),
             project_id,
             name: String::new(),
@@ -69,12 +79,9 @@ impl Networks {
             created_at: now,
             updated_at: now,
             revision: 1,
+            attributes: attributes::NONE.to_owned(),
             subnet_ids: Vec::new(),
-        };
-        self.write_network(asking, &mut network, write)?;
-        self.check_room(tx, asking, &network.project_id, &[(Quota::Networks, 1)]).await?;
-        store::insert_network(tx, &network).await?;
-        Ok(convert::network(network))
+        }
     }
 
     pub(super) async fn networks_update(
@@ -102,7 +109,7 @@ impl Networks {
         store::update_network(&mut tx, &network).await?;
         let network = seen(&mut tx, id, &asking).await?;
         tx.commit().await?;
-        Ok(convert::network(network))
+        convert::network(context, network)
     }
 
     /// Applies what is set, as far as the caller may.
@@ -135,6 +142,7 @@ impl Networks {
         if let Some(description) = text("description", write.description)? {
             network.description = description;
         }
+        attributes::put(asking.context, &mut network.attributes, write.attributes.as_deref())?;
         network.shared = write.shared.unwrap_or(network.shared);
         network.external = write.external.unwrap_or(network.external);
         network.enabled = write.enabled.unwrap_or(network.enabled);

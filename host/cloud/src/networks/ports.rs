@@ -14,6 +14,7 @@ use skyloom_store::quotas::Quota;
 
 use super::Networks;
 use super::{Asking, MAX_GROUPS, at_most, bounded, convert, network, not_theirs, read_only, rules, text};
+use crate::attributes;
 use crate::lists::{conditions, page, spell, spelled_address};
 
 impl Networks {
@@ -30,15 +31,14 @@ impl Networks {
         let filter = Filter::new(&asking.reach, wanted);
         let mut conn = self.db().read().await?;
         let listed = store::list_ports(&mut conn, &filter, &page(request)).await?;
-        let show_node = asking.caller.admin;
-        let ports = listed.items.into_iter().map(|port| shown(port, show_node)).collect();
+        let ports = listed.items.into_iter().map(|port| shown(port, &asking)).collect::<Result<_>>()?;
         Ok(wit::PortPage { ports, next: listed.next })
     }
 
     pub(super) async fn ports_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Port> {
         let asking = self.asking(context, Action::PortsRead)?;
         let mut conn = self.db().read().await?;
-        Ok(shown(seen(&mut conn, id, &asking).await?, asking.caller.admin))
+        shown(seen(&mut conn, id, &asking).await?, &asking)
     }
 
     pub(super) async fn ports_create(
@@ -52,7 +52,7 @@ impl Networks {
         let mut made = Vec::with_capacity(writes.len());
         for write in writes {
             let port = self.make_port(&mut tx, &asking, write).await?;
-            made.push(shown(port, asking.caller.admin));
+            made.push(shown(port, &asking)?);
         }
         tx.commit().await?;
         Ok(made)
@@ -92,6 +92,7 @@ impl Networks {
             position: 0,
             fixed_ips,
             security_group_ids: groups,
+            attributes: attributes_of(asking, attributes::NONE, write.attributes.as_deref())?,
         };
         self.check_room(tx, asking, &new.project_id, &[(Quota::Ports, 1)]).await?;
         store::insert_port(tx, &new).await
@@ -105,10 +106,12 @@ impl Networks {
     ) -> Result<wit::Port> {
         let asking = self.asking(context, Action::PortsUpdate)?;
         let mut tx = self.db().begin().await?;
+        // Held before it is read for the change.
+        store::lock_port(&mut tx, id).await?;
         let port = seen(&mut tx, id, &asking).await?;
         let network = store::get_network(&mut tx, &port.network_id, &Reach::All).await?;
         let network = network.ok_or_else(|| Error::not_found("network", &port.network_id))?;
-        let update = self.changes(&port, write)?;
+        let update = self.changes(&asking, &port, write)?;
         let choices = Choices {
             mac: update.mac.is_some(),
             address: update.fixed_ips.iter().flatten().any(|fixed| !has(&port, fixed)),
@@ -132,11 +135,11 @@ impl Networks {
         let update = PortUpdate { security_group_ids: groups, ..update };
         let port = store::update_port(&mut tx, id, &update).await?;
         tx.commit().await?;
-        Ok(shown(port, asking.caller.admin))
+        shown(port, &asking)
     }
 
     /// What is asked for and isn't so already: a client that sends the whole port back changes nothing.
-    fn changes(&self, port: &Port, write: wit::PortWrite) -> Result<PortUpdate> {
+    fn changes(&self, asking: &Asking<'_>, port: &Port, write: wit::PortWrite) -> Result<PortUpdate> {
         for (field, old, wanted) in
             [("network-id", &port.network_id, &write.network_id), ("project-id", &port.project_id, &write.project_id)]
         {
@@ -155,6 +158,7 @@ impl Networks {
             device_owner: text("device-owner", write.device_owner)?.filter(|owner| *owner != port.device_owner),
             fixed_ips: fixed_ips.filter(|wanted| !store::same_addresses(&port.fixed_ips, wanted)),
             security_group_ids: write.security_group_ids,
+            attributes: attributes_of(asking, &port.attributes, write.attributes.as_deref())?,
         })
     }
 
@@ -274,13 +278,18 @@ fn used(port: &Port) -> Error {
     Error::new(ErrorCode::InUse, message).with_resource("port", &port.id)
 }
 
+/// As [`attributes::with`]; none: they stay.
+fn attributes_of(asking: &Asking<'_>, all: &str, write: Option<&str>) -> Result<Option<String>> {
+    write.map(|own| attributes::with(asking.context, all, own)).transpose()
+}
+
 /// Where a server runs is for operators to see.
-fn shown(port: Port, show_node: bool) -> wit::Port {
-    let mut port = convert::port(port);
-    if !show_node {
+fn shown(port: Port, asking: &Asking<'_>) -> Result<wit::Port> {
+    let mut port = convert::port(asking.context, port)?;
+    if !asking.caller.admin {
         port.node = String::new();
     }
-    port
+    Ok(port)
 }
 
 /// A port that the caller sees.

@@ -6,6 +6,7 @@ use skyloom_store::networks::{self as store, Network, Range, Subnet};
 
 use super::Networks;
 use super::rules;
+use crate::attributes;
 
 /// The `[seed.networks]` table.
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -77,21 +78,11 @@ impl Networks {
         now: Timestamp,
     ) -> Result<()> {
         let network = Network {
-            id: new_id(),
-            project_id: owner.to_owned(),
             name: seed.name.clone(),
-            description: String::new(),
             shared: !external,
             external,
-            enabled: true,
             is_default: !external,
-            port_security: true,
-            mtu: self.settings.mtu,
-            zone: None,
-            created_at: now,
-            updated_at: now,
-            revision: 1,
-            subnet_ids: Vec::new(),
+            ..self.new_network(owner.to_owned(), now)
         };
         let cidr = rules::cidr(&seed.cidr)?;
         let gateway = match &seed.gateway {
@@ -122,6 +113,7 @@ impl Networks {
             created_at: now,
             updated_at: now,
             revision: 0,
+            attributes: attributes::NONE.to_owned(),
         };
         rules::check_subnet(&self.settings, &subnet)?;
         store::insert_network(tx, &network).await?;

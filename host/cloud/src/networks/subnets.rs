@@ -13,6 +13,7 @@ use skyloom_store::quotas::Quota;
 
 use super::Networks;
 use super::{Asking, bounded, convert, read_only, rules, text};
+use crate::attributes;
 use crate::lists::{conditions, page, spell, spelled_address};
 
 impl Networks {
@@ -29,13 +30,14 @@ impl Networks {
         let filter = Filter::new(&asking.reach, wanted);
         let mut conn = self.db().read().await?;
         let listed = store::list_subnets(&mut conn, &filter, &page(request)).await?;
-        Ok(wit::SubnetPage { subnets: listed.items.into_iter().map(convert::subnet).collect(), next: listed.next })
+        let subnets = listed.items.into_iter().map(|subnet| convert::subnet(context, subnet));
+        Ok(wit::SubnetPage { subnets: subnets.collect::<Result<_>>()?, next: listed.next })
     }
 
     pub(super) async fn subnets_get(&self, context: &Arc<CallContext>, id: &str) -> Result<wit::Subnet> {
         let asking = self.asking(context, Action::SubnetsRead)?;
         let mut conn = self.db().read().await?;
-        Ok(convert::subnet(seen(&mut conn, id, &asking).await?))
+        convert::subnet(context, seen(&mut conn, id, &asking).await?)
     }
 
     pub(super) async fn subnets_create(
@@ -92,20 +94,14 @@ impl Networks {
             created_at: now,
             updated_at: now,
             revision: 0,
+            attributes: attributes::NONE.to_owned(),
         };
-        apply(&mut subnet, write)?;
+        apply(asking.context, &mut subnet, write)?;
         rules::check_subnet(&self.settings, &subnet)?;
-        let others = store::subnets_of_network(tx, &subnet.network_id).await?;
-        if let Some(other) = others.iter().find(|other| other.cidr.overlaps(&cidr)) {
-            let message = format!(
-                "Requested subnet with cidr: {cidr} for network: {} overlaps with another subnet: {}.",
-                subnet.network_id, other.id
-            );
-            return Err(Error::invalid("cidr", message));
-        }
+        check_apart(tx, &subnet).await?;
         self.check_room(tx, asking, &subnet.project_id, &[(Quota::Subnets, 1)]).await?;
         store::insert_subnet(tx, &subnet).await?;
-        Ok(convert::subnet(subnet))
+        convert::subnet(asking.context, subnet)
     }
 
     pub(super) async fn subnets_update(
@@ -131,7 +127,7 @@ impl Networks {
             }
         }
         let gateway = subnet.gateway;
-        apply(&mut subnet, write)?;
+        apply(context, &mut subnet, write)?;
         rules::check_subnet(&self.settings, &subnet)?;
         if let Some(new) = subnet.gateway.filter(|new| gateway != Some(*new))
             && store::address_taken(&mut tx, id, Some(new)).await?
@@ -143,7 +139,7 @@ impl Networks {
         store::update_subnet(&mut tx, &subnet).await?;
         subnet.revision += 1;
         tx.commit().await?;
-        Ok(convert::subnet(subnet))
+        convert::subnet(context, subnet)
     }
 
     pub(super) async fn subnets_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
@@ -178,14 +174,27 @@ async fn seen(conn: &mut Conn, id: &str, asking: &Asking<'_>) -> Result<Subnet> 
     store::get_subnet(conn, id, &asking.reach).await?.ok_or_else(|| Error::not_found("subnet", id))
 }
 
+/// That no other subnet of its network has some of a new one's addresses.
+async fn check_apart(conn: &mut Conn, subnet: &Subnet) -> Result<()> {
+    let Subnet { network_id, cidr, .. } = subnet;
+    let others = store::subnets_of_network(conn, network_id).await?;
+    let Some(other) = others.iter().find(|other| other.cidr.overlaps(cidr)) else { return Ok(()) };
+    let message = format!(
+        "Requested subnet with cidr: {cidr} for network: {network_id} overlaps with another subnet: {}.",
+        other.id
+    );
+    Err(Error::invalid("cidr", message))
+}
+
 /// Takes over what is set.
-fn apply(subnet: &mut Subnet, write: wit::SubnetWrite) -> Result<()> {
+fn apply(context: &CallContext, subnet: &mut Subnet, write: wit::SubnetWrite) -> Result<()> {
     if let Some(name) = text("name", write.name)? {
         subnet.name = name;
     }
     if let Some(description) = text("description", write.description)? {
         subnet.description = description;
     }
+    attributes::put(context, &mut subnet.attributes, write.attributes.as_deref())?;
     if let Some(gateway) = write.gateway {
         subnet.gateway = gateway.as_deref().map(|text| rules::address("gateway", text)).transpose()?;
     }

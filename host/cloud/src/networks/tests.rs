@@ -35,6 +35,7 @@ fn network(name: &str) -> wit::NetworkWrite {
         mtu: None,
         port_security: None,
         is_default: None,
+        attributes: None,
     }
 }
 
@@ -51,6 +52,7 @@ fn subnet(network_id: &str, cidr: &str) -> wit::SubnetWrite {
         dns: None,
         pools: None,
         host_routes: None,
+        attributes: None,
     }
 }
 
@@ -72,6 +74,7 @@ fn port(network_id: &str) -> wit::PortWrite {
         device_id: None,
         device_owner: None,
         port_security: None,
+        attributes: None,
     }
 }
 
@@ -310,6 +313,7 @@ async fn a_request_makes_all_of_a_list_or_nothing() {
             description: None,
             project_id: None,
             stateful: None,
+            attributes: None,
         };
         let groups = cloud.create_security_groups(&context, vec![write("a"), write("b")]).await.expect("two groups");
         let rule = |group: usize, protocol: &str| wit::RuleCreate {
@@ -323,6 +327,7 @@ async fn a_request_makes_all_of_a_list_or_nothing() {
             remote_cidr: None,
             remote_group_id: None,
             description: String::new(),
+            attributes: "{}".to_owned(),
         };
         let rules = world.count("security_rules").await;
         let twice = vec![rule(0, "tcp"), rule(0, "6")];
@@ -389,8 +394,13 @@ async fn an_operator_may_name_a_project_that_nobody_knows() {
         cloud.create_subnet(&context, subnet).await.expect("subnet");
         let port = wit::PortWrite { project_id: project(), ..port(&net.id) };
         let port = cloud.create_port(&context, port).await.expect("port");
-        let group =
-            wit::GroupWrite { name: Some("g".to_owned()), description: None, project_id: project(), stateful: None };
+        let group = wit::GroupWrite {
+            name: Some("g".to_owned()),
+            description: None,
+            project_id: project(),
+            stateful: None,
+            attributes: None,
+        };
         let group = cloud.create_security_group(&context, group).await.expect("group");
         for made in [net.project_id, port.project_id, group.project_id] {
             assert_eq!(made, "not-there-yet", "{}", world.database.name);

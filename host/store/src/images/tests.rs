@@ -21,6 +21,7 @@ fn an_image(id: &str, owner: &str, visibility: Visibility, at: i64) -> Image {
         content: None,
         created_at: Timestamp(at),
         updated_at: Timestamp(at),
+        attributes: "{}".to_owned(),
         tags: vec!["a".to_owned(), id.to_owned()],
         properties: vec![("os".to_owned(), format!("os {id}"))],
     }

@@ -2,7 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp, new_id};
 
-use super::{BY_ID, NO_TAGS};
+use super::{BY_ID, NO_TAGS, hold};
 use crate::listing::{Filter, Listed, Owner, Page, Query};
 use crate::rows::rows;
 use crate::statement::{delete_from, reading, update};
@@ -21,6 +21,8 @@ rows! {
         created_at: Timestamp [sorts, finds],
         updated_at: Timestamp [changes, sorts, finds],
         revision: i64 [counts, finds],
+        /// JSON object of personality to its own JSON object, as text.
+        attributes: String as JsonText [changes],
     }
     beside {
         /// By id.
@@ -46,6 +48,8 @@ rows! {
         description: String [finds],
         created_at: Timestamp [sorts, finds],
         revision: i64 [finds],
+        /// JSON object of personality to its own JSON object. A plain text: a group's rules are read as one array.
+        attributes: String,
     }
     also {
         "updated-at": Time [sorts, finds] "r.created_at",
@@ -63,6 +67,8 @@ pub struct NewRule {
     pub remote_cidr: Option<String>,
     pub remote_group_id: Option<String>,
     pub description: String,
+    /// As [`Rule::attributes`]; none: nobody's.
+    pub attributes: Option<String>,
 }
 
 fn group_query(postgres: bool) -> Query {
@@ -137,6 +143,7 @@ pub async fn default_group(tx: &mut Conn, project_id: &str, now: Timestamp) -> R
         created_at: now,
         updated_at: now,
         revision: 1,
+        attributes: "{}".to_owned(),
         rules: Vec::new(),
     };
     if !group.insert()?.unless_there().run(tx).await? {
@@ -163,7 +170,12 @@ pub async fn insert_group(tx: &mut Conn, group: &Group) -> Result<()> {
     Ok(())
 }
 
-/// Name, description and statefulness; the revision grows by one. False: there is no such group.
+/// As [`hold`].
+pub async fn lock_group(tx: &mut Conn, id: &str) -> Result<bool> {
+    hold(tx, "security_groups", id).await
+}
+
+/// Writes all that may change; the revision grows by one. False: there is no such group.
 pub async fn update_group(tx: &mut Conn, group: &Group) -> Result<bool> {
     group.update()?.run(tx).await
 }
@@ -239,6 +251,7 @@ pub async fn insert_rule(
         description: new.description.clone(),
         created_at: now,
         revision: 0,
+        attributes: new.attributes.clone().unwrap_or_else(|| "{}".to_owned()),
     };
     rule.insert()?.run(tx).await.map(drop)
 }

@@ -2,7 +2,7 @@
 
 use skyloom_model::{Reach, Result, Timestamp};
 
-use super::{BY_ID, NO_TAGS};
+use super::{BY_ID, NO_TAGS, hold};
 use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::rows;
 use crate::{Conn, args, dialect};
@@ -27,6 +27,8 @@ rows! {
         created_at: Timestamp [sorts, finds],
         updated_at: Timestamp [changes, sorts, finds],
         revision: i64 [counts, finds],
+        /// JSON object of personality to its own JSON object, as text.
+        attributes: String as JsonText [changes],
     }
     beside {
         /// By time of creation.
@@ -97,10 +99,9 @@ pub async fn touch_network(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bo
     Ok(changed == 1)
 }
 
-/// Holds the network's row until the commit against whoever makes a port or a subnet on it. False: there is no such network.
+/// [`hold`]s it against whoever makes a port or a subnet on it.
 pub async fn lock_network(tx: &mut Conn, id: &str) -> Result<bool> {
-    let sql = format!("SELECT id FROM networks WHERE id = $1{}", crate::dialect::for_update(tx.is_postgres()));
-    Ok(tx.optional(sql, args![id], |row| row.text(0)).await?.is_some())
+    hold(tx, "networks", id).await
 }
 
 /// The network that public addresses come from: the oldest enabled external one with a subnet.

@@ -6,7 +6,7 @@ use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
 
 use super::fixing::{FixedIp, FixedRequest, fix, fix_default, refix};
 use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
-use super::{BY_ID, NO_TAGS, active, default_group};
+use super::{BY_ID, NO_TAGS, active, default_group, hold};
 use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::{Members, rows};
 use crate::statement::{delete_from, insert_into};
@@ -40,6 +40,8 @@ rows! {
         created_at: Timestamp [sorts, finds],
         updated_at: Timestamp [changes, sorts, finds],
         revision: i64 [counts, finds],
+        /// JSON object of personality to its own JSON object, as text.
+        attributes: String as JsonText [changes],
     }
     beside {
         /// Bound, and its device's power is on.
@@ -83,6 +85,8 @@ pub struct NewPort {
     /// None: one of each IP version that the network's subnets have.
     pub fixed_ips: Option<Vec<FixedRequest>>,
     pub security_group_ids: Vec<String>,
+    /// As [`Port::attributes`]; none: nobody's.
+    pub attributes: Option<String>,
 }
 
 /// A port that a server asks for.
@@ -116,6 +120,7 @@ pub struct PortUpdate {
     /// The whole list as it shall be: addresses that stand in it stay.
     pub fixed_ips: Option<Vec<FixedRequest>>,
     pub security_group_ids: Option<Vec<String>>,
+    pub attributes: Option<String>,
 }
 
 pub(super) fn query(postgres: bool) -> Query {
@@ -243,6 +248,7 @@ async fn insert_row(tx: &mut Conn, new: &NewPort, now: Timestamp) -> Result<()> 
         created_at: now,
         updated_at: now,
         revision: 1,
+        attributes: new.attributes.clone().unwrap_or_else(|| "{}".to_owned()),
         active: false,
         fixed_ips: Vec::new(),
         security_group_ids: Vec::new(),
@@ -295,6 +301,11 @@ fn put<T: Clone>(field: &mut T, new: Option<&T>) {
     }
 }
 
+/// As [`hold`].
+pub async fn lock_port(tx: &mut Conn, id: &str) -> Result<bool> {
+    hold(tx, "ports", id).await
+}
+
 /// Changes what is set.
 pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result<Port> {
     let old = existing(tx, id).await?;
@@ -316,6 +327,7 @@ pub async fn update_port(tx: &mut Conn, id: &str, update: &PortUpdate) -> Result
     put(&mut port.port_security, update.port_security.as_ref());
     put(&mut port.device_id, update.device_id.as_ref());
     put(&mut port.device_owner, update.device_owner.as_ref());
+    put(&mut port.attributes, update.attributes.as_ref());
     port.updated_at = Timestamp::now();
     port.update()?.run(tx).await?;
     if let Some(requests) = &update.fixed_ips {

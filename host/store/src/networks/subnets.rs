@@ -28,6 +28,8 @@ rows! {
         created_at: Timestamp [sorts, finds],
         updated_at: Timestamp [changes, sorts, finds],
         revision: i64 [counts, finds],
+        /// JSON object of personality to its own JSON object, as text.
+        attributes: String as JsonText [changes],
     }
     beside {
         /// Its network is.

@@ -28,6 +28,7 @@ pub(super) fn a_network(project: &str, shared: bool) -> Network {
         created_at: Timestamp(1),
         updated_at: Timestamp(1),
         revision: 1,
+        attributes: "{}".to_owned(),
         subnet_ids: vec![],
     }
 }
@@ -51,6 +52,7 @@ pub(super) fn a_subnet(network: &Network, cidr: &str) -> Subnet {
         created_at: Timestamp(1),
         updated_at: Timestamp(1),
         revision: 0,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -400,6 +402,7 @@ async fn groups_are_found_by_name_or_id_and_go_with_their_rules() {
                 created_at: now,
                 updated_at: now,
                 revision: 1,
+                attributes: "{}".to_owned(),
                 rules: vec![],
             };
             insert_group(&mut tx, &group).await.expect("group");

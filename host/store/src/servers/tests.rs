@@ -73,6 +73,7 @@ async fn with_port_and_volume(tx: &mut Conn, server_id: &str) {
         created_at: now,
         updated_at: now,
         revision: 1,
+        attributes: "{}".to_owned(),
         subnet_ids: vec![],
     };
     networks::insert_network(tx, &network).await.expect("network");
@@ -111,6 +112,7 @@ async fn with_port_and_volume(tx: &mut Conn, server_id: &str) {
         image_id: "image".to_owned(),
         created_at: now,
         updated_at: now,
+        attributes: "{}".to_owned(),
     };
     volumes::insert(tx, &volume).await.expect("volume");
     assert_eq!(volumes::of_server(tx, server_id).await.expect("volumes"), [volume]);

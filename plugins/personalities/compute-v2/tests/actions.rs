@@ -252,6 +252,7 @@ fn port() -> Port {
         created_at: NOON,
         updated_at: NOON,
         revision: 1,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -270,6 +271,7 @@ fn group_rule(id: &str, protocol: Option<&str>, remote: Option<&str>) -> Securit
         description: String::new(),
         created_at: NOON,
         revision: 1,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -299,6 +301,7 @@ fn with_ports() -> FakeCloud {
                 created_at: NOON,
                 updated_at: NOON,
                 revision: 1,
+                attributes: "{}".to_owned(),
             }],
             next: None,
         })

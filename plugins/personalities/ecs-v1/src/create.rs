@@ -95,6 +95,7 @@ fn system_disk(server: &Server, size_gib: u32) -> DiskRequest {
         size_gib: Some(size_gib),
         volume_type: Some(server.root_volume.volumetype.clone()),
         delete_on_termination: true,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -106,6 +107,7 @@ fn data_disk(volume: &DataVolume) -> DiskRequest {
         size_gib: Some(volume.size),
         volume_type: Some(volume.volumetype.clone()),
         delete_on_termination: false,
+        attributes: "{}".to_owned(),
     }
 }
 

@@ -100,6 +100,7 @@ fn new_image(body: &Map<String, Value>) -> Result<ImageCreate, Fault> {
         tags: Vec::new(),
         properties: Vec::new(),
         owner: None,
+        attributes: "{}".into(),
     };
     for (name, value) in body {
         match name.as_str() {

@@ -147,6 +147,7 @@ pub fn apply(image: &Image, changes: &[Change]) -> Result<ImageUpdate, Fault> {
         tags: image.tags.clone(),
         properties: image.properties.clone(),
         owner: image.owner.clone(),
+        attributes: None,
     };
     for change in changes {
         one(&mut update, change)?;

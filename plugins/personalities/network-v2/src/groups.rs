@@ -58,6 +58,7 @@ fn write(given: &Given) -> Result<GroupWrite, Fault> {
         description: given.text("description")?,
         project_id: given.project()?,
         stateful: given.flag("stateful")?,
+        attributes: None,
     })
 }
 

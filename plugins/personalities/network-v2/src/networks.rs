@@ -74,6 +74,7 @@ fn write(given: &Given) -> Result<NetworkWrite, Fault> {
         mtu: mtu.transpose()?.filter(|mtu| *mtu > 0),
         port_security: given.flag("port_security_enabled")?,
         is_default: given.flag("is_default")?,
+        attributes: None,
     })
 }
 

@@ -139,6 +139,7 @@ fn write(given: &Given) -> Result<PortWrite, Fault> {
         device_id: given.text("device_id")?,
         device_owner: given.text("device_owner")?,
         port_security: given.flag("port_security_enabled")?,
+        attributes: None,
     })
 }
 

@@ -126,6 +126,7 @@ fn new(given: &Given) -> Result<RuleCreate, Fault> {
         remote_cidr: given.text_or_null("remote_ip_prefix")?,
         remote_group_id: given.text_or_null("remote_group_id")?,
         description: given.text("description")?.unwrap_or_default(),
+        attributes: "{}".into(),
     })
 }
 

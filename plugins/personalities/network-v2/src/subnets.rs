@@ -116,6 +116,7 @@ fn write(given: &Given) -> Result<SubnetWrite, Fault> {
         host_routes: routes.map(|routes| {
             routes.into_iter().map(pair).map(|(destination, next_hop)| HostRoute { destination, next_hop }).collect()
         }),
+        attributes: None,
     })
 }
 

@@ -137,7 +137,7 @@ fn read<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<KeypairCreat
         ));
     }
     let user_id = if knows(context, 10) { fields.optional_str("user_id")?.map(str::to_owned) } else { None };
-    Ok(KeypairCreate { name: name.to_owned(), kind, public_key, user_id })
+    Ok(KeypairCreate { name: name.to_owned(), kind, public_key, user_id, attributes: "{}".to_owned() })
 }
 
 fn check_name<C>(context: &Context<'_, C>, name: &str) -> Result<(), Fault> {

@@ -162,6 +162,7 @@ pub fn flavor(id: &str) -> Flavor {
         disabled: false,
         extra_specs: vec![("hw:cpu".to_owned(), "x".to_owned())],
         created_at: NOON,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -188,6 +189,7 @@ pub fn image(properties: &[(&str, &str)]) -> Image {
         updated_at: NOON,
         tags: Vec::new(),
         properties: properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -201,6 +203,7 @@ pub fn keypair(name: &str, bytes: usize) -> Keypair {
         fingerprint: "aa:bb".to_owned(),
         created_at: NOON,
         private_key: None,
+        attributes: "{}".to_owned(),
     }
 }
 

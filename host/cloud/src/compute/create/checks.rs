@@ -8,8 +8,10 @@ use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
 
+use crate::attributes;
+use crate::bounds;
 use crate::compute::Settings;
-use crate::compute::common::{check_name, check_text, items, with_attributes};
+use crate::compute::common::{check_name, check_text, items};
 use crate::compute::update::{check_access, check_hostname};
 
 /// The most servers of one call.
@@ -34,6 +36,8 @@ pub(super) struct Checked {
     pub(super) tags: BTreeSet<String>,
     /// With the calling personality's part in its place.
     pub(super) attributes: String,
+    /// The same of the disks asked for.
+    pub(super) disk_attributes: Vec<String>,
 }
 
 pub(super) fn check(context: &CallContext, settings: &Settings, create: &wit::ServerCreate) -> Result<Checked> {
@@ -54,8 +58,18 @@ pub(super) fn check(context: &CallContext, settings: &Settings, create: &wit::Se
     Ok(Checked {
         metadata: items("metadata", create.metadata.clone())?,
         tags: check_tags(&create.tags)?,
-        attributes: with_attributes(context, "{}", &create.attributes)?,
+        attributes: attributes::with(context, attributes::NONE, &create.attributes)?,
+        disk_attributes: disk_attributes(context, &create.disks)?,
     })
+}
+
+fn disk_attributes(context: &CallContext, disks: &[wit::DiskRequest]) -> Result<Vec<String>> {
+    bounds::bytes("attributes", bounds::ATTRIBUTES, disks.iter().map(|disk| disk.attributes.as_str()))?;
+    let one = |(place, disk): (usize, &wit::DiskRequest)| {
+        let kept = attributes::with(context, attributes::NONE, &disk.attributes);
+        kept.map_err(|error| error.with_resource("disk", place.to_string()))
+    };
+    disks.iter().enumerate().map(one).collect()
 }
 
 fn check_names(create: &wit::ServerCreate) -> Result<()> {

@@ -18,6 +18,7 @@ pub(super) fn empty(size_gib: u32) -> wit::DiskRequest {
         size_gib: Some(size_gib),
         volume_type: None,
         delete_on_termination: false,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -35,6 +36,7 @@ async fn a_creation_writes_everything_that_is_meant() {
             kind: keypairs::KeyKind::Ssh,
             public_key: None,
             user_id: None,
+            attributes: "{}".to_owned(),
         };
         let key = cloud.create_keypair(&context, key).await.expect("a key pair");
         let private = context.secrets.get(&key.private_key.expect("a handle")).expect("the private half");

@@ -29,6 +29,7 @@ async fn ports_and_networks_are_the_callers_and_free() {
             device_id: None,
             device_owner: None,
             port_security: None,
+            attributes: None,
         };
         let port = cloud.create_port(&context, port).await.expect("a port");
         let nic = wit::NicRequest {
@@ -80,6 +81,7 @@ async fn several_networks_are_a_conflict() {
                 mtu: None,
                 port_security: None,
                 is_default: None,
+                attributes: None,
             };
             let network = cloud.create_network(&context, network).await.expect("a network");
             // A network without a subnet is no candidate: with the first one alone there is no doubt.
@@ -97,6 +99,7 @@ async fn several_networks_are_a_conflict() {
                 dns: None,
                 pools: None,
                 host_routes: None,
+                attributes: None,
             };
             cloud.create_subnet(&context, subnet).await.expect("a subnet");
         }

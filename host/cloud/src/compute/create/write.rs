@@ -14,6 +14,7 @@ use skyloom_store::{Conn, boot_images};
 
 use super::references::Groups;
 use super::{Plan, checks};
+use crate::attributes;
 use crate::compute::image;
 use crate::compute::power::new_operation;
 use crate::compute::update::canonical_ipv6;
@@ -150,6 +151,8 @@ async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> R
             image_id: disk.image_id.clone(),
             created_at: plan.now,
             updated_at: plan.now,
+            // The flavor's disks stand behind those asked for.
+            attributes: plan.checked.disk_attributes.get(index).map_or(attributes::NONE, String::as_str).to_owned(),
         };
         volumes::insert(tx, &volume).await?;
     }

@@ -160,6 +160,7 @@ mod tests {
             mtu: None,
             port_security: None,
             is_default: None,
+            attributes: None,
         };
         let network = world.cloud.create_network(context, network).await.expect("network").id;
         let subnet = networks::SubnetWrite {
@@ -174,6 +175,7 @@ mod tests {
             dns: None,
             pools: None,
             host_routes: None,
+            attributes: None,
         };
         world.cloud.create_subnet(context, subnet).await.expect("subnet");
         network
@@ -237,6 +239,7 @@ mod tests {
                 tags: Vec::new(),
                 properties: vec![("ramdisk_id".to_owned(), foreign.id)],
                 owner: image.owner,
+                attributes: None,
             };
             cloud.update_image(&context, image.id.clone(), changed).await.expect("update");
             let spec = built(&world, &server, &node(&world, &[("private", "bridge")])).await.expect("spec");

@@ -35,6 +35,7 @@ async fn what_one_resource_holds_is_bounded_and_the_field_is_named() {
             remote_cidr: None,
             remote_group_id: None,
             description: String::new(),
+            attributes: "{}".to_owned(),
         };
         refused!(cloud.create_security_group_rule(&context, rule(&format!("{:0>300}", 6))), Invalid, "protocol");
         let mut tx = world.database.db.begin().await.expect("begin");

@@ -11,6 +11,7 @@ async fn security_groups_keep_their_rules() {
             description: None,
             project_id: None,
             stateful: None,
+            attributes: None,
         };
         let groups = cloud.list_security_groups(&context, Vec::new(), page()).await.expect("list").groups;
         assert_eq!(groups.len(), 1, "the default one is made when somebody looks");
@@ -35,6 +36,7 @@ async fn security_groups_keep_their_rules() {
             remote_cidr: Some("192.0.2.7/24".to_owned()),
             remote_group_id: None,
             description: String::new(),
+            attributes: "{}".to_owned(),
         };
         let made = cloud.create_security_group_rule(&context, rule.clone()).await.expect("rule");
         assert_eq!(made.remote_cidr.as_deref(), Some("192.0.2.7/24"));
@@ -83,6 +85,7 @@ async fn rules_are_found_however_their_values_are_written() {
                 remote_cidr: (field != "protocol").then(|| value.to_owned()),
                 remote_group_id: None,
                 description: String::new(),
+                attributes: "{}".to_owned(),
             };
             let made = cloud.create_security_group_rule(&context, rule).await.expect("rule");
             let found = cloud.list_security_group_rules(&context, is(field, value), page()).await.expect("list").rules;

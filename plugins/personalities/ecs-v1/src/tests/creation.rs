@@ -34,6 +34,7 @@ fn network(id: &str) -> Network {
         created_at: 0,
         updated_at: 0,
         revision: 0,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -59,6 +60,7 @@ pub fn image(min_disk_gib: u32) -> Image {
         updated_at: 0,
         tags: vec![],
         properties: vec![],
+        attributes: "{}".to_owned(),
     }
 }
 

@@ -180,6 +180,7 @@ pub fn flavor(id: &str, specs: &[(&str, &str)]) -> Flavor {
         disabled: false,
         extra_specs: specs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         created_at: 0,
+        attributes: "{}".to_owned(),
     }
 }
 

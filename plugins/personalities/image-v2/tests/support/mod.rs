@@ -29,6 +29,7 @@ pub fn image() -> Image {
         updated_at: 1_767_268_801_000_000,
         tags: vec!["a".to_owned()],
         properties: vec![("os_distro".to_owned(), "x".to_owned())],
+        attributes: "{}".to_owned(),
     }
 }
 

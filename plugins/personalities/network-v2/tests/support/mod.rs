@@ -27,6 +27,7 @@ pub fn network(id: &str) -> Network {
         created_at: NOON,
         updated_at: NOON,
         revision: 2,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -49,6 +50,7 @@ pub fn subnet() -> Subnet {
         created_at: NOON,
         updated_at: NOON,
         revision: 0,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -72,6 +74,7 @@ pub fn port(active: bool) -> Port {
         created_at: NOON,
         updated_at: NOON,
         revision: 1,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -90,6 +93,7 @@ pub fn rule() -> SecurityGroupRule {
         description: String::new(),
         created_at: NOON,
         revision: 0,
+        attributes: "{}".to_owned(),
     }
 }
 
@@ -105,6 +109,7 @@ pub fn group() -> SecurityGroup {
         created_at: NOON,
         updated_at: NOON,
         revision: 1,
+        attributes: "{}".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ pub mod extra_specs;
 pub mod list;
 
 use serde_json::{Map, Value};
-use skyloom_sdk::cloud::flavors::{Flavor, FlavorCreate};
+use skyloom_sdk::cloud::flavors::{Flavor, FlavorCreate, FlavorUpdate};
 use skyloom_sdk::json::{Fields, Writer};
 use skyloom_sdk::lenient::{boolean, integer};
 use skyloom_sdk::{Cloud, Error, ErrorCode, Response, key, respond};
@@ -78,6 +78,7 @@ fn read<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<Flavor
                 boolean(value).ok_or_else(|| Fault::invalid_type("os-flavor-access:is_public", "boolean"))?
             }
         },
+        attributes: "{}".to_owned(),
     })
 }
 
@@ -163,7 +164,8 @@ pub fn update<C: Cloud>(context: &Context<'_, C>) -> Answer {
     if description.is_some_and(|text| text.len() > 65_535) {
         return Err(Fault::bad_request("Invalid input for field/attribute description. It is too long"));
     }
-    Ok(answer(context, &context.cloud.update_flavor(id, description).map_err(refusal(id))?))
+    let update = FlavorUpdate { description: Some(description.map(ToOwned::to_owned)), attributes: None };
+    Ok(answer(context, &context.cloud.update_flavor(id, &update).map_err(refusal(id))?))
 }
 
 pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {

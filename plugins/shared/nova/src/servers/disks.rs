@@ -33,6 +33,7 @@ impl Disks {
             size_gib: None,
             volume_type: None,
             delete_on_termination: true,
+            attributes: "{}".to_owned(),
         });
         std::iter::once(system).chain(self.data).collect()
     }
@@ -197,6 +198,7 @@ impl Device {
             size_gib: Some(size_gib),
             volume_type: self.volume_type.clone(),
             delete_on_termination: self.delete_on_termination,
+            attributes: "{}".to_owned(),
         })
     }
 
