@@ -1,4 +1,4 @@
-//! Who may use a private flavor, on both databases.
+//! Who may use a private flavor, and what an update changes, on both databases.
 
 use skyloom_model::ErrorCode;
 use skyloom_runtime::api::{ComputeApi, FlavorsApi};
@@ -149,5 +149,26 @@ async fn wrong_access_is_refused() {
             cloud.remove_flavor_access(&member, PRIVATE.to_owned(), "p".to_owned()).await.err(),
         ];
         assert!(refused.into_iter().all(|error| error.is_some_and(|error| error.kind() == ErrorCode::Forbidden)));
+    }
+}
+
+#[tokio::test]
+async fn an_update_changes_what_it_names() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, admin) = (&world.cloud, operator("op"));
+        let made = flavors::FlavorCreate { description: Some("old".to_owned()), ..flavor(PRIVATE, true) };
+        cloud.create_flavor(&admin, made).await.expect("a flavor");
+        cloud.set_extra_specs(&admin, PRIVATE.to_owned(), vec![("a".to_owned(), "1".to_owned())]).await.expect("specs");
+        for (description, expected) in [(None, Some("old")), (Some(Some("new")), Some("new")), (Some(None), None)] {
+            let description = description.map(|text: Option<&str>| text.map(ToOwned::to_owned));
+            let update = flavors::FlavorUpdate { description, attributes: None };
+            let changed = cloud.update_flavor(&admin, PRIVATE.to_owned(), update).await.expect("update");
+            assert_eq!((changed.description.as_deref(), changed.extra_specs.len()), (expected, 1));
+            let shown = cloud.get_flavor(&admin, PRIVATE.to_owned()).await.expect("get");
+            assert_eq!(shown.description, changed.description);
+        }
+        let update = flavors::FlavorUpdate { description: None, attributes: None };
+        let missing = cloud.update_flavor(&admin, "none".to_owned(), update).await.expect_err("no such flavor");
+        assert_eq!(missing.kind(), ErrorCode::NotFound);
     }
 }

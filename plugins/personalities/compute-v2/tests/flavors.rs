@@ -100,7 +100,12 @@ fn flavors_are_made_changed_and_deleted() {
         keep.push(create.clone());
         Ok(flavor("1"))
     }));
-    cloud.flavors.update_flavor = Some(Box::new(|_, _| Ok(flavor("1"))));
+    let changes = Seen::default();
+    let keep = changes.clone();
+    cloud.flavors.update_flavor = Some(Box::new(move |_, update| {
+        keep.push(update.clone());
+        Ok(flavor("1"))
+    }));
     cloud.flavors.delete_flavor = Some(Box::new(|_| Ok(())));
     let create = |body: Value| post("flavors.create", "/v2.1/flavors", &json!({ "flavor": body }));
     let body = json!({ "name": "big", "ram": "1024", "vcpus": 2, "disk": 20, "id": "auto", "swap": "", "rxtx_factor": 1.5,
@@ -145,6 +150,7 @@ fn flavors_are_made_changed_and_deleted() {
         .param("flavor_id", "1")
         .version(2, 55);
     assert_eq!(ask(&cloud, upstream(), change).0, 200);
+    assert_eq!((changes.only().description, changes.only().attributes), (Some(None), None));
     let rename = put("flavors.update", "/v2.1/flavors/1", &json!({ "flavor": { "name": "x" } }))
         .param("flavor_id", "1")
         .version(2, 55);
