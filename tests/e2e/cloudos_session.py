@@ -81,6 +81,9 @@ class Session(harness.Session):
         assert self.names() == everything
         assert self.names("/virt/CAS") == self.names("/virt/cas") == [CAS["imageTypeName"]]
         assert self.names("/opsys/Linux") == everything and self.names("/opsys/ubuntu64Guest") == [VMWARE["imageTypeName"]]
+        other = self.call("POST", self.at(), {**LEAST, "virtType": "KVM", "osType": "\U0001f4bb" * 255, "operatingSystem": "linux"})
+        assert self.names("/opsys/linux")[-1] == other["imageTypeName"] and len(self.names("/opsys/Linux")) == 3
+        self.call("DELETE", self.at(f"/uuid/{other['uuid']}"))
         assert self.names("/virt/Xen2") == self.names("/opsys/none") == []
         assert self.call("GET", self.at("/virtType")) == ["KVM", "CAS", "VMware", "Xen", "PowerVM", "BareMetal"]
         assert "Linux" in self.call("GET", self.at("/osType"))
@@ -109,8 +112,8 @@ class Session(harness.Session):
     def step_bounds(self):
         """what a member may not be is refused by its name, at creation and change alike"""
         wrong = [
-            *(("imageTypeName", name) for name in ("", "x" * 129, ".a", "a.", "中", "Ａ", 7, *(f"a{c}" for c in '/\\:*?"<>|：'))),
-            ("description", "x" * 86), ("description", ["x"]),
+            *(("imageTypeName", name) for name in ("", "x" * 129, ".a", "a.", "a.\n", "\t", " ", "中", "Ａ", "\ufe55", 7, *(f"a{c}" for c in '/\\:*?"<>|：'))),
+            ("description", "x" * 86), ("description", ["x"]), ("description", 10**30),
             *(("operatingSystem", system) for system in ("", "x" * 65, "中文", "Ａ")),
             *(("addType", kind) for kind in (2, "2", None, True, "")),
             ("virtType", ""), ("virtType", "x" * 256), ("virtType", "Hyper-V"), ("osType", ""), ("osType", "x" * 256), ("size", 1),
@@ -133,7 +136,7 @@ class Session(harness.Session):
         nowhere = str(uuid.uuid4())
         for method, path, body in (("GET", f"/uuid/{nowhere}", None), ("DELETE", f"/uuid/{nowhere}", None), ("PUT", "", {**LEAST, "uuid": nowhere})):
             assert self.refused(404, method, path, body, names=nowhere) == "not-found"
-        for body in (b"{", b"[]", b'"x"', json.dumps([LEAST]).encode()):
+        for body in (b"{", b"[]", b"null", b'"x"', json.dumps([LEAST]).encode()):
             self.refused(400, "POST", "", body)
         self.refused(401, "GET", "", token="forged")
         self.refused(405, "PATCH", "", {})

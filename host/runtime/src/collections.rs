@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use skyloom_model::{Error, ErrorCode, Permission, Result};
 
 use crate::error::LoadError;
 use crate::manifest::{CollectionLimits, CollectionScope, CollectionTable, Manifest};
 use crate::schemas;
 
-/// Longest text of an indexed member, in bytes: an index entry of four of them fits both databases.
-const MAX_INDEXED_BYTES: usize = 512;
+/// Longest text of an indexed member, in bytes: 255 characters of any script, and an index entry that fits both databases.
+const MAX_INDEXED_BYTES: usize = 1024;
 
 /// All collections of a plugin. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +30,8 @@ pub struct Collection {
     pub indexed: Vec<Member>,
     /// Places among the indexed members.
     pub unique: Vec<Vec<usize>>,
+    /// What the stored keys of records depend on.
+    pub shape: String,
     pub read: Permission,
     pub create: Permission,
     pub update: Permission,
@@ -82,13 +86,20 @@ impl Collection {
         let refuse = |reason: String| LoadError::Schema { file: table.schema.clone(), reason };
         let text = texts.get(&table.schema).ok_or_else(|| refuse("is not in the package".to_owned()))?;
         let schema: Value = serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?;
+        if schema["type"] != "object" {
+            return Err(refuse("a collection's records are objects: its `type` is `object`".to_owned()));
+        }
         let member = |name: &String| {
-            let kind = kind_of(&schema["properties"][name]["type"]);
-            let kind =
-                kind.ok_or_else(|| refuse(format!("the indexed member `{name}` is no text, integer or flag")))?;
+            let kind = kind_of(&schema["properties"][name]["type"]).ok_or_else(|| {
+                refuse(format!(
+                    "the indexed member `{name}` needs a `type` in `properties`: string, integer or boolean"
+                ))
+            })?;
             Ok(Member { name: name.clone(), kind })
         };
+        let indexed: Vec<Member> = table.indexed.iter().map(member).collect::<Result<_, _>>()?;
         let place = |name: &String| table.indexed.iter().position(|indexed| indexed == name);
+        let unique: Vec<Vec<usize>> = table.unique.iter().map(|key| key.iter().filter_map(place).collect()).collect();
         let [read, create, update, delete] =
             table.actions(plugin).map(|(word, least)| Permission { word: word.into(), least: least.into() });
         Ok(Self {
@@ -96,8 +107,9 @@ impl Collection {
             scope: table.scope,
             limits: table.limits,
             schema_version: table.schema_version,
-            indexed: table.indexed.iter().map(member).collect::<Result<_, _>>()?,
-            unique: table.unique.iter().map(|key| key.iter().filter_map(place).collect()).collect(),
+            shape: shape(&indexed, &unique),
+            indexed,
+            unique,
             read,
             create,
             update,
@@ -114,9 +126,7 @@ impl Collection {
             return Err(Error::invalid("body", "A record is a JSON object."));
         }
         if let Err(error) = self.validator.validate(&body) {
-            let pointer = error.instance_path().to_string();
-            let member = pointer.split('/').nth(1).filter(|member| !member.is_empty()).unwrap_or("body");
-            return Err(Error::invalid(member, crate::error::one_line(&error)));
+            return Err(Error::invalid(member_of(&error), crate::error::one_line(&error)));
         }
         let record = self.read(&body)?;
         let most = self.limits.item_kib as usize * 1024;
@@ -127,9 +137,10 @@ impl Collection {
         Ok(record)
     }
 
-    /// As [`Collection::record`], of a body that was taken before: whether it fits today's schema isn't asked.
-    pub fn record_of_stored(&self, body: &str) -> Result<Record> {
-        self.read(&serde_json::from_str(body).map_err(Error::internal)?)
+    /// The keys of a body that was taken before: whether it fits today's schema isn't asked, and what cannot be indexed isn't.
+    pub fn keys_of_stored(&self, body: &str) -> Result<Vec<Option<String>>> {
+        let body: Value = serde_json::from_str(body).map_err(Error::internal)?;
+        Ok(self.indexed.iter().map(|member| member.key(&body[&member.name]).unwrap_or_default()).collect())
     }
 
     fn read(&self, body: &Value) -> Result<Record> {
@@ -137,18 +148,21 @@ impl Collection {
         Ok(Record { body: body.to_string(), keys })
     }
 
-    /// The values of a unique key, as one text; none: the record is free of it.
-    pub fn unique_value(&self, key: &[usize], keys: &[Option<String>]) -> Option<String> {
-        let values: Option<Vec<&str>> = key.iter().map(|place| keys.get(*place)?.as_deref()).collect();
-        Some(Value::from(values?).to_string())
+    /// What stands for a record's values of each unique key, whatever their length; none: the record is free of the key.
+    pub fn uniques(&self, keys: &[Option<String>]) -> Vec<Option<String>> {
+        let value = |key: &Vec<usize>| {
+            let values: Option<Vec<&str>> = key.iter().map(|place| keys.get(*place)?.as_deref()).collect();
+            Some(hex::encode(Sha256::digest(Value::from(values?).to_string())))
+        };
+        self.unique.iter().map(value).collect()
     }
+}
 
-    /// What the stored keys of records depend on: where it changes, they are made anew.
-    pub fn shape(&self) -> String {
-        let indexed: Vec<Value> =
-            self.indexed.iter().map(|member| format!("{} {:?}", member.name, member.kind).into()).collect();
-        Value::from(vec![Value::from(indexed), self.unique.clone().into()]).to_string()
-    }
+/// What the stored keys of records depend on: where it changes, they are made anew.
+fn shape(indexed: &[Member], unique: &[Vec<usize>]) -> String {
+    let indexed: Vec<Value> =
+        indexed.iter().map(|member| format!("{} {:?}", member.name, member.kind).into()).collect();
+    Value::from(vec![Value::from(indexed), unique.to_vec().into()]).to_string()
 }
 
 impl Member {
@@ -157,7 +171,8 @@ impl Member {
             (_, Value::Null) => return Ok(None),
             (MemberKind::Text, Value::String(text)) => text.clone(),
             (MemberKind::Number, Value::Number(number)) => {
-                number.as_i64().map(sortable).ok_or_else(|| self.refused())?
+                let whole = number.as_i64().or_else(|| whole(number.as_f64()?));
+                whole.map(sortable).ok_or_else(|| self.refused())?
             }
             (MemberKind::Flag, Value::Bool(flag)) => flag.to_string(),
             _ => return Err(self.refused()),
@@ -191,10 +206,31 @@ fn sortable(number: i64) -> String {
     format!("{:016x}", number.cast_unsigned() ^ (1 << 63))
 }
 
+/// A number that is written as a fraction and is none, as JSON Schema takes it for an integer. Beyond this a double isn't exact.
+fn whole(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+}
+
+/// The member that an error is about.
+fn member_of(error: &ValidationError<'_>) -> String {
+    let pointer = error.instance_path().to_string();
+    let member = pointer.split('/').nth(1).map(|member| member.replace("~1", "/").replace("~0", "~"));
+    let named = match error.kind() {
+        ValidationErrorKind::Required { property } => property.as_str().map(str::to_owned),
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.first().cloned(),
+        _ => None,
+    };
+    member.or(named).filter(|member| !member.is_empty()).unwrap_or_else(|| "body".to_owned())
+}
+
 /// `"string"`, or with null beside.
 fn kind_of(kind: &Value) -> Option<MemberKind> {
     let word = match kind {
-        Value::Array(words) => words.iter().find(|word| *word != "null")?,
+        Value::Array(words) => {
+            let mut words = words.iter().filter(|word| *word != "null");
+            words.next().filter(|_| words.next().is_none())?
+        }
         word => word,
     };
     match word.as_str()? {
@@ -210,8 +246,8 @@ mod tests {
     use super::*;
 
     const SCHEMA: &str = r#"{"type": "object", "required": ["name"], "additionalProperties": false, "properties": {
-        "name": {"type": "string", "maxLength": 600}, "size": {"type": ["integer", "null"]}, "open": {"type": "boolean"},
-        "more": {"type": "array"}}}"#;
+        "name": {"type": "string", "maxLength": 2000}, "size": {"type": ["integer", "null"]}, "open": {"type": "boolean"},
+        "more": {"type": "array"}, "either": {"type": ["string", "integer"]}}}"#;
 
     fn compiled(indexed: &[&str], unique: &[&[&str]]) -> Result<Collection, LoadError> {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
@@ -240,17 +276,17 @@ mod tests {
         let record = things.record(r#" {"size": -1, "name": "a"} "#).expect("a record");
         assert_eq!(record.body, r#"{"name":"a","size":-1}"#);
         assert_eq!(record.keys, [Some("a".to_owned()), Some("7fffffffffffffff".to_owned()), None]);
-        assert_eq!(
-            things.unique_value(&things.unique[0], &record.keys).as_deref(),
-            Some(r#"["a","7fffffffffffffff"]"#)
-        );
+        assert_eq!(things.uniques(&record.keys)[0].as_deref().map(str::len), Some(64));
+        assert_eq!(things.record(r#"{"size": -1.0, "name": "a"}"#).expect("a record").keys, record.keys);
         let free = things.record(r#"{"name": "a", "size": null}"#).expect("a record");
-        assert_eq!(things.unique_value(&things.unique[0], &free.keys), None);
-        let long = "x".repeat(513);
+        assert_eq!(things.uniques(&free.keys), [None]);
+        let long = "x".repeat(1025);
         for (body, field) in [
             ("[]".to_owned(), "body"),
             ("{".to_owned(), "body"),
-            ("{}".to_owned(), "body"),
+            ("{}".to_owned(), "name"),
+            (r#"{"name": "a", "else": 1}"#.to_owned(), "else"),
+            (r#"{"name": "a", "size": 1.5}"#.to_owned(), "size"),
             (r#"{"name": 1}"#.to_owned(), "name"),
             (r#"{"name": "a", "size": 1e30}"#.to_owned(), "size"),
             (r#"{"name": "a\u0000"}"#.to_owned(), "name"),
@@ -271,7 +307,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_indexed_is_a_defect_of_the_plugin() {
-        for member in ["more", "nothing"] {
+        for member in ["more", "nothing", "either"] {
             let error = compiled(&[member], &[]).expect_err(member).to_string();
             assert!(error.contains("thing.json") && error.contains(member), "{error}");
         }

@@ -37,7 +37,7 @@ CREATE TABLE collection_uniques (
     plugin TEXT NOT NULL,
     collection TEXT NOT NULL,
     owner_id TEXT NOT NULL,
-    -- which of the collection's unique keys
+    -- which of the collection's unique keys, and a hash of what the record has there
     place BIGINT NOT NULL,
     value TEXT NOT NULL,
     item_id TEXT NOT NULL,
@@ -59,6 +59,8 @@ CREATE TABLE collection_usage (
 CREATE TABLE collection_shapes (
     plugin TEXT NOT NULL,
     collection TEXT NOT NULL,
+    -- whose its records are
+    scope TEXT NOT NULL,
     shape TEXT NOT NULL,
     PRIMARY KEY (plugin, collection)
 );

@@ -4,7 +4,7 @@ use skyloom_model::{Reach, Result, Timestamp};
 
 use crate::listing::{Filter, Listed, Owner, Page, Query};
 use crate::rows::rows;
-use crate::{Conn, args};
+use crate::{Conn, Row, args};
 
 rows! {
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,17 +151,25 @@ pub(crate) async fn delete_of_owners(tx: &mut Conn, these: &str, value: &str) ->
     Ok(())
 }
 
-/// What the keys of the collection's items were made by; none: it has never been served.
-pub async fn shape(conn: &mut Conn, of: Of<'_>) -> Result<Option<String>> {
-    let sql = "SELECT shape FROM collection_shapes WHERE plugin = $1 AND collection = $2";
-    conn.optional(sql, args![of.plugin, of.collection], |row| row.text(0)).await
+/// Whose a collection's items are, and what their keys were made by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub scope: String,
+    pub keys: String,
 }
 
-/// What the keys of the collection's items are made by from now on; their unique keys are forgotten and wait to be set.
-pub async fn reshape(tx: &mut Conn, of: Of<'_>, shape: &str) -> Result<()> {
-    let sql = "INSERT INTO collection_shapes (plugin, collection, shape) VALUES ($1, $2, $3) \
-               ON CONFLICT (plugin, collection) DO UPDATE SET shape = excluded.shape";
-    tx.execute(sql, args![of.plugin, of.collection, shape]).await?;
+/// None: the collection has never been served.
+pub async fn shape(conn: &mut Conn, of: Of<'_>) -> Result<Option<Shape>> {
+    let sql = "SELECT scope, shape FROM collection_shapes WHERE plugin = $1 AND collection = $2";
+    let shape = |row: Row<'_>| Ok(Shape { scope: row.text(0)?, keys: row.text(1)? });
+    conn.optional(sql, args![of.plugin, of.collection], shape).await
+}
+
+/// What the items are from now on; their unique keys are forgotten and wait to be set.
+pub async fn reshape(tx: &mut Conn, of: Of<'_>, shape: &Shape) -> Result<()> {
+    let sql = "INSERT INTO collection_shapes (plugin, collection, scope, shape) VALUES ($1, $2, $3, $4) \
+               ON CONFLICT (plugin, collection) DO UPDATE SET scope = excluded.scope, shape = excluded.shape";
+    tx.execute(sql, args![of.plugin, of.collection, &shape.scope, &shape.keys]).await?;
     let sql = "DELETE FROM collection_uniques WHERE plugin = $1 AND collection = $2";
     tx.execute(sql, args![of.plugin, of.collection]).await.map(drop)
 }

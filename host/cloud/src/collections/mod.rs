@@ -17,6 +17,7 @@ use skyloom_runtime::context::CallContext;
 use skyloom_runtime::manifest::CollectionScope;
 use skyloom_store::Conn;
 use skyloom_store::collections::{self as store, Item, Most, Of};
+use skyloom_store::identity;
 use skyloom_store::listing::Filter;
 
 use crate::base::{Base, stands_on_base};
@@ -76,6 +77,7 @@ impl Collections {
         let filter = Filter::new(&reach, asked::conditions(asking.collection, conditions)?);
         let page = asked::page(asking.collection, page)?;
         let mut conn = self.db().read().await?;
+        asking.same_shape(&mut conn).await?;
         let listed = store::list(&mut conn, asking.of, &filter, &page).await;
         let listed = listed.map_err(|error| asked::named(asking.collection, error))?;
         Ok(wit::ItemPage { items: listed.items.into_iter().map(view).collect(), next: listed.next })
@@ -98,6 +100,8 @@ impl Collections {
             ..Item::default()
         };
         let mut tx = self.db().begin().await?;
+        asking.hold_owner(&mut tx, owner).await?;
+        asking.same_shape(&mut tx).await?;
         asking.take(&mut tx, owner, 1, bytes(&record.body)).await?;
         let keys = asking.fill(&mut item, record);
         store::insert(&mut tx, &item).await?;
@@ -164,12 +168,40 @@ impl Asking<'_> {
     }
 
     async fn seen(&self, conn: &mut Conn, id: &str) -> Result<Item> {
-        let item = store::get(conn, self.of, id, &self.reach).await?;
-        item.ok_or_else(|| Error::not_found(self.of.collection, id))
+        let missing = || Error::not_found(self.of.collection, id);
+        if id.contains('\0') {
+            return Err(missing());
+        }
+        store::get(conn, self.of, id, &self.reach).await?.ok_or_else(missing)
+    }
+
+    /// The owner stays until the commit: its records go with it, and none comes behind them.
+    async fn hold_owner(&self, tx: &mut Conn, owner: &str) -> Result<()> {
+        let table = match self.collection.scope {
+            CollectionScope::Project => "projects",
+            CollectionScope::Domain => "domains",
+            CollectionScope::Cloud => return Ok(()),
+        };
+        if identity::lock(tx, table, owner).await? {
+            return Ok(());
+        }
+        Err(Error::new(ErrorCode::Forbidden, "What the token is for is no longer there."))
+    }
+
+    /// Another process may serve the plugin with another manifest: what one of them writes the other would not find.
+    async fn same_shape(&self, conn: &mut Conn) -> Result<()> {
+        match store::shape(conn, self.of).await? {
+            Some(shape) if !shape::is_of(&shape, self.collection) => {
+                let message = format!("Another version of the collection {} is being served.", self.of.collection);
+                Err(Error::new(ErrorCode::Unavailable, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The record as it is until the commit. `wrong-state` where it has another version.
     async fn held(&self, tx: &mut Conn, id: &str, expected: Option<u64>) -> Result<Item> {
+        self.same_shape(tx).await?;
         let owner = self.seen(tx, id).await?.owner_id;
         self.take(tx, &owner, 0, 0).await?;
         let item = self.seen(tx, id).await?;
@@ -187,7 +219,7 @@ impl Asking<'_> {
             return Ok(());
         }
         let message = format!(
-            "No more fits into {}: there are at most {} of {} KiB together.",
+            "No more fits into {}: there are at most {} with {} KiB together.",
             self.of.collection, limits.items, limits.total_kib
         );
         Err(Error::new(ErrorCode::QuotaExceeded, message).with_field(self.of.collection))
@@ -195,7 +227,7 @@ impl Asking<'_> {
 
     /// Puts the record into the item; gives the values of its unique keys.
     fn fill(&self, item: &mut Item, record: Record) -> Vec<Option<String>> {
-        let uniques = uniques(self.collection, &record);
+        let uniques = self.collection.uniques(&record.keys);
         item.body = record.body;
         item.set_keys(record.keys);
         uniques
@@ -207,10 +239,6 @@ impl Asking<'_> {
             Some(place) => Err(taken(self.collection, place)),
         }
     }
-}
-
-fn uniques(collection: &Collection, record: &Record) -> Vec<Option<String>> {
-    collection.unique.iter().map(|key| collection.unique_value(key, &record.keys)).collect()
 }
 
 fn taken(collection: &Collection, place: usize) -> Error {

@@ -13,9 +13,13 @@ use crate::lists::asked;
 
 /// A plugin with a collection of each scope. `indexed`, `unique`: of all.
 fn compiled(plugin: &str, indexed: &str, unique: &str) -> Compiled {
-    let collection = |name: &str, write: &str| {
+    compiled_as(plugin, indexed, unique, ["project", "domain", "cloud"])
+}
+
+fn compiled_as(plugin: &str, indexed: &str, unique: &str, scopes: [&str; 3]) -> Compiled {
+    let collection = |name: &str, scope: &str, write: &str| {
         format!(
-            "[[collection]]\nname = '{name}s'\ndescription = 'd'\nscope = '{name}'\nschema = 's.json'\nread = 'reader'\nwrite = '{write}'\n\
+            "[[collection]]\nname = '{name}s'\ndescription = 'd'\nscope = '{scope}'\nschema = 's.json'\nread = 'reader'\nwrite = '{write}'\n\
              indexed = {indexed}\nunique = {unique}\nlimits = {{ items = 3, item-kib = 1, total-kib = 2 }}\n"
         )
     };
@@ -23,9 +27,9 @@ fn compiled(plugin: &str, indexed: &str, unique: &str) -> Compiled {
         "manifest = 1\nid = '{plugin}'\nversion = '0.1.0'\nkind = 'personality'\ncontract = '0.1'\n\
          [[capability]]\nname = 'collections'\nreason = 'r'\n[api]\ntoken-header = 'X'\n\
          [[operation]]\nid = 'o'\nmethod = 'GET'\npaths = ['/']\naction = '{plugin}:clouds:read'\nsuccess = [200]\n{}{}{}",
-        collection("project", "member"),
-        collection("domain", "member"),
-        collection("cloud", "operator"),
+        collection("project", scopes[0], "member"),
+        collection("domain", scopes[1], "member"),
+        collection("cloud", scopes[2], "operator"),
     );
     let schema = json!({ "type": "object", "required": ["name"], "properties": {
         "name": { "type": "string" }, "size": { "type": "integer" }, "open": { "type": "boolean" }, "more": { "type": "string" } } });
@@ -301,5 +305,53 @@ async fn records_are_found_by_what_a_newer_declaration_indexes() {
         }
         let same = asked("name", "any-of", &["b"]);
         assert_eq!(names(&world, &p, "projects", &[same], &[]).await.unwrap(), ["b"], "as before what was refused");
+        let moved = compiled_as("face", "['more', 'name']", "[]", ["domain", "project", "cloud"]);
+        let error = core.settle("face", &moved).await.expect_err("another scope");
+        assert_eq!(error.code, ErrorCode::WrongState);
+        assert!(error.message.contains("scope `project`"), "{}", error.message);
+    }
+}
+
+#[tokio::test]
+async fn what_an_old_record_has_and_cannot_be_indexed_is_no_key_and_keeps_no_cloud_from_starting() {
+    for world in worlds(Settings::default()).await {
+        let core = &world.cloud.collections;
+        core.settle("face", &usual("face")).await.expect("the first one");
+        let body = json!({ "name": "a", "more": format!("{}\0", "x".repeat(900)) }).to_string();
+        made(&world, &member("p"), "projects", &body).await;
+        let newer = compiled("face", "['name', 'more']", "[]");
+        core.settle("face", &newer).await.expect("the newer one");
+        let p = context(project("p", "default"), "member", "face", newer);
+        let without = asked("more", "set", &["false"]);
+        assert_eq!(names(&world, &p, "projects", &[without], &[]).await.unwrap(), ["a"]);
+    }
+}
+
+#[tokio::test]
+async fn a_process_with_another_declaration_than_the_one_served_last_neither_reads_nor_writes() {
+    for world in worlds(Settings::default()).await {
+        let core = &world.cloud.collections;
+        core.settle("face", &usual("face")).await.expect("the one");
+        let item = made(&world, &member("p"), "projects", &named("a")).await;
+        core.settle("face", &compiled("face", "['size', 'name']", "[]")).await.expect("the other process's");
+        let p = member("p");
+        for error in [
+            core.create(&p, "projects", &named("b")).await.expect_err("a creation"),
+            core.update(&p, "projects", &item.id, &named("b"), None).await.expect_err("an update"),
+            core.delete(&p, "projects", &item.id, None).await.expect_err("a deletion"),
+            names(&world, &p, "projects", &[], &[]).await.expect_err("a list"),
+        ] {
+            assert_eq!(error.code, ErrorCode::Unavailable, "{}", error.message);
+        }
+        world.cloud.get_item(&p, "projects".to_owned(), item.id).await.expect("an id means the same to both");
+    }
+}
+
+#[tokio::test]
+async fn nobody_keeps_records_for_a_project_that_is_gone_and_ids_that_cannot_be_are_not_there() {
+    for world in worlds(Settings::default()).await {
+        assert_eq!(refused(&world, &member("gone"), "projects", &named("a")).await.0, ErrorCode::Forbidden);
+        let nul = world.cloud.collections.delete(&member("p"), "projects", "\0", None).await.expect_err("an id");
+        assert_eq!(nul.code, ErrorCode::NotFound, "{}", nul.for_log());
     }
 }

@@ -56,6 +56,17 @@ pub enum CollectionScope {
     Cloud,
 }
 
+impl CollectionScope {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::Domain => "domain",
+            Self::Cloud => "cloud",
+        }
+    }
+}
+
 /// What one owner (a project, a domain, the cloud) may keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -92,7 +103,7 @@ pub(super) fn defects(manifest: &Manifest, defects: &mut Vec<String>) {
         let name = collection.name.escape_debug().to_string();
         let mut wrong = |what: String| defects.push(format!("collection `{name}`: {what}"));
         if !is_word(&collection.name) {
-            wrong("a name has 1 to 64 lower-case letters, digits and `-`".to_owned());
+            wrong("a name has 1 to 64 lower-case letters, digits and `-`, a letter first".to_owned());
         }
         if !names.insert(&collection.name) {
             wrong("it stands twice".to_owned());
@@ -102,6 +113,13 @@ pub(super) fn defects(manifest: &Manifest, defects: &mut Vec<String>) {
         }
         if collection.scope == CollectionScope::Cloud && collection.write != OwnLeast::Operator {
             wrong("what is the whole cloud's is for operators to write; rules of roles may let others".to_owned());
+        }
+        // A token of a whole domain would reach all its projects by it, whatever its roles.
+        let least = [collection.read, collection.write];
+        if collection.scope != CollectionScope::Cloud && least.contains(&OwnLeast::Authenticated) {
+            wrong(
+                "what is a project's or a domain's needs a role: `authenticated` is for the scope `cloud`".to_owned(),
+            );
         }
         members(collection).into_iter().for_each(&mut wrong);
         limits(&collection.limits).into_iter().for_each(wrong);
@@ -116,6 +134,7 @@ pub(super) fn defects(manifest: &Manifest, defects: &mut Vec<String>) {
 
 fn is_word(text: &str) -> bool {
     (1..=64).contains(&text.len())
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
@@ -138,6 +157,9 @@ fn members(collection: &CollectionTable) -> Vec<String> {
     }
     if collection.unique.len() > MAX_UNIQUE {
         wrong.push(format!("it has at most {MAX_UNIQUE} unique keys"));
+    }
+    if collection.unique.iter().collect::<BTreeSet<_>>().len() < collection.unique.len() {
+        wrong.push("a unique key stands twice".to_owned());
     }
     for key in &collection.unique {
         let distinct: BTreeSet<&String> = key.iter().collect();

@@ -258,7 +258,7 @@ fn a_collection_brings_actions_of_its_own_and_its_defects_are_told() {
         (
             "name = \"things\"",
             "name = \"Things\"",
-            "collection `Things`: a name has 1 to 64 lower-case letters, digits and `-`",
+            "collection `Things`: a name has 1 to 64 lower-case letters, digits and `-`, a letter first",
         ),
         (
             "unique = [[\"name\"]]",
@@ -276,6 +276,16 @@ fn a_collection_brings_actions_of_its_own_and_its_defects_are_told() {
             "indexed = [\"name\"]",
             "indexed = [\"name\", \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\"]",
             "collection `things`: at most 8 members are indexed",
+        ),
+        (
+            "unique = [[\"name\"]]",
+            "unique = [[\"name\"], [\"name\"]]",
+            "collection `things`: a unique key stands twice",
+        ),
+        (
+            "read = \"reader\"",
+            "read = \"authenticated\"",
+            "collection `things`: what is a project's or a domain's needs a role: `authenticated` is for the scope `cloud`",
         ),
         ("items = 5", "items = 0", "collection `things`: limits.items is 1 to 100000"),
         ("items = 5", "total-kib = 1", "collection `things`: limits.total-kib is at least item-kib"),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use skyloom_runtime::manifest::Kind;
-use skyloom_runtime::{Explanation, Grant, LoadError, LoadOptions, Package, Runtime, SchemaSet, grants};
+use skyloom_runtime::{Explanation, Grant, LoadError, LoadOptions, Manifest, Package, Runtime, SchemaSet, grants};
 
 use super::{openapi, print_json, print_table};
 use crate::cli::{DeploymentArgs, PluginCommand};
@@ -117,12 +117,15 @@ fn explain(plugin: &str, args: &DeploymentArgs, json: bool, as_openapi: bool) ->
     let manifest = &package.manifest;
     if json {
         let mut value = serde_json::to_value(&found).map_err(|error| Failure::new(error.to_string()))?;
+        value["collections"] =
+            serde_json::to_value(&manifest.collections).map_err(|error| Failure::new(error.to_string()))?;
         value["operations"] =
             serde_json::to_value(&manifest.operations).map_err(|error| Failure::new(error.to_string()))?;
         print_json(&value);
         return Ok(());
     }
     print_explanation(&found);
+    print_collections(manifest);
     if manifest.kind == Kind::Personality {
         say!("\noperations");
         let rows = manifest.operations.iter().flat_map(|operation| {
@@ -174,6 +177,28 @@ fn print_explanation(found: &Explanation) {
             line.default.to_string(),
             line.ceiling.to_string(),
             line.effective.to_string(),
+        ]
+    });
+    print_table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
+}
+
+/// What the plugin keeps of its own, and who may read and write it.
+fn print_collections(manifest: &Manifest) {
+    if manifest.collections.is_empty() {
+        return;
+    }
+    say!("\ncollections, records of its own (actions {}:NAME:read, create, update, delete)", manifest.id);
+    let header = ["  NAME", "SCOPE", "ITEMS", "KIB", "READ", "WRITE", "WHAT"].map(str::to_owned).to_vec();
+    let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+    let rows = manifest.collections.iter().map(|one| {
+        vec![
+            format!("  {}", one.name),
+            one.scope.as_str().to_owned(),
+            one.limits.items.to_string(),
+            one.limits.total_kib.to_string(),
+            word(&one.read),
+            word(&one.write),
+            one.description.clone(),
         ]
     });
     print_table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());

@@ -33,8 +33,12 @@ pub fn check(request: &Request, forms: &[(&str, &str)]) -> Result<(), Fault> {
         "required" => return Err(Fault::invalid(expected.as_str().unwrap_or_default(), "is missing.")),
         "additionalProperties" => {
             let field = expected["unexpected"][0].as_str().unwrap_or_default();
-            return Err(Fault::invalid(field, "is not known."));
+            return Err(Fault::invalid(
+                if field.is_empty() { "A member without a name" } else { field },
+                "is not known.",
+            ));
         }
+        "type" if violation.pointer.is_empty() => return Err(Fault::invalid("The body", "is a JSON object.")),
         _ => violation.pointer.split('/').nth(1).unwrap_or_default(),
     };
     let form = forms.iter().find(|(name, _)| *name == field).map(|(_, form)| (*form).to_owned());

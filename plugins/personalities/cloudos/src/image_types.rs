@@ -20,7 +20,7 @@ const FORMS: &[(&str, &str)] = &[
     ("uuid", "is a text of 1 to 36 characters."),
     (
         "imageTypeName",
-        "is a text of 1 to 128 characters, none of them Chinese, full-width or one of / \\ : * ? \" < > |, without '.' at its ends.",
+        "is a text of 1 to 128 characters, not only blanks, none of them Chinese, full-width, for control or one of / \\ : * ? \" < > |, without '.' at its ends.",
     ),
     ("description", "is a text of at most 85 characters."),
     ("virtType", "is a text of 1 to 255 characters."),
@@ -60,10 +60,12 @@ pub fn list_by_virt_type<C: Collections>(cloud: &C, request: &Request) -> Answer
 
 /// The document's samples of an operating system type are values of `operatingSystem`: either may be named.
 pub fn list_by_os_type<C: Collections>(cloud: &C, request: &Request) -> Answer {
-    let wanted = spelled(OS_TYPES, respond::param(request, "os_type"));
-    let mut items = found(cloud, &[is("osType", wanted)])?;
+    let wanted = respond::param(request, "os_type");
+    let os_type = spelled(OS_TYPES, wanted);
+    let mut items = found(cloud, &[is("osType", os_type)])?;
     let by_system = found(cloud, &[is("operatingSystem", wanted)])?;
-    items.extend(by_system.into_iter().filter(|item| member(item, "osType") != wanted));
+    items.extend(by_system.into_iter().filter(|item| member(item, "osType") != os_type));
+    items.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
     Ok(several(&items))
 }
 
@@ -71,10 +73,16 @@ pub fn list_words(words: &[&str]) -> Response {
     respond::json(200, json!(words).to_string().into_bytes())
 }
 
+fn wrong(member: &str) -> Fault {
+    let form = FORMS.iter().find(|(name, _)| *name == member).map_or("", |(_, form)| form);
+    Fault::invalid(member, form)
+}
+
 /// Id (of an update) and record of a body.
 fn record(request: &Request) -> Result<(String, String), Fault> {
     check(request, FORMS)?;
-    let body: Value = serde_json::from_slice(&request.body).map_err(|_| Fault::invalid("body", "is a JSON object."))?;
+    let body: Value =
+        serde_json::from_slice(&request.body).map_err(|_| Fault::invalid("The body", "is a JSON object."))?;
     let text = |name: &str| match &body[name] {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
@@ -85,6 +93,9 @@ fn record(request: &Request) -> Result<(String, String), Fault> {
     let virt_type = spelled(VIRT_TYPES, &virt_type);
     if !VIRT_TYPES.contains(&virt_type) {
         return Err(Fault::invalid("virtType", &format!("is one of {}.", VIRT_TYPES.join(", "))));
+    }
+    if body["description"].is_number() && body["description"].as_i64().is_none() {
+        return Err(wrong("description"));
     }
     let (os_type, system) = (text("osType"), text("operatingSystem"));
     check_system(virt_type, &system)?;
