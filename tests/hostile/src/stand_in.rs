@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use skyloom_model::Result;
 use skyloom_runtime::api::{
-    BillingApi, ComputeApi, FlavorsApi, IdentityApi, ImagesApi, KeypairsApi, NetworksApi, OperationsApi, QuotasApi,
-    VolumesApi,
+    BillingApi, CollectionsApi, ComputeApi, FlavorsApi, IdentityApi, ImagesApi, KeypairsApi, NetworksApi,
+    OperationsApi, QuotasApi, VolumesApi,
 };
 use skyloom_runtime::bindings::cloud::{compute, images};
 use skyloom_runtime::bindings::types::errors::Error;
@@ -114,4 +114,5 @@ impl QuotasApi for StubCloud {}
 impl NetworksApi for StubCloud {}
 impl VolumesApi for StubCloud {}
 impl BillingApi for StubCloud {}
+impl CollectionsApi for StubCloud {}
 impl IdentityApi for StubCloud {}

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use skyloom_runtime::api::{
-    BillingApi, ComputeApi, FlavorsApi, IdentityApi, ImagesApi, KeypairsApi, NetworksApi, OperationsApi, QuotasApi,
-    VolumesApi,
+    BillingApi, CollectionsApi, ComputeApi, FlavorsApi, IdentityApi, ImagesApi, KeypairsApi, NetworksApi,
+    OperationsApi, QuotasApi, VolumesApi,
 };
 use skyloom_runtime::bindings::cloud::compute::{
     Address, Condition, PowerState, Server, ServerFlavor, ServerNic, ServerPage, ServerVolume, VmState,
@@ -38,6 +38,7 @@ impl ComputeApi for Canned {
 }
 
 impl BillingApi for Canned {}
+impl CollectionsApi for Canned {}
 impl FlavorsApi for Canned {}
 impl IdentityApi for Canned {}
 impl ImagesApi for Canned {}
