@@ -5,6 +5,7 @@ use skyloom_model::Result;
 
 use super::*;
 use crate::bindings::host::{clock, documents as wit_documents, log, random};
+use crate::collections::Collections;
 use crate::context::{SecretVault, Streams};
 use crate::documents::Document;
 
@@ -54,7 +55,7 @@ async fn state_in(memory: Arc<Memory>, permits: Permits, limits: Limits, documen
         caller: None,
         request_id: "req-1".into(),
         personality: "p".into(),
-        collections: Default::default(),
+        collections: Collections::default(),
         secrets: SecretVault::new(),
         client: None,
         streams: Streams::default(),

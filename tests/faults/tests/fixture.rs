@@ -11,6 +11,7 @@ use skyloom_jobs::{Engine, Operation, State};
 use skyloom_model::{Caller, Error, Named, Placed, Reach, Scope, VmState};
 use skyloom_runtime::api::ComputeApi;
 use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::collections::Collections;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::driver::Driver;
 use skyloom_store::testing::TestDatabase;
@@ -122,7 +123,7 @@ impl Fixture {
             caller: Some(self.caller.clone()),
             request_id: "req-test".into(),
             personality: "test".into(),
-            collections: Default::default(),
+            collections: Collections::default(),
             secrets: SecretVault::new(),
             client: None,
             streams: Streams::default(),

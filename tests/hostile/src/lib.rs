@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
+use skyloom_runtime::collections::Collections;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::manifest::LimitsTable;
 use skyloom_runtime::personality::{Body, Request, Response};
@@ -127,7 +128,7 @@ pub async fn call_at(face: &Personality, operation: &str, n: u64, path: &str) ->
         caller: None,
         request_id: "req-test".into(),
         personality: "test".into(),
-        collections: Default::default(),
+        collections: Collections::default(),
         secrets: SecretVault::new(),
         client: None,
         streams: Streams::default(),

@@ -7,6 +7,7 @@ use skyloom_model::{Caller, Error, ErrorCode, Named, Placed, Result, Scope, Time
 use skyloom_runtime::api::ImagesApi as _;
 use skyloom_runtime::bindings::cloud::{compute as wit, images};
 use skyloom_runtime::bindings::types::common::PageRequest;
+use skyloom_runtime::collections::Collections;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Progress, StepKey, StopMode};
 use skyloom_store::identity::{Project, projects};
@@ -145,7 +146,7 @@ pub(crate) fn context_of(project: &str, admin: bool, personality: &str) -> Arc<C
         caller: Some(Arc::new(caller)),
         request_id: format!("req-{}", skyloom_model::new_id()).into(),
         personality: personality.into(),
-        collections: Default::default(),
+        collections: Collections::default(),
         secrets: SecretVault::new(),
         client: None,
         streams: Streams::default(),

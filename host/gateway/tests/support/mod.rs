@@ -18,6 +18,7 @@ use skyloom_gateway::{
     BlobSink, Body, Core, Gateway, Handler, Metrics, Mount, MountSpec, Nodes, Request, Response, Settings, Shared,
 };
 use skyloom_model::{Caller, Error, ErrorCode, Least, Named, Permission, Placed, Result, Scope};
+use skyloom_runtime::collections::Collections;
 use skyloom_runtime::context::CallContext;
 use skyloom_runtime::manifest::Manifest;
 use skyloom_runtime::{RunError, SchemaSet};
@@ -305,7 +306,7 @@ pub fn mount(manifest: &str, prefix: &str, handler: Arc<dyn Handler>) -> std::re
     Mount::compile(&MountSpec {
         manifest: &manifest,
         schemas: &|operation| schemas.of(operation),
-        collections: Default::default(),
+        collections: Collections::default(),
         handler,
         prefix: prefix.to_owned(),
         base_url: format!("http://cloud.test{prefix}"),

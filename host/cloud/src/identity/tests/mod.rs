@@ -14,6 +14,7 @@ use skyloom_runtime::api::IdentityApi as _;
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error;
+use skyloom_runtime::collections::Collections;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_store::testing::{TestDatabase, databases};
 
@@ -60,7 +61,7 @@ fn context_from(caller: Option<Arc<Caller>>, client: &str) -> Arc<CallContext> {
         caller,
         request_id: "req-test".into(),
         personality: "test".into(),
-        collections: Default::default(),
+        collections: Collections::default(),
         secrets: SecretVault::new(),
         client: Some(client.parse().expect("an address")),
         streams: Streams::default(),
