@@ -120,6 +120,8 @@ impl Collection {
 
     /// The record that a body is. What the schema refuses is `invalid` on the member.
     pub fn record(&self, body: &str) -> Result<Record> {
+        // Before it is read: values take many times their text.
+        self.check_size(body)?;
         let body: Value =
             serde_json::from_str(body).map_err(|error| Error::invalid("body", format!("It is no JSON: {error}.")))?;
         if !body.is_object() {
@@ -129,12 +131,17 @@ impl Collection {
             return Err(Error::invalid(member_of(&error), crate::error::one_line(&error)));
         }
         let record = self.read(&body)?;
-        let most = self.limits.item_kib as usize * 1024;
-        if record.body.len() > most {
-            let message = format!("The record has {} bytes, of at most {most}.", record.body.len());
-            return Err(Error::new(ErrorCode::TooLarge, message).with_field("body"));
-        }
+        self.check_size(&record.body)?;
         Ok(record)
+    }
+
+    fn check_size(&self, body: &str) -> Result<()> {
+        let most = self.limits.item_kib as usize * 1024;
+        if body.len() <= most {
+            return Ok(());
+        }
+        let message = format!("The record has {} bytes, of at most {most}.", body.len());
+        Err(Error::new(ErrorCode::TooLarge, message).with_field("body"))
     }
 
     /// The keys of a body that was taken before: whether it fits today's schema isn't asked, and what cannot be indexed isn't.
@@ -261,7 +268,7 @@ mod tests {
             unique: unique.iter().map(|key| owned(key)).collect(),
             read: crate::manifest::OwnLeast::Reader,
             write: crate::manifest::OwnLeast::Member,
-            limits: CollectionLimits { item_kib: 1, ..CollectionLimits::default() },
+            limits: CollectionLimits { item_kib: 2, ..CollectionLimits::default() },
         };
         Collection::compile("plugin", &table, &BTreeMap::from([("thing.json".to_owned(), SCHEMA.to_owned())]))
     }
@@ -280,6 +287,8 @@ mod tests {
         assert_eq!(things.record(r#"{"size": -1.0, "name": "a"}"#).expect("a record").keys, record.keys);
         let free = things.record(r#"{"name": "a", "size": null}"#).expect("a record");
         assert_eq!(things.uniques(&free.keys), [None]);
+        let blanks = things.record(&" ".repeat(2049)).expect_err("too large to be read");
+        assert_eq!((blanks.code, blanks.field.as_deref()), (ErrorCode::TooLarge, Some("body")));
         let long = "x".repeat(1025);
         for (body, field) in [
             ("[]".to_owned(), "body"),

@@ -20,7 +20,8 @@ CREATE TABLE collection_items (
     key_7 TEXT,
     body TEXT NOT NULL
 );
-CREATE INDEX collection_items_by_owner ON collection_items (plugin, collection, owner_id, id);
+-- The owner first: what is a project's goes with it.
+CREATE INDEX collection_items_by_owner ON collection_items (owner_id, plugin, collection, id);
 CREATE INDEX collection_items_by_id ON collection_items (plugin, collection, id);
 -- A collection that indexes nothing there has no entries.
 CREATE INDEX collection_items_by_key_0 ON collection_items (plugin, collection, key_0, id) WHERE key_0 IS NOT NULL;
@@ -41,7 +42,7 @@ CREATE TABLE collection_uniques (
     place BIGINT NOT NULL,
     value TEXT NOT NULL,
     item_id TEXT NOT NULL,
-    PRIMARY KEY (plugin, collection, owner_id, place, value)
+    PRIMARY KEY (owner_id, plugin, collection, place, value)
 );
 CREATE INDEX collection_uniques_by_item ON collection_uniques (item_id);
 
@@ -52,7 +53,7 @@ CREATE TABLE collection_usage (
     owner_id TEXT NOT NULL,
     items BIGINT NOT NULL,
     bytes BIGINT NOT NULL,
-    PRIMARY KEY (plugin, collection, owner_id)
+    PRIMARY KEY (owner_id, plugin, collection)
 );
 
 -- The declaration that the keys were made by.

@@ -4,7 +4,7 @@ use skyloom_model::{Reach, Result, Timestamp};
 
 use crate::listing::{Filter, Listed, Owner, Page, Query};
 use crate::rows::rows;
-use crate::{Conn, Row, args};
+use crate::{Conn, Row, args, dialect};
 
 rows! {
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,7 +135,7 @@ pub struct Most {
 /// So many items and bytes more (or less) of the owner's; who else writes there waits until the commit. False: that is beyond `most`.
 pub async fn take(tx: &mut Conn, of: Of<'_>, owner: &str, items: i64, bytes: i64, most: Most) -> Result<bool> {
     let sql = "INSERT INTO collection_usage AS u (plugin, collection, owner_id, items, bytes) VALUES ($1, $2, $3, $4, $5) \
-               ON CONFLICT (plugin, collection, owner_id) DO UPDATE \
+               ON CONFLICT (owner_id, plugin, collection) DO UPDATE \
                SET items = u.items + excluded.items, bytes = u.bytes + excluded.bytes \
                WHERE (excluded.items <= 0 OR u.items + excluded.items <= $6) \
                  AND (excluded.bytes <= 0 OR u.bytes + excluded.bytes <= $7)";
@@ -158,9 +158,25 @@ pub struct Shape {
     pub keys: String,
 }
 
+/// How long a shape that was read is to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// It may be another one at once.
+    Read,
+    /// Nobody changes it before the commit.
+    Commit,
+    /// As [`Until::Commit`], and nobody else holds it: who reads it so may change it.
+    Changed,
+}
+
 /// None: the collection has never been served.
-pub async fn shape(conn: &mut Conn, of: Of<'_>) -> Result<Option<Shape>> {
-    let sql = "SELECT scope, shape FROM collection_shapes WHERE plugin = $1 AND collection = $2";
+pub async fn shape(conn: &mut Conn, of: Of<'_>, until: Until) -> Result<Option<Shape>> {
+    let lock = match until {
+        Until::Read => "",
+        Until::Commit => dialect::for_share(conn.is_postgres()),
+        Until::Changed => dialect::for_update(conn.is_postgres()),
+    };
+    let sql = format!("SELECT scope, shape FROM collection_shapes WHERE plugin = $1 AND collection = $2{lock}");
     let shape = |row: Row<'_>| Ok(Shape { scope: row.text(0)?, keys: row.text(1)? });
     conn.optional(sql, args![of.plugin, of.collection], shape).await
 }
@@ -182,4 +198,37 @@ pub async fn set_keys(tx: &mut Conn, item: &Item) -> Result<()> {
     let keys = keys.map(|key| key.as_deref().into());
     let values: Vec<crate::Value<'_>> = std::iter::once(item.id.as_str().into()).chain(keys).collect();
     tx.execute(sql, &values).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::databases;
+
+    #[tokio::test]
+    async fn a_shape_that_a_write_stands_on_changes_after_its_commit_alone() {
+        let of = Of { plugin: "face", collection: "things" };
+        let shape_of = |keys: &str| Shape { scope: "cloud".to_owned(), keys: keys.to_owned() };
+        for database in databases().await {
+            let mut tx = database.db.begin().await.expect("begin");
+            assert_eq!(shape(&mut tx, of, Until::Changed).await.expect("none"), None);
+            reshape(&mut tx, of, &shape_of("a")).await.expect("the first");
+            tx.commit().await.expect("commit");
+            let mut writer = database.db.begin().await.expect("begin");
+            assert_eq!(shape(&mut writer, of, Until::Commit).await.expect("one"), Some(shape_of("a")));
+            // Of SQLite there is one writer.
+            if writer.is_postgres() {
+                let mut second = database.db.begin().await.expect("begin");
+                shape(&mut second, of, Until::Commit).await.expect("writers don't wait for each other");
+                let mut other = database.db.begin().await.expect("begin");
+                other.execute("SET LOCAL lock_timeout = '20ms'", &[]).await.expect("a time-out");
+                assert!(shape(&mut other, of, Until::Changed).await.is_err());
+            }
+            writer.commit().await.expect("commit");
+            let mut tx = database.db.begin().await.expect("begin");
+            shape(&mut tx, of, Until::Changed).await.expect("free");
+            reshape(&mut tx, of, &shape_of("b")).await.expect("the second");
+            assert_eq!(shape(&mut tx, of, Until::Read).await.expect("one"), Some(shape_of("b")));
+        }
+    }
 }

@@ -51,6 +51,13 @@ impl From<PoolConnection<Postgres>> for Conn {
 }
 
 impl Conn {
+    /// Holds a row of the table until the commit, so that what is read of it then and written back is what it was. False: there is
+    /// none of this id.
+    pub async fn lock(&mut self, table: &'static str, id: &str) -> Result<bool> {
+        let sql = format!("SELECT id FROM {table} WHERE id = $1{}", crate::dialect::for_update(self.is_postgres()));
+        Ok(self.optional(sql, &[id.into()], |row| row.text(0)).await?.is_some())
+    }
+
     /// All rows, each through `map`.
     pub async fn all<T>(
         &mut self,

@@ -69,6 +69,11 @@ pub fn for_update(postgres: bool) -> &'static str {
     if postgres { " FOR UPDATE" } else { "" }
 }
 
+/// Like [`for_update`], but others may hold the rows in this way, too.
+pub fn for_share(postgres: bool) -> &'static str {
+    if postgres { " FOR SHARE" } else { "" }
+}
+
 /// Like [`for_update`], but rows that another transaction holds are left out: for work that is leased.
 pub fn for_update_skip_locked(postgres: bool) -> &'static str {
     if postgres { " FOR UPDATE SKIP LOCKED" } else { "" }

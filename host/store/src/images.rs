@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use crate::rows::{Members, rows, words};
-use crate::{Conn, args, dialect, retired_ids};
+use crate::{Conn, args, retired_ids};
 
 pub use list::{ImageFilter, get_image, list_images, seen_image};
 
@@ -236,11 +236,7 @@ pub async fn set_active(tx: &mut Conn, id: &str, active: bool, now: Timestamp) -
 
 /// Holds the image until the commit, so that it isn't deleted while a disk is made of it. None: there is no such image.
 pub async fn hold_image(tx: &mut Conn, id: &str) -> Result<Option<Image>> {
-    let sql = format!("SELECT id FROM images WHERE id = $1{}", dialect::for_update(tx.is_postgres()));
-    if tx.optional(sql, args![id], |row| row.text(0)).await?.is_none() {
-        return Ok(None);
-    }
-    get_image(tx, id).await
+    if tx.lock("images", id).await? { get_image(tx, id).await } else { Ok(None) }
 }
 
 /// The state of an image that is not deleted or changed until the commit; any number of transactions may keep one at once.

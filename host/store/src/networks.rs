@@ -12,10 +12,7 @@ mod ports;
 mod routers;
 mod subnets;
 
-use skyloom_model::Result;
-
 use crate::fields::Members;
-use crate::{Conn, args, dialect};
 
 pub use addresses::{Cidr, Prefixed, Range};
 pub use device_ports::{
@@ -55,12 +52,6 @@ macro_rules! active {
     };
 }
 pub(crate) use active;
-
-/// Holds a row until the commit, so that what is read of it then and written back is what it was. False: there is none of this id.
-async fn hold(tx: &mut Conn, table: &str, id: &str) -> Result<bool> {
-    let sql = format!("SELECT id FROM {table} WHERE id = $1{}", dialect::for_update(tx.is_postgres()));
-    Ok(tx.optional(sql, args![id], |row| row.text(0)).await?.is_some())
-}
 
 const BY_ID: &[(&str, bool)] = &[("id", false)];
 

@@ -16,8 +16,7 @@ use skyloom_runtime::collections::{Collection, Record};
 use skyloom_runtime::context::CallContext;
 use skyloom_runtime::manifest::CollectionScope;
 use skyloom_store::Conn;
-use skyloom_store::collections::{self as store, Item, Most, Of};
-use skyloom_store::identity;
+use skyloom_store::collections::{self as store, Item, Most, Of, Until};
 use skyloom_store::listing::Filter;
 
 use crate::base::{Base, stands_on_base};
@@ -77,7 +76,7 @@ impl Collections {
         let filter = Filter::new(&reach, asked::conditions(asking.collection, conditions)?);
         let page = asked::page(asking.collection, page)?;
         let mut conn = self.db().read().await?;
-        asking.same_shape(&mut conn).await?;
+        asking.same_shape(&mut conn, Until::Read).await?;
         let listed = store::list(&mut conn, asking.of, &filter, &page).await;
         let listed = listed.map_err(|error| asked::named(asking.collection, error))?;
         Ok(wit::ItemPage { items: listed.items.into_iter().map(view).collect(), next: listed.next })
@@ -101,7 +100,7 @@ impl Collections {
         };
         let mut tx = self.db().begin().await?;
         asking.hold_owner(&mut tx, owner).await?;
-        asking.same_shape(&mut tx).await?;
+        asking.same_shape(&mut tx, Until::Commit).await?;
         asking.take(&mut tx, owner, 1, bytes(&record.body)).await?;
         let keys = asking.fill(&mut item, record);
         store::insert(&mut tx, &item).await?;
@@ -182,15 +181,15 @@ impl Asking<'_> {
             CollectionScope::Domain => "domains",
             CollectionScope::Cloud => return Ok(()),
         };
-        if identity::lock(tx, table, owner).await? {
+        if tx.lock(table, owner).await? {
             return Ok(());
         }
         Err(Error::new(ErrorCode::Forbidden, "What the token is for is no longer there."))
     }
 
     /// Another process may serve the plugin with another manifest: what one of them writes the other would not find.
-    async fn same_shape(&self, conn: &mut Conn) -> Result<()> {
-        match store::shape(conn, self.of).await? {
+    async fn same_shape(&self, conn: &mut Conn, until: Until) -> Result<()> {
+        match store::shape(conn, self.of, until).await? {
             Some(shape) if !shape::is_of(&shape, self.collection) => {
                 let message = format!("Another version of the collection {} is being served.", self.of.collection);
                 Err(Error::new(ErrorCode::Unavailable, message))
@@ -201,7 +200,7 @@ impl Asking<'_> {
 
     /// The record as it is until the commit. `wrong-state` where it has another version.
     async fn held(&self, tx: &mut Conn, id: &str, expected: Option<u64>) -> Result<Item> {
-        self.same_shape(tx).await?;
+        self.same_shape(tx, Until::Commit).await?;
         let owner = self.seen(tx, id).await?.owner_id;
         self.take(tx, &owner, 0, 0).await?;
         let item = self.seen(tx, id).await?;

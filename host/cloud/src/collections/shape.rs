@@ -3,7 +3,7 @@
 use skyloom_model::{Error, ErrorCode, Reach, Result};
 use skyloom_runtime::collections::{self, Collection};
 use skyloom_store::Conn;
-use skyloom_store::collections::{self as store, Item, Of, Shape};
+use skyloom_store::collections::{self as store, Item, Of, Shape, Until};
 use skyloom_store::listing::{Filter, Page};
 
 use super::{Collections, taken};
@@ -21,7 +21,7 @@ impl Collections {
         for collection in collections.iter() {
             let place = Of { plugin, collection: &collection.name };
             let mut tx = self.db().begin().await?;
-            let old = store::shape(&mut tx, place).await?;
+            let old = store::shape(&mut tx, place, Until::Changed).await?;
             if !old.as_ref().is_some_and(|old| is_of(old, collection)) {
                 let shape = Shape { scope: collection.scope.as_str().to_owned(), keys: collection.shape.clone() };
                 store::reshape(&mut tx, place, &shape).await?;

@@ -2,7 +2,7 @@ use skyloom_model::{Action, Caller, Error, ErrorCode, Reach, Result, Scope, Time
 use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
-use skyloom_store::identity::{Domain, Extra, Filter, domains, lock, projects, tokens};
+use skyloom_store::identity::{Domain, Extra, Filter, domains, projects, tokens};
 use skyloom_store::listing::{Condition, Listed};
 use skyloom_store::{Conn, retired_ids};
 
@@ -136,7 +136,7 @@ impl Identity {
     ) -> Result<Domain> {
         let reach = self.permit(context.caller.as_deref(), Action::DomainsUpdate)?;
         let mut tx = self.db().begin().await?;
-        lock(&mut tx, "domains", id).await?;
+        tx.lock("domains", id).await?;
         let mut domain = found(&mut tx, &reach, id).await?;
         apply(&mut domain, write)?;
         domains::update(&mut tx, &domain).await.map_err(taken("domain", &domain.name))?;
@@ -151,7 +151,7 @@ impl Identity {
     pub(super) async fn domain_delete(&self, context: &CallContext, id: &str) -> Result<()> {
         let reach = self.permit(context.caller.as_deref(), Action::DomainsDelete)?;
         let mut tx = self.db().begin().await?;
-        lock(&mut tx, "domains", id).await?;
+        tx.lock("domains", id).await?;
         if found(&mut tx, &reach, id).await?.enabled {
             let text = "A domain that is enabled cannot be deleted; disable it first.";
             return Err(Error::new(ErrorCode::WrongState, text).with_resource("domain", id));

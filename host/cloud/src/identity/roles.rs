@@ -3,7 +3,7 @@ use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::identity::{Extra, Role, lock, roles};
+use skyloom_store::identity::{Extra, Role, roles};
 use skyloom_store::listing::Listed;
 
 use super::Identity;
@@ -28,7 +28,7 @@ fn apply(role: &mut Role, write: wit::RoleWrite) -> Result<()> {
 
 /// A role that may be changed.
 async fn changeable(conn: &mut Conn, id: &str) -> Result<Role> {
-    lock(conn, "roles", id).await?;
+    conn.lock("roles", id).await?;
     let role = found(conn, id).await?;
     if role.immutable {
         let text = format!("The role {} is immutable: every cloud has it.", role.name);

@@ -5,7 +5,7 @@ use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, User, assignments, lock, tokens, users};
+use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, User, assignments, tokens, users};
 use skyloom_store::listing::Listed;
 
 use super::Identity;
@@ -114,7 +114,7 @@ impl Identity {
         let reach = self.permit(context.caller.as_deref(), Action::UsersUpdate)?;
         let hash = self.hash_of(context, &write).await?;
         let mut tx = self.db().begin().await?;
-        lock(&mut tx, "users", id).await?;
+        tx.lock("users", id).await?;
         let mut user = found(&mut tx, &reach, id).await?;
         self.check_holds_little(context, &mut tx, &reach, id).await?;
         if write.domain_id.as_ref().is_some_and(|domain| *domain != user.domain_id) {

@@ -19,19 +19,12 @@ pub use roles::Role;
 pub use tokens::{Issue, Session};
 pub use users::{Login, User};
 
-use skyloom_model::{Reach, Result};
+use skyloom_model::Reach;
 
 use crate::listing::Condition;
-use crate::{Conn, args, dialect};
 
 /// Attributes that a face keeps and the core gives no meaning to.
 pub type Extra = serde_json::Map<String, serde_json::Value>;
-
-/// Holds a row of `table` (`domains`, `projects`, `users` or `roles`) until the commit. False: there is none of this id.
-pub async fn lock(conn: &mut Conn, table: &'static str, id: &str) -> Result<bool> {
-    let sql = format!("SELECT id FROM {table} WHERE id = $1{}", dialect::for_update(conn.is_postgres()));
-    Ok(conn.optional(sql, args![id], |row| row.text(0)).await?.is_some())
-}
 
 /// By id, or by name.
 #[derive(Clone, Copy, Debug)]

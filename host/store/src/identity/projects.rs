@@ -64,7 +64,7 @@ pub async fn find(conn: &mut Conn, reference: PlacedReference<'_>) -> Result<Opt
 
 /// Holds the project's row until the commit, so that what is counted by project stays true. False: there is none.
 pub async fn lock(conn: &mut Conn, id: &str) -> Result<bool> {
-    super::lock(conn, "projects", id).await
+    conn.lock("projects", id).await
 }
 
 /// By name ascending. A `parent_id` that is a domain's means the projects directly below it.

@@ -2,7 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp, new_id};
 
-use super::{BY_ID, NO_TAGS, hold};
+use super::{BY_ID, NO_TAGS};
 use crate::listing::{Filter, Listed, Owner, Page, Query};
 use crate::rows::rows;
 use crate::statement::{delete_from, reading, update};
@@ -170,9 +170,9 @@ pub async fn insert_group(tx: &mut Conn, group: &Group) -> Result<()> {
     Ok(())
 }
 
-/// As [`hold`].
+/// As [`Conn::lock`].
 pub async fn lock_group(tx: &mut Conn, id: &str) -> Result<bool> {
-    hold(tx, "security_groups", id).await
+    tx.lock("security_groups", id).await
 }
 
 /// Writes all that may change; the revision grows by one. False: there is no such group.

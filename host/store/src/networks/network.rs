@@ -2,7 +2,7 @@
 
 use skyloom_model::{Reach, Result, Timestamp};
 
-use super::{BY_ID, NO_TAGS, hold};
+use super::{BY_ID, NO_TAGS};
 use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::rows;
 use crate::{Conn, args, dialect};
@@ -99,9 +99,9 @@ pub async fn touch_network(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bo
     Ok(changed == 1)
 }
 
-/// [`hold`]s it against whoever makes a port or a subnet on it.
+/// As [`Conn::lock`], against whoever makes a port or a subnet on it.
 pub async fn lock_network(tx: &mut Conn, id: &str) -> Result<bool> {
-    hold(tx, "networks", id).await
+    tx.lock("networks", id).await
 }
 
 /// The network that public addresses come from: the oldest enabled external one with a subnet.

@@ -6,7 +6,7 @@ use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
 
 use super::fixing::{FixedIp, FixedRequest, fix, fix_default, refix};
 use super::subnets::{Subnet, network_with_subnets, subnets_of_network};
-use super::{BY_ID, NO_TAGS, active, default_group, hold};
+use super::{BY_ID, NO_TAGS, active, default_group};
 use crate::listing::{Filter, Listed, Page, Query};
 use crate::rows::{Members, rows};
 use crate::statement::{delete_from, insert_into};
@@ -301,9 +301,9 @@ fn put<T: Clone>(field: &mut T, new: Option<&T>) {
     }
 }
 
-/// As [`hold`].
+/// As [`Conn::lock`].
 pub async fn lock_port(tx: &mut Conn, id: &str) -> Result<bool> {
-    hold(tx, "ports", id).await
+    tx.lock("ports", id).await
 }
 
 /// Changes what is set.
