@@ -54,6 +54,7 @@ AT = ("server_id",)
 POWERED = {"ready": lambda place, caller: place.power("ACTIVE")}
 STOPPED = {"ready": lambda place, caller: place.power("SHUTOFF")}
 FRESH_SERVER = {"ready": lambda place, caller: {"server_id": place.server()}}
+RESIZED_SERVER = {"ready": lambda place, caller: {"server_id": place.resized(place.server())}}
 PROJECT_FILTERS = (("project_id", "project_id"), ("tenant_id", "project_id"))
 SERVER_FILTERS = (("marker", "server_id"), ("uuid", "server_id"), ("image", "image_id"), ("user_id", "user_id"))
 ITEM = fixed({"meta": {"key": "changed"}})
@@ -128,6 +129,9 @@ SERVERS = {
     "servers.start": Entry(body=fixed({"os-start": None}), refs=AT, **STOPPED),
     "servers.stop": Entry(body=fixed({"os-stop": None}), refs=AT, **POWERED),
     "servers.reboot": Entry(body=fixed({"reboot": {"type": "HARD"}}), refs=AT, **POWERED),
+    "servers.resize": Entry(
+        body=lambda v: {"resize": {"flavorRef": v["flavor_id"]}}, refs=(*AT, "flavor_id"), **FRESH_SERVER
+    ),
 }
 LISTED = Entry(seen=AT, query=ALL, asks=(*SERVER_FILTERS, *PROJECT_FILTERS))
 EVERYWHERE = Entry(seen=AT, asks=PROJECT_FILTERS, query=f"{ALL}&all_tenants=1", where="department", note="all projects")
@@ -145,6 +149,8 @@ COMPUTE = {
     "servers.list": [LISTED, EVERYWHERE],
     "servers.list_detail": [LISTED, EVERYWHERE],
     "servers.update": Entry(body=named("server"), refs=AT),
+    "servers.confirm_resize": Entry(body=fixed({"confirmResize": None}), refs=AT, **RESIZED_SERVER),
+    "servers.revert_resize": Entry(body=fixed({"revertResize": None}), refs=AT, **RESIZED_SERVER),
     "servers.delete": Entry(refs=AT, **FRESH_SERVER),
     "servers.force_delete": Entry(body=fixed({"forceDelete": None}), refs=AT, **FRESH_SERVER),
     "servers.get_console_output": Entry(body=fixed({"os-getConsoleOutput": {}}), refs=AT, **POWERED),
@@ -239,6 +245,10 @@ ECS = {
         Entry(body=batch("reboot", type="HARD"), refs=AT, **POWERED),
         Entry(body=two, refs=AT, then=job_lands, note="beside one's own", **FRESH_SERVER),
     ],
+    "servers.resize": Entry(
+        body=lambda v: {"resize": {"flavorRef": v["flavor_id"]}}, refs=(*AT, "flavor_id"), then=job_lands,
+        ready=lambda place, caller: {"server_id": place.stopped(place.server())},
+    ),
     "jobs.get": Entry(refs=("job_id",)),
     "flavors.list": Entry(seen=FLAVOR, shares=("public_flavor_id",)),
     "limits.get": Entry(),

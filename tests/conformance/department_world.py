@@ -130,6 +130,18 @@ class Place:
             self.call("POST", f"{self.world.nova}/servers/{self.values['server_id']}/action", {action: None})
             self.settle(status=status)
 
+    def stopped(self, server):
+        self.call("POST", f"{self.world.nova}/servers/{server}/action", {"os-stop": None})
+        self.settle(server, "SHUTOFF")
+        return server
+
+    def resized(self, server):
+        """The server, once it waits for its confirmation."""
+        at = f"{self.world.nova}/servers/{server}"
+        self.call("POST", f"{at}/action", {"resize": {"flavorRef": self.values["flavor_id"]}})
+        poll("the server is resized", lambda: self.call("GET", at)["server"]["status"] == "VERIFY_RESIZE")
+        return server
+
     def furnish(self):
         world, values = self.world, self.values
         values["network_id"] = network = self.network()

@@ -181,6 +181,36 @@ server_reboot() {
   status_is ACTIVE
   if [ "$variant" = libvirt ]; then poll "$boot_deadline" booted 3; fi
 }
+# MEMORY DISK BOOTS: what the API tells of the server's flavor, libvirt has of its domain and the guest itself sees.
+has_size() {
+  same "the flavor's memory" "$(os server show "$name" -f json -c flavor | grep -oE '"?ram"?[:=] ?[0-9'"'"']+' | grep -oE '[0-9]+')" "$1"
+  [ "$variant" = libvirt ] || return 0
+  poll "$boot_deadline" booted "$3"
+  local seen
+  seen=$(sed -n 's/.*memory_kib=\([0-9]*\) disk_bytes=\([0-9]*\).*/\1 \2/p' "$work/console" | tail -n 1)
+  # The kernel keeps some of it for itself.
+  [ "${seen% *}" -gt $(($1 * 900)) ] && [ "${seen% *}" -le $(($1 * 1024)) ] || { echo "the guest sees ${seen% *} KiB of $1 MiB" && return 1; }
+  same "bytes of the guest's disk" "${seen#* }" $(($2 * 1024 * 1024 * 1024))
+}
+resized() { # FLAVOR
+  os server resize --flavor "$1" --wait "$name"
+  status_is VERIFY_RESIZE
+}
+server_resize() {
+  has_size 512 1 3
+  resized m1.small
+  has_size 2048 20 4
+  os server resize confirm "$name"
+  poll 60 status_is ACTIVE
+}
+server_resize_revert() {
+  os flavor create --ram 1024 --disk 20 --vcpus 1 m1.between
+  resized m1.between
+  has_size 1024 20 5
+  os server resize revert "$name"
+  poll 90 status_is ACTIVE
+  has_size 2048 20 6
+}
 server_delete() {
   os server delete --wait "$name"
   same servers "$(os server list -f value -c ID)" ""
@@ -212,6 +242,8 @@ step "neither log nor database nor disk holds the password" told_nobody
 step "server stop" server_stop
 step "server start" server_start
 step "server reboot --wait" server_reboot
+step "server resize --wait, resize confirm" server_resize
+step "server resize --wait, resize revert" server_resize_revert
 step "server delete --wait" server_delete
 if [ "$variant" = libvirt ]; then step "no domain, volume or DHCP entry is left" nothing_left; fi
 step "SIGTERM ends the server with 0" "$support/skyloom/stop" "$work/sky"

@@ -29,8 +29,10 @@ enum Verdict {
     Done,
     Failed(Error),
     Cancelled,
-    /// Another process is to go on: this one stops, or can't do the step.
+    /// This process stops: another one goes on.
     GiveBack,
+    /// The step is for this node, which another process drives.
+    PassOn(String),
 }
 
 /// What to do next.
@@ -82,7 +84,8 @@ impl Drive {
 
     /// Whether the operation can only go forward at this step.
     fn committed(&self, step: usize) -> bool {
-        self.saga.steps().iter().take(step + 1).any(|step| step.no_return)
+        let taken = |step: &usize| self.saga.takes(&self.run, *step);
+        (0..=step).filter(taken).any(|step| self.saga.steps()[step].no_return)
     }
 
     fn step(&self, at: &At) -> Step {
@@ -107,7 +110,7 @@ impl Drive {
             match self.call(at, undo, token.as_deref()).await {
                 Ok(Outcome::Done) => return Verdict::Done,
                 Ok(Outcome::Pending(next)) => token = Some(next),
-                Ok(Outcome::Elsewhere) => return Verdict::GiveBack,
+                Ok(Outcome::Elsewhere(node)) => return Verdict::PassOn(node),
                 Err(error) => return Verdict::Failed(error),
             }
             // Where the operation may still unwind the deadline holds over all attempts and crashes, else over each attempt.
@@ -137,16 +140,19 @@ impl Drive {
     async fn after_do(&self, at: At, verdict: Verdict) -> Result<Next, Lost> {
         match verdict {
             Verdict::Done => match self.write(Change::Done { step: at.step }).await? {
-                Ok(()) if at.step + 1 == self.saga.steps().len() => Ok(Next::Rest),
-                Ok(()) => {
-                    self.run.begin_step(Timestamp::now());
-                    Ok(Next::Go(At { step: at.step + 1, attempt: 0, ..at }))
-                }
+                Ok(()) => match self.saga.step_after(&self.run, at.step) {
+                    None => Ok(Next::Rest),
+                    Some(step) => {
+                        self.run.begin_step(Timestamp::now());
+                        Ok(Next::Go(At { step, attempt: 0, ..at }))
+                    }
+                },
                 Err(error) => self.failed(at, error).await,
             },
             Verdict::Failed(error) => self.failed(at, error).await,
             Verdict::Cancelled => self.unwind(at, None).await,
             Verdict::GiveBack => self.give_back(&at).await,
+            Verdict::PassOn(node) => self.pass_on(node).await,
         }
     }
 
@@ -184,12 +190,17 @@ impl Drive {
     async fn after_undo(&self, at: At, verdict: Verdict) -> Result<Next, Lost> {
         let refused = match verdict {
             Verdict::Done => match self.write(Change::Undone { step: at.step, error: at.error.clone() }).await? {
-                Ok(()) if at.step == 0 => return Ok(Next::Rest),
-                Ok(()) => return Ok(Next::Go(At { step: at.step - 1, attempt: 0, ..at })),
+                Ok(()) => {
+                    return Ok(match self.saga.step_before(&self.run, at.step) {
+                        None => Next::Rest,
+                        Some(step) => Next::Go(At { step, attempt: 0, ..at }),
+                    });
+                }
                 Err(refused) => refused,
             },
             Verdict::Failed(error) => error,
             Verdict::Cancelled | Verdict::GiveBack => return self.give_back(&at).await,
+            Verdict::PassOn(node) => return self.pass_on(node).await,
         };
         self.again_or_stuck(&at, refused).await
     }
@@ -224,6 +235,11 @@ impl Drive {
 
     async fn give_back(&self, at: &At) -> Result<Next, Lost> {
         self.write(Change::GiveBack { attempt: at.attempt }).await?.map_err(|error| Lost(error.for_log()))?;
+        Ok(Next::Rest)
+    }
+
+    async fn pass_on(&self, node: String) -> Result<Next, Lost> {
+        self.write(Change::PassOn { node }).await?.map_err(|error| Lost(error.for_log()))?;
         Ok(Next::Rest)
     }
 

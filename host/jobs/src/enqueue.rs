@@ -25,6 +25,8 @@ pub struct NewOperation {
     /// What the saga needs to know beside the resource's own record.
     pub params: serde_json::Value,
     pub on_failure: OnFailure,
+    /// The node whose platform the first step is for; empty: none, or it isn't known yet.
+    pub node: String,
     pub now: Timestamp,
 }
 
@@ -45,6 +47,7 @@ impl NewOperation {
             position: 0,
             params: serde_json::Value::Object(serde_json::Map::new()),
             on_failure: OnFailure::Keep,
+            node: String::new(),
             now: Timestamp::now(),
         }
     }
@@ -75,6 +78,7 @@ impl NewOperation {
             position: i64::from(self.position),
             params: self.params.to_string(),
             on_failure: self.on_failure,
+            node: self.node,
             step: 0,
             phase: Phase::Do,
             attempt: 0,

@@ -29,6 +29,8 @@ pub(crate) enum Change {
     Stick { step: usize, error: Error },
     /// Another process goes on.
     GiveBack { attempt: i64 },
+    /// A process that drives this node goes on.
+    PassOn { node: String },
 }
 
 /// What a write came to.
@@ -166,14 +168,16 @@ impl Writer {
     fn count(&self, write: &Write) {
         let metrics = &*self.metrics;
         let counters: &[&AtomicU64] = match &write.change {
-            Change::Done { step } if step + 1 == write.saga.steps().len() => &[&metrics.steps_done, &metrics.succeeded],
+            Change::Done { step } if write.saga.step_after(&write.run, *step).is_none() => {
+                &[&metrics.steps_done, &metrics.succeeded]
+            }
             Change::Done { .. } => &[&metrics.steps_done],
             Change::PutOff { .. } => &[&metrics.retries],
             Change::Undone { step: 0, error: Some(_) } => &[&metrics.steps_undone, &metrics.failed],
             Change::Undone { step: 0, error: None } => &[&metrics.steps_undone, &metrics.cancelled],
             Change::Undone { .. } => &[&metrics.steps_undone],
             Change::Stick { .. } => &[&metrics.stuck],
-            Change::Unwind { .. } | Change::GiveBack { .. } => &[],
+            Change::Unwind { .. } | Change::GiveBack { .. } | Change::PassOn { .. } => &[],
         };
         for counter in counters {
             Metrics::add(counter, 1);
@@ -220,6 +224,7 @@ impl Writer {
                 Ok(Some(false))
             }
             Change::GiveBack { attempt } => Ok(log::pause(tx, lease, *attempt, now, now).await?.then_some(false)),
+            Change::PassOn { node } => Ok(log::pass_on(tx, lease, node, now).await?.then_some(false)),
         }
     }
 
@@ -232,14 +237,14 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Option<bool>> {
         let lease = run.lease();
-        let next = saga.steps().get(step + 1);
-        let cancel = if next.is_some() {
+        let next = saga.step_after(run, step);
+        let cancel = if let Some(next) = next {
             let position = Position {
                 state: State::Running,
                 phase: Phase::Do,
-                step: step as i64 + 1,
+                step: next as i64,
                 attempt: 0,
-                progress: progress(saga, step + 1),
+                progress: progress(saga, next),
                 error: None,
             };
             log::advance(tx, lease, position, now).await?
@@ -247,13 +252,13 @@ impl Writer {
             log::end(tx, lease, State::Succeeded, None, now).await?
         };
         let Some(cancel) = cancel else { return Ok(None) };
-        let digest = saga.digest(run);
+        let digest = saga.digest(run, step);
         let ending = Ending { state: StepState::Done, error: None, digest: digest.as_deref() };
         log::end_step(tx, lease.id, step as i64, ending, now).await?;
         saga.record(tx, run, Event::Done(step), now).await?;
         if let Some(next) = next {
-            log::begin_step(tx, lease.id, step as i64 + 1, next.name, now).await?;
-            saga.record(tx, run, Event::Begun(step + 1), now).await?;
+            log::begin_step(tx, lease.id, next as i64, saga.steps()[next].name, now).await?;
+            saga.record(tx, run, Event::Begun(next), now).await?;
         } else {
             saga.record(tx, run, Event::Succeeded, now).await?;
             if cancel {
@@ -273,11 +278,12 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Option<bool>> {
         let lease = run.lease();
-        let moved = if step > 0 {
+        let before = saga.step_before(run, step);
+        let moved = if let Some(before) = before {
             let position = Position {
                 state: State::Unwinding,
                 phase: Phase::Undo,
-                step: step as i64 - 1,
+                step: before as i64,
                 attempt: 0,
                 progress: progress(saga, step),
                 error,
@@ -291,7 +297,7 @@ impl Writer {
         let ending = Ending { state: StepState::Undone, error: None, digest: None };
         log::end_step(tx, lease.id, step as i64, ending, now).await?;
         saga.record(tx, run, Event::Undone(step), now).await?;
-        if step == 0 {
+        if before.is_none() {
             let event = error.map_or(Event::Cancelled, Event::Failed);
             saga.record(tx, run, event, now).await?;
             if cancel {

@@ -38,8 +38,8 @@ pub enum Outcome {
     Done,
     /// Look again, with this token.
     Pending(String),
-    /// Only another process can do it: this one gives it back, and no attempt is counted.
-    Elsewhere,
+    /// Only a process that drives this node can do it: this one passes it on, and no attempt is counted.
+    Elsewhere(String),
 }
 
 /// What a log write says; the saga writes its own records in the same transaction.
@@ -70,7 +70,14 @@ pub trait Saga: Send + Sync {
     /// Kind of the operations that it runs, e.g. `server.create`.
     fn kind(&self) -> &'static str;
 
+    /// All that an operation of this kind may take, in order.
     fn steps(&self) -> &[Step];
+
+    /// Whether this operation takes the step. Its parameters decide, so that the answer never changes; the first step is always
+    /// taken.
+    fn takes(&self, _run: &Run, _step: usize) -> bool {
+        true
+    }
 
     /// Does the step, or with a token looks at how it stands. Repeated after a crash or a failure.
     async fn act(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome>;
@@ -88,9 +95,20 @@ pub trait Saga: Send + Sync {
     /// Writes what the event means for the resource, in the transaction of the log write.
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()>;
 
-    /// Digest of the driver component that does this operation's steps, for the log.
-    fn digest(&self, _run: &Run) -> Option<String> {
+    /// Digest of the driver component that does the step, for the log.
+    fn digest(&self, _run: &Run, _step: usize) -> Option<String> {
         None
+    }
+}
+
+impl dyn Saga + '_ {
+    /// The step that this operation takes after the given one.
+    pub(crate) fn step_after(&self, run: &Run, step: usize) -> Option<usize> {
+        (step + 1..self.steps().len()).find(|next| self.takes(run, *next))
+    }
+
+    pub(crate) fn step_before(&self, run: &Run, step: usize) -> Option<usize> {
+        (0..step).rev().find(|before| self.takes(run, *before))
     }
 }
 

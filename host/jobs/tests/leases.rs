@@ -242,10 +242,9 @@ async fn a_process_leaves_the_servers_of_other_nodes_alone() {
         let mut tx = db.begin().await.unwrap();
         for number in 0..100 {
             let resource = format!("theirs{number}");
-            foreign.push(enqueue(&mut tx, NewOperation::new("toy.make", "toy", &resource)).await.unwrap());
-            let sql = "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) \
-                       VALUES ($1, 'theirs', 1, 1, 1)";
-            tx.execute(sql, args![&resource]).await.unwrap();
+            let operation =
+                NewOperation { node: "theirs".to_owned(), ..NewOperation::new("toy.make", "toy", &resource) };
+            foreign.push(enqueue(&mut tx, operation).await.unwrap());
         }
         tx.commit().await.unwrap();
         let ours = start_on(db, &world, &["ours"]).await;

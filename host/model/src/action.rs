@@ -113,6 +113,9 @@ actions! {
     ServersStart "servers:start" Member;
     ServersStop "servers:stop" Member;
     ServersReboot "servers:reboot" Member;
+    ServersResize "servers:resize" Member;
+    ServersConfirmResize "servers:confirm-resize" Member;
+    ServersRevertResize "servers:revert-resize" Member;
     ServersDelete "servers:delete" Member;
     ServersConsole "servers:console" Member;
     ZonesRead "zones:read" Reader;

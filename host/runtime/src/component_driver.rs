@@ -11,7 +11,7 @@ use wasmtime::component::Instance;
 use crate::bindings::driver::exports::skyloom::driver::{console, inventory, lifecycle};
 use crate::bindings::types::errors::Error as WitError;
 use crate::context::SecretVault;
-use crate::driver::{Domain, DomainSpec, Driver, NodeCapacity, Progress, StepKey, StopMode};
+use crate::driver::{Driver, Progress, ReadCall, Reading, StepCall, StepKey};
 use crate::error::{LoadError, RunError};
 use crate::guest::{self, GuestState, Sandbox};
 use crate::manifest::Kind;
@@ -73,12 +73,15 @@ fn function(bound: &'static str) -> &'static str {
 /// `request_id` of the log lines: the operation, or what is asked about.
 macro_rules! call {
     ($self:ident, $request_id:expr, $interface:ident.$function:ident($($arg:expr),*)) => {
-        call!($self, $request_id, &SecretVault::default(), $interface.$function($($arg),*))
+        call!($self, $request_id, &SecretVault::default(), ($self.$interface).$function($($arg),*))
     };
     ($self:ident, $request_id:expr, $secrets:expr, $interface:ident.$function:ident($($arg:expr),*)) => {
+        call!($self, $request_id, $secrets, ($self.$interface).$function($($arg),*))
+    };
+    ($self:ident, $request_id:expr, $secrets:expr, ($interface:expr).$function:ident($($arg:expr),*)) => {
         $self
             .call($request_id, function(stringify!($function)), $secrets, async |store: &mut Store<GuestState>, instance: Instance| {
-                let guest = $self.$interface.load(&mut *store, &instance)?;
+                let guest = $interface.load(&mut *store, &instance)?;
                 guest.$function(&mut *store, $($arg),*).await
             })
             .await
@@ -87,59 +90,41 @@ macro_rules! call {
 
 #[async_trait]
 impl Driver for WasmDriver {
-    async fn create_disks(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
-        call!(self, &key.operation, secrets, lifecycle.call_create_disks(key, spec))
+    async fn step(&self, key: &StepKey, call: StepCall<'_>) -> Result<Progress> {
+        let operation = &key.operation;
+        match call {
+            StepCall::CreateDisks { spec, secrets } => {
+                call!(self, operation, secrets, lifecycle.call_create_disks(key, spec))
+            }
+            StepCall::DeleteDisks { server_id, disks } => {
+                call!(self, operation, lifecycle.call_delete_disks(key, server_id, disks))
+            }
+            StepCall::Define { spec, secrets } => call!(self, operation, secrets, lifecycle.call_define(key, spec)),
+            StepCall::Reconfigure { spec } => call!(self, operation, lifecycle.call_reconfigure(key, spec)),
+            StepCall::Undefine { server_id } => call!(self, operation, lifecycle.call_undefine(key, server_id)),
+            StepCall::Start { server_id } => call!(self, operation, lifecycle.call_start(key, server_id)),
+            StepCall::Stop { server_id, mode } => call!(self, operation, lifecycle.call_stop(key, server_id, mode)),
+            StepCall::Poll { server_id, token } => call!(self, operation, lifecycle.call_poll(key, server_id, token)),
+        }
     }
 
-    async fn delete_disks(&self, key: &StepKey, server_id: &str, disks: &[String]) -> Result<Progress> {
-        call!(self, &key.operation, lifecycle.call_delete_disks(key, server_id, disks))
-    }
-
-    async fn define(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
-        call!(self, &key.operation, secrets, lifecycle.call_define(key, spec))
-    }
-
-    async fn undefine(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
-        call!(self, &key.operation, lifecycle.call_undefine(key, server_id))
-    }
-
-    async fn start(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
-        call!(self, &key.operation, lifecycle.call_start(key, server_id))
-    }
-
-    async fn stop(&self, key: &StepKey, server_id: &str, mode: StopMode) -> Result<Progress> {
-        call!(self, &key.operation, lifecycle.call_stop(key, server_id, mode))
-    }
-
-    async fn poll(&self, key: &StepKey, server_id: &str, token: &str) -> Result<Progress> {
-        call!(self, &key.operation, lifecycle.call_poll(key, server_id, token))
-    }
-
-    async fn inspect(&self, server_id: &str) -> Result<Option<Domain>> {
-        call!(self, server_id, lifecycle.call_inspect(server_id))
-    }
-
-    async fn capacity(&self) -> Result<NodeCapacity> {
-        call!(self, "capacity", inventory.call_capacity())
-    }
-
-    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>> {
-        call!(self, "inventory", inventory.call_list(after, limit))
-    }
-
-    async fn console_output(&self, server_id: &str, max_bytes: u32) -> Result<String> {
-        let Some(console) = &self.console else {
-            return Err(Error::new(ErrorCode::NotSupported, "This platform keeps no console log."));
-        };
-        self.call(
-            server_id,
-            "output",
-            &SecretVault::default(),
-            async |store: &mut Store<GuestState>, instance: Instance| {
-                console.load(&mut *store, &instance)?.call_output(&mut *store, server_id, max_bytes).await
-            },
-        )
-        .await
+    async fn read(&self, call: ReadCall<'_>) -> Result<Reading> {
+        match call {
+            ReadCall::Inspect { server_id } => {
+                call!(self, server_id, lifecycle.call_inspect(server_id)).map(Reading::Domain)
+            }
+            ReadCall::Capacity => call!(self, "capacity", inventory.call_capacity()).map(Reading::Capacity),
+            ReadCall::List { after, limit } => {
+                call!(self, "inventory", inventory.call_list(after, limit)).map(Reading::Domains)
+            }
+            ReadCall::ConsoleOutput { server_id, max_bytes } => {
+                let Some(console) = &self.console else {
+                    return Err(Error::new(ErrorCode::NotSupported, "This platform keeps no console log."));
+                };
+                call!(self, server_id, &SecretVault::default(), (console).call_output(server_id, max_bytes))
+                    .map(Reading::Text)
+            }
+        }
     }
 
     fn digest(&self) -> &str {

@@ -19,7 +19,7 @@ macro_rules! cloud_functions {
                 Reads fn get_server(id: String, parts: Vec<String>) -> compute::Server;
                 Changes fn create_servers(create: compute::ServerCreate) -> compute::ServerCreated;
                 Changes fn update_server(id: String, update: compute::ServerUpdate) -> compute::Server;
-                Changes fn change_power(ids: Vec<String>, change: compute::PowerChange, as_batch: bool, strict: bool) -> String;
+                Changes fn act_on_servers(ids: Vec<String>, verb: String, options: Vec<compute::Pair>, as_batch: bool, strict: bool) -> String;
                 Changes fn delete_servers(ids: Vec<String>, options: compute::DeleteOptions, as_batch: bool, strict: bool) -> String;
                 Reads fn console_output(id: String, lines: Option<u32>) -> String;
                 Changes fn set_metadata(id: String, items: Vec<compute::Pair>, mode: compute::MetadataMode) -> Vec<compute::Pair>;

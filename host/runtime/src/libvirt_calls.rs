@@ -41,6 +41,7 @@ calls! {
         image_blob: Option<String> => image_blob.as_deref(),
         image_format: Option<String> => image_format.as_deref()
     ) -> ();
+    fn grow_volume(name: String => &name, size_gib: u32 => size_gib) -> ();
     fn delete_volume(name: String => &name) -> ();
     fn list_volumes(prefix: String => &prefix) -> Vec<String>;
     fn file_reference(kind: String => &kind, name: String => &name) -> String;

@@ -6,6 +6,7 @@ use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
 
 use crate::listing::{Condition, Listed, Owner, Page, Query};
 use crate::rows::rows;
+use crate::servers::FlavorCopy;
 use crate::{Conn, args, retired_ids};
 
 rows! {
@@ -26,6 +27,20 @@ rows! {
         created_at: Timestamp [sorts],
         /// JSON object of personality to its own JSON object, as text.
         attributes: String as JsonText [changes],
+    }
+}
+
+impl Flavor {
+    /// What a server keeps of it, whatever becomes of it.
+    #[must_use]
+    pub fn copy(&self) -> FlavorCopy {
+        FlavorCopy {
+            name: self.name.clone(),
+            disk_gib: self.disk_gib,
+            ephemeral_gib: self.ephemeral_gib,
+            swap_mib: self.swap_mib,
+            extra_specs: self.extra_specs.clone(),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Compute nodes: what each platform offers. What servers hold of them stands in the reservations.
+//! Compute nodes: what each platform offers. What servers hold of them stands in `placements`.
 
 use skyloom_model::{Result, Timestamp};
 
@@ -65,13 +65,13 @@ pub async fn remove_retired(tx: &mut Conn, names: &[String], before: Timestamp) 
     let sql = format!(
         "DELETE FROM nodes WHERE enabled = 0 AND updated_at < $1{other} \
          AND NOT EXISTS (SELECT 1 FROM servers s WHERE s.node = nodes.name) \
-         AND NOT EXISTS (SELECT 1 FROM node_reservations r WHERE r.node = nodes.name)"
+         AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.node = nodes.name)"
     );
     let gone = tx.execute(sql, &values).await?;
     if gone > 0 {
         // The sums of those that hold nothing are nothing.
         let sums = "DELETE FROM node_usage WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.name = node_usage.node) \
-                    AND NOT EXISTS (SELECT 1 FROM node_reservations r WHERE r.node = node_usage.node)";
+                    AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.node = node_usage.node)";
         tx.execute(sums, &[]).await?;
     }
     Ok(gone)
@@ -112,8 +112,8 @@ mod tests {
                 .await
                 .unwrap();
             }
-            let sql = "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) \
-                       VALUES ('s', 'holding', 1, 1, 1)";
+            let sql = "INSERT INTO placements (holder_kind, holder_id, purpose, node, vcpus, memory_mib, disk_gib) \
+                       VALUES ('server', 's', 'home', 'holding', 1, 1, 1)";
             tx.execute(sql, &[]).await.unwrap();
             let here = ["here".to_owned()];
             assert_eq!(remove_retired(&mut tx, &here, Timestamp(1)).await.unwrap(), 0, "{}", database.name);

@@ -76,6 +76,8 @@ rows! {
         /// JSON; its form is the saga's own.
         params: String,
         on_failure: OnFailure,
+        /// The node whose platform the next step is for; empty: any process can do it.
+        node: String,
         step: i64,
         phase: Phase,
         attempt: i64,

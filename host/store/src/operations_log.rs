@@ -33,14 +33,11 @@ pub async fn next_due(conn: &mut Conn, nodes: Option<&[String]>) -> Result<Times
     Ok(conn.optional(sql, &values, |row| row.time(0)).await?.unwrap_or(FOREVER))
 }
 
-/// The end of a condition on operations `o`: a server that has its place on another node is another process's. The nodes are
-/// the parameters from `first` on. A lookup for each operation: a join would read the places of all servers.
+/// The end of a condition on operations `o`: one whose next step is for another node is another process's. The nodes are the
+/// parameters from `first` on.
 fn within_reach(first: usize, nodes: Option<&[String]>) -> String {
     let Some(nodes) = nodes else { return String::new() };
-    let own = crate::dialect::placeholders(first, nodes.len());
-    format!(
-        " AND coalesce((SELECT r.node FROM node_reservations r WHERE r.server_id = o.resource_id), '') IN ('', {own})"
-    )
+    format!(" AND o.node IN ('', {})", crate::dialect::placeholders(first, nodes.len()))
 }
 
 /// Leases an operation that `due` gave in this transaction, which holds it; changes it to what is then stored.
@@ -177,6 +174,13 @@ pub async fn pause(tx: &mut Conn, lease: Lease<'_>, attempt: i64, at: Timestamp,
         )
         .await?;
     Ok(changed == 1)
+}
+
+/// Gives the operation to the processes that drive the node. False: the lease is lost.
+pub async fn pass_on(tx: &mut Conn, lease: Lease<'_>, node: &str, now: Timestamp) -> Result<bool> {
+    let to = "SET lease_owner = '', lease_until = 0, next_run_at = $4, node = $3, updated_at = $4 \
+              WHERE id = $1 AND fence = $2 AND runnable = 1";
+    Ok(tx.execute(update("operations", to), args![lease.id, lease.fence, node, now]).await? == 1)
 }
 
 /// Takes the operation out of the workers' hands: it needs the operator. Its locks stay. The error stands in its step; what

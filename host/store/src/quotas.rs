@@ -34,11 +34,23 @@ macro_rules! quotas {
     };
 }
 
+/// A server between two flavors counts as the larger one.
+macro_rules! of_servers {
+    ($column:literal) => {
+        concat!(
+            "SELECT CAST(coalesce(sum(",
+            $column,
+            "), 0) AS BIGINT) + CAST((SELECT coalesce(sum(extra_",
+            $column,
+            "), 0) FROM resizes WHERE project_id = $1) AS BIGINT) FROM servers WHERE project_id = $1 AND deleted = 0"
+        )
+    };
+}
+
 quotas! {
     Servers "servers" Some("SELECT count(*) FROM servers WHERE project_id = $1 AND deleted = 0");
-    Vcpus "vcpus" Some("SELECT CAST(coalesce(sum(vcpus), 0) AS BIGINT) FROM servers WHERE project_id = $1 AND deleted = 0");
-    MemoryMib "memory-mib"
-        Some("SELECT CAST(coalesce(sum(memory_mib), 0) AS BIGINT) FROM servers WHERE project_id = $1 AND deleted = 0");
+    Vcpus "vcpus" Some(of_servers!("vcpus"));
+    MemoryMib "memory-mib" Some(of_servers!("memory_mib"));
     // Of a user, not of a project: see `keypairs_of`.
     Keypairs "keypairs" None;
     Networks "networks" Some("SELECT count(*) FROM networks WHERE project_id = $1");
@@ -49,7 +61,9 @@ quotas! {
     PublicAddresses "public-addresses" Some("SELECT count(*) FROM public_addresses WHERE project_id = $1");
     Volumes "volumes" Some("SELECT count(*) FROM volumes WHERE project_id = $1");
     VolumeGib "volume-gib"
-        Some("SELECT CAST(coalesce(sum(size_gib), 0) AS BIGINT) FROM volumes WHERE project_id = $1");
+        Some("SELECT CAST(coalesce(sum(size_gib), 0) AS BIGINT) \
+              + CAST((SELECT coalesce(sum(extra_volume_gib), 0) FROM resizes WHERE project_id = $1) AS BIGINT) \
+              FROM volumes WHERE project_id = $1");
     ServerGroups "server-groups" None;
     ServerGroupMembers "server-group-members" None;
     MetadataItems "metadata-items" None;

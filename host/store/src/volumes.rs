@@ -87,6 +87,14 @@ pub async fn set_state_of_server(tx: &mut Conn, server_id: &str, state: VolumeSt
     .await
 }
 
+pub async fn grow(tx: &mut Conn, id: &str, size_gib: u32, now: Timestamp) -> Result<()> {
+    tx.defer(
+        update("volumes", "SET size_gib = $2, updated_at = $3 WHERE id = $1 AND size_gib < $2"),
+        args![id, size_gib, now],
+    )
+    .await
+}
+
 /// Leaves the volume without its server, available.
 pub async fn detach(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
     tx.defer(

@@ -18,7 +18,7 @@ macro_rules! cloud_functions {
                 fn get_server(id: &str, parts: &[String]) -> compute::Server;
                 fn create_servers(create: &compute::ServerCreate) -> compute::ServerCreated;
                 fn update_server(id: &str, update: &compute::ServerUpdate) -> compute::Server;
-                fn change_power(ids: &[String], change: compute::PowerChange, as_batch: bool, strict: bool) -> String;
+                fn act_on_servers(ids: &[String], verb: &str, options: &[compute::Pair], as_batch: bool, strict: bool) -> String;
                 fn delete_servers(ids: &[String], options: compute::DeleteOptions, as_batch: bool, strict: bool) -> String;
                 fn console_output(id: &str, lines: Option<u32>) -> String;
                 fn set_metadata(id: &str, items: &[compute::Pair], mode: compute::MetadataMode) -> Vec<compute::Pair>;

@@ -53,6 +53,7 @@ reported!(lifecycle {
     fn create_disks(key: StepKey, spec: DomainSpec) -> Result<Progress, Error>;
     fn delete_disks(key: StepKey, server: String, disks: Vec<String>) -> Result<Progress, Error>;
     fn define(key: StepKey, spec: DomainSpec) -> Result<Progress, Error>;
+    fn reconfigure(key: StepKey, spec: DomainSpec) -> Result<Progress, Error>;
     fn undefine(key: StepKey, server: String) -> Result<Progress, Error>;
     fn start(key: StepKey, server: String) -> Result<Progress, Error>;
     fn stop(key: StepKey, server: String, mode: lifecycle::StopMode) -> Result<Progress, Error>;

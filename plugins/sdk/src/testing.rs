@@ -42,6 +42,12 @@ pub fn error(code: ErrorCode, message: &str) -> Error {
     Error { code, class, retryable: false, message: message.to_owned(), resource: None, field: None, reason: None }
 }
 
+/// What was asked of servers: `stop hard=true`.
+#[must_use]
+pub fn asked(verb: &str, options: &[(String, String)]) -> String {
+    options.iter().fold(verb.to_owned(), |told, (name, value)| format!("{told} {name}={value}"))
+}
+
 /// `not-found` of a resource.
 #[must_use]
 pub fn not_found(kind: &str, id: &str) -> Error {

@@ -120,6 +120,18 @@ pub async fn life(bench: &dyn Bench) {
     twice(bench, driver, spec, &key("stop"), async |key| driver.stop(key, id, StopMode::Hard).await).await;
     expect(driver, spec, Power::Stopped, &create.operation).await;
 
+    let mut larger = DomainSpec { vcpus: spec.vcpus + 1, memory_mib: spec.memory_mib + 64, ..spec.clone() };
+    for disk in &mut larger.disks {
+        disk.size_gib += 1;
+    }
+    let step = key("reconfigure");
+    twice(bench, driver, &larger, &step, async |key| driver.reconfigure(key, &larger).await).await;
+    expect(driver, &larger, Power::Stopped, &create.operation).await;
+    bench.assert_size(&larger).await;
+    twice(bench, driver, spec, &key("start"), async |key| driver.start(key, id).await).await;
+    booted(bench, driver, id, 3).await;
+    twice(bench, driver, spec, &key("stop"), async |key| driver.stop(key, id, StopMode::Hard).await).await;
+
     twice(bench, driver, spec, &key("undefine"), async |key| driver.undefine(key, id).await).await;
     let left = inspect(driver, id).await.expect("its disks still exist");
     assert_eq!(left.defined(), None);
@@ -249,6 +261,7 @@ pub async fn absence(bench: &dyn Bench) {
         done("delete-disks", driver.delete_disks(&key("delete-disks"), id, &[]).await);
     }
     let absent = |what: &str, code: ErrorCode| assert_eq!(code, ErrorCode::NotFound, "{what} of nothing");
+    absent("reconfigure", driver.reconfigure(&key("reconfigure"), &spec).await.unwrap_err().code);
     absent("start", driver.start(&key("start"), id).await.unwrap_err().code);
     for mode in [StopMode::Soft, StopMode::Hard] {
         absent("stop", driver.stop(&key("stop"), id, mode).await.unwrap_err().code);

@@ -28,6 +28,8 @@ pub trait Bench: Send + Sync {
     /// The guest of a server that has come up has this password for its administrator, and nobody else holds it: neither the
     /// driver's records nor the disks. Panics where that isn't so.
     async fn assert_password(&self, driver: &dyn Driver, spec: &DomainSpec, password: &str);
+    /// The platform has given the server the processors, the memory and the disks of the spec. Panics where that isn't so.
+    async fn assert_size(&self, spec: &DomainSpec);
     /// The console says this each time when the guest is up. None: the platform keeps no console log.
     fn ready_text(&self) -> Option<&'static str>;
     /// For a guest to come up or to go down.

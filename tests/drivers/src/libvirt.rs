@@ -220,6 +220,19 @@ impl Bench for Libvirt {
         }
     }
 
+    async fn assert_size(&self, spec: &DomainSpec) {
+        let xml = self.virsh(&["dumpxml", "--inactive", &spec.server_id]);
+        assert!(xml.contains(&format!("<memory unit='KiB'>{}</memory>", u64::from(spec.memory_mib) * 1024)), "{xml}");
+        assert!(xml.contains(&format!(">{}</vcpu>", spec.vcpus)), "{xml}");
+        for disk in &spec.disks {
+            let files = self.files(&spec.server_id);
+            let file = files.iter().find(|file| file.ends_with(&disk.id)).expect("the disk's file");
+            let told = std::process::Command::new("qemu-img").args(["info", "-U", "--output=json", file]).output();
+            let told: serde_json::Value = serde_json::from_slice(&told.expect("qemu-img").stdout).expect("JSON");
+            assert_eq!(told["virtual-size"], u64::from(disk.size_gib) << 30, "{told}");
+        }
+    }
+
     fn ready_text(&self) -> Option<&'static str> {
         Some("SKYLOOM-GUEST-READY")
     }

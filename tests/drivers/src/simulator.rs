@@ -122,6 +122,16 @@ impl Bench for Simulator {
         assert!(!evidence.contains(password), "{evidence}");
     }
 
+    async fn assert_size(&self, spec: &DomainSpec) {
+        let evidence = self.evidence(spec).await.concat();
+        if self.plugin == "simulator" {
+            assert!(
+                evidence.contains(&format!(r#"vcpus\":{},\"memory_mib\":{},"#, spec.vcpus, spec.memory_mib)),
+                "{evidence}"
+            );
+        }
+    }
+
     fn ready_text(&self) -> Option<&'static str> {
         self.ready
     }

@@ -1,8 +1,9 @@
 //! Whether the world and the records agree. The same for every platform and both databases.
 
 use skyloom_model::{PowerState, Reach, VmState};
-use skyloom_store::volumes::Volume;
-use skyloom_store::{Conn, Db, args, metering, networks, operations_nodes, servers, volumes};
+use skyloom_store::placements::{self, Purpose};
+use skyloom_store::volumes::{self, Volume};
+use skyloom_store::{Conn, Db, args, metering, networks, resizes, servers};
 
 use crate::machine::{Machine, Sight};
 
@@ -14,7 +15,9 @@ pub async fn server(db: &Db, machine: Option<&Machine>, disks: usize, id: &str, 
     let locks = "SELECT count(*) FROM operation_locks WHERE resource_id = $1";
     let locked: i64 = conn.one(locks, args![id], |row| row.int(0)).await.unwrap();
     assert_eq!(locked, 0, "{case}: the server is locked");
-    let lives = record.as_ref().filter(|server| matches!(server.vm_state, VmState::Active | VmState::Stopped));
+    let lives = record
+        .as_ref()
+        .filter(|server| matches!(server.vm_state, VmState::Active | VmState::Stopped | VmState::Resized));
     match lives {
         Some(server) => living(&mut conn, machine, disks, server, case).await,
         None => gone(&mut conn, machine, id, record.map(|server| server.vm_state), case).await,
@@ -31,14 +34,16 @@ async fn gone(conn: &mut Conn, machine: Option<&Machine>, id: &str, state: Optio
     let volumes = volumes::of_server(conn, id).await.unwrap();
     let ports = networks::ports_of_device(conn, id).await.unwrap();
     assert!(volumes.is_empty() && ports.is_empty(), "{case}: {state:?}, and {volumes:?} {ports:?} are left");
-    let place = operations_nodes::place_of(conn, id).await.unwrap();
+    let place = placements::place_of(conn, id, Purpose::Home).await.unwrap();
     assert_eq!((place, meters(conn, id).await), (None, Vec::new()), "{case}: {state:?}, and a place or spans are left");
 }
 
 async fn living(conn: &mut Conn, machine: Option<&Machine>, disks: usize, server: &servers::Server, case: &str) {
-    let running = server.vm_state == VmState::Active;
+    let resized = server.vm_state == VmState::Resized;
+    let running = server.vm_state == VmState::Active || (resized && server.power_state == PowerState::Running);
     let machine = machine.unwrap_or_else(|| panic!("{case}: the server is {:?} without a domain", server.vm_state));
     assert!(machine.defined.is_some(), "{case}: there are only disks");
+    assert_eq!(machine.memory_mib, server.memory_mib, "{case}: the domain has another flavor's memory");
     assert_eq!(machine.running, running, "{case}: the world's power differs from {:?}", server.vm_state);
     let power = if running { PowerState::Running } else { PowerState::ShutDown };
     assert_eq!(server.power_state, power, "{case}");
@@ -54,8 +59,11 @@ async fn living(conn: &mut Conn, machine: Option<&Machine>, disks: usize, server
         let wanted = [(ports[0].port.mac.clone(), ports[0].addresses[0].address.clone())].into();
         assert_eq!(*leases, wanted, "{case}: the platform hands out other addresses than the ports have");
     }
-    let place = operations_nodes::place_of(conn, &server.id).await.unwrap();
+    let place = placements::place_of(conn, &server.id, Purpose::Home).await.unwrap();
     assert_eq!((place.as_deref(), server.node.as_str()), (Some("node-1"), "node-1"), "{case}");
+    let other = placements::place_of(conn, &server.id, Purpose::Resize).await.unwrap();
+    let between = resizes::get(conn, &server.id).await.unwrap().is_some();
+    assert_eq!((other.is_some(), between), (resized, resized), "{case}: the other flavor and its room");
     let expected: &[&str] = if running { &["memory-mib", "vcpu"] } else { &[] };
     assert_eq!(meters(conn, &server.id).await, expected, "{case}: the spans don't fit {:?}", server.vm_state);
 }
@@ -83,9 +91,9 @@ async fn meters(conn: &mut Conn, id: &str) -> Vec<String> {
 /// At rest, whatever servers there are: every operation has ended, the sums are those of their parts.
 pub async fn at_rest(db: &Db, case: &str) {
     let mut conn = db.read().await.unwrap();
-    assert_eq!(operations_nodes::differences(&mut conn).await.unwrap(), [], "{case}");
-    assert_eq!(operations_nodes::orphans(&mut conn).await.unwrap(), [""; 0], "{case}");
-    assert_eq!(operations_nodes::spans_of_nothing(&mut conn).await.unwrap(), [""; 0], "{case}");
+    assert_eq!(placements::differences(&mut conn).await.unwrap(), [], "{case}");
+    assert_eq!(placements::orphans(&mut conn).await.unwrap(), [""; 0], "{case}");
+    assert_eq!(placements::spans_of_nothing(&mut conn).await.unwrap(), [""; 0], "{case}");
     zero(&mut conn, AT_REST, case).await;
 }
 
@@ -112,7 +120,8 @@ const NOTHING_LEFT: &[(&str, &str)] = &[
     ("volumes", "SELECT count(*) FROM volumes"),
     ("ports", "SELECT count(*) FROM ports WHERE device_id <> '' AND device_owner LIKE 'compute:%'"),
     ("open spans", "SELECT count(*) FROM spans WHERE ended_at = 9223372036854775807 AND resource_kind <> 'image'"),
-    ("reservations", "SELECT count(*) FROM node_reservations"),
+    ("places", "SELECT count(*) FROM placements"),
+    ("resizes", "SELECT count(*) FROM resizes"),
     ("servers", "SELECT count(*) FROM servers WHERE deleted = 0"),
 ];
 

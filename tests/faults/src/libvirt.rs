@@ -70,6 +70,8 @@ impl Libvirt {
                         .unwrap_or_default(),
                 ),
                 running: self.virsh(&["domstate", id]).trim() == "running",
+                memory_mib: between(&xml, "<memory unit='KiB'>", "<")
+                    .map_or(0, |kib| kib.parse::<u32>().unwrap() / 1024),
                 boots: self.boots(id),
                 leases: Some(BTreeSet::new()),
                 disks: BTreeSet::new(),

@@ -14,6 +14,8 @@ pub struct Machine {
     /// The operation that defined it; none: there are only disks.
     pub defined: Option<String>,
     pub running: bool,
+    /// What its definition has; 0: there are only disks.
+    pub memory_mib: u32,
     /// How often it changed from off to on: a boot too many is a loss of the guest's work.
     pub boots: u32,
     /// The addresses that the platform hands out for it, as (MAC, address). None: this platform hands out none.

@@ -63,6 +63,7 @@ impl Platform for Simulator {
         let mut sight = Sight::default();
         for body in self.documents("domains").await {
             let text = |key: &str| body[key].as_str().expect("a text").to_owned();
+            let defined = body["defined"] == true;
             let machine = Machine {
                 disks: body["disks"]
                     .as_array()
@@ -70,8 +71,9 @@ impl Platform for Simulator {
                     .iter()
                     .map(|disk| disk.as_str().unwrap().to_owned())
                     .collect(),
-                defined: (body["defined"] == true).then(|| text("operation")),
+                defined: defined.then(|| text("operation")),
                 running: body["running"] == true,
+                memory_mib: if defined { body["memory_mib"].as_u64().expect("memory") as u32 } else { 0 },
                 ..Machine::default()
             };
             if let Some(twin) = sight.machines.insert(text("server_id"), machine) {

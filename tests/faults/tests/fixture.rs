@@ -164,17 +164,24 @@ impl Fixture {
     /// Asks for an operation of this kind on the server; gives its id.
     pub async fn ask(&self, kind: Kind, server_id: &str) -> String {
         let (ids, context) = (vec![server_id.to_owned()], self.context());
-        let change = match kind {
+        let (verb, hard) = match kind {
             Kind::Create => unreachable!("a creation has no server yet"),
             Kind::Delete => {
                 let options = wit::DeleteOptions { delete_volumes: false, delete_public_addresses: None };
                 return self.cloud.delete_servers(&context, ids, options, false, true).await.expect("accepted");
             }
-            Kind::Start => wit::PowerChange::Start,
-            Kind::Stop { hard } => wit::PowerChange::Stop(hard),
-            Kind::Reboot { hard } => wit::PowerChange::Reboot(hard),
+            Kind::Start => ("start", None),
+            Kind::Stop { hard } => ("stop", Some(hard)),
+            Kind::Reboot { hard } => ("reboot", Some(hard)),
+            Kind::Resize { .. } => ("resize", None),
+            Kind::Confirm => ("confirm-resize", None),
+            Kind::Revert { .. } => ("revert-resize", None),
         };
-        self.cloud.change_power(&context, ids, change, false, true).await.expect("accepted")
+        let mut options: Vec<_> = hard.map(|hard| ("hard".to_owned(), hard.to_string())).into_iter().collect();
+        if verb == "resize" {
+            options.push(("flavor-id".to_owned(), LARGER.to_owned()));
+        }
+        self.cloud.act_on_servers(&context, ids, verb.to_owned(), options, false, true).await.expect("accepted")
     }
 
     pub async fn operation(&self, id: &str) -> Operation {
@@ -218,11 +225,18 @@ impl Fixture {
         self.start(faults::Settings::default()).await;
         let (id, operation) = self.create(wit::OnFailure::Keep).await;
         assert_eq!(self.rest(&operation).await.unwrap().state, State::Succeeded);
-        if kind == Kind::Start {
-            let operation = self.ask(Kind::Stop { hard: true }, &id).await;
+        let off = Kind::Stop { hard: true };
+        let (before, state): (&[Kind], _) = match kind {
+            Kind::Start | Kind::Resize { running: false } => (&[off], VmState::Stopped),
+            Kind::Confirm | Kind::Revert { running: true } => (&[Kind::Resize { running: true }], VmState::Resized),
+            Kind::Revert { running: false } => (&[off, Kind::Resize { running: false }], VmState::Resized),
+            _ => (&[], VmState::Active),
+        };
+        for &kind in before {
+            let operation = self.ask(kind, &id).await;
             assert_eq!(self.rest(&operation).await.unwrap().state, State::Succeeded);
-            assert_eq!(self.server(&id).await.unwrap().vm_state, VmState::Stopped);
         }
+        assert_eq!(self.server(&id).await.unwrap().vm_state, state);
         self.kill();
         id
     }
@@ -261,6 +275,9 @@ pub async fn run(cloud: &Cloud, times: skyloom_jobs::Settings, faults: faults::S
     engine
 }
 
+/// A seeded flavor with more memory than the one that servers are made with, and as large a disk.
+const LARGER: &str = "2";
+
 /// The kinds of operations; what the saga's table doesn't say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -269,6 +286,9 @@ pub enum Kind {
     Start,
     Stop { hard: bool },
     Reboot { hard: bool },
+    Resize { running: bool },
+    Confirm,
+    Revert { running: bool },
 }
 
 impl Kind {
@@ -280,6 +300,11 @@ impl Kind {
         Kind::Stop { hard: false },
         Kind::Reboot { hard: true },
         Kind::Reboot { hard: false },
+        Kind::Resize { running: true },
+        Kind::Resize { running: false },
+        Kind::Confirm,
+        Kind::Revert { running: true },
+        Kind::Revert { running: false },
     ];
 
     pub fn name(self) -> &'static str {
@@ -289,6 +314,9 @@ impl Kind {
             Self::Start => "server.start",
             Self::Stop { .. } => "server.stop",
             Self::Reboot { .. } => "server.reboot",
+            Self::Resize { .. } => "server.resize",
+            Self::Confirm => "server.confirm-resize",
+            Self::Revert { .. } => "server.revert-resize",
         }
     }
 }

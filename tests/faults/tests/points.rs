@@ -20,13 +20,17 @@ const MOST_WRITES: u32 = 60;
 fn steps(fixture: &Fixture, kind: Kind) -> Vec<Step> {
     let all: Vec<Arc<dyn Saga>> = sagas::all(&fixture.cloud, Arc::new(Faults::default()));
     let saga = all.iter().find(|saga| saga.kind() == kind.name()).expect("a saga of this kind");
-    saga.steps().iter().filter(|step| step.name != "place").copied().collect()
+    let calls = |step: &&Step| match kind {
+        // A guest that is off is neither switched off nor on.
+        Kind::Resize { running: false } | Kind::Revert { running: false } => step.name == "reconfigure",
+        _ => !["place", "release"].contains(&step.name),
+    };
+    saga.steps().iter().filter(calls).copied().collect()
 }
 
-/// The failures that, if they last, make a step fail. A deletion looks before it pulls the plug, so one that had its effect
-/// is not repeated.
-fn lasting(kind: Kind) -> &'static [Failure] {
-    if kind == Kind::Delete {
+/// The failures that, if they last, make a step fail. Who looks before it switches the guest off doesn't repeat what had its effect.
+fn lasting(kind: Kind, step: &str) -> &'static [Failure] {
+    if kind == Kind::Delete || (matches!(kind, Kind::Resize { .. } | Kind::Revert { .. }) && step == "stop") {
         &[Failure::FailBefore]
     } else {
         &[Failure::FailAfter, Failure::LoseReply, Failure::FailBefore]
@@ -50,7 +54,8 @@ async fn driver_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32
             let faults = Settings { driver: vec![fault(kind, step.name, failure, 0)], ..Settings::default() };
             let rest = run(fixture, kind, faults, points % 2 == 0, &case).await;
             // Repeated calls harm nobody; what is done though it was said to fail is found by looking; and after the point of no return the operator's retry brings it to its end.
-            let ends_well = failure == Failure::Repeat || step.no_return || !lasting(kind).contains(&failure);
+            let ends_well =
+                failure == Failure::Repeat || step.no_return || !lasting(kind, step.name).contains(&failure);
             let expected = if ends_well { State::Succeeded } else { State::Failed };
             assert_eq!(rest.operation.state, expected, "{case}: {:?}", rest.operation.error);
             points += 2;
@@ -68,7 +73,7 @@ async fn undo_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32 {
             for &failure in wanted {
                 let case = format!("{kind:?} {} fails, undo of {} {failure:?}", step.name, undone.name);
                 let driver = vec![
-                    fault(kind, step.name, lasting(kind)[0], 0),
+                    fault(kind, step.name, lasting(kind, step.name)[0], 0),
                     fault(kind, &format!("{}/undo", undone.name), failure, 1),
                 ];
                 let faults = Settings { driver, ..Settings::default() };
@@ -88,7 +93,7 @@ async fn crashes(fixture: &Fixture, kind: Kind, failing: Option<&str>) -> u32 {
         let mut came = false;
         for moment in MOMENTS {
             let case = format!("{kind:?} dies {moment:?} write {write}, failing {failing:?}");
-            let driver = failing.map(|step| fault(kind, step, lasting(kind)[0], 0)).into_iter().collect();
+            let driver = failing.map(|step| fault(kind, step, lasting(kind, step)[0], 0)).into_iter().collect();
             let faults = Settings { driver, crash: vec![crash(kind, write, moment)], ..Settings::default() };
             let rest = run(fixture, kind, faults, write % 2 == 0, &case).await;
             let expected = if failing.is_some() { State::Failed } else { State::Succeeded };

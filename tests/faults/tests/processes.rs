@@ -8,7 +8,7 @@ use skyloom_jobs::{Engine, State};
 use skyloom_model::Timestamp;
 use skyloom_runtime::bindings::cloud::compute::OnFailure;
 use skyloom_runtime::driver::Driver;
-use skyloom_store::{args, nodes, operations_nodes, testing};
+use skyloom_store::{args, nodes, placements, testing};
 
 use crate::fixture::{Fixture, Kind, node, run, times};
 use crate::world::World;
@@ -45,15 +45,14 @@ async fn a_server_is_the_work_of_the_process_that_has_its_node() {
     // The request comes to the process that has no room; the other one is away for the moment.
     let here = fixture.start(Settings::default()).await;
     let (server, created) = fixture.create(OnFailure::Keep).await;
-    let placed = "SELECT count(*) FROM node_reservations WHERE server_id = $1 AND node = 'node-2'";
+    let placed = "SELECT count(*) FROM placements WHERE holder_id = $1 AND node = 'node-2'";
     while fixture.count(placed, &server).await == 0 {
         tokio::task::yield_now().await;
     }
     while !fixture.operation(&created).await.lease_owner.is_empty() {
         tokio::task::yield_now().await;
     }
-    let waiting =
-        async || operations_nodes::waiting(&mut fixture.db.read().await.unwrap(), Timestamp::now()).await.unwrap();
+    let waiting = async || placements::waiting(&mut fixture.db.read().await.unwrap(), Timestamp::now()).await.unwrap();
     assert_eq!(waiting().await, [("node-2".to_owned(), 1)], "what the operator is told of");
     let there = run(&cloud, times(), Settings::default()).await;
     let done = fixture.rest(&created).await.unwrap();

@@ -5,7 +5,7 @@ use skyloom_cloud::reconcile::{Reconciler, Settings};
 use skyloom_jobs::{State, faults};
 use skyloom_model::{ErrorCode, PowerState, VmState};
 use skyloom_store::testing::databases;
-use skyloom_store::{args, operations_nodes};
+use skyloom_store::{args, placements};
 
 use crate::fixture::{Fixture, Kind};
 use crate::walk::clear;
@@ -195,10 +195,10 @@ async fn a_volume_kept_after_its_server_is_no_orphan() {
         let left = fixture.world.machine(&server).expect("its disk stays");
         assert_eq!((left.defined, left.disks), (None, kept.clone()), "{}", fixture.name);
 
-        let held = "SELECT disk_gib FROM node_reservations WHERE server_id = $1";
+        let held = "SELECT disk_gib FROM placements WHERE holder_id = $1";
         let volume = kept.first().expect("one").clone();
         assert_eq!(fixture.count(held, &volume).await, 2, "{}: its disk goes on filling the node", fixture.name);
-        assert_eq!(operations_nodes::orphans(&mut fixture.db.read().await.unwrap()).await.unwrap(), [""; 0]);
+        assert_eq!(placements::orphans(&mut fixture.db.read().await.unwrap()).await.unwrap(), [""; 0]);
 
         // Removed by an operator it goes for good, also where orphans stay.
         leftovers::delete_volume(&fixture.db, &volume).await.unwrap();

@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use skyloom_faults::machine::{Machine, Sight};
 use skyloom_model::{Error, ErrorCode, Result};
-use skyloom_runtime::context::SecretVault;
-use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Power, Progress, StepKey, StopMode};
+use skyloom_runtime::driver::{
+    Domain, DomainSpec, Driver, NodeCapacity, Power, Progress, ReadCall, Reading, StepCall, StepKey,
+};
 use tokio::sync::Notify;
 
 /// How the platform answers when it is asked for its capacity.
@@ -110,98 +111,7 @@ impl World {
     }
 }
 
-fn domain(server_id: &str, machine: &Machine) -> Domain {
-    Domain {
-        server_id: server_id.to_owned(),
-        power: if machine.running { Power::Running } else { Power::Stopped },
-        operation: machine.defined.clone().unwrap_or_default(),
-        disks: machine.disks.iter().cloned().collect(),
-    }
-}
-
-#[async_trait]
-impl Driver for World {
-    async fn create_disks(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
-        if spec.admin_password.as_deref().and_then(|handle| secrets.get(handle)).is_none() {
-            return Err(failure(ErrorCode::Invalid, "the administrator's password got lost"));
-        }
-        self.change(key, &spec.server_id, |machine| {
-            machine.disks.extend(spec.disks.iter().map(|disk| disk.id.clone()));
-            Ok(())
-        })
-        .await
-    }
-
-    async fn delete_disks(&self, key: &StepKey, server_id: &str, disks: &[String]) -> Result<Progress> {
-        self.change(key, server_id, |machine| {
-            if machine.defined.is_some() {
-                return Err(failure(ErrorCode::DriverFailed, "the disks are in use by a domain"));
-            }
-            machine.disks.retain(|disk| !disks.contains(disk));
-            Ok(())
-        })
-        .await
-    }
-
-    async fn define(&self, key: &StepKey, spec: &DomainSpec, _: &SecretVault) -> Result<Progress> {
-        self.change(key, &spec.server_id, |machine| {
-            if spec.disks.iter().any(|disk| !machine.disks.contains(&disk.id)) {
-                return Err(failure(ErrorCode::DriverFailed, "a disk isn't there"));
-            }
-            if machine.defined.as_ref().is_some_and(|by| *by != key.operation) {
-                return Err(failure(ErrorCode::AlreadyExists, "another operation has defined it"));
-            }
-            machine.defined = Some(key.operation.clone());
-            Ok(())
-        })
-        .await
-    }
-
-    async fn undefine(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
-        self.change(key, server_id, |machine| {
-            machine.running = false;
-            machine.defined = None;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn start(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
-        self.change(key, server_id, |machine| {
-            if machine.defined.is_none() {
-                return Err(failure(ErrorCode::NotFound, "there is no such domain"));
-            }
-            if !machine.running {
-                machine.running = true;
-                machine.boots += 1;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    async fn stop(&self, key: &StepKey, server_id: &str, mode: StopMode) -> Result<Progress> {
-        let _ = mode;
-        self.change(key, server_id, |machine| {
-            if machine.defined.is_none() {
-                return Err(failure(ErrorCode::NotFound, "there is no such domain"));
-            }
-            machine.running = false;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn poll(&self, key: &StepKey, _server_id: &str, _token: &str) -> Result<Progress> {
-        let held = self.held.lock().unwrap().contains(&key.step);
-        Ok(if held { Progress::Pending("more".to_owned()) } else { Progress::Done })
-    }
-
-    async fn inspect(&self, server_id: &str) -> Result<Option<Domain>> {
-        // Disks alone are no domain that could run.
-        Ok(self.machine(server_id).map(|machine| domain(server_id, &machine)))
-    }
-
+impl World {
     async fn capacity(&self) -> Result<NodeCapacity> {
         let presence = *self.presence.lock().unwrap();
         match presence {
@@ -217,15 +127,100 @@ impl Driver for World {
             hypervisor_version: 1,
         })
     }
+}
 
-    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>> {
-        let machines = self.machines();
-        let later = machines.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
-        Ok(later.take(limit as usize).map(|(id, machine)| domain(id, machine)).collect())
+fn domain(server_id: &str, machine: &Machine) -> Domain {
+    Domain {
+        server_id: server_id.to_owned(),
+        power: if machine.running { Power::Running } else { Power::Stopped },
+        operation: machine.defined.clone().unwrap_or_default(),
+        disks: machine.disks.iter().cloned().collect(),
+    }
+}
+
+/// Whether the domain is there; only then can it be switched.
+fn defined(machine: &Machine) -> Result<()> {
+    if machine.defined.is_none() {
+        return Err(failure(ErrorCode::NotFound, "there is no such domain"));
+    }
+    Ok(())
+}
+
+fn define(machine: &mut Machine, operation: &str, spec: &DomainSpec) -> Result<()> {
+    if spec.disks.iter().any(|disk| !machine.disks.contains(&disk.id)) {
+        return Err(failure(ErrorCode::DriverFailed, "a disk isn't there"));
+    }
+    if machine.defined.as_ref().is_some_and(|by| *by != operation) {
+        return Err(failure(ErrorCode::AlreadyExists, "another operation has defined it"));
+    }
+    machine.defined = Some(operation.to_owned());
+    machine.memory_mib = spec.memory_mib;
+    Ok(())
+}
+
+/// What a call does to a machine.
+fn effect(key: &StepKey, call: StepCall<'_>, machine: &mut Machine) -> Result<()> {
+    match call {
+        StepCall::CreateDisks { spec, .. } => machine.disks.extend(spec.disks.iter().map(|disk| disk.id.clone())),
+        StepCall::DeleteDisks { .. } if machine.defined.is_some() => {
+            return Err(failure(ErrorCode::DriverFailed, "the disks are in use by a domain"));
+        }
+        StepCall::DeleteDisks { disks, .. } => machine.disks.retain(|disk| !disks.contains(disk)),
+        StepCall::Define { spec, .. } => define(machine, &key.operation, spec)?,
+        StepCall::Reconfigure { .. } if machine.running => {
+            return Err(failure(ErrorCode::WrongState, "the domain runs"));
+        }
+        StepCall::Reconfigure { spec } => {
+            defined(machine)?;
+            machine.memory_mib = spec.memory_mib;
+        }
+        StepCall::Undefine { .. } => {
+            (machine.running, machine.defined, machine.memory_mib) = (false, None, 0);
+        }
+        StepCall::Start { .. } => {
+            defined(machine)?;
+            machine.boots += u32::from(!machine.running);
+            machine.running = true;
+        }
+        StepCall::Stop { .. } => {
+            defined(machine)?;
+            machine.running = false;
+        }
+        StepCall::Poll { .. } => {}
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Driver for World {
+    async fn step(&self, key: &StepKey, call: StepCall<'_>) -> Result<Progress> {
+        if let StepCall::Poll { .. } = call {
+            let held = self.held.lock().unwrap().contains(&key.step);
+            return Ok(if held { Progress::Pending("more".to_owned()) } else { Progress::Done });
+        }
+        if let StepCall::CreateDisks { spec, secrets } = call
+            && spec.admin_password.as_deref().and_then(|handle| secrets.get(handle)).is_none()
+        {
+            return Err(failure(ErrorCode::Invalid, "the administrator's password got lost"));
+        }
+        self.change(key, call.server_id(), |machine| effect(key, call, machine)).await
     }
 
-    async fn console_output(&self, _server_id: &str, _max_bytes: u32) -> Result<String> {
-        Ok(String::new())
+    async fn read(&self, call: ReadCall<'_>) -> Result<Reading> {
+        match call {
+            // Disks alone are no domain that could run.
+            ReadCall::Inspect { server_id } => {
+                Ok(Reading::Domain(self.machine(server_id).map(|machine| domain(server_id, &machine))))
+            }
+            ReadCall::Capacity => self.capacity().await.map(Reading::Capacity),
+            ReadCall::List { after, limit } => {
+                let machines = self.machines();
+                let later = machines.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
+                let page = later.take(limit as usize).map(|(id, machine)| domain(id, machine));
+                Ok(Reading::Domains(page.collect()))
+            }
+            ReadCall::ConsoleOutput { .. } => Ok(Reading::Text(String::new())),
+        }
     }
 
     fn digest(&self) -> &'static str {

@@ -134,7 +134,7 @@ fn a_lost_database_is_told_at_once_and_everything_goes_on_when_it_is_back() {
         server.delete_server(one["id"].as_str().expect("an id"));
     }
     assert_eq!(count(&cluster.url, "SELECT count(*) FROM skyloom_documents.documents"), 0, "a domain is left");
-    assert_eq!(count(&cluster.url, "SELECT count(*) FROM node_reservations"), 0, "a reservation is left");
+    assert_eq!(count(&cluster.url, "SELECT count(*) FROM placements"), 0, "a place is left");
     assert_eq!(count(&cluster.url, "SELECT count(*) FROM operations WHERE ended_at IS NULL"), 0, "one has not ended");
     server.stop();
 }

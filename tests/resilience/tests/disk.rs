@@ -128,7 +128,7 @@ fn a_full_disk_is_told_clearly_and_recovered_from() {
     let database = state.join("skyloom.db");
     let open = "SELECT count(*) FROM spans WHERE ended_at = 9223372036854775807 AND resource_kind <> 'image'";
     for (left, sql) in [
-        ("a reservation", "SELECT count(*) FROM node_reservations"),
+        ("a place", "SELECT count(*) FROM placements"),
         ("a port", "SELECT count(*) FROM ports WHERE device_id <> ''"),
         ("an open span", open),
         ("an operation", "SELECT count(*) FROM operations WHERE ended_at IS NULL"),

@@ -95,7 +95,7 @@ fn held(world: &World, project: &str) -> Vec<i64> {
             "SELECT count(*) FROM volumes WHERE project_id = $1",
             "SELECT count(*) FROM public_addresses WHERE project_id = $1",
             "SELECT count(*) FROM ports WHERE project_id = $1",
-            "SELECT count(*) FROM node_reservations WHERE $1 <> ''",
+            "SELECT count(*) FROM placements WHERE $1 <> ''",
             "SELECT sum(vcpus) + sum(memory_mib) + sum(disk_gib) FROM node_usage WHERE $1 <> ''",
         ] {
             counts.push(conn.one(sql, args![project], |row| row.int(0)).await.expect("a count"));

@@ -91,6 +91,11 @@ impl lifecycle::Guest for Component {
         })
     }
 
+    /// Paper has neither processors nor memory.
+    fn reconfigure(_: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
+        change(&spec.server_id, |note| defined(note))
+    }
+
     fn undefine(_: StepKey, server: String) -> Result<Progress, Error> {
         change(&server, |note| {
             *note = Note { server: note.server.clone(), disks: note.disks.clone(), ..Note::default() };

@@ -41,15 +41,16 @@ impl ComputeApi for Compute {
         Ok(self.change_server(context, &id, update).await?)
     }
 
-    async fn change_power(
+    async fn act_on_servers(
         &self,
         context: &Context,
         ids: Vec<String>,
-        change: wit::PowerChange,
+        verb: String,
+        options: Vec<Pair>,
         as_batch: bool,
         strict: bool,
     ) -> Result<String, Error> {
-        Ok(self.change_power_of(context, ids, change, as_batch, strict).await?)
+        Ok(self.act_on(context, ids, (&verb, options), as_batch, strict).await?)
     }
 
     async fn delete_servers(

@@ -4,7 +4,7 @@
 use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_store::public_addresses::{self, Held};
 use skyloom_store::volumes::{self, Volume};
-use skyloom_store::{Db, metering, operations_nodes, quotas};
+use skyloom_store::{Db, metering, placements, quotas};
 
 /// Which of them are listed.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +37,7 @@ pub async fn delete_volume(db: &Db, id: &str) -> Result<()> {
         return Err(in_use("volume", id, &volume.server_id));
     }
     metering::close_spans(&mut tx, id, &[], now).await?;
-    operations_nodes::release(&mut tx, id).await?;
+    placements::release(&mut tx, id).await?;
     tx.commit().await
 }
 

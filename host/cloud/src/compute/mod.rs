@@ -1,5 +1,6 @@
 //! Servers and what they are made of: flavors, key pairs, volumes, zones, quotas; and the operations on them.
 
+mod actions;
 mod api;
 mod attach;
 mod common;
@@ -13,8 +14,8 @@ mod list;
 mod nodes;
 pub mod operations;
 mod patterns;
-mod power;
 pub mod quotas;
+mod resize;
 mod rules;
 pub mod sagas;
 mod settings;

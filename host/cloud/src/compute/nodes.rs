@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::driver::Driver;
 use skyloom_store::networks::DevicePort;
-use skyloom_store::{nodes as store, operations_nodes};
+use skyloom_store::{nodes as store, placements};
 use tokio::task::JoinHandle;
 
 use super::Compute;
@@ -104,7 +104,7 @@ impl Compute {
             tracing::warn!(nodes = retired, "nodes that no process drives take no new servers");
         }
         let before = Timestamp::now().minus(self.settings.attach.away);
-        for (node, operations) in operations_nodes::waiting(&mut self.db().read().await?, before).await? {
+        for (node, operations) in placements::waiting(&mut self.db().read().await?, before).await? {
             tracing::error!(
                 alarm = "node-without-process",
                 node,

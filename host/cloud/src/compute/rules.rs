@@ -3,49 +3,49 @@
 use skyloom_model::{Caller, Error, ErrorCode, Result, TaskState, VmState};
 use skyloom_store::servers::Brief;
 
-/// What people ask of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
-    Start,
-    Stop,
-    SoftReboot,
-    HardReboot,
-    Delete,
-    Metadata,
-    Console,
+macro_rules! verbs {
+    ($($variant:ident $word:literal [$($state:ident)*] $(=> $task:ident)?;)*) => {
+        /// What people ask of a server.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Verb { $($variant,)* }
+
+        impl Verb {
+            #[cfg(test)]
+            const ALL: &'static [Verb] = &[$(Self::$variant,)*];
+
+            /// For people: "Cannot `...` server".
+            fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// Whether a server in this state allows it.
+            fn allowed(self, state: VmState) -> bool {
+                match self { $(Self::$variant => matches!(state, $(VmState::$state)|*),)* }
+            }
+
+            /// What then stands as being done; none: it is done at once.
+            pub(super) fn task(self) -> Option<TaskState> {
+                match self { $(Self::$variant => None$(.or(Some(TaskState::$task)))?,)* }
+            }
+        }
+    };
+}
+
+// The states that allow it, and the task that it then is.
+verbs! {
+    Start "start" [Stopped] => PoweringOn;
+    Stop "stop" [Active Error] => PoweringOff;
+    SoftReboot "reboot" [Active] => Rebooting;
+    HardReboot "reboot" [Active Stopped Paused Suspended Error] => RebootingHard;
+    Resize "resize" [Active Stopped] => ResizePrep;
+    ConfirmResize "confirm the resize of" [Resized] => ResizeConfirming;
+    RevertResize "revert the resize of" [Resized] => ResizeReverting;
+    Delete "delete" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error] => Deleting;
+    Metadata "update the metadata of" [Active Paused Suspended Stopped];
+    Console "read the console of" [Active Stopped Paused Suspended Rescued Resized Shelved Error];
 }
 
 impl Verb {
-    #[cfg(test)]
-    const ALL: &'static [Verb] =
-        &[Self::Start, Self::Stop, Self::SoftReboot, Self::HardReboot, Self::Delete, Self::Metadata, Self::Console];
-
-    /// For people: "Cannot `...` server".
-    fn word(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::SoftReboot | Self::HardReboot => "reboot",
-            Self::Delete => "delete",
-            Self::Metadata => "update the metadata of",
-            Self::Console => "read the console of",
-        }
-    }
-
-    /// The table: whether a server in this state allows it.
-    fn allowed(self, state: VmState) -> bool {
-        use VmState as S;
-        match self {
-            Self::Start => matches!(state, S::Stopped),
-            Self::Stop => matches!(state, S::Active | S::Error),
-            Self::SoftReboot => matches!(state, S::Active),
-            Self::HardReboot => matches!(state, S::Active | S::Stopped | S::Paused | S::Suspended | S::Error),
-            Self::Delete => !matches!(state, S::Deleted),
-            Self::Metadata => matches!(state, S::Active | S::Paused | S::Suspended | S::Stopped),
-            Self::Console => !matches!(state, S::Building | S::Deleted | S::SoftDeleted | S::ShelvedOffloaded),
-        }
-    }
-
     /// Whether nothing else may be under way.
     fn needs_rest(self) -> bool {
         !matches!(self, Self::Delete | Self::Metadata | Self::Console)
@@ -54,18 +54,6 @@ impl Verb {
     /// Whether the owner's lock keeps it away.
     fn respects_lock(self) -> bool {
         !matches!(self, Self::Console)
-    }
-
-    /// What then stands as being done; none: it is done at once.
-    pub(super) fn task(self) -> Option<TaskState> {
-        match self {
-            Self::Start => Some(TaskState::PoweringOn),
-            Self::Stop => Some(TaskState::PoweringOff),
-            Self::SoftReboot => Some(TaskState::Rebooting),
-            Self::HardReboot => Some(TaskState::RebootingHard),
-            Self::Delete => Some(TaskState::Deleting),
-            Self::Metadata | Self::Console => None,
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use skyloom_runtime::bindings::cloud::{compute as wit, images};
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::collections::Collections;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
-use skyloom_runtime::driver::{Domain, DomainSpec, Driver, NodeCapacity, Progress, StepKey, StopMode};
+use skyloom_runtime::driver::{Driver, NodeCapacity, Progress, ReadCall, Reading, StepCall, StepKey};
 use skyloom_store::identity::{Project, projects};
 use skyloom_store::images::{ImageFilter, list_images};
 use skyloom_store::listing::Page;
@@ -27,45 +27,28 @@ fn unasked<T>() -> Result<T> {
 
 #[async_trait]
 impl Driver for FakeDriver {
-    async fn create_disks(&self, _: &StepKey, _: &DomainSpec, _: &SecretVault) -> Result<Progress> {
+    async fn step(&self, _: &StepKey, _: StepCall<'_>) -> Result<Progress> {
         unasked()
     }
-    async fn delete_disks(&self, _: &StepKey, _: &str, _: &[String]) -> Result<Progress> {
-        unasked()
+
+    async fn read(&self, call: ReadCall<'_>) -> Result<Reading> {
+        match call {
+            ReadCall::Capacity => Ok(Reading::Capacity(NodeCapacity {
+                vcpus: 8,
+                memory_mib: 65_536,
+                disk_gib: 1000,
+                hypervisor: "FAKE".to_owned(),
+                hypervisor_version: 1,
+            })),
+            ReadCall::List { .. } => Ok(Reading::Domains(Vec::new())),
+            ReadCall::ConsoleOutput { server_id, max_bytes } => {
+                let log = format!("first\nsecond {server_id}\n");
+                Ok(Reading::Text(log.chars().take(max_bytes as usize).collect()))
+            }
+            ReadCall::Inspect { .. } => unasked(),
+        }
     }
-    async fn define(&self, _: &StepKey, _: &DomainSpec, _: &SecretVault) -> Result<Progress> {
-        unasked()
-    }
-    async fn undefine(&self, _: &StepKey, _: &str) -> Result<Progress> {
-        unasked()
-    }
-    async fn start(&self, _: &StepKey, _: &str) -> Result<Progress> {
-        unasked()
-    }
-    async fn stop(&self, _: &StepKey, _: &str, _: StopMode) -> Result<Progress> {
-        unasked()
-    }
-    async fn poll(&self, _: &StepKey, _: &str, _: &str) -> Result<Progress> {
-        unasked()
-    }
-    async fn inspect(&self, _: &str) -> Result<Option<Domain>> {
-        unasked()
-    }
-    async fn capacity(&self) -> Result<NodeCapacity> {
-        Ok(NodeCapacity {
-            vcpus: 8,
-            memory_mib: 65_536,
-            disk_gib: 1000,
-            hypervisor: "FAKE".to_owned(),
-            hypervisor_version: 1,
-        })
-    }
-    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<Domain>> {
-        Ok(Vec::new())
-    }
-    async fn console_output(&self, server_id: &str, max_bytes: u32) -> Result<String> {
-        Ok(format!("first\nsecond {server_id}\n").chars().take(max_bytes as usize).collect())
-    }
+
     fn digest(&self) -> &'static str {
         "sha256:fake"
     }

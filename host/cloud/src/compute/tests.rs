@@ -34,7 +34,7 @@ async fn a_foreign_server_is_not_found() {
         let refused = [
             cloud.get_server(&stranger, id.clone(), all_parts()).await.err(),
             cloud.update_server(&stranger, id.clone(), update).await.err(),
-            cloud.change_power(&stranger, ids.clone(), wit::PowerChange::Stop(false), false, true).await.err(),
+            cloud.act_on_servers(&stranger, ids.clone(), "stop".to_owned(), Vec::new(), false, true).await.err(),
             cloud.delete_servers(&stranger, ids, options, false, true).await.err(),
             cloud.console_output(&stranger, id.clone(), None).await.err(),
             cloud.set_metadata(&stranger, id.clone(), vec![], wit::MetadataMode::Merge).await.err(),
@@ -232,12 +232,13 @@ async fn power_asks_the_state_and_takes_the_server() {
         let ids = made(&world, &["a", "b"]).await;
         let stop = |ids: &[String], as_batch, strict| {
             let (ids, context) = (ids.to_vec(), context.clone());
-            async move { cloud.change_power(&context, ids, wit::PowerChange::Stop(false), as_batch, strict).await }
+            async move { cloud.act_on_servers(&context, ids, "stop".to_owned(), Vec::new(), as_batch, strict).await }
         };
         let error = stop(&ids[..1], false, true).await.expect_err("it is being built");
         assert_eq!(error.kind(), ErrorCode::WrongState);
         world.make_active(&ids[0]).await;
-        let start = cloud.change_power(&context, vec![ids[0].clone()], wit::PowerChange::Start, false, true).await;
+        let start =
+            cloud.act_on_servers(&context, vec![ids[0].clone()], "start".to_owned(), Vec::new(), false, true).await;
         assert_eq!(start.expect_err("it runs").kind(), ErrorCode::WrongState);
 
         // All or nothing.
@@ -294,10 +295,13 @@ async fn a_locked_server_is_its_owners_until_an_operator_comes() {
         let mut tx = world.database.db.begin().await.expect("begin");
         tx.execute("UPDATE servers SET locked = 1", &[]).await.expect("lock");
         tx.commit().await.expect("commit");
-        let hard = || wit::PowerChange::Reboot(true);
-        let error = cloud.change_power(&member("p"), vec![id.clone()], hard(), false, true).await.expect_err("locked");
+        let (reboot, hard) = ("reboot".to_owned(), vec![("hard".to_owned(), "true".to_owned())]);
+        let error = cloud
+            .act_on_servers(&member("p"), vec![id.clone()], reboot.clone(), hard.clone(), false, true)
+            .await
+            .expect_err("locked");
         assert_eq!(error.kind(), ErrorCode::Locked);
-        cloud.change_power(&operator("x"), vec![id], hard(), false, true).await.expect("an operator");
+        cloud.act_on_servers(&operator("x"), vec![id], reboot, hard, false, true).await.expect("an operator");
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use skyloom_model::{PowerState, Result, Timestamp, VmState};
 use skyloom_runtime::driver::{Domain, Power, Progress, StepKey};
-use skyloom_store::operations_nodes::{self as store, OnNode};
+use skyloom_store::placements::{self as store, OnNode};
 use skyloom_store::{servers, volumes};
 
 use super::{Inner, add};

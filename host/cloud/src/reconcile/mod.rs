@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use skyloom_jobs::Engine;
 use skyloom_model::Result;
-use skyloom_store::operations_nodes;
+use skyloom_store::placements;
 use tokio::task::JoinHandle;
 
 pub use settings::Settings;
@@ -123,15 +123,15 @@ impl Reconciler {
     /// Places and spans that belong to nothing: a defect of ours, so they are reported and never hidden by mending.
     async fn ledger(&self) -> Result<()> {
         let mut conn = self.inner.cloud.db().read().await?;
-        let sums = operations_nodes::differences(&mut conn).await?;
+        let sums = placements::differences(&mut conn).await?;
         for (node, sum, reserved) in &sums {
             tracing::error!(node, ?sum, ?reserved, "a node's sum is not what its reservations come to");
         }
-        let places = operations_nodes::orphans(&mut conn).await?;
+        let places = placements::orphans(&mut conn).await?;
         for server in &places {
             tracing::error!(server, "a place on a node is held for a server that is gone");
         }
-        let spans = operations_nodes::spans_of_nothing(&mut conn).await?;
+        let spans = placements::spans_of_nothing(&mut conn).await?;
         for resource in &spans {
             tracing::error!(resource, "a span is open for a resource that is gone");
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use skyloom_store::nodes::{self, Node};
-use skyloom_store::operations_nodes::{self, Amount};
+use skyloom_store::placements::{self, Amount};
 
 use super::{or_dash, print_json, print_table, time, with_database};
 use crate::cli::NodeCommand;
@@ -12,7 +12,7 @@ pub fn run(command: NodeCommand) -> Result<(), Failure> {
     let NodeCommand::List { deployment, json } = command;
     with_database(&deployment, async |_, db| {
         let mut conn = db.read().await?;
-        let used = operations_nodes::used(&mut conn).await?;
+        let used = placements::used(&mut conn).await?;
         let held = |node: Node| {
             let held = used.get(&node.name).copied().unwrap_or_default();
             (node, held)

@@ -204,7 +204,7 @@ pub async fn for_platform(conn: &mut Conn, id: &str) -> Result<Option<ForPlatfor
     let part =
         |part: &str| format!("(SELECT b.image_id FROM boot_images b WHERE b.server_id = s.id AND b.part = '{part}')");
     let sql = format!(
-        "SELECT concat({}), (SELECT r.node FROM node_reservations r WHERE r.server_id = s.id), {}, {}, s.admin_password \
+        "SELECT concat({}), (SELECT p.node FROM placements p WHERE p.holder_id = s.id AND p.purpose = 'home'), {}, {}, s.admin_password \
          FROM servers s WHERE s.id = $1",
         packed_own(conn.is_postgres(), Parts::ALL),
         part("kernel"),

@@ -30,6 +30,10 @@ impl lifecycle::Guest for Component {
         Libvirt::new(HostPlatform)?.define(&key, &spec)
     }
 
+    fn reconfigure(_key: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.reconfigure(&spec)
+    }
+
     fn undefine(_key: StepKey, server_id: String) -> Result<Progress, Error> {
         Libvirt::new(HostPlatform)?.undefine(&server_id)
     }

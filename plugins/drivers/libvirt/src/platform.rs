@@ -17,6 +17,7 @@ pub trait Platform {
     fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<DomainInfo>, Error>;
     fn describe_host(&self) -> Result<HostInfo, Error>;
     fn create_volume(&self, name: &str, size_gib: u32, blob: Option<&str>, format: Option<&str>) -> Result<(), Error>;
+    fn grow_volume(&self, name: &str, size_gib: u32) -> Result<(), Error>;
     fn delete_volume(&self, name: &str) -> Result<(), Error>;
     fn list_volumes(&self, prefix: &str) -> Result<Vec<String>, Error>;
     fn create_seed(&self, name: &str, files: &[(String, Vec<u8>)]) -> Result<(), Error>;
@@ -69,6 +70,10 @@ impl Platform for HostPlatform {
 
     fn create_volume(&self, name: &str, size_gib: u32, blob: Option<&str>, format: Option<&str>) -> Result<(), Error> {
         libvirt::create_volume(name, size_gib, blob, format)
+    }
+
+    fn grow_volume(&self, name: &str, size_gib: u32) -> Result<(), Error> {
+        libvirt::grow_volume(name, size_gib)
     }
 
     fn delete_volume(&self, name: &str) -> Result<(), Error> {

@@ -65,16 +65,29 @@ impl<P: Platform> Libvirt<P> {
     /// The definition goes first: it carries the list of addresses that `undefine` releases.
     pub fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress, Error> {
         let record = Record::of(&key.operation, spec);
-        let files = self.files(spec)?;
-        let machine = Machine {
-            domain_type: self.config.domain_type.as_deref().unwrap_or("kvm"),
-            machine: self.config.machine.as_deref(),
-        };
-        self.platform.define(&xml::domain(spec, &record, &files, &machine))?;
+        self.put(spec, &record)?;
         for lease in &record.leases {
             self.platform.add_dhcp_host(&lease.network, &lease.mac, &lease.address, &spec.hostname)?;
         }
         Ok(Progress::Done)
+    }
+
+    /// The record stays: what it says of the domain's leases and of who defined it is still true.
+    pub fn reconfigure(&self, spec: &DomainSpec) -> Result<Progress, Error> {
+        let info = self.platform.inspect(&spec.server_id)?.ok_or_else(|| no_domain(&spec.server_id))?;
+        for disk in &spec.disks {
+            self.platform.grow_volume(&volume_name(&spec.server_id, &disk.id), disk.size_gib)?;
+        }
+        self.put(spec, &Record::parse(&info.metadata))?;
+        Ok(Progress::Done)
+    }
+
+    fn put(&self, spec: &DomainSpec, record: &Record) -> Result<(), Error> {
+        let machine = Machine {
+            domain_type: self.config.domain_type.as_deref().unwrap_or("kvm"),
+            machine: self.config.machine.as_deref(),
+        };
+        self.platform.define(&xml::domain(spec, record, &self.files(spec)?, &machine))
     }
 
     /// The definition goes last: a repeated call finds in it what is still to release.

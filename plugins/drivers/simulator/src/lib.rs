@@ -26,6 +26,10 @@ impl lifecycle::Guest for Component {
         Simulator::new(HostWorld)?.define(&key, &spec)
     }
 
+    fn reconfigure(key: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.reconfigure(&key, &spec)
+    }
+
     fn undefine(key: StepKey, server_id: String) -> Result<Progress, Error> {
         Simulator::new(HostWorld)?.undefine(&key, &server_id)
     }

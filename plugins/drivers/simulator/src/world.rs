@@ -81,6 +81,7 @@ struct Delays {
     create_disks: i64,
     delete_disks: i64,
     define: i64,
+    reconfigure: i64,
     undefine: i64,
     start: i64,
     stop: i64,
@@ -92,6 +93,7 @@ impl Delays {
             Call::CreateDisks => self.create_disks,
             Call::DeleteDisks => self.delete_disks,
             Call::Define => self.define,
+            Call::Reconfigure => self.reconfigure,
             Call::Undefine => self.undefine,
             Call::Start => self.start,
             Call::Stop => self.stop,
@@ -203,6 +205,15 @@ impl<W: World> Simulator<W> {
             record.vcpus = spec.vcpus;
             record.memory_mib = spec.memory_mib;
             record.seed = seed(spec);
+            Ok(())
+        })
+    }
+
+    pub fn reconfigure(&self, _key: &StepKey, spec: &DomainSpec) -> Result<Progress, Error> {
+        self.require_domain(&spec.server_id)?;
+        self.change(Call::Reconfigure, &spec.server_id, None, |record| {
+            record.vcpus = spec.vcpus;
+            record.memory_mib = spec.memory_mib;
             Ok(())
         })
     }

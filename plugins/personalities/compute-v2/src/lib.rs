@@ -2,6 +2,7 @@
 //! `/v2`. The mount's setting `dialect` chooses between upstream's rules and those of a vendor's document (`ecs`).
 
 pub mod dialects;
+mod kinds;
 mod settings;
 
 pub use settings::Settings;
@@ -55,6 +56,12 @@ fn serve<C: Cloud>(context: &Context<'_, C>, dialect: Dialect, operation: &str) 
         "servers.stop" => servers::actions::stop(context),
         "servers.force_delete" => servers::force_delete(context),
         "servers.reboot" => servers::actions::reboot(context),
+        "servers.resize" => match dialect {
+            Dialect::Upstream => servers::sizes::resize(context),
+            Dialect::Ecs => kinds::resize(context),
+        },
+        "servers.confirm_resize" => servers::sizes::confirm(context),
+        "servers.revert_resize" => servers::sizes::revert(context),
         "servers.get_console_output" => servers::actions::console_output(context),
         "server_metadata.list" => servers::metadata::list(context),
         "server_metadata.update" => servers::metadata::update(context),

@@ -22,6 +22,8 @@ skyloom_sdk::personality!(EasyStack);
 /// What the document has beside Nova, or otherwise. It names no version with which a field or a parameter came, so each is known at
 /// every version.
 static RULES: Rules = Rules {
+    // The document has no confirmation.
+    resizes_are_final: true,
     envelope: |fault| keystone::error_response(fault.status, &fault.message),
     // Nova has `host` too, for operators alone; of whom it is for, the document says nothing.
     filters_for_all: &[
@@ -67,6 +69,7 @@ fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Answer {
         "servers.start" => servers::actions::start(context),
         "servers.stop" => servers::actions::stop(context),
         "servers.reboot" => servers::actions::reboot(context),
+        "servers.resize" => servers::sizes::resize(context),
         "servers.force_delete" => servers::force_delete(context),
         "servers.metadata.list" => servers::metadata::list(context),
         "servers.metadata.replace" => boot::replace_metadata(context),

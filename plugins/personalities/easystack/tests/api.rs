@@ -2,12 +2,12 @@
 
 use nova::testing::*;
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::compute::{MetadataMode, NetworkChoice, PowerChange, VmState};
+use skyloom_sdk::cloud::compute::{MetadataMode, NetworkChoice, VmState};
 use skyloom_sdk::cloud::identity::{Endpoint, Issued, Login, Named, Placed, Scope, ScopeRequest, Service, TokenInfo};
 use skyloom_sdk::cloud::keypairs::{KeypairCreate, KeypairPage};
 use skyloom_sdk::conditions::told;
 use skyloom_sdk::respond::every_code;
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, header_of, json_of, not_found};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, error, header_of, json_of, not_found};
 use skyloom_sdk::{ErrorCode, Response, rule};
 
 const MANIFEST: &str = include_str!("../plugin.toml");
@@ -295,9 +295,9 @@ fn power_is_changed() {
     let mut cloud = with_server(server());
     let seen = Seen::default();
     let keep = seen.clone();
-    cloud.compute.change_power = Some(Box::new(move |ids, change, _, _| {
+    cloud.compute.act_on_servers = Some(Box::new(move |ids, verb, options, _, _| {
         assert_eq!(ids, [SERVER]);
-        keep.push(change);
+        keep.push(asked(verb, options));
         Ok("operation".to_owned())
     }));
     for (operation, body) in [
@@ -305,12 +305,14 @@ fn power_is_changed() {
         ("servers.stop", json!({ "os-stop": {} })),
         ("servers.reboot", json!({ "reboot": { "type": "HARD" } })),
         ("servers.reboot", json!({ "reboot": { "type": "SOFT" } })),
+        ("servers.resize", json!({ "resize": { "flavorRef": "2" } })),
     ] {
         assert_eq!(ask(&cloud, send(operation, "POST", "/v2.1/servers/x/action", &body)), (202, Value::Null));
     }
-    let expected =
-        [PowerChange::Start, PowerChange::Stop(false), PowerChange::Reboot(true), PowerChange::Reboot(false)];
-    assert_eq!(seen.all(), expected);
+    assert_eq!(
+        seen.all(),
+        ["start", "stop hard=false", "reboot hard=true", "reboot hard=false", "resize flavor-id=2 confirmed=true",]
+    );
 }
 
 // --- metadata and the boot order ---

@@ -1,7 +1,7 @@
 //! Delete, start, stop and reboot of many servers: one job with a sub-job for each.
 
 use serde::Deserialize;
-use skyloom_sdk::cloud::compute::{DeleteOptions, PowerChange};
+use skyloom_sdk::cloud::compute::DeleteOptions;
 use skyloom_sdk::{Cloud, Request, Response};
 
 use crate::errors::Failure;
@@ -49,21 +49,22 @@ pub fn delete<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failur
 }
 
 pub fn start<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure> {
-    change(cloud, request, |_| PowerChange::Start)
+    act(cloud, request, "start", false)
 }
 
 pub fn stop<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure> {
-    change(cloud, request, |batch| PowerChange::Stop(batch.is_hard()))
+    act(cloud, request, "stop", true)
 }
 
 pub fn reboot<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure> {
-    change(cloud, request, |batch| PowerChange::Reboot(batch.is_hard()))
+    act(cloud, request, "reboot", true)
 }
 
-fn change<C: Cloud>(cloud: &C, request: &Request, choose: impl Fn(&Batch) -> PowerChange) -> Result<Response, Failure> {
+/// `typed`: the body says whether the plug is pulled.
+fn act<C: Cloud>(cloud: &C, request: &Request, verb: &str, typed: bool) -> Result<Response, Failure> {
     let ActionBody { batch } = body(request)?;
-    let change = choose(&batch);
-    Ok(job_answer(&cloud.change_power(&ids(batch.servers), change, true, false)?))
+    let options = if typed { vec![("hard".to_owned(), batch.is_hard().to_string())] } else { Vec::new() };
+    Ok(job_answer(&cloud.act_on_servers(&ids(batch.servers), verb, &options, true, false)?))
 }
 
 fn ids(servers: Vec<ServerRef>) -> Vec<String> {

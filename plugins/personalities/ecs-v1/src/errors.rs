@@ -177,6 +177,7 @@ pub fn code_of_job(operation: &Operation, error: &Error) -> &'static str {
         ("delete", _) => "Ecs.0501",
         ("start", _) => "Ecs.0226",
         ("reboot", _) => "Ecs.0227",
+        ("resize", _) => "Ecs.0207",
         _ => "Ecs.1001",
     }
 }

@@ -10,6 +10,7 @@ mod errors;
 mod flavors;
 mod jobs;
 mod limits;
+mod resize;
 mod unsupported;
 
 use skyloom_sdk::{Cloud, Imports, Personality, Request, Response, respond};
@@ -38,6 +39,7 @@ pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
         "servers.start" => batch::start(cloud, request),
         "servers.stop" => batch::stop(cloud, request),
         "servers.reboot" => batch::reboot(cloud, request),
+        "servers.resize" => resize::resize(cloud, request),
         "jobs.get" => return jobs::get(cloud, respond::param(request, "job_id")),
         "flavors.list" => flavors::list(cloud, request),
         "limits.get" => limits::get(cloud),

@@ -25,6 +25,8 @@ pub struct Rules {
     pub console_minor: Option<u32>,
     /// `os-stop` may carry a type.
     pub typed_stop: bool,
+    /// A resize waits for nobody to confirm it.
+    pub resizes_are_final: bool,
     /// Extended attributes (host, instance name ...) for everybody, not for operators only.
     pub extended_attributes_for_all: bool,
     /// The filters of lists by flavor and address look for a part, that by name for a part instead of a pattern.
@@ -112,6 +114,7 @@ pub const UPSTREAM: Rules = Rules {
     user_data: None,
     console_minor: None,
     typed_stop: false,
+    resizes_are_final: false,
     extended_attributes_for_all: false,
     fuzzy_filters: false,
     image_filter_is_void: false,

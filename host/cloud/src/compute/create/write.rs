@@ -8,15 +8,15 @@ use skyloom_model::{Error, ErrorCode, PowerState, Result, TaskState, VmState, ne
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::networks::{self, PortNetwork, PortSpec};
 use skyloom_store::public_addresses::{self, PublicAddress};
-use skyloom_store::servers::{self, FlavorCopy, Server};
+use skyloom_store::servers::{self, Server};
 use skyloom_store::volumes::{self, Volume, VolumeState};
 use skyloom_store::{Conn, boot_images};
 
 use super::references::Groups;
 use super::{Plan, checks};
 use crate::attributes;
+use crate::compute::actions::new_operation;
 use crate::compute::image;
-use crate::compute::power::new_operation;
 use crate::compute::update::canonical_ipv6;
 use crate::secrets::Sealer;
 
@@ -106,13 +106,7 @@ fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
         flavor_id: flavor.id.clone(),
         vcpus: flavor.vcpus,
         memory_mib: flavor.memory_mib,
-        flavor: FlavorCopy {
-            name: flavor.name.clone(),
-            disk_gib: flavor.disk_gib,
-            ephemeral_gib: flavor.ephemeral_gib,
-            swap_mib: flavor.swap_mib,
-            extra_specs: flavor.extra_specs.clone(),
-        },
+        flavor: flavor.copy(),
         image_id: Some(references.image.id.clone()),
         key_name: create.key_name.clone(),
         public_key: references.public_key.clone(),

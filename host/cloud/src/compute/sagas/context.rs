@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use skyloom_jobs::{Faults, Outcome, Run};
 use skyloom_model::{Error, ErrorCode, Reach, Result};
-use skyloom_runtime::driver::{Domain, Driver, Power, Progress, StepKey, StopMode};
+use skyloom_runtime::driver::{Domain, Driver, Power, Progress, StepCall, StepKey, StopMode};
 use skyloom_store::servers;
 
 use super::super::Compute;
@@ -19,12 +19,19 @@ pub(super) struct Context {
     pub times: Times,
 }
 
-/// The platform that a run's server is on.
+/// A server's part of a compute node.
 pub(super) struct Platform {
-    /// None: the server was never placed.
-    pub driver: Option<Arc<dyn Driver>>,
     pub server_id: String,
+    at: At,
     seen: Mutex<Seen>,
+}
+
+enum At {
+    /// The server has no place.
+    Nowhere,
+    Here(Arc<dyn Driver>),
+    /// Another process drives this node.
+    Elsewhere(String),
 }
 
 /// What the last `inspect` of a run said.
@@ -38,31 +45,28 @@ pub(super) enum Seen {
 }
 
 impl Context {
-    /// The driver of a node, with this operation's faults.
-    pub fn driver(&self, node: &str, kind: &'static str) -> Result<Arc<dyn Driver>> {
-        let node = self.compute.node(node)?;
-        Ok(Arc::new(FaultyDriver::new(node.driver, self.faults.clone(), kind)))
+    /// A server's part of a node, with the faults of this kind of operation. None: the server has no place.
+    pub fn platform(&self, server_id: &str, node: Option<&str>, kind: &'static str) -> Result<Platform> {
+        let at = match node.map(|name| (name, self.compute.node(name))) {
+            None => At::Nowhere,
+            Some((_, Ok(node))) => At::Here(Arc::new(FaultyDriver::new(node.driver, self.faults.clone(), kind))),
+            Some((name, Err(_))) if self.compute.db().is_postgres() => At::Elsewhere(name.to_owned()),
+            // Without another process there is nobody to wait for.
+            Some((_, Err(error))) => return Err(error),
+        };
+        Ok(Platform { server_id: server_id.to_owned(), at, seen: Mutex::default() })
     }
 
-    /// The platform of the run's server, looked up once a run.
-    pub async fn platform(&self, run: &Run, kind: &'static str) -> Result<Arc<Platform>> {
-        run.keep(Box::pin(async {
-            let server_id = run.operation.resource_id.clone();
-            let found = servers::brief(&mut self.compute.db().read().await?, &server_id, &Reach::All).await?;
-            let node = found.map(|server| server.node).unwrap_or_default();
-            let driver = if node.is_empty() { None } else { Some(self.driver(&node, kind)?) };
-            Ok(Platform::new(driver, server_id))
-        }))
-        .await
+    /// The platform of the run's server.
+    pub async fn platform_of(&self, run: &Run, kind: &'static str) -> Result<Platform> {
+        let server_id = &run.operation.resource_id;
+        let found = servers::brief(&mut self.compute.db().read().await?, server_id, &Reach::All).await?;
+        let node = found.map(|server| server.node).filter(|node| !node.is_empty());
+        self.platform(server_id, node.as_deref(), kind)
     }
 }
 
-/// Names a call to the platform.
-pub(super) fn key(run: &Run, step: &str) -> StepKey {
-    StepKey { operation: run.operation.id.clone(), step: step.to_owned() }
-}
-
-pub(super) fn outcome(progress: Progress) -> Outcome {
+fn outcome(progress: Progress) -> Outcome {
     match progress {
         Progress::Done => Outcome::Done,
         Progress::Pending(token) => Outcome::Pending(token),
@@ -70,29 +74,45 @@ pub(super) fn outcome(progress: Progress) -> Outcome {
 }
 
 /// What isn't there needs no removing.
-pub(super) fn absent_is_done(result: Result<Progress>) -> Result<Outcome> {
+fn absent_is_done(result: Result<Outcome>) -> Result<Outcome> {
     match result {
         Err(error) if error.code == ErrorCode::NotFound => Ok(Outcome::Done),
-        other => other.map(outcome),
+        other => other,
     }
 }
 
 impl Platform {
-    pub fn new(driver: Option<Arc<dyn Driver>>, server_id: String) -> Self {
-        Self { driver, server_id, seen: Mutex::default() }
+    /// The node to which the work is to be passed on.
+    pub fn elsewhere(&self) -> Option<&str> {
+        if let At::Elsewhere(node) = &self.at { Some(node) } else { None }
     }
 
-    /// The driver, for a server that must have one.
-    pub fn driver(&self) -> Result<&Arc<dyn Driver>> {
-        self.driver.as_ref().ok_or_else(|| {
+    pub fn driver(&self) -> Option<&Arc<dyn Driver>> {
+        if let At::Here(driver) = &self.at { Some(driver) } else { None }
+    }
+
+    /// Does the step, or with a token looks at how it stands. A server that has no place is `wrong-state`.
+    pub async fn step(&self, run: &Run, name: &str, token: Option<&str>, call: StepCall<'_>) -> Result<Outcome> {
+        let driver = self.driver().ok_or_else(|| {
             Error::new(ErrorCode::WrongState, format!("Server {} is on no compute node.", self.server_id))
                 .with_resource("server", &self.server_id)
-        })
+        })?;
+        let key = StepKey { operation: run.operation.id.clone(), step: name.to_owned() };
+        let call = token.map_or(call, |token| StepCall::Poll { server_id: &self.server_id, token });
+        driver.step(&key, call).await.map(outcome)
+    }
+
+    /// As [`Platform::step`], for what takes something away: what isn't there is done.
+    pub async fn remove(&self, run: &Run, name: &str, token: Option<&str>, call: StepCall<'_>) -> Result<Outcome> {
+        match self.at {
+            At::Nowhere => Ok(Outcome::Done),
+            At::Here(_) | At::Elsewhere(_) => absent_is_done(self.step(run, name, token, call).await),
+        }
     }
 
     /// What the platform has of the server; what it says of its power is kept for the records.
     pub async fn look(&self) -> Result<Option<Domain>> {
-        let found = match &self.driver {
+        let found = match self.driver() {
             Some(driver) => driver.inspect(&self.server_id).await?,
             None => None,
         };
@@ -107,31 +127,17 @@ impl Platform {
 
     /// Pulls the plug; a server that is off or gone is done.
     pub async fn hard_stop(&self, run: &Run, step: &str, token: Option<&str>) -> Result<Outcome> {
-        let Some(driver) = &self.driver else { return Ok(Outcome::Done) };
-        let key = key(run, step);
-        if let Some(token) = token {
-            return absent_is_done(driver.poll(&key, &self.server_id, token).await);
-        }
-        absent_is_done(driver.stop(&key, &self.server_id, StopMode::Hard).await)
+        let call = StepCall::Stop { server_id: &self.server_id, mode: StopMode::Hard };
+        self.remove(run, step, token, call).await
     }
 
     /// Removes the definition.
     pub async fn undefine(&self, run: &Run, step: &str, token: Option<&str>) -> Result<Outcome> {
-        let Some(driver) = &self.driver else { return Ok(Outcome::Done) };
-        let key = key(run, step);
-        if let Some(token) = token {
-            return absent_is_done(driver.poll(&key, &self.server_id, token).await);
-        }
-        absent_is_done(driver.undefine(&key, &self.server_id).await)
+        self.remove(run, step, token, StepCall::Undefine { server_id: &self.server_id }).await
     }
 
     /// Removes disks.
     pub async fn delete_disks(&self, run: &Run, step: &str, disks: &[String], token: Option<&str>) -> Result<Outcome> {
-        let Some(driver) = &self.driver else { return Ok(Outcome::Done) };
-        let key = key(run, step);
-        if let Some(token) = token {
-            return absent_is_done(driver.poll(&key, &self.server_id, token).await);
-        }
-        absent_is_done(driver.delete_disks(&key, &self.server_id, disks).await)
+        self.remove(run, step, token, StepCall::DeleteDisks { server_id: &self.server_id, disks }).await
     }
 }

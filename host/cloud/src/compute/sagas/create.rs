@@ -1,20 +1,19 @@
 //! The creation of a server: place, disks, definition, start.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use skyloom_jobs::{Event, OnFailure, Outcome, Retry, Run, Saga, Step};
+use skyloom_jobs::{Event, OnFailure, Outcome, Retry, Run, Step};
 use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
 use skyloom_runtime::context::SecretVault;
-use skyloom_runtime::driver::DomainSpec;
-use skyloom_store::servers::{self, Brief, Change, ForPlatform};
-use skyloom_store::volumes::{self, Volume, VolumeState};
+use skyloom_runtime::driver::{DomainSpec, StepCall};
+use skyloom_store::servers::{self, Brief, Change};
+use skyloom_store::volumes::{self, VolumeState};
 use skyloom_store::{Conn, metering, networks, public_addresses};
 use tokio::sync::OnceCell;
 
-use super::context::{Context, Platform, key, outcome};
-use super::{place, release, settle, spec};
-use crate::compute::Node;
+use super::blueprint::Blueprint;
+use super::context::{Context, Platform};
+use super::server_saga::ServerSaga;
+use super::{place, release, settle};
 
 pub(super) const KIND: &str = "server.create";
 
@@ -36,15 +35,9 @@ struct Params {
     node: Option<String>,
 }
 
-/// Loaded once a run, after the server was placed.
-struct Plan {
-    platform: Platform,
-    node: Option<Node>,
-    /// The server's place is on a node that another process drives.
-    elsewhere: bool,
-    volumes: Vec<Volume>,
-    /// None: the server's record is gone.
-    made_of: Option<ForPlatform>,
+/// Loaded after the server was placed.
+pub(super) struct Plan {
+    blueprint: Blueprint,
     spec: OnceCell<(DomainSpec, SecretVault)>,
 }
 
@@ -61,42 +54,15 @@ impl Create {
         Self { context, steps }
     }
 
-    async fn plan(&self, run: &Run) -> Result<Arc<Plan>> {
-        run.keep(Box::pin(async {
-            let id = &run.operation.resource_id;
-            let mut conn = self.context.compute.db().read().await?;
-            let volumes = volumes::of_server(&mut conn, id).await?;
-            let made_of = servers::for_platform(&mut conn, id).await?;
-            let place = made_of.as_ref().and_then(|made_of| made_of.node.clone());
-            let node = match &place {
-                // Without another process there is nobody to wait for.
-                Some(name) if conn.is_postgres() => self.context.compute.node(name).ok(),
-                Some(name) => Some(self.context.compute.node(name)?),
-                None => None,
-            };
-            let elsewhere = place.is_some() && node.is_none();
-            let driver = match &node {
-                Some(node) => Some(self.context.driver(&node.settings.name, KIND)?),
-                None => None,
-            };
-            let platform = Platform::new(driver, id.clone());
-            Ok(Plan { platform, node, elsewhere, volumes, made_of, spec: OnceCell::new() })
-        }))
-        .await
-    }
-
     /// What to make, and the values of the handles in it.
     async fn spec<'p>(&self, plan: &'p Plan) -> Result<&'p (DomainSpec, SecretVault)> {
         plan.spec
             .get_or_try_init(|| async {
-                let node = plan.node.as_ref().ok_or_else(|| Error::internal("a step before the server is placed"))?;
-                let id = &plan.platform.server_id;
-                let made_of = plan.made_of.as_ref().ok_or_else(|| Error::not_found("server", id))?;
-                let mut conn = self.context.compute.db().read().await?;
-                let mut spec = spec::build(&mut conn, made_of, node, &plan.volumes).await?;
+                let mut spec = plan.blueprint.spec(&self.context).await?;
+                let made_of = plan.blueprint.made_of()?;
                 let secrets = SecretVault::new();
                 if !made_of.admin_password.is_empty() {
-                    let password = self.context.compute.sealer().open(id, &made_of.admin_password)?;
+                    let password = self.context.compute.sealer().open(&spec.server_id, &made_of.admin_password)?;
                     spec.admin_password = Some(secrets.put(password));
                 }
                 Ok((spec, secrets))
@@ -107,12 +73,7 @@ impl Create {
     async fn place(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         let params: Params = run.params()?;
-        let compute = &self.context.compute;
-        let ratio = compute.settings.vcpus_per_core;
-        let shared = tx.is_postgres();
-        // A node of another process is that one's to vouch for.
-        let usable = |name: &str| compute.node(name).map_or(shared, |node| node.answered);
-        let node = place::place(tx, id, params.node.as_deref(), ratio, usable).await?;
+        let node = place::home(tx, &self.context.compute, id, params.node.as_deref()).await?;
         let task = Some(Some(TaskState::BlockDeviceMapping));
         let change = Change { node: Some(&node), task_state: task, ..Change::default() };
         servers::change(tx, id, &change, now).await?;
@@ -123,7 +84,7 @@ impl Create {
         let id = &run.operation.resource_id;
         volumes::set_state_of_server(tx, id, VolumeState::InUse, now).await?;
         let volumes = match run.kept::<Plan>() {
-            Some(plan) => plan.volumes.clone(),
+            Some(plan) => plan.blueprint.volumes.clone(),
             None => volumes::of_server(tx, id).await?,
         };
         for volume in volumes {
@@ -195,7 +156,9 @@ async fn locked(tx: &mut Conn, run: &Run) -> Result<Brief> {
 }
 
 #[async_trait]
-impl Saga for Create {
+impl ServerSaga for Create {
+    type Plan = Plan;
+
     fn kind(&self) -> &'static str {
         KIND
     }
@@ -204,53 +167,42 @@ impl Saga for Create {
         &self.steps
     }
 
-    async fn act(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome> {
-        if step == PLACE {
-            // Done in the write that ends the step.
-            return Ok(Outcome::Done);
-        }
-        let plan = self.plan(run).await?;
-        if plan.elsewhere {
-            return Ok(Outcome::Elsewhere);
-        }
-        let (driver, server) = (plan.platform.driver()?, &plan.platform.server_id);
-        let key = key(run, self.steps[step].name);
-        if let Some(token) = token {
-            return driver.poll(&key, server, token).await.map(outcome);
-        }
-        match step {
-            DISKS => {
-                let (spec, secrets) = self.spec(&plan).await?;
-                driver.create_disks(&key, spec, secrets).await
-            }
-            DEFINE => {
-                let (spec, secrets) = self.spec(&plan).await?;
-                driver.define(&key, spec, secrets).await
-            }
-            _ => driver.start(&key, server).await,
-        }
-        .map(outcome)
+    fn in_records(&self, step: usize) -> bool {
+        step == PLACE
     }
 
-    async fn undo(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome> {
-        let plan = self.plan(run).await?;
-        if plan.elsewhere {
-            return Ok(Outcome::Elsewhere);
-        }
-        let platform = &plan.platform;
+    async fn plan(&self, run: &Run) -> Result<Plan> {
+        let blueprint = Blueprint::load(&self.context, run, KIND).await?;
+        Ok(Plan { blueprint, spec: OnceCell::new() })
+    }
+
+    fn platform<'p>(&self, plan: &'p Plan, _step: usize) -> &'p Platform {
+        &plan.blueprint.platform
+    }
+
+    async fn act(&self, run: &Run, plan: &Plan, step: usize, token: Option<&str>) -> Result<Outcome> {
+        let platform = &plan.blueprint.platform;
+        let call = match step {
+            DISKS => {
+                let (spec, secrets) = self.spec(plan).await?;
+                StepCall::CreateDisks { spec, secrets }
+            }
+            DEFINE => {
+                let (spec, secrets) = self.spec(plan).await?;
+                StepCall::Define { spec, secrets }
+            }
+            _ => StepCall::Start { server_id: &platform.server_id },
+        };
+        platform.step(run, self.steps[step].name, token, call).await
+    }
+
+    async fn undo(&self, run: &Run, plan: &Plan, step: usize, token: Option<&str>) -> Result<Outcome> {
+        let platform = &plan.blueprint.platform;
         match step {
             START => platform.hard_stop(run, "start/undo", token).await,
             DEFINE => platform.undefine(run, "define/undo", token).await,
-            DISKS => {
-                let disks: Vec<String> = plan.volumes.iter().map(|volume| volume.id.clone()).collect();
-                platform.delete_disks(run, "disks/undo", &disks, token).await
-            }
-            _ => Ok(Outcome::Done),
+            _ => platform.delete_disks(run, "disks/undo", &plan.blueprint.disks(), token).await,
         }
-    }
-
-    async fn hold(&self, tx: &mut Conn, resources: &[String]) -> Result<()> {
-        servers::lock_many(tx, resources).await.map(drop)
     }
 
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {
@@ -262,13 +214,7 @@ impl Saga for Create {
             Event::Succeeded => self.launched(tx, run, now).await,
             Event::Failed(error) => self.failed(tx, run, error, now).await,
             Event::Cancelled => self.cancelled(tx, run, now).await,
-            Event::HandedOver => settle::task(tx, id, Some(TaskState::Deleting), now).await,
-            Event::Stuck(error) => settle::stuck(tx, id, error, now).await,
-            Event::Begun(_) | Event::Done(_) | Event::Unwinding(..) | Event::Undone(_) => Ok(()),
+            _ => Ok(()),
         }
-    }
-
-    fn digest(&self, run: &Run) -> Option<String> {
-        Some(run.kept::<Plan>()?.platform.driver.as_ref()?.digest().to_owned())
     }
 }

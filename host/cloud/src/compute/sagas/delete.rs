@@ -1,17 +1,16 @@
 //! The deletion of a server: power off, remove the definition, remove the disks. From the definition's removal on it only goes
 //! forward.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use skyloom_jobs::{Event, Outcome, Retry, Run, Saga, Step};
+use skyloom_jobs::{Event, Outcome, Retry, Run, Step};
 use skyloom_model::{Result, Timestamp};
-use skyloom_runtime::driver::{Domain, Power};
-use skyloom_store::{Conn, operations_nodes, servers, volumes};
+use skyloom_store::placements::{self, Purpose};
+use skyloom_store::{Conn, servers, volumes};
 
-use super::context::{Context, Platform, Seen};
+use super::context::{Context, Platform};
 use super::release::{self, Volumes};
-use super::settle;
+use super::server_saga::ServerSaga;
+use super::{guest, settle};
 
 pub(super) const KIND: &str = "server.delete";
 
@@ -37,7 +36,7 @@ impl Params {
     }
 }
 
-struct Plan {
+pub(super) struct Plan {
     platform: Platform,
     /// Ids of the disks that go.
     disks: Vec<String>,
@@ -55,44 +54,18 @@ impl Delete {
         Self { context, steps }
     }
 
-    async fn plan(&self, run: &Run) -> Result<Arc<Plan>> {
-        run.keep(Box::pin(async {
-            let id = &run.operation.resource_id;
-            let params: Params = run.params()?;
-            let mut conn = self.context.compute.db().read().await?;
-            let volumes = volumes::of_server(&mut conn, id).await?;
-            let node = operations_nodes::place_of(&mut conn, id).await?;
-            let driver = node.map(|name| self.context.driver(&name, KIND)).transpose()?;
-            let wanted = params.volumes();
-            let disks = volumes.iter().filter(|volume| wanted.takes(volume)).map(|volume| volume.id.clone()).collect();
-            Ok(Plan { platform: Platform::new(driver, id.clone()), disks })
-        }))
-        .await
-    }
-
     async fn power_off(&self, run: &Run, platform: &Platform, token: Option<&str>) -> Result<Outcome> {
-        if token.is_none() {
-            let power = platform.look().await?.as_ref().and_then(Domain::defined);
-            if matches!(power, None | Some(Power::Stopped)) {
-                return Ok(Outcome::Done);
-            }
+        if token.is_none() && guest::is_off(platform).await? {
+            return Ok(Outcome::Done);
         }
         platform.hard_stop(run, "power-off", token).await
-    }
-
-    /// Before the point of no return: the server is what its platform says.
-    async fn failed(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
-        let id = &run.operation.resource_id;
-        let seen = run.kept::<Plan>().map(|plan| plan.platform.seen()).unwrap_or_default();
-        match (servers::lock(tx, id).await?, seen) {
-            (Some(server), Seen::Power(power)) => settle::settle(tx, &server, power, now).await,
-            _ => settle::task(tx, id, None, now).await,
-        }
     }
 }
 
 #[async_trait]
-impl Saga for Delete {
+impl ServerSaga for Delete {
+    type Plan = Plan;
+
     fn kind(&self) -> &'static str {
         KIND
     }
@@ -101,8 +74,21 @@ impl Saga for Delete {
         &self.steps
     }
 
-    async fn act(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome> {
-        let plan = self.plan(run).await?;
+    async fn plan(&self, run: &Run) -> Result<Plan> {
+        let id = &run.operation.resource_id;
+        let wanted = run.params::<Params>()?.volumes();
+        let mut conn = self.context.compute.db().read().await?;
+        let volumes = volumes::of_server(&mut conn, id).await?;
+        let node = placements::place_of(&mut conn, id, Purpose::Home).await?;
+        let disks = volumes.iter().filter(|volume| wanted.takes(volume)).map(|volume| volume.id.clone()).collect();
+        Ok(Plan { platform: self.context.platform(id, node.as_deref(), KIND)?, disks })
+    }
+
+    fn platform<'p>(&self, plan: &'p Plan, _step: usize) -> &'p Platform {
+        &plan.platform
+    }
+
+    async fn act(&self, run: &Run, plan: &Plan, step: usize, token: Option<&str>) -> Result<Outcome> {
         match step {
             POWER_OFF => self.power_off(run, &plan.platform, token).await,
             UNDEFINE => plan.platform.undefine(run, "undefine", token).await,
@@ -110,14 +96,10 @@ impl Saga for Delete {
         }
     }
 
-    async fn undo(&self, run: &Run, _step: usize, _token: Option<&str>) -> Result<Outcome> {
+    async fn undo(&self, _run: &Run, plan: &Plan, _step: usize, _token: Option<&str>) -> Result<Outcome> {
         // Only the power-off can be undone, and a guest that lost its power has lost it: what is there is what counts.
-        self.plan(run).await?.platform.look().await?;
+        plan.platform.look().await?;
         Ok(Outcome::Done)
-    }
-
-    async fn hold(&self, tx: &mut Conn, resources: &[String]) -> Result<()> {
-        servers::lock_many(tx, resources).await.map(drop)
     }
 
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {
@@ -130,13 +112,12 @@ impl Saga for Delete {
                 release::all_of_server(tx, id, volumes, addresses, now).await?;
                 servers::mark_deleted(tx, id, now).await.map(drop)
             }
-            Event::Failed(_) | Event::Cancelled => self.failed(tx, run, now).await,
-            Event::Stuck(error) => settle::stuck(tx, id, error, now).await,
-            Event::Begun(_) | Event::Done(_) | Event::Unwinding(..) | Event::Undone(_) | Event::HandedOver => Ok(()),
+            // Before the point of no return: the server is what its platform says.
+            Event::Failed(_) | Event::Cancelled => {
+                let plan = run.kept::<Plan>();
+                settle::as_seen(tx, run, plan.as_ref().map(|plan| &plan.platform), now).await
+            }
+            _ => Ok(()),
         }
-    }
-
-    fn digest(&self, run: &Run) -> Option<String> {
-        Some(run.kept::<Plan>()?.platform.driver.as_ref()?.digest().to_owned())
     }
 }

@@ -1,13 +1,18 @@
 //! The operations on servers, each a saga: its steps call the server's platform, its records are written together with the
 //! step log.
 
+mod blueprint;
+mod confirm;
 mod context;
 mod create;
 mod delete;
 mod faulty;
+mod guest;
 mod place;
 mod power;
 mod release;
+mod resize;
+mod server_saga;
 pub(crate) mod settle;
 mod spec;
 mod times;
@@ -20,17 +25,30 @@ pub use faulty::FaultyDriver;
 pub use times::Times;
 
 use crate::Cloud;
+use confirm::Confirm;
 use context::Context;
+use create::Create;
+use delete::Delete;
+use power::PowerSaga;
+use resize::ResizeSaga;
+use server_saga::{OfServers, ServerSaga};
 
 /// All of them, for `skyloom_jobs::Engine::start`. Every call to a driver goes through the faults.
 pub fn all(cloud: &Cloud, faults: Arc<Faults>) -> Vec<Arc<dyn Saga>> {
     let compute = cloud.compute.clone();
     let context = Context { times: compute.settings.times.clone(), compute, faults };
     vec![
-        Arc::new(create::Create::new(context.clone())),
-        Arc::new(delete::Delete::new(context.clone())),
-        Arc::new(power::PowerSaga::start(context.clone())),
-        Arc::new(power::PowerSaga::stop(context.clone())),
-        Arc::new(power::PowerSaga::reboot(context)),
+        saga(Create::new(context.clone())),
+        saga(Delete::new(context.clone())),
+        saga(PowerSaga::start(context.clone())),
+        saga(PowerSaga::stop(context.clone())),
+        saga(PowerSaga::reboot(context.clone())),
+        saga(ResizeSaga::there(context.clone())),
+        saga(ResizeSaga::back(context.clone())),
+        saga(Confirm::new(context)),
     ]
+}
+
+fn saga(of_servers: impl ServerSaga) -> Arc<dyn Saga> {
+    Arc::new(OfServers(of_servers))
 }

@@ -2,47 +2,79 @@
 
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_store::Conn;
-use skyloom_store::operations_nodes::{self as store, Amount, Candidate, Need};
+use skyloom_store::placements::{self as store, Amount, Candidate, Need, Purpose};
 
-/// Reserves a place for the server and gives the node's name; a server that has one keeps it. `no-capacity` when no node of
-/// its zone fits. `wanted`: only this node. `usable`: whether the node's platform can be reached, as far as this process knows.
-pub(super) async fn place(
-    tx: &mut Conn,
-    server_id: &str,
-    wanted: Option<&str>,
-    vcpus_per_core: u32,
-    usable: impl Fn(&str) -> bool,
-) -> Result<String> {
-    let Need { zone, amount: need, node } =
-        store::need(tx, server_id).await?.ok_or_else(|| Error::not_found("server", server_id))?;
-    if let Some(node) = node {
+use crate::compute::Compute;
+
+/// Reserves the server's home and gives the node's name; a server that has one keeps it. `no-capacity` when no node of its zone
+/// fits. `wanted`: only this node.
+pub(super) async fn home(tx: &mut Conn, compute: &Compute, server_id: &str, wanted: Option<&str>) -> Result<String> {
+    let need = needed(tx, server_id).await?;
+    if let Some(node) = need.node {
         return Ok(node);
     }
-    let reached: Vec<Candidate> = store::candidates(tx, &zone)
-        .await?
-        .into_iter()
-        .filter(|candidate| wanted.is_none_or(|name| candidate.name == name) && usable(&candidate.name))
-        .collect();
-    let message = if reached.is_empty() {
+    let mut candidates = candidates(tx, compute, &need.zone).await?;
+    candidates.retain(|(_, candidate)| wanted.is_none_or(|name| candidate.name == name));
+    match choose(tx, server_id, Purpose::Home, need.amount, &candidates).await? {
+        Some(node) => Ok(node),
+        None => Err(full(server_id, candidates.is_empty(), format!("need {need:?}, wanted node {wanted:?}"))),
+    }
+}
+
+/// Reserves the server's other place for a resize to this size, beside its home; one that has it keeps it. The disks stay.
+pub(super) async fn other(tx: &mut Conn, compute: &Compute, server_id: &str, size: Amount) -> Result<String> {
+    if let Some(node) = store::place_of(tx, server_id, Purpose::Resize).await? {
+        return Ok(node);
+    }
+    let need = needed(tx, server_id).await?;
+    let mut candidates = candidates(tx, compute, &need.zone).await?;
+    candidates.retain(|(_, candidate)| need.node.as_ref() == Some(&candidate.name));
+    match choose(tx, server_id, Purpose::Resize, size, &candidates).await? {
+        Some(node) => Ok(node),
+        None => Err(full(server_id, candidates.is_empty(), format!("size {size:?}, at home {need:?}"))),
+    }
+}
+
+async fn needed(tx: &mut Conn, server_id: &str) -> Result<Need> {
+    store::need(tx, server_id).await?.ok_or_else(|| Error::not_found("server", server_id))
+}
+
+/// The nodes of the zone that can be reached, as far as this process knows, each with what may be given out of it.
+async fn candidates(tx: &mut Conn, compute: &Compute, zone: &str) -> Result<Vec<(Amount, Candidate)>> {
+    let shared = tx.is_postgres();
+    // A node of another process is that one's to vouch for.
+    let usable = |name: &str| compute.node(name).map_or(shared, |node| node.answered);
+    let ratio = compute.settings.vcpus_per_core;
+    let found = store::candidates(tx, zone).await?.into_iter().filter(|candidate| usable(&candidate.name));
+    Ok(found.map(|candidate| (limit(&candidate, ratio), candidate)).collect())
+}
+
+/// Reserves on the emptiest node that fits: servers spread. Equal nodes go by name, so that the choice can be foretold.
+async fn choose(
+    tx: &mut Conn,
+    server_id: &str,
+    purpose: Purpose,
+    need: Amount,
+    candidates: &[(Amount, Candidate)],
+) -> Result<Option<String>> {
+    let mut fitting: Vec<&(Amount, Candidate)> =
+        candidates.iter().filter(|(limit, candidate)| fits(candidate.used, need, *limit)).collect();
+    fitting.sort_by(|one, other| room(other).cmp(&room(one)).then_with(|| one.1.name.cmp(&other.1.name)));
+    for (limit, candidate) in fitting {
+        if store::reserve(tx, server_id, purpose, &candidate.name, need, *limit).await? {
+            return Ok(Some(candidate.name.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn full(server_id: &str, unreachable: bool, why: String) -> Error {
+    let message = if unreachable {
         "No compute node is available for the server at the moment."
     } else {
         "No compute node has room for the server."
     };
-    let mut candidates: Vec<(Amount, Candidate)> = reached
-        .into_iter()
-        .map(|candidate| (limit(&candidate, vcpus_per_core), candidate))
-        .filter(|(limit, candidate)| fits(candidate.used, need, *limit))
-        .collect();
-    // The emptiest first: servers spread. Equal nodes go by name, so that the choice can be foretold.
-    candidates.sort_by(|one, other| room(other).cmp(&room(one)).then_with(|| one.1.name.cmp(&other.1.name)));
-    for (limit, candidate) in candidates {
-        if store::reserve(tx, server_id, &candidate.name, need, limit).await? {
-            return Ok(candidate.name);
-        }
-    }
-    Err(Error::new(ErrorCode::NoCapacity, message)
-        .with_resource("server", server_id)
-        .with_internal(format!("need {need:?} in zone {zone}, wanted node {wanted:?}")))
+    Error::new(ErrorCode::NoCapacity, message).with_resource("server", server_id).with_internal(why)
 }
 
 fn limit(candidate: &Candidate, vcpus_per_core: u32) -> Amount {

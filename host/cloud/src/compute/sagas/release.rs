@@ -1,7 +1,8 @@
 //! Frees what the records hold for a server: volumes, ports, addresses, its place, its spans. Nothing to free is no error.
 
 use skyloom_model::{Result, Timestamp};
-use skyloom_store::{Conn, boot_images, metering, networks, operations_nodes, public_addresses, volumes};
+use skyloom_store::placements::{self, Purpose};
+use skyloom_store::{Conn, boot_images, metering, networks, public_addresses, resizes, volumes};
 
 /// Which of a server's volumes go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(super) async fn all_of_server(
     now: Timestamp,
 ) -> Result<()> {
     // Where there is no place there is no disk either.
-    let node = operations_nodes::place_of(tx, server_id).await?;
+    let node = placements::place_of(tx, server_id, Purpose::Home).await?;
     for volume in volumes::of_server(tx, server_id).await? {
         if wanted.takes(&volume) {
             metering::close_spans(tx, &volume.id, &[], now).await?;
@@ -34,7 +35,7 @@ pub(super) async fn all_of_server(
         } else {
             volumes::detach(tx, &volume.id, now).await?;
             if let Some(node) = &node {
-                operations_nodes::keep_disk(tx, &volume.id, node, volume.size_gib).await?;
+                placements::keep_disk(tx, &volume.id, node, volume.size_gib).await?;
             }
         }
     }
@@ -42,5 +43,6 @@ pub(super) async fn all_of_server(
     public_addresses::release_of_server(tx, server_id, addresses, now).await?;
     networks::release_ports_of_device(tx, server_id).await?;
     metering::close_spans(tx, server_id, &[], now).await?;
-    operations_nodes::release(tx, server_id).await
+    resizes::remove(tx, server_id).await?;
+    placements::release(tx, server_id).await
 }

@@ -1,9 +1,12 @@
 //! Brings a server's record to what its platform says: states, and the spans that follow them.
 
+use skyloom_jobs::Run;
 use skyloom_model::{Error, ErrorClass, PowerState, Result, TaskState, Timestamp, VmState};
 use skyloom_runtime::driver::Power;
 use skyloom_store::servers::{self, Brief, Change, Fault};
 use skyloom_store::{Conn, metering};
+
+use super::context::{Platform, Seen};
 
 /// What a domain's power makes of a server. None: there is no domain.
 pub(crate) fn judge(power: Option<Power>) -> (VmState, PowerState) {
@@ -17,9 +20,13 @@ pub(crate) fn judge(power: Option<Power>) -> (VmState, PowerState) {
     }
 }
 
-/// Writes the platform's word: states, no task, and the spans of running or not running.
+/// Writes the platform's word: states, no task, and the spans of running or not running. A server between two flavors stays there
+/// until somebody decides.
 pub(crate) async fn settle(tx: &mut Conn, server: &Brief, power: Option<Power>, now: Timestamp) -> Result<()> {
-    let (vm_state, power_state) = judge(power);
+    let (judged, power_state) = judge(power);
+    let running = matches!(judged, VmState::Active | VmState::Paused);
+    let decided = server.vm_state != VmState::Resized || judged == VmState::Error;
+    let vm_state = if decided { judged } else { VmState::Resized };
     let change = Change {
         vm_state: Some(vm_state),
         task_state: Some(None),
@@ -28,7 +35,17 @@ pub(crate) async fn settle(tx: &mut Conn, server: &Brief, power: Option<Power>, 
         ..Change::default()
     };
     servers::change(tx, &server.id, &change, now).await?;
-    spans(tx, server, matches!(vm_state, VmState::Active | VmState::Paused), now).await
+    spans(tx, server, running, now).await
+}
+
+/// Writes what the run's last look at the platform said; where nobody looked only the task ends.
+pub(super) async fn as_seen(tx: &mut Conn, run: &Run, platform: Option<&Platform>, now: Timestamp) -> Result<()> {
+    let id = &run.operation.resource_id;
+    let seen = platform.map(Platform::seen).unwrap_or_default();
+    if let (Some(server), Seen::Power(power)) = (servers::lock(tx, id).await?, seen) {
+        return settle(tx, &server, power, now).await;
+    }
+    task(tx, id, None, now).await
 }
 
 /// Opens or closes the spans of processors and memory.

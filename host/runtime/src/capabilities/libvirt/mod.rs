@@ -81,6 +81,10 @@ impl Libvirt {
         self.storage.create_volume(name, size_gib, image_blob, image_format).await
     }
 
+    pub async fn grow_volume(&self, name: &str, size_gib: u32) -> Result<()> {
+        self.storage.grow_volume(name, size_gib).await
+    }
+
     pub async fn delete_volume(&self, name: &str) -> Result<()> {
         self.storage.delete_volume(name)
     }

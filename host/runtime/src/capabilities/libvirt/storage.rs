@@ -88,15 +88,21 @@ impl Storage {
             let format = check_format(format)?;
             let options = ["create", "-q", "-f", "qcow2", "-F", format, "-b"];
             run_image_tool(&options, &[backing.as_path(), path.as_path()], None).await?;
-            if size > virtual_size(&path).await? {
-                run_image_tool(&["resize", "-q", "-f", "qcow2"], &[path.as_path()], Some(size)).await?;
-            }
+            grow(&path, size).await?;
         } else if size == 0 {
             return Err(Error::invalid("size-gib", "an empty disk needs a size"));
         } else {
             run_image_tool(&["create", "-q", "-f", "qcow2"], &[path.as_path()], Some(size)).await?;
         }
         self.made(name)
+    }
+
+    pub async fn grow_volume(&self, name: &str, size_gib: u32) -> Result<()> {
+        check_name(name)?;
+        if !self.disks.exists(name) {
+            return Err(Error::not_found("volume", name));
+        }
+        grow(&self.disks_path.join(name), u64::from(size_gib) * GIB).await
     }
 
     fn made(&self, name: &str) -> Result<()> {
@@ -221,6 +227,14 @@ async fn run_image_tool(options: &[&str], paths: &[&Path], size: Option<u64>) ->
     let mut command = Command::new("qemu-img");
     command.args(options).args(paths).args(size.map(|size| size.to_string()));
     image_tool(&mut command).await.map(|_| ())
+}
+
+/// A disk that is as large already stays.
+async fn grow(path: &Path, size: u64) -> Result<()> {
+    if size > virtual_size(path).await? {
+        run_image_tool(&["resize", "-q", "-f", "qcow2"], &[path], Some(size)).await?;
+    }
+    Ok(())
 }
 
 async fn virtual_size(path: &Path) -> Result<u64> {

@@ -15,6 +15,8 @@ struct Fake {
     fail_at: RefCell<Option<&'static str>>,
     /// A start takes its time.
     slow: bool,
+    /// Sizes that disks were grown to.
+    grown: RefCell<BTreeMap<String, u32>>,
 }
 
 impl Fake {
@@ -97,6 +99,12 @@ impl Platform for &Fake {
 
     fn describe_host(&self) -> Result<HostInfo, Error> {
         Err(failure(ErrorCode::NotSupported, "not in this fake"))
+    }
+
+    fn grow_volume(&self, name: &str, size_gib: u32) -> Result<(), Error> {
+        self.pass("grow-volume")?;
+        self.grown.borrow_mut().insert(name.to_owned(), size_gib);
+        Ok(())
     }
 
     fn create_volume(&self, name: &str, _size: u32, blob: Option<&str>, _format: Option<&str>) -> Result<(), Error> {
@@ -243,6 +251,29 @@ fn a_creation_that_fails_anywhere_is_removed_without_rest() {
         remove(&fake).unwrap();
         assert!(fake.is_empty(), "after {call}");
     }
+}
+
+#[test]
+fn a_changed_definition_keeps_its_record_and_its_disks_grow() {
+    let fake = Fake::default();
+    make(&fake).unwrap();
+    let driver = Libvirt::new(&fake).unwrap();
+    let mut larger = DomainSpec { vcpus: 7, memory_mib: 4096, ..spec() };
+    larger.disks[0].size_gib = 9;
+    for call in ["grow-volume", "define"] {
+        fake.fail_at.replace(Some(call));
+        assert!(driver.reconfigure(&larger).is_err(), "{call} did not fail");
+    }
+    for _ in 0..2 {
+        driver.reconfigure(&larger).unwrap();
+    }
+    let xml = fake.domains.borrow()[ID].0.clone();
+    assert!(xml.contains("<memory unit='MiB'>4096</memory><vcpu>7</vcpu>"), "{xml}");
+    assert_eq!(fake.grown.borrow()[&format!("{ID}.disk")], 9);
+    assert_eq!(driver.inspect(ID).unwrap().unwrap().operation, "operation-1");
+    remove(&fake).unwrap();
+    assert!(fake.is_empty());
+    assert_eq!(driver.reconfigure(&larger).unwrap_err().code, ErrorCode::NotFound);
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub enum Call {
     CreateDisks,
     DeleteDisks,
     Define,
+    Reconfigure,
     Undefine,
     Start,
     Stop,

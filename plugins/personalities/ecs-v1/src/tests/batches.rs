@@ -1,20 +1,20 @@
 use serde_json::json;
-use skyloom_sdk::cloud::compute::{DeleteOptions, PowerChange};
-use skyloom_sdk::testing::{FakeCloud, Seen, json_of, not_found};
+use skyloom_sdk::cloud::compute::DeleteOptions;
+use skyloom_sdk::testing::{FakeCloud, Seen, asked, json_of, not_found};
 use skyloom_sdk::{Response, rule};
 
 use super::{JOB, JOB_ON_THE_WIRE, code_of, post};
 
 /// Servers `a` and `b` exist.
-fn cloud(changes: &Seen<(Vec<String>, PowerChange)>, deletions: &Seen<(Vec<String>, DeleteOptions)>) -> FakeCloud {
+fn cloud(changes: &Seen<(Vec<String>, String)>, deletions: &Seen<(Vec<String>, DeleteOptions)>) -> FakeCloud {
     let mut cloud = FakeCloud::default();
     let (changes, deletions) = (changes.clone(), deletions.clone());
-    cloud.compute.change_power = Some(Box::new(move |ids, change, as_batch, _| {
+    cloud.compute.act_on_servers = Some(Box::new(move |ids, verb, options, as_batch, _| {
         assert!(as_batch);
         if let Some(gone) = ids.iter().find(|id| !["a", "b"].contains(&id.as_str())) {
             return Err(not_found("server", gone));
         }
-        changes.push((ids.to_vec(), change));
+        changes.push((ids.to_vec(), asked(verb, options)));
         Ok(JOB.to_owned())
     }));
     cloud.compute.delete_servers = Some(Box::new(move |ids, options, as_batch, _| {
@@ -25,7 +25,7 @@ fn cloud(changes: &Seen<(Vec<String>, PowerChange)>, deletions: &Seen<(Vec<Strin
     cloud
 }
 
-fn change(operation: &str, body: &serde_json::Value) -> (Response, Seen<(Vec<String>, PowerChange)>) {
+fn change(operation: &str, body: &serde_json::Value) -> (Response, Seen<(Vec<String>, String)>) {
     let seen = Seen::default();
     let request = post(operation, "/v1/project-1/cloudservers/action", body).build();
     (crate::handle(&cloud(&seen, &Seen::default()), &request), seen)
@@ -35,11 +35,11 @@ fn change(operation: &str, body: &serde_json::Value) -> (Response, Seen<(Vec<Str
 fn start_stop_and_reboot_are_one_job_for_all_servers() {
     let ids = json!([{ "id": "a" }, { "id": "b" }, { "id": "a" }]);
     let cases = [
-        ("servers.start", json!({ "os-start": { "servers": ids } }), PowerChange::Start),
-        ("servers.stop", json!({ "os-stop": { "servers": ids } }), PowerChange::Stop(false)),
-        ("servers.stop", json!({ "os-stop": { "type": "HARD", "servers": ids } }), PowerChange::Stop(true)),
-        ("servers.reboot", json!({ "reboot": { "type": "SOFT", "servers": ids } }), PowerChange::Reboot(false)),
-        ("servers.reboot", json!({ "reboot": { "type": "HARD", "servers": ids } }), PowerChange::Reboot(true)),
+        ("servers.start", json!({ "os-start": { "servers": ids } }), "start"),
+        ("servers.stop", json!({ "os-stop": { "servers": ids } }), "stop hard=false"),
+        ("servers.stop", json!({ "os-stop": { "type": "HARD", "servers": ids } }), "stop hard=true"),
+        ("servers.reboot", json!({ "reboot": { "type": "SOFT", "servers": ids } }), "reboot hard=false"),
+        ("servers.reboot", json!({ "reboot": { "type": "HARD", "servers": ids } }), "reboot hard=true"),
     ];
     for (operation, body, expected) in cases {
         let (response, seen) = change(operation, &body);

@@ -1,7 +1,6 @@
-//! What is done to a server: power, console.
+//! What is done to a server: power, sizes, console.
 
 use serde_json::Value;
-use skyloom_sdk::cloud::compute::PowerChange;
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::integer;
 use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
@@ -11,7 +10,7 @@ use crate::errors::{Fault, of_server};
 use crate::status::{task_word, vm_word};
 
 pub fn start<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    change(context, PowerChange::Start, "start")
+    act(context, "start", &[], "start")
 }
 
 /// The vendor's stop may say how; upstream's overlooks what stands there.
@@ -21,7 +20,7 @@ pub fn stop<C: Cloud>(context: &Context<'_, C>) -> Answer {
         Some(kind) if context.rules.typed_stop => is_hard(kind)?,
         _ => false,
     };
-    change(context, PowerChange::Stop(hard), "stop")
+    act(context, "stop", &[("hard", hard.to_string())], "stop")
 }
 
 pub fn reboot<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -29,7 +28,7 @@ pub fn reboot<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let Some(kind) = body.get("type") else {
         return Err(Fault::bad_request("Invalid input for field/attribute reboot. 'type' is a required property"));
     };
-    change(context, PowerChange::Reboot(is_hard(kind)?), "reboot")
+    act(context, "reboot", &[("hard", is_hard(kind)?.to_string())], "reboot")
 }
 
 fn is_hard(kind: &Value) -> Result<bool, Fault> {
@@ -40,11 +39,13 @@ fn is_hard(kind: &Value) -> Result<bool, Fault> {
     }
 }
 
-fn change<C: Cloud>(context: &Context<'_, C>, change: PowerChange, word: &str) -> Answer {
+/// Asks the core for it; `word` is Nova's.
+pub(super) fn act<C: Cloud>(context: &Context<'_, C>, verb: &str, options: &[(&str, String)], word: &str) -> Answer {
     let id = context.param("server_id");
+    let options: Vec<_> = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     context
         .cloud
-        .change_power(&[id.to_owned()], change, false, true)
+        .act_on_servers(&[id.to_owned()], verb, &options, false, true)
         .map_err(|error| refusal(context, id, word, error))?;
     Ok(respond::empty(202))
 }

@@ -73,7 +73,7 @@ fn read<C: Cloud>(
     let create = ServerCreate {
         min_count,
         description: description(context, &fields, &names)?,
-        flavor_id: flavor(fields.value("flavorRef"))?,
+        flavor_id: flavor_of(fields.value("flavorRef"))?,
         key_name: fields.optional_str("key_name")?.map(str::to_owned),
         hostname: hostname.map(str::to_owned),
         networks,
@@ -133,7 +133,7 @@ fn counts(fields: &Fields<'_>) -> Result<(u32, u32), Fault> {
 }
 
 /// The id, or the end of the flavor's address as old clients send it.
-fn flavor(value: Option<&Value>) -> Result<String, Fault> {
+pub fn flavor_of(value: Option<&Value>) -> Result<String, Fault> {
     match value {
         Some(Value::String(text)) if !text.is_empty() => Ok(text.rsplit('/').next().unwrap_or(text).to_owned()),
         Some(Value::Number(number)) => Ok(number.to_string()),

@@ -10,6 +10,7 @@ pub mod metadata;
 pub(crate) mod names;
 mod networks;
 pub mod parts;
+pub mod sizes;
 mod sort;
 
 use serde_json::{Map, Value};
@@ -25,7 +26,7 @@ use crate::views::server::{View, shows_user_data, size, write};
 const UNWRITABLE: &str = "Only the fields of a server that can be changed may be given";
 
 /// The server that the path names, with these parts.
-pub(crate) fn fetch<C: Cloud>(context: &Context<'_, C>, parts: &[&str]) -> Result<Server, Fault> {
+pub fn fetch<C: Cloud>(context: &Context<'_, C>, parts: &[&str]) -> Result<Server, Fault> {
     let id = context.param("server_id");
     context.cloud.get_server(id, &conditions::parts(parts)).map_err(of_server(id))
 }

@@ -40,6 +40,9 @@ impl lifecycle::Guest for Driver {
     fn define(_: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
         misbehave(&spec.server_id)
     }
+    fn reconfigure(_: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
+        misbehave(&spec.server_id)
+    }
     fn undefine(_: StepKey, server_id: String) -> Result<Progress, Error> {
         misbehave(&server_id)
     }

@@ -1,11 +1,29 @@
-//! What servers hold of their compute nodes, from placement to removal, and after them the volumes that outlive them.
+//! Places on compute nodes: what servers hold of them from placement to removal, and after them the volumes that outlive them.
 
 use std::collections::{BTreeMap, HashSet};
 
-use skyloom_model::{Result, Timestamp};
+use skyloom_model::{Error, Result, Timestamp};
 
+use crate::rows::{Word as _, words};
 use crate::statement::{delete_from, insert_into, reading, update};
 use crate::{Conn, Row, args, pieces};
+
+words! {
+    HolderKind {
+        Server "server",
+        Volume "volume",
+    }
+}
+
+words! {
+    /// What a server's place is for.
+    Purpose {
+        /// Where it is.
+        Home "home",
+        /// Where it goes in a resize, or came from, until it is known that it stays.
+        Resize "resize",
+    }
+}
 
 /// An amount of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +61,8 @@ pub struct Need {
 pub async fn need(conn: &mut Conn, server_id: &str) -> Result<Option<Need>> {
     conn.optional(
         "SELECT s.zone, s.vcpus, s.memory_mib, CAST((SELECT coalesce(sum(v.size_gib), 0) FROM volumes v \
-         WHERE v.server_id = s.id) AS BIGINT), r.node FROM servers s LEFT JOIN node_reservations r ON r.server_id = s.id \
-         WHERE s.id = $1 AND s.deleted = 0",
+         WHERE v.server_id = s.id) AS BIGINT), p.node FROM servers s \
+         LEFT JOIN placements p ON p.holder_id = s.id AND p.purpose = 'home' WHERE s.id = $1 AND s.deleted = 0",
         args![server_id],
         |row| Ok(Need { zone: row.text(0)?, amount: amount(row, 1)?, node: row.opt_text(4)? }),
     )
@@ -70,24 +88,32 @@ pub async fn used(conn: &mut Conn) -> Result<BTreeMap<String, Amount>> {
     Ok(rows.into_iter().collect())
 }
 
-/// The node on which the server has its place.
-pub async fn place_of(conn: &mut Conn, server_id: &str) -> Result<Option<String>> {
-    conn.optional("SELECT node FROM node_reservations WHERE server_id = $1", args![server_id], |row| row.text(0)).await
+/// The node on which the server has its place for the purpose.
+pub async fn place_of(conn: &mut Conn, server_id: &str, purpose: Purpose) -> Result<Option<String>> {
+    let sql = "SELECT node FROM placements WHERE holder_id = $1 AND purpose = $2";
+    conn.optional(sql, args![server_id, purpose.as_str()], |row| row.text(0)).await
 }
 
 /// Nodes with operations that nobody has taken since before `before`, and how many: nobody drives those nodes.
 pub async fn waiting(conn: &mut Conn, before: Timestamp) -> Result<Vec<(String, i64)>> {
     conn.all(
-        "SELECT r.node, count(*) FROM operations o JOIN node_reservations r ON r.server_id = o.resource_id \
-         WHERE o.runnable = 1 AND o.lease_owner = '' AND o.next_run_at < $1 GROUP BY r.node ORDER BY r.node",
+        "SELECT o.node, count(*) FROM operations o WHERE o.runnable = 1 AND o.node <> '' AND o.lease_owner = '' \
+         AND o.next_run_at < $1 GROUP BY o.node ORDER BY o.node",
         args![before],
         |row| Ok((row.text(0)?, row.int(1)?)),
     )
     .await
 }
 
-/// Reserves the server's need on the node, where it fits below `limit`. False: the node has become too full.
-pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, limit: Amount) -> Result<bool> {
+/// Reserves a place for the server on the node, where it fits below `limit`. False: the node has become too full.
+pub async fn reserve(
+    tx: &mut Conn,
+    server_id: &str,
+    purpose: Purpose,
+    node: &str,
+    need: Amount,
+    limit: Amount,
+) -> Result<bool> {
     let fits = tx
         .execute(
             insert_into(
@@ -106,61 +132,115 @@ pub async fn reserve(tx: &mut Conn, server_id: &str, node: &str, need: Amount, l
     if fits == 0 {
         return Ok(false);
     }
-    tx.defer(
-        insert_into("node_reservations", "(server_id, node, vcpus, memory_mib, disk_gib) VALUES ($1, $2, $3, $4, $5)"),
-        args![server_id, node, need.vcpus, need.memory_mib, need.disk_gib],
-    )
-    .await?;
+    insert(tx, (HolderKind::Server, server_id), purpose, node, need).await?;
     Ok(true)
 }
 
-/// The disk of a volume that outlives its server goes on filling the node; held under the volume's id, beside what the server
-/// holds or after it.
-pub async fn keep_disk(tx: &mut Conn, volume_id: &str, node: &str, disk_gib: u32) -> Result<()> {
-    tx.execute(
-        insert_into("node_reservations", "(server_id, node, vcpus, memory_mib, disk_gib) VALUES ($1, $2, 0, 0, $3)"),
-        args![volume_id, node, disk_gib],
+async fn insert(
+    tx: &mut Conn,
+    (kind, id): (HolderKind, &str),
+    purpose: Purpose,
+    node: &str,
+    held: Amount,
+) -> Result<()> {
+    let row =
+        "(holder_kind, holder_id, purpose, node, vcpus, memory_mib, disk_gib) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let (vcpus, memory_mib, disk_gib) = (held.vcpus, held.memory_mib, held.disk_gib);
+    tx.defer(
+        insert_into("placements", row),
+        args![kind.as_str(), id, purpose.as_str(), node, vcpus, memory_mib, disk_gib],
     )
-    .await?;
+    .await
+}
+
+/// The disk of a volume that outlives its server goes on filling the node.
+pub async fn keep_disk(tx: &mut Conn, volume_id: &str, node: &str, disk_gib: u32) -> Result<()> {
+    let disk = Amount { disk_gib: i64::from(disk_gib), ..Amount::default() };
+    insert(tx, (HolderKind::Volume, volume_id), Purpose::Home, node, disk).await?;
     tx.execute(update("node_usage", "SET disk_gib = disk_gib + $2 WHERE node = $1"), args![node, disk_gib]).await?;
     Ok(())
 }
 
-/// Frees what the server, or the volume that outlived one, holds; nothing is no error.
-pub async fn release(tx: &mut Conn, server_id: &str) -> Result<()> {
-    let held = tx
-        .optional(
-            reading(
-                &["node_reservations"],
-                "SELECT node, vcpus, memory_mib, disk_gib FROM node_reservations WHERE server_id = $1",
-            ),
-            args![server_id],
-            |row| Ok((row.text(0)?, amount(row, 1)?)),
-        )
-        .await?;
-    let Some((node, held)) = held else { return Ok(()) };
-    let gone = tx.execute(delete_from("node_reservations", "WHERE server_id = $1"), args![server_id]).await?;
-    if gone == 1 {
-        tx.defer(
+/// What a holder has on a node.
+struct Held {
+    purpose: Purpose,
+    node: String,
+    amount: Amount,
+}
+
+async fn held(conn: &mut Conn, holder_id: &str) -> Result<Vec<Held>> {
+    let sql = "SELECT purpose, node, vcpus, memory_mib, disk_gib FROM placements WHERE holder_id = $1 ORDER BY purpose";
+    conn.all(reading(&["placements"], sql), args![holder_id], |row| {
+        Ok(Held { purpose: Purpose::of_row(row.text_ref(0)?)?, node: row.text(1)?, amount: amount(row, 2)? })
+    })
+    .await
+}
+
+/// Frees all that the server, or the volume that outlived one, holds; nothing is no error.
+pub async fn release(tx: &mut Conn, holder_id: &str) -> Result<()> {
+    for held in held(tx, holder_id).await? {
+        free(tx, holder_id, &held).await?;
+    }
+    Ok(())
+}
+
+/// Frees the place that is not the server's home.
+pub async fn release_other(tx: &mut Conn, server_id: &str) -> Result<()> {
+    for held in held(tx, server_id).await?.iter().filter(|held| held.purpose != Purpose::Home) {
+        free(tx, server_id, held).await?;
+    }
+    Ok(())
+}
+
+async fn free(tx: &mut Conn, holder_id: &str, held: &Held) -> Result<()> {
+    let gone = delete_from("placements", "WHERE holder_id = $1 AND purpose = $2");
+    if tx.execute(gone, args![holder_id, held.purpose.as_str()]).await? == 1 {
+        let (node, amount) = (&held.node, held.amount);
+        let less = "SET vcpus = vcpus - $2, memory_mib = memory_mib - $3, disk_gib = disk_gib - $4 WHERE node = $1";
+        tx.defer(update("node_usage", less), args![node, amount.vcpus, amount.memory_mib, amount.disk_gib]).await?;
+    }
+    Ok(())
+}
+
+/// The disk that was reserved with the other place, on the home's node, is the home's from here on.
+pub async fn disk_grown(tx: &mut Conn, server_id: &str, gib: u32) -> Result<()> {
+    for (purpose, by) in [(Purpose::Home, i64::from(gib)), (Purpose::Resize, -i64::from(gib))] {
+        let sql = "SET disk_gib = disk_gib + $3 WHERE holder_id = $1 AND purpose = $2";
+        tx.defer(update("placements", sql), args![server_id, purpose.as_str(), by]).await?;
+    }
+    Ok(())
+}
+
+/// The server's home is now its other place, and the other way round. On one node its disks stay where they are, with the home.
+pub async fn exchange(tx: &mut Conn, server_id: &str) -> Result<()> {
+    let held = held(tx, server_id).await?;
+    let [home, other] = held.as_slice() else {
+        return Err(Error::internal(format!("server {server_id} has {} places instead of two", held.len())));
+    };
+    let (mut to_home, mut to_other) = (other.amount, home.amount);
+    if home.node == other.node {
+        std::mem::swap(&mut to_home.disk_gib, &mut to_other.disk_gib);
+    }
+    for (purpose, node, amount) in [(home.purpose, &other.node, to_home), (other.purpose, &home.node, to_other)] {
+        tx.execute(
             update(
-                "node_usage",
-                "SET vcpus = vcpus - $2, memory_mib = memory_mib - $3, disk_gib = disk_gib - $4 \
-                 WHERE node = $1",
+                "placements",
+                "SET node = $3, vcpus = $4, memory_mib = $5, disk_gib = $6 WHERE holder_id = $1 AND purpose = $2",
             ),
-            args![&node, held.vcpus, held.memory_mib, held.disk_gib],
+            args![server_id, purpose.as_str(), node, amount.vcpus, amount.memory_mib, amount.disk_gib],
         )
         .await?;
     }
     Ok(())
 }
 
-/// Nodes whose sum is not what their reservations come to: node, sum, reservations. For the reconciler and the tests.
+/// Nodes whose sum is not what the places on them come to: node, sum, places. For the reconciler and the tests.
 pub async fn differences(conn: &mut Conn) -> Result<Vec<(String, Amount, Amount)>> {
     let rows = conn
         .all(
             "SELECT u.node, u.vcpus, u.memory_mib, u.disk_gib, CAST(coalesce(sum(r.vcpus), 0) AS BIGINT), \
              CAST(coalesce(sum(r.memory_mib), 0) AS BIGINT), CAST(coalesce(sum(r.disk_gib), 0) AS BIGINT) \
-             FROM node_usage u LEFT JOIN node_reservations r ON r.node = u.node \
+             FROM node_usage u LEFT JOIN placements r ON r.node = u.node \
              GROUP BY u.node, u.vcpus, u.memory_mib, u.disk_gib ORDER BY u.node",
             &[],
             |row| Ok((row.text(0)?, amount(row, 1)?, amount(row, 4)?)),
@@ -169,12 +249,12 @@ pub async fn differences(conn: &mut Conn) -> Result<Vec<(String, Amount, Amount)
     Ok(rows.into_iter().filter(|(_, sum, reserved)| sum != reserved).collect())
 }
 
-/// Reservations whose server, or volume that outlived one, is gone. For the reconciler and the tests.
+/// Places whose server, or volume that outlived one, is gone. For the reconciler and the tests.
 pub async fn orphans(conn: &mut Conn) -> Result<Vec<String>> {
     conn.all(
-        "SELECT r.server_id FROM node_reservations r LEFT JOIN servers s ON s.id = r.server_id AND s.deleted = 0 \
-         WHERE s.id IS NULL AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.id = r.server_id AND v.server_id = '') \
-         ORDER BY r.server_id",
+        "SELECT p.holder_id FROM placements p LEFT JOIN servers s ON s.id = p.holder_id AND s.deleted = 0 \
+         WHERE s.id IS NULL AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.id = p.holder_id AND v.server_id = '') \
+         ORDER BY p.holder_id",
         &[],
         |row| row.text(0),
     )
@@ -236,8 +316,8 @@ pub async fn server_now(conn: &mut Conn, id: &str) -> Result<Option<OnNode>> {
 pub async fn expected_on(conn: &mut Conn, node: &str, ids: &[String]) -> Result<HashSet<String>> {
     pieces::found(conn, args![node], ids, |list| {
         format!(
-            "SELECT s.id FROM servers s JOIN node_reservations r ON r.server_id = s.id \
-             WHERE s.deleted = 0 AND r.node = $1 AND s.id IN ({list}) UNION \
+            "SELECT s.id FROM servers s JOIN placements p ON p.holder_id = s.id \
+             WHERE s.deleted = 0 AND p.node = $1 AND s.id IN ({list}) UNION \
              SELECT l.resource_id FROM operation_locks l WHERE l.resource_kind = 'server' AND l.resource_id IN ({list})"
         )
     })

@@ -1,4 +1,4 @@
-//! Start, stop, reboot, delete: of one server, or of many as one operation with a part for each.
+//! What is done to servers by a word: to one, or to many as one operation with a part for each.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use skyloom_jobs::{NewOperation, Superseded};
 use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::bindings::types::common::Pair;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::collisions::again;
@@ -20,24 +21,84 @@ const MAX_SERVERS: usize = 1000;
 /// What is asked of each server of a call.
 struct Wish {
     verb: Verb,
+    action: Action,
     /// The operation's kind.
     kind: &'static str,
     params: Value,
+    /// Of a resize.
+    flavor_id: Option<String>,
+    /// Nothing stays of it.
+    dry_run: bool,
+}
+
+/// The options of a verb; each is taken once, and none may be left.
+struct Options<'v> {
+    verb: &'v str,
+    given: BTreeMap<String, String>,
+}
+
+impl<'v> Options<'v> {
+    fn new(verb: &'v str, pairs: Vec<Pair>) -> Result<Self> {
+        let mut given = BTreeMap::new();
+        for (name, value) in pairs {
+            if given.insert(name.clone(), value).is_some() {
+                return Err(Error::invalid(&name, format!("The option {name} is given twice.")));
+            }
+        }
+        Ok(Self { verb, given })
+    }
+
+    /// `true` or `false`; missing is false.
+    fn flag(&mut self, name: &str) -> Result<bool> {
+        match self.given.remove(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(Error::invalid(name, format!("{other} is neither true nor false."))),
+        }
+    }
+
+    fn text(&mut self, name: &str) -> Result<String> {
+        let missing = || Error::invalid(name, format!("To {} needs the option {name}.", self.verb));
+        self.given.remove(name).ok_or_else(missing)
+    }
+
+    fn none_left(self) -> Result<()> {
+        match self.given.into_keys().next() {
+            Some(name) => Err(Error::invalid(&name, format!("To {} has no option {name}.", self.verb))),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Wish {
-    fn of_power(change: wit::PowerChange) -> Self {
-        match change {
-            wit::PowerChange::Start => Self { verb: Verb::Start, kind: "server.start", params: json!({}) },
-            wit::PowerChange::Stop(hard) => {
-                Self { verb: Verb::Stop, kind: "server.stop", params: json!({ "hard": hard }) }
+    /// The contract's verbs.
+    fn of(verb: &str, options: Vec<Pair>) -> Result<Self> {
+        let mut options = Options::new(verb, options)?;
+        let wish = |verb, action, kind| Self { verb, action, kind, params: json!({}), flavor_id: None, dry_run: false };
+        let wish = match verb {
+            "start" => wish(Verb::Start, Action::ServersStart, "server.start"),
+            "stop" => {
+                let params = json!({ "hard": options.flag("hard")? });
+                Self { params, ..wish(Verb::Stop, Action::ServersStop, "server.stop") }
             }
-            wit::PowerChange::Reboot(hard) => Self {
-                verb: if hard { Verb::HardReboot } else { Verb::SoftReboot },
-                kind: "server.reboot",
-                params: json!({ "hard": hard }),
-            },
-        }
+            "reboot" => {
+                let hard = options.flag("hard")?;
+                let verb = if hard { Verb::HardReboot } else { Verb::SoftReboot };
+                Self { params: json!({ "hard": hard }), ..wish(verb, Action::ServersReboot, "server.reboot") }
+            }
+            "resize" => {
+                let flavor_id = Some(options.text("flavor-id")?);
+                let params = json!({ "confirmed": options.flag("confirmed")? });
+                let dry_run = options.flag("dry-run")?;
+                let wish = wish(Verb::Resize, Action::ServersResize, "server.resize");
+                Self { flavor_id, params, dry_run, ..wish }
+            }
+            "confirm-resize" => wish(Verb::ConfirmResize, Action::ServersConfirmResize, "server.confirm-resize"),
+            "revert-resize" => wish(Verb::RevertResize, Action::ServersRevertResize, "server.revert-resize"),
+            _ => return Err(Error::invalid("verb", format!("{verb} is nothing that is done to servers."))),
+        };
+        options.none_left()?;
+        Ok(wish)
     }
 
     fn of_delete(options: wit::DeleteOptions) -> Self {
@@ -45,7 +106,14 @@ impl Wish {
             "delete-volumes": options.delete_volumes,
             "delete-public-addresses": options.delete_public_addresses,
         });
-        Self { verb: Verb::Delete, kind: "server.delete", params }
+        Self {
+            verb: Verb::Delete,
+            action: Action::ServersDelete,
+            kind: "server.delete",
+            params,
+            flavor_id: None,
+            dry_run: false,
+        }
     }
 
     fn operation(
@@ -53,10 +121,12 @@ impl Wish {
         context: &CallContext,
         server_id: &str,
         project_id: &str,
+        node: &str,
         now: Timestamp,
     ) -> Result<NewOperation> {
         Ok(NewOperation {
             params: self.params.clone(),
+            node: node.to_owned(),
             ..new_operation(context, NewOperation::new(self.kind, "server", server_id), project_id, now)?
         })
     }
@@ -80,21 +150,15 @@ pub(super) fn new_operation(
 }
 
 impl Compute {
-    pub(super) async fn change_power_of(
+    pub(super) async fn act_on(
         &self,
         context: &CallContext,
         ids: Vec<String>,
-        change: wit::PowerChange,
+        (verb, options): (&str, Vec<Pair>),
         as_batch: bool,
         strict: bool,
     ) -> Result<String> {
-        let action = match change {
-            wit::PowerChange::Start => Action::ServersStart,
-            wit::PowerChange::Stop(_) => Action::ServersStop,
-            wit::PowerChange::Reboot(_) => Action::ServersReboot,
-        };
-        let reach = self.permit(context.caller.as_deref(), action)?;
-        self.ask(context, &reach, ids, &Wish::of_power(change), as_batch, strict).await
+        self.ask(context, ids, &Wish::of(verb, options)?, as_batch, strict).await
     }
 
     pub(super) async fn delete_servers_of(
@@ -105,20 +169,19 @@ impl Compute {
         as_batch: bool,
         strict: bool,
     ) -> Result<String> {
-        let reach = self.permit(context.caller.as_deref(), Action::ServersDelete)?;
-        self.ask(context, &reach, ids, &Wish::of_delete(options), as_batch, strict).await
+        self.ask(context, ids, &Wish::of_delete(options), as_batch, strict).await
     }
 
     /// One transaction for the whole call; gives the operation to follow.
     async fn ask(
         &self,
         context: &CallContext,
-        reach: &Reach,
         ids: Vec<String>,
         wish: &Wish,
         as_batch: bool,
         strict: bool,
     ) -> Result<String> {
+        let reach = &self.permit(context.caller.as_deref(), wish.action)?;
         let ids = unique(ids)?;
         let operation = again(|| async {
             let mut tx = self.db().begin().await?;
@@ -126,6 +189,9 @@ impl Compute {
                 [id] if !as_batch => self.ask_one(&mut tx, context, reach, id, wish).await?,
                 _ => self.ask_many(&mut tx, context, reach, &ids, wish, strict).await?,
             };
+            if wish.dry_run {
+                return Ok(String::new());
+            }
             tx.commit().await?;
             Ok(operation)
         })
@@ -145,8 +211,8 @@ impl Compute {
         let server = self.locked_server(tx, reach, id).await?;
         rules::check(wish.verb, &server, context.caller()?)?;
         let now = Timestamp::now();
-        let operation = wish.operation(context, id, &server.project_id, now)?;
-        begin(tx, &server, wish, operation).await.map(|begun| begun.id().to_owned())
+        let operation = wish.operation(context, id, &server.project_id, &server.node, now)?;
+        self.begin(tx, context, &server, wish, operation).await.map(|begun| begun.id().to_owned())
     }
 
     async fn ask_many(
@@ -167,15 +233,16 @@ impl Compute {
         let parent_id = skyloom_jobs::enqueue(tx, parent).await?;
         for (position, id) in ids.iter().enumerate() {
             let server = find(&servers, id, reach);
-            let owner = server.as_ref().map_or(project, |server| server.project_id.as_str());
+            let (owner, node) =
+                server.as_ref().map_or((project, ""), |server| (server.project_id.as_str(), server.node.as_str()));
             let operation = NewOperation {
                 parent_id: Some(parent_id.clone()),
                 position: u32::try_from(position).unwrap_or(u32::MAX),
-                ..wish.operation(context, id, owner, now)?
+                ..wish.operation(context, id, owner, node, now)?
             };
             let checked = server.and_then(|server| rules::check(wish.verb, server, caller).map(|()| server));
             let begun = match checked {
-                Ok(server) => begin(tx, server, wish, operation.clone()).await,
+                Ok(server) => self.begin(tx, context, server, wish, operation.clone()).await,
                 Err(error) => Err(error),
             };
             let refused = match begun {
@@ -190,6 +257,32 @@ impl Compute {
         }
         skyloom_jobs::settle_parent(tx, &parent_id).await?;
         Ok(parent_id)
+    }
+
+    /// Takes the server for the operation and says what is being done to it.
+    async fn begin(
+        &self,
+        tx: &mut Conn,
+        context: &CallContext,
+        server: &Brief,
+        wish: &Wish,
+        operation: NewOperation,
+    ) -> Result<Superseded> {
+        let now = operation.now;
+        let begun = if wish.verb == Verb::Delete {
+            skyloom_jobs::enqueue_superseding(tx, operation).await?
+        } else {
+            skyloom_jobs::lock_resource(tx, "server", &server.id, &operation.id).await?;
+            Superseded::Locked(skyloom_jobs::enqueue(tx, operation).await?)
+        };
+        if let Some(flavor_id) = &wish.flavor_id {
+            self.begin_resize(tx, context, server, flavor_id).await?;
+        }
+        if !matches!(begun, Superseded::Joined(_)) {
+            let change = Change { task_state: Some(wish.verb.task()), ..Change::default() };
+            store::change(tx, &server.id, &change, now).await?;
+        }
+        Ok(begun)
     }
 }
 
@@ -207,22 +300,6 @@ fn find<'a>(servers: &'a BTreeMap<String, Brief>, id: &str, reach: &Reach) -> Re
         .get(id)
         .filter(|server| !server.deleted && server.is_within(reach))
         .ok_or_else(|| Error::not_found("server", id))
-}
-
-/// Takes the server for the operation and says what is being done to it.
-async fn begin(tx: &mut Conn, server: &Brief, wish: &Wish, operation: NewOperation) -> Result<Superseded> {
-    let now = operation.now;
-    let begun = if wish.verb == Verb::Delete {
-        skyloom_jobs::enqueue_superseding(tx, operation).await?
-    } else {
-        skyloom_jobs::lock_resource(tx, "server", &server.id, &operation.id).await?;
-        Superseded::Locked(skyloom_jobs::enqueue(tx, operation).await?)
-    };
-    if !matches!(begun, Superseded::Joined(_)) {
-        let change = Change { task_state: Some(wish.verb.task()), ..Change::default() };
-        store::change(tx, &server.id, &change, now).await?;
-    }
-    Ok(begun)
 }
 
 /// In the order given, each once.

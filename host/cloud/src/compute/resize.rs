@@ -1,0 +1,76 @@
+//! What a request for another flavor does at once: it checks the flavor, and takes the quota that the larger of the two needs.
+
+use skyloom_model::{Error, Result, VmState};
+use skyloom_runtime::context::CallContext;
+use skyloom_store::Conn;
+use skyloom_store::flavors::Flavor;
+use skyloom_store::quotas::Quota;
+use skyloom_store::resizes::{self, Resize};
+use skyloom_store::servers::Brief;
+use skyloom_store::volumes::{self, Volume};
+
+use super::Compute;
+
+const FIELD: &str = "flavor-id";
+
+impl Compute {
+    pub(super) async fn begin_resize(
+        &self,
+        tx: &mut Conn,
+        context: &CallContext,
+        server: &Brief,
+        flavor_id: &str,
+    ) -> Result<()> {
+        let flavor = self.flavors.usable_flavor(tx, context.caller()?, flavor_id).await?;
+        check(server, &flavor)?;
+        let extra_volume_gib = growth(tx, server, &flavor).await?;
+        let resize = Resize {
+            server_id: server.id.clone(),
+            project_id: server.project_id.clone(),
+            flavor_id: flavor.id.clone(),
+            vcpus: flavor.vcpus,
+            memory_mib: flavor.memory_mib,
+            flavor: flavor.copy(),
+            extra_vcpus: flavor.vcpus.saturating_sub(server.vcpus),
+            extra_memory_mib: flavor.memory_mib.saturating_sub(server.memory_mib),
+            extra_volume_gib,
+            running: server.vm_state == VmState::Active,
+        };
+        resizes::insert(tx, &resize).await?;
+        let more = [
+            (Quota::Vcpus, resize.extra_vcpus.into()),
+            (Quota::MemoryMib, resize.extra_memory_mib.into()),
+            (Quota::VolumeGib, extra_volume_gib.into()),
+        ];
+        self.quotas.check_quota_made(tx, &server.project_id, &more).await
+    }
+}
+
+/// By how much the system disk grows: one that the flavor made as large as it is goes with the flavor, one that somebody made
+/// smaller stays.
+async fn growth(tx: &mut Conn, server: &Brief, flavor: &Flavor) -> Result<u32> {
+    let volumes = volumes::of_server(tx, &server.id).await?;
+    let by_flavor = |volume: &&Volume| volume.boot_index == 0 && volume.size_gib >= server.flavor.disk_gib;
+    let system = volumes.iter().find(by_flavor).filter(|_| server.flavor.disk_gib > 0);
+    Ok(system.map_or(0, |volume| flavor.disk_gib.saturating_sub(volume.size_gib)))
+}
+
+fn check(server: &Brief, flavor: &Flavor) -> Result<()> {
+    if flavor.id == server.flavor_id {
+        let message = format!("Server {} has the flavor {} already.", server.id, flavor.id);
+        return Err(Error::invalid(FIELD, message).with_reason("unchanged"));
+    }
+    if flavor.disabled {
+        let message = format!("The flavor {} is not offered any more.", flavor.id);
+        return Err(Error::invalid(FIELD, message).with_reason("disabled"));
+    }
+    let disk_gib = server.flavor.disk_gib;
+    if flavor.disk_gib < disk_gib {
+        let message = format!(
+            "The flavor {} has a system disk of {} GiB, the server one of {disk_gib} GiB: disks do not shrink.",
+            flavor.id, flavor.disk_gib
+        );
+        return Err(Error::invalid(FIELD, message).with_reason("disk-too-small"));
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! A server as its records say that it is made, and the platform on which it stands.
+
+use skyloom_jobs::Run;
+use skyloom_model::{Error, Result};
+use skyloom_runtime::driver::DomainSpec;
+use skyloom_store::servers::{self, ForPlatform};
+use skyloom_store::volumes::{self, Volume};
+
+use super::context::{Context, Platform};
+use super::spec;
+use crate::compute::Node;
+
+pub(super) struct Blueprint {
+    pub platform: Platform,
+    pub volumes: Vec<Volume>,
+    /// None: the server is placed nowhere, or on another process's node.
+    node: Option<Node>,
+    /// None: the server's record is gone.
+    made_of: Option<ForPlatform>,
+}
+
+impl Blueprint {
+    pub async fn load(context: &Context, run: &Run, kind: &'static str) -> Result<Self> {
+        let id = &run.operation.resource_id;
+        let mut conn = context.compute.db().read().await?;
+        let volumes = volumes::of_server(&mut conn, id).await?;
+        let made_of = servers::for_platform(&mut conn, id).await?;
+        drop(conn);
+        let place = made_of.as_ref().and_then(|made_of| made_of.node.as_deref());
+        let platform = context.platform(id, place, kind)?;
+        let node = place.and_then(|name| context.compute.node(name).ok());
+        Ok(Self { platform, volumes, node, made_of })
+    }
+
+    /// What the platform is told to make.
+    pub async fn spec(&self, context: &Context) -> Result<DomainSpec> {
+        let node = self.node.as_ref().ok_or_else(|| Error::internal("a step before the server is placed"))?;
+        let mut conn = context.compute.db().read().await?;
+        spec::build(&mut conn, self.made_of()?, node, &self.volumes).await
+    }
+
+    pub fn made_of(&self) -> Result<&ForPlatform> {
+        self.made_of.as_ref().ok_or_else(|| Error::not_found("server", &self.platform.server_id))
+    }
+
+    pub fn disks(&self) -> Vec<String> {
+        self.volumes.iter().map(|volume| volume.id.clone()).collect()
+    }
+}

@@ -1,0 +1,257 @@
+//! A server takes another flavor, and goes back to the one that it had. The guest is switched off, its domain changed, and the guest
+//! switched on again if it ran. The flavor that the server does not have stands in `resizes`, its room in a place beside the home;
+//! both change sides in the write that ends the operation, so that all before it can be undone by the server's own record.
+
+use async_trait::async_trait;
+use skyloom_jobs::{Event, Outcome, Retry, Run, Step};
+use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
+use skyloom_runtime::driver::{DomainSpec, StepCall};
+use skyloom_store::placements::{self, Amount};
+use skyloom_store::resizes::{self, Resize};
+use skyloom_store::servers::{self, Brief, Change};
+use skyloom_store::{Conn, metering, volumes};
+
+use super::blueprint::Blueprint;
+use super::context::{Context, Platform};
+use super::server_saga::ServerSaga;
+use super::{guest, place, settle};
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    /// Takes room for the new flavor.
+    Place,
+    SwitchOff,
+    Reconfigure,
+    SwitchOn,
+}
+
+impl Act {
+    /// What people see while it is under way to a new flavor.
+    fn task(self) -> TaskState {
+        match self {
+            Self::Place => TaskState::ResizePrep,
+            Self::SwitchOff => TaskState::ResizeMigrating,
+            Self::Reconfigure => TaskState::ResizeMigrated,
+            Self::SwitchOn => TaskState::ResizeFinish,
+        }
+    }
+}
+
+pub(super) struct ResizeSaga {
+    context: Context,
+    kind: &'static str,
+    acts: &'static [Act],
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct Params {
+    /// The new flavor stays; nobody is asked.
+    confirmed: bool,
+}
+
+pub(super) struct Plan {
+    blueprint: Blueprint,
+    resize: Resize,
+}
+
+impl ResizeSaga {
+    /// To the new flavor, until somebody confirms it or goes back.
+    pub fn there(context: Context) -> Self {
+        Self::new(context, "server.resize", &[Act::Place, Act::SwitchOff, Act::Reconfigure, Act::SwitchOn])
+    }
+
+    /// To the old flavor. Once the domain is being changed it only goes forward.
+    pub fn back(context: Context) -> Self {
+        Self::new(context, "server.revert-resize", &[Act::SwitchOff, Act::Reconfigure, Act::SwitchOn])
+    }
+
+    fn new(context: Context, kind: &'static str, acts: &'static [Act]) -> Self {
+        let times = &context.times;
+        let steps = acts.iter().map(|act| {
+            let (name, retry, deadline) = match act {
+                Act::Place => ("place", Retry::Never, times.records),
+                Act::SwitchOff => ("stop", Retry::Passing, times.soft_stop + times.power),
+                Act::Reconfigure => ("reconfigure", Retry::Passing, times.define),
+                Act::SwitchOn => ("start", Retry::Passing, times.power),
+            };
+            Step { name, retry, deadline, no_return: acts[0] != Act::Place && *act != Act::SwitchOff }
+        });
+        Self { kind, acts, steps: steps.collect(), context }
+    }
+
+    fn goes_back(&self) -> bool {
+        self.acts[0] != Act::Place
+    }
+
+    /// The domain as it is without the change.
+    async fn as_it_was(&self, plan: &Plan) -> Result<DomainSpec> {
+        plan.blueprint.spec(&self.context).await
+    }
+
+    async fn as_it_becomes(&self, plan: &Plan) -> Result<DomainSpec> {
+        let Resize { vcpus, memory_mib, extra_volume_gib, .. } = plan.resize;
+        let mut spec = DomainSpec { vcpus, memory_mib, ..self.as_it_was(plan).await? };
+        if let Some(system) = spec.disks.iter_mut().find(|disk| disk.boot_index == 0) {
+            system.size_gib += extra_volume_gib;
+        }
+        Ok(spec)
+    }
+
+    async fn place(&self, tx: &mut Conn, run: &Run) -> Result<()> {
+        let id = &run.operation.resource_id;
+        let resize = resizes::get(tx, id).await?.ok_or_else(|| Error::not_found("resize", id))?;
+        let size = Amount {
+            vcpus: resize.vcpus.into(),
+            memory_mib: resize.memory_mib.into(),
+            disk_gib: resize.extra_volume_gib.into(),
+        };
+        place::other(tx, &self.context.compute, id, size).await.map(drop)
+    }
+
+    /// The domain is changed, and the guest is as it was.
+    async fn done(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
+        let id = &run.operation.resource_id;
+        resizes::exchange(tx, id, now).await?;
+        placements::exchange(tx, id).await?;
+        let server = locked(tx, id).await?;
+        let resize = resizes::get(tx, id).await?.ok_or_else(|| Error::not_found("resize", id))?;
+        let power_state = if resize.running { PowerState::Running } else { PowerState::ShutDown };
+        let is_final = self.goes_back() || run.params::<Params>()?.confirmed;
+        let vm_state = if is_final { at_rest(power_state) } else { VmState::Resized };
+        let change = Change {
+            vm_state: Some(vm_state),
+            task_state: Some(None),
+            power_state: Some(power_state),
+            launched_at: resize.running.then_some(now),
+            fault: Some(None),
+            ..Change::default()
+        };
+        servers::change(tx, id, &change, now).await?;
+        settle::spans(tx, &server, resize.running, now).await?;
+        if is_final { decided(tx, id).await } else { Ok(()) }
+    }
+
+    async fn switched_off(&self, tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
+        let vm_state = (!self.goes_back()).then_some(VmState::Stopped);
+        let change = Change { vm_state, power_state: Some(PowerState::ShutDown), ..Change::default() };
+        servers::change(tx, server_id, &change, now).await?;
+        metering::close_running(tx, server_id, now).await
+    }
+
+    async fn failed(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
+        if !self.goes_back() {
+            decided(tx, &run.operation.resource_id).await?;
+        }
+        let plan = run.kept::<Plan>();
+        settle::as_seen(tx, run, plan.as_ref().map(|plan| &plan.blueprint.platform), now).await
+    }
+}
+
+/// What has grown stays so, whatever becomes of the resize: a smaller disk would lose what is written at its end.
+async fn disk_grown(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
+    let gib = resizes::get(tx, server_id).await?.map_or(0, |resize| resize.extra_volume_gib);
+    if gib == 0 {
+        return Ok(());
+    }
+    let volumes = volumes::of_server(tx, server_id).await?;
+    let Some(system) = volumes.iter().find(|volume| volume.boot_index == 0) else { return Ok(()) };
+    let size_gib = system.size_gib + gib;
+    volumes::grow(tx, &system.id, size_gib, now).await?;
+    metering::close_spans(tx, &system.id, &[], now).await?;
+    metering::open_volume(tx, &system.project_id, &system.id, &system.volume_type, size_gib, now).await?;
+    placements::disk_grown(tx, server_id, gib).await?;
+    resizes::disk_grown(tx, server_id).await
+}
+
+/// A server that is no longer between two flavors is what its power says.
+pub(super) fn at_rest(power: PowerState) -> VmState {
+    if power == PowerState::Running { VmState::Active } else { VmState::Stopped }
+}
+
+/// The server keeps the flavor that it has: the other one and its room are free.
+pub(super) async fn decided(tx: &mut Conn, server_id: &str) -> Result<()> {
+    resizes::remove(tx, server_id).await?;
+    placements::release_other(tx, server_id).await
+}
+
+pub(super) async fn locked(tx: &mut Conn, id: &str) -> Result<Brief> {
+    servers::lock(tx, id).await?.ok_or_else(|| Error::not_found("server", id))
+}
+
+#[async_trait]
+impl ServerSaga for ResizeSaga {
+    type Plan = Plan;
+
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    fn in_records(&self, step: usize) -> bool {
+        self.acts[step] == Act::Place
+    }
+
+    async fn plan(&self, run: &Run) -> Result<Plan> {
+        let id = &run.operation.resource_id;
+        let blueprint = Blueprint::load(&self.context, run, self.kind).await?;
+        let found = resizes::get(&mut self.context.compute.db().read().await?, id).await?;
+        Ok(Plan { blueprint, resize: found.ok_or_else(|| Error::not_found("resize", id))? })
+    }
+
+    fn platform<'p>(&self, plan: &'p Plan, _step: usize) -> &'p Platform {
+        &plan.blueprint.platform
+    }
+
+    async fn act(&self, run: &Run, plan: &Plan, step: usize, token: Option<&str>) -> Result<Outcome> {
+        let (platform, name) = (&plan.blueprint.platform, self.steps[step].name);
+        match self.acts[step] {
+            Act::SwitchOff if token.is_none() && guest::is_off(platform).await? => Ok(Outcome::Done),
+            Act::SwitchOff => guest::switch_off(&self.context, run, platform, (name, false), token).await,
+            Act::Reconfigure => {
+                let spec = self.as_it_becomes(plan).await?;
+                platform.step(run, name, token, StepCall::Reconfigure { spec: &spec }).await
+            }
+            Act::SwitchOn if plan.resize.running => guest::switch_on(run, platform, name, token).await,
+            Act::SwitchOn | Act::Place => Ok(Outcome::Done),
+        }
+    }
+
+    async fn undo(&self, run: &Run, plan: &Plan, step: usize, token: Option<&str>) -> Result<Outcome> {
+        let platform = &plan.blueprint.platform;
+        match self.acts[step] {
+            Act::SwitchOn => platform.hard_stop(run, "start/undo", token).await,
+            Act::Reconfigure => {
+                let spec = self.as_it_was(plan).await?;
+                platform.remove(run, "reconfigure/undo", token, StepCall::Reconfigure { spec: &spec }).await
+            }
+            // Who deletes the server wants no guest any more; anybody else wants it as it was.
+            Act::SwitchOff if plan.resize.running && !run.is_cancelled() => {
+                guest::switch_on(run, platform, "stop/undo", token).await
+            }
+            Act::SwitchOff => platform.look().await.map(|_| Outcome::Done),
+            Act::Place => Ok(Outcome::Done),
+        }
+    }
+
+    async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {
+        let id = &run.operation.resource_id;
+        match event {
+            Event::Begun(step) if !self.goes_back() => settle::task(tx, id, Some(self.acts[step].task()), now).await,
+            Event::Done(step) => match self.acts[step] {
+                Act::Place => self.place(tx, run).await,
+                Act::SwitchOff => self.switched_off(tx, id, now).await,
+                Act::Reconfigure => disk_grown(tx, id, now).await,
+                Act::SwitchOn => Ok(()),
+            },
+            Event::Succeeded => self.done(tx, run, now).await,
+            Event::Failed(_) | Event::Cancelled => self.failed(tx, run, now).await,
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Servers between two flavors: each with the flavor that it does not have, from the request of a resize to its confirmation or
+//! the way back.
+
+use skyloom_model::{Error, Result, Timestamp};
+
+use crate::rows::rows;
+use crate::servers::FlavorCopy;
+use crate::statement::{delete_from, update};
+use crate::{Conn, args, dialect};
+
+rows! {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Resize in "resizes" as "r" {
+        server_id: String,
+        project_id: String,
+        flavor_id: String,
+        vcpus: u32,
+        memory_mib: u32,
+        flavor: FlavorCopy as Json,
+        /// Held of the quota above what the server's own row says.
+        extra_vcpus: u32,
+        extra_memory_mib: u32,
+        /// By which the system disk will grow; it never shrinks.
+        extra_volume_gib: u32,
+        /// The guest ran when the resize was asked for.
+        running: bool,
+    }
+}
+
+pub async fn insert(tx: &mut Conn, resize: &Resize) -> Result<()> {
+    resize.insert()?.defer(tx).await
+}
+
+pub async fn get(conn: &mut Conn, server_id: &str) -> Result<Option<Resize>> {
+    conn.optional(Resize::select("WHERE r.server_id = $1"), args![server_id], Resize::of_row).await
+}
+
+/// The system disk has grown: its volume says so from here on.
+pub async fn disk_grown(tx: &mut Conn, server_id: &str) -> Result<()> {
+    tx.defer(update("resizes", "SET extra_volume_gib = 0 WHERE server_id = $1"), args![server_id]).await
+}
+
+/// One that isn't there is no error.
+pub async fn remove(tx: &mut Conn, server_id: &str) -> Result<()> {
+    tx.defer(delete_from("resizes", "WHERE server_id = $1"), args![server_id]).await
+}
+
+/// The server takes the other flavor, and the other one is now what it had.
+pub async fn exchange(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
+    let other = get(tx, server_id).await?.ok_or_else(|| Error::not_found("resize", server_id))?;
+    let lock = dialect::for_update(tx.is_postgres());
+    let sql = format!("SELECT flavor_id, vcpus, memory_mib, flavor FROM servers s WHERE id = $1{lock}");
+    let (flavor_id, vcpus, memory_mib, flavor) =
+        tx.one(sql, args![server_id], |row| Ok((row.text(0)?, row.int(1)?, row.int(2)?, row.text(3)?))).await?;
+    let new = serde_json::to_string(&other.flavor).map_err(Error::internal)?;
+    tx.execute(
+        update(
+            "servers",
+            "SET flavor_id = $2, vcpus = $3, memory_mib = $4, flavor = $5, updated_at = $6 WHERE id = $1",
+        ),
+        args![server_id, &other.flavor_id, other.vcpus, other.memory_mib, &new, now],
+    )
+    .await?;
+    let extra = |of_other: i64, own: u32| (of_other - i64::from(own)).max(0);
+    tx.execute(
+        update(
+            "resizes",
+            "SET flavor_id = $2, vcpus = $3, memory_mib = $4, flavor = $5, extra_vcpus = $6, extra_memory_mib = $7 \
+             WHERE server_id = $1",
+        ),
+        args![
+            server_id,
+            &flavor_id,
+            vcpus,
+            memory_mib,
+            &flavor,
+            extra(vcpus, other.vcpus),
+            extra(memory_mib, other.memory_mib),
+        ],
+    )
+    .await?;
+    Ok(())
+}
