@@ -201,6 +201,7 @@ impl ServerSaga for Create {
         match step {
             START => platform.hard_stop(run, "start/undo", token).await,
             DEFINE => platform.undefine(run, "define/undo", token).await,
+            PLACE => Ok(Outcome::Done),
             _ => platform.delete_disks(run, "disks/undo", &plan.blueprint.disks(), token).await,
         }
     }

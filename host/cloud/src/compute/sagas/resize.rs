@@ -234,8 +234,8 @@ impl ServerSaga for ResizeSaga {
             Act::SwitchOff if plan.resize.running && !run.is_cancelled() => {
                 guest::switch_on(run, platform, "stop/undo", token).await
             }
-            Act::SwitchOff => platform.look().await.map(|_| Outcome::Done),
-            Act::Place => Ok(Outcome::Done),
+            // The records of a server that is as it was are written from what is seen here, by whichever process comes last.
+            Act::SwitchOff | Act::Place => platform.look().await.map(|_| Outcome::Done),
         }
     }
 

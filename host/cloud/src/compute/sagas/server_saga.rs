@@ -25,7 +25,7 @@ pub(super) trait ServerSaga: Send + Sync + 'static {
         true
     }
 
-    /// Whether the step is done by the write that ends it, and undone by the one that ends the operation.
+    /// Whether the step is done by the write that ends it.
     fn in_records(&self, _step: usize) -> bool {
         false
     }
@@ -83,9 +83,6 @@ impl<S: ServerSaga> Saga for OfServers<S> {
     }
 
     async fn undo(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome> {
-        if self.0.in_records(step) {
-            return Ok(Outcome::Done);
-        }
         let plan = self.plan(run).await?;
         match passed_on(self.0.platform(&plan, step)) {
             Some(elsewhere) => Ok(elsewhere),
