@@ -11,10 +11,16 @@ import harness
 from harness import poll, request, rule
 
 MEMORY_MIB = 6000
+# Seconds; much less than a token lasts.
+CONFIRM_AFTER = 600
 SMALL, LARGER, TOO_LARGE = "1", "2", "4"
 
 
 class Resizes(harness.Session):
+    def __init__(self, env, folder):
+        super().__init__(env, folder)
+        self.operator = env["SKYLOOM_OPERATOR_URL"]
+
     def act(self, at, action, expect=(202,), minor=None, server=None):
         headers = {"X-OpenStack-Nova-API-Version": f"2.{minor}"} if minor else {}
         return self.call("POST", f"{at}/servers/{server or self.first}/action", action, headers=headers, expect=expect)
@@ -138,6 +144,31 @@ class Resizes(harness.Session):
             poll(60, lambda: ((r := request("GET", url, self.token, expect=(200, 404))[0]).get("itemNotFound"), r))
         assert self.used() == (1, 2048), self.used()
 
+    def step_confirmed_by_time(self):
+        """what nobody confirms is confirmed at its time, and not before"""
+        at = self.faces[0]
+        clock = lambda seconds, **more: self.call(
+            "PATCH", f"{self.operator}/clock", {"seconds": seconds}, headers={"Authorization": f"Bearer {self.token}"}, **more
+        )
+        self.act(at, {"resize": {"flavorRef": "metal"}})
+        self.settled("VERIFY_RESIZE")
+        self.act(at, {"revertResize": None})
+        self.settled("ACTIVE")
+        # The schedule of a resize that was taken back is gone with it.
+        clock(CONFIRM_AFTER + 60)
+        self.act(at, {"resize": {"flavorRef": "metal"}})
+        self.settled("VERIFY_RESIZE")
+        clock(CONFIRM_AFTER - 120)
+        assert self.shown()["status"] == "VERIFY_RESIZE"
+        clock(180)
+        assert self.settled("ACTIVE")["flavor"]["id"] == "metal"
+        self.act(at, {"resize": {"flavorRef": LARGER}})
+        self.settled("VERIFY_RESIZE")
+        self.act(at, {"confirmResize": None}, expect=(204,))
+        self.settled("ACTIVE")
+        for wrong in (-1, "x", None):
+            clock(wrong, expect=(400,))
+
     def step_ecs(self):
         """ECS: one job does all of it, for a server that is off; a dry run changes nothing"""
         resize = lambda flavor, expect, **more: self.call(
@@ -166,4 +197,9 @@ class Resizes(harness.Session):
 
 
 if __name__ == "__main__":
-    sys.exit(harness.main(Resizes, [f's/^name = "node-1"/&\\nmemory-mib = {MEMORY_MIB}/']))
+    edits = (
+        f's/^name = "node-1"/&\\nmemory-mib = {MEMORY_MIB}/',
+        f"s/^default-zone = .*/&\\nconfirm-resizes-after-seconds = {CONFIRM_AFTER}/",
+        r"s/^\[operator\]/&\nturns-clock = true/",
+    )
+    sys.exit(harness.main(Resizes, edits))

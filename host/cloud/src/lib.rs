@@ -17,6 +17,7 @@ mod lists;
 pub mod networks;
 mod reach;
 pub mod reconcile;
+pub mod schedules;
 pub mod secrets;
 
 use std::sync::Arc;

@@ -19,6 +19,7 @@ mod lingering;
 mod metrics;
 mod mount;
 mod operator;
+mod operator_clock;
 mod operator_nodes;
 mod outgoing;
 mod pace;

@@ -11,6 +11,7 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
+use crate::operator_clock;
 use crate::operator_nodes::{self, Nodes};
 use crate::shared::Shared;
 
@@ -30,14 +31,21 @@ struct Operator {
 }
 
 /// `/healthz`: the process lives. `/readyz`: it takes requests, or a line says why it doesn't. `/metrics`: OpenMetrics text.
-/// What changes something asks for a token, see [`operator_nodes`].
-pub(crate) fn router(shared: Arc<Shared>, checks: Vec<Arc<dyn Check>>, nodes: Arc<dyn Nodes>) -> Router {
+/// What changes something asks for a token, see [`operator_nodes`]. `turns_clock`: tests may turn it.
+pub(crate) fn router(
+    shared: Arc<Shared>,
+    checks: Vec<Arc<dyn Check>>,
+    nodes: Arc<dyn Nodes>,
+    turns_clock: bool,
+) -> Router {
+    let clock = if turns_clock { operator_clock::router(shared.clone()) } else { Router::new() };
     Router::new()
         .route("/healthz", get("ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(Arc::new(Operator { shared: shared.clone(), checks }))
         .merge(operator_nodes::router(shared, nodes))
+        .merge(clock)
         .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "the header Allow names what is\n"))
         .fallback(async || (StatusCode::NOT_FOUND, "/healthz, /readyz, /metrics, /nodes/{name}/config\n"))
 }

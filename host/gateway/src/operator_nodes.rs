@@ -46,7 +46,7 @@ pub(crate) fn router(shared: Arc<Shared>, nodes: Arc<dyn Nodes>) -> Router {
 
 async fn show(State(calls): State<Arc<Calls>>, Path(node): Path<String>, headers: HeaderMap) -> Response {
     let shown = async {
-        calls.permit(&headers).await?;
+        permit(&calls.shared, &headers, Action::NodesConfigure).await?;
         calls.nodes.config(&node).await
     };
     answer(shown.await)
@@ -61,7 +61,7 @@ async fn change(
     // It goes on to its end when the client hangs up, as every change does.
     let tasks = calls.shared.tasks.clone();
     let changed = tasks.spawn(async move {
-        let user = calls.permit(&headers).await?;
+        let user = permit(&calls.shared, &headers, Action::NodesConfigure).await?;
         let changes: Map<String, Value> = serde_json::from_slice(&body)
             .map_err(|error| Error::invalid("body", format!("the body is no JSON object: {error}")))?;
         let config = calls.nodes.change_config(&node, changes).await?;
@@ -71,21 +71,19 @@ async fn change(
     answer(changed.await.unwrap_or_else(|error| Err(Error::internal(error))))
 }
 
-impl Calls {
-    /// Gives the name of the user.
-    async fn permit(&self, headers: &HeaderMap) -> Result<String> {
-        let token = headers.get(AUTHORIZATION).and_then(|value| after_scheme(value.to_str().ok()?, "Bearer"));
-        let Some(token) = token else {
-            let text = "an administrator's token is wanted: `Authorization: Bearer TOKEN`";
-            return Err(Error::new(ErrorCode::Unauthenticated, text));
-        };
-        let caller = self.shared.core.caller_of_token(token).await?;
-        self.shared.core.permit(Some(&*caller), &Action::NodesConfigure.into())?;
-        Ok(caller.user.name.clone())
-    }
+/// Gives the name of the user.
+pub(crate) async fn permit(shared: &Shared, headers: &HeaderMap, action: Action) -> Result<String> {
+    let token = headers.get(AUTHORIZATION).and_then(|value| after_scheme(value.to_str().ok()?, "Bearer"));
+    let Some(token) = token else {
+        let text = "an administrator's token is wanted: `Authorization: Bearer TOKEN`";
+        return Err(Error::new(ErrorCode::Unauthenticated, text));
+    };
+    let caller = shared.core.caller_of_token(token).await?;
+    shared.core.permit(Some(&*caller), &action.into())?;
+    Ok(caller.user.name.clone())
 }
 
-fn answer(result: Result<Map<String, Value>>) -> Response {
+pub(crate) fn answer(result: Result<Map<String, Value>>) -> Response {
     match result {
         Ok(config) => ([(CONTENT_TYPE, "application/json")], Value::Object(config).to_string() + "\n").into_response(),
         Err(error) => {

@@ -57,8 +57,14 @@ impl Server {
 
     /// Health, metrics and the operator's calls. Goes on answering while the rest drains: neither told to stop nor waited for.
     /// `checks`: what must be well beside the core.
-    pub fn listen_operator(&self, socket: TcpListener, checks: Vec<Arc<dyn Check>>, nodes: Arc<dyn Nodes>) {
-        let router = operator::router(self.shared.clone(), checks, nodes);
+    pub fn listen_operator(
+        &self,
+        socket: TcpListener,
+        checks: Vec<Arc<dyn Check>>,
+        nodes: Arc<dyn Nodes>,
+        turns_clock: bool,
+    ) {
+        let router = operator::router(self.shared.clone(), checks, nodes, turns_clock);
         self.spawn(socket, None, router, CancellationToken::new(), TaskTracker::new());
     }
 

@@ -30,7 +30,7 @@ async fn serve(world: World) -> Running {
     server.listen(socket, None, &world.gateway);
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let operator = socket.local_addr().unwrap();
-    server.listen_operator(socket, Vec::new(), Arc::new(FakeNodes::default()));
+    server.listen_operator(socket, Vec::new(), Arc::new(FakeNodes::default()), true);
     let (stop, stopped) = oneshot::channel();
     let done = tokio::spawn(server.run(async move { drop(stopped.await) }));
     Running { api, operator, stop: Some(stop), done, world: Arc::new(world) }

@@ -121,6 +121,7 @@ actions! {
     ZonesRead "zones:read" Reader;
     ZonesReadNodes "zones:read-nodes" Operator;
     NodesConfigure "nodes:configure" Operator;
+    ClockTurn "clock:turn" Operator;
     FlavorsRead "flavors:read" Reader;
     FlavorsReadAll "flavors:read-all" Operator;
     FlavorsCreate "flavors:create" Operator;

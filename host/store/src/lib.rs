@@ -36,6 +36,7 @@ pub mod quotas;
 pub mod resizes;
 pub mod retired_ids;
 mod rows;
+pub mod schedules;
 pub mod secrets;
 pub mod servers;
 pub mod statement;

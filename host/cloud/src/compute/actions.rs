@@ -10,10 +10,12 @@ use skyloom_runtime::bindings::types::common::Pair;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::collisions::again;
+use skyloom_store::schedules::Schedule;
 use skyloom_store::servers::{self as store, Brief, Change};
 
 use super::Compute;
 use super::rules::{self, Verb};
+use crate::schedules::Came;
 
 /// The most servers of one call.
 const MAX_SERVERS: usize = 1000;
@@ -212,7 +214,7 @@ impl Compute {
         rules::check(wish.verb, &server, context.caller()?)?;
         let now = Timestamp::now();
         let operation = wish.operation(context, id, &server.project_id, &server.node, now)?;
-        self.begin(tx, context, &server, wish, operation).await.map(|begun| begun.id().to_owned())
+        self.begin_asked(tx, context, &server, wish, operation).await.map(|begun| begun.id().to_owned())
     }
 
     async fn ask_many(
@@ -242,7 +244,7 @@ impl Compute {
             };
             let checked = server.and_then(|server| rules::check(wish.verb, server, caller).map(|()| server));
             let begun = match checked {
-                Ok(server) => self.begin(tx, context, server, wish, operation.clone()).await,
+                Ok(server) => self.begin_asked(tx, context, server, wish, operation.clone()).await,
                 Err(error) => Err(error),
             };
             let refused = match begun {
@@ -259,8 +261,8 @@ impl Compute {
         Ok(parent_id)
     }
 
-    /// Takes the server for the operation and says what is being done to it.
-    async fn begin(
+    /// [`begin`], with what only a caller can ask for.
+    async fn begin_asked(
         &self,
         tx: &mut Conn,
         context: &CallContext,
@@ -268,22 +270,54 @@ impl Compute {
         wish: &Wish,
         operation: NewOperation,
     ) -> Result<Superseded> {
-        let now = operation.now;
-        let begun = if wish.verb == Verb::Delete {
-            skyloom_jobs::enqueue_superseding(tx, operation).await?
-        } else {
-            skyloom_jobs::lock_resource(tx, "server", &server.id, &operation.id).await?;
-            Superseded::Locked(skyloom_jobs::enqueue(tx, operation).await?)
-        };
+        let begun = begin(tx, server, wish, operation).await?;
         if let Some(flavor_id) = &wish.flavor_id {
             self.begin_resize(tx, context, server, flavor_id).await?;
         }
-        if !matches!(begun, Superseded::Joined(_)) {
-            let change = Change { task_state: Some(wish.verb.task()), ..Change::default() };
-            store::change(tx, &server.id, &change, now).await?;
-        }
         Ok(begun)
     }
+
+    /// Does what a schedule says; no caller is behind it.
+    pub(crate) async fn when_due(&self, tx: &mut Conn, schedule: &Schedule, now: Timestamp) -> Result<Came> {
+        let Some(server) = store::lock(tx, &schedule.resource_id).await?.filter(|server| !server.deleted) else {
+            return Ok(Came::Void);
+        };
+        let wish = Wish::of(&schedule.verb, Vec::new())?;
+        let operation = NewOperation {
+            project_id: server.project_id.clone(),
+            request_id: format!("schedule-{}", schedule.id),
+            params: wish.params.clone(),
+            node: server.node.clone(),
+            now,
+            ..NewOperation::new(wish.kind, "server", &server.id)
+        };
+        let begun = match rules::allows(wish.verb, &server) {
+            Ok(()) => begin(tx, &server, &wish, operation).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok(()) => Ok(Came::Begun),
+            Err(error) if error.code == ErrorCode::Busy => Ok(Came::Busy),
+            Err(error) if error.code == ErrorCode::WrongState => Ok(Came::Void),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Takes the server for the operation and says what is being done to it.
+async fn begin(tx: &mut Conn, server: &Brief, wish: &Wish, operation: NewOperation) -> Result<Superseded> {
+    let now = operation.now;
+    let begun = if wish.verb == Verb::Delete {
+        skyloom_jobs::enqueue_superseding(tx, operation).await?
+    } else {
+        skyloom_jobs::lock_resource(tx, "server", &server.id, &operation.id).await?;
+        Superseded::Locked(skyloom_jobs::enqueue(tx, operation).await?)
+    };
+    if !matches!(begun, Superseded::Joined(_)) {
+        let change = Change { task_state: Some(wish.verb.task()), ..Change::default() };
+        store::change(tx, &server.id, &change, now).await?;
+    }
+    Ok(begun)
 }
 
 fn under_way(id: &str) -> Error {

@@ -63,6 +63,12 @@ pub(super) fn check(verb: Verb, server: &Brief, caller: &Caller) -> Result<()> {
     if verb.respects_lock() && server.locked && !caller.admin {
         return Err(Error::new(ErrorCode::Locked, format!("Server {id} is locked.")).with_resource("server", id));
     }
+    allows(verb, server)
+}
+
+/// `wrong-state` or `busy`, whoever asks.
+pub(super) fn allows(verb: Verb, server: &Brief) -> Result<()> {
+    let id = &server.id;
     if !verb.allowed(server.vm_state) {
         let message =
             format!("Cannot '{}' server {id} while it is in vm_state {}.", verb.word(), server.vm_state.as_str());

@@ -26,6 +26,8 @@ pub struct Settings {
     pub vcpus_per_core: u32,
     /// Days for which operators can still see a deleted server.
     pub keep_deleted_days: u32,
+    /// Seconds after which a resize that nobody confirms or takes back is confirmed; 0: never.
+    pub confirm_resizes_after_seconds: u32,
     /// Deadlines of the steps of server operations.
     pub times: super::sagas::Times,
     /// How platforms are asked for what they have.
@@ -43,6 +45,7 @@ impl Default for Settings {
             console_kib: 1024,
             vcpus_per_core: 16,
             keep_deleted_days: 30,
+            confirm_resizes_after_seconds: 0,
             times: super::sagas::Times::default(),
             attach: super::AttachTimes::default(),
         }

@@ -15,6 +15,7 @@ pub fn defects(deployment: &Deployment) -> Vec<String> {
     unique(&mut found, "node", deployment.nodes.iter().map(|node| node.name.as_str()));
     unique(&mut found, "client-file", deployment.client_files.iter().map(|file| file.name.as_str()));
     same_mounts(&mut found, deployment);
+    clock(&mut found, deployment);
     addresses(&mut found, deployment);
     for listener in &deployment.listeners {
         check_listener(&mut found, listener);
@@ -130,6 +131,13 @@ fn unique<'a>(found: &mut Vec<String>, kind: &str, names: impl Iterator<Item = &
         } else if told.insert(name) {
             found.push(format!("two entries {kind} `{name}`"));
         }
+    }
+}
+
+/// Whoever turns the clock ends every token.
+fn clock(found: &mut Vec<String>, deployment: &Deployment) {
+    if deployment.operator.as_ref().is_some_and(|operator| operator.turns_clock && !operator.address.is_loopback()) {
+        found.push("[operator] turns-clock is for tests: its address is not on loopback".to_owned());
     }
 }
 

@@ -64,6 +64,9 @@ pub struct Deployment {
     /// The comparison of platforms, records and spans.
     #[serde(default)]
     pub reconcile: skyloom_cloud::reconcile::Settings,
+    /// What is done at its time.
+    #[serde(default)]
+    pub schedules: skyloom_cloud::schedules::Settings,
     /// What a fresh database is filled with.
     #[serde(default)]
     pub seed: skyloom_cloud::Seed,
@@ -175,6 +178,9 @@ pub struct Tls {
 pub struct Operator {
     /// Not for the public: nobody is asked who they are.
     pub address: Address,
+    /// Tests may turn the clock of this process on, by `PATCH /clock`; refused unless the address is on loopback.
+    #[serde(default)]
+    pub turns_clock: bool,
 }
 
 /// A packed component and what it may do.

@@ -98,7 +98,8 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     cloud.images.sweep_images(!db.is_postgres()).await?;
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());
-    let mut background = vec![reconciler.start(), cloud.compute.start_attaching()];
+    let mut background =
+        vec![reconciler.start(), cloud.compute.start_attaching(), cloud.start_schedules(deployment.schedules.clone())];
     if deployment.jobs.worker {
         background.push(cloud.compute.start_beating());
     }
@@ -128,7 +129,8 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
         Some(socket) => {
             let port = socket.local_addr()?.port();
             let nodes = nodes::Nodes::new(deployment, &plugins, cloud.clone())?;
-            server.listen_operator(socket, vec![disks], Arc::new(nodes));
+            let turns_clock = deployment.operator.as_ref().is_some_and(|operator| operator.turns_clock);
+            server.listen_operator(socket, vec![disks], Arc::new(nodes), turns_clock);
             deployment.operator.as_ref().map(|operator| operator.address.with_port(port))
         }
         None => None,

@@ -2,7 +2,7 @@
 
 use skyloom_model::{Result, Timestamp};
 use skyloom_store::placements::{self, Purpose};
-use skyloom_store::{Conn, boot_images, metering, networks, public_addresses, resizes, volumes};
+use skyloom_store::{Conn, boot_images, metering, networks, public_addresses, resizes, schedules, volumes};
 
 /// Which of a server's volumes go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,5 +44,6 @@ pub(super) async fn all_of_server(
     networks::release_ports_of_device(tx, server_id).await?;
     metering::close_spans(tx, server_id, &[], now).await?;
     resizes::remove(tx, server_id).await?;
+    schedules::remove_of(tx, server_id).await?;
     placements::release(tx, server_id).await
 }

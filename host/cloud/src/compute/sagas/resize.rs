@@ -2,6 +2,8 @@
 //! switched on again if it ran. The flavor that the server does not have stands in `resizes`, its room in a place beside the home;
 //! both change sides in the write that ends the operation, so that all before it can be undone by the server's own record.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use skyloom_jobs::{Event, Outcome, Retry, Run, Step};
 use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
@@ -9,7 +11,7 @@ use skyloom_runtime::driver::{DomainSpec, StepCall};
 use skyloom_store::placements::{self, Amount};
 use skyloom_store::resizes::{self, Resize};
 use skyloom_store::servers::{self, Brief, Change};
-use skyloom_store::{Conn, metering, volumes};
+use skyloom_store::{Conn, metering, schedules, volumes};
 
 use super::blueprint::Blueprint;
 use super::context::{Context, Platform};
@@ -37,6 +39,9 @@ impl Act {
         }
     }
 }
+
+/// What a schedule does with a server that nobody confirms.
+const CONFIRM: &str = "confirm-resize";
 
 pub(super) struct ResizeSaga {
     context: Context,
@@ -131,7 +136,16 @@ impl ResizeSaga {
         };
         servers::change(tx, id, &change, now).await?;
         settle::spans(tx, &server, resize.running, now).await?;
-        if is_final { decided(tx, id).await } else { Ok(()) }
+        if is_final {
+            return decided(tx, id).await;
+        }
+        match self.context.compute.settings.confirm_resizes_after_seconds {
+            0 => Ok(()),
+            seconds => {
+                let due_at = now.plus(Duration::from_secs(seconds.into()));
+                schedules::put(tx, ("server", id), CONFIRM, due_at).await
+            }
+        }
     }
 
     async fn switched_off(&self, tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
@@ -174,6 +188,7 @@ pub(super) fn at_rest(power: PowerState) -> VmState {
 /// The server keeps the flavor that it has: the other one and its room are free.
 pub(super) async fn decided(tx: &mut Conn, server_id: &str) -> Result<()> {
     resizes::remove(tx, server_id).await?;
+    schedules::remove_of(tx, server_id).await?;
     placements::release_other(tx, server_id).await
 }
 
