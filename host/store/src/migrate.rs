@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (18, "domains", include_str!("../migrations/0018_domains.sql")),
     (19, "attributes", include_str!("../migrations/0019_attributes.sql")),
     (20, "collections", include_str!("../migrations/0020_collections.sql")),
+    (22, "access keys", include_str!("../migrations/0022_access_keys.sql")),
 ];
 
 /// What the database holds and what this program knows.

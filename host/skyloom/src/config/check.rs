@@ -171,7 +171,9 @@ fn default_zone(found: &mut Vec<String>, deployment: &Deployment) {
 }
 
 fn check_mount(found: &mut Vec<String>, deployment: &Deployment, mount: &Mount) {
-    known_plugin(found, deployment, &format!("mount `{}`", mount.prefix), &mount.plugin);
+    for plugin in std::iter::once(&mount.plugin).chain(&mount.signature) {
+        known_plugin(found, deployment, &format!("mount `{}`", mount.prefix), plugin);
+    }
     let place = format!("mount `{}` of plugin `{}`", mount.prefix, mount.plugin);
     if !deployment.listeners.iter().any(|listener| listener.name == mount.listener) {
         found.push(format!("{place}: there is no listener `{}`", mount.listener));

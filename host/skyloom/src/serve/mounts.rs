@@ -38,6 +38,8 @@ pub struct Place {
     endpoint_path: String,
     service: Option<CatalogService>,
     config: toml::Table,
+    /// The plugin whose way of signing it takes.
+    signature: Option<String>,
 }
 
 impl Place {
@@ -74,6 +76,7 @@ fn place(mount: &config::Mount, manifest: &Manifest, base: &str) -> Place {
             ServiceChoice::Listed(true) | ServiceChoice::AsManifest => own,
         },
         config: mount.config.clone(),
+        signature: mount.signature.clone(),
     }
 }
 
@@ -114,11 +117,13 @@ pub fn compile(places: &[Place], listener: &str, plugins: &Plugins, cloud: &Clou
         let handler = plugin.personality(Arc::new(cloud.clone()), &json(&place.config)).map_err(|error| {
             Failure::config(vec![format!("mount `{}` of plugin `{}`: {error}", place.prefix, place.plugin)])
         })?;
+        let signer = plugins.get(place.signature.as_ref().unwrap_or(&place.plugin))?.manifest();
         let spec = MountSpec {
             manifest: plugin.manifest(),
             schemas: &|operation| plugin.body_schemas(operation),
             collections: plugin.collections().clone(),
             handler: Arc::new(handler),
+            signature: signer.signature(),
             prefix: place.prefix.clone(),
             base_url: place.base_url.clone(),
         };
@@ -136,8 +141,15 @@ pub fn check_mounts(deployment: &Deployment, manifests: &[(String, Manifest)]) -
         // One that stands twice was told by the file.
         for mount in own.filter(|mount| places.insert((&mount.plugin, mount.prefix()))) {
             let Some((_, manifest)) = manifests.iter().find(|(id, _)| *id == mount.plugin) else { continue };
+            let signer = mount.signature.as_ref().unwrap_or(&mount.plugin);
+            let Some((_, signer)) = manifests.iter().find(|(id, _)| id == signer) else { continue };
+            if mount.signature.is_some() && signer.signature().is_none() {
+                let (plugin, signer) = (&mount.plugin, &signer.id);
+                defects.push(format!("mount `{}` of plugin `{plugin}`: plugin `{signer}` declares no signature", mount.prefix));
+            }
             let spec = MountSpec {
                 manifest,
+                signature: signer.signature(),
                 schemas: &|_| None,
                 collections: Collections::default(),
                 handler: Arc::new(CheckOnly),
