@@ -3,13 +3,16 @@
 mod support;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::body::Body;
 use futures_util::{StreamExt as _, stream};
 use ring::hmac;
 use sha2::{Digest as _, Sha256};
-use skyloom_gateway::{Metrics, Settings, Shared};
+use skyloom_gateway::{Gateway, Metrics, Request, Response, Settings, Shared};
+use skyloom_runtime::RunError;
+use skyloom_runtime::context::CallContext;
 use support::{KEY, MANIFEST, Reply, SECRET, World, handler, mount, ok, read};
 
 const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -104,14 +107,21 @@ fn post() -> Signed {
 }
 
 /// A gateway that takes signatures.
-fn world(settings: Settings) -> World {
+fn world_of(
+    settings: Settings,
+    script: impl Fn(&CallContext, &Request) -> Result<Response, RunError> + Send + Sync + 'static,
+) -> World {
     let mut world = World::echo();
-    let shared = Shared::new(world.core.clone(), settings, std::sync::Arc::new(Metrics::default()));
-    world.handler = handler(|_, request| Ok(ok(&request.operation)));
+    let shared = Shared::new(world.core.clone(), settings, Arc::new(Metrics::default()));
+    world.handler = handler(script);
     let mount = mount(&manifest(), "/api", world.handler.clone()).unwrap();
-    world.gateway = skyloom_gateway::Gateway::new(shared.clone(), vec![mount], false).unwrap();
+    world.gateway = Gateway::new(shared.clone(), vec![mount], false).unwrap();
     world.shared = shared;
     world
+}
+
+fn world(settings: Settings) -> World {
+    world_of(settings, |_, request| Ok(ok(&request.operation)))
 }
 
 fn usual() -> World {
@@ -261,8 +271,14 @@ async fn a_signed_body_is_no_larger_than_the_scheme_has_it() {
     let reply = world.send(Signed::new("POST", "/api/things", large).build()).await;
     assert_eq!((reply.status, reply.why().as_str()), (413, "too-large"));
     let put = Signed::new("PUT", "/api/things/x/file", large).with("x-hash", "NONE");
-    let reply = world.send(Signed { payload: Some("NONE".to_owned()), ..put }.build()).await;
-    assert_eq!((reply.status, reply.why().as_str()), (413, "too-large"), "a stream too");
+    let put = Signed { payload: Some("NONE".to_owned()), ..put };
+    let declared = put.request().header("content-length", large.len()).body(large.into()).unwrap();
+    assert_eq!(world.send(declared).await.why(), "too-large", "a stream too");
+    let accepting = world_of(Settings::default(), |context, _| {
+        context.streams.grant_upload(u64::MAX);
+        Ok(Response { status: 200, headers: vec![], body: skyloom_gateway::Body::AcceptUpload(u64::MAX) })
+    });
+    assert_eq!(accepting.send(put.build()).await.why(), "too-large", "and one that doesn't say so");
 }
 
 #[tokio::test]

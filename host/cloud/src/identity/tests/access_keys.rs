@@ -203,8 +203,8 @@ async fn a_key_ends_with_its_user_project_role_or_by_itself_at_once() {
         let ann = world.caller("ann", "keys").await;
         let (key, _) = world.new_key(&ann).await;
         let (member, target) = (world.role("member").await, wit::Target::Project(project.id.clone()));
+        assert!(world.is_key(&key.id).await);
         for enabled in [false, true] {
-            assert!(world.is_key(&key.id).await);
             let write = wit::UserWrite { enabled: Some(enabled), ..user_write() };
             world.cloud.update_user(&admin, user.id.clone(), write).await.expect("user");
             assert_eq!(world.is_key(&key.id).await, enabled, "a disabled user");
