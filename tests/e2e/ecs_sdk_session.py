@@ -54,8 +54,8 @@ class Session(harness.Session):
     def creation(self, **more):
         nics = [model.PostPaidServerNic(subnet_id=self.network)]
         root = model.PostPaidServerRootVolume(volumetype="SSD", size=1)
-        least = {"name": "sdk", "image_ref": self.image, "flavor_ref": self.flavor, "vpcid": self.vpc}
-        server = model.PostPaidServer(**least, nics=nics, root_volume=root, count=COUNT, **more)
+        least = {"name": "sdk", "image_ref": self.image, "flavor_ref": self.flavor, "vpcid": self.vpc, "count": COUNT}
+        server = model.PostPaidServer(**{**least, **more}, nics=nics, root_volume=root)
         return model.CreatePostPaidServersRequest(body=model.CreatePostPaidServersRequestBody(server=server))
 
     def ids(self, kind):
