@@ -123,7 +123,9 @@ impl<'g> Authentication<'g> {
                 signed.prove(&[unsigned])?;
                 return Ok(Sender { largest: Some(largest), ..Sender::unread(caller, body) });
             }
-            (None, _) if is_stream => return Err(refused("The body of this request is a stream, which is sent unsigned.")),
+            (None, _) if is_stream => {
+                return Err(refused("The body of this request is a stream, which is sent unsigned."));
+            }
             (Some(_), _) => return Err(refused("The body of this request must be signed.")),
             // Before its body is read: then it is a caller's.
             (None, Some(said)) => signed.prove(&[said])?,

@@ -61,14 +61,16 @@ pub(crate) fn hash(bytes: &[u8]) -> String {
 impl Scheme {
     /// `project_header`: the mount's.
     pub fn compile(signature: &Signature, project_header: Option<&HeaderName>) -> Result<Self, String> {
-        let header = |name: &str| HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header name"));
+        let header =
+            |name: &str| HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header name"));
         let SignatureAlgorithm::HmacSha256 = signature.algorithm;
         let SignatureDate::Basic = signature.date_form;
         let payload_header = signature.payload_header.as_deref().map(header).transpose()?;
         Ok(Self {
             word: signature.scheme.clone(),
             header: header(&signature.header)?,
-            parameters: [&signature.key_parameter, &signature.headers_parameter, &signature.signature_parameter].map(Clone::clone),
+            parameters: [&signature.key_parameter, &signature.headers_parameter, &signature.signature_parameter]
+                .map(Clone::clone),
             date_header: header(&signature.date_header)?,
             ends_with_slash: signature.canonical_form == CanonicalForm::LinesWithSlash,
             covered: project_header.into_iter().chain(&payload_header).cloned().collect(),
@@ -111,8 +113,11 @@ impl Scheme {
 
     fn check_names(&self, names: &str, headers: &HeaderMap) -> Result<(), Refused> {
         let listed: Vec<&str> = names.split(';').collect();
-        if !listed.is_sorted_by(|one, next| one < next) || listed.iter().any(|name| name.to_ascii_lowercase() != *name) {
-            return Err(refused("The names of the signed headers must be in lower case and in their order, each once."));
+        if !listed.is_sorted_by(|one, next| one < next) || listed.iter().any(|name| name.to_ascii_lowercase() != *name)
+        {
+            return Err(refused(
+                "The names of the signed headers must be in lower case and in their order, each once.",
+            ));
         }
         let sent = self.covered.iter().filter(|name| headers.contains_key(*name));
         for name in [&HOST, &self.date_header].into_iter().chain(sent) {
@@ -186,7 +191,8 @@ impl Scheme {
         }
         text.push('\n');
         for name in names.split(';') {
-            let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused("A signed header has no name."))?;
+            let header =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused("A signed header has no name."))?;
             text.extend([name, ":", self.one(&parts.headers, &header)?.trim(), "\n"]);
         }
         text.extend(["\n", names, "\n", payload]);

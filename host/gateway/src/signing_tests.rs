@@ -69,7 +69,8 @@ fn what_vendors_clients_sign_is_understood() {
             let parts = parts(&sent.method, &sent.target, &headers);
             let claim = scheme.claim(&parts.headers, THEN).unwrap().expect("a signature");
             assert_eq!((claim.key, claim.signed_at), (name.as_str(), THEN), "{}", sent.name);
-            let payload = scheme.said_payload(&parts.headers).unwrap().map_or(hash(sent.body.as_bytes()), str::to_owned);
+            let payload =
+                scheme.said_payload(&parts.headers).unwrap().map_or(hash(sent.body.as_bytes()), str::to_owned);
             let verifies = |parts: &Parts, payload: &str, secret: &str| {
                 key(secret).verifies(&scheme.message(parts, &claim, payload).unwrap(), &claim.signature)
             };
@@ -130,7 +131,8 @@ fn a_header_that_is_no_signature_is_told_or_somebody_elses() {
     let scheme = scheme(MANIFEST);
     let mac = "0".repeat(64);
     let ask = |authorization: &str, more: &[(&str, &str)]| {
-        let headers = [&[("authorization", authorization), ("host", "h"), ("x-date", "20260131T235959Z")], more].concat();
+        let headers =
+            [&[("authorization", authorization), ("host", "h"), ("x-date", "20260131T235959Z")], more].concat();
         scheme.claim(&parts("GET", "/", &headers).headers, THEN).map(|claim| claim.map(|claim| claim.key.to_owned()))
     };
     let good = format!("MAC-1 Key=k, Headers=host;x-date, Mac={mac}");
@@ -171,10 +173,13 @@ fn a_time_is_taken_within_the_window_in_its_one_form() {
         assert_eq!(scheme.time("20260131T235959Z", THEN + off), Ok(THEN), "{off}");
     }
     for (off, clock) in [(-901, "20260131T234458Z"), (901, "20260201T001500Z")] {
-        let said = format!("The time of the header x-date is more than 900 seconds from this clock's, which shows {clock}.");
+        let said =
+            format!("The time of the header x-date is more than 900 seconds from this clock's, which shows {clock}.");
         assert_eq!(scheme.time("20260131T235959Z", THEN + off), Err(refused(said)));
     }
-    for text in ["", "20260131T235959", "2026-01-31T23:59:59Z", "20260131T235959+0000", "20260231T235959Z", "2026131T2359599Z"] {
+    for text in
+        ["", "20260131T235959", "2026-01-31T23:59:59Z", "20260131T235959+0000", "20260231T235959Z", "2026131T2359599Z"]
+    {
         let said = "The header x-date is no time such as 20260131T235959Z.";
         assert_eq!(scheme.time(text, THEN), Err(refused(said)), "{text}");
     }

@@ -169,7 +169,8 @@ async fn a_token_wins_over_a_signature() {
 async fn a_mount_without_the_scheme_takes_no_signature() {
     let reply = World::echo().send(get().build()).await;
     assert_eq!((reply.status, reply.why().as_str()), (401, "unauthenticated"));
-    let reply = usual().send(get().request().header("authorization", "x").method("GET").body(Body::empty()).unwrap()).await;
+    let reply =
+        usual().send(get().request().header("authorization", "x").method("GET").body(Body::empty()).unwrap()).await;
     assert_refused(&reply, "two headers", "The header authorization is not of the form MAC-1 Key=");
     let other = http::Request::get("/api/things").header("authorization", "MAC-2 Key=k").body(Body::empty()).unwrap();
     assert_eq!(usual().send(other).await.why(), "unauthenticated");
@@ -217,10 +218,19 @@ async fn what_was_altered_on_the_way_is_refused() {
         ("no query", altered(|request| *request.uri_mut() = "/api/things".parse().unwrap(), queried)),
         ("the path", altered(|request| *request.uri_mut() = "/api/things/x".parse().unwrap(), get())),
         ("a slash", altered(|request| *request.uri_mut() = "/api%2fthings".parse().unwrap(), get())),
-        ("the method", altered(|request| *request.method_mut() = http::Method::DELETE, Signed::new("GET", "/api/things/x", ""))),
-        ("the host", altered(|request| drop(request.headers_mut().insert("host", "evil.test".parse().unwrap())), get())),
+        (
+            "the method",
+            altered(|request| *request.method_mut() = http::Method::DELETE, Signed::new("GET", "/api/things/x", "")),
+        ),
+        (
+            "the host",
+            altered(|request| drop(request.headers_mut().insert("host", "evil.test".parse().unwrap())), get()),
+        ),
         ("the date", altered(|request| drop(request.headers_mut().insert("x-date", at(1).parse().unwrap())), get())),
-        ("a header", altered(|request| drop(request.headers_mut().insert("x-project", "p2".parse().unwrap())), project)),
+        (
+            "a header",
+            altered(|request| drop(request.headers_mut().insert("x-project", "p2".parse().unwrap())), project),
+        ),
     ] {
         let reply = world.send(request).await;
         if what == "a slash" {
@@ -287,7 +297,11 @@ async fn a_request_that_changes_something_is_taken_once() {
     let (first, second) = (post(), Signed::new("DELETE", "/api/things/x", ""));
     for signed in [&first, &second] {
         assert_eq!(world.send(signed.build()).await.status, 200);
-        assert_refused(&world.send(signed.build()).await, "again", "This signed request was taken before; sign it anew.");
+        assert_refused(
+            &world.send(signed.build()).await,
+            "again",
+            "This signed request was taken before; sign it anew.",
+        );
     }
     let read = get();
     for _ in 0..3 {
@@ -301,7 +315,10 @@ async fn a_request_that_changes_something_is_taken_once() {
     let full = world_of_one();
     assert_eq!(full.send(post().build()).await.status, 200);
     let reply = full.send(Signed::new("DELETE", "/api/things/x", "").build()).await;
-    assert_eq!((reply.why().as_str(), &reply.headers["retry-after"]), ("rate-limited", &http::HeaderValue::from_static("1")));
+    assert_eq!(
+        (reply.why().as_str(), &reply.headers["retry-after"]),
+        ("rate-limited", &http::HeaderValue::from_static("1"))
+    );
 }
 
 fn world_of_one() -> World {

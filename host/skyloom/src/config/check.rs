@@ -285,6 +285,8 @@ mod tests {
         assert_eq!(defects(&plugin.repeat(2)), ["two entries plugin `one`"]);
         let mount = "[[mount]]\nplugin = \"two\"\nlistener = \"main\"\nprefix = \"/\"\n";
         assert_eq!(defects(mount), ["mount `/`: there is no plugin `two`"]);
+        let signed = mount.replace("two", "one") + "signature = \"two\"\n";
+        assert_eq!(defects(&signed), ["mount `/`: there is no plugin `two`"]);
     }
 
     #[test]

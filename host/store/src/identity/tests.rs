@@ -3,8 +3,8 @@ use std::time::Duration;
 use skyloom_model::{ErrorCode, Reach, Scope, Timestamp};
 
 use super::{
-    AccessKey, Assignment, Domain, Extra, Filter, Issue, PlacedReference, Project, Reference, Role, Target, User, access_keys, assignments,
-    domains, projects, roles, tokens, users,
+    AccessKey, Assignment, Domain, Extra, Filter, Issue, PlacedReference, Project, Reference, Role, Target, User,
+    access_keys, assignments, domains, projects, roles, tokens, users,
 };
 use crate::listing::{Condition, Page};
 use crate::testing::databases;

@@ -65,7 +65,9 @@ fn credential(id: &str, user: &str) -> Value {
 #[test]
 fn a_pair_is_made_for_the_user_of_the_path() {
     let (cloud, seen) = making();
-    for (body, project) in [(json!({"tenant_id": "p"}), Some("p")), (json!({"tenant_id": null}), None), (json!({}), None)] {
+    for (body, project) in
+        [(json!({"tenant_id": "p"}), Some("p")), (json!({"tenant_id": null}), None), (json!({}), None)]
+    {
         let request = call("ec2-credentials.create", "POST", "/v3/users/u/credentials/OS-EC2");
         let response = handle(&cloud, request.param("user_id", &own()).body(&body).build());
         let made = ok(&response, 201);
@@ -73,7 +75,8 @@ fn a_pair_is_made_for_the_user_of_the_path() {
         let asked = seen.all().pop().expect("a call");
         assert_eq!((asked.user_id, asked.project_id.as_deref(), asked.pair), (Some(own()), project, None));
     }
-    let request = call("ec2-credentials.create", "POST", "/v3/users/other/credentials/OS-EC2").param("user_id", "other");
+    let request =
+        call("ec2-credentials.create", "POST", "/v3/users/other/credentials/OS-EC2").param("user_id", "other");
     let mut cloud = cloud;
     cloud.identity.get_user = Some(Box::new(|id| Err(not_found("user", id))));
     let response = handle(&cloud, request.body(&json!({})).build());
@@ -149,7 +152,8 @@ fn a_key_below_another_user_is_not_there() {
 
 #[test]
 fn what_the_core_refuses_is_told() {
-    for (code, status) in [(ErrorCode::QuotaExceeded, 403), (ErrorCode::AlreadyExists, 409), (ErrorCode::Invalid, 400)] {
+    for (code, status) in [(ErrorCode::QuotaExceeded, 403), (ErrorCode::AlreadyExists, 409), (ErrorCode::Invalid, 400)]
+    {
         let mut cloud = FakeCloud::default();
         let answer = code.clone();
         cloud.identity.create_access_key = Some(Box::new(move |_| Err(error(answer.clone(), "what is wrong"))));

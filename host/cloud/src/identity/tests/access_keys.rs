@@ -104,7 +104,8 @@ async fn a_pair_may_be_brought_along() {
         };
         let made = bring(r#"{"access": "my-own-key", "secret": "sixteen letters!", "trust_id": null}"#).await;
         assert_invalid(made, "pair");
-        let made = bring(r#"{"access": "my-own-key", "secret": "sixteen-letters!", "trust_id": null}"#).await.expect("a key");
+        let made =
+            bring(r#"{"access": "my-own-key", "secret": "sixteen-letters!", "trust_id": null}"#).await.expect("a key");
         assert_eq!(made.key.id, "my-own-key");
         let found = world.key("my-own-key").await.expect("the key");
         assert!(found.verifies(b"m", &mac("sixteen-letters!", b"m")));
@@ -235,7 +236,11 @@ async fn what_ends_a_key_is_soon_known_elsewhere() {
         let admin = world.admin().await;
         let (key, _) = world.new_key(&admin).await;
         // The same deployment's key seals there, too.
-        let settings = crate::Settings { identity: settings(), sealer: world.cloud.sealer().clone(), ..crate::Settings::default() };
+        let settings = crate::Settings {
+            identity: settings(),
+            sealer: world.cloud.sealer().clone(),
+            ..crate::Settings::default()
+        };
         let elsewhere = Cloud::new(world.database.db.clone(), settings).expect("a cloud");
         assert!(elsewhere.identity.signing_key(&key.id).await.is_ok());
         world.cloud.delete_access_key(&admin, key.id.clone()).await.expect("delete");

@@ -52,7 +52,9 @@ fn a_callers_projects_are_found_by_name() {
 
 #[test]
 fn what_the_core_refuses_is_in_the_vendors_words() {
-    for (code, told) in [(ErrorCode::Unavailable, (503, "Ecs.1002")), (ErrorCode::Unauthenticated, (401, "Common.0013"))] {
+    for (code, told) in
+        [(ErrorCode::Unavailable, (503, "Ecs.1002")), (ErrorCode::Unauthenticated, (401, "Common.0013"))]
+    {
         let mut cloud = FakeCloud::default();
         cloud.identity.list_own_projects = Some(Box::new(move |_| Err(error(code.clone(), "what is wrong"))));
         let response = crate::handle(&cloud, &Call::new("projects.list", "GET", "/v3/projects").build());
