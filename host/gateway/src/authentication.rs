@@ -99,7 +99,7 @@ impl<'g> Authentication<'g> {
         })?;
         let signed = Signed { scheme, parts, claim, key };
         let sender = self.prove(&signed, body).await?;
-        self.take_once(&signed, now)?;
+        self.take_once(&signed)?;
         Ok(sender)
     }
 
@@ -152,12 +152,14 @@ impl<'g> Authentication<'g> {
     }
 
     /// Within the time that its date is good, a request that changes something comes once.
-    fn take_once(&self, signed: &Signed<'_>, now: i64) -> Result<(), Refused> {
+    fn take_once(&self, signed: &Signed<'_>) -> Result<(), Refused> {
         if [Method::GET, Method::HEAD, Method::OPTIONS].contains(&signed.parts.method) {
             return Ok(());
         }
-        let (claim, until) = (&signed.claim, signed.claim.signed_at + signed.scheme.window);
-        match self.shared.replays.take(&signed.key.caller.user.id, &claim.signature, until, now) {
+        // Its body may have taken long: what is remembered of the first time goes with the window.
+        let now = jiff::Timestamp::now().as_second();
+        let until = signed.scheme.until(&signed.claim, now)?;
+        match self.shared.replays.take(&signed.key.caller.user.id, &signed.claim.signature, until, now) {
             Ok(()) => Ok(()),
             Err(Untaken::Again) => Err(refused("This signed request was taken before; sign it anew.")),
             Err(Untaken::Full) => Err(Refused::again(Refusal::RateLimited)),

@@ -32,7 +32,7 @@ pub(crate) struct Scheme {
     /// Headers beside date and host that must be signed where a request has them.
     covered: Vec<HeaderName>,
     /// Seconds.
-    pub window: i64,
+    window: i64,
     /// Bytes.
     pub max_body: usize,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Claim<'r> {
     names: &'r str,
     date: &'r str,
     /// Seconds since the epoch.
-    pub signed_at: i64,
+    signed_at: i64,
     pub signature: [u8; 32],
 }
 
@@ -143,15 +143,24 @@ impl Scheme {
         let Some(time) = read.and_then(|time| TimeZone::UTC.to_timestamp(time).ok()) else {
             return Err(refused(format!("The header {} is no time such as 20260131T235959Z.", self.date_header)));
         };
-        if now.abs_diff(time.as_second()) > self.window.unsigned_abs() {
-            let clock = jiff::Timestamp::from_second(now).unwrap_or_default().strftime(BASIC_DATE);
-            let text = format!(
-                "The time of the header {} is more than {} seconds from this clock's, which shows {clock}.",
-                self.date_header, self.window
-            );
-            return Err(refused(text));
-        }
+        self.check_time(time.as_second(), now)?;
         Ok(time.as_second())
+    }
+
+    fn check_time(&self, time: i64, now: i64) -> Result<(), Refused> {
+        if now.abs_diff(time) <= self.window.unsigned_abs() {
+            return Ok(());
+        }
+        let clock = jiff::Timestamp::from_second(now).unwrap_or_default().strftime(BASIC_DATE);
+        let (header, window) = (&self.date_header, self.window);
+        let away = format!("is more than {window} seconds from this clock's, which shows {clock}.");
+        Err(refused(format!("The time of the header {header} {away}")))
+    }
+
+    /// The last second of a claim that is still good.
+    pub fn until(&self, claim: &Claim<'_>, now: i64) -> Result<i64, Refused> {
+        self.check_time(claim.signed_at, now)?;
+        Ok(claim.signed_at + self.window)
     }
 
     /// What the payload's header says.

@@ -177,6 +177,9 @@ fn a_time_is_taken_within_the_window_in_its_one_form() {
             format!("The time of the header x-date is more than 900 seconds from this clock's, which shows {clock}.");
         assert_eq!(scheme.time("20260131T235959Z", THEN + off), Err(refused(said)));
     }
+    let claim = Claim { key: "", names: "", date: "", signed_at: THEN, signature: [0; 32] };
+    assert_eq!(scheme.until(&claim, THEN + 900), Ok(THEN + 900));
+    assert!(scheme.until(&claim, THEN + 901).is_err(), "a body that took too long");
     for text in
         ["", "20260131T235959", "2026-01-31T23:59:59Z", "20260131T235959+0000", "20260231T235959Z", "2026131T2359599Z"]
     {

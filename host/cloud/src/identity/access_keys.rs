@@ -85,8 +85,8 @@ fn owner(key: &str) -> String {
 }
 
 impl Identity {
-    /// The key of this public name; `unauthenticated` when there is none, or its user or project is disabled, or the user has no role in
-    /// the project any more. See [`REVOCATION_BOUND`](super::REVOCATION_BOUND).
+    /// The key of this public name; `unauthenticated` when there is none, or its user or project is disabled, or the user has no
+    /// role in the project any more. See [`REVOCATION_BOUND`](super::REVOCATION_BOUND).
     pub async fn signing_key(&self, id: &str) -> Result<Arc<SigningKey>> {
         if !is_name(id) {
             return Err(unknown_key());

@@ -19,8 +19,8 @@ use super::Identity;
 use super::access_keys::SigningKey;
 use super::convert;
 
-/// A token or an access key that was revoked, or whose user, roles or scope changed, is refused after this time at the latest: at once by the
-/// process that did it, after this time by the others.
+/// A token or an access key that was revoked, or whose user, roles or scope changed, is refused after this time at the latest: at
+/// once by the process that did it, after this time by the others.
 pub const REVOCATION_BOUND: Duration = Duration::from_secs(1);
 
 /// How many tokens, and as many access keys, a process remembers.
@@ -98,14 +98,14 @@ impl Cache {
     ) -> Result<Result<T, Ask<'_>>> {
         let (now, asked) = (Timestamp::now(), Instant::now());
         let edition = self.edition.load(SeqCst);
-        let _turn = match among.get(hash) {
+        let turn = match among.get(hash) {
             Some(known) if asked < known.until && now < known.expires_at && edition == known.edition => {
                 return Ok(Ok(known.what));
             }
             Some(_) => None,
             None => Some(self.strangers.acquire().await.map_err(Error::internal)?),
         };
-        Ok(Err(Ask { now, asked, edition, _turn }))
+        Ok(Err(Ask { now, asked, edition, _turn: turn }))
     }
 }
 
