@@ -106,7 +106,7 @@ impl Scheme {
             return Err(malformed());
         }
         self.check_names(names, headers)?;
-        let date = self.one(headers, &self.date_header)?;
+        let date = one(headers, &self.date_header)?;
         let signed_at = self.time(date, now)?;
         Ok(Some(Claim { key, names, date, signed_at, signature }))
     }
@@ -126,16 +126,6 @@ impl Scheme {
             }
         }
         Ok(())
-    }
-
-    /// The value of a header that stands once.
-    fn one<'r>(&self, headers: &'r HeaderMap, name: &HeaderName) -> Result<&'r str, Refused> {
-        let mut values = headers.get_all(name).iter();
-        let value = values.next().ok_or_else(|| refused(format!("The signed header {name} is missing.")))?;
-        if values.next().is_some() {
-            return Err(refused(format!("The signed header {name} stands more than once.")));
-        }
-        std::str::from_utf8(value.as_bytes()).map_err(|_| refused(format!("The signed header {name} is no UTF-8.")))
     }
 
     fn time(&self, text: &str, now: i64) -> Result<i64, Refused> {
@@ -166,7 +156,7 @@ impl Scheme {
     /// What the payload's header says.
     pub fn said_payload<'r>(&self, headers: &'r HeaderMap) -> Result<Option<&'r str>, Refused> {
         let named = self.payload_header.as_ref().filter(|name| headers.contains_key(*name));
-        named.map(|name| self.one(headers, name)).transpose()
+        named.map(|name| one(headers, name)).transpose()
     }
 
     /// What the signature is made of, with this as the payload's hash.
@@ -202,11 +192,21 @@ impl Scheme {
         for name in names.split(';') {
             let header =
                 HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused("A signed header has no name."))?;
-            text.extend([name, ":", self.one(&parts.headers, &header)?.trim(), "\n"]);
+            text.extend([name, ":", one(&parts.headers, &header)?.trim(), "\n"]);
         }
         text.extend(["\n", names, "\n", payload]);
         Ok(text)
     }
+}
+
+/// The value of a header that stands once.
+fn one<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<&'r str, Refused> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().ok_or_else(|| refused(format!("The signed header {name} is missing.")))?;
+    if values.next().is_some() {
+        return Err(refused(format!("The signed header {name} stands more than once.")));
+    }
+    std::str::from_utf8(value.as_bytes()).map_err(|_| refused(format!("The signed header {name} is no UTF-8.")))
 }
 
 #[cfg(test)]

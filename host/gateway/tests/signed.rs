@@ -74,7 +74,7 @@ impl Signed {
     }
 
     fn authorization(&self) -> String {
-        let lines: String = self.headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let lines: String = self.headers.iter().flat_map(|(name, value)| [*name, ":", value, "\n"]).collect();
         let names = self.headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
         let payload = self.payload.clone().unwrap_or_else(|| hash(self.body.as_bytes()));
         let canonical = format!("{}\n{}/\n{}\n{lines}\n{names}\n{payload}", self.method, self.path, self.query);
