@@ -1,6 +1,6 @@
 """The entries of Keystone's operations: people and projects are a department's, and its manager keeps them."""
 
-from department_tables import COUNT, EVERYBODY, LOGIN, OPERATORS, OWN, Entry, fixed, new
+from department_tables import COUNT, EVERYBODY, LOGIN, NOBODY, OPERATORS, OWN, Entry, fixed, new
 
 USER, PROJECT, DOMAIN = ("user_id",), ("project_id",), ("domain_id",)
 SUBJECT = {"headers": lambda v: {"X-Subject-Token": v["subject"]}}
@@ -56,6 +56,7 @@ def in_department(kind):
 
 IN_DOMAIN = {"domain_id": lambda v: v["domain_id"]}
 DESCRIBED = lambda kind: fixed({kind: {"description": "changed"}})
+A_KEY = lambda v: {"credential": {"type": "ec2", "blob": "{}", "user_id": v["user_id"], "project_id": v["project_id"]}}
 PASSWORD = lambda v: {"user": {"original_password": v["password"], "password": "Another-Horse-9"}}
 # What grants nobody may give who is no operator.
 TOO_MUCH = ("admin", "service")
@@ -130,6 +131,12 @@ IDENTITY = {
     "users.delete": [Entry(refs=USER, ready=a_user), Entry(OPERATORS, ready=operator, note="an operator")],
     "users.projects": Entry(refs=USER, for_anybody=True),
     "users.password": Entry(EVERYBODY, body=PASSWORD, ready=a_user),
+    # A key is made with a token for its project, for oneself; a department's manager has none.
+    "credentials.list": Entry(OWN),
+    "credentials.create": Entry(OPERATORS, body=A_KEY),
+    **{f"{kind}.{verb}": Entry(NOBODY) for kind in ("credentials", "ec2-credentials") for verb in ("show", "delete")},
+    "ec2-credentials.list": Entry(OPERATORS),
+    "ec2-credentials.create": Entry(OPERATORS, body=lambda v: {"tenant_id": v["project_id"]}),
     "roles.list": Entry(),
     "roles.create": Entry(OPERATORS, body=body_of("role")),
     "roles.show": Entry(),

@@ -252,6 +252,7 @@ ECS = {
     "jobs.get": Entry(refs=("job_id",)),
     "flavors.list": Entry(seen=FLAVOR, shares=("public_flavor_id",)),
     "limits.get": Entry(),
+    "projects.list": Entry(OWN),
 }
 
 # --- images ---

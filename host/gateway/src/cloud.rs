@@ -9,12 +9,16 @@ use skyloom_cloud::{Base, Cloud};
 use skyloom_model::{Caller, Error, ErrorCode, Permission, Result};
 use skyloom_runtime::context::CallContext;
 
-use crate::core::{BlobSink, Core};
+use crate::core::{BlobSink, Core, SigningKey};
 
 #[async_trait]
 impl Core for Cloud {
     async fn caller_of_token(&self, token: &str) -> Result<Arc<Caller>> {
         self.identity.caller_of_token(token).await
+    }
+
+    async fn signing_key(&self, id: &str) -> Result<Arc<SigningKey>> {
+        self.identity.signing_key(id).await
     }
 
     fn permit(&self, caller: Option<&Caller>, asked: &Permission) -> Result<()> {

@@ -4,18 +4,25 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use skyloom_model::{Caller, Permission, Result};
+use skyloom_model::{Caller, Error, ErrorCode, Permission, Result};
 use skyloom_runtime::bindings::personality::exports::skyloom::personality::handler;
 use skyloom_runtime::context::CallContext;
 use skyloom_runtime::{Personality, RunError};
 
 pub use handler::{Body, Request, Response, Upload, Violation};
+pub use skyloom_cloud::identity::SigningKey;
 
 /// Credentials, policy and stored bytes. `skyloom_cloud::Cloud` is one.
 #[async_trait]
 pub trait Core: Send + Sync + 'static {
     /// `unauthenticated` for a token that isn't valid, `unavailable` when it cannot be known.
     async fn caller_of_token(&self, token: &str) -> Result<Arc<Caller>>;
+
+    /// The access key of this public name; errors as those of [`Core::caller_of_token`]. By itself it proves nothing: see
+    /// [`SigningKey::verifies`].
+    async fn signing_key(&self, _id: &str) -> Result<Arc<SigningKey>> {
+        Err(Error::new(ErrorCode::Unauthenticated, "There are no access keys."))
+    }
 
     /// The one policy table; asked again by each function of the core.
     fn permit(&self, caller: Option<&Caller>, asked: &Permission) -> Result<()>;

@@ -16,8 +16,8 @@ use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::manifest::{ApiVersion, BodyKind};
 
 use crate::answer::Answer;
+use crate::authentication::Authentication;
 use crate::core::{Body, Request, Response};
-use crate::credentials::after_scheme;
 use crate::held::{Held, Whose};
 use crate::incoming::{self, ClientBody};
 use crate::mount::{Mount, Operation};
@@ -40,11 +40,13 @@ pub(crate) struct Exchange<'g> {
     version: Option<ApiVersion>,
     operation: Option<&'g Arc<Operation>>,
     caller: Option<Arc<Caller>>,
+    /// Bytes of the body, where the way of authentication bounds it.
+    largest: Option<usize>,
 }
 
 impl<'g> Exchange<'g> {
     pub fn new(shared: &'g Shared, route: &'g Route, client: Option<IpAddr>, request_id: Arc<str>) -> Self {
-        Self { shared, route, client, request_id, version: None, operation: None, caller: None }
+        Self { shared, route, client, request_id, version: None, operation: None, caller: None, largest: None }
     }
 
     fn mount(&self) -> &'g Mount {
@@ -90,7 +92,7 @@ impl<'g> Exchange<'g> {
         captures: &[Cow<'_, str>],
         body: ClientBody,
     ) -> Result<Answer, Refused> {
-        self.identify(&parts.headers).await?;
+        let (body, mut held) = self.identify(parts, body).await?;
         let mut caller = self.caller.clone();
         let live = self.live(parts)?;
         if let [only] = live.as_slice()
@@ -100,18 +102,18 @@ impl<'g> Exchange<'g> {
             self.choose(only, &mut caller, captures, &parts.headers).await?;
         }
         let query = incoming::query(parts.uri.query())?;
-        let (bytes, value, held, body) = match live[0].operation.body {
+        let (bytes, value, body) = match live[0].operation.body {
             BodyKind::Json => {
-                let (bytes, value, held) = self.read_json(&parts.headers, body, &live).await?;
-                (bytes, value, held, None)
+                let (bytes, value) = self.read_json(&parts.headers, body, &live, &mut held).await?;
+                (bytes, value, None)
             }
-            BodyKind::None => (Bytes::new(), None, None, None),
+            BodyKind::None => (Bytes::new(), None, None),
             BodyKind::Stream => {
                 let types = &live[0].operation.content_types;
                 if !types.is_empty() {
                     incoming::check_content_type(&parts.headers, types)?;
                 }
-                (Bytes::new(), None, None, Some(body))
+                (Bytes::new(), None, Some(body))
             }
         };
         let choice = select(&live, value.as_ref())?;
@@ -161,23 +163,26 @@ impl<'g> Exchange<'g> {
         Ok(answer)
     }
 
-    /// Who asks, within their rate, and which version of the API they mean.
-    async fn identify(&mut self, headers: &HeaderMap) -> Result<(), Refused> {
-        let limited = match self.authenticate(headers).await {
-            Ok(caller) => {
-                self.caller = caller;
-                self.limit()
+    /// Who asks, within their rate, and which version of the API they mean. Gives the body back.
+    async fn identify(&mut self, parts: &Parts, body: ClientBody) -> Result<(ClientBody, Option<Held>), Refused> {
+        let authentication = Authentication { shared: self.shared, route: self.route, client: self.client };
+        let limited = match authentication.sender(&self.request_id, parts, body).await {
+            Ok(sender) => {
+                self.caller = sender.caller;
+                self.largest = sender.largest;
+                self.limit().map(|()| (sender.body, sender.held))
             }
-            // Guessing tokens counts as what nobody may do without end.
+            // Guessing tokens and keys counts as what nobody may do without end.
             Err(refused) => self.limit().and(Err(refused)),
         };
-        if let Err(refused) = limited {
-            return Err(self.hold(refused).await);
-        }
+        let sent = match limited {
+            Ok(sent) => sent,
+            Err(refused) => return Err(self.hold(refused).await),
+        };
         if let Some(versioning) = &self.mount().versioning {
-            self.version = Some(versioning.negotiate(headers)?);
+            self.version = Some(versioning.negotiate(&parts.headers)?);
         }
-        Ok(())
+        Ok(sent)
     }
 
     /// A refusal of nobody that is told to come back leaves when it may.
@@ -196,27 +201,6 @@ impl<'g> Exchange<'g> {
             return Ok(live);
         }
         Err(self.version.map_or_else(|| unserved::path(parts), |version| unserved::version(parts, version)))
-    }
-
-    /// Nobody where every operation of the route is open to anybody.
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Arc<Caller>>, Refused> {
-        if self.route.choices.iter().all(|choice| choice.operation.is_open()) {
-            return Ok(None);
-        }
-        let token = token(headers, self.mount()).ok_or(Refusal::Unauthenticated)?;
-        match self.shared.core.caller_of_token(token).await {
-            Ok(caller) => Ok(Some(caller)),
-            Err(error) => {
-                if error.internal_text().is_some() {
-                    tracing::error!(
-                        request_id = &*self.request_id,
-                        error = error.for_log(),
-                        "a token cannot be checked"
-                    );
-                }
-                Err(Refused { retry_after: error.retry_after, ..Refusal::from(error.code).into() })
-            }
-        }
     }
 
     fn limit(&self) -> Result<(), Refused> {
@@ -284,20 +268,21 @@ impl<'g> Exchange<'g> {
         headers: &HeaderMap,
         body: ClientBody,
         live: &[&Choice],
-    ) -> Result<(Bytes, Option<Value>, Option<Held>), Refused> {
+        held: &mut Option<Held>,
+    ) -> Result<(Bytes, Option<Value>), Refused> {
         let settings = &self.shared.settings;
         let limit = match self.caller {
-            Some(_) => self.mount().max_body,
+            Some(_) => self.largest.map_or(self.mount().max_body, |largest| largest.min(self.mount().max_body)),
             None => self.mount().max_body.min(settings.anonymous_body_kib as usize * 1024),
         };
         let most = incoming::most(headers, &body, limit)?;
-        let held = match most {
-            0 => None,
-            most => match self.shared.held.body(self.whose(), most).await {
-                Ok(held) => Some(held),
+        // Who signed the body had it read already.
+        if most > 0 && held.is_none() {
+            match self.shared.held.body(self.whose(), most).await {
+                Ok(taken) => *held = Some(taken),
                 Err(refused) => return Err(self.hold(refused).await),
-            },
-        };
+            }
+        }
         let whole = incoming::read(body, limit, millis(settings.body_timeout_ms));
         let nobody = self.caller.is_none();
         let bytes = tokio::select! {
@@ -308,11 +293,11 @@ impl<'g> Exchange<'g> {
         let types = &live[0].operation.content_types;
         // Many clients name whatever type where there is no body.
         if bytes.is_empty() && types.is_empty() {
-            return Ok((bytes, None, held));
+            return Ok((bytes, None));
         }
         incoming::check_content_type(headers, types)?;
         let value = incoming::parse(&bytes, settings.json_bounds())?;
-        Ok((bytes, value, held))
+        Ok((bytes, value))
     }
 
     fn whose(&self) -> Whose {
@@ -369,6 +354,7 @@ impl<'g> Exchange<'g> {
             }
             return response;
         };
+        let limit = self.largest.map_or(limit, |largest| limit.min(largest as u64));
         let upload = upload::Upload { shared: self.shared, context, limit };
         upload
             .run(headers, body, |stored| {
@@ -405,15 +391,6 @@ impl<'g> Exchange<'g> {
             }
         })
     }
-}
-
-fn token<'h>(headers: &'h HeaderMap, mount: &Mount) -> Option<&'h str> {
-    let value = headers.get(&mount.token_header)?.to_str().ok()?;
-    let token = match &mount.token_scheme {
-        Some(scheme) => after_scheme(value, scheme)?,
-        None => value,
-    };
-    (!token.is_empty()).then_some(token)
 }
 
 /// The one that the body's key selects, else the one without a key.

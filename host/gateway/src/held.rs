@@ -23,6 +23,8 @@ pub(crate) enum Whose {
     /// Of a caller without a project it is the user.
     Project(String),
     Nobody(Option<IpAddr>),
+    /// Who names an access key.
+    Unproven(Option<IpAddr>),
 }
 
 impl Whose {
@@ -32,12 +34,17 @@ impl Whose {
             None => Self::Nobody(client.map(origin)),
         }
     }
+
+    pub fn unproven(client: Option<IpAddr>) -> Self {
+        Self::Unproven(client.map(origin))
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct Budgets {
     callers_bodies: Arc<Budget>,
     nobodys_bodies: Arc<Budget>,
+    unproven_bodies: Arc<Budget>,
     answers: Arc<Budget>,
 }
 
@@ -48,6 +55,7 @@ impl Budgets {
         Self {
             callers_bodies: budget(settings.held_bodies_mib),
             nobodys_bodies: budget(settings.anonymous_bodies_mib),
+            unproven_bodies: budget(settings.unproven_bodies_mib),
             answers: budget(settings.held_answers_mib),
         }
     }
@@ -57,6 +65,7 @@ impl Budgets {
         let (budget, full) = match whose {
             Whose::Project(_) => (&self.callers_bodies, Refusal::Unavailable),
             Whose::Nobody(_) => (&self.nobodys_bodies, Refusal::RateLimited),
+            Whose::Unproven(_) => (&self.unproven_bodies, Refusal::RateLimited),
         };
         budget.take(whose, bytes).await.ok_or_else(|| Refused::again(full))
     }

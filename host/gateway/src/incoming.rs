@@ -38,6 +38,7 @@ pub fn guest_headers(
     headers
         .iter()
         .filter(|(name, _)| **name != mount.token_header && !is_withheld(name))
+        .filter(|(name, _)| mount.signing.as_ref().is_none_or(|scheme| scheme.header != **name))
         .filter_map(|(name, value)| {
             let text = std::str::from_utf8(value.as_bytes()).ok()?;
             let text = if operation.secret_headers.contains(name) { secrets.put(text) } else { text.to_owned() };

@@ -14,6 +14,7 @@ use crate::answer::Answer;
 use crate::core::Handler;
 use crate::json::Pointer;
 use crate::refusal::{Refused, whole_seconds};
+use crate::signing::Scheme;
 use crate::templates::{Details, Templates};
 use crate::versioning::Versioning;
 
@@ -25,6 +26,8 @@ pub struct MountSpec<'a> {
     /// What the plugin keeps of its own.
     pub collections: Collections,
     pub handler: Arc<dyn Handler>,
+    /// How requests may be signed; mostly what the manifest has.
+    pub signature: Option<&'a manifest::Signature>,
     /// `/compute/v2.1`, or empty for the root.
     pub prefix: String,
     /// Public URL of the prefix without a trailing slash.
@@ -41,6 +44,8 @@ pub struct Mount {
     pub token_header: HeaderName,
     /// The word before the token in that header.
     pub token_scheme: Option<String>,
+    /// How requests may be signed instead.
+    pub(crate) signing: Option<Scheme>,
     /// `WWW-Authenticate` of a 401.
     pub challenge: Option<HeaderValue>,
     pub request_id_headers: Vec<HeaderName>,
@@ -131,6 +136,8 @@ impl Mount {
         if !defects.is_empty() {
             return Err(defects);
         }
+        let project_header = api.project_header.as_deref().map(header).transpose().map_err(named)?;
+        let signing = spec.signature.map(|signature| Scheme::compile(signature, project_header.as_ref()));
         let versioning = api.versioning.as_ref().map(Versioning::compile).transpose().map_err(named)?;
         Ok(Arc::new(Self {
             plugin: manifest.id.as_str().into(),
@@ -139,13 +146,14 @@ impl Mount {
             base_url: spec.base_url.clone(),
             handler: spec.handler.clone(),
             token_header: header(&api.token_header).map_err(named)?,
+            signing: signing.transpose().map_err(named)?,
             challenge: api.token_scheme.as_deref().map(challenge).transpose().map_err(named)?,
             token_scheme: api.token_scheme.clone(),
             request_id_headers: headers(&api.request_id_headers).map_err(named)?,
             max_body: api.max_body_kib as usize * 1024,
             strict_slashes: api.strict_slashes,
             project_param: api.project_param.clone(),
-            project_header: api.project_header.as_deref().map(header).transpose().map_err(named)?,
+            project_header,
             versioning,
             templates: Templates::compile(&api.errors).map_err(named)?,
             operations,

@@ -44,6 +44,8 @@ refusals! {
     ProjectMismatch "project-mismatch" 400 "The project of the URL is not the project of the token.";
     ProjectHeaderMismatch "project-header-mismatch" 400 "The project that a header names is not the project of the token.";
     Unauthenticated "unauthenticated" 401 "The request you have made requires authentication.";
+    /// A signed request: its key, date, signature, body, or that it came before.
+    BadSignature "bad-signature" 401 "The access key or the signature is not valid.";
     Forbidden "forbidden" 403 "The policy does not allow this to be performed.";
     NotFound "not-found" 404 "The resource could not be found.";
     MethodNotAllowed "method-not-allowed" 405 "The method is not allowed for this resource.";

@@ -52,6 +52,13 @@ pub struct Settings {
     /// The same of nobody's bodies, apart from it; one address has half of it, and beyond it is 429. Default 16: 256 of the
     /// largest size.
     pub anonymous_bodies_mib: u32,
+    /// MiB of bodies of signed requests that are held until the signature is checked, one address half of it: apart from both, because
+    /// whoever knows the public name of a key may send them. Beyond it is 429. Default 32: two of the largest size.
+    pub unproven_bodies_mib: u32,
+    /// Signatures of requests that change something, which are remembered for as long as their date is good, so that each request is
+    /// taken once. One user has half of it; beyond it is 429. Default 1000000: a thousand such requests a second for a quarter of an
+    /// hour, about 40 MB.
+    pub remembered_signatures: u32,
     /// MiB of answers that wait for their clients, and as much again of those that wait for that, of reads and larger than 64 KiB.
     /// One project has half of it. Who waits for longer than `queue-ms` is answered 503. Default 256: 64 of the largest pages. Beside
     /// it each connection holds one smaller answer or 256 KiB of a stored file at most.
@@ -97,6 +104,8 @@ impl Default for Settings {
             anonymous_body_kib: 64,
             held_bodies_mib: 256,
             anonymous_bodies_mib: 16,
+            unproven_bodies_mib: 32,
+            remembered_signatures: 1_000_000,
             held_answers_mib: 256,
             head_timeout_ms: 10_000,
             idle_timeout_ms: 75_000,
@@ -126,6 +135,8 @@ impl Settings {
             ("anonymous-body-kib", self.anonymous_body_kib),
             ("held-bodies-mib", self.held_bodies_mib),
             ("anonymous-bodies-mib", self.anonymous_bodies_mib),
+            ("unproven-bodies-mib", self.unproven_bodies_mib),
+            ("remembered-signatures", self.remembered_signatures),
             ("held-answers-mib", self.held_answers_mib),
             ("idle-timeout-ms", self.idle_timeout_ms),
             ("head-timeout-ms", self.head_timeout_ms),

@@ -11,6 +11,7 @@ use crate::core::Core;
 use crate::held::Budgets;
 use crate::metrics::Metrics;
 use crate::proxies::Proxies;
+use crate::replays::Replays;
 use crate::settings::Settings;
 use crate::spacing::Spacing;
 use crate::templates::Templates;
@@ -26,6 +27,7 @@ pub struct Shared {
     pub(crate) held: Budgets,
     pub(crate) projects: Option<Limiter>,
     pub(crate) anonymous: Option<Limiter>,
+    pub(crate) replays: Replays,
     /// Of nobody.
     pub(crate) refusals: Spacing,
     /// Requests that go on when their client is gone.
@@ -51,6 +53,7 @@ impl Shared {
             held: Budgets::new(&settings),
             projects: Limiter::new(settings.project_rate, settings.project_burst),
             anonymous: Limiter::new(settings.anonymous_rate, settings.anonymous_burst),
+            replays: Replays::new(settings.remembered_signatures),
             refusals: Spacing::new(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),

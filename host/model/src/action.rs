@@ -77,6 +77,12 @@ actions! {
     // Of what is the caller's own: user, projects, domains.
     IdentityReadOwn "identity:read-own" Authenticated;
     UsersChangePassword "users:change-password" Anyone;
+    // Of one's own, each for the project of the token that makes it.
+    AccessKeysRead "access-keys:read" Authenticated;
+    AccessKeysCreate "access-keys:create" Authenticated;
+    AccessKeysDelete "access-keys:delete" Authenticated;
+    // And of everybody's, for any project.
+    AccessKeysOthers "access-keys:others" Operator;
     UsersRead "users:read" Manager;
     UsersCreate "users:create" Manager;
     UsersUpdate "users:update" Manager;

@@ -80,6 +80,10 @@ macro_rules! cloud_functions {
                 Changes fn grant_role(role_id: String, user_id: String, target: identity::Target) -> ();
                 Changes fn revoke_role(role_id: String, user_id: String, target: identity::Target) -> ();
                 Reads fn has_role(role_id: String, user_id: String, target: identity::Target) -> bool;
+                Reads fn list_access_keys(conditions: Vec<identity::Condition>, page: identity::PageRequest) -> identity::AccessKeyPage;
+                Reads fn get_access_key(id: String) -> identity::AccessKey;
+                Changes fn create_access_key(create: identity::AccessKeyCreate) -> identity::AccessKeyMade;
+                Changes fn delete_access_key(id: String) -> ();
             }
             /// `skyloom:cloud/images`.
             trait ImagesApi in images needs Images {

@@ -166,6 +166,7 @@ pub(crate) const LISTS: &[(&str, &[Field])] = &[
     ("list-projects", crate::identity::Project::FIELDS),
     ("list-users", crate::identity::User::FIELDS),
     ("list-roles", crate::identity::Role::FIELDS),
+    ("list-access-keys", crate::identity::AccessKey::FIELDS),
 ];
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (19, "attributes", include_str!("../migrations/0019_attributes.sql")),
     (20, "collections", include_str!("../migrations/0020_collections.sql")),
     (21, "placements", include_str!("../migrations/0021_placements.sql")),
+    (22, "access keys", include_str!("../migrations/0022_access_keys.sql")),
     (23, "schedules", include_str!("../migrations/0023_schedules.sql")),
 ];
 

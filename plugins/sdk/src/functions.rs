@@ -79,6 +79,10 @@ macro_rules! cloud_functions {
                 fn grant_role(role_id: &str, user_id: &str, target: &identity::Target) -> ();
                 fn revoke_role(role_id: &str, user_id: &str, target: &identity::Target) -> ();
                 fn has_role(role_id: &str, user_id: &str, target: &identity::Target) -> bool;
+                fn list_access_keys(conditions: &[identity::Condition], page: &identity::PageRequest) -> identity::AccessKeyPage;
+                fn get_access_key(id: &str) -> identity::AccessKey;
+                fn create_access_key(create: &identity::AccessKeyCreate) -> identity::AccessKeyMade;
+                fn delete_access_key(id: &str) -> ();
             }
             /// `skyloom:cloud/images`.
             trait Images in images {

@@ -60,6 +60,7 @@ fn gateway() -> Arc<Gateway> {
     let plugin = load(&runtime, packed("hostile-face", &text), grants(FACE_CAPABILITIES), limits).expect("a plugin");
     let mount = Mount::compile(&MountSpec {
         manifest: plugin.manifest(),
+        signature: plugin.manifest().signature(),
         schemas: &|operation| plugin.body_schemas(operation),
         collections: plugin.collections().clone(),
         handler: Arc::new(plugin.personality(Arc::new(StubCloud), &Map::new()).expect("a personality")),

@@ -71,6 +71,7 @@ pub async fn run(plugins: &Path, native: bool, database: Option<&Path>, project:
     let address = socket.local_addr()?;
     let mount = Mount::compile(&MountSpec {
         manifest: plugin.manifest(),
+        signature: plugin.manifest().signature(),
         schemas: &|operation| plugin.body_schemas(operation),
         collections: plugin.collections().clone(),
         handler,

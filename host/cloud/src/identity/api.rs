@@ -243,4 +243,31 @@ impl IdentityApi for Identity {
     ) -> Result<bool, Error> {
         Ok(self.role_check(context, &role_id, &user_id, convert::target(target)).await?)
     }
+
+    async fn list_access_keys(
+        &self,
+        context: &Arc<CallContext>,
+        conditions: Vec<wit::Condition>,
+        page: PageRequest,
+    ) -> Result<wit::AccessKeyPage, Error> {
+        page!(AccessKeyPage { keys: access_key }, self.access_key_list(context, conditions, page))
+    }
+
+    async fn get_access_key(&self, context: &Arc<CallContext>, id: String) -> Result<wit::AccessKey, Error> {
+        Ok(convert::access_key(self.access_key_get(context, &id).await?))
+    }
+
+    async fn create_access_key(
+        &self,
+        context: &Arc<CallContext>,
+        create: wit::AccessKeyCreate,
+    ) -> Result<wit::AccessKeyMade, Error> {
+        let (key, secret) = self.access_key_create(context, create).await?;
+        Ok(wit::AccessKeyMade { key: convert::access_key(key), secret })
+    }
+
+    async fn delete_access_key(&self, context: &Arc<CallContext>, id: String) -> Result<(), Error> {
+        self.access_key_delete(context, &id).await?;
+        Ok(())
+    }
 }

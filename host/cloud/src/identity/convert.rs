@@ -80,6 +80,10 @@ pub(super) fn role(role: store::Role) -> wit::Role {
     }
 }
 
+pub(super) fn access_key(key: store::AccessKey) -> wit::AccessKey {
+    wit::AccessKey { id: key.id, user_id: key.user_id, project_id: key.project_id, created_at: key.created_at.0 }
+}
+
 pub(super) fn assignment(assignment: store::Assignment) -> wit::Assignment {
     wit::Assignment {
         role: named(assignment.role),

@@ -1,5 +1,6 @@
-//! Domains, projects, users, roles, tokens; who may do what.
+//! Domains, projects, users, roles, tokens, access keys; who may do what.
 
+mod access_keys;
 mod api;
 mod assignments;
 mod catalog;
@@ -21,6 +22,7 @@ mod users;
 #[cfg(test)]
 mod tests;
 
+pub use access_keys::SigningKey;
 pub use policy::{ADMIN, MANAGER, MEMBER, READER, RoleRules, SERVICE, Vocabulary};
 pub use seed::Seed;
 pub use sessions::REVOCATION_BOUND;

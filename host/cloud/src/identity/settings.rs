@@ -11,6 +11,8 @@ use super::policy::{Policy, RoleRules, Vocabulary};
 pub struct Settings {
     /// How long a token is valid.
     pub token_lifetime_seconds: u32,
+    /// How many access keys a user may have, over all projects. 0: none.
+    pub access_keys_per_user: u32,
     /// Roles that make their holder an operator of the whole cloud.
     pub operator_roles: Vec<String>,
     /// By role: what it may beside what the default says, and what it may not.
@@ -49,6 +51,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             token_lifetime_seconds: 24 * 3600,
+            access_keys_per_user: 10,
             operator_roles: vec![super::ADMIN.to_owned()],
             policy: BTreeMap::new(),
             vocabulary: Vocabulary::new(),

@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use skyloom_gateway::{
     BlobSink, Body, Core, Gateway, Handler, Metrics, Mount, MountSpec, Nodes, Request, Response, Settings, Shared,
+    SigningKey,
 };
 use skyloom_model::{Caller, Error, ErrorCode, Least, Named, Permission, Placed, Result, Scope};
 use skyloom_runtime::collections::Collections;
@@ -148,6 +149,10 @@ pub const SCHEMA: &str = r#"{
     "properties": { "name": { "type": "string", "maxLength": 5 }, "password": { "type": "string", "maxLength": 8 } } } }
 }"#;
 
+/// An access key of a member of p1. The key `broken-key` cannot be looked up.
+pub const KEY: &str = "members-key";
+pub const SECRET: &str = "a member's secret";
+
 /// What a test's personality does with a request.
 pub type Script = Box<dyn Fn(&CallContext, &Request) -> std::result::Result<Response, RunError> + Send + Sync>;
 
@@ -192,6 +197,14 @@ impl Core for FakeCore {
         match role {
             "admin" | "manager" | "member" | "reader" => Ok(Arc::new(caller(role, project))),
             "broken" => Err(Error::unavailable("the database sleeps")),
+            _ => Err(Error::new(ErrorCode::Unauthenticated, "no")),
+        }
+    }
+
+    async fn signing_key(&self, id: &str) -> Result<Arc<SigningKey>> {
+        match id {
+            KEY => Ok(Arc::new(SigningKey::new(Arc::new(caller("member", "p1")), SECRET))),
+            "broken-key" => Err(Error::unavailable("the database sleeps")),
             _ => Err(Error::new(ErrorCode::Unauthenticated, "no")),
         }
     }
@@ -288,6 +301,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// As [`Reply::why`], or `ok`.
+    pub fn why_or_ok(&self) -> String {
+        if self.status < 400 { "ok".to_owned() } else { self.why() }
+    }
+
     /// The code of a refusal in the manifest's words.
     pub fn why(&self) -> String {
         let value: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}", self.body));
@@ -305,6 +323,7 @@ pub fn mount(manifest: &str, prefix: &str, handler: Arc<dyn Handler>) -> std::re
     let schemas = schemas(&manifest);
     Mount::compile(&MountSpec {
         manifest: &manifest,
+        signature: manifest.signature(),
         schemas: &|operation| schemas.of(operation),
         collections: Collections::default(),
         handler,

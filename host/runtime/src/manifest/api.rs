@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skyloom_model::{Action, Least};
 
-use super::{ApiVersion, Map};
+use super::{ApiVersion, Map, Signature};
 
 /// `[api]`: what holds for all operations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +23,9 @@ pub struct Api {
     /// Left out: the header is the token and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_scheme: Option<String>,
+    /// Requests may also be signed with an access key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
     /// Set on every answer.
     #[serde(default)]
     pub request_id_headers: Vec<String>,

@@ -4,6 +4,7 @@
 mod api;
 mod capability;
 mod collection;
+mod signature;
 mod validate;
 mod version;
 
@@ -20,6 +21,7 @@ pub use api::{
 };
 pub use capability::{Asked, Capability};
 pub use collection::{CollectionLimits, CollectionScope, CollectionTable};
+pub use signature::{CanonicalForm, Signature, SignatureAlgorithm, SignatureDate};
 pub(crate) use validate::is_header_name;
 pub use validate::{HOST_REFUSALS, PLACEHOLDERS};
 pub use version::ApiVersion;
@@ -182,6 +184,11 @@ impl Manifest {
             .filter_map(|operation| operation.rule.as_ref().map(|rule| (rule.clone(), operation.action.clone())));
         let depended = self.api.iter().flat_map(|api| &api.rules).map(|(rule, action)| (rule.clone(), action.clone()));
         own.chain(vendors).chain(depended).collect()
+    }
+
+    /// How requests may be signed.
+    pub fn signature(&self) -> Option<&Signature> {
+        self.api.as_ref()?.signature.as_ref()
     }
 
     pub fn operation(&self, id: &str) -> Option<&Operation> {

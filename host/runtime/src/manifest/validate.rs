@@ -16,6 +16,7 @@ pub const HOST_REFUSALS: &[&str] = &[
     "version-unsupported",
     "project-mismatch",
     "project-header-mismatch",
+    "bad-signature",
     "method-not-allowed",
     "unsupported-media-type",
 ];
@@ -105,6 +106,9 @@ fn capabilities(manifest: &Manifest, defects: &mut Vec<String>) {
 fn api(api: &Api, defects: &mut Vec<String>) {
     header_names(std::slice::from_ref(&api.token_header), "token-header", defects);
     token_scheme(api, defects);
+    if let Some(signature) = &api.signature {
+        super::signature::check(signature, &api.token_header, defects);
+    }
     header_names(&api.request_id_headers, "request-id-headers", defects);
     header_names(api.project_header.as_slice(), "project-header", defects);
     if api.max_body_kib == 0 {
@@ -186,7 +190,7 @@ fn placeholders(template: &str, place: &str, defects: &mut Vec<String>) {
     }
 }
 
-fn header_names(names: &[String], place: &str, defects: &mut Vec<String>) {
+pub(super) fn header_names(names: &[String], place: &str, defects: &mut Vec<String>) {
     for name in names {
         if !is_header_name(name) {
             defects.push(format!("{place}: `{}` is no header name", name.escape_debug()));
@@ -199,7 +203,7 @@ pub(crate) fn is_header_name(name: &str) -> bool {
 }
 
 /// A token of RFC 9110.
-fn is_token(name: &str) -> bool {
+pub(super) fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 

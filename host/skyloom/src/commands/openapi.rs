@@ -31,11 +31,23 @@ pub fn document(package: &Package, base_url: &str) -> Result<Value, String> {
             "license": { "name": manifest.license },
         },
         "servers": [{ "url": if base_url.is_empty() { "/" } else { base_url } }],
-        "components": { "securitySchemes": {
-            "token": token(api),
-        } },
+        "components": { "securitySchemes": schemes(api) },
         "paths": paths,
     }))
+}
+
+/// By token, and by signature where the manifest has one.
+fn schemes(api: &Api) -> Value {
+    let mut schemes = json!({ "token": token(api) });
+    if let Some(signature) = &api.signature {
+        let [key, headers, mac] =
+            [&signature.key_parameter, &signature.headers_parameter, &signature.signature_parameter];
+        schemes["signature"] = json!({
+            "type": "apiKey", "in": "header", "name": signature.header,
+            "description": format!("{} {key}=KEY, {headers}=host;..., {mac}=HEX", signature.scheme),
+        });
+    }
+    schemes
 }
 
 /// How the token is sent. OpenAPI's `http` is the header `Authorization` with a scheme.
@@ -65,7 +77,11 @@ fn describe(manifest: &Manifest, api: &Api, operation: &Operation, body: Option<
         "operationId": operation.id,
         "x-action": operation.action,
         "responses": responses(operation),
-        "security": if open { json!([]) } else { json!([{ "token": [] }]) },
+        "security": match (open, &api.signature) {
+            (true, _) => json!([]),
+            (false, None) => json!([{ "token": [] }]),
+            (false, Some(_)) => json!([{ "token": [] }, { "signature": [] }]),
+        },
     });
     if let Some(versioning) = &api.versioning {
         let headers = versioning.headers.iter().map(

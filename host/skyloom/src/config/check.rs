@@ -179,7 +179,9 @@ fn default_zone(found: &mut Vec<String>, deployment: &Deployment) {
 }
 
 fn check_mount(found: &mut Vec<String>, deployment: &Deployment, mount: &Mount) {
-    known_plugin(found, deployment, &format!("mount `{}`", mount.prefix), &mount.plugin);
+    for plugin in std::iter::once(&mount.plugin).chain(&mount.signature) {
+        known_plugin(found, deployment, &format!("mount `{}`", mount.prefix), plugin);
+    }
     let place = format!("mount `{}` of plugin `{}`", mount.prefix, mount.plugin);
     if !deployment.listeners.iter().any(|listener| listener.name == mount.listener) {
         found.push(format!("{place}: there is no listener `{}`", mount.listener));
@@ -291,6 +293,8 @@ mod tests {
         assert_eq!(defects(&plugin.repeat(2)), ["two entries plugin `one`"]);
         let mount = "[[mount]]\nplugin = \"two\"\nlistener = \"main\"\nprefix = \"/\"\n";
         assert_eq!(defects(mount), ["mount `/`: there is no plugin `two`"]);
+        let signed = mount.replace("two", "one") + "signature = \"two\"\n";
+        assert_eq!(defects(&signed), ["mount `/`: there is no plugin `two`"]);
     }
 
     #[test]

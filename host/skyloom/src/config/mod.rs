@@ -217,6 +217,9 @@ pub struct Mount {
     pub service: ServiceChoice,
     #[serde(default = "default_region")]
     pub region: String,
+    /// The plugin whose way of signing requests this mount takes, too. Left out: what the manifest of its own plugin declares.
+    #[serde(default)]
+    pub signature: Option<String>,
 }
 
 impl Mount {

@@ -38,6 +38,8 @@ pub struct Place {
     endpoint_path: String,
     service: Option<CatalogService>,
     config: toml::Table,
+    /// The plugin whose way of signing it takes.
+    signature: Option<String>,
 }
 
 impl Place {
@@ -74,6 +76,7 @@ fn place(mount: &config::Mount, manifest: &Manifest, base: &str) -> Place {
             ServiceChoice::Listed(true) | ServiceChoice::AsManifest => own,
         },
         config: mount.config.clone(),
+        signature: mount.signature.clone(),
     }
 }
 
@@ -114,11 +117,13 @@ pub fn compile(places: &[Place], listener: &str, plugins: &Plugins, cloud: &Clou
         let handler = plugin.personality(Arc::new(cloud.clone()), &json(&place.config)).map_err(|error| {
             Failure::config(vec![format!("mount `{}` of plugin `{}`: {error}", place.prefix, place.plugin)])
         })?;
+        let signer = plugins.get(place.signature.as_ref().unwrap_or(&place.plugin))?.manifest();
         let spec = MountSpec {
             manifest: plugin.manifest(),
             schemas: &|operation| plugin.body_schemas(operation),
             collections: plugin.collections().clone(),
             handler: Arc::new(handler),
+            signature: signer.signature(),
             prefix: place.prefix.clone(),
             base_url: place.base_url.clone(),
         };
@@ -136,8 +141,18 @@ pub fn check_mounts(deployment: &Deployment, manifests: &[(String, Manifest)]) -
         // One that stands twice was told by the file.
         for mount in own.filter(|mount| places.insert((&mount.plugin, mount.prefix()))) {
             let Some((_, manifest)) = manifests.iter().find(|(id, _)| *id == mount.plugin) else { continue };
+            let signer = mount.signature.as_ref().unwrap_or(&mount.plugin);
+            let Some((_, signer)) = manifests.iter().find(|(id, _)| id == signer) else { continue };
+            if mount.signature.is_some() && signer.signature().is_none() {
+                let (plugin, signer) = (&mount.plugin, &signer.id);
+                defects.push(format!(
+                    "mount `{}` of plugin `{plugin}`: plugin `{signer}` declares no signature",
+                    mount.prefix
+                ));
+            }
             let spec = MountSpec {
                 manifest,
+                signature: signer.signature(),
                 schemas: &|_| None,
                 collections: Collections::default(),
                 handler: Arc::new(CheckOnly),
@@ -170,5 +185,35 @@ struct CheckOnly;
 impl Handler for CheckOnly {
     async fn handle(&self, _: Arc<CallContext>, _: Request) -> Result<Response, RunError> {
         Err(RunError::Trapped("nothing runs while a deployment is checked".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_takes_the_signatures_of_a_plugin_that_has_some() {
+        let manifest = |id: &str, more: &str| {
+            let text = format!(
+                "manifest = 1\nid = \"{id}\"\nversion = \"0.1.0\"\nkind = \"personality\"\ncontract = \"0.1\"\n[api]\n{more}\n\
+                 [[operation]]\nid = \"list\"\nmethod = \"GET\"\npaths = [\"/{id}\"]\naction = \"servers:read\"\nsuccess = [200]\n"
+            );
+            (id.to_owned(), Manifest::parse(&text).expect("a manifest"))
+        };
+        let signature = "signature = { scheme = \"MAC-1\", algorithm = \"hmac-sha256\", key-parameter = \"k\", \
+                         headers-parameter = \"h\", signature-parameter = \"m\", date-header = \"X-Date\", date-form = \"basic\", \
+                         canonical-form = \"lines\" }";
+        let manifests = [manifest("plain", ""), manifest("signed", signature)];
+        let defects = |plugin: &str, signer: &str| {
+            let text = format!(
+                "[[listener]]\nname = \"main\"\naddress = \"127.0.0.1:7000\"\n\
+                 [[mount]]\nplugin = \"{plugin}\"\nlistener = \"main\"\nprefix = \"/\"\nsignature = \"{signer}\"\n"
+            );
+            check_mounts(&Deployment::parse(&text).expect("a deployment").0, &manifests)
+        };
+        assert_eq!(defects("plain", "signed"), Vec::<String>::new());
+        assert_eq!(defects("signed", "signed"), Vec::<String>::new());
+        assert_eq!(defects("signed", "plain"), ["mount `/` of plugin `signed`: plugin `plain` declares no signature"]);
     }
 }

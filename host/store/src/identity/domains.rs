@@ -66,6 +66,7 @@ pub async fn delete(conn: &mut Conn, id: &str) -> Result<u64> {
     for statement in [
         "DELETE FROM tokens WHERE user_id IN (SELECT id FROM users WHERE domain_id = $1)",
         "DELETE FROM tokens WHERE scope_kind = 'domain' AND scope_id = $1",
+        "DELETE FROM access_keys WHERE user_id IN (SELECT id FROM users WHERE domain_id = $1)",
         "DELETE FROM assignments WHERE user_id IN (SELECT id FROM users WHERE domain_id = $1)",
         "DELETE FROM assignments WHERE target_kind = 'domain' AND target_id = $1",
         "DELETE FROM keypairs WHERE user_id IN (SELECT id FROM users WHERE domain_id = $1)",

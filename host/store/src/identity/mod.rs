@@ -1,9 +1,11 @@
-//! Domains, projects, users, roles, assignments and tokens.
+//! Domains, projects, users, roles, assignments, tokens and access keys.
 
+pub mod access_keys;
 pub mod assignments;
 pub mod domains;
 pub mod projects;
 pub mod roles;
+mod standing;
 pub mod tokens;
 pub mod users;
 
@@ -12,10 +14,12 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use access_keys::AccessKey;
 pub use assignments::{Assignment, Target};
 pub use domains::Domain;
 pub use projects::Project;
 pub use roles::Role;
+pub use standing::Standing;
 pub use tokens::{Issue, Session};
 pub use users::{Login, User};
 

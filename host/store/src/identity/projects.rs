@@ -114,10 +114,11 @@ pub async fn in_use(conn: &mut Conn, id: &str) -> Result<Vec<(&'static str, i64)
     Ok(found)
 }
 
-/// What goes with projects, `{these}`: what is granted in them and to them, the tokens that are scoped to them, and what the core
-/// made for them. What they used stays: it is billed.
+/// What goes with projects, `{these}`: what is granted in them and to them, the tokens and access keys that are for them, and
+/// what the core made for them. What they used stays: it is billed.
 const BELONGINGS: &[&str] = &[
     "DELETE FROM tokens WHERE scope_kind = 'project' AND scope_id IN ({these})",
+    "DELETE FROM access_keys WHERE project_id IN ({these})",
     "DELETE FROM assignments WHERE target_kind = 'project' AND target_id IN ({these})",
     "DELETE FROM flavor_access WHERE project_id IN ({these})",
     "DELETE FROM quotas WHERE project_id IN ({these})",

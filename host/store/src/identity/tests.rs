@@ -3,8 +3,8 @@ use std::time::Duration;
 use skyloom_model::{ErrorCode, Reach, Scope, Timestamp};
 
 use super::{
-    Assignment, Domain, Extra, Filter, Issue, PlacedReference, Project, Reference, Role, Target, User, assignments,
-    domains, projects, roles, tokens, users,
+    AccessKey, Assignment, Domain, Extra, Filter, Issue, PlacedReference, Project, Reference, Role, Target, User,
+    access_keys, assignments, domains, projects, roles, tokens, users,
 };
 use crate::listing::{Condition, Page};
 use crate::testing::databases;
@@ -409,5 +409,81 @@ async fn a_nul_character_finds_nothing_and_is_no_defect() {
             Ok(found) => assert_eq!(found, None),
             Err(error) => assert_eq!(error.code, ErrorCode::Invalid, "{}: {}", database.name, error.for_log()),
         }
+    }
+}
+
+fn access_key(id: &str, user: &str, project: &str) -> AccessKey {
+    AccessKey { id: id.into(), user_id: user.into(), project_id: project.into(), created_at: NOW }
+}
+
+/// Whom the key stands for, and its secret.
+async fn stands_for(db: &Db, id: &str) -> Option<(String, Scope, Vec<String>, String)> {
+    let found = access_keys::standing(&mut db.read().await.expect("read"), id).await.expect("standing");
+    found.map(|(standing, secret)| {
+        (standing.user.id, standing.scope, standing.roles.into_iter().map(|role| role.name).collect(), secret)
+    })
+}
+
+#[tokio::test]
+async fn an_access_key_stands_for_what_its_user_may_in_its_project_now() {
+    for database in databases().await {
+        let db = &database.db;
+        world(db).await;
+        let mut tx = db.begin().await.expect("begin");
+        access_keys::insert(&mut tx, &access_key("k1", "u1", "p1"), "sealed").await.expect("insert");
+        access_keys::insert(&mut tx, &access_key("k2", "u1", "p2"), "sealed too").await.expect("insert");
+        let again = access_keys::insert(&mut tx, &access_key("k1", "u2", "p2"), "x").await.expect_err("taken");
+        assert_eq!(again.code, ErrorCode::AlreadyExists);
+        assert_eq!(access_keys::count_of_user(&mut tx, "u1").await.expect("count"), 2);
+        tx.commit().await.expect("commit");
+        let (user, scope, roles, secret) = stands_for(db, "k1").await.expect("the key");
+        assert_eq!((user.as_str(), secret.as_str()), ("u1", "sealed"), "{}", database.name);
+        assert!(matches!(scope, Scope::Project(project) if project.id == "p1" && project.domain.id == "d1"));
+        assert_eq!(roles, ["name-r1", "name-r2"]);
+        assert!(stands_for(db, "k2").await.is_none(), "no role in the project");
+        assert!(stands_for(db, "k3").await.is_none());
+        for (table, id) in [("users", "u1"), ("projects", "p1"), ("domains", "d1")] {
+            for (enabled, stands) in [(0_i64, false), (1, true)] {
+                let mut tx = db.begin().await.expect("begin");
+                let sql = format!("UPDATE {table} SET enabled = $1 WHERE id = $2");
+                tx.execute(sql, crate::args![enabled, id]).await.expect("update");
+                tx.commit().await.expect("commit");
+                assert_eq!(stands_for(db, "k1").await.is_some(), stands, "{table}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn access_keys_go_with_their_user_their_project_and_their_domain() {
+    for database in databases().await {
+        let db = &database.db;
+        world(db).await;
+        let mut tx = db.begin().await.expect("begin");
+        for (id, user, project) in [("k1", "u1", "p1"), ("k2", "u1", "p2"), ("k3", "u2", "p2"), ("k4", "u2", "p1")] {
+            access_keys::insert(&mut tx, &access_key(id, user, project), "s").await.expect("insert");
+        }
+        tx.commit().await.expect("commit");
+        let listed = async |user: Option<&str>| -> Vec<String> {
+            let mut conn = db.read().await.expect("read");
+            let found = access_keys::list(&mut conn, user, &[], &Page::default()).await.expect("list");
+            found.items.into_iter().map(|key| key.id).collect()
+        };
+        assert_eq!(listed(None).await, ["k1", "k2", "k3", "k4"]);
+        assert_eq!(listed(Some("u2")).await, ["k3", "k4"]);
+        let mut tx = db.begin().await.expect("begin");
+        assert_eq!(access_keys::delete(&mut tx, "k3").await.expect("delete"), 1);
+        assert_eq!(access_keys::delete(&mut tx, "k3").await.expect("delete"), 0);
+        projects::delete(&mut tx, "p2").await.expect("delete");
+        tx.commit().await.expect("commit");
+        assert_eq!(listed(None).await, ["k1", "k4"], "those of the project are gone");
+        let mut tx = db.begin().await.expect("begin");
+        users::delete(&mut tx, "u2").await.expect("delete");
+        tx.commit().await.expect("commit");
+        assert_eq!(listed(None).await, ["k1"]);
+        let mut tx = db.begin().await.expect("begin");
+        domains::delete(&mut tx, "d1").await.expect("delete");
+        tx.commit().await.expect("commit");
+        assert!(listed(None).await.is_empty(), "{}", database.name);
     }
 }

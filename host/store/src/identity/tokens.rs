@@ -1,7 +1,7 @@
 use skyloom_model::{Error, Named, Placed, Result, Scope, Timestamp};
 
-use super::Target;
-use crate::{Conn, Row, args, dialect};
+use super::{Standing, Target, standing};
+use crate::{Conn, Row, args};
 
 /// A token to be kept.
 #[derive(Clone, Debug)]
@@ -55,58 +55,23 @@ pub async fn insert(conn: &mut Conn, issue: &Issue) -> Result<()> {
 
 /// None: there is no such token, it is past its time, its user or scope is disabled or gone, or no role is left in the scope.
 pub async fn session(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Option<Session>> {
-    let roles = dialect::json_rows(
-        conn.is_postgres(),
-        &["t.id", "t.name"],
-        "SELECT r.id, r.name FROM assignments a JOIN roles r ON r.id = a.role_id
-         WHERE a.user_id = k.user_id AND a.target_kind = k.scope_kind AND a.target_id = k.scope_id ORDER BY r.name",
-    );
-    let sql = format!(
-        "SELECT u.id, u.name, d.id, d.name, k.scope_kind, k.methods, k.audit_id, k.parent_audit_id, k.issued_at, k.expires_at,
-                p.id, p.name, pd.id, pd.name, sd.id, sd.name, {roles}
-         FROM tokens k
-         JOIN users u ON u.id = k.user_id AND u.enabled = 1
-         JOIN domains d ON d.id = u.domain_id AND d.enabled = 1
-         LEFT JOIN projects p ON k.scope_kind = 'project' AND p.id = k.scope_id AND p.enabled = 1
-         LEFT JOIN domains pd ON pd.id = p.domain_id AND pd.enabled = 1
-         LEFT JOIN domains sd ON k.scope_kind = 'domain' AND sd.id = k.scope_id AND sd.enabled = 1
-         WHERE k.hash = $1 AND k.expires_at > $2"
-    );
+    let own = "k.methods, k.audit_id, k.parent_audit_id, k.issued_at, k.expires_at";
+    let sql = format!("{} WHERE k.hash = $1 AND k.expires_at > $2", standing::select(conn, own, "tokens"));
     Ok(conn.optional(sql, args![hash, now], row_to_session).await?.flatten())
 }
 
 fn row_to_session(row: Row<'_>) -> Result<Option<Session>> {
-    let scope = match row.text_ref(4)? {
-        "unscoped" => Some(Scope::Unscoped),
-        "system" => Some(Scope::System),
-        "project" => match (named(row, 10)?, named(row, 12)?) {
-            (Some(project), Some(domain)) => {
-                Some(Scope::Project(Placed { id: project.id, name: project.name, domain }))
-            }
-            _ => None,
-        },
-        "domain" => named(row, 14)?.map(Scope::Domain),
-        other => return Err(Error::internal(format!("a token of the scope kind {other}"))),
-    };
-    let Some(scope) = scope else { return Ok(None) };
-    let roles: Vec<(String, String)> = row.json(16)?;
-    if roles.is_empty() && scope != Scope::Unscoped {
-        return Ok(None);
-    }
+    const OWN: usize = standing::COLUMNS;
+    let Some(Standing { user, scope, roles }) = Standing::of_row(row)? else { return Ok(None) };
     Ok(Some(Session {
-        user: Placed { id: row.text(0)?, name: row.text(1)?, domain: Named { id: row.text(2)?, name: row.text(3)? } },
+        user,
         scope,
-        roles: roles.into_iter().map(|(id, name)| Named { id, name }).collect(),
-        methods: row.json(5)?,
-        audit_ids: std::iter::once(row.text(6)?).chain(row.opt_text(7)?).collect(),
-        issued_at: row.time(8)?,
-        expires_at: row.time(9)?,
+        roles,
+        methods: row.json(OWN)?,
+        audit_ids: std::iter::once(row.text(OWN + 1)?).chain(row.opt_text(OWN + 2)?).collect(),
+        issued_at: row.time(OWN + 3)?,
+        expires_at: row.time(OWN + 4)?,
     }))
-}
-
-/// An id and its name in two columns of a LEFT JOIN.
-fn named(row: Row<'_>, column: usize) -> Result<Option<Named>> {
-    Ok(row.opt_text(column)?.zip(row.opt_text(column + 1)?).map(|(id, name)| Named { id, name }))
 }
 
 /// Gives 0 when there is no such token.

@@ -58,9 +58,10 @@ pub async fn set_password(conn: &mut Conn, id: &str, hash: Option<&str>, now: Ti
     conn.execute(sql, args![id, hash, now]).await
 }
 
-/// The user, what is granted to it, its tokens and key pairs.
+/// The user, what is granted to it, its tokens, access keys and key pairs.
 pub async fn delete(conn: &mut Conn, id: &str) -> Result<u64> {
     conn.execute("DELETE FROM tokens WHERE user_id = $1", args![id]).await?;
+    conn.execute("DELETE FROM access_keys WHERE user_id = $1", args![id]).await?;
     conn.execute("DELETE FROM assignments WHERE user_id = $1", args![id]).await?;
     conn.execute("DELETE FROM keypairs WHERE user_id = $1", args![id]).await?;
     conn.execute("DELETE FROM users WHERE id = $1", args![id]).await

@@ -10,6 +10,7 @@ mod errors;
 mod flavors;
 mod jobs;
 mod limits;
+mod projects;
 mod resize;
 mod unsupported;
 
@@ -43,6 +44,7 @@ pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
         "jobs.get" => return jobs::get(cloud, respond::param(request, "job_id")),
         "flavors.list" => flavors::list(cloud, request),
         "limits.get" => limits::get(cloud),
+        "projects.list" => projects::list(cloud, request),
         other => Err(Failure::new(500, "Common.0001", format!("The operation {other} has no handler."))),
     };
     answer.unwrap_or_else(|failure| failure.response())

@@ -3,17 +3,16 @@
 
 mod assignments;
 mod catalog;
+mod credentials;
 mod domains;
-mod extra;
 mod hierarchy;
-mod lists;
 mod projects;
 mod roles;
 mod users;
 mod versions;
 
 pub use keystone::Fault;
-use keystone::{Answer, bodies, json, tokens};
+use keystone::{Answer, bodies, extra, json, lists, tokens};
 use skyloom_sdk::{Identity, Imports, Personality, Request, Response};
 
 /// The component.
@@ -46,7 +45,7 @@ fn dispatch<C: Identity>(cloud: &C, request: &Request) -> Answer {
         "tokens.validate" => tokens::validate(cloud, request),
         "tokens.revoke" => tokens::revoke(cloud, request),
         "auth.catalog" => catalog::own(cloud, request),
-        "auth.projects" => projects::own(cloud, request),
+        "auth.projects" => keystone::projects::own(cloud, request, |_| true),
         "auth.domains" => domains::own(cloud, request),
         "services.list" => catalog::services(cloud, request),
         "services.show" => catalog::service(cloud, request),
@@ -77,6 +76,14 @@ fn dispatch<C: Identity>(cloud: &C, request: &Request) -> Answer {
         "users.delete" => users::delete(cloud, request),
         "users.projects" => projects::of_user(cloud, request),
         "users.password" => users::password(cloud, request),
+        "credentials.list" => credentials::list(cloud, request),
+        "credentials.create" => credentials::create(cloud, request),
+        "credentials.show" => credentials::show(cloud, request),
+        "credentials.delete" => credentials::delete(cloud, request),
+        "ec2-credentials.list" => credentials::list_ec2(cloud, request),
+        "ec2-credentials.create" => credentials::create_ec2(cloud, request),
+        "ec2-credentials.show" => credentials::show_ec2(cloud, request),
+        "ec2-credentials.delete" => credentials::delete_ec2(cloud, request),
         "roles.list" => roles::list(cloud, request),
         "roles.create" => roles::create(cloud, request),
         "roles.show" => roles::show(cloud, request),

@@ -1,27 +1,11 @@
+use keystone::projects::{is_asked_for, view};
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Domain, Project, ProjectWrite};
 use skyloom_sdk::respond::{empty, param, with_header};
-use skyloom_sdk::{ErrorCode, Identity, PageRequest, Request, Response};
+use skyloom_sdk::{ErrorCode, Identity, Request, Response};
 
 use crate::bodies::{self, Body, IMMUTABLE};
 use crate::{Answer, Fault, extra, hierarchy, lists};
-
-fn view(request: &Request, project: &Project) -> Value {
-    let known = json!({
-        "id": project.id,
-        "name": project.name,
-        "domain_id": project.domain_id,
-        "description": project.description,
-        "enabled": project.enabled,
-        // Upstream's words for "directly below the domain".
-        "parent_id": project.parent_id.as_ref().unwrap_or(&project.domain_id),
-        "is_domain": project.is_domain,
-        "tags": project.tags,
-        "options": {},
-        "links": {"self": format!("{}/v3/projects/{}", request.base_url, project.id)},
-    });
-    extra::beside(&project.extra, known)
-}
 
 /// A domain is a project of its own kind to upstream.
 fn domain_view(request: &Request, domain: &Domain) -> Value {
@@ -87,23 +71,11 @@ pub fn list<C: Identity>(cloud: &C, request: &Request) -> Answer {
     Ok(lists::answer(request, "projects", views, page.next.as_deref()))
 }
 
-pub fn own<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let own = |page: &PageRequest| cloud.list_own_projects(page).map(|page| (page.projects, page.next));
-    let page = lists::whole(request, |_: &Project| true, own)?;
-    let views = page.items.iter().map(|project| view(request, project)).collect();
-    Ok(lists::answer(request, "projects", views, page.next.as_deref()))
-}
-
 pub fn of_user<C: Identity>(cloud: &C, request: &Request) -> Answer {
-    let (query, user) = (lists::query(request), param(request, "user_id"));
+    let user = param(request, "user_id");
     let page = lists::whole(
         request,
-        |project: &Project| {
-            query.last("name").is_none_or(|name| *name == project.name)
-                && query.last("domain_id").is_none_or(|id| *id == project.domain_id)
-                && query.last("enabled").is_none_or(|enabled| lists::flag(enabled) == project.enabled)
-                && lists::name_matches(request, &project.name)
-        },
+        |project: &Project| is_asked_for(request, project) && lists::name_matches(request, &project.name),
         |page| cloud.list_user_projects(user, page).map(|page| (page.projects, page.next)),
     )?;
     let views = page.items.iter().map(|project| view(request, project)).collect();

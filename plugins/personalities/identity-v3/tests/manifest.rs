@@ -49,7 +49,7 @@ fn the_schemas_of_the_manifest_are_there() {
             count += 1;
         }
     }
-    assert_eq!(count, 11);
+    assert_eq!(count, 13);
 }
 
 #[test]
@@ -112,6 +112,16 @@ fn the_schemas_take_what_is_right_and_refuse_the_rest() {
         ("user.update", json!({"user": {"description": 1}}), false),
         ("user.password", json!({"user": {"original_password": "a", "password": "b"}}), true),
         ("user.password", json!({"user": {"password": "b"}}), false),
+        (
+            "credential.create",
+            json!({"credential": {"type": "ec2", "blob": "{}", "user_id": "u", "project_id": "p", "id": "x"}}),
+            true,
+        ),
+        ("credential.create", json!({"credential": {"type": "cert", "blob": "x", "user_id": "u"}}), true),
+        ("credential.create", json!({"credential": {"type": "ec2", "blob": {}, "user_id": "u"}}), false),
+        ("credential.create", json!({"credential": {"blob": "{}", "user_id": "u"}}), false),
+        ("ec2-credential.create", json!({"tenant_id": "p", "unheard-of": 1}), true),
+        ("ec2-credential.create", json!({"tenant_id": 1}), false),
         ("role.create", json!({"role": {"name": "a", "options": {}}}), true),
         ("role.create", json!({"role": {"name": 1}}), false),
         ("role.create", json!({"role": {"name": "a", "unheard-of": 1}}), true),

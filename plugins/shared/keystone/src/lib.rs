@@ -1,7 +1,10 @@
-//! What the faces that speak Keystone have in common: tokens, bodies, errors. It exports nothing.
+//! What the faces that speak Keystone have in common: tokens, lists, projects, bodies, errors. It exports nothing.
 
 pub mod bodies;
 mod errors;
+pub mod extra;
+pub mod lists;
+pub mod projects;
 pub mod tokens;
 
 pub use errors::{Fault, error_response, violation};

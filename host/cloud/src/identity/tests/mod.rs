@@ -1,5 +1,6 @@
 //! The rules of this area through the face that personalities see, on both databases.
 
+mod access_keys;
 mod extra;
 mod logins;
 mod managers;

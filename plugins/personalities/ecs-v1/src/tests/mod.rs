@@ -3,6 +3,7 @@
 mod batches;
 mod creation;
 mod guests;
+mod projects;
 mod reads;
 mod refusals;
 

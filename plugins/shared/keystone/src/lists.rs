@@ -1,7 +1,7 @@
 //! Lists: whole by default, as upstream gives them; by page where the query names a limit.
 
 use serde_json::{Map, Value, json};
-use skyloom_sdk::cloud::identity::{Assignment, Domain, Project, Role, User};
+use skyloom_sdk::cloud::identity::{AccessKey, Assignment, Domain, Project, Role, User};
 use skyloom_sdk::conditions::is;
 use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::paging::{Paging, by_id};
@@ -47,6 +47,12 @@ impl Text for User {
 impl Text for Role {
     fn text(&self) -> usize {
         self.description.as_ref().map_or(0, String::len) + self.extra.len()
+    }
+}
+
+impl Text for AccessKey {
+    fn text(&self) -> usize {
+        self.id.len()
     }
 }
 
