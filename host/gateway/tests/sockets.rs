@@ -212,6 +212,26 @@ async fn the_operators_listener_answers_reads_of_what_it_has() {
     assert_eq!(status("GET /elsewhere").await.0, "404");
 }
 
+/// What it does is proven where a process of its own is turned: tests/e2e/resize_session.py.
+#[tokio::test]
+async fn only_an_administrator_turns_the_clock_and_only_on() {
+    let running = serve(World::echo()).await;
+    let ask = async |token: &str, body: &str| {
+        let head = format!("PATCH /clock HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{token}");
+        let answer = talk(running.operator, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await;
+        answer[9..12].to_owned()
+    };
+    for (token, wanted) in [("", "401"), ("Authorization: Bearer member\r\n", "403")] {
+        assert_eq!(ask(token, r#"{"seconds":0}"#).await, wanted, "{token}");
+    }
+    let admin = "Authorization: Bearer admin\r\n";
+    for body in ["", "{}", r#"{"seconds":-1}"#, r#"{"seconds":"1"}"#, r#"{"seconds":0,"back":true}"#] {
+        assert_eq!(ask(admin, body).await, "400", "{body}");
+    }
+    assert_eq!(ask(admin, &format!(r#"{{"seconds":0{}}}"#, " ".repeat(2000))).await, "413");
+    assert_eq!(ask(admin, r#"{"seconds":0}"#).await, "200");
+}
+
 #[tokio::test]
 async fn only_an_administrator_configures_a_nodes_driver() {
     let running = serve(World::echo()).await;

@@ -23,12 +23,15 @@ pub enum Kind {
     Stop,
     Start,
     Reboot,
+    Resize,
+    Revert,
     Delete,
 }
 
 impl Kind {
     /// In the order in which one server can go through them.
-    pub const ALL: [Self; 5] = [Self::Create, Self::Stop, Self::Start, Self::Reboot, Self::Delete];
+    pub const ALL: [Self; 7] =
+        [Self::Create, Self::Stop, Self::Start, Self::Reboot, Self::Resize, Self::Revert, Self::Delete];
 
     /// The operation's name in the step log.
     pub fn name(self) -> &'static str {
@@ -37,20 +40,23 @@ impl Kind {
             Self::Stop => "server.stop",
             Self::Start => "server.start",
             Self::Reboot => "server.reboot",
+            Self::Resize => "server.resize",
+            Self::Revert => "server.revert-resize",
             Self::Delete => "server.delete",
         }
     }
 
     fn rest(self) -> &'static str {
         match self {
-            Self::Create | Self::Start | Self::Reboot => "active",
+            Self::Create | Self::Start | Self::Reboot | Self::Revert => "active",
             Self::Stop => "stopped",
+            Self::Resize => "resized",
             Self::Delete => "deleted",
         }
     }
 
     fn boots(self) -> u32 {
-        u32::from(matches!(self, Self::Create | Self::Start | Self::Reboot))
+        u32::from(!matches!(self, Self::Stop | Self::Delete))
     }
 }
 
@@ -216,15 +222,20 @@ impl<'p> Walk<'p> {
         if let Some(machine) = machine.filter(|_| self.platform.counts_boots()) {
             assert_eq!(machine.boots, boots, "{case}: the guest was switched on so many times");
         }
-        self.quota(act.kind != Kind::Delete, case);
+        self.quota(act, case);
     }
 
-    /// What the process itself says is used of the project's quota: the records of the one server, or nothing.
-    fn quota(&self, held: bool, case: &str) {
+    /// What the process itself says is used of the project's quota: the larger of the one server's flavors, or nothing.
+    fn quota(&self, act: &Act, case: &str) {
         let (_, head, body) = self.life.call("GET", "/compute/v2.1/limits", &Value::Null).expect("the process lives");
         let used = &body["limits"]["absolute"];
         let used = ["totalInstancesUsed", "totalCoresUsed", "totalRAMUsed"].map(|name| used[name].as_i64());
-        let wanted = if held { [1, 1, 512] } else { [0; 3] }.map(Some);
+        let wanted = match act.kind {
+            Kind::Delete => [0; 3],
+            Kind::Resize if !act.fails => [1, 1, 2048],
+            _ => [1, 1, 512],
+        };
+        let wanted = wanted.map(Some);
         assert_eq!(used, wanted, "{case}: quota: {head}");
     }
 
@@ -241,6 +252,8 @@ impl<'p> Walk<'p> {
             Kind::Start => ("POST", action, json!({ "os-start": null })),
             Kind::Stop => ("POST", action, json!({ "os-stop": null })),
             Kind::Reboot => ("POST", action, json!({ "reboot": { "type": "HARD" } })),
+            Kind::Resize => ("POST", action, json!({ "resize": { "flavorRef": "2" } })),
+            Kind::Revert => ("POST", action, json!({ "revertResize": null })),
         };
         let answer = self.life.call(method, &path, &body);
         if let Some((status, head, body)) = &answer {

@@ -29,16 +29,18 @@ fn strike(procedure: Procedure, moment: Moment, act: Blow) -> Doom {
 }
 
 /// For each kind of operation the calls to libvirt that change something, in their order.
-const CALLS: [(Kind, &[Procedure]); 5] = [
+const CALLS: [(Kind, &[Procedure]); Kind::ALL.len()] = [
     (Kind::Create, &[Procedure::Define, Procedure::UpdateNetwork, Procedure::Start]),
     (Kind::Stop, &[Procedure::Destroy]),
     (Kind::Start, &[Procedure::Start]),
     (Kind::Reboot, &[Procedure::Destroy, Procedure::Start]),
+    (Kind::Resize, &[Procedure::Destroy, Procedure::Define, Procedure::Start]),
+    (Kind::Revert, &[Procedure::Destroy, Procedure::Define, Procedure::Start]),
     (Kind::Delete, &[Procedure::Destroy, Procedure::UpdateNetwork, Procedure::Undefine]),
 ];
 
 /// The steps of each kind that call the driver.
-const STEPS: [(Kind, &str); 10] = [
+const STEPS: [(Kind, &str); 16] = [
     (Kind::Create, "disks"),
     (Kind::Create, "define"),
     (Kind::Create, "start"),
@@ -46,13 +48,19 @@ const STEPS: [(Kind, &str); 10] = [
     (Kind::Start, "start"),
     (Kind::Reboot, "stop"),
     (Kind::Reboot, "start"),
+    (Kind::Resize, "stop"),
+    (Kind::Resize, "reconfigure"),
+    (Kind::Resize, "start"),
+    (Kind::Revert, "stop"),
+    (Kind::Revert, "reconfigure"),
+    (Kind::Revert, "start"),
     (Kind::Delete, "power-off"),
     (Kind::Delete, "undefine"),
     (Kind::Delete, "delete-disks"),
 ];
 
 /// As many ways as the longest of the operations has calls; where one has fewer, nothing strikes it in the last ones.
-fn calls(moment: Moment, act: Blow) -> Vec<[Act; 5]> {
+fn calls(moment: Moment, act: Blow) -> Vec<[Act; Kind::ALL.len()]> {
     let longest = CALLS.iter().map(|(_, calls)| calls.len()).max().unwrap_or(0);
     let at = |index: usize| {
         CALLS.map(|(kind, calls)| {

@@ -14,9 +14,13 @@ pub struct Events<'a> {
     pub host_id: &'a str,
 }
 
-/// `create` of `server.create`.
+/// Nova's word: `create` of `server.create`.
 fn word(kind: &str) -> &str {
-    kind.rsplit('.').next().unwrap_or(kind)
+    match kind.rsplit('.').next().unwrap_or(kind) {
+        "confirm-resize" => "confirmResize",
+        "revert-resize" => "revertResize",
+        word => word,
+    }
 }
 
 /// Without the closing brace, so that the events can follow.
