@@ -84,8 +84,7 @@ impl Drive {
 
     /// Whether the operation can only go forward at this step.
     fn committed(&self, step: usize) -> bool {
-        let taken = |step: &usize| self.saga.takes(&self.run, *step);
-        (0..=step).filter(taken).any(|step| self.saga.steps()[step].no_return)
+        self.saga.steps().iter().take(step + 1).any(|step| step.no_return)
     }
 
     fn step(&self, at: &At) -> Step {
@@ -140,13 +139,11 @@ impl Drive {
     async fn after_do(&self, at: At, verdict: Verdict) -> Result<Next, Lost> {
         match verdict {
             Verdict::Done => match self.write(Change::Done { step: at.step }).await? {
-                Ok(()) => match self.saga.step_after(&self.run, at.step) {
-                    None => Ok(Next::Rest),
-                    Some(step) => {
-                        self.run.begin_step(Timestamp::now());
-                        Ok(Next::Go(At { step, attempt: 0, ..at }))
-                    }
-                },
+                Ok(()) if at.step + 1 == self.saga.steps().len() => Ok(Next::Rest),
+                Ok(()) => {
+                    self.run.begin_step(Timestamp::now());
+                    Ok(Next::Go(At { step: at.step + 1, attempt: 0, ..at }))
+                }
                 Err(error) => self.failed(at, error).await,
             },
             Verdict::Failed(error) => self.failed(at, error).await,
@@ -190,12 +187,8 @@ impl Drive {
     async fn after_undo(&self, at: At, verdict: Verdict) -> Result<Next, Lost> {
         let refused = match verdict {
             Verdict::Done => match self.write(Change::Undone { step: at.step, error: at.error.clone() }).await? {
-                Ok(()) => {
-                    return Ok(match self.saga.step_before(&self.run, at.step) {
-                        None => Next::Rest,
-                        Some(step) => Next::Go(At { step, attempt: 0, ..at }),
-                    });
-                }
+                Ok(()) if at.step == 0 => return Ok(Next::Rest),
+                Ok(()) => return Ok(Next::Go(At { step: at.step - 1, attempt: 0, ..at })),
                 Err(refused) => refused,
             },
             Verdict::Failed(error) => error,

@@ -168,9 +168,7 @@ impl Writer {
     fn count(&self, write: &Write) {
         let metrics = &*self.metrics;
         let counters: &[&AtomicU64] = match &write.change {
-            Change::Done { step } if write.saga.step_after(&write.run, *step).is_none() => {
-                &[&metrics.steps_done, &metrics.succeeded]
-            }
+            Change::Done { step } if step + 1 == write.saga.steps().len() => &[&metrics.steps_done, &metrics.succeeded],
             Change::Done { .. } => &[&metrics.steps_done],
             Change::PutOff { .. } => &[&metrics.retries],
             Change::Undone { step: 0, error: Some(_) } => &[&metrics.steps_undone, &metrics.failed],
@@ -237,14 +235,14 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Option<bool>> {
         let lease = run.lease();
-        let next = saga.step_after(run, step);
-        let cancel = if let Some(next) = next {
+        let next = saga.steps().get(step + 1);
+        let cancel = if next.is_some() {
             let position = Position {
                 state: State::Running,
                 phase: Phase::Do,
-                step: next as i64,
+                step: step as i64 + 1,
                 attempt: 0,
-                progress: progress(saga, next),
+                progress: progress(saga, step + 1),
                 error: None,
             };
             log::advance(tx, lease, position, now).await?
@@ -257,8 +255,8 @@ impl Writer {
         log::end_step(tx, lease.id, step as i64, ending, now).await?;
         saga.record(tx, run, Event::Done(step), now).await?;
         if let Some(next) = next {
-            log::begin_step(tx, lease.id, next as i64, saga.steps()[next].name, now).await?;
-            saga.record(tx, run, Event::Begun(next), now).await?;
+            log::begin_step(tx, lease.id, step as i64 + 1, next.name, now).await?;
+            saga.record(tx, run, Event::Begun(step + 1), now).await?;
         } else {
             saga.record(tx, run, Event::Succeeded, now).await?;
             if cancel {
@@ -278,12 +276,11 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Option<bool>> {
         let lease = run.lease();
-        let before = saga.step_before(run, step);
-        let moved = if let Some(before) = before {
+        let moved = if step > 0 {
             let position = Position {
                 state: State::Unwinding,
                 phase: Phase::Undo,
-                step: before as i64,
+                step: step as i64 - 1,
                 attempt: 0,
                 progress: progress(saga, step),
                 error,
@@ -297,7 +294,7 @@ impl Writer {
         let ending = Ending { state: StepState::Undone, error: None, digest: None };
         log::end_step(tx, lease.id, step as i64, ending, now).await?;
         saga.record(tx, run, Event::Undone(step), now).await?;
-        if before.is_none() {
+        if step == 0 {
             let event = error.map_or(Event::Cancelled, Event::Failed);
             saga.record(tx, run, event, now).await?;
             if cancel {

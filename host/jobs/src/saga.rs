@@ -70,14 +70,7 @@ pub trait Saga: Send + Sync {
     /// Kind of the operations that it runs, e.g. `server.create`.
     fn kind(&self) -> &'static str;
 
-    /// All that an operation of this kind may take, in order.
     fn steps(&self) -> &[Step];
-
-    /// Whether this operation takes the step. Its parameters decide, so that the answer never changes; the first step is always
-    /// taken.
-    fn takes(&self, _run: &Run, _step: usize) -> bool {
-        true
-    }
 
     /// Does the step, or with a token looks at how it stands. Repeated after a crash or a failure.
     async fn act(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome>;
@@ -98,17 +91,6 @@ pub trait Saga: Send + Sync {
     /// Digest of the driver component that does the step, for the log.
     fn digest(&self, _run: &Run, _step: usize) -> Option<String> {
         None
-    }
-}
-
-impl dyn Saga + '_ {
-    /// The step that this operation takes after the given one.
-    pub(crate) fn step_after(&self, run: &Run, step: usize) -> Option<usize> {
-        (step + 1..self.steps().len()).find(|next| self.takes(run, *next))
-    }
-
-    pub(crate) fn step_before(&self, run: &Run, step: usize) -> Option<usize> {
-        (0..step).rev().find(|before| self.takes(run, *before))
     }
 }
 

@@ -64,6 +64,11 @@ async fn living(conn: &mut Conn, machine: Option<&Machine>, disks: usize, server
     let other = placements::place_of(conn, &server.id, Purpose::Resize).await.unwrap();
     let between = resizes::get(conn, &server.id).await.unwrap().is_some();
     assert_eq!((other.is_some(), between), (resized, resized), "{case}: the other flavor and its room");
+    for span in metering::open_of(conn, &server.id).await.unwrap() {
+        let quantity = if span.meter == "vcpu" { server.vcpus } else { server.memory_mib };
+        let charged = (span.class.as_str(), span.quantity);
+        assert_eq!(charged, (server.flavor_id.as_str(), i64::from(quantity)), "{case}: {}", span.meter);
+    }
     let expected: &[&str] = if running { &["memory-mib", "vcpu"] } else { &[] };
     assert_eq!(meters(conn, &server.id).await, expected, "{case}: the spans don't fit {:?}", server.vm_state);
 }

@@ -93,7 +93,7 @@ impl Wish {
                 let params = json!({ "confirmed": options.flag("confirmed")? });
                 let dry_run = options.flag("dry-run")?;
                 let wish = wish(Verb::Resize, Action::ServersResize, "server.resize");
-                Self { flavor_id, params, dry_run, ..wish }
+                Self { params, flavor_id, dry_run, ..wish }
             }
             "confirm-resize" => wish(Verb::ConfirmResize, Action::ServersConfirmResize, "server.confirm-resize"),
             "revert-resize" => wish(Verb::RevertResize, Action::ServersRevertResize, "server.revert-resize"),

@@ -161,12 +161,15 @@ async fn remove_orphan(node: &Node, domain: &Domain, kept: &HashSet<String>) -> 
 fn differs(record: &OnNode, power: Option<Power>) -> bool {
     let state = VmState::parse(&record.vm_state);
     let gone = state == Some(VmState::Error) && record.power_state == PowerState::NoState.as_str();
-    let settled = gone || matches!(state, Some(VmState::Active | VmState::Stopped | VmState::Paused));
+    let resized = state == Some(VmState::Resized);
+    let settled = gone || resized || matches!(state, Some(VmState::Active | VmState::Stopped | VmState::Paused));
     if !settled || record.busy || power == Some(Power::Unknown) {
         return false;
     }
     let (vm_state, power_state) = settle::judge(power);
-    state != Some(vm_state) || record.power_state != power_state.as_str()
+    // One between two flavors stays there, on or off.
+    let same = state == Some(vm_state) || (resized && vm_state != VmState::Error);
+    !same || record.power_state != power_state.as_str()
 }
 
 #[cfg(test)]
@@ -196,5 +199,8 @@ mod tests {
         }
         assert!(differs(&record("error", "no-state", false), Some(Power::Running)), "its domain is back");
         assert!(!differs(&record("error", "no-state", false), None));
+        assert!(!differs(&record("resized", "running", false), Some(Power::Running)));
+        assert!(differs(&record("resized", "running", false), Some(Power::Stopped)));
+        assert!(differs(&record("resized", "running", false), None));
     }
 }

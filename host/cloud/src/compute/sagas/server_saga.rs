@@ -20,11 +20,6 @@ pub(super) trait ServerSaga: Send + Sync + 'static {
 
     fn steps(&self) -> &[Step];
 
-    /// Whether a run with these parameters takes the step; it always takes the first one.
-    fn takes(&self, _run: &Run, _step: usize) -> bool {
-        true
-    }
-
     /// Whether the step is done by the write that ends it.
     fn in_records(&self, _step: usize) -> bool {
         false
@@ -65,10 +60,6 @@ impl<S: ServerSaga> Saga for OfServers<S> {
 
     fn steps(&self) -> &[Step] {
         self.0.steps()
-    }
-
-    fn takes(&self, run: &Run, step: usize) -> bool {
-        self.0.takes(run, step)
     }
 
     async fn act(&self, run: &Run, step: usize, token: Option<&str>) -> Result<Outcome> {

@@ -44,7 +44,7 @@ fn start_stop_and_reboot_are_one_job_for_all_servers() {
     for (operation, body, expected) in cases {
         let (response, seen) = change(operation, &body);
         assert_eq!(json_of(&response), json!({ "job_id": JOB_ON_THE_WIRE }), "{operation}");
-        assert_eq!(seen.only(), (["a", "b", "a"].map(str::to_owned).to_vec(), expected), "{operation}");
+        assert_eq!(seen.only(), (["a", "b", "a"].map(str::to_owned).to_vec(), expected.to_owned()), "{operation}");
     }
     rule!("ecs.servers.batch_start", "58c5bb1e");
     rule!("ecs.servers.batch_stop", "9f616a9e");
