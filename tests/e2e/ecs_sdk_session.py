@@ -120,6 +120,26 @@ class Session(harness.Session):
         self.sdk_job(self.client.batch_reboot_servers(model.BatchRebootServersRequest(body=body)))
         assert self.statuses() == {"ACTIVE"}
 
+    def step_resize(self):
+        """a server that is off takes another flavor, in one job"""
+        server, flavor = self.servers[0], self.larger()
+        option = model.ResizePostPaidServerOption(flavor_ref=flavor)
+        # Each another request: one that was signed is taken once.
+        body = lambda **more: model.ResizePostPaidServerRequestBody(resize=option, **more)
+        resize = lambda **more: model.ResizePostPaidServerRequest(server_id=server, body=body(**more))
+        call = self.client.resize_post_paid_server
+        assert self.refused(call, resize())[:2] == (400, "Ecs.0100"), "it runs"
+        self.call("POST", self.nova(f"/servers/{server}/action"), {"os-stop": None})
+        poll(60, lambda: ((s := self.status(server)) == "SHUTOFF", s))
+        job = self.job(call(resize(dry_run=False)).job_id)
+        assert job["entities"]["server_id"] == server, job
+        assert self.call("GET", self.nova(f"/servers/{server}"))["server"]["flavor"]["id"] == flavor
+        assert self.refused(call, resize(dry_run=True))[:2] == (400, "Ecs.0810"), "it has the flavor already"
+
+    def larger(self):
+        flavors = self.client.list_flavors(model.ListFlavorsRequest()).flavors
+        return next(flavor.id for flavor in flavors if int(flavor.ram) == 2048)
+
     def step_errors(self):
         """refusals reach the SDK as its own exceptions, with the vendor's codes"""
         call = self.client.create_post_paid_servers

@@ -111,6 +111,14 @@ class Resizes(harness.Session):
         assert "nowhere could not be found" in says({"resize": {"flavorRef": "nowhere"}}, 400)
         assert "flavorRef" in says({"resize": {}}, 400)
         assert "disks do not shrink" in says({"resize": {"flavorRef": SMALL}}, 400)
+        url = f"{self.cloud}/image/v2/images/{self.image}"
+        needs = lambda memory: self.call(
+            "PATCH", url, [{"op": "replace", "path": "/min_ram", "value": memory}],
+            headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
+        )
+        needs(3000)
+        assert "memory is too small" in says({"resize": {"flavorRef": "between"}}, 400)
+        needs(0)
         assert "color" in says({"resize": {"flavorRef": "3", "color": "red"}}, 400)
         body = {"id": "vast", "name": "vast", "ram": 10_000_000, "vcpus": 1, "disk": 20}
         self.call("POST", self.nova("/flavors"), {"flavor": body})

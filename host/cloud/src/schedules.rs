@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use skyloom_jobs::milliseconds;
-use skyloom_model::{Result, Timestamp};
+use skyloom_model::{Error, Result, Timestamp};
 use skyloom_store::collisions::again;
 use skyloom_store::schedules as store;
 use tokio::task::JoinHandle;
@@ -29,6 +29,16 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self { interval: Duration::from_secs(1) }
+    }
+}
+
+impl Settings {
+    /// `invalid` where a look would follow the last one without a pause.
+    pub fn check(&self) -> Result<()> {
+        if self.interval.is_zero() {
+            return Err(Error::invalid("schedules", "[schedules] interval-ms is at least 1"));
+        }
+        Ok(())
     }
 }
 

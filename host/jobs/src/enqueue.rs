@@ -3,6 +3,7 @@
 use skyloom_model::{Error, Result, Timestamp, new_id};
 use skyloom_store::Conn;
 use skyloom_store::operations::{self as store, OnFailure, Operation, Phase, State};
+use skyloom_store::operations_log as log;
 
 /// An operation to be written together with the change that it begins.
 #[derive(Clone, Debug)]
@@ -170,9 +171,13 @@ pub async fn enqueue_superseding(tx: &mut Conn, operation: NewOperation) -> Resu
     if let Some(waiting) = store::waiting_for(tx, &holder.id, &operation.kind).await? {
         return Ok(Superseded::Joined(waiting));
     }
-    store::cancel(tx, &holder.id, operation.now).await?;
-    let row = Operation { waits_for: Some(holder.id), runnable: false, ..operation.into_row() };
+    let now = operation.now;
+    store::cancel(tx, &holder.id, now).await?;
+    let row = Operation { waits_for: Some(holder.id.clone()), runnable: false, ..operation.into_row() };
     store::insert(tx, &row).await?;
+    if log::give_way(tx, &holder.id, now).await? {
+        return Ok(Superseded::Locked(row.id));
+    }
     Ok(Superseded::Waiting(row.id))
 }
 

@@ -218,7 +218,9 @@ impl Writer {
                 if !log::stick(tx, lease, *step as i64, error, now).await? {
                     return Ok(None);
                 }
-                saga.record(tx, run, Event::Stuck(error), now).await?;
+                let event =
+                    if log::give_way(tx, lease.id, now).await? { Event::HandedOver } else { Event::Stuck(error) };
+                saga.record(tx, run, event, now).await?;
                 Ok(Some(false))
             }
             Change::GiveBack { attempt } => Ok(log::pause(tx, lease, *attempt, now, now).await?.then_some(false)),

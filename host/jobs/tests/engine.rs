@@ -144,6 +144,28 @@ async fn what_cannot_be_undone_is_stuck_until_the_operator_says_so() {
 }
 
 #[tokio::test]
+async fn who_takes_a_resource_away_waits_for_no_operator() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        // It comes once the other one is stuck, and while that one still tries.
+        for comes_late in [true, false] {
+            let world = Arc::<World>::default();
+            let engine = start(db, &world, faults::Settings::default()).await;
+            world.fail("two", ErrorCode::Invalid, 1);
+            world.fail("one/undo", ErrorCode::DriverFailed, 6);
+            let resource = format!("late-{comes_late}");
+            let id = make(db, &engine, &resource).await;
+            let wanted = if comes_late { State::Stuck } else { State::Unwinding };
+            wait(db, &id, &[wanted, State::Stuck]).await;
+            let taken = supersede(db, &engine, &resource).await.id().to_owned();
+            wait(db, &taken, &[State::Succeeded]).await;
+            wait(db, &id, &[State::Failed, State::Cancelled]).await;
+            assert_eq!(locks(db).await, 0, "{name}");
+            engine.drain().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn after_the_point_of_no_return_it_only_goes_forward() {
     for TestDatabase { db, name, .. } in &databases().await {
         let world = Arc::<World>::default();

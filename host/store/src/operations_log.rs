@@ -5,7 +5,7 @@ use skyloom_model::{Error, Result, Timestamp};
 
 use crate::Conn;
 use crate::args;
-use crate::operations::{Operation, Phase, State, StepState, error_text};
+use crate::operations::{self, Operation, Phase, State, StepState, error_text};
 use crate::statement::{delete_from, insert_into, reading, update};
 
 /// Lease of a single owner: it needs no end, because the owner's next start takes everything back.
@@ -238,6 +238,20 @@ pub async fn end(
     }
     tx.defer(delete_from("operation_locks", "WHERE operation_id = $1"), args![lease.id]).await?;
     Ok(Some(false))
+}
+
+/// Ends a stuck operation over which another one goes, which then has the resource: whoever takes a resource away needs nobody to
+/// mend it first. False: it isn't stuck, or nobody waits.
+pub async fn give_way(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
+    let ends = "SET state = 'failed', ended_at = $2, updated_at = $2 WHERE id = $1 AND state = 'stuck' \
+                AND EXISTS (SELECT 1 FROM operations w WHERE w.waits_for = $1) RETURNING parent_id";
+    let Some(parent) = tx.optional(update("operations", ends), args![id, now], |row| row.opt_text(0)).await? else {
+        return Ok(false);
+    };
+    if let Some(parent) = parent {
+        operations::settle_parent(tx, &parent, now).await?;
+    }
+    hand_over(tx, id, now).await
 }
 
 async fn hand_over(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {

@@ -2,12 +2,12 @@
 
 use skyloom_model::{Error, Result, VmState};
 use skyloom_runtime::context::CallContext;
-use skyloom_store::Conn;
 use skyloom_store::flavors::Flavor;
 use skyloom_store::quotas::Quota;
 use skyloom_store::resizes::{self, Resize};
 use skyloom_store::servers::Brief;
 use skyloom_store::volumes::{self, Volume};
+use skyloom_store::{Conn, images};
 
 use super::Compute;
 
@@ -23,7 +23,10 @@ impl Compute {
     ) -> Result<()> {
         let flavor = self.flavors.usable_flavor(tx, context.caller()?, flavor_id).await?;
         check(server, &flavor)?;
-        let extra_volume_gib = growth(tx, server, &flavor).await?;
+        let volumes = volumes::of_server(tx, &server.id).await?;
+        let system = volumes.iter().find(|volume| volume.boot_index == 0);
+        check_image(tx, system, &flavor).await?;
+        let extra_volume_gib = growth(server, system, &flavor);
         let resize = Resize {
             server_id: server.id.clone(),
             project_id: server.project_id.clone(),
@@ -48,11 +51,19 @@ impl Compute {
 
 /// By how much the system disk grows: one that the flavor made as large as it is goes with the flavor, one that somebody made
 /// smaller stays.
-async fn growth(tx: &mut Conn, server: &Brief, flavor: &Flavor) -> Result<u32> {
-    let volumes = volumes::of_server(tx, &server.id).await?;
-    let by_flavor = |volume: &&Volume| volume.boot_index == 0 && volume.size_gib >= server.flavor.disk_gib;
-    let system = volumes.iter().find(by_flavor).filter(|_| server.flavor.disk_gib > 0);
-    Ok(system.map_or(0, |volume| flavor.disk_gib.saturating_sub(volume.size_gib)))
+fn growth(server: &Brief, system: Option<&Volume>, flavor: &Flavor) -> u32 {
+    let by_flavor = |volume: &&Volume| server.flavor.disk_gib > 0 && volume.size_gib >= server.flavor.disk_gib;
+    system.filter(by_flavor).map_or(0, |volume| flavor.disk_gib.saturating_sub(volume.size_gib))
+}
+
+/// As at a creation: the image, where it is still there, says how much memory its servers need.
+async fn check_image(tx: &mut Conn, system: Option<&Volume>, flavor: &Flavor) -> Result<()> {
+    let Some(id) = system.map(|volume| &volume.image_id).filter(|id| !id.is_empty()) else { return Ok(()) };
+    let image = images::get_image(tx, id).await?;
+    if image.is_some_and(|image| image.min_memory_mib > flavor.memory_mib) {
+        return Err(Error::invalid(FIELD, "Flavor's memory is too small for requested image."));
+    }
+    Ok(())
 }
 
 fn check(server: &Brief, flavor: &Flavor) -> Result<()> {

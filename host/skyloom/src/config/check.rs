@@ -53,7 +53,13 @@ pub fn defects(deployment: &Deployment) -> Vec<String> {
     {
         found.push(error.message);
     }
-    for checked in [deployment.limits.check(), deployment.jobs.check(), deployment.reconcile.check()] {
+    let tables = [
+        deployment.limits.check(),
+        deployment.jobs.check(),
+        deployment.reconcile.check(),
+        deployment.schedules.check(),
+    ];
+    for checked in tables {
         found.extend(checked.err().map(|error| error.message));
     }
     if deployment.database.readers == 0 {

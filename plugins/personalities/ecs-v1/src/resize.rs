@@ -11,6 +11,8 @@ use crate::{body, job_answer};
 #[serde(rename_all = "camelCase")]
 struct Resize {
     flavor_ref: String,
+    /// `withStopServer`: one that runs is switched off, and on again afterwards. The vendor's SDK has it, its document doesn't.
+    mode: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -23,7 +25,7 @@ struct ResizeBody {
 pub fn resize<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure> {
     let ResizeBody { resize, dry_run } = body(request)?;
     let id = respond::param(request, "server_id");
-    if cloud.get_server(id, &[])?.vm_state != VmState::Stopped {
+    if resize.mode.is_none() && cloud.get_server(id, &[])?.vm_state != VmState::Stopped {
         return Err(Failure::new(400, "Ecs.0100", format!("The ECS {id} must be stopped before it is resized.")));
     }
     let options = [
