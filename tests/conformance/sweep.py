@@ -172,7 +172,8 @@ class Sweep:
         if refused := tables.refused(operation):
             return (refused, 404)
         if operation.plugin == "ecs-v1":
-            return (400,)  # the vendor's word for a job that isn't there
+            # The vendor's word for a server that isn't there, and for a job.
+            return (404, 400) if "{server_id}" in operation.table["paths"][0] else (400,)
         # The sample of a body may be wrong in itself, and that may be seen first.
         return (404,) if operation.body == "none" else (404, 400)
 
