@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use skyloom_jobs::milliseconds;
 use skyloom_model::{Error, Result, Timestamp};
+use skyloom_store::Conn;
 use skyloom_store::collisions::again;
-use skyloom_store::schedules as store;
+use skyloom_store::schedules::{self as store, Schedule};
 use tokio::task::JoinHandle;
 
 use crate::Cloud;
+use crate::compute::Compute;
 
 /// At most so many in one transaction.
 const BATCH: u32 = 100;
@@ -90,7 +92,7 @@ impl Cloud {
         let due = store::due(&mut tx, now, BATCH).await?;
         let mut begun = 0;
         for schedule in &due {
-            let came = self.compute.when_due(&mut tx, schedule, now).await?;
+            let came = self.when_due(&mut tx, schedule, now).await?;
             begun += usize::from(came == Came::Begun);
             match came {
                 Came::Busy => store::put_off(&mut tx, &schedule.id, now.plus(BUSY)).await?,
@@ -99,5 +101,17 @@ impl Cloud {
         }
         tx.commit().await?;
         Ok((due.len(), begun))
+    }
+
+    /// One that this program has no word for is told and forgotten: it must not keep the others waiting.
+    async fn when_due(&self, tx: &mut Conn, schedule: &Schedule, now: Timestamp) -> Result<Came> {
+        let Schedule { resource_kind, resource_id, verb, .. } = schedule;
+        match resource_kind.as_str() {
+            "server" if Compute::does(verb) => self.compute.when_due(tx, schedule, now).await,
+            _ => {
+                tracing::error!(resource_kind, resource_id, verb, "nothing is known of what is due");
+                Ok(Came::Void)
+            }
+        }
     }
 }

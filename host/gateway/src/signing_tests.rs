@@ -84,31 +84,12 @@ fn what_vendors_clients_sign_is_understood() {
     }
 }
 
-const MANIFEST: &str = r#"
-manifest = 1
-id = "a"
-version = "0.1.0"
-kind = "personality"
-contract = "0.1"
-
-[api.signature]
-scheme = "MAC-1"
-algorithm = "hmac-sha256"
-key-parameter = "Key"
-headers-parameter = "Headers"
-signature-parameter = "Mac"
-date-header = "X-Date"
-date-form = "basic"
-canonical-form = "lines-with-slash"
-payload-header = "X-Hash"
-
-[[operation]]
-id = "list"
-method = "GET"
-paths = ["/"]
-action = "servers:read"
-success = [200]
-"#;
+fn manifest() -> String {
+    let head = "manifest = 1\nid = \"a\"\nversion = \"0.1.0\"\nkind = \"personality\"\ncontract = \"0.1\"\n";
+    let operation = "[[operation]]\nid = \"list\"\nmethod = \"GET\"\npaths = [\"/\"]\naction = \"servers:read\"\n\
+                     success = [200]\n";
+    format!("{head}{}{operation}", include_str!("../../runtime/src/manifest/samples/signature.toml"))
+}
 
 fn scheme(text: &str) -> Scheme {
     let manifest = Manifest::parse(text).unwrap();
@@ -122,13 +103,13 @@ fn the_canonical_request_is_the_one_of_its_form() {
     let canonical = |text: &str| scheme(text).canonical(&parts, "host;x-date;x-odd", "PAYLOAD").unwrap();
     let lines = "GET\n/a%2Fb//~%C3%A9/c/\n%2A=%2F&a%20x=&b=&b=1&b=2\nhost:cloud.test\nx-date:20260131T235959Z\nx-odd:a  b\n\n\
                  host;x-date;x-odd\nPAYLOAD";
-    assert_eq!(canonical(MANIFEST), lines);
-    assert_eq!(canonical(&MANIFEST.replace("lines-with-slash", "lines")), lines.replace("/c/\n", "/c\n"));
+    assert_eq!(canonical(&manifest()), lines);
+    assert_eq!(canonical(&manifest().replace("lines-with-slash", "lines")), lines.replace("/c/\n", "/c\n"));
 }
 
 #[test]
 fn a_header_that_is_no_signature_is_told_or_somebody_elses() {
-    let scheme = scheme(MANIFEST);
+    let scheme = scheme(&manifest());
     let mac = "0".repeat(64);
     let ask = |authorization: &str, more: &[(&str, &str)]| {
         let headers =
@@ -167,7 +148,7 @@ fn a_header_that_is_no_signature_is_told_or_somebody_elses() {
 
 #[test]
 fn a_time_is_taken_within_the_window_in_its_one_form() {
-    let scheme = scheme(MANIFEST);
+    let scheme = scheme(&manifest());
     assert_eq!(scheme.time("20260131T235959Z", THEN), Ok(THEN));
     for off in [-900, 900] {
         assert_eq!(scheme.time("20260131T235959Z", THEN + off), Ok(THEN), "{off}");

@@ -18,22 +18,9 @@ use support::{KEY, MANIFEST, Reply, SECRET, World, handler, mount, ok, read};
 const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 fn manifest() -> String {
-    let signature = r#"
-[api.signature]
-scheme = "MAC-1"
-algorithm = "hmac-sha256"
-key-parameter = "Key"
-headers-parameter = "Headers"
-signature-parameter = "Mac"
-date-header = "X-Date"
-date-form = "basic"
-canonical-form = "lines-with-slash"
-payload-header = "X-Hash"
-unsigned-payload = "NONE"
-max-body-kib = 1
-
-[[operation]]"#;
-    MANIFEST.replacen("\n[[operation]]", signature, 1)
+    let signature = include_str!("../../runtime/src/manifest/samples/signature.toml");
+    let signature = format!("\n{signature}unsigned-payload = \"NONE\"\nmax-body-kib = 1\n\n[[operation]]");
+    MANIFEST.replacen("\n[[operation]]", &signature, 1)
 }
 
 fn hash(bytes: &[u8]) -> String {

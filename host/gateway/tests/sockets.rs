@@ -24,13 +24,17 @@ struct Running {
 }
 
 async fn serve(world: World) -> Running {
+    serve_with(world, true).await
+}
+
+async fn serve_with(world: World, turns_clock: bool) -> Running {
     let server = Server::new(world.shared.clone());
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api = socket.local_addr().unwrap();
     server.listen(socket, None, &world.gateway);
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let operator = socket.local_addr().unwrap();
-    server.listen_operator(socket, Vec::new(), Arc::new(FakeNodes::default()), true);
+    server.listen_operator(socket, Vec::new(), Arc::new(FakeNodes::default()), turns_clock);
     let (stop, stopped) = oneshot::channel();
     let done = tokio::spawn(server.run(async move { drop(stopped.await) }));
     Running { api, operator, stop: Some(stop), done, world: Arc::new(world) }
@@ -215,6 +219,10 @@ async fn the_operators_listener_answers_reads_of_what_it_has() {
 /// What it does is proven where a process of its own is turned: tests/e2e/resize_session.py.
 #[tokio::test]
 async fn only_an_administrator_turns_the_clock_and_only_on() {
+    let fixed = serve_with(World::echo(), false).await;
+    let ask = "PATCH /clock HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer admin\r\n";
+    let answer = talk(fixed.operator, &format!("{ask}Content-Length: 13\r\n\r\n{{\"seconds\":0}}")).await;
+    assert_eq!(&answer[9..12], "404", "a deployment that says nothing of it");
     let running = serve(World::echo()).await;
     let ask = async |token: &str, body: &str| {
         let head = format!("PATCH /clock HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{token}");

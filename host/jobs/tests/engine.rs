@@ -165,6 +165,32 @@ async fn who_takes_a_resource_away_waits_for_no_operator() {
     }
 }
 
+/// Its parent must not wait for ever for a part that nobody mends any more.
+#[tokio::test]
+async fn a_parent_ends_with_a_stuck_part_that_gave_way() {
+    for TestDatabase { db, name, .. } in &databases().await {
+        let world = Arc::<World>::default();
+        let engine = start(db, &world, faults::Settings::default()).await;
+        world.fail("two", ErrorCode::Invalid, 1);
+        world.fail("one/undo", ErrorCode::DriverFailed, 6);
+        let parent = NewOperation::parent("batch.toy.make", "toy");
+        let part = NewOperation { parent_id: Some(parent.id.clone()), ..NewOperation::new("toy.make", "toy", "part") };
+        let (parent_id, part_id) = (parent.id.clone(), part.id.clone());
+        let mut tx = db.begin().await.unwrap();
+        enqueue(&mut tx, parent).await.unwrap();
+        lock_resource(&mut tx, "toy", "part", &part_id).await.unwrap();
+        enqueue(&mut tx, part).await.unwrap();
+        settle_parent(&mut tx, &parent_id).await.unwrap();
+        tx.commit().await.unwrap();
+        engine.wake();
+        wait(db, &part_id, &[State::Stuck]).await;
+        let taken = supersede(db, &engine, "part").await.id().to_owned();
+        wait(db, &taken, &[State::Succeeded]).await;
+        assert_eq!(wait(db, &parent_id, &[State::Failed]).await.progress, 100, "{name}");
+        engine.drain().await;
+    }
+}
+
 #[tokio::test]
 async fn after_the_point_of_no_return_it_only_goes_forward() {
     for TestDatabase { db, name, .. } in &databases().await {

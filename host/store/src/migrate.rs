@@ -125,14 +125,61 @@ mod tests {
         }
     }
 
+    /// A server and a volume that outlived one hold what they held, and what is under way knows its node.
+    async fn places_are_kept(db: &Db) {
+        let placements = MIGRATIONS.iter().find(|migration| migration.1 == "placements").expect("the migration").0;
+        migrate_to(db, placements - 1).await.expect("the schema before");
+        let mut tx = db.begin().await.expect("begin");
+        let server = "INSERT INTO servers (id, project_id, user_id, name, vm_state, task_state, power_state, created_at, \
+                      updated_at, launched_at, terminated_at, deleted, flavor_id, vcpus, memory_mib, flavor, image_id, \
+                      key_name, public_key, zone, node, hostname, locked, progress, access_ipv4, access_ipv6, config_drive, \
+                      reservation_id, launch_index, metadata, attributes, admin_password, domain_id) VALUES ('s', 'p', 'u', \
+                      's', 'active', '', 'running', 1, 1, 1, 0, 0, 'f', 2, 512, '{}', '', '', '', 'z', 'n', 's', 0, 0, '', \
+                      '', 0, '', 0, '{}', '{}', '', 'd')";
+        tx.execute(server, &[]).await.expect("server");
+        for (holder, vcpus, disk) in [("s", 2_i64, 1_i64), ("v", 0, 7)] {
+            let sql = "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) \
+                       VALUES ($1, 'n', $2, 0, $3)";
+            tx.execute(sql, args![holder, vcpus, disk]).await.expect("a reservation");
+        }
+        for (operation, ended_at) in [("runs", None), ("ended", Some(1_i64))] {
+            let sql = "INSERT INTO operations (id, kind, state, project_id, user_id, request_id, personality, \
+                       resource_kind, resource_id, position, params, on_failure, step, phase, attempt, runnable, \
+                       next_run_at, lease_owner, lease_until, fence, cancel, progress, created_at, updated_at, ended_at) \
+                       VALUES ($1, 'k', 'running', '', '', '', '', 'server', 's', 0, '{}', 'keep', 0, 'do', 0, 0, 0, \
+                       '', 0, 0, 0, 0, 1, 1, $2)";
+            tx.execute(sql, args![operation, ended_at]).await.expect("an operation");
+        }
+        tx.commit().await.expect("commit");
+        migrate(db).await.expect("the schema of now");
+        let mut conn = db.read().await.expect("read");
+        let sql = "SELECT holder_kind, holder_id, purpose, node, vcpus, disk_gib FROM placements ORDER BY holder_id";
+        let places = conn.all(sql, &[], |row| {
+            Ok((row.text(0)?, row.text(1)?, row.text(2)?, row.text(3)?, row.int(4)?, row.int(5)?))
+        });
+        let place = |kind: &str, id: &str, vcpus, disk| {
+            (kind.to_owned(), id.to_owned(), "home".to_owned(), "n".to_owned(), vcpus, disk)
+        };
+        assert_eq!(places.await.expect("places"), [place("server", "s", 2, 1), place("volume", "v", 0, 7)]);
+        let nodes = conn.all("SELECT node FROM operations ORDER BY id", &[], |row| row.text(0)).await;
+        assert_eq!(nodes.expect("operations"), ["", "n"]);
+    }
+
+    async fn on_both(check: impl AsyncFn(&Db)) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        check(&Db::sqlite(&folder.path().join("test.db"), Options::default()).await.expect("SQLite")).await;
+        if let Some(url) = crate::testing::postgres_url().await {
+            check(&Db::postgres(&url, Options::default()).await.expect("PostgreSQL")).await;
+        }
+    }
+
     #[tokio::test]
     async fn what_users_are_described_by_outlives_its_columns() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let sqlite = Db::sqlite(&folder.path().join("test.db"), Options::default()).await.expect("SQLite");
-        what_users_are_described_by_is_kept(&sqlite).await;
-        if let Some(url) = crate::testing::postgres_url().await {
-            what_users_are_described_by_is_kept(&Db::postgres(&url, Options::default()).await.expect("PostgreSQL"))
-                .await;
-        }
+        on_both(what_users_are_described_by_is_kept).await;
+    }
+
+    #[tokio::test]
+    async fn what_servers_hold_of_nodes_outlives_its_table() {
+        on_both(places_are_kept).await;
     }
 }

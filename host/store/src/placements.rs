@@ -211,25 +211,18 @@ pub async fn disk_grown(tx: &mut Conn, server_id: &str, gib: u32) -> Result<()> 
     Ok(())
 }
 
-/// The server's home is now its other place, and the other way round. On one node its disks stay where they are, with the home.
+/// The server's home has the processors and the memory of its other place from here on, and the other way round. The disks stay with
+/// the home.
 pub async fn exchange(tx: &mut Conn, server_id: &str) -> Result<()> {
     let held = held(tx, server_id).await?;
-    let [home, other] = held.as_slice() else {
+    let [one, two] = held.as_slice() else {
         return Err(Error::internal(format!("server {server_id} has {} places instead of two", held.len())));
     };
-    let (mut to_home, mut to_other) = (other.amount, home.amount);
-    if home.node == other.node {
-        std::mem::swap(&mut to_home.disk_gib, &mut to_other.disk_gib);
-    }
-    for (purpose, node, amount) in [(home.purpose, &other.node, to_home), (other.purpose, &home.node, to_other)] {
-        tx.execute(
-            update(
-                "placements",
-                "SET node = $3, vcpus = $4, memory_mib = $5, disk_gib = $6 WHERE holder_id = $1 AND purpose = $2",
-            ),
-            args![server_id, purpose.as_str(), node, amount.vcpus, amount.memory_mib, amount.disk_gib],
-        )
-        .await?;
+    for (to, from) in [(one, two), (two, one)] {
+        let sql = "SET vcpus = $3, memory_mib = $4 WHERE holder_id = $1 AND purpose = $2";
+        let amount = from.amount;
+        let values = args![server_id, to.purpose.as_str(), amount.vcpus, amount.memory_mib];
+        tx.defer(update("placements", sql), values).await?;
     }
     Ok(())
 }
@@ -252,8 +245,9 @@ pub async fn differences(conn: &mut Conn) -> Result<Vec<(String, Amount, Amount)
 /// Places whose server, or volume that outlived one, is gone. For the reconciler and the tests.
 pub async fn orphans(conn: &mut Conn) -> Result<Vec<String>> {
     conn.all(
-        "SELECT p.holder_id FROM placements p LEFT JOIN servers s ON s.id = p.holder_id AND s.deleted = 0 \
-         WHERE s.id IS NULL AND NOT EXISTS (SELECT 1 FROM volumes v WHERE v.id = p.holder_id AND v.server_id = '') \
+        "SELECT p.holder_id FROM placements p WHERE CASE p.holder_kind \
+         WHEN 'server' THEN NOT EXISTS (SELECT 1 FROM servers s WHERE s.id = p.holder_id AND s.deleted = 0) \
+         ELSE NOT EXISTS (SELECT 1 FROM volumes v WHERE v.id = p.holder_id AND v.server_id = '') END \
          ORDER BY p.holder_id",
         &[],
         |row| row.text(0),
@@ -334,4 +328,44 @@ pub async fn spans_of_nothing(conn: &mut Conn) -> Result<Vec<String>> {
         |row| row.text(0),
     )
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::databases;
+
+    fn held_of(vcpus: i64, memory_mib: i64, disk_gib: i64) -> Amount {
+        Amount { vcpus, memory_mib, disk_gib }
+    }
+
+    async fn amounts(tx: &mut Conn) -> Vec<Amount> {
+        held(tx, "s").await.unwrap().into_iter().map(|held| held.amount).collect()
+    }
+
+    #[tokio::test]
+    async fn a_server_between_two_flavors_holds_both_and_its_disks_once() {
+        for database in databases().await {
+            let mut tx = database.db.begin().await.unwrap();
+            let limit = held_of(10, 100, 100);
+            for (purpose, need) in [(Purpose::Home, held_of(1, 10, 5)), (Purpose::Resize, held_of(4, 40, 3))] {
+                assert!(reserve(&mut tx, "s", purpose, "n", need, limit).await.unwrap(), "{}", database.name);
+            }
+            let too_much = held_of(6, 0, 0);
+            assert!(!reserve(&mut tx, "t", Purpose::Home, "n", too_much, limit).await.unwrap(), "both count");
+            disk_grown(&mut tx, "s", 3).await.unwrap();
+            assert_eq!(amounts(&mut tx).await, [held_of(1, 10, 8), held_of(4, 40, 0)], "{}", database.name);
+            exchange(&mut tx, "s").await.unwrap();
+            assert_eq!(amounts(&mut tx).await, [held_of(4, 40, 8), held_of(1, 10, 0)], "{}", database.name);
+            release_other(&mut tx, "s").await.unwrap();
+            assert_eq!(amounts(&mut tx).await, [held_of(4, 40, 8)], "{}", database.name);
+            assert!(exchange(&mut tx, "s").await.is_err(), "{}: there is no other place", database.name);
+            assert_eq!(used(&mut tx).await.unwrap()["n"], held_of(4, 40, 8), "{}", database.name);
+            assert_eq!(differences(&mut tx).await.unwrap(), [], "{}", database.name);
+            assert_eq!(orphans(&mut tx).await.unwrap(), ["s"], "{}: no server of this id", database.name);
+            release(&mut tx, "s").await.unwrap();
+            release(&mut tx, "s").await.unwrap();
+            assert_eq!(used(&mut tx).await.unwrap()["n"], Amount::default(), "{}", database.name);
+        }
+    }
 }

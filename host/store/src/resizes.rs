@@ -6,7 +6,7 @@ use skyloom_model::{Error, Result, Timestamp};
 use crate::rows::rows;
 use crate::servers::FlavorCopy;
 use crate::statement::{delete_from, update};
-use crate::{Conn, args, dialect};
+use crate::{Conn, Row, args};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,11 @@ rows! {
     }
 }
 
+/// The flavor that a server has, as it was when it took it.
+pub async fn own_flavor(conn: &mut Conn, server_id: &str) -> Result<FlavorCopy> {
+    conn.one("SELECT flavor FROM servers WHERE id = $1", args![server_id], |row| row.json(0)).await
+}
+
 pub async fn insert(tx: &mut Conn, resize: &Resize) -> Result<()> {
     resize.insert()?.defer(tx).await
 }
@@ -45,13 +50,12 @@ pub async fn remove(tx: &mut Conn, server_id: &str) -> Result<()> {
     tx.defer(delete_from("resizes", "WHERE server_id = $1"), args![server_id]).await
 }
 
-/// The server takes the other flavor, and the other one is now what it had.
+/// The server takes the other flavor, and the other one is now what it had. The server's row is held already.
 pub async fn exchange(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
     let other = get(tx, server_id).await?.ok_or_else(|| Error::not_found("resize", server_id))?;
-    let lock = dialect::for_update(tx.is_postgres());
-    let sql = format!("SELECT flavor_id, vcpus, memory_mib, flavor FROM servers s WHERE id = $1{lock}");
-    let (flavor_id, vcpus, memory_mib, flavor) =
-        tx.one(sql, args![server_id], |row| Ok((row.text(0)?, row.int(1)?, row.int(2)?, row.text(3)?))).await?;
+    let sql = "SELECT flavor_id, vcpus, memory_mib, flavor FROM servers WHERE id = $1";
+    let own = |row: Row<'_>| Ok((row.text(0)?, row.int(1)?, row.int(2)?, row.text(3)?));
+    let (flavor_id, vcpus, memory_mib, flavor) = tx.one(sql, args![server_id], own).await?;
     let new = serde_json::to_string(&other.flavor).map_err(Error::internal)?;
     tx.execute(
         update(

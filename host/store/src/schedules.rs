@@ -46,3 +46,31 @@ pub async fn put_off(tx: &mut Conn, id: &str, until: Timestamp) -> Result<()> {
 pub async fn remove_of(tx: &mut Conn, resource_id: &str) -> Result<()> {
     tx.defer(delete_from("schedules", "WHERE resource_id = $1"), args![resource_id]).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::databases;
+
+    #[tokio::test]
+    async fn what_is_due_is_given_in_its_order_until_it_is_done_or_put_off() {
+        for database in databases().await {
+            let mut tx = database.db.begin().await.unwrap();
+            for (id, verb, at) in [("a", "start", 3), ("b", "start", 1), ("c", "start", 9), ("a", "start", 2)] {
+                put(&mut tx, ("server", id), verb, Timestamp(at)).await.unwrap();
+            }
+            let due_at = async |tx: &mut Conn, now: i64| due(tx, Timestamp(now), 10).await.unwrap();
+            let found = due_at(&mut tx, 3).await;
+            let ids: Vec<&str> = found.iter().map(|schedule| schedule.resource_id.as_str()).collect();
+            assert_eq!(ids, ["b", "a"], "{}: a later time for the same is all that counts", database.name);
+            assert_eq!(due(&mut tx, Timestamp(9), 1).await.unwrap().len(), 1, "{}", database.name);
+            remove(&mut tx, &found[0].id).await.unwrap();
+            put_off(&mut tx, &found[1].id, Timestamp(5)).await.unwrap();
+            assert!(due_at(&mut tx, 4).await.is_empty(), "{}", database.name);
+            assert_eq!(due_at(&mut tx, 5).await.len(), 1, "{}", database.name);
+            put(&mut tx, ("server", "a"), "stop", Timestamp(1)).await.unwrap();
+            remove_of(&mut tx, "a").await.unwrap();
+            assert_eq!(due_at(&mut tx, 9).await.len(), 1, "{}: only the last server's", database.name);
+        }
+    }
+}

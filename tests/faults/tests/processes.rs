@@ -59,7 +59,17 @@ async fn a_server_is_the_work_of_the_process_that_has_its_node() {
     assert_eq!(waiting().await, []);
     assert_eq!((done.state, done.attempt), (State::Succeeded, 0), "{:?}", done.error);
     assert!(world.machine(&server).is_some_and(|machine| machine.running), "it runs on the other node");
-    for kind in [Kind::Stop { hard: true }, Kind::Start, Kind::Reboot { hard: true }, Kind::Delete] {
+    let life = [
+        Kind::Stop { hard: true },
+        Kind::Start,
+        Kind::Reboot { hard: true },
+        Kind::Resize { running: true },
+        Kind::Revert { running: true },
+        Kind::Resize { running: true },
+        Kind::Confirm,
+        Kind::Delete,
+    ];
+    for kind in life {
         let operation = fixture.ask(kind, &server).await;
         let done = fixture.rest(&operation).await.unwrap();
         assert_eq!((done.state, done.attempt), (State::Succeeded, 0), "{kind:?}: {:?}", done.error);

@@ -277,6 +277,11 @@ impl Compute {
         Ok(begun)
     }
 
+    /// Whether a verb can be done without a caller and without options.
+    pub(crate) fn does(verb: &str) -> bool {
+        Wish::of(verb, Vec::new()).is_ok()
+    }
+
     /// Does what a schedule says; no caller is behind it.
     pub(crate) async fn when_due(&self, tx: &mut Conn, schedule: &Schedule, now: Timestamp) -> Result<Came> {
         let Some(server) = store::lock(tx, &schedule.resource_id).await?.filter(|server| !server.deleted) else {

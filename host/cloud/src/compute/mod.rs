@@ -27,6 +27,8 @@ mod tests;
 mod tests_flavors;
 #[cfg(test)]
 mod tests_lists;
+#[cfg(test)]
+mod tests_resize;
 mod update;
 mod view;
 pub mod volumes;

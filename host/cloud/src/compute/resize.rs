@@ -5,7 +5,7 @@ use skyloom_runtime::context::CallContext;
 use skyloom_store::flavors::Flavor;
 use skyloom_store::quotas::Quota;
 use skyloom_store::resizes::{self, Resize};
-use skyloom_store::servers::Brief;
+use skyloom_store::servers::{Brief, FlavorCopy};
 use skyloom_store::volumes::{self, Volume};
 use skyloom_store::{Conn, images};
 
@@ -22,11 +22,12 @@ impl Compute {
         flavor_id: &str,
     ) -> Result<()> {
         let flavor = self.flavors.usable_flavor(tx, context.caller()?, flavor_id).await?;
-        check(server, &flavor)?;
+        let own = resizes::own_flavor(tx, &server.id).await?;
+        check(server, &own, &flavor)?;
         let volumes = volumes::of_server(tx, &server.id).await?;
         let system = volumes.iter().find(|volume| volume.boot_index == 0);
         check_image(tx, system, &flavor).await?;
-        let extra_volume_gib = growth(server, system, &flavor);
+        let extra_volume_gib = growth(&own, system, &flavor);
         let resize = Resize {
             server_id: server.id.clone(),
             project_id: server.project_id.clone(),
@@ -51,8 +52,8 @@ impl Compute {
 
 /// By how much the system disk grows: one that the flavor made as large as it is goes with the flavor, one that somebody made
 /// smaller stays.
-fn growth(server: &Brief, system: Option<&Volume>, flavor: &Flavor) -> u32 {
-    let by_flavor = |volume: &&Volume| server.flavor.disk_gib > 0 && volume.size_gib >= server.flavor.disk_gib;
+fn growth(own: &FlavorCopy, system: Option<&Volume>, flavor: &Flavor) -> u32 {
+    let by_flavor = |volume: &&Volume| own.disk_gib > 0 && volume.size_gib >= own.disk_gib;
     system.filter(by_flavor).map_or(0, |volume| flavor.disk_gib.saturating_sub(volume.size_gib))
 }
 
@@ -66,7 +67,7 @@ async fn check_image(tx: &mut Conn, system: Option<&Volume>, flavor: &Flavor) ->
     Ok(())
 }
 
-fn check(server: &Brief, flavor: &Flavor) -> Result<()> {
+fn check(server: &Brief, own: &FlavorCopy, flavor: &Flavor) -> Result<()> {
     if flavor.id == server.flavor_id {
         let message = format!("Server {} has the flavor {} already.", server.id, flavor.id);
         return Err(Error::invalid(FIELD, message).with_reason("unchanged"));
@@ -75,7 +76,7 @@ fn check(server: &Brief, flavor: &Flavor) -> Result<()> {
         let message = format!("The flavor {} is not offered any more.", flavor.id);
         return Err(Error::invalid(FIELD, message).with_reason("disabled"));
     }
-    let disk_gib = server.flavor.disk_gib;
+    let disk_gib = own.disk_gib;
     if flavor.disk_gib < disk_gib {
         let message = format!(
             "The flavor {} has a system disk of {} GiB, the server one of {disk_gib} GiB: disks do not shrink.",

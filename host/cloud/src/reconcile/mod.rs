@@ -125,7 +125,7 @@ impl Reconciler {
         let mut conn = self.inner.cloud.db().read().await?;
         let sums = placements::differences(&mut conn).await?;
         for (node, sum, reserved) in &sums {
-            tracing::error!(node, ?sum, ?reserved, "a node's sum is not what its reservations come to");
+            tracing::error!(node, ?sum, ?reserved, "a node's sum is not what the places on it come to");
         }
         let places = placements::orphans(&mut conn).await?;
         for server in &places {

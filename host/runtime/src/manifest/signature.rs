@@ -131,36 +131,17 @@ fn distinct(names: impl Iterator<Item = String>, place: &str, defects: &mut Vec<
 mod tests {
     use super::super::Manifest;
 
-    const MANIFEST: &str = r#"
-manifest = 1
-id = "a"
-version = "0.1.0"
-kind = "personality"
-contract = "0.1"
-
-[api.signature]
-scheme = "MAC-1"
-algorithm = "hmac-sha256"
-key-parameter = "Key"
-headers-parameter = "Headers"
-signature-parameter = "Mac"
-date-header = "X-Date"
-date-form = "basic"
-canonical-form = "lines-with-slash"
-payload-header = "X-Hash"
-unsigned-payload = "NONE"
-
-[[operation]]
-id = "list"
-method = "GET"
-paths = ["/"]
-action = "servers:read"
-success = [200]
-"#;
+    fn manifest() -> String {
+        let head = "manifest = 1\nid = \"a\"\nversion = \"0.1.0\"\nkind = \"personality\"\ncontract = \"0.1\"\n";
+        let operation = "[[operation]]\nid = \"list\"\nmethod = \"GET\"\npaths = [\"/\"]\naction = \"servers:read\"\n\
+                         success = [200]\n";
+        let signature = include_str!("samples/signature.toml");
+        format!("{head}{signature}unsigned-payload = \"NONE\"\n{operation}")
+    }
 
     #[test]
     fn a_scheme_has_the_usual_header_window_and_size() {
-        let manifest = Manifest::parse(MANIFEST).unwrap();
+        let manifest = Manifest::parse(&manifest()).unwrap();
         let signature = manifest.api.unwrap().signature.unwrap();
         assert_eq!(signature.header, "Authorization");
         assert_eq!((signature.window_seconds, signature.max_body_kib), (900, 12 * 1024));
@@ -182,7 +163,7 @@ success = [200]
             ("unsigned-payload = \"NONE\"", "max-body-kib = 12289", "max-body-kib is 1 to 12288"),
             ("\"hmac-sha256\"", "\"rot13\"", "rot13"),
         ] {
-            let text = MANIFEST.replace(good, bad);
+            let text = manifest().replace(good, bad);
             let defects = Manifest::parse(&text).unwrap_err().0.join("\n");
             assert!(defects.contains(said), "{bad}: {defects}");
         }

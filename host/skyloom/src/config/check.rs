@@ -484,6 +484,14 @@ mod tests {
     }
 
     #[test]
+    fn the_clock_is_turned_on_loopback_alone() {
+        let operator = |address: &str| format!("[operator]\naddress = \"{address}\"\nturns-clock = true\n");
+        assert_eq!(defects(&operator("127.0.0.1:7009")), Vec::<String>::new());
+        assert!(matches!(&defects(&operator("10.0.0.1:7009"))[..], [line] if line.contains("turns-clock")));
+        assert_eq!(defects("[schedules]\ninterval-ms = 0\n"), ["[schedules] interval-ms is at least 1"]);
+    }
+
+    #[test]
     fn faults_stay_on_loopback() {
         let crash = "[[faults.crash]]\noperation = \"server.create\"\nwrite = 1\nmoment = \"before\"\n";
         let text = BASE.replace("127.0.0.1", "0.0.0.0");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use skyloom_model::{Error, PowerState, Reach, Result, TaskState, Timestamp, VmState};
 
-use super::{Fault, FlavorCopy};
+use super::Fault;
 use crate::Conn;
 use crate::args;
 use crate::dialect;
@@ -28,7 +28,6 @@ rows! {
         flavor_id: String,
         vcpus: u32,
         memory_mib: u32,
-        flavor: FlavorCopy as Json,
         metadata: BTreeMap<String, String> as Json,
         attributes: String,
     }

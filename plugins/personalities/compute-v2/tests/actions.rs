@@ -10,34 +10,14 @@ use skyloom_sdk::cloud::compute::{MetadataMode, Server, TaskState, VmState};
 use skyloom_sdk::cloud::networks::{FixedIp, GroupPage, Port, PortPage, SecurityGroup, SecurityGroupRule};
 use skyloom_sdk::cloud::operations::{Operation, OperationPage, OperationState, Step};
 use skyloom_sdk::conditions::{is, told};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, error, not_found};
-use skyloom_sdk::{Error, ErrorCode, rule};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, error};
+use skyloom_sdk::{ErrorCode, rule};
 use support::*;
-
-fn with_power() -> (FakeCloud, Seen<(Vec<String>, String)>) {
-    let seen = Seen::default();
-    let keep = seen.clone();
-    let mut cloud = with_server(server());
-    cloud.compute.act_on_servers = Some(Box::new(move |ids, verb, options, _, _| {
-        keep.push((ids.to_vec(), asked(verb, options)));
-        Ok("operation-1".to_owned())
-    }));
-    (cloud, seen)
-}
-
-fn power(operation: &str, body: Value, settings: compute_v2::Settings) -> String {
-    let (cloud, seen) = with_power();
-    let response = call(&cloud, settings, post(operation, "/v2.1/servers/x/action", &body));
-    assert_eq!(response.status, 202, "{body}");
-    let (ids, change) = seen.only();
-    assert_eq!(ids, [SERVER]);
-    change
-}
 
 #[test]
 fn power_is_changed_of_one_server() {
     for body in [json!({ "os-start": null }), json!({ "os-start": {} })] {
-        assert_eq!(power("servers.start", body, ecs()), "start");
+        assert_eq!(act("servers.start", body, ecs()), "start");
     }
     rule!("nova.servers.start", "241a52c1");
     for (body, hard) in [
@@ -46,19 +26,16 @@ fn power_is_changed_of_one_server() {
         (json!({ "os-stop": { "type": "SOFT" } }), false),
         (json!({ "os-stop": { "type": "HARD" } }), true),
     ] {
-        assert_eq!(power("servers.stop", body.clone(), ecs()), format!("stop hard={hard}"));
+        assert_eq!(act("servers.stop", body.clone(), ecs()), format!("stop hard={hard}"));
         // Upstream knows no type here and overlooks it.
-        assert_eq!(power("servers.stop", body, upstream()), "stop hard=false");
+        assert_eq!(act("servers.stop", body, upstream()), "stop hard=false");
     }
     rule!("nova.servers.stop", "10309fa8", "2c767fc6");
     for (kind, hard) in [("SOFT", false), ("HARD", true), ("Hard", true), ("soft", false)] {
-        assert_eq!(
-            power("servers.reboot", json!({ "reboot": { "type": kind } }), ecs()),
-            format!("reboot hard={hard}")
-        );
+        assert_eq!(act("servers.reboot", json!({ "reboot": { "type": kind } }), ecs()), format!("reboot hard={hard}"));
     }
     rule!("nova.servers.reboot", "1308b488", "f4574120");
-    let (cloud, seen) = with_power();
+    let (cloud, seen) = with_actions();
     for body in [json!({ "reboot": {} }), json!({ "reboot": { "type": "WARM" } }), json!({ "reboot": null })] {
         refused(&cloud, upstream(), post("servers.reboot", "/v2.1/servers/x/action", &body), 400);
     }
@@ -68,7 +45,7 @@ fn power_is_changed_of_one_server() {
 
 #[test]
 fn a_state_in_the_way_is_named() {
-    let (mut cloud, _) = with_power();
+    let (mut cloud, _) = with_actions();
     cloud.compute.act_on_servers = Some(Box::new(|_, _, _, _, _| Err(error(ErrorCode::WrongState, "no"))));
     let start = || post("servers.start", "/v2.1/servers/x/action", &json!({ "os-start": null }));
     let message = refused(&cloud, upstream(), start(), 409);
@@ -451,58 +428,4 @@ fn actions_outlive_their_server() {
     assert_eq!(ask(&cloud, upstream(), list(21)).0, 200);
     let unknown = Call::new("instance_actions.list", "GET", "/v2.1/servers/x").version(2, 21).param("server_id", "x");
     refused(&cloud, upstream(), unknown, 404);
-}
-
-#[test]
-fn a_resize_names_a_flavor_by_its_id_or_its_address() {
-    for (flavor, id) in [(json!("2"), "2"), (json!("http://here/v2.1/flavors/2"), "2"), (json!(2), "2")] {
-        assert_eq!(
-            power("servers.resize", json!({ "resize": { "flavorRef": flavor } }), upstream()),
-            format!("resize flavor-id={id}")
-        );
-    }
-    let revert = json!({ "revertResize": null });
-    assert_eq!(power("servers.revert_resize", revert, upstream()), "revert-resize");
-    let (cloud, seen) = with_power();
-    let confirm = post("servers.confirm_resize", "/v2.1/servers/x/action", &json!({ "confirmResize": null }));
-    assert_eq!(call(&cloud, upstream(), confirm).status, 204);
-    assert_eq!(seen.only().1, "confirm-resize");
-    for body in [json!({ "resize": null }), json!({ "resize": {} }), json!({ "resize": { "flavorRef": "" } })] {
-        refused(&cloud, upstream(), post("servers.resize", "/v2.1/servers/x/action", &body), 400);
-    }
-    assert_eq!(seen.all().len(), 1);
-}
-
-#[test]
-fn a_resize_keeps_how_the_disk_is_configured() {
-    let (mut cloud, _) = with_power();
-    let seen = Seen::default();
-    let keep = seen.clone();
-    cloud.compute.update_server = Some(Box::new(move |id, update| {
-        keep.push((id.to_owned(), update.attributes.clone()));
-        Ok(server())
-    }));
-    let body = json!({ "resize": { "flavorRef": "2", "OS-DCF:diskConfig": "AUTO" } });
-    assert_eq!(call(&cloud, upstream(), post("servers.resize", "/v2.1/servers/x/action", &body)).status, 202);
-    let (id, attributes) = seen.only();
-    assert_eq!(id, SERVER);
-    assert!(attributes.is_some_and(|text| text.contains("AUTO")));
-}
-
-#[test]
-fn what_is_wrong_with_a_resize_is_told_in_novas_words() {
-    let (mut cloud, _) = with_power();
-    let wrong = |reason: &str| Error { reason: Some(reason.to_owned()), ..error(ErrorCode::Invalid, "Why.") };
-    for (refusal, status, told) in [
-        (not_found("flavor", "2"), 400, "Flavor 2 could not be found."),
-        (not_found("server", SERVER), 404, "could not be found"),
-        (wrong("unchanged"), 400, "When resizing, instances must change flavor!"),
-        (wrong("disk-too-small"), 400, "Server disk was unable to be resized because: Why."),
-        (error(ErrorCode::WrongState, "no"), 409, "Cannot 'resize' instance"),
-    ] {
-        cloud.compute.act_on_servers = Some(Box::new(move |_, _, _, _, _| Err(refusal.clone())));
-        let body = json!({ "resize": { "flavorRef": "2" } });
-        let message = refused(&cloud, upstream(), post("servers.resize", "/v2.1/servers/x/action", &body), status);
-        assert!(message.contains(told), "{message}");
-    }
 }

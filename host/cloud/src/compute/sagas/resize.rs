@@ -1,6 +1,7 @@
 //! A server takes another flavor, and goes back to the one that it had. The guest is switched off, its domain changed, and the guest
-//! switched on again if it ran. The flavor that the server does not have stands in `resizes`, its room in a place beside the home;
-//! both change sides in the write that ends the operation, so that all before it can be undone by the server's own record.
+//! switched on again if it ran. The flavor that the server does not have stands in `resizes`, its room in a place beside the home.
+//! On the way there both change sides in the write that ends the operation, so that all before it can be undone by the server's own
+//! record; on the way back, which is not undone, as soon as the domain is changed.
 
 use std::time::Duration;
 
@@ -116,11 +117,18 @@ impl ResizeSaga {
         place::other(tx, &self.context.compute, id, size).await.map(drop)
     }
 
+    /// The domain has the other flavor. On the way back that is so for good, whatever becomes of the guest; on the way there the
+    /// server's record has it at the end only.
+    async fn reconfigured(&self, tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
+        if self.goes_back() { exchange(tx, server_id, now).await } else { disk_grown(tx, server_id, now).await }
+    }
+
     /// The domain is changed, and the guest is as it was.
     async fn done(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
-        resizes::exchange(tx, id, now).await?;
-        placements::exchange(tx, id).await?;
+        if !self.goes_back() {
+            exchange(tx, id, now).await?;
+        }
         let server = locked(tx, id).await?;
         let resize = resizes::get(tx, id).await?.ok_or_else(|| Error::not_found("resize", id))?;
         let power_state = if resize.running { PowerState::Running } else { PowerState::ShutDown };
@@ -162,6 +170,12 @@ impl ResizeSaga {
         let plan = run.kept::<Plan>();
         settle::as_seen(tx, run, plan.as_ref().map(|plan| &plan.blueprint.platform), now).await
     }
+}
+
+/// The server and its room take the other flavor.
+async fn exchange(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
+    resizes::exchange(tx, server_id, now).await?;
+    placements::exchange(tx, server_id).await
 }
 
 /// What has grown stays so, whatever becomes of the resize: a smaller disk would lose what is written at its end.
@@ -261,7 +275,7 @@ impl ServerSaga for ResizeSaga {
             Event::Done(step) => match self.acts[step] {
                 Act::Place => self.place(tx, run).await,
                 Act::SwitchOff => self.switched_off(tx, id, now).await,
-                Act::Reconfigure => disk_grown(tx, id, now).await,
+                Act::Reconfigure => self.reconfigured(tx, id, now).await,
                 Act::SwitchOn => Ok(()),
             },
             Event::Succeeded => self.done(tx, run, now).await,

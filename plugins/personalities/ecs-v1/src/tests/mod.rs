@@ -6,6 +6,7 @@ mod guests;
 mod projects;
 mod reads;
 mod refusals;
+mod resizes;
 
 use serde_json::{Value, json};
 use skyloom_sdk::Response;
