@@ -8,7 +8,9 @@ use skyloom_model::{Error, ErrorCode, Result};
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
-use crate::bindings::driver::exports::skyloom::driver::{console, inventory, lifecycle};
+use crate::bindings::driver::exports::skyloom::driver::{
+    console, disks, hotplug, inventory, servers, steps,
+};
 use crate::bindings::types::errors::Error as WitError;
 use crate::context::SecretVault;
 use crate::driver::{Driver, Progress, ReadCall, Reading, StepCall, StepKey};
@@ -20,10 +22,13 @@ use crate::plugin::Plugin;
 /// One node's use of a driver plugin. Each call has a fresh sandbox.
 pub struct WasmDriver {
     plugin: Plugin,
-    lifecycle: lifecycle::GuestIndices,
+    steps: steps::GuestIndices,
+    servers: servers::GuestIndices,
+    disks: disks::GuestIndices,
     inventory: inventory::GuestIndices,
     /// None: the driver doesn't export it.
     console: Option<console::GuestIndices>,
+    hotplug: Option<hotplug::GuestIndices>,
     sandbox: Arc<Sandbox>,
     digest: Arc<str>,
 }
@@ -36,9 +41,12 @@ impl Plugin {
         let pre = self.pre();
         Ok(Arc::new(WasmDriver {
             plugin: self.clone(),
-            lifecycle: lifecycle::GuestIndices::new(pre).map_err(failed)?,
+            steps: steps::GuestIndices::new(pre).map_err(failed)?,
+            servers: servers::GuestIndices::new(pre).map_err(failed)?,
+            disks: disks::GuestIndices::new(pre).map_err(failed)?,
             inventory: inventory::GuestIndices::new(pre).map_err(failed)?,
             console: console::GuestIndices::new(pre).ok(),
+            hotplug: hotplug::GuestIndices::new(pre).ok(),
             sandbox: self.sandbox(None, format!("{}/{node}", self.id()).into(), config)?,
             digest: self.digest_shared(),
         }))
@@ -93,29 +101,37 @@ impl Driver for WasmDriver {
     async fn step(&self, key: &StepKey, call: StepCall<'_>) -> Result<Progress> {
         let operation = &key.operation;
         match call {
-            StepCall::CreateDisks { spec, secrets } => {
-                call!(self, operation, secrets, lifecycle.call_create_disks(key, spec))
+            StepCall::Define { spec, secrets } => call!(self, operation, secrets, servers.call_define(key, spec)),
+            StepCall::Reconfigure { spec } => call!(self, operation, servers.call_reconfigure(key, spec)),
+            StepCall::Undefine { server_id } => call!(self, operation, servers.call_undefine(key, server_id)),
+            StepCall::Start { server_id } => call!(self, operation, servers.call_start(key, server_id)),
+            StepCall::Stop { server_id, mode } => call!(self, operation, servers.call_stop(key, server_id, mode)),
+            StepCall::CreateDisk { disk } => call!(self, operation, disks.call_create(key, disk)),
+            StepCall::GrowDisk { id, size_gib } => call!(self, operation, disks.call_grow(key, id, size_gib)),
+            StepCall::RemoveDisk { id } => call!(self, operation, disks.call_remove(key, id)),
+            StepCall::AttachDisk { server_id, disk } => {
+                let hotplug = self.hotplug.as_ref().ok_or_else(no_hotplug)?;
+                call!(self, operation, &SecretVault::default(), (hotplug).call_attach_disk(key, server_id, disk))
             }
-            StepCall::DeleteDisks { server_id, disks } => {
-                call!(self, operation, lifecycle.call_delete_disks(key, server_id, disks))
+            StepCall::DetachDisk { server_id, id } => {
+                let hotplug = self.hotplug.as_ref().ok_or_else(no_hotplug)?;
+                call!(self, operation, &SecretVault::default(), (hotplug).call_detach_disk(key, server_id, id))
             }
-            StepCall::Define { spec, secrets } => call!(self, operation, secrets, lifecycle.call_define(key, spec)),
-            StepCall::Reconfigure { spec } => call!(self, operation, lifecycle.call_reconfigure(key, spec)),
-            StepCall::Undefine { server_id } => call!(self, operation, lifecycle.call_undefine(key, server_id)),
-            StepCall::Start { server_id } => call!(self, operation, lifecycle.call_start(key, server_id)),
-            StepCall::Stop { server_id, mode } => call!(self, operation, lifecycle.call_stop(key, server_id, mode)),
-            StepCall::Poll { server_id, token } => call!(self, operation, lifecycle.call_poll(key, server_id, token)),
+            StepCall::Poll { token } => call!(self, operation, steps.call_poll(key, token)),
         }
     }
 
     async fn read(&self, call: ReadCall<'_>) -> Result<Reading> {
         match call {
             ReadCall::Inspect { server_id } => {
-                call!(self, server_id, lifecycle.call_inspect(server_id)).map(Reading::Domain)
+                call!(self, server_id, servers.call_inspect(server_id)).map(Reading::Domain)
             }
             ReadCall::Capacity => call!(self, "capacity", inventory.call_capacity()).map(Reading::Capacity),
-            ReadCall::List { after, limit } => {
+            ReadCall::Servers { after, limit } => {
                 call!(self, "inventory", inventory.call_list(after, limit)).map(Reading::Domains)
+            }
+            ReadCall::Disks { after, limit } => {
+                call!(self, "inventory", disks.call_list(after, limit)).map(Reading::Ids)
             }
             ReadCall::ConsoleOutput { server_id, max_bytes } => {
                 let Some(console) = &self.console else {
@@ -127,7 +143,15 @@ impl Driver for WasmDriver {
         }
     }
 
+    fn plugs_disks(&self) -> bool {
+        self.hotplug.is_some()
+    }
+
     fn digest(&self) -> &str {
         &self.digest
     }
+}
+
+fn no_hotplug() -> Error {
+    Error::new(ErrorCode::NotSupported, "This platform takes no disks to or from a server that runs.")
 }

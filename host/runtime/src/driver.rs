@@ -6,45 +6,25 @@ use skyloom_model::{Error, Result};
 
 use crate::context::SecretVault;
 
-pub use crate::bindings::driver::exports::skyloom::driver::lifecycle::StopMode;
+pub use crate::bindings::driver::exports::skyloom::driver::servers::StopMode;
 pub use crate::bindings::driver::skyloom::driver::types::{
-    Disk, Domain, DomainSpec, Nic, NodeCapacity, Power, Progress, StepKey,
+    Disk, DiskSource, Domain, DomainSpec, ImageBlob, Nic, NodeCapacity, Power, Progress, StepKey,
 };
-
-impl Domain {
-    /// The domain's power; none: there are only disks.
-    #[must_use]
-    pub fn defined(&self) -> Option<Power> {
-        (!self.operation.is_empty()).then_some(self.power)
-    }
-}
 
 /// A call with an effect; see `skyloom:driver` for what each promises. `secrets` holds the values of the handles in `spec`.
 #[derive(Clone, Copy)]
 pub enum StepCall<'a> {
-    CreateDisks { spec: &'a DomainSpec, secrets: &'a SecretVault },
-    DeleteDisks { server_id: &'a str, disks: &'a [String] },
     Define { spec: &'a DomainSpec, secrets: &'a SecretVault },
     Reconfigure { spec: &'a DomainSpec },
     Undefine { server_id: &'a str },
     Start { server_id: &'a str },
     Stop { server_id: &'a str, mode: StopMode },
-    Poll { server_id: &'a str, token: &'a str },
-}
-
-impl StepCall<'_> {
-    /// The server that it is about.
-    #[must_use]
-    pub fn server_id(&self) -> &str {
-        match self {
-            Self::CreateDisks { spec, .. } | Self::Define { spec, .. } | Self::Reconfigure { spec } => &spec.server_id,
-            Self::DeleteDisks { server_id, .. }
-            | Self::Undefine { server_id }
-            | Self::Start { server_id }
-            | Self::Stop { server_id, .. }
-            | Self::Poll { server_id, .. } => server_id,
-        }
-    }
+    CreateDisk { disk: &'a Disk },
+    GrowDisk { id: &'a str, size_gib: u32 },
+    RemoveDisk { id: &'a str },
+    AttachDisk { server_id: &'a str, disk: &'a Disk },
+    DetachDisk { server_id: &'a str, id: &'a str },
+    Poll { token: &'a str },
 }
 
 /// A call that only looks.
@@ -54,7 +34,11 @@ pub enum ReadCall<'a> {
         server_id: &'a str,
     },
     Capacity,
-    List {
+    Servers {
+        after: Option<&'a str>,
+        limit: u32,
+    },
+    Disks {
         after: Option<&'a str>,
         limit: u32,
     },
@@ -71,6 +55,7 @@ pub enum Reading {
     Domain(Option<Domain>),
     Capacity(NodeCapacity),
     Domains(Vec<Domain>),
+    Ids(Vec<String>),
     Text(String),
 }
 
@@ -81,6 +66,8 @@ pub trait Driver: Send + Sync {
     async fn read(&self, call: ReadCall<'_>) -> Result<Reading>;
     /// Digest of the component, `sha256:<hex>`; stands in the step log.
     fn digest(&self) -> &str;
+    /// Whether it takes disks to and from servers that run.
+    fn plugs_disks(&self) -> bool;
 }
 
 /// The read of this kind, typed.
@@ -95,14 +82,6 @@ macro_rules! reading {
 
 /// Each call by its name.
 impl dyn Driver + '_ {
-    pub async fn create_disks(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
-        self.step(key, StepCall::CreateDisks { spec, secrets }).await
-    }
-
-    pub async fn delete_disks(&self, key: &StepKey, server_id: &str, disks: &[String]) -> Result<Progress> {
-        self.step(key, StepCall::DeleteDisks { server_id, disks }).await
-    }
-
     pub async fn define(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
         self.step(key, StepCall::Define { spec, secrets }).await
     }
@@ -123,8 +102,28 @@ impl dyn Driver + '_ {
         self.step(key, StepCall::Stop { server_id, mode }).await
     }
 
-    pub async fn poll(&self, key: &StepKey, server_id: &str, token: &str) -> Result<Progress> {
-        self.step(key, StepCall::Poll { server_id, token }).await
+    pub async fn create_disk(&self, key: &StepKey, disk: &Disk) -> Result<Progress> {
+        self.step(key, StepCall::CreateDisk { disk }).await
+    }
+
+    pub async fn grow_disk(&self, key: &StepKey, id: &str, size_gib: u32) -> Result<Progress> {
+        self.step(key, StepCall::GrowDisk { id, size_gib }).await
+    }
+
+    pub async fn remove_disk(&self, key: &StepKey, id: &str) -> Result<Progress> {
+        self.step(key, StepCall::RemoveDisk { id }).await
+    }
+
+    pub async fn attach_disk(&self, key: &StepKey, server_id: &str, disk: &Disk) -> Result<Progress> {
+        self.step(key, StepCall::AttachDisk { server_id, disk }).await
+    }
+
+    pub async fn detach_disk(&self, key: &StepKey, server_id: &str, id: &str) -> Result<Progress> {
+        self.step(key, StepCall::DetachDisk { server_id, id }).await
+    }
+
+    pub async fn poll(&self, key: &StepKey, token: &str) -> Result<Progress> {
+        self.step(key, StepCall::Poll { token }).await
     }
 
     pub async fn inspect(&self, server_id: &str) -> Result<Option<Domain>> {
@@ -135,8 +134,12 @@ impl dyn Driver + '_ {
         reading!(self, ReadCall::Capacity, Capacity)
     }
 
-    pub async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>> {
-        reading!(self, ReadCall::List { after, limit }, Domains)
+    pub async fn servers(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>> {
+        reading!(self, ReadCall::Servers { after, limit }, Domains)
+    }
+
+    pub async fn disks(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>> {
+        reading!(self, ReadCall::Disks { after, limit }, Ids)
     }
 
     pub async fn console_output(&self, server_id: &str, max_bytes: u32) -> Result<String> {

@@ -28,6 +28,8 @@ macro_rules! calls {
 
 calls! {
     fn define(xml: String => &xml) -> ();
+    fn attach_disk(uuid: String => &uuid, xml: String => &xml) -> ();
+    fn detach_disk(uuid: String => &uuid, volume: String => &volume) -> bool;
     fn undefine(uuid: String => &uuid) -> ();
     fn start(uuid: String => &uuid) -> ();
     fn shutdown(uuid: String => &uuid) -> ();
@@ -35,12 +37,7 @@ calls! {
     fn inspect(uuid: String => &uuid) -> Option<wit::DomainInfo>;
     fn list(after: Option<String> => after.as_deref(), limit: u32 => limit) -> Vec<wit::DomainInfo>;
     fn describe_host() -> wit::HostInfo;
-    fn create_volume(
-        name: String => &name,
-        size_gib: u32 => size_gib,
-        image_blob: Option<String> => image_blob.as_deref(),
-        image_format: Option<String> => image_format.as_deref()
-    ) -> ();
+    fn create_volume(name: String => &name, size_gib: u32 => size_gib, source: wit::VolumeSource => &source) -> bool;
     fn grow_volume(name: String => &name, size_gib: u32 => size_gib) -> ();
     fn delete_volume(name: String => &name) -> ();
     fn list_volumes(prefix: String => &prefix) -> Vec<String>;

@@ -29,6 +29,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (21, "placements", include_str!("../migrations/0021_placements.sql")),
     (22, "access keys", include_str!("../migrations/0022_access_keys.sql")),
     (23, "schedules", include_str!("../migrations/0023_schedules.sql")),
+    (26, "volumes", include_str!("../migrations/0026_volumes.sql")),
 ];
 
 /// What the database holds and what this program knows.

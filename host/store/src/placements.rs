@@ -1,4 +1,4 @@
-//! Places on compute nodes: what servers hold of them from placement to removal, and after them the volumes that outlive them.
+//! Places on compute nodes: what servers and volumes hold of them, each by itself, from placement to removal.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,8 +10,11 @@ use crate::{Conn, Row, args, pieces};
 
 words! {
     HolderKind {
+        /// Processors and memory.
         Server "server",
+        /// The disk.
         Volume "volume",
+        Snapshot "snapshot",
     }
 }
 
@@ -39,7 +42,7 @@ pub struct Candidate {
     pub name: String,
     /// What the platform has.
     pub capacity: Amount,
-    /// What servers hold of it.
+    /// What is held of it.
     pub used: Amount,
 }
 
@@ -51,20 +54,28 @@ fn amount(row: Row<'_>, from: usize) -> Result<Amount> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
     pub zone: String,
-    /// Its flavor's processors and memory, and its volumes.
+    /// Its flavor's processors and memory, and those of its volumes that have no place yet.
     pub amount: Amount,
     /// The node on which it has its place already.
     pub node: Option<String>,
+    /// The first and the last of the nodes, by name, on which volumes of it have theirs.
+    pub volumes_on: Option<(String, String)>,
 }
 
 /// None: there is no such server.
 pub async fn need(conn: &mut Conn, server_id: &str) -> Result<Option<Need>> {
     conn.optional(
         "SELECT s.zone, s.vcpus, s.memory_mib, CAST((SELECT coalesce(sum(v.size_gib), 0) FROM volumes v \
-         WHERE v.server_id = s.id) AS BIGINT), p.node FROM servers s \
-         LEFT JOIN placements p ON p.holder_id = s.id AND p.purpose = 'home' WHERE s.id = $1 AND s.deleted = 0",
+         LEFT JOIN placements q ON q.holder_id = v.id WHERE v.server_id = s.id AND q.node IS NULL) AS BIGINT), p.node, \
+         (SELECT min(q.node) FROM volumes v JOIN placements q ON q.holder_id = v.id WHERE v.server_id = s.id), \
+         (SELECT max(q.node) FROM volumes v JOIN placements q ON q.holder_id = v.id WHERE v.server_id = s.id) \
+         FROM servers s LEFT JOIN placements p ON p.holder_id = s.id AND p.purpose = 'home' \
+         WHERE s.id = $1 AND s.deleted = 0",
         args![server_id],
-        |row| Ok(Need { zone: row.text(0)?, amount: amount(row, 1)?, node: row.opt_text(4)? }),
+        |row| {
+            let volumes_on = row.opt_text(5)?.zip(row.opt_text(6)?);
+            Ok(Need { zone: row.text(0)?, amount: amount(row, 1)?, node: row.opt_text(4)?, volumes_on })
+        },
     )
     .await
 }
@@ -88,10 +99,10 @@ pub async fn used(conn: &mut Conn) -> Result<BTreeMap<String, Amount>> {
     Ok(rows.into_iter().collect())
 }
 
-/// The node on which the server has its place for the purpose.
-pub async fn place_of(conn: &mut Conn, server_id: &str, purpose: Purpose) -> Result<Option<String>> {
+/// The node on which the holder has its place for the purpose.
+pub async fn place_of(conn: &mut Conn, holder_id: &str, purpose: Purpose) -> Result<Option<String>> {
     let sql = "SELECT node FROM placements WHERE holder_id = $1 AND purpose = $2";
-    conn.optional(sql, args![server_id, purpose.as_str()], |row| row.text(0)).await
+    conn.optional(sql, args![holder_id, purpose.as_str()], |row| row.text(0)).await
 }
 
 /// Nodes with operations that nobody has taken since before `before`, and how many: nobody drives those nodes.
@@ -105,15 +116,9 @@ pub async fn waiting(conn: &mut Conn, before: Timestamp) -> Result<Vec<(String, 
     .await
 }
 
-/// Reserves a place for the server on the node, where it fits below `limit`. False: the node has become too full.
-pub async fn reserve(
-    tx: &mut Conn,
-    server_id: &str,
-    purpose: Purpose,
-    node: &str,
-    need: Amount,
-    limit: Amount,
-) -> Result<bool> {
+/// Takes the amount out of the node, where it fits below `limit`; places that say whose it is have to follow. False: the node has
+/// become too full.
+pub async fn take(tx: &mut Conn, node: &str, need: Amount, limit: Amount) -> Result<bool> {
     let fits = tx
         .execute(
             insert_into(
@@ -129,14 +134,11 @@ pub async fn reserve(
             args![node, need.vcpus, need.memory_mib, need.disk_gib, limit.vcpus, limit.memory_mib, limit.disk_gib],
         )
         .await?;
-    if fits == 0 {
-        return Ok(false);
-    }
-    insert(tx, (HolderKind::Server, server_id), purpose, node, need).await?;
-    Ok(true)
+    Ok(fits > 0)
 }
 
-async fn insert(
+/// Says whose a part of what was taken out of the node is.
+pub async fn hold(
     tx: &mut Conn,
     (kind, id): (HolderKind, &str),
     purpose: Purpose,
@@ -153,12 +155,18 @@ async fn insert(
     .await
 }
 
-/// The disk of a volume that outlives its server goes on filling the node.
-pub async fn keep_disk(tx: &mut Conn, volume_id: &str, node: &str, disk_gib: u32) -> Result<()> {
-    let disk = Amount { disk_gib: i64::from(disk_gib), ..Amount::default() };
-    insert(tx, (HolderKind::Volume, volume_id), Purpose::Home, node, disk).await?;
-    tx.execute(update("node_usage", "SET disk_gib = disk_gib + $2 WHERE node = $1"), args![node, disk_gib]).await?;
-    Ok(())
+/// [`hold`] for those of a server's volumes that have no place yet.
+pub async fn hold_volumes_of(tx: &mut Conn, server_id: &str, node: &str) -> Result<()> {
+    let rows = "(holder_kind, holder_id, purpose, node, vcpus, memory_mib, disk_gib) \
+                SELECT 'volume', v.id, 'home', $2, 0, 0, v.size_gib FROM volumes v WHERE v.server_id = $1 \
+                AND NOT EXISTS (SELECT 1 FROM placements q WHERE q.holder_id = v.id)";
+    tx.defer(insert_into("placements", rows).reading(&["volumes", "placements"]), args![server_id, node]).await
+}
+
+/// A volume's place becomes larger by what was taken out of the node for it.
+pub async fn grow(tx: &mut Conn, volume_id: &str, gib: i64) -> Result<()> {
+    let sql = "SET disk_gib = disk_gib + $2 WHERE holder_id = $1 AND purpose = 'home'";
+    tx.defer(update("placements", sql), args![volume_id, gib]).await
 }
 
 /// What a holder has on a node.
@@ -176,7 +184,7 @@ async fn held(conn: &mut Conn, holder_id: &str) -> Result<Vec<Held>> {
     .await
 }
 
-/// Frees all that the server, or the volume that outlived one, holds; nothing is no error.
+/// Frees all that the holder has; nothing is no error.
 pub async fn release(tx: &mut Conn, holder_id: &str) -> Result<()> {
     for held in held(tx, holder_id).await? {
         free(tx, holder_id, &held).await?;
@@ -202,17 +210,14 @@ async fn free(tx: &mut Conn, holder_id: &str, held: &Held) -> Result<()> {
     Ok(())
 }
 
-/// The disk that was reserved with the other place, on the home's node, is the home's from here on.
-pub async fn disk_grown(tx: &mut Conn, server_id: &str, gib: u32) -> Result<()> {
-    for (purpose, by) in [(Purpose::Home, i64::from(gib)), (Purpose::Resize, -i64::from(gib))] {
-        let sql = "SET disk_gib = disk_gib + $3 WHERE holder_id = $1 AND purpose = $2";
-        tx.defer(update("placements", sql), args![server_id, purpose.as_str(), by]).await?;
-    }
-    Ok(())
+/// The disk that was reserved with the server's other place, on the home's node, is the volume's from here on.
+pub async fn disk_grown(tx: &mut Conn, server_id: &str, volume_id: &str, gib: u32) -> Result<()> {
+    grow(tx, volume_id, gib.into()).await?;
+    let less = update("placements", "SET disk_gib = disk_gib - $2 WHERE holder_id = $1 AND purpose = 'resize'");
+    tx.defer(less, args![server_id, gib]).await
 }
 
-/// The server's home has the processors and the memory of its other place from here on, and the other way round. The disks stay with
-/// the home.
+/// The server's home has the processors and the memory of its other place from here on, and the other way round.
 pub async fn exchange(tx: &mut Conn, server_id: &str) -> Result<()> {
     let held = held(tx, server_id).await?;
     let [one, two] = held.as_slice() else {
@@ -242,12 +247,13 @@ pub async fn differences(conn: &mut Conn) -> Result<Vec<(String, Amount, Amount)
     Ok(rows.into_iter().filter(|(_, sum, reserved)| sum != reserved).collect())
 }
 
-/// Places whose server, or volume that outlived one, is gone. For the reconciler and the tests.
+/// Places whose holder is gone. For the reconciler and the tests.
 pub async fn orphans(conn: &mut Conn) -> Result<Vec<String>> {
     conn.all(
         "SELECT p.holder_id FROM placements p WHERE CASE p.holder_kind \
          WHEN 'server' THEN NOT EXISTS (SELECT 1 FROM servers s WHERE s.id = p.holder_id AND s.deleted = 0) \
-         ELSE NOT EXISTS (SELECT 1 FROM volumes v WHERE v.id = p.holder_id AND v.server_id = '') END \
+         WHEN 'volume' THEN NOT EXISTS (SELECT 1 FROM volumes v WHERE v.id = p.holder_id) \
+         ELSE NOT EXISTS (SELECT 1 FROM volume_snapshots n WHERE n.id = p.holder_id) END \
          ORDER BY p.holder_id",
         &[],
         |row| row.text(0),
@@ -339,8 +345,8 @@ mod tests {
         Amount { vcpus, memory_mib, disk_gib }
     }
 
-    async fn amounts(tx: &mut Conn) -> Vec<Amount> {
-        held(tx, "s").await.unwrap().into_iter().map(|held| held.amount).collect()
+    async fn amounts(tx: &mut Conn, holder: &str) -> Vec<Amount> {
+        held(tx, holder).await.unwrap().into_iter().map(|held| held.amount).collect()
     }
 
     #[tokio::test]
@@ -348,23 +354,30 @@ mod tests {
         for database in databases().await {
             let mut tx = database.db.begin().await.unwrap();
             let limit = held_of(10, 100, 100);
-            for (purpose, need) in [(Purpose::Home, held_of(1, 10, 5)), (Purpose::Resize, held_of(4, 40, 3))] {
-                assert!(reserve(&mut tx, "s", purpose, "n", need, limit).await.unwrap(), "{}", database.name);
+            let taken = [
+                ((HolderKind::Server, "s"), Purpose::Home, held_of(1, 10, 0)),
+                ((HolderKind::Volume, "v"), Purpose::Home, held_of(0, 0, 5)),
+                ((HolderKind::Server, "s"), Purpose::Resize, held_of(4, 40, 3)),
+            ];
+            for (holder, purpose, need) in taken {
+                assert!(take(&mut tx, "n", need, limit).await.unwrap(), "{}", database.name);
+                hold(&mut tx, holder, purpose, "n", need).await.unwrap();
             }
-            let too_much = held_of(6, 0, 0);
-            assert!(!reserve(&mut tx, "t", Purpose::Home, "n", too_much, limit).await.unwrap(), "both count");
-            disk_grown(&mut tx, "s", 3).await.unwrap();
-            assert_eq!(amounts(&mut tx).await, [held_of(1, 10, 8), held_of(4, 40, 0)], "{}", database.name);
+            assert!(!take(&mut tx, "n", held_of(6, 0, 0), limit).await.unwrap(), "both count");
+            disk_grown(&mut tx, "s", "v", 3).await.unwrap();
+            assert_eq!(amounts(&mut tx, "s").await, [held_of(1, 10, 0), held_of(4, 40, 0)], "{}", database.name);
+            assert_eq!(amounts(&mut tx, "v").await, [held_of(0, 0, 8)], "{}", database.name);
             exchange(&mut tx, "s").await.unwrap();
-            assert_eq!(amounts(&mut tx).await, [held_of(4, 40, 8), held_of(1, 10, 0)], "{}", database.name);
+            assert_eq!(amounts(&mut tx, "s").await, [held_of(4, 40, 0), held_of(1, 10, 0)], "{}", database.name);
             release_other(&mut tx, "s").await.unwrap();
-            assert_eq!(amounts(&mut tx).await, [held_of(4, 40, 8)], "{}", database.name);
+            assert_eq!(amounts(&mut tx, "s").await, [held_of(4, 40, 0)], "{}", database.name);
             assert!(exchange(&mut tx, "s").await.is_err(), "{}: there is no other place", database.name);
             assert_eq!(used(&mut tx).await.unwrap()["n"], held_of(4, 40, 8), "{}", database.name);
             assert_eq!(differences(&mut tx).await.unwrap(), [], "{}", database.name);
-            assert_eq!(orphans(&mut tx).await.unwrap(), ["s"], "{}: no server of this id", database.name);
-            release(&mut tx, "s").await.unwrap();
-            release(&mut tx, "s").await.unwrap();
+            assert_eq!(orphans(&mut tx).await.unwrap(), ["s", "v"], "{}: neither server nor volume", database.name);
+            for holder in ["s", "s", "v"] {
+                release(&mut tx, holder).await.unwrap();
+            }
             assert_eq!(used(&mut tx).await.unwrap()["n"], Amount::default(), "{}", database.name);
         }
     }

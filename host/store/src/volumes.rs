@@ -128,7 +128,10 @@ pub async fn forget_discarded(tx: &mut Conn, before: Timestamp) -> Result<u64> {
     tx.execute(delete_from("discarded_volumes", "WHERE discarded_at < $1"), args![before]).await
 }
 
-/// Those of the ids that are volumes, of any project. The list may be long.
-pub async fn known(conn: &mut Conn, ids: &[String]) -> Result<HashSet<String>> {
-    pieces::found(conn, &[], ids, |list| format!("SELECT id FROM volumes WHERE id IN ({list})")).await
+/// Those of the ids that have a disk: volumes and snapshots of any project. The list may be long.
+pub async fn disks_known(conn: &mut Conn, ids: &[String]) -> Result<HashSet<String>> {
+    pieces::found(conn, &[], ids, |list| {
+        format!("SELECT id FROM volumes WHERE id IN ({list}) UNION SELECT id FROM volume_snapshots WHERE id IN ({list})")
+    })
+    .await
 }

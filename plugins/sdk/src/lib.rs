@@ -21,7 +21,7 @@ mod bindings {
             path: [
                 "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0",
             ],
-            world: "skyloom:driver/headless-driver",
+            world: "skyloom:driver/basic-driver",
             pub_export_macro: true,
             default_bindings_module: "skyloom_sdk::driver_bindings",
             additional_derives: [PartialEq, Clone],
@@ -37,7 +37,7 @@ mod bindings {
             generate_all,
         });
     }
-    // What a platform may have beside: a component exports all of its world, so the console has one of its own.
+    // What a platform may have beside: a component exports all of its world, so each has one of its own.
     pub mod console {
         wit_bindgen::generate!({
             inline: r"
@@ -60,6 +60,27 @@ mod bindings {
             generate_all,
         });
     }
+    pub mod hotplug {
+        wit_bindgen::generate!({
+            inline: r"
+                package skyloom:sdk;
+                world hotplug {
+                  export skyloom:driver/hotplug@0.1.0;
+                }
+            ",
+            path: ["../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0"],
+            world: "skyloom:sdk/hotplug",
+            pub_export_macro: true,
+            default_bindings_module: "skyloom_sdk::hotplug_bindings",
+            additional_derives: [PartialEq, Clone],
+            with: {
+                "skyloom:types/common@0.1.0": crate::bindings::personality::skyloom::types::common,
+                "skyloom:types/errors@0.1.0": crate::bindings::personality::skyloom::types::errors,
+                "skyloom:driver/types@0.1.0": crate::bindings::driver::skyloom::driver::types,
+            },
+            generate_all,
+        });
+    }
     pub mod tariff {
         wit_bindgen::generate!({
             path: ["../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/tariff/0.1.0"],
@@ -78,8 +99,8 @@ mod bindings {
 
 #[doc(hidden)]
 pub use bindings::{
-    console as console_bindings, driver as driver_bindings, personality as personality_bindings,
-    tariff as tariff_bindings,
+    console as console_bindings, driver as driver_bindings, hotplug as hotplug_bindings,
+    personality as personality_bindings, tariff as tariff_bindings,
 };
 
 pub mod base64;
@@ -118,8 +139,9 @@ pub use cloud_api::{
 pub mod driver {
     pub use crate::bindings::console::exports::skyloom::driver::console;
     pub use crate::bindings::console::skyloom::libvirt::libvirt;
-    pub use crate::bindings::driver::exports::skyloom::driver::{inventory, lifecycle};
+    pub use crate::bindings::driver::exports::skyloom::driver::{disks, inventory, servers, steps};
     pub use crate::bindings::driver::skyloom::driver::types;
+    pub use crate::bindings::hotplug::exports::skyloom::driver::hotplug;
 }
 
 /// Tariff side.
@@ -141,16 +163,19 @@ macro_rules! personality {
     };
 }
 
-/// Makes the crate a driver component: `driver!(MyDriver);`, or with the console, where the platform keeps one,
-/// `driver!(MyDriver, console);`.
+/// Makes the crate a driver component: `driver!(MyDriver);`, or with what the platform can beside,
+/// `driver!(MyDriver, console, hotplug);`.
 #[macro_export]
 macro_rules! driver {
-    ($driver:ident) => {
+    ($driver:ident $(, $more:ident)*) => {
         $crate::exported!($driver, driver_bindings);
+        $($crate::driver!(@more $driver $more);)*
     };
-    ($driver:ident, console) => {
-        $crate::driver!($driver);
+    (@more $driver:ident console) => {
         $crate::exported!($driver, console_bindings);
+    };
+    (@more $driver:ident hotplug) => {
+        $crate::exported!($driver, hotplug_bindings);
     };
 }
 

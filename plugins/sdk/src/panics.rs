@@ -4,8 +4,8 @@
 use std::marker::PhantomData;
 use std::panic::PanicHookInfo;
 
-use crate::driver::types::{Domain, DomainSpec, NodeCapacity, Progress, StepKey};
-use crate::driver::{console, inventory, lifecycle};
+use crate::driver::types::{Disk, Domain, DomainSpec, NodeCapacity, Progress, StepKey};
+use crate::driver::{console, disks, hotplug, inventory, servers, steps};
 use crate::tariff::rating;
 use crate::{Error, Personality, Request, Response, host::log};
 
@@ -49,16 +49,29 @@ macro_rules! reported {
     };
 }
 
-reported!(lifecycle {
-    fn create_disks(key: StepKey, spec: DomainSpec) -> Result<Progress, Error>;
-    fn delete_disks(key: StepKey, server: String, disks: Vec<String>) -> Result<Progress, Error>;
+reported!(steps {
+    fn poll(key: StepKey, token: String) -> Result<Progress, Error>;
+});
+
+reported!(servers {
     fn define(key: StepKey, spec: DomainSpec) -> Result<Progress, Error>;
     fn reconfigure(key: StepKey, spec: DomainSpec) -> Result<Progress, Error>;
     fn undefine(key: StepKey, server: String) -> Result<Progress, Error>;
     fn start(key: StepKey, server: String) -> Result<Progress, Error>;
-    fn stop(key: StepKey, server: String, mode: lifecycle::StopMode) -> Result<Progress, Error>;
-    fn poll(key: StepKey, server: String, token: String) -> Result<Progress, Error>;
+    fn stop(key: StepKey, server: String, mode: servers::StopMode) -> Result<Progress, Error>;
     fn inspect(server: String) -> Result<Option<Domain>, Error>;
+});
+
+reported!(disks {
+    fn create(key: StepKey, disk: Disk) -> Result<Progress, Error>;
+    fn grow(key: StepKey, id: String, size_gib: u32) -> Result<Progress, Error>;
+    fn remove(key: StepKey, id: String) -> Result<Progress, Error>;
+    fn list(after: Option<String>, limit: u32) -> Result<Vec<String>, Error>;
+});
+
+reported!(hotplug {
+    fn attach_disk(key: StepKey, server: String, disk: Disk) -> Result<Progress, Error>;
+    fn detach_disk(key: StepKey, server: String, id: String) -> Result<Progress, Error>;
 });
 
 reported!(inventory {

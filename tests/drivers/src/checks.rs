@@ -2,7 +2,7 @@
 
 use skyloom_model::{ErrorCode, Result};
 use skyloom_runtime::context::SecretVault;
-use skyloom_runtime::driver::{Domain, DomainSpec, Driver, Power, Progress, StepKey, StopMode};
+use skyloom_runtime::driver::{Disk, DiskSource, Domain, DomainSpec, Driver, Power, Progress, StepKey, StopMode};
 
 use crate::{Bench, eventually};
 
@@ -12,15 +12,15 @@ pub fn key(step: &str) -> StepKey {
 }
 
 /// Follows a step to its end.
-pub async fn finish(bench: &dyn Bench, driver: &dyn Driver, key: &StepKey, id: &str, begun: Result<Progress>) {
+pub async fn finish(bench: &dyn Bench, driver: &dyn Driver, key: &StepKey, begun: Result<Progress>) {
     let Progress::Pending(token) = begun.unwrap_or_else(|error| panic!("{}: {}", key.step, error.for_log())) else {
         return;
     };
-    let what = format!("{} of {id} is done", key.step);
-    eventually(&what, bench.deadline(), async || match driver.poll(key, id, &token).await {
+    let what = format!("{} is done", key.step);
+    eventually(&what, bench.deadline(), async || match driver.poll(key, &token).await {
         Ok(Progress::Done) => Some(()),
         Ok(Progress::Pending(_)) => None,
-        Err(error) => panic!("{} of {id}: {}", key.step, error.for_log()),
+        Err(error) => panic!("{}: {}", key.step, error.for_log()),
     })
     .await;
 }
@@ -33,18 +33,32 @@ async fn twice(
     key: &StepKey,
     step: impl AsyncFn(&StepKey) -> Result<Progress>,
 ) {
-    finish(bench, driver, key, &spec.server_id, step(key).await).await;
+    finish(bench, driver, key, step(key).await).await;
     let first = bench.evidence(spec).await;
-    finish(bench, driver, key, &spec.server_id, step(key).await).await;
+    finish(bench, driver, key, step(key).await).await;
     assert_eq!(first, bench.evidence(spec).await, "{} had a second effect", key.step);
+}
+
+/// Disks of a server.
+pub async fn make_disks(bench: &dyn Bench, driver: &dyn Driver, disks: &[Disk]) {
+    for disk in disks {
+        let step = key("create-disk");
+        finish(bench, driver, &step, driver.create_disk(&step, disk).await).await;
+    }
+}
+
+pub async fn remove_disks(bench: &dyn Bench, driver: &dyn Driver, disks: &[Disk]) {
+    for disk in disks {
+        let step = key("remove-disk");
+        finish(bench, driver, &step, driver.remove_disk(&step, &disk.id).await).await;
+    }
 }
 
 /// Disks and definition of a server; gives the operation's name.
 pub async fn make(bench: &dyn Bench, driver: &dyn Driver, spec: &DomainSpec) -> String {
-    let mut key = key("create-disks");
-    finish(bench, driver, &key, &spec.server_id, driver.create_disks(&key, spec, &SecretVault::default()).await).await;
-    key.step = "define".to_owned();
-    finish(bench, driver, &key, &spec.server_id, driver.define(&key, spec, &SecretVault::default()).await).await;
+    make_disks(bench, driver, &spec.disks).await;
+    let key = key("define");
+    finish(bench, driver, &key, driver.define(&key, spec, &SecretVault::default()).await).await;
     key.operation
 }
 
@@ -52,11 +66,27 @@ pub async fn make(bench: &dyn Bench, driver: &dyn Driver, spec: &DomainSpec) -> 
 pub async fn remove(bench: &dyn Bench, driver: &dyn Driver, spec: &DomainSpec) {
     let id = &spec.server_id;
     let step = key("undefine");
-    finish(bench, driver, &step, id, driver.undefine(&step, id).await).await;
-    let step = key("delete-disks");
-    finish(bench, driver, &step, id, driver.delete_disks(&step, id, &disk_ids(spec)).await).await;
+    finish(bench, driver, &step, driver.undefine(&step, id).await).await;
     assert!(inspect(driver, id).await.is_none(), "nothing is left of {id}");
+    remove_disks(bench, driver, &spec.disks).await;
     assert_eq!(bench.evidence(spec).await, Vec::<String>::new(), "the platform keeps nothing of {id}");
+}
+
+/// Those of the ids that the driver lists as disks, a page after the other.
+pub async fn disks_listed(driver: &dyn Driver, ids: &[String], limit: u32) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    loop {
+        let page = driver.disks(found.last().map(String::as_str), limit).await.expect("a page");
+        assert!(page.len() <= limit as usize);
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page);
+    }
+    assert!(found.is_sorted_by(|one, next| one < next), "ascending, none twice: {found:?}");
+    // Another check's disks may be among them.
+    found.retain(|id| ids.contains(id));
+    found
 }
 
 pub fn disk_ids(spec: &DomainSpec) -> Vec<String> {
@@ -72,15 +102,11 @@ async fn expect(driver: &dyn Driver, spec: &DomainSpec, power: Power, operation:
     assert_eq!(domain.server_id, spec.server_id);
     assert_eq!(domain.power, power);
     assert_eq!(domain.operation, operation, "the operation that defined it");
-    let (mut found, mut wanted) = (domain.disks, disk_ids(spec));
-    found.sort();
-    wanted.sort();
-    assert_eq!(found, wanted);
 }
 
 pub async fn start(bench: &dyn Bench, driver: &dyn Driver, id: &str) {
     let step = key("start");
-    finish(bench, driver, &step, id, driver.start(&step, id).await).await;
+    finish(bench, driver, &step, driver.start(&step, id).await).await;
 }
 
 /// Waits until the guest came up for the so-manyth time; where there is no console, that is nowhere to be seen.
@@ -94,6 +120,15 @@ pub async fn booted(bench: &dyn Bench, driver: &dyn Driver, id: &str, times: usi
     .await;
 }
 
+/// Waits until the console has this text.
+async fn said(bench: &dyn Bench, driver: &dyn Driver, id: &str, text: &str) {
+    eventually(text, bench.deadline(), async || {
+        let console = driver.console_output(id, 1 << 20).await.unwrap_or_else(|error| panic!("{}", error.for_log()));
+        console.contains(text).then_some(())
+    })
+    .await;
+}
+
 /// A whole life, every call twice.
 pub async fn life(bench: &dyn Bench) {
     let driver = bench.load().await;
@@ -101,11 +136,11 @@ pub async fn life(bench: &dyn Bench) {
     let id = &spec.server_id;
     assert!(inspect(driver, id).await.is_none());
 
-    let mut create = key("create-disks");
-    twice(bench, driver, spec, &create, async |key| driver.create_disks(key, spec, &SecretVault::default()).await)
-        .await;
-    expect(driver, spec, Power::Stopped, "").await;
-    create.step = "define".to_owned();
+    for disk in &spec.disks {
+        twice(bench, driver, spec, &key("create-disk"), async |key| driver.create_disk(key, disk).await).await;
+    }
+    assert!(inspect(driver, id).await.is_none(), "disks are no server");
+    let create = key("define");
     twice(bench, driver, spec, &create, async |key| driver.define(key, spec, &SecretVault::default()).await).await;
     expect(driver, spec, Power::Stopped, &create.operation).await;
 
@@ -123,6 +158,8 @@ pub async fn life(bench: &dyn Bench) {
     let mut larger = DomainSpec { vcpus: spec.vcpus + 1, memory_mib: spec.memory_mib + 64, ..spec.clone() };
     for disk in &mut larger.disks {
         disk.size_gib += 1;
+        let grow = async |key: &StepKey| driver.grow_disk(key, &disk.id, disk.size_gib).await;
+        twice(bench, driver, spec, &key("grow-disk"), grow).await;
     }
     let step = key("reconfigure");
     twice(bench, driver, &larger, &step, async |key| driver.reconfigure(key, &larger).await).await;
@@ -133,14 +170,98 @@ pub async fn life(bench: &dyn Bench) {
     twice(bench, driver, spec, &key("stop"), async |key| driver.stop(key, id, StopMode::Hard).await).await;
 
     twice(bench, driver, spec, &key("undefine"), async |key| driver.undefine(key, id).await).await;
-    let left = inspect(driver, id).await.expect("its disks still exist");
-    assert_eq!(left.defined(), None);
-    assert_eq!(left.power, Power::Stopped);
-    assert_eq!(left.disks.len(), spec.disks.len());
-    let disks = disk_ids(spec);
-    twice(bench, driver, spec, &key("delete-disks"), async |key| driver.delete_disks(key, id, &disks).await).await;
     assert!(inspect(driver, id).await.is_none());
+    assert_eq!(disks_listed(driver, &disk_ids(spec), 1000).await.len(), spec.disks.len(), "its disks stay");
+    for disk in &spec.disks {
+        twice(bench, driver, spec, &key("remove-disk"), async |key| driver.remove_disk(key, &disk.id).await).await;
+    }
     assert_eq!(bench.evidence(spec).await, Vec::<String>::new());
+}
+
+/// A disk without a server: made, grown, copied while it is at rest, listed, removed.
+pub async fn disks(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let (driver, spec) = (&*driver, &bench.spec());
+    let mut copy = Disk { id: uuid::Uuid::new_v4().to_string(), ..spec.disks[0].clone() };
+    copy.source = DiskSource::Disk(spec.disks[0].id.clone());
+    let refused = driver.create_disk(&key("create-disk"), &copy).await.expect_err("a copy of nothing");
+    assert_eq!(refused.code, ErrorCode::WrongState, "{}", refused.for_log());
+    let refused = driver.grow_disk(&key("grow-disk"), &copy.id, 3).await.expect_err("nothing grows");
+    assert_eq!(refused.code, ErrorCode::NotFound, "{}", refused.for_log());
+
+    let all = &DomainSpec { disks: [spec.disks.as_slice(), &[copy.clone()]].concat(), ..spec.clone() };
+    for disk in &all.disks {
+        twice(bench, driver, all, &key("create-disk"), async |key| driver.create_disk(key, disk).await).await;
+    }
+    let grow = async |key: &StepKey| driver.grow_disk(key, &copy.id, copy.size_gib + 1).await;
+    twice(bench, driver, all, &key("grow-disk"), grow).await;
+    // Smaller than it is: it stays.
+    twice(bench, driver, all, &key("grow-disk"), async |key| driver.grow_disk(key, &copy.id, 1).await).await;
+    let mut ids = disk_ids(all);
+    ids.sort();
+    for limit in [1, 2, 1000] {
+        assert_eq!(disks_listed(driver, &ids, limit).await, ids, "limit {limit}");
+    }
+    remove_disks(bench, driver, &all.disks).await;
+    assert_eq!(bench.evidence(all).await, Vec::<String>::new());
+}
+
+/// A disk comes to a server that runs, and goes, every call twice; what a running server writes to is not copied.
+pub async fn hotplug(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    assert!(driver.plugs_disks());
+    let (driver, spec) = (&*driver, &bench.spec());
+    let id = &spec.server_id;
+    let disk = &Disk {
+        id: uuid::Uuid::new_v4().to_string(),
+        size_gib: 1,
+        source: DiskSource::Empty,
+        device: "/dev/vdc".to_owned(),
+    };
+    let all = &DomainSpec { disks: [spec.disks.as_slice(), &[disk.clone()]].concat(), ..spec.clone() };
+    make(bench, driver, spec).await;
+    let refused = async |what: &str, code: ErrorCode| {
+        let attach = driver.attach_disk(&key("attach"), id, disk).await.expect_err(what);
+        let detach = driver.detach_disk(&key("detach"), id, &disk.id).await.expect_err(what);
+        assert_eq!((attach.code, detach.code), (code.clone(), code), "{what}");
+    };
+    refused("it is off", ErrorCode::WrongState).await;
+    start(bench, driver, id).await;
+    booted(bench, driver, id, 1).await;
+    let missing = driver.attach_disk(&key("attach"), id, disk).await.expect_err("no disk");
+    assert_eq!(missing.code, ErrorCode::WrongState, "{}", missing.for_log());
+    make_disks(bench, driver, std::slice::from_ref(disk)).await;
+    twice(bench, driver, all, &key("attach"), async |key| driver.attach_disk(key, id, disk).await).await;
+    said(bench, driver, id, &bench.seen_text(disk, true)).await;
+    let copy = Disk { id: uuid::Uuid::new_v4().to_string(), source: DiskSource::Disk(disk.id.clone()), ..disk.clone() };
+    let written = driver.create_disk(&key("create-disk"), &copy).await.expect_err("a guest writes to it");
+    assert_eq!(written.code, ErrorCode::WrongState, "{}", written.for_log());
+    twice(bench, driver, all, &key("detach"), async |key| driver.detach_disk(key, id, &disk.id).await).await;
+    said(bench, driver, id, &bench.seen_text(disk, false)).await;
+    bench.assert_size(spec).await;
+    remove(bench, driver, spec).await;
+    refused("there is no server", ErrorCode::NotFound).await;
+    remove_disks(bench, driver, std::slice::from_ref(disk)).await;
+    assert_eq!(bench.evidence(all).await, Vec::<String>::new());
+}
+
+/// A server that is off takes and gives up disks by a change of its definition.
+pub async fn other_disks(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let (driver, spec) = (&*driver, &bench.spec());
+    let fewer = &DomainSpec { disks: spec.disks[..1].to_vec(), ..spec.clone() };
+    make_disks(bench, driver, &fewer.disks).await;
+    let define = key("define");
+    finish(bench, driver, &define, driver.define(&define, fewer, &SecretVault::default()).await).await;
+    let step = key("reconfigure");
+    let refused = driver.reconfigure(&step, spec).await.expect_err("a disk isn't there");
+    assert_eq!(refused.code, ErrorCode::WrongState, "{}", refused.for_log());
+    make_disks(bench, driver, &spec.disks).await;
+    for spec in [spec, fewer] {
+        twice(bench, driver, spec, &step, async |key| driver.reconfigure(key, spec).await).await;
+        bench.assert_size(spec).await;
+    }
+    remove(bench, driver, spec).await;
 }
 
 /// The end of the console's text, however much is asked for; or that there is none.
@@ -158,7 +279,7 @@ pub async fn console(bench: &dyn Bench) {
     start(bench, driver, id).await;
     booted(bench, driver, id, 1).await;
     let step = key("stop");
-    finish(bench, driver, &step, id, driver.stop(&step, id, StopMode::Hard).await).await;
+    finish(bench, driver, &step, driver.stop(&step, id, StopMode::Hard).await).await;
     // Off, so that nothing is added between the two looks.
     let whole = driver.console_output(id, 1 << 20).await.expect("console");
     assert!(whole.contains(ready));
@@ -174,10 +295,8 @@ pub async fn admin_password(bench: &dyn Bench) {
     let (secrets, password) = (SecretVault::new(), "quo\"te 'n $6$ pä{ss}");
     let spec = &DomainSpec { admin_password: Some(secrets.put(password)), ..bench.spec() };
     let (driver, id) = (&*driver, &spec.server_id);
-    let mut create = key("create-disks");
-    twice(bench, driver, spec, &create, async |key| driver.create_disks(key, spec, &secrets).await).await;
-    create.step = "define".to_owned();
-    twice(bench, driver, spec, &create, async |key| driver.define(key, spec, &secrets).await).await;
+    make_disks(bench, driver, &spec.disks).await;
+    twice(bench, driver, spec, &key("define"), async |key| driver.define(key, spec, &secrets).await).await;
     start(bench, driver, id).await;
     booted(bench, driver, id, 1).await;
     bench.assert_password(driver, spec, password).await;
@@ -195,47 +314,13 @@ pub async fn definition_without_disks(bench: &dyn Bench) {
         assert_eq!(bench.evidence(&spec).await, Vec::<String>::new());
     }
     // One disk of two is not enough.
-    let one = DomainSpec { disks: spec.disks[..1].to_vec(), ..spec.clone() };
     assert_eq!(spec.disks.len(), 2);
-    let disks = key("create-disks");
-    finish(bench, &*driver, &disks, id, driver.create_disks(&disks, &one, &secrets).await).await;
+    make_disks(bench, &*driver, &spec.disks[..1]).await;
     assert_eq!(driver.define(&step, &spec, &secrets).await.unwrap_err().code, ErrorCode::WrongState);
-    let left = inspect(&*driver, id).await.expect("the disk");
-    assert_eq!((left.operation.as_str(), left.disks), ("", disk_ids(&one)));
-    finish(bench, &*driver, &disks, id, driver.create_disks(&disks, &spec, &secrets).await).await;
-    finish(bench, &*driver, &step, id, driver.define(&step, &spec, &secrets).await).await;
+    assert!(inspect(&*driver, id).await.is_none());
+    make_disks(bench, &*driver, &spec.disks).await;
+    finish(bench, &*driver, &step, driver.define(&step, &spec, &secrets).await).await;
     remove(bench, &*driver, &spec).await;
-}
-
-/// What has only disks is in the list too: nobody else would ever find it.
-pub async fn list_of_what_has_only_disks(bench: &dyn Bench) {
-    let driver = bench.load().await;
-    let specs: Vec<DomainSpec> = (0..3).map(|_| bench.spec()).collect();
-    for (number, spec) in specs.iter().enumerate() {
-        let disks = key("create-disks");
-        let begun = driver.create_disks(&disks, spec, &SecretVault::default()).await;
-        finish(bench, &*driver, &disks, &spec.server_id, begun).await;
-        if number == 1 {
-            make(bench, &*driver, spec).await;
-        }
-    }
-    let mut listed: Vec<Domain> = Vec::new();
-    loop {
-        let page = driver.list(listed.last().map(|domain| domain.server_id.as_str()), 2).await.expect("a page");
-        if page.is_empty() {
-            break;
-        }
-        listed.extend(page);
-    }
-    assert!(listed.is_sorted_by(|one, next| one.server_id < next.server_id), "{listed:?}");
-    for (number, spec) in specs.iter().enumerate() {
-        let shown = listed.iter().find(|domain| domain.server_id == spec.server_id).expect("in the list");
-        let alone = inspect(&*driver, &spec.server_id).await.expect("exists");
-        assert_eq!(format!("{shown:?}"), format!("{alone:?}"), "list and inspect say the same");
-        assert_eq!(shown.defined().is_some(), number == 1, "{shown:?}");
-        assert_eq!(shown.power, Power::Stopped);
-        remove(bench, &*driver, spec).await;
-    }
 }
 
 /// A domain that runs is powered off by its removal.
@@ -257,8 +342,9 @@ pub async fn absence(bench: &dyn Bench) {
     };
     for _ in 0..2 {
         done("undefine", driver.undefine(&key("undefine"), id).await);
-        done("delete-disks", driver.delete_disks(&key("delete-disks"), id, &disk_ids(&spec)).await);
-        done("delete-disks", driver.delete_disks(&key("delete-disks"), id, &[]).await);
+        for disk in &spec.disks {
+            done("remove-disk", driver.remove_disk(&key("remove-disk"), &disk.id).await);
+        }
     }
     let absent = |what: &str, code: ErrorCode| assert_eq!(code, ErrorCode::NotFound, "{what} of nothing");
     absent("reconfigure", driver.reconfigure(&key("reconfigure"), &spec).await.unwrap_err().code);
@@ -269,7 +355,7 @@ pub async fn absence(bench: &dyn Bench) {
     if bench.ready_text().is_some() {
         absent("console", driver.console_output(id, 100).await.unwrap_err().code);
     }
-    assert!(driver.poll(&key("start"), id, "a token that nobody gave").await.is_err());
+    assert!(driver.poll(&key("start"), "a token that nobody gave").await.is_err());
     assert!(inspect(&*driver, id).await.is_none(), "what failed left nothing");
     assert_eq!(bench.evidence(&spec).await, Vec::<String>::new());
 }
@@ -286,7 +372,7 @@ pub async fn list(bench: &dyn Bench) {
     for limit in [1, 2, 1000] {
         let mut found: Vec<String> = Vec::new();
         loop {
-            let page = driver.list(found.last().map(String::as_str), limit).await.expect("a page");
+            let page = driver.servers(found.last().map(String::as_str), limit).await.expect("a page");
             assert!(page.len() <= limit as usize);
             if page.is_empty() {
                 break;
@@ -298,7 +384,7 @@ pub async fn list(bench: &dyn Bench) {
         found.retain(|id| wanted.contains(&id.as_str()));
         assert_eq!(found, wanted, "limit {limit}");
     }
-    let page = driver.list(None, 1000).await.expect("a page");
+    let page = driver.servers(None, 1000).await.expect("a page");
     let one = page.iter().find(|domain| domain.server_id == wanted[0]).expect("in the list");
     let alone = inspect(&*driver, wanted[0]).await.expect("exists");
     assert_eq!(format!("{one:?}"), format!("{alone:?}"), "list and inspect say the same");
@@ -326,7 +412,7 @@ pub async fn reload(bench: &dyn Bench) {
     expect(&*driver, &spec, Power::Running, &operation).await;
     let before = bench.evidence(&spec).await;
     let again = StepKey { operation, step: "define".to_owned() };
-    finish(bench, &*driver, &again, &spec.server_id, driver.define(&again, &spec, &SecretVault::default()).await).await;
+    finish(bench, &*driver, &again, driver.define(&again, &spec, &SecretVault::default()).await).await;
     start(bench, &*driver, &spec.server_id).await;
     assert_eq!(before, bench.evidence(&spec).await, "repeated after the restart, without a second effect");
     remove(bench, &*driver, &spec).await;
@@ -336,22 +422,22 @@ pub async fn reload(bench: &dyn Bench) {
 pub async fn at_once(bench: &dyn Bench) {
     let driver = bench.load().await;
     let specs: Vec<DomainSpec> = (0..4).map(|_| bench.spec()).collect();
-    let keys: Vec<StepKey> = specs.iter().map(|_| key("create-disks")).collect();
+    let keys: Vec<StepKey> = specs.iter().map(|_| key("create-disk")).collect();
     let call = async |index: usize| {
         // One that loses a race may say so; it must say that a repetition helps.
-        eventually("create-disks", bench.deadline(), async || {
-            match driver.create_disks(&keys[index], &specs[index], &SecretVault::default()).await {
+        eventually("create-disk", bench.deadline(), async || {
+            match driver.create_disk(&keys[index], &specs[index].disks[0]).await {
                 Ok(_) => Some(()),
                 Err(error) if error.retryable() => None,
-                Err(error) => panic!("create-disks: {}", error.for_log()),
+                Err(error) => panic!("create-disk: {}", error.for_log()),
             }
         })
         .await;
     };
     futures_util::future::join_all([0, 0, 0, 1, 2, 3].map(call)).await;
     for spec in &specs {
-        let found = inspect(&*driver, &spec.server_id).await.expect("disks");
-        assert_eq!(found.disks.len(), spec.disks.len());
+        let ids = disk_ids(spec);
+        assert_eq!(disks_listed(&*driver, &ids, 1000).await, ids[..1]);
         remove(bench, &*driver, spec).await;
     }
 }

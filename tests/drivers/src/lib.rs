@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use skyloom_runtime::driver::{DomainSpec, Driver};
+use skyloom_runtime::driver::{Disk, DomainSpec, Driver};
 use skyloom_runtime::{LoadError, LoadOptions, Options, Runtime};
 
 /// One driver over one platform.
@@ -30,6 +30,8 @@ pub trait Bench: Send + Sync {
     async fn assert_password(&self, driver: &dyn Driver, spec: &DomainSpec, password: &str);
     /// The platform has given the server the processors, the memory and the disks of the spec. Panics where that isn't so.
     async fn assert_size(&self, spec: &DomainSpec);
+    /// The console says this when the guest sees that the disk comes, or that it goes.
+    fn seen_text(&self, disk: &Disk, comes: bool) -> String;
     /// The console says this each time when the guest is up. None: the platform keeps no console log.
     fn ready_text(&self) -> Option<&'static str>;
     /// For a guest to come up or to go down.
@@ -42,8 +44,8 @@ pub trait Bench: Send + Sync {
 macro_rules! kit {
     ($bench:expr $(, $more:ident)*) => {
         $crate::kit!(
-            @tests $bench, life, console, removal_of_a_running_server, definition_without_disks, absence, list,
-            list_of_what_has_only_disks, capacity, reload, at_once, hostile_names $(, $more)*
+            @tests $bench, life, console, removal_of_a_running_server, definition_without_disks, disks, other_disks, absence,
+            list, capacity, reload, at_once, hostile_names $(, $more)*
         );
     };
     (@tests $bench:expr $(, $check:ident)+) => {

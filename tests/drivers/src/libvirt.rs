@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use skyloom_runtime::driver::{Disk, DomainSpec, Driver, Nic};
+use skyloom_runtime::driver::{Disk, DiskSource, DomainSpec, Driver, ImageBlob, Nic};
 use skyloom_runtime::{LoadError, Options};
 
 use crate::{Bench, root};
@@ -138,8 +138,8 @@ impl Libvirt {
         network.lines().filter(|line| line.contains("<host ") && line.contains(mac)).map(ToOwned::to_owned).collect()
     }
 
-    /// Files of this server below the storage folder.
-    fn files(&self, server_id: &str) -> Vec<String> {
+    /// Files of this server and of its disks below the storage folder.
+    fn files(&self, spec: &DomainSpec) -> Vec<String> {
         fn walk(folder: &Path, found: &mut Vec<String>) {
             for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
                 if entry.is_dir() { walk(&entry, found) } else { found.push(entry.display().to_string()) }
@@ -147,7 +147,8 @@ impl Libvirt {
         }
         let mut found = Vec::new();
         walk(&self.storage(), &mut found);
-        found.retain(|path| path.contains(server_id));
+        let ids: Vec<&String> = spec.disks.iter().map(|disk| &disk.id).chain([&spec.server_id]).collect();
+        found.retain(|path| ids.iter().any(|id| path.contains(*id)));
         found.sort();
         found
     }
@@ -166,9 +167,10 @@ impl Bench for Libvirt {
         let disk = |index: u32, blob: Option<&str>| Disk {
             id: uuid::Uuid::new_v4().to_string(),
             size_gib: 1,
-            image_blob: blob.map(ToOwned::to_owned),
-            image_format: blob.map(|_| "qcow2".to_owned()),
-            boot_index: index,
+            source: blob.map_or(DiskSource::Empty, |blob| {
+                DiskSource::Image(ImageBlob { blob: blob.to_owned(), format: "qcow2".to_owned() })
+            }),
+            device: format!("/dev/vd{}", ["a", "b"][index as usize]),
         };
         DomainSpec {
             name: "a server".to_owned(),
@@ -197,7 +199,7 @@ impl Bench for Libvirt {
     }
 
     async fn evidence(&self, spec: &DomainSpec) -> Vec<String> {
-        let mut evidence = self.files(&spec.server_id);
+        let mut evidence = self.files(spec);
         for nic in &spec.nics {
             evidence.extend(self.dhcp_entries(&nic.mac));
         }
@@ -214,7 +216,7 @@ impl Bench for Libvirt {
         let hash = console.lines().find_map(|line| line.trim().strip_prefix("SKYLOOM-GUEST-PASSWORD "));
         let hash = hash.unwrap_or_else(|| panic!("the guest has no password: {console}"));
         assert!(sha_crypt::sha512_check(password, hash).is_ok(), "{hash}");
-        for file in self.files(&spec.server_id) {
+        for file in self.files(spec) {
             let bytes = std::fs::read(&file).expect("a file of the server");
             assert!(!bytes.windows(password.len()).any(|window| window == password.as_bytes()), "{file}");
         }
@@ -225,12 +227,18 @@ impl Bench for Libvirt {
         assert!(xml.contains(&format!("<memory unit='KiB'>{}</memory>", u64::from(spec.memory_mib) * 1024)), "{xml}");
         assert!(xml.contains(&format!(">{}</vcpu>", spec.vcpus)), "{xml}");
         for disk in &spec.disks {
-            let files = self.files(&spec.server_id);
+            let files = self.files(spec);
             let file = files.iter().find(|file| file.ends_with(&disk.id)).expect("the disk's file");
             let told = std::process::Command::new("qemu-img").args(["info", "-U", "--output=json", file]).output();
             let told: serde_json::Value = serde_json::from_slice(&told.expect("qemu-img").stdout).expect("JSON");
             assert_eq!(told["virtual-size"], u64::from(disk.size_gib) << 30, "{told}");
         }
+        assert_eq!(xml.matches("<disk ").count(), spec.disks.len() + 1, "disks and seed: {xml}");
+    }
+
+    /// The guest knows a disk by the beginning of its id.
+    fn seen_text(&self, disk: &Disk, comes: bool) -> String {
+        format!("SKYLOOM-GUEST-DISK {} serial={}", if comes { "came" } else { "went" }, &disk.id[..20])
     }
 
     fn ready_text(&self) -> Option<&'static str> {

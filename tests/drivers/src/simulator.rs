@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use skyloom_cloud::documents::PluginDocuments;
 use skyloom_runtime::Options;
-use skyloom_runtime::driver::{Disk, DomainSpec, Driver, Nic};
+use skyloom_runtime::driver::{Disk, DiskSource, DomainSpec, Driver, Nic};
 use skyloom_store::documents::Documents;
 
 use crate::{Bench, NODE};
@@ -60,9 +60,8 @@ impl Simulator {
         let disk = |index: u32| Disk {
             id: format!("{server_id}-{index}"),
             size_gib: 1 + index,
-            image_blob: None,
-            image_format: None,
-            boot_index: index,
+            source: DiskSource::Empty,
+            device: format!("/dev/vd{}", ["a", "b"][index as usize]),
         };
         DomainSpec {
             server_id: server_id.to_owned(),
@@ -111,9 +110,12 @@ impl Bench for Simulator {
     async fn evidence(&self, spec: &DomainSpec) -> Vec<String> {
         let owner = format!("{}/{NODE}", self.plugin);
         let documents = self.documents().await;
-        let found = documents.get(&owner, self.collection, &spec.server_id).await.expect("documents");
+        let mut found = vec![documents.get(&owner, self.collection, &spec.server_id).await.expect("documents")];
+        for disk in &spec.disks {
+            found.push(documents.get(&owner, "disks", &disk.id).await.expect("documents"));
+        }
         documents.close().await;
-        found.map(|document| format!("{document:?}")).into_iter().collect()
+        found.into_iter().flatten().map(|document| format!("{document:?}")).collect()
     }
 
     async fn assert_password(&self, _driver: &dyn Driver, spec: &DomainSpec, password: &str) {
@@ -129,7 +131,15 @@ impl Bench for Simulator {
                 evidence.contains(&format!(r#"vcpus\":{},\"memory_mib\":{},"#, spec.vcpus, spec.memory_mib)),
                 "{evidence}"
             );
+            for disk in &spec.disks {
+                assert!(evidence.contains(&format!(r#"{{\"id\":\"{}\",\"device\":"#, disk.id)), "{evidence}");
+            }
         }
+    }
+
+    fn seen_text(&self, disk: &Disk, comes: bool) -> String {
+        let said = if comes { &disk.device } else { "gone" };
+        format!("disk {} is {said}", disk.id)
     }
 
     fn ready_text(&self) -> Option<&'static str> {

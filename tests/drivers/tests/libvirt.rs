@@ -5,14 +5,14 @@ use driver_tests::libvirt::{Libvirt, NETWORK};
 use driver_tests::{Bench, checks, kit, skip};
 use skyloom_model::ErrorCode;
 use skyloom_runtime::context::SecretVault;
-use skyloom_runtime::driver::{DomainSpec, StopMode};
+use skyloom_runtime::driver::{DiskSource, DomainSpec, ImageBlob, Progress, StopMode};
 
 /// None: the test is over.
 fn bench(test: &str) -> Option<Libvirt> {
     Libvirt::start().map_err(|reason| skip(&format!("driver-tests libvirt {test}"), &reason)).ok()
 }
 
-kit!(bench, admin_password);
+kit!(bench, admin_password, hotplug);
 
 /// What the core says of the guest is what the guest has: its name and its address, by its own word.
 #[tokio::test]
@@ -50,9 +50,8 @@ async fn servers_of_one_name_have_their_own_addresses() {
     // An address that is somebody else's already is refused, and what was begun is taken back.
     let mut third = bench.spec();
     third.nics[0].addresses.clone_from(&specs[0].nics[0].addresses);
-    let (mut key, secrets) = (checks::key("create-disks"), SecretVault::default());
-    checks::finish(&bench, &*driver, &key, &third.server_id, driver.create_disks(&key, &third, &secrets).await).await;
-    key.step = "define".to_owned();
+    let (key, secrets) = (checks::key("define"), SecretVault::default());
+    checks::make_disks(&bench, &*driver, &third.disks).await;
     assert_eq!(driver.define(&key, &third, &secrets).await.expect_err("taken").code, ErrorCode::DriverFailed);
     for spec in specs.iter().chain([&third]) {
         checks::remove(&bench, &*driver, spec).await;
@@ -74,10 +73,11 @@ async fn foreign_domains_are_untouchable() {
     let before = bench.virsh(&["dumpxml", id]);
 
     let mut refused = Vec::new();
-    let mut key = checks::key("create-disks");
-    checks::finish(&bench, &*driver, &key, id, driver.create_disks(&key, &spec, &SecretVault::default()).await).await;
-    key.step = "define".to_owned();
+    let key = checks::key("define");
+    checks::make_disks(&bench, &*driver, &spec.disks).await;
     refused.push(("define", driver.define(&key, &spec, &SecretVault::default()).await.map(|_| ())));
+    refused.push(("attach", driver.attach_disk(&key, id, &spec.disks[0]).await.map(|_| ())));
+    refused.push(("detach", driver.detach_disk(&key, id, &spec.disks[0].id).await.map(|_| ())));
     refused.push(("undefine", driver.undefine(&key, id).await.map(|_| ())));
     refused.push(("start", driver.start(&key, id).await.map(|_| ())));
     refused.push(("soft stop", driver.stop(&key, id, StopMode::Soft).await.map(|_| ())));
@@ -87,9 +87,8 @@ async fn foreign_domains_are_untouchable() {
     for (call, answer) in refused {
         assert_eq!(answer.expect_err(call).code, ErrorCode::Forbidden, "{call}");
     }
-    let listed = driver.list(None, 1000).await.unwrap();
-    let shown = listed.iter().find(|domain| domain.server_id == *id).expect("its disks are ours");
-    assert_eq!((shown.defined(), shown.disks.len()), (None, spec.disks.len()), "the domain is not");
+    let listed = driver.servers(None, 1000).await.unwrap();
+    assert!(!listed.iter().any(|domain| domain.server_id == *id), "the domain is not ours");
     assert_eq!(bench.virsh(&["dumpxml", id]), before, "as it was, and running");
     assert!(bench.dhcp_entries(&spec.nics[0].mac).is_empty());
 
@@ -128,10 +127,13 @@ async fn names_lead_nowhere_else() {
     let Some(bench) = bench("names_lead_nowhere_else") else { return };
     let driver = bench.load().await;
     let refused = async |what: &str, spec: DomainSpec, codes: &[ErrorCode]| {
-        let mut key = checks::key("create-disks");
-        let mut answer = driver.create_disks(&key, &spec, &SecretVault::default()).await;
+        let (key, mut answer) = (checks::key("make"), Ok(Progress::Done));
+        for disk in &spec.disks {
+            if answer.is_ok() {
+                answer = driver.create_disk(&key, disk).await;
+            }
+        }
         if answer.is_ok() {
-            key.step = "define".to_owned();
             answer = driver.define(&key, &spec, &SecretVault::default()).await;
         }
         let error = answer.expect_err(what);
@@ -143,6 +145,8 @@ async fn names_lead_nowhere_else() {
             checks::remove(&bench, &*driver, &DomainSpec { disks, ..spec }).await;
         }
     };
+    let image =
+        |blob: &str, format: &str| DiskSource::Image(ImageBlob { blob: blob.to_owned(), format: format.to_owned() });
     const INVALID: &[ErrorCode] = &[ErrorCode::Invalid];
     let spec = || bench.spec();
     for id in ["../../etc/passwd", "", "..", "/etc/passwd", "a b", "--help", "x\0y"] {
@@ -151,7 +155,7 @@ async fn names_lead_nowhere_else() {
         other.disks[0].id = format!("{id}/x");
         refused("disk id", other, INVALID).await;
         let mut other = spec();
-        other.disks[0].image_blob = Some(format!("../{id}"));
+        other.disks[0].source = image(&format!("../{id}"), "qcow2");
         refused("image", other, INVALID).await;
         refused("kernel", DomainSpec { kernel_blob: Some(format!("../{id}")), ..spec() }, INVALID).await;
     }
@@ -162,7 +166,7 @@ async fn names_lead_nowhere_else() {
     }
     for format in ["vmdk", "", "raw,file=/etc/passwd"] {
         let mut other = spec();
-        other.disks[0].image_format = Some(format.to_owned());
+        other.disks[0].source = image("disk.qcow2", format);
         refused("image format", other, INVALID).await;
     }
     assert!(bench.virsh(&["net-dumpxml", NETWORK]).matches("<source").count() == 0);

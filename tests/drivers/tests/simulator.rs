@@ -10,20 +10,20 @@ use serde_json::json;
 use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Power, Progress, StepKey, StopMode};
 
-kit!(|_| Some(Simulator::new(json!({}))), admin_password);
+kit!(|_| Some(Simulator::new(json!({}))), admin_password, hotplug);
 
 /// Every kind of step takes its time: pending until then, done after, and the kit goes through all the same.
 #[tokio::test]
 async fn steps_that_take_time() {
-    let names = ["create-disks", "delete-disks", "define", "undefine", "start", "stop"];
+    let names = ["create-disk", "grow-disk", "remove-disk", "define", "reconfigure", "undefine", "start", "stop"];
     let delays: serde_json::Map<String, serde_json::Value> =
         names.iter().map(|name| ((*name).to_owned(), 60.into())).collect();
     let bench = Simulator::new(json!({ "delay-ms": delays }));
     let (driver, spec) = (bench.load().await, bench.spec());
-    let (key, begun) = (checks::key("create-disks"), Instant::now());
-    let progress = driver.create_disks(&key, &spec, &SecretVault::default()).await.unwrap();
+    let (key, begun) = (checks::key("create-disk"), Instant::now());
+    let progress = driver.create_disk(&key, &spec.disks[0]).await.unwrap();
     assert!(matches!(progress, Progress::Pending(_)), "{progress:?}");
-    checks::finish(&bench, &*driver, &key, &spec.server_id, Ok(progress)).await;
+    checks::finish(&bench, &*driver, &key, Ok(progress)).await;
     assert!(begun.elapsed() >= Duration::from_millis(60));
     checks::life(&bench).await;
 }
@@ -38,10 +38,10 @@ async fn a_deaf_guest() {
     checks::start(&bench, &*driver, id).await;
     let key = checks::key("stop");
     let Progress::Pending(token) = driver.stop(&key, id, StopMode::Soft).await.unwrap() else { panic!("not pending") };
-    assert!(matches!(driver.poll(&key, id, &token).await.unwrap(), Progress::Pending(_)));
+    assert!(matches!(driver.poll(&key, &token).await.unwrap(), Progress::Pending(_)));
     assert_eq!(checks::inspect(&*driver, id).await.unwrap().power, Power::Running);
     driver.stop(&key, id, StopMode::Hard).await.unwrap();
-    assert!(matches!(driver.poll(&key, id, &token).await.unwrap(), Progress::Done), "off, however it came");
+    assert!(matches!(driver.poll(&key, &token).await.unwrap(), Progress::Done), "off, however it came");
     assert_eq!(checks::inspect(&*driver, id).await.unwrap().power, Power::Stopped);
 }
 

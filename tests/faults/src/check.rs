@@ -9,7 +9,8 @@ use crate::machine::{Machine, Sight};
 
 /// Everything about one server at rest: domain, disks, ports with their addresses, place, spans, lock. `disks`: how many a
 /// living one has.
-pub async fn server(db: &Db, machine: Option<&Machine>, disks: usize, id: &str, case: &str) {
+pub async fn server(db: &Db, sight: &Sight, disks: usize, id: &str, case: &str) {
+    let machine = sight.machines.get(id);
     let mut conn = db.read().await.unwrap();
     let record = servers::get(&mut conn, id, &Reach::All, servers::Parts::ALL).await.unwrap().map(|full| full.server);
     let locks = "SELECT count(*) FROM operation_locks WHERE resource_id = $1";
@@ -19,7 +20,7 @@ pub async fn server(db: &Db, machine: Option<&Machine>, disks: usize, id: &str, 
         .as_ref()
         .filter(|server| matches!(server.vm_state, VmState::Active | VmState::Stopped | VmState::Resized));
     match lives {
-        Some(server) => living(&mut conn, machine, disks, server, case).await,
+        Some(server) => living(&mut conn, sight, disks, server, case).await,
         None => gone(&mut conn, machine, id, record.map(|server| server.vm_state), case).await,
     }
 }
@@ -38,11 +39,12 @@ async fn gone(conn: &mut Conn, machine: Option<&Machine>, id: &str, state: Optio
     assert_eq!((place, meters(conn, id).await), (None, Vec::new()), "{case}: {state:?}, and a place or spans are left");
 }
 
-async fn living(conn: &mut Conn, machine: Option<&Machine>, disks: usize, server: &servers::Server, case: &str) {
+async fn living(conn: &mut Conn, sight: &Sight, disks: usize, server: &servers::Server, case: &str) {
     let resized = server.vm_state == VmState::Resized;
     let running = server.vm_state == VmState::Active || (resized && server.power_state == PowerState::Running);
+    let machine = sight.machines.get(&server.id);
     let machine = machine.unwrap_or_else(|| panic!("{case}: the server is {:?} without a domain", server.vm_state));
-    assert!(machine.defined.is_some(), "{case}: there are only disks");
+    assert!(!machine.operation.is_empty(), "{case}: nobody has defined it");
     assert_eq!(machine.memory_mib, server.memory_mib, "{case}: the domain has another flavor's memory");
     assert_eq!(machine.running, running, "{case}: the world's power differs from {:?}", server.vm_state);
     let power = if running { PowerState::Running } else { PowerState::ShutDown };
@@ -50,7 +52,7 @@ async fn living(conn: &mut Conn, machine: Option<&Machine>, disks: usize, server
     assert_eq!(server.task_state, None, "{case}: a task is left");
     let volumes = volumes::of_server(conn, &server.id).await.unwrap();
     assert_eq!(volumes.len(), disks, "{case}: {volumes:?}");
-    same_disks(conn, machine, &volumes, case).await;
+    same_disks(conn, machine, sight, &volumes, case).await;
     let ports = networks::ports_of_device(conn, &server.id).await.unwrap();
     assert_eq!(ports.len(), 1, "{case}: {ports:?}");
     assert_eq!(ports[0].addresses.len(), 1, "{case}: {ports:?}");
@@ -73,12 +75,15 @@ async fn living(conn: &mut Conn, machine: Option<&Machine>, disks: usize, server
     assert_eq!(meters(conn, &server.id).await, expected, "{case}: the spans don't fit {:?}", server.vm_state);
 }
 
-async fn same_disks(conn: &mut Conn, machine: &Machine, volumes: &[Volume], case: &str) {
+async fn same_disks(conn: &mut Conn, machine: &Machine, sight: &Sight, volumes: &[Volume], case: &str) {
     let found: Vec<&str> = machine.disks.iter().map(String::as_str).collect();
     let mut wanted: Vec<&str> = volumes.iter().map(|volume| volume.id.as_str()).collect();
     wanted.sort_unstable();
     assert_eq!(found, wanted, "{case}: the disks differ from the volumes");
     for volume in volumes {
+        assert!(sight.disks.contains(&volume.id), "{case}: {} has no disk", volume.id);
+        let place = placements::place_of(conn, &volume.id, Purpose::Home).await.unwrap();
+        assert_eq!(place.as_deref(), Some("node-1"), "{case}: {}", volume.id);
         assert_eq!(volume.state, volumes::VolumeState::InUse, "{case}");
         let spans = metering::open_of(conn, &volume.id).await.unwrap();
         assert_eq!(spans.len(), 1, "{case}: spans of volume {}", volume.id);
@@ -107,6 +112,7 @@ pub async fn nothing_left(db: &Db, sight: &Sight, case: &str) {
     at_rest(db, case).await;
     zero(&mut db.read().await.unwrap(), NOTHING_LEFT, case).await;
     assert!(sight.machines.is_empty(), "{case}: the world holds {:?}", sight.machines);
+    assert!(sight.disks.is_empty(), "{case}: the world holds {:?}", sight.disks);
     assert!(sight.strays.is_empty(), "{case}: the world holds {:?}", sight.strays);
 }
 

@@ -12,6 +12,8 @@ use crate::machine::{Machine, Platform, Sight};
 use crate::tool::Tool;
 use crate::walk::Doom;
 
+/// Ends the name of a server's seed.
+const SEED: &str = ".seed";
 /// Of the network that a fresh cloud has: what the core gives out is what libvirt's network holds.
 const SUBNET: &str = "10.0.0.0/22";
 
@@ -64,17 +66,18 @@ impl Libvirt {
         for id in self.virsh(&["list", "--all", "--uuid"]).split_whitespace() {
             let xml = self.virsh(&["dumpxml", id]);
             let machine = Machine {
-                defined: Some(
-                    between(&xml, "operation\":\"", "\"")
-                        .or(between(&xml, "operation&quot;:&quot;", "&quot;"))
-                        .unwrap_or_default(),
-                ),
+                operation: between(&xml, "operation\":\"", "\"")
+                    .or(between(&xml, "operation&quot;:&quot;", "&quot;"))
+                    .unwrap_or_default(),
                 running: self.virsh(&["domstate", id]).trim() == "running",
                 memory_mib: between(&xml, "<memory unit='KiB'>", "<")
                     .map_or(0, |kib| kib.parse::<u32>().unwrap() / 1024),
                 boots: self.boots(id),
                 leases: Some(BTreeSet::new()),
-                disks: BTreeSet::new(),
+                disks: parts(&xml, &format!("<source file='{}/", self.storage().join("disks").display()))
+                    .into_iter()
+                    .filter(|name| !name.ends_with(SEED))
+                    .collect(),
             };
             let processes = processes(id);
             if processes != usize::from(machine.running) {
@@ -110,12 +113,10 @@ impl Libvirt {
     /// Disks, seeds and consoles.
     fn files(&self, sight: &mut Sight) {
         for name in names(&self.storage().join("disks")) {
-            let (server, disk) = name.split_once('.').unwrap_or((&name, ""));
-            if disk == "seed" {
-                // A seed goes with the disks; one without them is found below.
-                sight.machines.entry(server.to_owned()).or_default();
-            } else {
-                sight.machines.entry(server.to_owned()).or_default().disks.insert(disk.to_owned());
+            match name.strip_suffix(SEED) {
+                Some(server) if sight.machines.contains_key(server) => {}
+                Some(_) => sight.strays.push(format!("a seed of no domain: {name}")),
+                None => drop(sight.disks.insert(name)),
             }
         }
         for life in names(&self.storage().join("making")) {
@@ -124,7 +125,7 @@ impl Libvirt {
         }
         for name in names(&self.storage().join("consoles")) {
             let server = name.strip_suffix(".log").unwrap_or(&name);
-            if sight.machines.get(server).is_none_or(|machine| machine.defined.is_none()) {
+            if !sight.machines.contains_key(server) {
                 sight.strays.push(format!("a console of no domain: {name}"));
             }
         }

@@ -9,12 +9,12 @@ use crate::walk::Doom;
 /// One server's part of a platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
-    /// Ids of its disks.
+    /// Ids of the disks in its definition.
     pub disks: BTreeSet<String>,
-    /// The operation that defined it; none: there are only disks.
-    pub defined: Option<String>,
+    /// The operation that defined it.
+    pub operation: String,
     pub running: bool,
-    /// What its definition has; 0: there are only disks.
+    /// What its definition has.
     pub memory_mib: u32,
     /// How often it changed from off to on: a boot too many is a loss of the guest's work.
     pub boots: u32,
@@ -27,6 +27,8 @@ pub struct Machine {
 pub struct Sight {
     /// By the server's id.
     pub machines: BTreeMap<String, Machine>,
+    /// Ids of the disks that exist.
+    pub disks: BTreeSet<String>,
     /// What belongs to no machine, or is there twice, in words: always a defect.
     pub strays: Vec<String>,
 }

@@ -63,22 +63,20 @@ impl Platform for Simulator {
         let mut sight = Sight::default();
         for body in self.documents("domains").await {
             let text = |key: &str| body[key].as_str().expect("a text").to_owned();
-            let defined = body["defined"] == true;
+            let disks = body["disks"].as_array().expect("disks").iter();
             let machine = Machine {
-                disks: body["disks"]
-                    .as_array()
-                    .expect("disks")
-                    .iter()
-                    .map(|disk| disk.as_str().unwrap().to_owned())
-                    .collect(),
-                defined: defined.then(|| text("operation")),
+                disks: disks.map(|disk| disk["id"].as_str().expect("an id").to_owned()).collect(),
+                operation: text("operation"),
                 running: body["running"] == true,
-                memory_mib: if defined { body["memory_mib"].as_u64().expect("memory") as u32 } else { 0 },
+                memory_mib: body["memory_mib"].as_u64().expect("memory") as u32,
                 ..Machine::default()
             };
             if let Some(twin) = sight.machines.insert(text("server_id"), machine) {
                 sight.strays.push(format!("a second domain: {twin:?}"));
             }
+        }
+        for body in self.documents("disks").await {
+            sight.disks.insert(body["id"].as_str().expect("an id").to_owned());
         }
         sight
     }

@@ -186,7 +186,7 @@ impl<'p> Walk<'p> {
         let (operation, server) = self.ask(kind, server).await;
         let ended = self.ended(&operation, &case).await;
         let sight = self.platform.look().await;
-        check::server(&self.db, sight.machines.get(&server), 1, &server, &case).await;
+        check::server(&self.db, &sight, 1, &server, &case).await;
         check::at_rest(&self.db, &case).await;
         (server, ended)
     }
@@ -214,7 +214,7 @@ impl<'p> Walk<'p> {
         assert!(sight.strays.is_empty(), "{case}: {:?}", sight.strays);
         let machine: Option<&Machine> = sight.machines.get(server);
         assert_eq!(sight.machines.len(), usize::from(machine.is_some()), "{case}: {:?}", sight.machines);
-        check::server(&self.db, machine, 1, server, case).await;
+        check::server(&self.db, &sight, 1, server, case).await;
         check::at_rest(&self.db, case).await;
         let sql = "SELECT vm_state FROM servers WHERE id = $1";
         let state = self.db.read().await.unwrap().one(sql, args![server], |row| row.text(0)).await.unwrap();

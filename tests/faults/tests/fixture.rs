@@ -244,7 +244,7 @@ impl Fixture {
     /// Compares everything about one server at rest; the servers of these tests have two disks.
     pub async fn check(&self, id: &str, case: &str) {
         let case = format!("{} {case}", self.name);
-        check::server(&self.db, self.world.machine(id).as_ref(), 2, id, &case).await;
+        check::server(&self.db, &self.world.sight(), 2, id, &case).await;
     }
 
     /// Compares everything, once all servers are deleted; the quota's figures are those of the records.

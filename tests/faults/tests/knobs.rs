@@ -8,8 +8,8 @@ use skyloom_faults::simulator::Simulator;
 use skyloom_faults::walk::{Kind, Walk};
 
 const WHENS: [&str; 3] = ["before", "after", "lost-reply"];
-const MAKING: [&str; 3] = ["create-disks", "define", "start"];
-const REMOVING: [&str; 3] = ["stop", "undefine", "delete-disks"];
+const MAKING: [&str; 3] = ["create-disk", "define", "start"];
+const REMOVING: [&str; 3] = ["stop", "undefine", "remove-disk"];
 
 struct World<'s> {
     walk: Walk<'s>,

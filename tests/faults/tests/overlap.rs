@@ -35,10 +35,12 @@ async fn during_the_call(fixture: &Fixture, engines: &[Engine], step: &str) {
     assert_eq!(fixture.rest(&operation).await.unwrap().state, State::Cancelled, "{case}");
     assert_eq!(fixture.rest(&delete).await.unwrap().state, State::Succeeded, "{case}");
     let calls = fixture.world.calls_for(&operation);
-    let mut undone: Vec<&String> = calls.iter().filter(|call| call.ends_with("/undo")).collect();
-    let all = undone.len();
-    undone.dedup();
-    assert_eq!(undone.len(), all, "{case}: undone twice: {calls:?}");
+    for undo in calls.iter().filter(|call| call.ends_with("/undo")) {
+        let times = calls.iter().filter(|call| *call == undo).count();
+        // Each of the two disks by itself.
+        let once = if undo == "disks/undo" { 2 } else { 1 };
+        assert_eq!(times, once, "{case}: undone twice: {calls:?}");
+    }
     fixture.check(&server, &case).await;
     for other in others {
         let operation = fixture.ask(Kind::Delete, &other).await;

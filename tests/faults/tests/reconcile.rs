@@ -28,13 +28,13 @@ async fn a_guest_that_powers_itself_off_is_stopped_and_no_longer_charged() {
         let reconciler = reconciler(&fixture, Settings::default()).await;
         reconciler.look().await.unwrap();
         assert_eq!(counted(&reconciler, "power_differences"), 0, "{}", fixture.name);
-        fixture.world.machines().get_mut(&server).unwrap().running = false;
+        fixture.world.holds().machines.get_mut(&server).unwrap().running = false;
         reconciler.look().await.unwrap();
         let record = fixture.server(&server).await.unwrap();
         assert_eq!((record.vm_state, record.power_state), (VmState::Stopped, PowerState::ShutDown));
         fixture.check(&server, "off by itself").await;
         // And back: somebody started it at the platform.
-        fixture.world.machines().get_mut(&server).unwrap().running = true;
+        fixture.world.holds().machines.get_mut(&server).unwrap().running = true;
         reconciler.look().await.unwrap();
         assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active);
         fixture.check(&server, "on by itself").await;
@@ -50,15 +50,15 @@ async fn differences_are_only_reported_where_the_policy_says_so() {
     let server = fixture.prepare(Kind::Stop { hard: true }).await;
     let settings = Settings { follow_power: false, mend_missing: false, ..Settings::default() };
     let reconciler = reconciler(&fixture, settings).await;
-    fixture.world.machines().get_mut(&server).unwrap().running = false;
+    fixture.world.holds().machines.get_mut(&server).unwrap().running = false;
     reconciler.look().await.unwrap();
     assert_eq!(counted(&reconciler, "power_differences"), 1);
     assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active);
-    let machine = fixture.world.machines().remove(&server).unwrap();
+    let machine = fixture.world.holds().machines.remove(&server).unwrap();
     reconciler.look().await.unwrap();
     assert_eq!(counted(&reconciler, "missing"), 1);
     assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active);
-    fixture.world.machines().insert(server.clone(), machine);
+    fixture.world.holds().machines.insert(server.clone(), machine);
     clear(&fixture, &server, "reported").await;
     fixture.check_everything().await;
 }
@@ -68,7 +68,7 @@ async fn a_server_whose_domain_is_gone_is_in_error_and_can_be_deleted() {
     let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;
     let server = fixture.prepare(Kind::Stop { hard: true }).await;
     let reconciler = reconciler(&fixture, Settings::default()).await;
-    fixture.world.machines().remove(&server);
+    fixture.world.holds().machines.remove(&server);
     reconciler.look().await.unwrap();
     assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Error);
     let open = "SELECT count(*) FROM spans WHERE resource_id = $1 AND ended_at = 9223372036854775807";
@@ -83,10 +83,10 @@ async fn a_server_whose_domain_is_back_is_as_the_domain_and_charged_again() {
     let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;
     let server = fixture.prepare(Kind::Stop { hard: true }).await;
     let reconciler = reconciler(&fixture, Settings::default()).await;
-    let machine = fixture.world.machines().remove(&server).expect("its machine");
+    let machine = fixture.world.holds().machines.remove(&server).expect("its machine");
     reconciler.look().await.unwrap();
     assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Error);
-    fixture.world.machines().insert(server.clone(), machine);
+    fixture.world.holds().machines.insert(server.clone(), machine);
     reconciler.look().await.unwrap();
     assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active);
     fixture.check(&server, "back again").await;
@@ -97,13 +97,8 @@ async fn a_server_whose_domain_is_back_is_as_the_domain_and_charged_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_without_a_record_is_reported_and_removed_only_by_policy() {
     let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;
-    let stray = Machine {
-        disks: ["disk".to_owned()].into(),
-        defined: Some("somebody".to_owned()),
-        running: true,
-        ..Machine::default()
-    };
-    fixture.world.machines().insert("stray".to_owned(), stray);
+    let stray = Machine { operation: "somebody".to_owned(), running: true, ..Machine::default() };
+    fixture.world.holds().machines.insert("stray".to_owned(), stray);
     let careful = reconciler(&fixture, Settings::default()).await;
     for _ in 0..3 {
         careful.look().await.unwrap();
@@ -141,16 +136,17 @@ async fn many_domains_without_a_record_are_told_from_the_servers_among_them() {
         fixture.called(&operation, "stop").await;
         let strays: Vec<String> = (0..700).map(|_| skyloom_model::new_id()).collect();
         for stray in &strays {
-            let stray_machine = Machine { disks: [format!("disk of {stray}")].into(), ..Machine::default() };
-            fixture.world.machines().insert(stray.clone(), stray_machine);
+            fixture.world.holds().machines.insert(stray.clone(), Machine::default());
+            fixture.world.holds().disks.insert(format!("disk of {stray}"));
         }
         strict.look().await.unwrap();
-        assert_eq!(counted(&strict, "orphans"), 700, "{}", fixture.name);
+        assert_eq!(counted(&strict, "orphans"), 1400, "{}", fixture.name);
         // This world's first answer is `pending`, so each of the two calls is made at two looks.
         for _ in 0..4 {
             strict.look().await.unwrap();
         }
         assert!(strays.iter().all(|stray| fixture.world.machine(stray).is_none()), "{}", fixture.name);
+        assert_eq!(fixture.world.holds().disks.len(), 4, "{}: those of the two servers", fixture.name);
         assert!(fixture.world.machine(&resting).is_some() && fixture.world.machine(&rebooting).is_some());
         fixture.world.let_go();
         assert!(fixture.rest(&operation).await.unwrap().state.ended());
@@ -175,25 +171,25 @@ async fn a_volume_kept_after_its_server_is_no_orphan() {
         let strict = reconciler(&fixture, Settings { remove_orphans: true, ..Settings::default() }).await;
         let deleted = fixture.ask(Kind::Delete, &server).await;
         assert_eq!(fixture.rest(&deleted).await.unwrap().state, State::Succeeded);
-        let kept = fixture.world.machine(&server).expect("its disk stays").disks;
+        let kept = fixture.world.sight().disks;
         assert_eq!(kept.len(), 1, "{kept:?}");
 
         for _ in 0..4 {
             strict.look().await.unwrap();
         }
         assert_eq!(counted(&strict, "orphans"), 0, "{}", fixture.name);
-        assert_eq!(fixture.world.machine(&server).map(|machine| machine.disks), Some(kept.clone()));
+        assert_eq!(fixture.world.sight().disks, kept, "{}", fixture.name);
 
-        // A domain that nobody knows stands on it: that goes, with its own disk, and the volume stays.
-        if let Some(machine) = fixture.world.machines().get_mut(&server) {
-            machine.defined = Some("somebody".to_owned());
-            machine.disks.insert("disk".to_owned());
-        }
+        // A domain that nobody knows has it: that goes, with its own disk, and the volume stays.
+        let mut stray = Machine { operation: "somebody".to_owned(), disks: kept.clone(), ..Machine::default() };
+        stray.disks.insert("disk".to_owned());
+        fixture.world.holds().machines.insert("stray".to_owned(), stray);
+        fixture.world.holds().disks.insert("disk".to_owned());
         for _ in 0..6 {
             strict.look().await.unwrap();
         }
-        let left = fixture.world.machine(&server).expect("its disk stays");
-        assert_eq!((left.defined, left.disks), (None, kept.clone()), "{}", fixture.name);
+        let left = fixture.world.sight();
+        assert_eq!((left.machines.len(), &left.disks), (0, &kept), "{}", fixture.name);
 
         let held = "SELECT disk_gib FROM placements WHERE holder_id = $1";
         let volume = kept.first().expect("one").clone();

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use skyloom_faults::machine::{Machine, Sight};
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_runtime::driver::{
-    Domain, DomainSpec, Driver, NodeCapacity, Power, Progress, ReadCall, Reading, StepCall, StepKey,
+    DiskSource, Domain, DomainSpec, Driver, NodeCapacity, Power, Progress, ReadCall, Reading, StepCall, StepKey,
 };
 use tokio::sync::Notify;
 
@@ -20,10 +20,17 @@ pub enum Presence {
     Hangs,
 }
 
+/// What the platform holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holds {
+    pub machines: BTreeMap<String, Machine>,
+    pub disks: BTreeSet<String>,
+}
+
 #[derive(Default)]
 pub struct World {
     presence: Mutex<Presence>,
-    machines: Mutex<BTreeMap<String, Machine>>,
+    holds: Mutex<Holds>,
     /// Steps that stay pending until they are let go.
     held: Mutex<BTreeSet<String>>,
     calls: Mutex<Vec<String>>,
@@ -38,12 +45,12 @@ fn failure(code: ErrorCode, text: &str) -> Error {
 }
 
 impl World {
-    pub fn machines(&self) -> MutexGuard<'_, BTreeMap<String, Machine>> {
-        self.machines.lock().unwrap()
+    pub fn holds(&self) -> MutexGuard<'_, Holds> {
+        self.holds.lock().unwrap()
     }
 
     pub fn machine(&self, server_id: &str) -> Option<Machine> {
-        self.machines().get(server_id).cloned()
+        self.holds().machines.get(server_id).cloned()
     }
 
     pub fn be(&self, presence: Presence) {
@@ -51,7 +58,8 @@ impl World {
     }
 
     pub fn sight(&self) -> Sight {
-        Sight { machines: self.machines().clone(), strays: Vec::new() }
+        let Holds { machines, disks } = self.holds().clone();
+        Sight { machines, disks, strays: Vec::new() }
     }
 
     pub fn hold(&self, step: &str) {
@@ -82,32 +90,19 @@ impl World {
         self.calls.lock().unwrap().contains(&format!("{operation} {step}"))
     }
 
-    /// Notes the call; changes the machine; one that holds nothing any more is gone. The first reply is `pending`, so that
-    /// every step is polled too.
-    async fn change(
-        &self,
-        key: &StepKey,
-        server_id: &str,
-        apply: impl FnOnce(&mut Machine) -> Result<()> + Send,
-    ) -> Result<Progress> {
+    /// Notes the call, and has its effect. The first reply is `pending`, so that every step is polled too.
+    async fn change(&self, key: &StepKey, call: StepCall<'_>) -> Result<Progress> {
         self.calls.lock().unwrap().push(format!("{} {}", key.operation, key.step));
         let hangs = self.hanging.lock().unwrap().take_if(|step| *step == key.step).is_some();
         if hangs {
             self.go_on.notified().await;
             self.calls.lock().unwrap().push(format!("{} {}: goes on", key.operation, key.step));
         }
-        let mut machines = self.machines();
-        let mut machine = machines.get(server_id).cloned().unwrap_or_default();
-        let before = machine.clone();
-        apply(&mut machine)?;
-        let changed = machine != before;
-        if machine.disks.is_empty() && machine.defined.is_none() {
-            machines.remove(server_id);
-        } else {
-            machines.insert(server_id.to_owned(), machine);
-        }
+        let mut holds = self.holds();
+        let before = holds.clone();
+        effect(key, call, &mut holds)?;
         let held = self.held.lock().unwrap().contains(&key.step);
-        Ok(if changed || held { Progress::Pending("more".to_owned()) } else { Progress::Done })
+        Ok(if *holds != before || held { Progress::Pending("more".to_owned()) } else { Progress::Done })
     }
 }
 
@@ -133,59 +128,80 @@ fn domain(server_id: &str, machine: &Machine) -> Domain {
     Domain {
         server_id: server_id.to_owned(),
         power: if machine.running { Power::Running } else { Power::Stopped },
-        operation: machine.defined.clone().unwrap_or_default(),
-        disks: machine.disks.iter().cloned().collect(),
+        operation: machine.operation.clone(),
     }
 }
 
-/// Whether the domain is there; only then can it be switched.
-fn defined(machine: &Machine) -> Result<()> {
-    if machine.defined.is_none() {
-        return Err(failure(ErrorCode::NotFound, "there is no such domain"));
-    }
-    Ok(())
+/// The domain, if it is there; only then can it be changed.
+fn defined<'h>(holds: &'h mut Holds, server_id: &str) -> Result<&'h mut Machine> {
+    holds.machines.get_mut(server_id).ok_or_else(|| failure(ErrorCode::NotFound, "there is no such domain"))
 }
 
-fn define(machine: &mut Machine, operation: &str, spec: &DomainSpec) -> Result<()> {
-    if spec.disks.iter().any(|disk| !machine.disks.contains(&disk.id)) {
-        return Err(failure(ErrorCode::DriverFailed, "a disk isn't there"));
+fn require<'d>(holds: &Holds, disks: impl IntoIterator<Item = &'d String>) -> Result<()> {
+    match disks.into_iter().find(|disk| !holds.disks.contains(*disk)) {
+        Some(_) => Err(failure(ErrorCode::WrongState, "a disk isn't there")),
+        None => Ok(()),
     }
-    if machine.defined.as_ref().is_some_and(|by| *by != operation) {
+}
+
+fn ids(spec: &DomainSpec) -> BTreeSet<String> {
+    spec.disks.iter().map(|disk| disk.id.clone()).collect()
+}
+
+fn define(holds: &mut Holds, operation: &str, spec: &DomainSpec) -> Result<()> {
+    require(holds, &ids(spec))?;
+    let machine = holds.machines.entry(spec.server_id.clone()).or_default();
+    if !machine.operation.is_empty() && machine.operation != operation {
         return Err(failure(ErrorCode::AlreadyExists, "another operation has defined it"));
     }
-    machine.defined = Some(operation.to_owned());
-    machine.memory_mib = spec.memory_mib;
+    machine.operation = operation.to_owned();
+    (machine.memory_mib, machine.disks) = (spec.memory_mib, ids(spec));
     Ok(())
 }
 
-/// What a call does to a machine.
-fn effect(key: &StepKey, call: StepCall<'_>, machine: &mut Machine) -> Result<()> {
+fn reconfigure(holds: &mut Holds, spec: &DomainSpec) -> Result<()> {
+    require(holds, &ids(spec))?;
+    let machine = defined(holds, &spec.server_id)?;
+    if machine.running {
+        return Err(failure(ErrorCode::WrongState, "the domain runs"));
+    }
+    (machine.memory_mib, machine.disks) = (spec.memory_mib, ids(spec));
+    Ok(())
+}
+
+fn running<'h>(holds: &'h mut Holds, server_id: &str) -> Result<&'h mut Machine> {
+    let machine = defined(holds, server_id)?;
+    if machine.running { Ok(machine) } else { Err(failure(ErrorCode::WrongState, "the domain is off")) }
+}
+
+/// What a call does to what the platform holds.
+fn effect(key: &StepKey, call: StepCall<'_>, holds: &mut Holds) -> Result<()> {
     match call {
-        StepCall::CreateDisks { spec, .. } => machine.disks.extend(spec.disks.iter().map(|disk| disk.id.clone())),
-        StepCall::DeleteDisks { .. } if machine.defined.is_some() => {
-            return Err(failure(ErrorCode::DriverFailed, "the disks are in use by a domain"));
-        }
-        StepCall::DeleteDisks { disks, .. } => machine.disks.retain(|disk| !disks.contains(disk)),
-        StepCall::Define { spec, .. } => define(machine, &key.operation, spec)?,
-        StepCall::Reconfigure { .. } if machine.running => {
-            return Err(failure(ErrorCode::WrongState, "the domain runs"));
-        }
-        StepCall::Reconfigure { spec } => {
-            defined(machine)?;
-            machine.memory_mib = spec.memory_mib;
-        }
-        StepCall::Undefine { .. } => {
-            (machine.running, machine.defined, machine.memory_mib) = (false, None, 0);
-        }
-        StepCall::Start { .. } => {
-            defined(machine)?;
+        StepCall::Define { spec, .. } => define(holds, &key.operation, spec)?,
+        StepCall::Reconfigure { spec } => reconfigure(holds, spec)?,
+        StepCall::Undefine { server_id } => drop(holds.machines.remove(server_id)),
+        StepCall::Start { server_id } => {
+            let machine = defined(holds, server_id)?;
             machine.boots += u32::from(!machine.running);
             machine.running = true;
         }
-        StepCall::Stop { .. } => {
-            defined(machine)?;
-            machine.running = false;
+        StepCall::Stop { server_id, .. } => defined(holds, server_id)?.running = false,
+        StepCall::CreateDisk { disk } => {
+            if let DiskSource::Disk(other) = &disk.source {
+                require(holds, [other])?;
+            }
+            holds.disks.insert(disk.id.clone());
         }
+        StepCall::GrowDisk { id, .. } => require(holds, [&id.to_owned()])?,
+        StepCall::RemoveDisk { id } if holds.machines.values().any(|machine| machine.disks.contains(id)) => {
+            return Err(failure(ErrorCode::DriverFailed, "the disk is in use by a domain"));
+        }
+        StepCall::RemoveDisk { id } => drop(holds.disks.remove(id)),
+        StepCall::AttachDisk { server_id, disk } => {
+            require(holds, [&disk.id])?;
+            running(holds, server_id)?.disks.insert(disk.id.clone());
+        }
+        StepCall::DetachDisk { server_id, id } => drop(running(holds, server_id)?.disks.remove(id)),
         StepCall::Poll { .. } => {}
     }
     Ok(())
@@ -198,26 +214,30 @@ impl Driver for World {
             let held = self.held.lock().unwrap().contains(&key.step);
             return Ok(if held { Progress::Pending("more".to_owned()) } else { Progress::Done });
         }
-        if let StepCall::CreateDisks { spec, secrets } = call
+        if let StepCall::Define { spec, secrets } = call
             && spec.admin_password.as_deref().and_then(|handle| secrets.get(handle)).is_none()
         {
             return Err(failure(ErrorCode::Invalid, "the administrator's password got lost"));
         }
-        self.change(key, call.server_id(), |machine| effect(key, call, machine)).await
+        self.change(key, call).await
     }
 
     async fn read(&self, call: ReadCall<'_>) -> Result<Reading> {
         match call {
-            // Disks alone are no domain that could run.
             ReadCall::Inspect { server_id } => {
                 Ok(Reading::Domain(self.machine(server_id).map(|machine| domain(server_id, &machine))))
             }
             ReadCall::Capacity => self.capacity().await.map(Reading::Capacity),
-            ReadCall::List { after, limit } => {
-                let machines = self.machines();
-                let later = machines.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
+            ReadCall::Servers { after, limit } => {
+                let holds = self.holds();
+                let later = holds.machines.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
                 let page = later.take(limit as usize).map(|(id, machine)| domain(id, machine));
                 Ok(Reading::Domains(page.collect()))
+            }
+            ReadCall::Disks { after, limit } => {
+                let holds = self.holds();
+                let later = holds.disks.iter().filter(|id| after.is_none_or(|after| id.as_str() > after));
+                Ok(Reading::Ids(later.take(limit as usize).cloned().collect()))
             }
             ReadCall::ConsoleOutput { .. } => Ok(Reading::Text(String::new())),
         }
@@ -225,5 +245,9 @@ impl Driver for World {
 
     fn digest(&self) -> &'static str {
         "sha256:world"
+    }
+
+    fn plugs_disks(&self) -> bool {
+        true
     }
 }

@@ -89,7 +89,7 @@ fn a_plugin_is_what_its_manifest_says() {
     let driver = manifest("face", "driver", &["log"], "");
     assert_eq!(
         refused(with_manifest(&driver)),
-        "the manifest says driver, but the component doesn't export `skyloom:driver/lifecycle`"
+        "the manifest says driver, but the component doesn't export `skyloom:driver/servers`"
     );
     let tariff = manifest("face", "tariff", &[], "");
     assert_eq!(

@@ -40,7 +40,8 @@ impl Driver for FakeDriver {
                 hypervisor: "FAKE".to_owned(),
                 hypervisor_version: 1,
             })),
-            ReadCall::List { .. } => Ok(Reading::Domains(Vec::new())),
+            ReadCall::Servers { .. } => Ok(Reading::Domains(Vec::new())),
+            ReadCall::Disks { .. } => Ok(Reading::Ids(Vec::new())),
             ReadCall::ConsoleOutput { server_id, max_bytes } => {
                 let log = format!("first\nsecond {server_id}\n");
                 Ok(Reading::Text(log.chars().take(max_bytes as usize).collect()))
@@ -51,6 +52,10 @@ impl Driver for FakeDriver {
 
     fn digest(&self) -> &'static str {
         "sha256:fake"
+    }
+
+    fn plugs_disks(&self) -> bool {
+        true
     }
 }
 

@@ -1,6 +1,7 @@
 //! One node: its platform's inventory beside the records.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::sync::PoisonError;
 
 use skyloom_model::{PowerState, Result, Timestamp, VmState};
@@ -17,48 +18,80 @@ const PAGE: u32 = 500;
 
 impl Inner {
     pub(super) async fn look_at(&self, node: &Node) -> Result<()> {
+        let mut orphans = self.compare_servers(node).await?;
+        orphans.extend(self.compare_disks(node).await?);
+        self.judge(node, orphans).await
+    }
+
+    /// Gives the domains that no record of this node knows.
+    async fn compare_servers(&self, node: &Node) -> Result<Vec<Orphan>> {
         let mut after: Option<String> = None;
-        let mut orphans = Vec::new();
+        let mut unknown = Vec::new();
         loop {
-            let domains = node.driver.list(after.as_deref(), PAGE).await?;
+            let domains = node.driver.servers(after.as_deref(), PAGE).await?;
             let last = domains.last().map(|domain| domain.server_id.clone());
             let full = domains.len() >= PAGE as usize;
             let until = if full { last.clone() } else { None };
-            orphans.extend(self.compare(node, after.as_deref(), until.as_deref(), domains).await?);
+            unknown.extend(self.compare(node, after.as_deref(), until.as_deref(), domains).await?);
             if !full {
                 break;
             }
             after = last;
         }
-        self.judge_orphans(node, orphans).await
+        // Those that an operation holds are being made or removed.
+        let mut conn = self.cloud.db().read().await?;
+        let expected = store::expected_on(&mut conn, &node.settings.name, &unknown).await?;
+        unknown.retain(|id| !expected.contains(id));
+        Ok(unknown.into_iter().map(Orphan::Domain).collect())
     }
 
-    /// One page; gives the domains that no record of this node knows.
+    /// Gives the disks that no record knows; those of volumes that an operator has removed are taken away.
+    async fn compare_disks(&self, node: &Node) -> Result<Vec<Orphan>> {
+        let mut orphans = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let disks = node.driver.disks(after.as_deref(), PAGE).await?;
+            let mut conn = self.cloud.db().read().await?;
+            let known = volumes::disks_known(&mut conn, &disks).await?;
+            let discarded = volumes::discarded(&mut conn, &disks).await?;
+            drop(conn);
+            for disk in disks.iter().filter(|disk| discarded.contains(*disk)) {
+                remove_discarded(node, disk).await;
+            }
+            let unknown = disks.iter().filter(|disk| !known.contains(*disk) && !discarded.contains(*disk));
+            orphans.extend(unknown.cloned().map(Orphan::Disk));
+            if disks.len() < PAGE as usize {
+                return Ok(orphans);
+            }
+            after = disks.into_iter().next_back();
+        }
+    }
+
+    /// One page; gives the servers that no record of this node knows.
     async fn compare(
         &self,
         node: &Node,
         after: Option<&str>,
         until: Option<&str>,
         domains: Vec<Domain>,
-    ) -> Result<Vec<Domain>> {
+    ) -> Result<Vec<String>> {
         let name = &node.settings.name;
         let mut conn = self.cloud.db().read().await?;
         let records = store::servers_between(&mut conn, name, after, until).await?;
         drop(conn);
-        let mut found: BTreeMap<String, Domain> =
-            domains.into_iter().map(|domain| (domain.server_id.clone(), domain)).collect();
+        let mut found: BTreeMap<String, Power> =
+            domains.into_iter().map(|domain| (domain.server_id, domain.power)).collect();
         for record in records {
-            let power = found.remove(&record.id).as_ref().and_then(Domain::defined);
-            if differs(&record, power) {
+            if differs(&record, found.remove(&record.id)) {
                 self.mend(node, &record).await?;
             }
         }
-        Ok(found.into_values().collect())
+        Ok(found.into_keys().collect())
     }
 
     /// The inventory may be older than the record: looks again, and changes nothing if the record has moved since.
     async fn mend(&self, node: &Node, record: &OnNode) -> Result<()> {
-        let power = node.driver.inspect(&record.id).await?.as_ref().and_then(Domain::defined);
+        let power = node.driver.inspect(&record.id).await?.map(|domain| domain.power);
         if !differs(record, power) {
             return Ok(());
         }
@@ -86,74 +119,65 @@ impl Inner {
         Ok(())
     }
 
-    /// Domains without a record here: those that an operation holds are being made or removed.
-    async fn judge_orphans(&self, node: &Node, domains: Vec<Domain>) -> Result<()> {
+    async fn judge(&self, node: &Node, orphans: Vec<Orphan>) -> Result<()> {
         let name = &node.settings.name;
-        let ids: Vec<String> = domains.iter().map(|domain| domain.server_id.clone()).collect();
-        let disks: Vec<String> = domains.iter().flat_map(|domain| domain.disks.iter().cloned()).collect();
-        let mut conn = self.cloud.db().read().await?;
-        let expected = store::expected_on(&mut conn, name, &ids).await?;
-        let mut kept = volumes::known(&mut conn, &disks).await?;
-        let discarded = volumes::discarded(&mut conn, &disks).await?;
-        drop(conn);
-        for domain in &domains {
-            remove_discarded(node, domain, &discarded).await;
-        }
-        // Whether they are gone already the next look will tell.
-        kept.extend(discarded);
-        let orphans: Vec<&Domain> = domains
-            .iter()
-            .filter(|domain| !expected.contains(&domain.server_id) && !only_kept(domain, &kept))
-            .collect();
         add(&self.counters.orphans, orphans.len());
-        let before = self.suspect(name, orphans.iter().map(|domain| domain.server_id.clone()).collect());
-        for domain in orphans {
-            let remove = self.settings.remove_orphans && before.contains(&domain.server_id);
-            tracing::warn!(node = name, server = domain.server_id, removed = remove, "a domain that no record knows");
+        let before = self.suspect(name, orphans.iter().cloned().collect());
+        for orphan in orphans {
+            let remove = self.settings.remove_orphans && before.contains(&orphan);
+            tracing::warn!(node = name, orphan = %orphan, removed = remove, "the platform has what no record knows");
             if remove {
-                remove_orphan(node, domain, &kept).await?;
+                orphan.remove(node).await?;
             }
         }
         Ok(())
     }
 
     /// Remembers the node's orphans until the next look; gives those of the last one.
-    fn suspect(&self, node: &str, orphans: HashSet<String>) -> HashSet<String> {
+    fn suspect(&self, node: &str, orphans: HashSet<Orphan>) -> HashSet<Orphan> {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         suspects.insert(node.to_owned(), orphans).unwrap_or_default()
     }
 }
 
-/// Whether all that is there are disks of volumes that outlived their server.
-fn only_kept(domain: &Domain, kept: &HashSet<String>) -> bool {
-    domain.defined().is_none() && !domain.disks.is_empty() && domain.disks.iter().all(|disk| kept.contains(disk))
+/// What a platform has and no record knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Orphan {
+    Domain(String),
+    Disk(String),
 }
 
-/// Disks of volumes that an operator has removed. What fails or is pending is asked for again at the next look.
-async fn remove_discarded(node: &Node, domain: &Domain, discarded: &HashSet<String>) {
-    let disks: Vec<String> = domain.disks.iter().filter(|disk| discarded.contains(*disk)).cloned().collect();
-    if disks.is_empty() {
-        return;
-    }
-    let (node_name, key) = (&node.settings.name, format!("discard-{}", domain.server_id));
-    let key = StepKey { operation: key, step: "delete-disks".to_owned() };
-    match node.driver.delete_disks(&key, &domain.server_id, &disks).await {
-        Ok(_) => tracing::info!(node = node_name, ?disks, "disks of removed volumes are taken away"),
-        Err(error) => {
-            let error = error.for_log();
-            tracing::warn!(node = node_name, ?disks, error, "disks of removed volumes cannot be taken away yet");
+impl fmt::Display for Orphan {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain(id) => write!(to, "domain {id}"),
+            Self::Disk(id) => write!(to, "disk {id}"),
         }
     }
 }
 
-/// A pending removal is asked for again at the next look: the calls may be repeated. Disks of volumes stay.
-async fn remove_orphan(node: &Node, domain: &Domain, kept: &HashSet<String>) -> Result<()> {
-    let key = |step: &str| StepKey { operation: format!("reconcile-{}", domain.server_id), step: step.to_owned() };
-    if matches!(node.driver.undefine(&key("undefine"), &domain.server_id).await?, Progress::Done) {
-        let disks: Vec<String> = domain.disks.iter().filter(|disk| !kept.contains(*disk)).cloned().collect();
-        node.driver.delete_disks(&key("delete-disks"), &domain.server_id, &disks).await?;
+impl Orphan {
+    /// A removal that is pending is asked for again at the next look: the calls may be repeated.
+    async fn remove(&self, node: &Node) -> Result<Progress> {
+        let key = |id: &str| StepKey { operation: format!("reconcile-{id}"), step: "remove".to_owned() };
+        match self {
+            Self::Domain(id) => node.driver.undefine(&key(id), id).await,
+            Self::Disk(id) => node.driver.remove_disk(&key(id), id).await,
+        }
     }
-    Ok(())
+}
+
+/// What fails or is pending is asked for again at the next look.
+async fn remove_discarded(node: &Node, disk: &str) {
+    let node_name = &node.settings.name;
+    let key = StepKey { operation: format!("discard-{disk}"), step: "remove".to_owned() };
+    match node.driver.remove_disk(&key, disk).await {
+        Ok(_) => tracing::info!(node = node_name, disk, "the disk of a removed volume is taken away"),
+        Err(error) => {
+            let error = error.for_log();
+            tracing::warn!(node = node_name, disk, error, "the disk of a removed volume cannot be taken away yet");
+        }
+    }
 }
 
 /// Only servers at rest can differ: one that is being built, failed, or is held by an operation says nothing yet. One whose

@@ -39,7 +39,7 @@ impl Counters {
         vec![
             ("looks", "Looks at the inventory of a node.", of(&self.looks)),
             ("power_differences", "Servers whose platform had another power state.", of(&self.followed)),
-            ("orphans", "Domains that no record knows, at each look.", of(&self.orphans)),
+            ("orphans", "Domains and disks that no record knows, at each look.", of(&self.orphans)),
             ("missing", "Servers whose domain is gone, at each look.", of(&self.missing)),
             ("ledger_differences", "Places and spans that belong to nothing, at each look.", of(&self.ledger)),
             ("swept", "Records removed because their time was over.", of(&self.swept)),
@@ -64,7 +64,7 @@ struct Inner {
     counters: Counters,
     /// Orphans of the last look by node: only one that is met twice is removed, because a creation may just be under way in
     /// another process.
-    suspects: Mutex<HashMap<String, HashSet<String>>>,
+    suspects: Mutex<HashMap<String, HashSet<inventory::Orphan>>>,
 }
 
 impl Reconciler {
@@ -128,8 +128,8 @@ impl Reconciler {
             tracing::error!(node, ?sum, ?reserved, "a node's sum is not what the places on it come to");
         }
         let places = placements::orphans(&mut conn).await?;
-        for server in &places {
-            tracing::error!(server, "a place on a node is held for a server that is gone");
+        for holder in &places {
+            tracing::error!(holder, "a place on a node is held for something that is gone");
         }
         let spans = placements::spans_of_nothing(&mut conn).await?;
         for resource in &spans {

@@ -15,7 +15,7 @@ pub struct Settings {
     pub interval: Duration,
     /// True: a server's record follows its platform's power. False: differences are only reported.
     pub follow_power: bool,
-    /// True: a domain that no record knows is removed with its disks, once two looks have found it. Default false: it may be
+    /// True: a domain or a disk that no record knows is removed, once two looks have found it. Default false: it may be
     /// somebody's work.
     pub remove_orphans: bool,
     /// True: a server whose domain is gone goes to error and is no longer charged as running.

@@ -7,9 +7,9 @@ mod steps;
 mod xml;
 
 use skyloom_sdk::Error;
-use skyloom_sdk::driver::lifecycle::StopMode;
-use skyloom_sdk::driver::types::{Domain, DomainSpec, NodeCapacity, Progress, StepKey};
-use skyloom_sdk::driver::{console, inventory, lifecycle};
+use skyloom_sdk::driver::servers::StopMode;
+use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, NodeCapacity, Progress, StepKey};
+use skyloom_sdk::driver::{console, disks, hotplug, inventory, servers, steps as pending};
 
 use platform::HostPlatform;
 use steps::Libvirt;
@@ -17,15 +17,13 @@ use steps::Libvirt;
 /// The component.
 pub struct Component;
 
-impl lifecycle::Guest for Component {
-    fn create_disks(_key: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
-        Libvirt::new(HostPlatform)?.create_disks(&spec)
+impl pending::Guest for Component {
+    fn poll(_key: StepKey, token: String) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.poll(&token)
     }
+}
 
-    fn delete_disks(_key: StepKey, server_id: String, disks: Vec<String>) -> Result<Progress, Error> {
-        Libvirt::new(HostPlatform)?.delete_disks(&server_id, &disks)
-    }
-
+impl servers::Guest for Component {
     fn define(key: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
         Libvirt::new(HostPlatform)?.define(&key, &spec)
     }
@@ -46,12 +44,36 @@ impl lifecycle::Guest for Component {
         Libvirt::new(HostPlatform)?.stop(&server_id, mode)
     }
 
-    fn poll(_key: StepKey, server_id: String, token: String) -> Result<Progress, Error> {
-        Libvirt::new(HostPlatform)?.poll(&server_id, &token)
-    }
-
     fn inspect(server_id: String) -> Result<Option<Domain>, Error> {
         Libvirt::new(HostPlatform)?.inspect(&server_id)
+    }
+}
+
+impl disks::Guest for Component {
+    fn create(_key: StepKey, disk: Disk) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.create_disk(&disk)
+    }
+
+    fn grow(_key: StepKey, id: String, size_gib: u32) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.grow_disk(&id, size_gib)
+    }
+
+    fn remove(_key: StepKey, id: String) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.remove_disk(&id)
+    }
+
+    fn list(after: Option<String>, limit: u32) -> Result<Vec<String>, Error> {
+        Libvirt::new(HostPlatform)?.disks(after.as_deref(), limit)
+    }
+}
+
+impl hotplug::Guest for Component {
+    fn attach_disk(_key: StepKey, server_id: String, disk: Disk) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.attach_disk(&server_id, &disk)
+    }
+
+    fn detach_disk(_key: StepKey, server_id: String, id: String) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.detach_disk(&server_id, &id)
     }
 }
 
@@ -61,7 +83,7 @@ impl inventory::Guest for Component {
     }
 
     fn list(after: Option<String>, limit: u32) -> Result<Vec<Domain>, Error> {
-        Libvirt::new(HostPlatform)?.list(after.as_deref(), limit)
+        Libvirt::new(HostPlatform)?.servers(after.as_deref(), limit)
     }
 }
 
@@ -71,4 +93,4 @@ impl console::Guest for Component {
     }
 }
 
-skyloom_sdk::driver!(Component, console);
+skyloom_sdk::driver!(Component, console, hotplug);

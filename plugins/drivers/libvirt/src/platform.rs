@@ -2,7 +2,7 @@
 
 use skyloom_sdk::Error;
 use skyloom_sdk::driver::libvirt;
-use skyloom_sdk::driver::libvirt::{DomainInfo, HostInfo};
+use skyloom_sdk::driver::libvirt::{DomainInfo, HostInfo, VolumeSource};
 use skyloom_sdk::host::config;
 
 /// See `wit/libvirt` for what each function promises.
@@ -16,7 +16,9 @@ pub trait Platform {
     fn inspect(&self, uuid: &str) -> Result<Option<DomainInfo>, Error>;
     fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<DomainInfo>, Error>;
     fn describe_host(&self) -> Result<HostInfo, Error>;
-    fn create_volume(&self, name: &str, size_gib: u32, blob: Option<&str>, format: Option<&str>) -> Result<(), Error>;
+    fn attach_disk(&self, uuid: &str, xml: &str) -> Result<(), Error>;
+    fn detach_disk(&self, uuid: &str, volume: &str) -> Result<bool, Error>;
+    fn create_volume(&self, name: &str, size_gib: u32, source: &VolumeSource) -> Result<bool, Error>;
     fn grow_volume(&self, name: &str, size_gib: u32) -> Result<(), Error>;
     fn delete_volume(&self, name: &str) -> Result<(), Error>;
     fn list_volumes(&self, prefix: &str) -> Result<Vec<String>, Error>;
@@ -68,8 +70,16 @@ impl Platform for HostPlatform {
         libvirt::describe_host()
     }
 
-    fn create_volume(&self, name: &str, size_gib: u32, blob: Option<&str>, format: Option<&str>) -> Result<(), Error> {
-        libvirt::create_volume(name, size_gib, blob, format)
+    fn attach_disk(&self, uuid: &str, xml: &str) -> Result<(), Error> {
+        libvirt::attach_disk(uuid, xml)
+    }
+
+    fn detach_disk(&self, uuid: &str, volume: &str) -> Result<bool, Error> {
+        libvirt::detach_disk(uuid, volume)
+    }
+
+    fn create_volume(&self, name: &str, size_gib: u32, source: &VolumeSource) -> Result<bool, Error> {
+        libvirt::create_volume(name, size_gib, source)
     }
 
     fn grow_volume(&self, name: &str, size_gib: u32) -> Result<(), Error> {

@@ -1,11 +1,9 @@
 //! The steps of the contract in terms of the platform.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
-use skyloom_sdk::driver::libvirt::{DomainInfo, DomainState};
-use skyloom_sdk::driver::lifecycle::StopMode;
-use skyloom_sdk::driver::types::{Domain, DomainSpec, NodeCapacity, Power, Progress, StepKey};
+use skyloom_sdk::driver::libvirt::{DomainInfo, DomainState, VolumeSource};
+use skyloom_sdk::driver::servers::StopMode;
+use skyloom_sdk::driver::types::{Disk, DiskSource, Domain, DomainSpec, NodeCapacity, Power, Progress, StepKey};
 use skyloom_sdk::{Error, ErrorClass, ErrorCode};
 
 use crate::platform::Platform;
@@ -13,12 +11,16 @@ use crate::record::Record;
 use crate::seed;
 use crate::xml::{self, Files, Machine};
 
-/// Token of a soft stop that waits for the guest.
-const SOFT_STOP: &str = "soft-stop";
-/// Token of a start that libvirt has not ended.
-const STARTING: &str = "starting";
-/// Ends the name of the seed's volume; disks end with their id.
-const SEED: &str = "seed";
+/// Token of a soft stop that waits for the guest; the server's id follows.
+const SOFT_STOP: &str = "soft-stop ";
+/// Token of a start that libvirt has not ended; the server's id follows.
+const STARTING: &str = "starting ";
+/// Token of a disk that its guest keeps; ids of server and disk follow.
+const DETACHING: &str = "detaching ";
+/// Token of a copy that goes on; the size, the ids of the disk and of the one it is a copy of follow.
+const COPYING: &str = "copying ";
+/// Ends the name of a server's seed; a disk is named by its id.
+const SEED: &str = ".seed";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -39,31 +41,56 @@ impl<P: Platform> Libvirt<P> {
         Ok(Self { platform, config })
     }
 
-    pub fn create_disks(&self, spec: &DomainSpec) -> Result<Progress, Error> {
-        for disk in &spec.disks {
-            let name = volume_name(&spec.server_id, &disk.id);
-            self.platform.create_volume(
-                &name,
-                disk.size_gib,
-                disk.image_blob.as_deref(),
-                disk.image_format.as_deref(),
-            )?;
-        }
-        let files = seed::files(spec).map_err(|text| failure(ErrorCode::Invalid, &text))?;
-        self.platform.create_seed(&volume_name(&spec.server_id, SEED), &files)?;
+    pub fn create_disk(&self, disk: &Disk) -> Result<Progress, Error> {
+        let source = match &disk.source {
+            DiskSource::Empty => VolumeSource::Empty,
+            DiskSource::Image(image) => VolumeSource::Image((image.blob.clone(), image.format.clone())),
+            DiskSource::Disk(other) => return self.copy(&disk.id, disk.size_gib, other),
+        };
+        self.platform.create_volume(&disk.id, disk.size_gib, &source)?;
         Ok(Progress::Done)
     }
 
-    pub fn delete_disks(&self, server_id: &str, disks: &[String]) -> Result<Progress, Error> {
-        for disk in disks {
-            self.platform.delete_volume(&volume_name(server_id, disk))?;
-        }
-        self.platform.delete_volume(&volume_name(server_id, SEED))?;
+    fn copy(&self, id: &str, size_gib: u32, of: &str) -> Result<Progress, Error> {
+        let whole = self.platform.create_volume(id, size_gib, &VolumeSource::Volume(of.to_owned()))?;
+        Ok(if whole { Progress::Done } else { Progress::Pending(format!("{COPYING}{size_gib} {id} {of}")) })
+    }
+
+    pub fn grow_disk(&self, id: &str, size_gib: u32) -> Result<Progress, Error> {
+        self.platform.grow_volume(id, size_gib)?;
         Ok(Progress::Done)
     }
 
-    /// The definition goes first: it carries the list of addresses that `undefine` releases.
+    pub fn remove_disk(&self, id: &str) -> Result<Progress, Error> {
+        self.platform.delete_volume(id)?;
+        Ok(Progress::Done)
+    }
+
+    /// Other files in the folder are not ours.
+    pub fn disks(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>, Error> {
+        let mut ids = self.platform.list_volumes("")?;
+        ids.retain(|id| is_uuid(id) && after.is_none_or(|after| id.as_str() > after));
+        ids.truncate(limit as usize);
+        Ok(ids)
+    }
+
+    pub fn attach_disk(&self, server_id: &str, disk: &Disk) -> Result<Progress, Error> {
+        let file = self.platform.file_reference("volume", &disk.id)?;
+        self.platform.attach_disk(server_id, &xml::disk(disk, &file))?;
+        Ok(Progress::Done)
+    }
+
+    /// A guest that boots misses the request, so each poll asks again.
+    pub fn detach_disk(&self, server_id: &str, id: &str) -> Result<Progress, Error> {
+        let gone = self.platform.detach_disk(server_id, id)?;
+        Ok(if gone { Progress::Done } else { Progress::Pending(format!("{DETACHING}{server_id} {id}")) })
+    }
+
+    /// The definition goes before the addresses: it carries their list, by which `undefine` releases them.
     pub fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress, Error> {
+        let files = seed::files(spec).map_err(|text| failure(ErrorCode::Invalid, &text))?;
+        self.require_disks(spec)?;
+        self.platform.create_seed(&seed_name(&spec.server_id), &files)?;
         let record = Record::of(&key.operation, spec);
         self.put(spec, &record)?;
         for lease in &record.leases {
@@ -75,9 +102,6 @@ impl<P: Platform> Libvirt<P> {
     /// The record stays: what it says of the domain's leases and of who defined it is still true.
     pub fn reconfigure(&self, spec: &DomainSpec) -> Result<Progress, Error> {
         let info = self.platform.inspect(&spec.server_id)?.ok_or_else(|| no_domain(&spec.server_id))?;
-        for disk in &spec.disks {
-            self.platform.grow_volume(&volume_name(&spec.server_id, &disk.id), disk.size_gib)?;
-        }
         self.put(spec, &Record::parse(&info.metadata))?;
         Ok(Progress::Done)
     }
@@ -100,6 +124,7 @@ impl<P: Platform> Libvirt<P> {
         }
         self.platform.delete_console(server_id)?;
         self.platform.undefine(server_id)?;
+        self.platform.delete_volume(&seed_name(server_id))?;
         Ok(Progress::Done)
     }
 
@@ -112,7 +137,7 @@ impl<P: Platform> Libvirt<P> {
     /// Done means that libvirt has ended it, well or not: a guest that switched itself off at once must not be started again.
     fn started(&self, server_id: &str) -> Result<Progress, Error> {
         let info = self.platform.inspect(server_id)?.ok_or_else(|| no_domain(server_id))?;
-        Ok(if power(&info) == Power::Unknown { Progress::Pending(STARTING.to_owned()) } else { Progress::Done })
+        Ok(if power(&info) == Power::Unknown { Progress::Pending(format!("{STARTING}{server_id}")) } else { Progress::Done })
     }
 
     pub fn stop(&self, server_id: &str, mode: StopMode) -> Result<Progress, Error> {
@@ -126,11 +151,20 @@ impl<P: Platform> Libvirt<P> {
     }
 
     /// A guest that boots misses the button, so each poll presses it again.
-    pub fn poll(&self, server_id: &str, token: &str) -> Result<Progress, Error> {
-        match token {
-            SOFT_STOP => self.ask_to_stop(server_id),
-            STARTING => self.started(server_id),
-            _ => Err(failure(ErrorCode::Invalid, &format!("token {token:?} is not ours"))),
+    pub fn poll(&self, token: &str) -> Result<Progress, Error> {
+        let not_ours = || failure(ErrorCode::Invalid, &format!("token {token:?} is not ours"));
+        let rest = |kind: &str| token.strip_prefix(kind);
+        if let Some(server_id) = rest(SOFT_STOP) {
+            self.ask_to_stop(server_id)
+        } else if let Some(server_id) = rest(STARTING) {
+            self.started(server_id)
+        } else if let Some((server_id, disk)) = rest(DETACHING).and_then(|rest| rest.split_once(' ')) {
+            self.detach_disk(server_id, disk)
+        } else if let Some((size, ids)) = rest(COPYING).and_then(|rest| rest.split_once(' ')) {
+            let (id, of) = ids.split_once(' ').ok_or_else(not_ours)?;
+            self.copy(id, size.parse().map_err(|_| not_ours())?, of)
+        } else {
+            Err(not_ours())
         }
     }
 
@@ -140,31 +174,15 @@ impl<P: Platform> Libvirt<P> {
             return Ok(Progress::Done);
         }
         self.platform.shutdown(server_id)?;
-        Ok(Progress::Pending(SOFT_STOP.to_owned()))
+        Ok(Progress::Pending(format!("{SOFT_STOP}{server_id}")))
     }
 
     pub fn inspect(&self, server_id: &str) -> Result<Option<Domain>, Error> {
-        let info = self.platform.inspect(server_id)?;
-        let disks = self.disks(server_id)?;
-        if info.is_none() && disks.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(describe(server_id, info.as_ref(), disks)))
+        Ok(self.platform.inspect(server_id)?.as_ref().map(describe))
     }
 
-    pub fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>, Error> {
-        let mut servers: BTreeMap<String, (Option<DomainInfo>, Vec<String>)> = BTreeMap::new();
-        for info in self.platform.list(after, limit)? {
-            servers.insert(info.uuid.clone(), (Some(info), Vec::new()));
-        }
-        for name in self.platform.list_volumes("")? {
-            let Some((server, disk)) = name.split_once('.') else { continue };
-            if disk != SEED && is_uuid(server) && after.is_none_or(|after| server > after) {
-                servers.entry(server.to_owned()).or_default().1.push(disk.to_owned());
-            }
-        }
-        let page = servers.into_iter().take(limit as usize);
-        Ok(page.map(|(id, (info, disks))| describe(&id, info.as_ref(), disks)).collect())
+    pub fn servers(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>, Error> {
+        Ok(self.platform.list(after, limit)?.iter().map(describe).collect())
     }
 
     pub fn capacity(&self) -> Result<NodeCapacity, Error> {
@@ -186,35 +204,35 @@ impl<P: Platform> Libvirt<P> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// The seed is written before the definition is judged, so what would be refused is looked at first.
+    fn require_disks(&self, spec: &DomainSpec) -> Result<(), Error> {
+        for disk in &spec.disks {
+            if !self.platform.list_volumes(&disk.id)?.contains(&disk.id) {
+                return Err(failure(ErrorCode::WrongState, &format!("disk {} isn't there", disk.id)));
+            }
+        }
+        Ok(())
+    }
+
     fn files(&self, spec: &DomainSpec) -> Result<Files, Error> {
-        let mut disks: Vec<_> = spec.disks.iter().collect();
-        disks.sort_by_key(|disk| disk.boot_index);
-        let volume = |name: &str| self.platform.file_reference("volume", &volume_name(&spec.server_id, name));
+        let volume = |name: &str| self.platform.file_reference("volume", name);
         let blob =
             |name: &Option<String>| name.as_ref().map(|name| self.platform.file_reference("blob", name)).transpose();
         Ok(Files {
-            disks: disks.iter().map(|disk| volume(&disk.id)).collect::<Result<_, _>>()?,
-            seed: volume(SEED)?,
+            disks: spec.disks.iter().map(|disk| volume(&disk.id)).collect::<Result<_, _>>()?,
+            seed: volume(&seed_name(&spec.server_id))?,
             console: self.platform.file_reference("console", &spec.server_id)?,
             kernel: blob(&spec.kernel_blob)?,
             ramdisk: blob(&spec.ramdisk_blob)?,
         })
     }
-
-    /// Ids of the disks that exist, the seed apart.
-    fn disks(&self, server_id: &str) -> Result<Vec<String>, Error> {
-        let prefix = volume_name(server_id, "");
-        let names = self.platform.list_volumes(&prefix)?;
-        let ids = names.iter().filter_map(|name| name.strip_prefix(&prefix)).filter(|id| *id != SEED);
-        Ok(ids.map(ToOwned::to_owned).collect())
-    }
 }
 
-fn volume_name(server_id: &str, disk: &str) -> String {
-    format!("{server_id}.{disk}")
+fn seed_name(server_id: &str) -> String {
+    format!("{server_id}{SEED}")
 }
 
-/// Whether a server can be named so: other files in the folder are not ours.
+/// Whether a disk can be named so.
 fn is_uuid(text: &str) -> bool {
     let dashed = |at| matches!(at, 8 | 13 | 18 | 23);
     text.len() == 36
@@ -223,12 +241,11 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-fn describe(server_id: &str, info: Option<&DomainInfo>, disks: Vec<String>) -> Domain {
+fn describe(info: &DomainInfo) -> Domain {
     Domain {
-        server_id: server_id.to_owned(),
-        power: info.map_or(Power::Stopped, power),
-        operation: info.map(|info| Record::parse(&info.metadata).operation).unwrap_or_default(),
-        disks,
+        server_id: info.uuid.clone(),
+        power: power(info),
+        operation: Record::parse(&info.metadata).operation,
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use skyloom_sdk::driver::types::{DomainSpec, Nic};
+use skyloom_sdk::driver::types::{Disk, DomainSpec, Nic};
 
 use crate::record::{Record, USER_NETWORK};
 
 /// Files by the placeholders that the host gave.
 pub struct Files {
-    /// In boot order.
+    /// In the order of the spec's.
     pub disks: Vec<String>,
     pub seed: String,
     pub console: String,
@@ -43,10 +43,10 @@ pub fn domain(spec: &DomainSpec, record: &Record, files: &Files, machine: &Machi
     xml.push_str(
         "<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash><devices>",
     );
-    for (index, disk) in files.disks.iter().enumerate() {
-        write_disk(&mut xml, disk, "qcow2", index, false);
+    for (disk, file) in spec.disks.iter().zip(&files.disks) {
+        xml.push_str(&self::disk(disk, file));
     }
-    write_disk(&mut xml, &files.seed, "raw", files.disks.len(), true);
+    write_disk(&mut xml, &files.seed, "raw", SEED_TARGET, "<readonly/>");
     for nic in &spec.nics {
         write_nic(&mut xml, nic);
     }
@@ -78,27 +78,28 @@ fn write_boot(xml: &mut String, spec: &DomainSpec, files: &Files, machine: &Mach
     xml.push_str("</os>");
 }
 
-fn write_disk(xml: &mut String, source: &str, format: &str, index: usize, read_only: bool) {
+/// Behind every disk that a server can have.
+const SEED_TARGET: &str = "vdzz";
+/// What QEMU shows a guest of a disk's serial number.
+const SERIAL: usize = 20;
+
+/// One disk. By the beginning of its id, which is its serial number, the guest can tell it from others.
+pub fn disk(disk: &Disk, file: &str) -> String {
+    let serial = disk.id.get(..SERIAL).unwrap_or(&disk.id);
+    let target = disk.device.strip_prefix("/dev/").unwrap_or(&disk.device);
+    let mut xml = String::new();
+    write_disk(&mut xml, file, "qcow2", target, &format!("<serial>{}</serial>", escape(serial)));
+    xml
+}
+
+fn write_disk(xml: &mut String, source: &str, format: &str, target: &str, more: &str) {
     let _ = write!(
         xml,
         "<disk type='file' device='disk'><driver name='qemu' type='{format}'/><source file='{}'/>\
-         <target dev='{}' bus='virtio'/>{}</disk>",
+         <target dev='{}' bus='virtio'/>{more}</disk>",
         escape(source),
-        device_name(index),
-        if read_only { "<readonly/>" } else { "" },
+        escape(target),
     );
-}
-
-/// `vda` to `vdz`, then `vdaa` and so on.
-fn device_name(index: usize) -> String {
-    let mut letters = String::new();
-    let mut rest = index + 1;
-    while rest > 0 {
-        rest -= 1;
-        letters.insert(0, char::from(b'a' + u8::try_from(rest % 26).unwrap_or(0)));
-        rest /= 26;
-    }
-    format!("vd{letters}")
 }
 
 fn write_nic(xml: &mut String, nic: &Nic) {
@@ -142,13 +143,6 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn devices_go_on_after_z() {
-        assert_eq!(device_name(0), "vda");
-        assert_eq!(device_name(25), "vdz");
-        assert_eq!(device_name(26), "vdaa");
-    }
 
     #[test]
     fn no_text_breaks_out_of_its_element() {

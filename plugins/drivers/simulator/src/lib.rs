@@ -4,50 +4,72 @@
 mod world;
 
 use skyloom_sdk::Error;
-use skyloom_sdk::driver::lifecycle::StopMode;
-use skyloom_sdk::driver::types::{Domain, DomainSpec, NodeCapacity, Progress, StepKey};
-use skyloom_sdk::driver::{console, inventory, lifecycle};
+use skyloom_sdk::driver::servers::StopMode;
+use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, NodeCapacity, Progress, StepKey};
+use skyloom_sdk::driver::{console, disks, hotplug, inventory, servers, steps};
 
 use world::{HostWorld, Simulator};
 
 /// The component.
 pub struct Component;
 
-impl lifecycle::Guest for Component {
-    fn create_disks(key: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
-        Simulator::new(HostWorld)?.create_disks(&key, &spec)
+impl steps::Guest for Component {
+    fn poll(_key: StepKey, token: String) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.poll(&token)
     }
+}
 
-    fn delete_disks(key: StepKey, server_id: String, disks: Vec<String>) -> Result<Progress, Error> {
-        Simulator::new(HostWorld)?.delete_disks(&key, &server_id, &disks)
-    }
-
+impl servers::Guest for Component {
     fn define(key: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
         Simulator::new(HostWorld)?.define(&key, &spec)
     }
 
-    fn reconfigure(key: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
-        Simulator::new(HostWorld)?.reconfigure(&key, &spec)
+    fn reconfigure(_key: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.reconfigure(&spec)
     }
 
-    fn undefine(key: StepKey, server_id: String) -> Result<Progress, Error> {
-        Simulator::new(HostWorld)?.undefine(&key, &server_id)
+    fn undefine(_key: StepKey, server_id: String) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.undefine(&server_id)
     }
 
-    fn start(key: StepKey, server_id: String) -> Result<Progress, Error> {
-        Simulator::new(HostWorld)?.start(&key, &server_id)
+    fn start(_key: StepKey, server_id: String) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.start(&server_id)
     }
 
-    fn stop(key: StepKey, server_id: String, mode: StopMode) -> Result<Progress, Error> {
-        Simulator::new(HostWorld)?.stop(&key, &server_id, mode == StopMode::Soft)
-    }
-
-    fn poll(key: StepKey, server_id: String, token: String) -> Result<Progress, Error> {
-        Simulator::new(HostWorld)?.poll(&key, &server_id, &token)
+    fn stop(_key: StepKey, server_id: String, mode: StopMode) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.stop(&server_id, mode == StopMode::Soft)
     }
 
     fn inspect(server_id: String) -> Result<Option<Domain>, Error> {
         Simulator::new(HostWorld)?.inspect(&server_id)
+    }
+}
+
+impl disks::Guest for Component {
+    fn create(_key: StepKey, disk: Disk) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.create_disk(&disk)
+    }
+
+    fn grow(_key: StepKey, id: String, size_gib: u32) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.grow_disk(&id, size_gib)
+    }
+
+    fn remove(_key: StepKey, id: String) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.remove_disk(&id)
+    }
+
+    fn list(after: Option<String>, limit: u32) -> Result<Vec<String>, Error> {
+        Simulator::new(HostWorld)?.disks(after.as_deref(), limit)
+    }
+}
+
+impl hotplug::Guest for Component {
+    fn attach_disk(_key: StepKey, server_id: String, disk: Disk) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.attach_disk(&server_id, &disk)
+    }
+
+    fn detach_disk(_key: StepKey, server_id: String, id: String) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.detach_disk(&server_id, &id)
     }
 }
 
@@ -57,7 +79,7 @@ impl inventory::Guest for Component {
     }
 
     fn list(after: Option<String>, limit: u32) -> Result<Vec<Domain>, Error> {
-        Simulator::new(HostWorld)?.list(after.as_deref(), limit)
+        Simulator::new(HostWorld)?.servers(after.as_deref(), limit)
     }
 }
 
@@ -67,4 +89,4 @@ impl console::Guest for Component {
     }
 }
 
-skyloom_sdk::driver!(Component, console);
+skyloom_sdk::driver!(Component, console, hotplug);

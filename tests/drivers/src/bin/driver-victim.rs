@@ -14,23 +14,10 @@ async fn main() {
     let bench = Simulator::at(folder.as_ref());
     let (driver, spec) = (bench.load().await, Simulator::spec_of(server));
     let key = |step: &str| StepKey { operation: operation.clone(), step: step.to_owned() };
-    checks::finish(
-        &bench,
-        &*driver,
-        &key("create-disks"),
-        server,
-        driver.create_disks(&key("create-disks"), &spec, &SecretVault::default()).await,
-    )
-    .await;
-    checks::finish(
-        &bench,
-        &*driver,
-        &key("define"),
-        server,
-        driver.define(&key("define"), &spec, &SecretVault::default()).await,
-    )
-    .await;
-    checks::finish(&bench, &*driver, &key("start"), server, driver.start(&key("start"), server).await).await;
+    checks::make_disks(&bench, &*driver, &spec.disks).await;
+    let defined = driver.define(&key("define"), &spec, &SecretVault::default()).await;
+    checks::finish(&bench, &*driver, &key("define"), defined).await;
+    checks::finish(&bench, &*driver, &key("start"), driver.start(&key("start"), server).await).await;
     println!("started");
     // Its standard input never says anything; the end of it means that the test is gone.
     let _ = std::io::stdin().read_line(&mut String::new());

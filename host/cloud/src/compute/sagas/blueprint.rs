@@ -27,7 +27,7 @@ impl Blueprint {
         let made_of = servers::for_platform(&mut conn, id).await?;
         drop(conn);
         let place = made_of.as_ref().and_then(|made_of| made_of.node.as_deref());
-        let platform = context.platform(id, place, kind)?;
+        let platform = context.platform(("server", id), place, kind)?;
         let node = place.and_then(|name| context.compute.node(name).ok());
         Ok(Self { platform, volumes, node, made_of })
     }
@@ -40,7 +40,7 @@ impl Blueprint {
     }
 
     pub fn made_of(&self) -> Result<&ForPlatform> {
-        self.made_of.as_ref().ok_or_else(|| Error::not_found("server", &self.platform.server_id))
+        self.made_of.as_ref().ok_or_else(|| Error::not_found("server", &self.platform.id))
     }
 
     pub fn disks(&self) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use skyloom_jobs::{Faults, Outcome, Run};
 use skyloom_model::{Error, ErrorCode, Reach, Result};
-use skyloom_runtime::driver::{Domain, Driver, Power, Progress, StepCall, StepKey, StopMode};
+use skyloom_runtime::driver::{Disk, Domain, Driver, Power, Progress, StepCall, StepKey, StopMode};
 use skyloom_store::servers;
 
 use super::super::Compute;
@@ -19,15 +19,16 @@ pub(super) struct Context {
     pub times: Times,
 }
 
-/// A server's part of a compute node.
+/// One thing's part of a compute node.
 pub(super) struct Platform {
-    pub server_id: String,
+    kind: &'static str,
+    pub id: String,
     at: At,
     seen: Mutex<Seen>,
 }
 
 enum At {
-    /// The server has no place.
+    /// It has no place.
     Nowhere,
     Here(Arc<dyn Driver>),
     /// Another process drives this node.
@@ -45,16 +46,21 @@ pub(super) enum Seen {
 }
 
 impl Context {
-    /// A server's part of a node, with the faults of this kind of operation. None: the server has no place.
-    pub fn platform(&self, server_id: &str, node: Option<&str>, kind: &'static str) -> Result<Platform> {
+    /// A part of a node, with the faults of this kind of operation. None: the resource has no place.
+    pub fn platform(
+        &self,
+        (kind, id): (&'static str, &str),
+        node: Option<&str>,
+        operation_kind: &'static str,
+    ) -> Result<Platform> {
         let at = match node.map(|name| (name, self.compute.node(name))) {
             None => At::Nowhere,
-            Some((_, Ok(node))) => At::Here(Arc::new(FaultyDriver::new(node.driver, self.faults.clone(), kind))),
+            Some((_, Ok(node))) => At::Here(Arc::new(FaultyDriver::new(node.driver, self.faults.clone(), operation_kind))),
             Some((name, Err(_))) if self.compute.db().is_postgres() => At::Elsewhere(name.to_owned()),
             // Without another process there is nobody to wait for.
             Some((_, Err(error))) => return Err(error),
         };
-        Ok(Platform { server_id: server_id.to_owned(), at, seen: Mutex::default() })
+        Ok(Platform { kind, id: id.to_owned(), at, seen: Mutex::default() })
     }
 
     /// The platform of the run's server.
@@ -62,7 +68,7 @@ impl Context {
         let server_id = &run.operation.resource_id;
         let found = servers::brief(&mut self.compute.db().read().await?, server_id, &Reach::All).await?;
         let node = found.map(|server| server.node).filter(|node| !node.is_empty());
-        self.platform(server_id, node.as_deref(), kind)
+        self.platform(("server", server_id), node.as_deref(), kind)
     }
 }
 
@@ -91,14 +97,14 @@ impl Platform {
         if let At::Here(driver) = &self.at { Some(driver) } else { None }
     }
 
-    /// Does the step, or with a token looks at how it stands. A server that has no place is `wrong-state`.
+    /// Does the step, or with a token looks at how it stands. What has no place is `wrong-state`.
     pub async fn step(&self, run: &Run, name: &str, token: Option<&str>, call: StepCall<'_>) -> Result<Outcome> {
         let driver = self.driver().ok_or_else(|| {
-            Error::new(ErrorCode::WrongState, format!("Server {} is on no compute node.", self.server_id))
-                .with_resource("server", &self.server_id)
+            Error::new(ErrorCode::WrongState, format!("The {} {} is on no compute node.", self.kind, self.id))
+                .with_resource(self.kind, &self.id)
         })?;
         let key = StepKey { operation: run.operation.id.clone(), step: name.to_owned() };
-        let call = token.map_or(call, |token| StepCall::Poll { server_id: &self.server_id, token });
+        let call = token.map_or(call, |token| StepCall::Poll { token });
         driver.step(&key, call).await.map(outcome)
     }
 
@@ -113,10 +119,10 @@ impl Platform {
     /// What the platform has of the server; what it says of its power is kept for the records.
     pub async fn look(&self) -> Result<Option<Domain>> {
         let found = match self.driver() {
-            Some(driver) => driver.inspect(&self.server_id).await?,
+            Some(driver) => driver.inspect(&self.id).await?,
             None => None,
         };
-        let power = found.as_ref().and_then(Domain::defined);
+        let power = found.as_ref().map(|domain| domain.power);
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::Power(power);
         Ok(found)
     }
@@ -127,17 +133,51 @@ impl Platform {
 
     /// Pulls the plug; a server that is off or gone is done.
     pub async fn hard_stop(&self, run: &Run, step: &str, token: Option<&str>) -> Result<Outcome> {
-        let call = StepCall::Stop { server_id: &self.server_id, mode: StopMode::Hard };
+        let call = StepCall::Stop { server_id: &self.id, mode: StopMode::Hard };
         self.remove(run, step, token, call).await
     }
 
     /// Removes the definition.
     pub async fn undefine(&self, run: &Run, step: &str, token: Option<&str>) -> Result<Outcome> {
-        self.remove(run, step, token, StepCall::Undefine { server_id: &self.server_id }).await
+        self.remove(run, step, token, StepCall::Undefine { server_id: &self.id }).await
     }
 
-    /// Removes disks.
-    pub async fn delete_disks(&self, run: &Run, step: &str, disks: &[String], token: Option<&str>) -> Result<Outcome> {
-        self.remove(run, step, token, StepCall::DeleteDisks { server_id: &self.server_id, disks }).await
+    /// Removes disks, one after the other.
+    pub async fn remove_disks(&self, run: &Run, step: &str, disks: &[String], token: Option<&str>) -> Result<Outcome> {
+        let calls: Vec<StepCall<'_>> = disks.iter().map(|id| StepCall::RemoveDisk { id }).collect();
+        self.each(run, step, token, &calls, true).await
+    }
+
+    /// The disks of a server, one after the other.
+    pub async fn create_disks(&self, run: &Run, step: &str, disks: &[Disk], token: Option<&str>) -> Result<Outcome> {
+        let calls: Vec<StepCall<'_>> = disks.iter().map(|disk| StepCall::CreateDisk { disk }).collect();
+        self.each(run, step, token, &calls, false).await
+    }
+
+    /// One call after the other; a token says at which one it stands.
+    async fn each(
+        &self,
+        run: &Run,
+        step: &str,
+        token: Option<&str>,
+        calls: &[StepCall<'_>],
+        removes: bool,
+    ) -> Result<Outcome> {
+        let begun = token.and_then(|token| token.split_once(' '));
+        let begun = begun.and_then(|(at, token)| Some((at.parse().ok()?, token)));
+        let (first, mut token): (usize, _) = begun.map_or((0, None), |(at, token)| (at, Some(token)));
+        for (at, call) in calls.iter().enumerate().skip(first) {
+            let outcome = if removes {
+                self.remove(run, step, token.take(), *call).await?
+            } else {
+                self.step(run, step, token.take(), *call).await?
+            };
+            match outcome {
+                Outcome::Done => {}
+                Outcome::Pending(token) => return Ok(Outcome::Pending(format!("{at} {token}"))),
+                other => return Ok(other),
+            }
+        }
+        Ok(Outcome::Done)
     }
 }

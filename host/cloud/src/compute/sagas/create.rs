@@ -184,14 +184,14 @@ impl ServerSaga for Create {
         let platform = &plan.blueprint.platform;
         let call = match step {
             DISKS => {
-                let (spec, secrets) = self.spec(plan).await?;
-                StepCall::CreateDisks { spec, secrets }
+                let (spec, _) = self.spec(plan).await?;
+                return platform.create_disks(run, self.steps[DISKS].name, &spec.disks, token).await;
             }
             DEFINE => {
                 let (spec, secrets) = self.spec(plan).await?;
                 StepCall::Define { spec, secrets }
             }
-            _ => StepCall::Start { server_id: &platform.server_id },
+            _ => StepCall::Start { server_id: &platform.id },
         };
         platform.step(run, self.steps[step].name, token, call).await
     }
@@ -202,7 +202,7 @@ impl ServerSaga for Create {
             START => platform.hard_stop(run, "start/undo", token).await,
             DEFINE => platform.undefine(run, "define/undo", token).await,
             PLACE => Ok(Outcome::Done),
-            _ => platform.delete_disks(run, "disks/undo", &plan.blueprint.disks(), token).await,
+            _ => platform.remove_disks(run, "disks/undo", &plan.blueprint.disks(), token).await,
         }
     }
 

@@ -81,7 +81,7 @@ impl ServerSaga for Delete {
         let volumes = volumes::of_server(&mut conn, id).await?;
         let node = placements::place_of(&mut conn, id, Purpose::Home).await?;
         let disks = volumes.iter().filter(|volume| wanted.takes(volume)).map(|volume| volume.id.clone()).collect();
-        Ok(Plan { platform: self.context.platform(id, node.as_deref(), KIND)?, disks })
+        Ok(Plan { platform: self.context.platform(("server", id), node.as_deref(), KIND)?, disks })
     }
 
     fn platform<'p>(&self, plan: &'p Plan, _step: usize) -> &'p Platform {
@@ -92,7 +92,7 @@ impl ServerSaga for Delete {
         match step {
             POWER_OFF => self.power_off(run, &plan.platform, token).await,
             UNDEFINE => plan.platform.undefine(run, "undefine", token).await,
-            _ => plan.platform.delete_disks(run, "delete-disks", &plan.disks, token).await,
+            _ => plan.platform.remove_disks(run, "delete-disks", &plan.disks, token).await,
         }
     }
 

@@ -56,4 +56,8 @@ impl Driver for FaultyDriver {
     fn digest(&self) -> &str {
         self.inner.digest()
     }
+
+    fn plugs_disks(&self) -> bool {
+        self.inner.plugs_disks()
+    }
 }

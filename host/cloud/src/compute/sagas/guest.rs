@@ -2,7 +2,7 @@
 
 use skyloom_jobs::{Outcome, Run};
 use skyloom_model::{Error, ErrorCode, Result};
-use skyloom_runtime::driver::{Domain, Power, StepCall, StopMode};
+use skyloom_runtime::driver::{Power, StepCall, StopMode};
 
 use super::context::{Context, Platform};
 
@@ -12,7 +12,7 @@ const HARD: &str = "hard:";
 
 /// Done when the guest runs.
 pub(super) async fn switch_on(run: &Run, platform: &Platform, step: &str, token: Option<&str>) -> Result<Outcome> {
-    let started = platform.step(run, step, token, StepCall::Start { server_id: &platform.server_id }).await?;
+    let started = platform.step(run, step, token, StepCall::Start { server_id: &platform.id }).await?;
     judged(platform, started, Power::Running).await
 }
 
@@ -24,7 +24,7 @@ pub(super) async fn switch_off(
     (step, hard): (&str, bool),
     token: Option<&str>,
 ) -> Result<Outcome> {
-    let stop = |mode| StepCall::Stop { server_id: &platform.server_id, mode };
+    let stop = |mode| StepCall::Stop { server_id: &platform.id, mode };
     if let Some(token) = token.and_then(|token| token.strip_prefix(HARD)) {
         let polled = platform.remove(run, step, Some(token), stop(StopMode::Hard)).await?;
         return marked(platform, polled, HARD).await;
@@ -46,7 +46,7 @@ pub(super) async fn switch_off(
 
 /// Whether the platform says that the guest is off, or that there is none.
 pub(super) async fn is_off(platform: &Platform) -> Result<bool> {
-    let power = platform.look().await?.as_ref().and_then(Domain::defined);
+    let power = platform.look().await?.map(|domain| domain.power);
     Ok(power.is_none_or(off))
 }
 
@@ -59,12 +59,12 @@ async fn judged(platform: &Platform, outcome: Outcome, wanted: Power) -> Result<
     if outcome != Outcome::Done {
         return Ok(outcome);
     }
-    let power = platform.look().await?.as_ref().and_then(Domain::defined);
+    let power = platform.look().await?.map(|domain| domain.power);
     if power.is_some_and(|power| power == wanted || (off(wanted) && off(power))) {
         return Ok(Outcome::Done);
     }
     Err(Error::new(ErrorCode::DriverFailed, "The server did not come to the power state that was asked for.")
-        .with_resource("server", &platform.server_id)
+        .with_resource("server", &platform.id)
         .with_internal(format!("wanted {wanted:?}, found {power:?}")))
 }
 

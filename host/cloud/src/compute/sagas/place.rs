@@ -2,7 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_store::Conn;
-use skyloom_store::placements::{self as store, Amount, Candidate, Need, Purpose};
+use skyloom_store::placements::{self as store, Amount, Candidate, HolderKind, Need, Purpose};
 
 use crate::compute::Compute;
 
@@ -15,10 +15,16 @@ pub(super) async fn home(tx: &mut Conn, compute: &Compute, server_id: &str, want
     }
     let mut candidates = candidates(tx, compute, &need.zone).await?;
     candidates.retain(|(_, candidate)| wanted.is_none_or(|name| candidate.name == name));
-    match choose(tx, server_id, Purpose::Home, need.amount, &candidates).await? {
-        Some(node) => Ok(node),
-        None => Err(full(server_id, candidates.is_empty(), format!("need {need:?}, wanted node {wanted:?}"))),
+    if let Some((first, last)) = &need.volumes_on {
+        candidates.retain(|(_, candidate)| candidate.name == *first && first == last);
     }
+    let Some(node) = choose(tx, need.amount, &candidates).await? else {
+        return Err(full(server_id, candidates.is_empty(), format!("need {need:?}, wanted node {wanted:?}")));
+    };
+    let own = Amount { disk_gib: 0, ..need.amount };
+    store::hold(tx, (HolderKind::Server, server_id), Purpose::Home, &node, own).await?;
+    store::hold_volumes_of(tx, server_id, &node).await?;
+    Ok(node)
 }
 
 /// Reserves the server's other place for a resize to this size, beside its home; one that has it keeps it. The disks stay.
@@ -29,10 +35,11 @@ pub(super) async fn other(tx: &mut Conn, compute: &Compute, server_id: &str, siz
     let need = needed(tx, server_id).await?;
     let mut candidates = candidates(tx, compute, &need.zone).await?;
     candidates.retain(|(_, candidate)| need.node.as_ref() == Some(&candidate.name));
-    match choose(tx, server_id, Purpose::Resize, size, &candidates).await? {
-        Some(node) => Ok(node),
-        None => Err(full(server_id, candidates.is_empty(), format!("size {size:?}, at home {need:?}"))),
-    }
+    let Some(node) = choose(tx, size, &candidates).await? else {
+        return Err(full(server_id, candidates.is_empty(), format!("size {size:?}, at home {need:?}")));
+    };
+    store::hold(tx, (HolderKind::Server, server_id), Purpose::Resize, &node, size).await?;
+    Ok(node)
 }
 
 async fn needed(tx: &mut Conn, server_id: &str) -> Result<Need> {
@@ -49,19 +56,13 @@ async fn candidates(tx: &mut Conn, compute: &Compute, zone: &str) -> Result<Vec<
     Ok(found.map(|candidate| (limit(&candidate, ratio), candidate)).collect())
 }
 
-/// Reserves on the emptiest node that fits: servers spread. Equal nodes go by name, so that the choice can be foretold.
-async fn choose(
-    tx: &mut Conn,
-    server_id: &str,
-    purpose: Purpose,
-    need: Amount,
-    candidates: &[(Amount, Candidate)],
-) -> Result<Option<String>> {
+/// Takes from the emptiest node that fits: servers spread. Equal nodes go by name, so that the choice can be foretold.
+async fn choose(tx: &mut Conn, need: Amount, candidates: &[(Amount, Candidate)]) -> Result<Option<String>> {
     let mut fitting: Vec<&(Amount, Candidate)> =
         candidates.iter().filter(|(limit, candidate)| fits(candidate.used, need, *limit)).collect();
     fitting.sort_by(|one, other| room(other).cmp(&room(one)).then_with(|| one.1.name.cmp(&other.1.name)));
     for (limit, candidate) in fitting {
-        if store::reserve(tx, server_id, purpose, &candidate.name, need, *limit).await? {
+        if store::take(tx, &candidate.name, need, *limit).await? {
             return Ok(Some(candidate.name.clone()));
         }
     }

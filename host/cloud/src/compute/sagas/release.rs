@@ -1,8 +1,9 @@
 //! Frees what the records hold for a server: volumes, ports, addresses, its place, its spans. Nothing to free is no error.
 
 use skyloom_model::{Result, Timestamp};
-use skyloom_store::placements::{self, Purpose};
-use skyloom_store::{Conn, boot_images, metering, networks, public_addresses, resizes, schedules, volumes};
+use skyloom_store::{
+    Conn, boot_images, metering, networks, placements, public_addresses, resizes, schedules, volumes,
+};
 
 /// Which of a server's volumes go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,17 +27,13 @@ pub(super) async fn all_of_server(
     addresses: Option<bool>,
     now: Timestamp,
 ) -> Result<()> {
-    // Where there is no place there is no disk either.
-    let node = placements::place_of(tx, server_id, Purpose::Home).await?;
     for volume in volumes::of_server(tx, server_id).await? {
         if wanted.takes(&volume) {
             metering::close_spans(tx, &volume.id, &[], now).await?;
             volumes::remove(tx, &volume.id).await?;
+            placements::release(tx, &volume.id).await?;
         } else {
             volumes::detach(tx, &volume.id, now).await?;
-            if let Some(node) = &node {
-                placements::keep_disk(tx, &volume.id, node, volume.size_gib).await?;
-            }
         }
     }
     boot_images::release(tx, server_id).await?;

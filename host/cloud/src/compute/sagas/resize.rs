@@ -12,7 +12,8 @@ use skyloom_runtime::driver::{DomainSpec, StepCall};
 use skyloom_store::placements::{self, Amount};
 use skyloom_store::resizes::{self, Resize};
 use skyloom_store::servers::{self, Brief, Change};
-use skyloom_store::{Conn, metering, schedules, volumes};
+use skyloom_store::volumes::{self, Volume};
+use skyloom_store::{Conn, metering, schedules};
 
 use super::blueprint::Blueprint;
 use super::context::{Context, Platform};
@@ -25,6 +26,8 @@ enum Act {
     /// Takes room for the new flavor.
     Place,
     SwitchOff,
+    /// The system disk, where the new flavor's is larger.
+    Grow,
     Reconfigure,
     SwitchOn,
 }
@@ -35,7 +38,7 @@ impl Act {
         match self {
             Self::Place => TaskState::ResizePrep,
             Self::SwitchOff => TaskState::ResizeMigrating,
-            Self::Reconfigure => TaskState::ResizeMigrated,
+            Self::Grow | Self::Reconfigure => TaskState::ResizeMigrated,
             Self::SwitchOn => TaskState::ResizeFinish,
         }
     }
@@ -66,7 +69,7 @@ pub(super) struct Plan {
 impl ResizeSaga {
     /// To the new flavor, until somebody confirms it or goes back.
     pub fn there(context: Context) -> Self {
-        Self::new(context, "server.resize", &[Act::Place, Act::SwitchOff, Act::Reconfigure, Act::SwitchOn])
+        Self::new(context, "server.resize", &[Act::Place, Act::SwitchOff, Act::Grow, Act::Reconfigure, Act::SwitchOn])
     }
 
     /// To the old flavor. Once the domain is being changed it only goes forward.
@@ -80,6 +83,7 @@ impl ResizeSaga {
             let (name, retry, deadline) = match act {
                 Act::Place => ("place", Retry::Never, times.records),
                 Act::SwitchOff => ("stop", Retry::Passing, times.soft_stop + times.power),
+                Act::Grow => ("grow", Retry::Passing, times.disks),
                 Act::Reconfigure => ("reconfigure", Retry::Passing, times.define),
                 Act::SwitchOn => ("start", Retry::Passing, times.power),
             };
@@ -98,12 +102,19 @@ impl ResizeSaga {
     }
 
     async fn as_it_becomes(&self, plan: &Plan) -> Result<DomainSpec> {
-        let Resize { vcpus, memory_mib, extra_volume_gib, .. } = plan.resize;
-        let mut spec = DomainSpec { vcpus, memory_mib, ..self.as_it_was(plan).await? };
-        if let Some(system) = spec.disks.iter_mut().find(|disk| disk.boot_index == 0) {
-            system.size_gib += extra_volume_gib;
+        let Resize { vcpus, memory_mib, .. } = plan.resize;
+        Ok(DomainSpec { vcpus, memory_mib, ..self.as_it_was(plan).await? })
+    }
+
+    async fn grow(&self, run: &Run, plan: &Plan, token: Option<&str>) -> Result<Outcome> {
+        let system = plan.blueprint.volumes.iter().find(|volume| volume.boot_index == 0);
+        match (system, plan.resize.extra_volume_gib) {
+            (Some(Volume { id, size_gib, .. }), more) if more > 0 => {
+                let call = StepCall::GrowDisk { id, size_gib: size_gib + more };
+                plan.blueprint.platform.step(run, "grow", token, call).await
+            }
+            _ => Ok(Outcome::Done),
         }
-        Ok(spec)
     }
 
     async fn place(&self, tx: &mut Conn, run: &Run) -> Result<()> {
@@ -120,7 +131,7 @@ impl ResizeSaga {
     /// The domain has the other flavor. On the way back that is so for good, whatever becomes of the guest; on the way there the
     /// server's record has it at the end only.
     async fn reconfigured(&self, tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
-        if self.goes_back() { exchange(tx, server_id, now).await } else { disk_grown(tx, server_id, now).await }
+        if self.goes_back() { exchange(tx, server_id, now).await } else { Ok(()) }
     }
 
     /// The domain is changed, and the guest is as it was.
@@ -190,7 +201,7 @@ async fn disk_grown(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()
     volumes::grow(tx, &system.id, size_gib, now).await?;
     metering::close_spans(tx, &system.id, &[], now).await?;
     metering::open_volume(tx, &system.project_id, &system.id, &system.volume_type, size_gib, now).await?;
-    placements::disk_grown(tx, server_id, gib).await?;
+    placements::disk_grown(tx, server_id, &system.id, gib).await?;
     resizes::disk_grown(tx, server_id).await
 }
 
@@ -242,6 +253,7 @@ impl ServerSaga for ResizeSaga {
         match self.acts[step] {
             Act::SwitchOff if token.is_none() && guest::is_off(platform).await? => Ok(Outcome::Done),
             Act::SwitchOff => guest::switch_off(&self.context, run, platform, (name, false), token).await,
+            Act::Grow => self.grow(run, plan, token).await,
             Act::Reconfigure => {
                 let spec = self.as_it_becomes(plan).await?;
                 platform.step(run, name, token, StepCall::Reconfigure { spec: &spec }).await
@@ -264,7 +276,7 @@ impl ServerSaga for ResizeSaga {
                 guest::switch_on(run, platform, "stop/undo", token).await
             }
             // The records of a server that is as it was are written from what is seen here, by whichever process comes last.
-            Act::SwitchOff | Act::Place => platform.look().await.map(|_| Outcome::Done),
+            Act::SwitchOff | Act::Place | Act::Grow => platform.look().await.map(|_| Outcome::Done),
         }
     }
 
@@ -275,6 +287,7 @@ impl ServerSaga for ResizeSaga {
             Event::Done(step) => match self.acts[step] {
                 Act::Place => self.place(tx, run).await,
                 Act::SwitchOff => self.switched_off(tx, id, now).await,
+                Act::Grow => disk_grown(tx, id, now).await,
                 Act::Reconfigure => self.reconfigured(tx, id, now).await,
                 Act::SwitchOn => Ok(()),
             },

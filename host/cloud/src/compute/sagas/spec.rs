@@ -1,7 +1,7 @@
 //! What a platform is told to make: built from the server's records.
 
 use skyloom_model::{Error, ErrorCode, Result};
-use skyloom_runtime::driver::{Disk, DomainSpec, Nic};
+use skyloom_runtime::driver::{Disk, DiskSource, DomainSpec, ImageBlob, Nic};
 use skyloom_store::images::Boot;
 use skyloom_store::networks::DevicePort;
 use skyloom_store::servers::{ForPlatform, Server};
@@ -65,15 +65,16 @@ async fn disk(conn: &mut Conn, volume: &Volume, server: &Server, image: &Boot) -
     } else {
         boot(conn, &volume.image_id).await?
     };
+    let source = image_source(from);
+    Ok(Disk { id: volume.id.clone(), size_gib: volume.size_gib, source, device: volume.device.clone() })
+}
+
+/// What a disk of the image begins as.
+pub(crate) fn image_source(image: Boot) -> DiskSource {
+    let Some(blob) = image.blob else { return DiskSource::Empty };
     // A machine image is the bytes of a disk.
-    let format = from.disk_format.map(|format| if format == "ami" { "raw".to_owned() } else { format });
-    Ok(Disk {
-        id: volume.id.clone(),
-        size_gib: volume.size_gib,
-        image_format: format.filter(|_| from.blob.is_some()),
-        image_blob: from.blob,
-        boot_index: volume.boot_index,
-    })
+    let format = image.disk_format.map(|format| if format == "ami" { "raw".to_owned() } else { format });
+    DiskSource::Image(ImageBlob { blob, format: format.unwrap_or_default() })
 }
 
 fn nic(port: &DevicePort, node: &Node) -> Result<Nic> {

@@ -27,6 +27,42 @@ impl Libvirt {
             .await
     }
 
+    pub async fn attach_disk(&self, uuid: &str, text: &str) -> Result<()> {
+        let (file, xml) = xml::check_disk(text, &|kind, name| self.storage.existing(kind, name))?;
+        self.with_existing(uuid, move |domain| {
+            for (lives, seen, changed) in running(&domain)? {
+                if lives.disk(&domain, seen, &file)?.is_none() {
+                    domain.attach_device_flags(&xml, changed)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn detach_disk(&self, uuid: &str, volume: &str) -> Result<bool> {
+        let path = self.storage.resolve("volume", volume)?;
+        let file = path.into_os_string().into_string().map_err(|_| Error::internal("a storage path is no UTF-8"))?;
+        self.with_existing(uuid, move |domain| {
+            for (lives, seen, changed) in running(&domain)? {
+                let Some(target) = lives.disk(&domain, seen, &file)? else { continue };
+                let (file, target) = (xml::escape(&file), xml::escape(&target));
+                let disk = format!(
+                    "<disk type='file' device='disk'><source file='{file}'/><target dev='{target}'/></disk>"
+                );
+                match domain.detach_device_flags(&disk, changed) {
+                    // The guest has been asked already.
+                    Err(error) if lives == Lives::Now && error.code() != ErrorNumber::NoDomain => {
+                        tracing::debug!(uuid = file, error = error.message(), "a disk is still in use");
+                    }
+                    answer => drop(answer?),
+                }
+            }
+            Ok(Lives::Now.disk(&domain, 0, &file)?.is_none())
+        })
+        .await
+    }
+
     pub async fn undefine(&self, uuid: &str) -> Result<()> {
         self.with_own(uuid, |domain| match domain {
             Some(domain) => {
@@ -132,6 +168,30 @@ impl Libvirt {
         })
         .await
     }
+}
+
+/// The two definitions of a domain that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lives {
+    Now,
+    AfterTheNextStart,
+}
+
+impl Lives {
+    /// The target of the disk with this file; none: there is no such disk.
+    fn disk(self, domain: &Domain, flags: u32, file: &str) -> std::result::Result<Option<String>, Failure> {
+        let found = xml::disks(&domain.get_xml_desc(flags)?)?;
+        Ok(found.into_iter().find(|disk| disk.file == file).map(|disk| disk.target))
+    }
+}
+
+/// Both, each with the flags by which it is seen and changed; a domain that is off is `wrong-state`.
+fn running(domain: &Domain) -> std::result::Result<[(Lives, u32, u32); 2], Failure> {
+    if !domain.is_active()? {
+        return Err(Error::new(ErrorCode::WrongState, "The server does not run.").into());
+    }
+    let kept = (Lives::AfterTheNextStart, sys::VIR_DOMAIN_XML_INACTIVE, sys::VIR_DOMAIN_AFFECT_CONFIG);
+    Ok([kept, (Lives::Now, 0, sys::VIR_DOMAIN_AFFECT_LIVE)])
 }
 
 fn valid_uuid(text: &str) -> Result<String> {

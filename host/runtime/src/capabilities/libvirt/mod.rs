@@ -2,6 +2,7 @@
 //! here; only domains that carry Skyloom's metadata element are seen or touched.
 
 mod connection;
+mod copies;
 mod domains;
 mod making;
 mod networks;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 
 use skyloom_model::{Error, ErrorCode, Result};
 
-pub use crate::bindings::driver::skyloom::libvirt::libvirt::{DomainInfo, DomainState, HostInfo};
+pub use crate::bindings::driver::skyloom::libvirt::libvirt::{DomainInfo, DomainState, HostInfo, VolumeSource};
 
 use crate::context::SecretVault;
 
@@ -75,10 +76,9 @@ impl Libvirt {
         &self,
         name: &str,
         size_gib: u32,
-        image_blob: Option<&str>,
-        image_format: Option<&str>,
-    ) -> Result<()> {
-        self.storage.create_volume(name, size_gib, image_blob, image_format).await
+        source: &VolumeSource,
+    ) -> Result<bool> {
+        self.storage.create_volume(name, size_gib, source).await
     }
 
     pub async fn grow_volume(&self, name: &str, size_gib: u32) -> Result<()> {

@@ -10,7 +10,10 @@ use cap_std::fs::{Dir, MetadataExt, Permissions};
 use skyloom_model::{Error, ErrorCode, Result};
 use tokio::process::Command;
 
+use super::VolumeSource;
+use super::copies::Copies;
 use super::making::{Making, broken, open};
+use super::turns::Turns;
 use crate::limits::WAIT_MS;
 
 /// One call of `qemu-img`, which writes only a disk's first blocks; longer means that it hangs. Shorter than a driver's call may
@@ -25,6 +28,9 @@ const BLOCK: u64 = 512;
 pub struct Storage {
     /// What is being made.
     making: Making,
+    copies: Copies,
+    /// Of one disk there is one making at a time.
+    turns: Turns,
     disks: Dir,
     consoles: Dir,
     disks_path: PathBuf,
@@ -40,7 +46,8 @@ impl Storage {
         let (consoles, consoles_path) = open(&absolute.join("consoles"))?;
         let making = Making::new(&absolute.join("making"))?;
         let blobs_path = std::path::absolute(blobs_path).map_err(|error| broken(&error))?;
-        Ok(Self { making, disks, consoles, disks_path, consoles_path, blobs_path })
+        let copies = Copies::default();
+        Ok(Self { making, copies, turns: Turns::default(), disks, consoles, disks_path, consoles_path, blobs_path })
     }
 
     /// The path behind a kind and a name, for QEMU.
@@ -69,32 +76,38 @@ impl Storage {
             .with_internal(format!("{kind} {name} doesn't exist")))
     }
 
-    /// A qcow2 overlay over a blob, or an empty disk. It is made elsewhere and moved here when it is whole.
-    pub async fn create_volume(
-        &self,
-        name: &str,
-        size_gib: u32,
-        blob: Option<&str>,
-        format: Option<&str>,
-    ) -> Result<()> {
+    /// A qcow2 overlay over a blob, a copy of another disk, or an empty one. It is made elsewhere and moved here when it is whole.
+    /// False: the copy goes on.
+    pub async fn create_volume(&self, name: &str, size_gib: u32, source: &VolumeSource) -> Result<bool> {
         check_name(name)?;
+        let _turn = self.turns.take(name).await;
         if self.disks.exists(name) {
-            return Ok(());
+            return Ok(true);
         }
         let path = self.making.path.join(name);
         let size = u64::from(size_gib) * GIB;
-        if let Some(blob) = blob {
-            let backing = self.resolve("blob", blob)?;
-            let format = check_format(format)?;
-            let options = ["create", "-q", "-f", "qcow2", "-F", format, "-b"];
-            run_image_tool(&options, &[backing.as_path(), path.as_path()], None).await?;
-            grow(&path, size).await?;
-        } else if size == 0 {
-            return Err(Error::invalid("size-gib", "an empty disk needs a size"));
-        } else {
-            run_image_tool(&["create", "-q", "-f", "qcow2"], &[path.as_path()], Some(size)).await?;
+        match source {
+            VolumeSource::Image((blob, format)) => {
+                let backing = self.resolve("blob", blob)?;
+                let format = check_format(format)?;
+                let options = ["create", "-q", "-f", "qcow2", "-F", format, "-b"];
+                run_image_tool(&options, &[backing.as_path(), path.as_path()], None).await?;
+                grow(&path, size).await?;
+            }
+            VolumeSource::Volume(other) => {
+                let other = self.existing("volume", other)?;
+                if !self.copies.made(name, other, path.clone()).await? {
+                    return Ok(false);
+                }
+                grow(&path, size).await?;
+            }
+            VolumeSource::Empty if size == 0 => return Err(Error::invalid("size-gib", "an empty disk needs a size")),
+            VolumeSource::Empty => {
+                run_image_tool(&["create", "-q", "-f", "qcow2"], &[path.as_path()], Some(size)).await?;
+            }
         }
-        self.made(name)
+        self.made(name)?;
+        Ok(true)
     }
 
     pub async fn grow_volume(&self, name: &str, size_gib: u32) -> Result<()> {
@@ -111,6 +124,7 @@ impl Storage {
 
     pub fn delete_volume(&self, name: &str) -> Result<()> {
         check_name(name)?;
+        self.copies.stop(name);
         remove(&self.making.folder, name)?;
         remove(&self.disks, name)
     }
@@ -196,10 +210,10 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_format(format: Option<&str>) -> Result<&'static str> {
+fn check_format(format: &str) -> Result<&'static str> {
     match format {
-        Some("raw") => Ok("raw"),
-        Some("qcow2") => Ok("qcow2"),
+        "raw" => Ok("raw"),
+        "qcow2" => Ok("qcow2"),
         _ => Err(Error::invalid("image-format", "a disk can begin as a raw or a qcow2 image")),
     }
 }

@@ -58,6 +58,7 @@ const ELEMENTS: &[(&str, &[(&str, Check)])] = &[
     ),
     ("domain/devices/disk/source", &[("file", File("volume"))]),
     ("domain/devices/disk/target", &[("dev", Any), ("bus", Any)]),
+    ("domain/devices/disk/serial", &[]),
     ("domain/devices/disk/readonly", &[]),
     ("domain/devices/interface", &[("type", OneOf(&["network", "user"]))]),
     ("domain/devices/interface/mac", &[("address", Any)]),
@@ -103,27 +104,66 @@ pub fn check(
     resolve: &dyn Fn(&str, &str) -> Result<PathBuf>,
     permit_network: &dyn Fn(&str) -> Result<()>,
 ) -> Result<Checked> {
-    if text.len() > MAX_BYTES || text.contains('\0') {
-        return Err(refused("it is too large or holds a zero byte"));
+    let mut gate = Gate::new(resolve, permit_network);
+    gate.read(text)?;
+    gate.finish()
+}
+
+/// As [`check`], for one disk of a domain: where it lies, and its XML.
+pub fn check_disk(text: &str, resolve: &dyn Fn(&str, &str) -> Result<PathBuf>) -> Result<(String, String)> {
+    let permit_nothing = |network: &str| Err(refused(&format!("a disk has no network {network:?}")));
+    let mut gate = Gate::new(resolve, &permit_nothing);
+    gate.path = DEVICES.iter().map(|name| (*name).to_owned()).collect();
+    gate.read(text)?;
+    let [only] = gate.seen.as_slice() else { return Err(refused("it lacks its end")) };
+    if gate.path != DEVICES || !only.iter().eq(["disk"]) {
+        return Err(refused("it is no disk"));
     }
-    let mut gate = Gate {
-        resolve,
-        permit_network,
-        path: Vec::new(),
-        seen: vec![BTreeSet::new()],
-        uuid: String::new(),
-        marked: false,
-        out: Writer::new(Vec::new()),
-    };
+    let xml = String::from_utf8(gate.out.into_inner()).map_err(Error::internal)?;
+    let file = disks(&xml)?.into_iter().next().map(|disk| disk.file);
+    Ok((file.ok_or_else(|| refused("the disk has no file"))?, xml))
+}
+
+/// Where a domain's disks stand.
+const DEVICES: [&str; 2] = ["domain", "devices"];
+
+/// A disk of a domain, by its file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct DiskOf {
+    pub file: String,
+    /// The guest's, e.g. `vdb`.
+    pub target: String,
+}
+
+/// The disks that the XML of a domain, or of one disk, has.
+pub fn disks(text: &str) -> Result<Vec<DiskOf>> {
     let mut reader = Reader::from_str(text);
-    reader.config_mut().check_end_names = true;
+    let (mut found, mut within) = (Vec::new(), false);
     loop {
-        match reader.read_event().map_err(|error| refused(&format!("it is no XML: {error}")))? {
-            Event::Eof => break,
-            event => gate.pass(event)?,
+        match reader.read_event().map_err(Error::internal)? {
+            Event::Eof => return Ok(found),
+            Event::Start(element) if element.name().as_ref() == b"disk" => {
+                within = true;
+                found.push(DiskOf::default());
+            }
+            Event::End(element) if element.name().as_ref() == b"disk" => within = false,
+            Event::Start(element) | Event::Empty(element) if within => {
+                let value = |name: &str| -> Result<String> {
+                    let value = element.try_get_attribute(name).map_err(Error::internal)?;
+                    let value = value.map(|value| value.unescape_value().map(std::borrow::Cow::into_owned));
+                    Ok(value.transpose().map_err(Error::internal)?.unwrap_or_default())
+                };
+                let Some(disk) = found.last_mut() else { continue };
+                match element.name().as_ref() {
+                    // What the disk is made of behind it has a source of its own.
+                    b"source" if disk.file.is_empty() => disk.file = value("file")?,
+                    b"target" => disk.target = value("dev")?,
+                    _ => {}
+                }
+            }
+            _ => {}
         }
     }
-    gate.finish()
 }
 
 struct Gate<'a> {
@@ -137,7 +177,36 @@ struct Gate<'a> {
     out: Writer<Vec<u8>>,
 }
 
-impl Gate<'_> {
+impl<'a> Gate<'a> {
+    fn new(
+        resolve: &'a dyn Fn(&str, &str) -> Result<PathBuf>,
+        permit_network: &'a dyn Fn(&str) -> Result<()>,
+    ) -> Self {
+        Self {
+            resolve,
+            permit_network,
+            path: Vec::new(),
+            seen: vec![BTreeSet::new()],
+            uuid: String::new(),
+            marked: false,
+            out: Writer::new(Vec::new()),
+        }
+    }
+
+    fn read(&mut self, text: &str) -> Result<()> {
+        if text.len() > MAX_BYTES || text.contains('\0') {
+            return Err(refused("it is too large or holds a zero byte"));
+        }
+        let mut reader = Reader::from_str(text);
+        reader.config_mut().check_end_names = true;
+        loop {
+            match reader.read_event().map_err(|error| refused(&format!("it is no XML: {error}")))? {
+                Event::Eof => return Ok(()),
+                event => self.pass(event)?,
+            }
+        }
+    }
+
     fn pass(&mut self, event: Event<'_>) -> Result<()> {
         match event {
             Event::Start(start) => {
@@ -401,6 +470,39 @@ mod tests {
         );
         assert!(run(&domain("", "").replace("6f1c9d3e-0000-4000-8000-000000000001", "x")).is_err());
         assert!(run("<domain type='qemu'>").is_err());
+    }
+
+    #[test]
+    fn a_disk_alone_passes_as_it_would_in_a_domain() {
+        let resolve = |kind: &str, name: &str| Ok(PathBuf::from(format!("/store/{kind}/{name}")));
+        let disk = "<disk type='file' device='disk'><source file='skyloom-file/volume/d'/><target dev='vdb'/></disk>";
+        let (file, xml) = check_disk(disk, &resolve).unwrap();
+        assert_eq!(file, "/store/volume/d");
+        assert_eq!(disks(&xml).unwrap(), [DiskOf { file, target: "vdb".to_owned() }]);
+        for other in [
+            "",
+            "<disk type='file' device='disk'>",
+            "<disk type='file' device='disk'/>",
+            &disk.replace("skyloom-file/volume/d", "/etc/shadow"),
+            &format!("{disk}{disk}"),
+            &format!("{disk}<interface type='network'/>"),
+            &format!("{disk}</devices><devices>"),
+            &format!("<devices>{disk}</devices>"),
+            "<interface type='user'/>",
+            "<serial type='file'><source path='skyloom-file/console/x'/></serial>",
+        ] {
+            assert!(check_disk(other, &resolve).is_err(), "passed: {other}");
+        }
+    }
+
+    #[test]
+    fn the_disks_of_a_domain_are_found_by_their_files() {
+        let xml = "<domain><devices><disk><source file='/d/a&amp;b'/><backingStore><source file='/blobs/x'/></backingStore>\
+                   <target dev='vda'/></disk><interface><source network='n'/><target dev='vnet0'/></interface>\
+                   <disk><target dev='vdzz'/></disk></devices></domain>";
+        let found = disks(xml).unwrap();
+        let shown: Vec<(&str, &str)> = found.iter().map(|disk| (&*disk.file, &*disk.target)).collect();
+        assert_eq!(shown, [("/d/a&b", "vda"), ("", "vdzz")]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use skyloom_sdk::driver::libvirt::HostInfo;
-use skyloom_sdk::driver::types::{Disk, Nic};
+use skyloom_sdk::driver::types::{ImageBlob, Nic};
 
 use super::*;
 
@@ -10,13 +10,16 @@ use super::*;
 #[derive(Default)]
 struct Fake {
     domains: RefCell<BTreeMap<String, (String, DomainState)>>,
-    volumes: RefCell<BTreeMap<String, Option<String>>>,
+    volumes: RefCell<BTreeMap<String, VolumeSource>>,
     leases: RefCell<Vec<(String, String, String)>>,
     fail_at: RefCell<Option<&'static str>>,
     /// A start takes its time.
     slow: bool,
     /// Sizes that disks were grown to.
     grown: RefCell<BTreeMap<String, u32>>,
+    /// Answers that a copy goes on, and that a guest keeps its disk, still to come.
+    goes_on: Cell<u32>,
+    attached: RefCell<BTreeMap<String, String>>,
 }
 
 impl Fake {
@@ -30,6 +33,12 @@ impl Fake {
 
     fn is_empty(&self) -> bool {
         self.domains.borrow().is_empty() && self.volumes.borrow().is_empty() && self.leases.borrow().is_empty()
+    }
+
+    fn is_going_on(&self) -> bool {
+        let left = self.goes_on.get();
+        self.goes_on.set(left.saturating_sub(1));
+        left > 0
     }
 
     fn set_state(&self, uuid: &str, state: DomainState) {
@@ -107,10 +116,28 @@ impl Platform for &Fake {
         Ok(())
     }
 
-    fn create_volume(&self, name: &str, _size: u32, blob: Option<&str>, _format: Option<&str>) -> Result<(), Error> {
-        self.pass("create-volume")?;
-        self.volumes.borrow_mut().insert(name.to_owned(), blob.map(ToOwned::to_owned));
+    fn attach_disk(&self, uuid: &str, xml: &str) -> Result<(), Error> {
+        self.pass("attach-disk")?;
+        self.attached.borrow_mut().insert(uuid.to_owned(), xml.to_owned());
         Ok(())
+    }
+
+    fn detach_disk(&self, uuid: &str, _volume: &str) -> Result<bool, Error> {
+        self.pass("detach-disk")?;
+        if self.is_going_on() {
+            return Ok(false);
+        }
+        self.attached.borrow_mut().remove(uuid);
+        Ok(true)
+    }
+
+    fn create_volume(&self, name: &str, _size: u32, source: &VolumeSource) -> Result<bool, Error> {
+        self.pass("create-volume")?;
+        if matches!(source, VolumeSource::Volume(_)) && self.is_going_on() {
+            return Ok(false);
+        }
+        self.volumes.borrow_mut().insert(name.to_owned(), source.clone());
+        Ok(true)
     }
 
     fn delete_volume(&self, name: &str) -> Result<(), Error> {
@@ -127,7 +154,7 @@ impl Platform for &Fake {
         self.pass("create-seed")?;
         let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["meta-data", "network-config", "user-data", "vendor-data"]);
-        self.volumes.borrow_mut().insert(name.to_owned(), None);
+        self.volumes.borrow_mut().insert(name.to_owned(), VolumeSource::Empty);
         Ok(())
     }
 
@@ -160,6 +187,14 @@ impl Platform for &Fake {
     }
 }
 
+/// Of a disk.
+const DISK: &str = "6f1c9d3e-0000-4000-8000-00000000000d";
+
+fn disk() -> Disk {
+    let image = ImageBlob { blob: "blob".into(), format: "qcow2".into() };
+    Disk { id: DISK.into(), size_gib: 1, source: DiskSource::Image(image), device: "/dev/vda".into() }
+}
+
 const ID: &str = "6f1c9d3e-0000-4000-8000-000000000001";
 
 fn spec() -> DomainSpec {
@@ -172,20 +207,13 @@ fn spec() -> DomainSpec {
         gateway: Some("192.168.122.1".into()),
         dns: vec![],
     };
-    let disk = Disk {
-        id: "disk".into(),
-        size_gib: 1,
-        image_blob: Some("blob".into()),
-        image_format: Some("qcow2".into()),
-        boot_index: 0,
-    };
     DomainSpec {
         server_id: ID.into(),
         name: "</title><devices>'\"&\u{7}".into(),
         hostname: "one".into(),
         vcpus: 1,
         memory_mib: 128,
-        disks: vec![disk],
+        disks: vec![disk()],
         nics: vec![nic],
         kernel_blob: Some("kernel".into()),
         ramdisk_blob: Some("ramdisk".into()),
@@ -203,7 +231,7 @@ fn key() -> StepKey {
 
 fn make(fake: &Fake) -> Result<(), Error> {
     let driver = Libvirt::new(fake)?;
-    driver.create_disks(&spec())?;
+    driver.create_disk(&disk())?;
     driver.define(&key(), &spec())?;
     driver.start(ID)?;
     Ok(())
@@ -212,7 +240,7 @@ fn make(fake: &Fake) -> Result<(), Error> {
 fn remove(fake: &Fake) -> Result<(), Error> {
     let driver = Libvirt::new(fake)?;
     driver.undefine(ID)?;
-    driver.delete_disks(ID, &["disk".into()])?;
+    driver.remove_disk(DISK)?;
     Ok(())
 }
 
@@ -223,7 +251,8 @@ fn a_server_is_made_and_removed_without_rest_and_each_may_be_repeated() {
     make(&fake).unwrap();
     assert_eq!(fake.leases.borrow().len(), 1);
     let domain = Libvirt::new(&fake).unwrap().inspect(ID).unwrap().unwrap();
-    assert_eq!((domain.operation.as_str(), domain.disks.as_slice()), ("operation-1", &["disk".to_owned()][..]));
+    assert_eq!((domain.operation.as_str(), domain.power), ("operation-1", Power::Running));
+    assert_eq!(Libvirt::new(&fake).unwrap().disks(None, 10).unwrap(), [DISK]);
     remove(&fake).unwrap();
     remove(&fake).unwrap();
     assert!(fake.is_empty());
@@ -254,22 +283,20 @@ fn a_creation_that_fails_anywhere_is_removed_without_rest() {
 }
 
 #[test]
-fn a_changed_definition_keeps_its_record_and_its_disks_grow() {
+fn a_changed_definition_keeps_its_record() {
     let fake = Fake::default();
     make(&fake).unwrap();
     let driver = Libvirt::new(&fake).unwrap();
-    let mut larger = DomainSpec { vcpus: 7, memory_mib: 4096, ..spec() };
-    larger.disks[0].size_gib = 9;
-    for call in ["grow-volume", "define"] {
-        fake.fail_at.replace(Some(call));
-        assert!(driver.reconfigure(&larger).is_err(), "{call} did not fail");
-    }
+    let larger = DomainSpec { vcpus: 7, memory_mib: 4096, ..spec() };
+    fake.fail_at.replace(Some("define"));
+    assert!(driver.reconfigure(&larger).is_err());
     for _ in 0..2 {
         driver.reconfigure(&larger).unwrap();
     }
     let xml = fake.domains.borrow()[ID].0.clone();
     assert!(xml.contains("<memory unit='MiB'>4096</memory><vcpu>7</vcpu>"), "{xml}");
-    assert_eq!(fake.grown.borrow()[&format!("{ID}.disk")], 9);
+    driver.grow_disk(DISK, 9).unwrap();
+    assert_eq!(fake.grown.borrow()[DISK], 9);
     assert_eq!(driver.inspect(ID).unwrap().unwrap().operation, "operation-1");
     remove(&fake).unwrap();
     assert!(fake.is_empty());
@@ -294,9 +321,9 @@ fn a_soft_stop_waits_for_the_guest_and_a_hard_one_does_not() {
     let Progress::Pending(token) = driver.stop(ID, StopMode::Soft).unwrap() else {
         panic!("the guest did not hear it")
     };
-    assert!(matches!(driver.poll(ID, &token).unwrap(), Progress::Pending(_)));
+    assert!(matches!(driver.poll(&token).unwrap(), Progress::Pending(_)));
     assert!(matches!(driver.stop(ID, StopMode::Hard).unwrap(), Progress::Done));
-    assert!(matches!(driver.poll(ID, &token).unwrap(), Progress::Done));
+    assert!(matches!(driver.poll(&token).unwrap(), Progress::Done));
 }
 
 #[test]
@@ -306,11 +333,11 @@ fn a_start_is_done_when_libvirt_has_ended_it() {
         make(&fake).unwrap();
         let driver = Libvirt::new(&fake).unwrap();
         let Progress::Pending(token) = driver.start(ID).unwrap() else { panic!("it is under way") };
-        assert!(matches!(driver.poll(ID, &token).unwrap(), Progress::Pending(_)));
+        assert!(matches!(driver.poll(&token).unwrap(), Progress::Pending(_)));
         fake.set_state(ID, end);
         // A poll starts nothing: it finds what the start came to.
-        assert!(matches!(driver.poll(ID, &token).unwrap(), Progress::Done));
-        assert!(matches!(driver.poll(ID, &token).unwrap(), Progress::Done));
+        assert!(matches!(driver.poll(&token).unwrap(), Progress::Done));
+        assert!(matches!(driver.poll(&token).unwrap(), Progress::Done));
     }
 }
 
@@ -355,23 +382,37 @@ fn the_password_is_a_handle_beside_the_user_data() {
 }
 
 #[test]
-fn the_list_shows_what_has_only_disks() {
+fn the_list_of_disks_has_nothing_else_of_the_folder() {
     let fake = Fake::default();
     make(&fake).unwrap();
     let alone = "6f1c9d3e-0000-4000-8000-000000000000";
-    for name in [&format!("{alone}.disk-1"), &format!("{alone}.seed"), "notes.txt", "no-uuid.disk", "lost+found"] {
-        (&fake).create_volume(name, 1, None, None).unwrap();
+    for name in [alone, "notes.txt", "no-uuid", "lost+found"] {
+        (&fake).create_volume(name, 1, &VolumeSource::Empty).unwrap();
     }
     let driver = Libvirt::new(&fake).unwrap();
-    let shown = |after: Option<&str>, limit| -> Vec<(String, String, Vec<String>)> {
-        let page = driver.list(after, limit).unwrap();
-        page.into_iter().map(|domain| (domain.server_id, domain.operation, domain.disks)).collect()
-    };
-    let disks = |name: &str| vec![name.to_owned()];
-    let whole = (ID.to_owned(), "operation-1".to_owned(), disks("disk"));
-    let rest = (alone.to_owned(), String::new(), disks("disk-1"));
-    assert_eq!(shown(None, 10), [rest.clone(), whole.clone()]);
-    assert_eq!(shown(None, 1), [rest]);
-    assert_eq!(shown(Some(alone), 10), [whole]);
-    assert!(shown(Some(ID), 10).is_empty());
+    assert_eq!(driver.disks(None, 10).unwrap(), [alone, DISK]);
+    assert_eq!(driver.disks(None, 1).unwrap(), [alone]);
+    assert_eq!(driver.disks(Some(alone), 10).unwrap(), [DISK]);
+    assert!(driver.disks(Some(DISK), 10).unwrap().is_empty());
+}
+
+#[test]
+fn a_copy_that_goes_on_and_a_disk_that_its_guest_keeps_are_asked_for_again() {
+    let fake = Fake::default();
+    make(&fake).unwrap();
+    let driver = Libvirt::new(&fake).unwrap();
+    let other = "6f1c9d3e-0000-4000-8000-00000000000e";
+    let copy = Disk { id: other.into(), source: DiskSource::Disk(DISK.into()), device: "/dev/vdb".into(), ..disk() };
+    fake.goes_on.set(2);
+    let Progress::Pending(token) = driver.create_disk(&copy).unwrap() else { panic!("it goes on") };
+    assert_eq!(driver.poll(&token).unwrap(), Progress::Pending(token.clone()));
+    assert_eq!(driver.poll(&token).unwrap(), Progress::Done);
+    driver.attach_disk(ID, &copy).unwrap();
+    let xml = fake.attached.borrow()[ID].clone();
+    assert!(xml.contains("<target dev='vdb' bus='virtio'/><serial>6f1c9d3e-0000-4000-8</serial>"), "{xml}");
+    fake.goes_on.set(1);
+    let Progress::Pending(token) = driver.detach_disk(ID, other).unwrap() else { panic!("the guest keeps it") };
+    assert_eq!(driver.poll(&token).unwrap(), Progress::Done);
+    assert!(fake.attached.borrow().is_empty());
+    assert_eq!(driver.poll("copying much x y").unwrap_err().code, ErrorCode::Invalid);
 }

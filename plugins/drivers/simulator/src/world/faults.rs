@@ -10,16 +10,19 @@ use super::{RACES, Simulator, World, failure, written_by_many};
 pub const COLLECTION: &str = "faults";
 
 /// The calls of the contract that have an effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Call {
-    CreateDisks,
-    DeleteDisks,
     Define,
     Reconfigure,
     Undefine,
     Start,
     Stop,
+    CreateDisk,
+    GrowDisk,
+    RemoveDisk,
+    AttachDisk,
+    DetachDisk,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -38,8 +41,8 @@ enum When {
 pub struct Fault {
     call: Call,
     when: When,
-    /// None: any.
-    server: Option<String>,
+    /// Id of a server, or of a disk in calls about disks. None: any.
+    of: Option<String>,
     /// None: every time.
     times: Option<u64>,
     /// Tells faults apart that are otherwise the same: another id is counted anew.
@@ -48,14 +51,14 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn is_of(&self, call: Call, server: &str) -> bool {
-        self.call == call && self.server.as_deref().is_none_or(|only| only == server)
+    fn is_of(&self, call: Call, id: &str) -> bool {
+        self.call == call && self.of.as_deref().is_none_or(|only| only == id)
     }
 
     /// Name of its count. Bounded: the manifest's schema bounds the parts.
     fn key(&self) -> String {
-        let server = self.server.as_deref().unwrap_or("*");
-        format!("{:?} {:?} {server} {} {}", self.call, self.when, self.times.unwrap_or(0), self.id)
+        let of = self.of.as_deref().unwrap_or("*");
+        format!("{:?} {:?} {of} {} {}", self.call, self.when, self.times.unwrap_or(0), self.id)
     }
 }
 
@@ -64,14 +67,14 @@ impl<W: World> Simulator<W> {
     pub fn faulty(
         &self,
         call: Call,
-        server: &str,
+        id: &str,
         act: impl FnOnce() -> Result<Progress, Error>,
     ) -> Result<Progress, Error> {
-        if self.strikes(call, server, |when| when == When::Before)?.is_some() {
+        if self.strikes(call, id, |when| when == When::Before)?.is_some() {
             return Err(refused());
         }
         let progress = act()?;
-        match self.strikes(call, server, |when| when != When::Before)? {
+        match self.strikes(call, id, |when| when != When::Before)? {
             None => Ok(progress),
             Some(When::LostReply) => {
                 let text = "the simulated platform's reply was lost";
@@ -82,8 +85,8 @@ impl<W: World> Simulator<W> {
     }
 
     /// The first fault of this call that has not struck often enough yet; from now on it has once more.
-    fn strikes(&self, call: Call, server: &str, at: impl Fn(When) -> bool) -> Result<Option<When>, Error> {
-        for fault in self.config.faults.iter().filter(|fault| fault.is_of(call, server) && at(fault.when)) {
+    fn strikes(&self, call: Call, id: &str, at: impl Fn(When) -> bool) -> Result<Option<When>, Error> {
+        for fault in self.config.faults.iter().filter(|fault| fault.is_of(call, id) && at(fault.when)) {
             if self.counts(fault)? {
                 return Ok(Some(fault.when));
             }

@@ -2,8 +2,8 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use skyloom_sdk::driver::types::{Domain, DomainSpec, NodeCapacity, Power, Progress, StepKey};
-use skyloom_sdk::driver::{inventory, lifecycle};
+use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, NodeCapacity, Power, Progress, StepKey};
+use skyloom_sdk::driver::{disks, inventory, servers, steps};
 use skyloom_sdk::host::documents;
 use skyloom_sdk::{Error, ErrorClass, ErrorCode};
 
@@ -30,13 +30,7 @@ fn misbehave(server_id: &str) -> Result<Progress, Error> {
     }
 }
 
-impl lifecycle::Guest for Driver {
-    fn create_disks(_: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
-        misbehave(&spec.server_id)
-    }
-    fn delete_disks(_: StepKey, server_id: String, _: Vec<String>) -> Result<Progress, Error> {
-        misbehave(&server_id)
-    }
+impl servers::Guest for Driver {
     fn define(_: StepKey, spec: DomainSpec) -> Result<Progress, Error> {
         misbehave(&spec.server_id)
     }
@@ -49,16 +43,34 @@ impl lifecycle::Guest for Driver {
     fn start(_: StepKey, server_id: String) -> Result<Progress, Error> {
         misbehave(&server_id)
     }
-    fn stop(_: StepKey, server_id: String, _: lifecycle::StopMode) -> Result<Progress, Error> {
-        misbehave(&server_id)
-    }
-    fn poll(_: StepKey, server_id: String, _: String) -> Result<Progress, Error> {
+    fn stop(_: StepKey, server_id: String, _: servers::StopMode) -> Result<Progress, Error> {
         misbehave(&server_id)
     }
     fn inspect(server_id: String) -> Result<Option<Domain>, Error> {
         misbehave(&server_id)?;
         let operation = String::new();
-        Ok(Some(Domain { server_id, power: Power::Unknown, operation, disks: Vec::new() }))
+        Ok(Some(Domain { server_id, power: Power::Unknown, operation }))
+    }
+}
+
+impl steps::Guest for Driver {
+    fn poll(_: StepKey, token: String) -> Result<Progress, Error> {
+        misbehave(&token)
+    }
+}
+
+impl disks::Guest for Driver {
+    fn create(_: StepKey, disk: Disk) -> Result<Progress, Error> {
+        misbehave(&disk.id)
+    }
+    fn grow(_: StepKey, id: String, _: u32) -> Result<Progress, Error> {
+        misbehave(&id)
+    }
+    fn remove(_: StepKey, id: String) -> Result<Progress, Error> {
+        misbehave(&id)
+    }
+    fn list(_: Option<String>, _: u32) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
     }
 }
 
