@@ -85,14 +85,16 @@ impl Cloud {
         let compute = Arc::new(settings.compute);
         let quotas = Arc::new(compute::quotas::Quotas::new(base.clone(), compute.clone()));
         let flavors = Arc::new(compute::flavors::Flavors::new(base.clone(), compute.clone()));
+        let servers =
+            Arc::new(compute::Compute::new(base.clone(), quotas.clone(), flavors.clone(), compute.clone())?);
         Ok(Self {
             identity: Arc::new(identity::Identity::new(base.clone(), settings.identity)?),
             images: Arc::new(images::Images::new(base.clone(), settings.images)?),
             networks: Arc::new(networks::Networks::new(base.clone(), quotas.clone(), settings.networks)?),
             keypairs: Arc::new(compute::keypairs::Keypairs::new(base.clone(), compute.clone())),
-            volumes: Arc::new(compute::volumes::Volumes::new(base.clone())),
             operations: Arc::new(compute::operations::Operations::new(base.clone())),
-            compute: Arc::new(compute::Compute::new(base.clone(), quotas.clone(), flavors.clone(), compute)?),
+            volumes: Arc::new(compute::volumes::Volumes::new(base.clone(), quotas.clone(), servers.clone())),
+            compute: servers,
             billing: Arc::new(billing::Billing::new(base.clone(), settings.billing)?),
             collections: Arc::new(collections::Collections::new(base.clone())),
             quotas,

@@ -182,6 +182,18 @@ actions! {
     PublicAddressesCreate "public-addresses:create" Member;
     PublicAddressesBind "public-addresses:bind" Member;
     VolumesRead "volumes:read" Reader;
+    VolumesReadAll "volumes:read-all" Manager;
+    VolumesCreate "volumes:create" Member;
+    VolumesUpdate "volumes:update" Member;
+    VolumesGrow "volumes:grow" Member;
+    VolumesDelete "volumes:delete" Member;
+    VolumesAttach "volumes:attach" Member;
+    VolumesDetach "volumes:detach" Member;
+    SnapshotsRead "snapshots:read" Reader;
+    SnapshotsReadAll "snapshots:read-all" Manager;
+    SnapshotsCreate "snapshots:create" Member;
+    SnapshotsUpdate "snapshots:update" Member;
+    SnapshotsDelete "snapshots:delete" Member;
     BillingRead "billing:read" Reader joined;
     BillingReadAll "billing:read-all" Operator;
 }

@@ -142,6 +142,16 @@ macro_rules! cloud_functions {
             trait VolumesApi in volumes needs Volumes {
                 Reads fn list_volumes(conditions: Vec<volumes::Condition>, page: volumes::PageRequest) -> volumes::VolumePage;
                 Reads fn get_volume(id: String) -> volumes::Volume;
+                Changes fn create_volume(create: volumes::VolumeCreate) -> volumes::Volume;
+                Changes fn update_volume(id: String, update: volumes::VolumeUpdate) -> volumes::Volume;
+                Changes fn grow_volume(id: String, size_gib: u32) -> volumes::Volume;
+                Changes fn delete_volume(id: String) -> ();
+                Reads fn list_volume_types() -> Vec<volumes::VolumeType>;
+                Reads fn list_snapshots(conditions: Vec<volumes::Condition>, page: volumes::PageRequest) -> volumes::SnapshotPage;
+                Reads fn get_snapshot(id: String) -> volumes::Snapshot;
+                Changes fn create_snapshot(create: volumes::SnapshotCreate) -> volumes::Snapshot;
+                Changes fn update_snapshot(id: String, update: volumes::SnapshotUpdate) -> volumes::Snapshot;
+                Changes fn delete_snapshot(id: String) -> ();
             }
             /// `skyloom:cloud/billing`.
             trait BillingApi in billing needs Billing {

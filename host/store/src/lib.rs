@@ -39,6 +39,7 @@ mod rows;
 pub mod schedules;
 pub mod secrets;
 pub mod servers;
+pub mod snapshots;
 pub mod statement;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

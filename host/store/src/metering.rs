@@ -17,6 +17,7 @@ pub mod meter {
     pub const VCPU: &str = "vcpu";
     pub const MEMORY_MIB: &str = "memory-mib";
     pub const VOLUME_GIB: &str = "volume-gib";
+    pub const SNAPSHOT_GIB: &str = "snapshot-gib";
     pub const IMAGE_GIB: &str = "image-gib";
     pub const PUBLIC_ADDRESS: &str = "public-address";
 }
@@ -130,6 +131,25 @@ pub async fn open_running(
 /// A server that no longer runs.
 pub async fn close_running(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
     close_spans(tx, server_id, &[meter::VCPU, meter::MEMORY_MIB], now).await
+}
+
+/// A copy of a volume that begins to exist.
+pub async fn open_snapshot(
+    tx: &mut Conn,
+    project_id: &str,
+    snapshot_id: &str,
+    size_gib: u32,
+    now: Timestamp,
+) -> Result<()> {
+    let span = NewSpan {
+        project_id,
+        resource_kind: "snapshot",
+        resource_id: snapshot_id,
+        meter: meter::SNAPSHOT_GIB,
+        class: "",
+        quantity: i64::from(size_gib),
+    };
+    open_span(tx, &span, now).await
 }
 
 /// A disk that begins to exist.

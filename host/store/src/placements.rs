@@ -169,6 +169,15 @@ pub async fn grow(tx: &mut Conn, volume_id: &str, gib: i64) -> Result<()> {
     tx.defer(update("placements", sql), args![volume_id, gib]).await
 }
 
+/// A volume's place becomes as large as the volume, whatever was taken out of the node for it.
+pub async fn fit(tx: &mut Conn, volume_id: &str, size_gib: u32) -> Result<()> {
+    let held = held(tx, volume_id).await?;
+    let Some(held) = held.first() else { return Ok(()) };
+    let more = i64::from(size_gib) - held.amount.disk_gib;
+    grow(tx, volume_id, more).await?;
+    tx.defer(update("node_usage", "SET disk_gib = disk_gib + $2 WHERE node = $1"), args![&held.node, more]).await
+}
+
 /// What a holder has on a node.
 struct Held {
     purpose: Purpose,
@@ -324,12 +333,13 @@ pub async fn expected_on(conn: &mut Conn, node: &str, ids: &[String]) -> Result<
     .await
 }
 
-/// Resources of servers that are gone, whose spans are still open: they would be charged for ever.
+/// Resources that are gone, whose spans are still open: they would be charged for ever.
 pub async fn spans_of_nothing(conn: &mut Conn) -> Result<Vec<String>> {
     conn.all(
         "SELECT DISTINCT p.resource_id FROM spans p LEFT JOIN servers s ON s.id = p.resource_id AND s.deleted = 0 \
-         LEFT JOIN volumes v ON v.id = p.resource_id WHERE p.ended_at = 9223372036854775807 \
-         AND p.resource_kind IN ('server', 'volume') AND s.id IS NULL AND v.id IS NULL ORDER BY p.resource_id LIMIT 100",
+         LEFT JOIN volumes v ON v.id = p.resource_id LEFT JOIN volume_snapshots n ON n.id = p.resource_id \
+         WHERE p.ended_at = 9223372036854775807 AND p.resource_kind IN ('server', 'volume', 'snapshot') \
+         AND s.id IS NULL AND v.id IS NULL AND n.id IS NULL ORDER BY p.resource_id LIMIT 100",
         &[],
         |row| row.text(0),
     )

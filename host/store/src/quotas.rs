@@ -63,7 +63,9 @@ quotas! {
     VolumeGib "volume-gib"
         Some("SELECT CAST(coalesce(sum(size_gib), 0) AS BIGINT) \
               + CAST((SELECT coalesce(sum(extra_volume_gib), 0) FROM resizes WHERE project_id = $1) AS BIGINT) \
+              + CAST((SELECT coalesce(sum(size_gib), 0) FROM volume_snapshots WHERE project_id = $1) AS BIGINT) \
               FROM volumes WHERE project_id = $1");
+    Snapshots "snapshots" Some("SELECT count(*) FROM volume_snapshots WHERE project_id = $1");
     ServerGroups "server-groups" None;
     ServerGroupMembers "server-group-members" None;
     MetadataItems "metadata-items" None;

@@ -1,24 +1,26 @@
 //! Volumes. A server's system disk is one from its first day.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use skyloom_model::{Reach, Result, Timestamp};
 
 use crate::listing::{Filter, Listed, Page};
 use crate::rows::{rows, words};
 use crate::statement::{delete_from, insert_into, update};
-use crate::{Conn, args, pieces};
+use crate::{Conn, args, dialect, pieces};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Volume in "volumes" as "v" {
         id: String [sorts, finds],
-        project_id: String [owner],
-        user_id: String,
-        name: String [sorts, finds],
+        project_id: String [owner, finds],
+        user_id: String [finds],
+        name: String [changes, sorts, finds],
+        description: String [changes, finds],
         size_gib: u32 [sorts, finds],
-        volume_type: String [finds],
-        bootable: bool [finds],
+        volume_type: String [sorts, finds],
+        zone: String [sorts, finds],
+        bootable: bool [changes, sorts, finds],
         state: VolumeState [sorts, finds],
         /// Empty: attached to none.
         server_id: String [finds],
@@ -26,13 +28,19 @@ rows! {
         boot_index: u32,
         /// e.g. `/dev/vda`; empty: not attached.
         device: String,
+        attached_at: Option<Timestamp>,
         delete_on_termination: bool,
         /// The image that it began as; empty: none.
         image_id: String [finds],
+        /// The snapshot that it began as; empty: none.
+        snapshot_id: String [finds],
+        /// The other volume that it began as; empty: none.
+        source_volume_id: String [finds],
+        metadata: BTreeMap<String, String> as Json [changes, finds],
         created_at: Timestamp [sorts, finds],
-        updated_at: Timestamp [finds],
+        updated_at: Timestamp [changes, sorts, finds],
         /// JSON object of personality to its own JSON object, as text.
-        attributes: String as JsonText,
+        attributes: String as JsonText [changes],
     }
 }
 
@@ -40,7 +48,10 @@ words! {
     VolumeState {
         Creating "creating",
         Available "available",
+        Attaching "attaching",
         InUse "in-use",
+        Detaching "detaching",
+        Growing "growing",
         Deleting "deleting",
         Error "error",
     }
@@ -78,10 +89,59 @@ pub async fn of_server(conn: &mut Conn, server_id: &str) -> Result<Vec<Volume>> 
     conn.all(sql, args![server_id], Volume::of_row).await
 }
 
+/// Held until the commit, of any project.
+pub async fn lock(tx: &mut Conn, id: &str) -> Result<Option<Volume>> {
+    let lock = dialect::for_update(tx.is_postgres());
+    tx.optional(Volume::select(&format!("WHERE v.id = $1{lock}")), args![id], Volume::of_row).await
+}
+
+/// Several, by id, so that two calls can't wait for each other.
+pub async fn lock_many(tx: &mut Conn, ids: &[String]) -> Result<()> {
+    let (lock, list) = (dialect::for_update(tx.is_postgres()), dialect::placeholders(1, ids.len()));
+    let values: Vec<crate::Value<'_>> = ids.iter().map(crate::Value::from).collect();
+    tx.all(format!("SELECT id FROM volumes WHERE id IN ({list}) ORDER BY id{lock}"), &values, |_| Ok(())).await.map(drop)
+}
+
+/// What its owner may change.
+pub async fn update_own(tx: &mut Conn, volume: &Volume) -> Result<()> {
+    volume.update()?.run(tx).await.map(drop)
+}
+
+pub async fn set_state(tx: &mut Conn, id: &str, state: VolumeState, now: Timestamp) -> Result<()> {
+    let sql = update("volumes", "SET state = $2, updated_at = $3 WHERE id = $1");
+    tx.defer(sql, args![id, state.as_str(), now]).await
+}
+
+/// Where a server has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub server_id: &'a str,
+    pub boot_index: u32,
+    pub device: &'a str,
+    pub delete_on_termination: bool,
+}
+
+/// The volume is being given to a server.
+pub async fn attach(tx: &mut Conn, id: &str, place: Place<'_>, now: Timestamp) -> Result<()> {
+    let sql = update(
+        "volumes",
+        "SET state = 'attaching', server_id = $2, boot_index = $3, device = $4, delete_on_termination = $5, \
+         updated_at = $6 WHERE id = $1",
+    );
+    let Place { server_id, boot_index, device, delete_on_termination } = place;
+    tx.defer(sql, args![id, server_id, boot_index, device, delete_on_termination, now]).await
+}
+
+/// The server has it.
+pub async fn attached(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
+    let sql = update("volumes", "SET state = 'in-use', attached_at = $2, updated_at = $2 WHERE id = $1");
+    tx.defer(sql, args![id, now]).await
+}
+
 /// All of a server's volumes at once.
 pub async fn set_state_of_server(tx: &mut Conn, server_id: &str, state: VolumeState, now: Timestamp) -> Result<()> {
     tx.defer(
-        update("volumes", "SET state = $2, updated_at = $3 WHERE server_id = $1"),
+        update("volumes", "SET state = $2, attached_at = $3, updated_at = $3 WHERE server_id = $1"),
         args![server_id, state.as_str(), now],
     )
     .await
@@ -95,10 +155,15 @@ pub async fn grow(tx: &mut Conn, id: &str, size_gib: u32, now: Timestamp) -> Res
     .await
 }
 
+/// It did not grow.
+pub async fn shrink(tx: &mut Conn, id: &str, size_gib: u32, now: Timestamp) -> Result<()> {
+    tx.defer(update("volumes", "SET size_gib = $2, updated_at = $3 WHERE id = $1"), args![id, size_gib, now]).await
+}
+
 /// Leaves the volume without its server, available.
 pub async fn detach(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
     tx.defer(
-        update("volumes", "SET state = 'available', server_id = '', device = '', updated_at = $2 WHERE id = $1"),
+        update("volumes", "SET state = 'available', server_id = '', device = '', attached_at = NULL, updated_at = $2 WHERE id = $1"),
         args![id, now],
     )
     .await

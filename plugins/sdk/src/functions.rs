@@ -141,6 +141,16 @@ macro_rules! cloud_functions {
             trait Volumes in volumes {
                 fn list_volumes(conditions: &[volumes::Condition], page: &volumes::PageRequest) -> volumes::VolumePage;
                 fn get_volume(id: &str) -> volumes::Volume;
+                fn create_volume(create: &volumes::VolumeCreate) -> volumes::Volume;
+                fn update_volume(id: &str, update: &volumes::VolumeUpdate) -> volumes::Volume;
+                fn grow_volume(id: &str, size_gib: u32) -> volumes::Volume;
+                fn delete_volume(id: &str) -> ();
+                fn list_volume_types() -> Vec<volumes::VolumeType>;
+                fn list_snapshots(conditions: &[volumes::Condition], page: &volumes::PageRequest) -> volumes::SnapshotPage;
+                fn get_snapshot(id: &str) -> volumes::Snapshot;
+                fn create_snapshot(create: &volumes::SnapshotCreate) -> volumes::Snapshot;
+                fn update_snapshot(id: &str, update: &volumes::SnapshotUpdate) -> volumes::Snapshot;
+                fn delete_snapshot(id: &str) -> ();
             }
             /// `skyloom:cloud/billing`.
             trait Billing in billing {

@@ -9,8 +9,8 @@ use skyloom_faults::{PATIENCE, check};
 use skyloom_jobs::faults::{self, Faults};
 use skyloom_jobs::{Engine, Operation, State};
 use skyloom_model::{Caller, Error, Named, Placed, Reach, Scope, VmState};
-use skyloom_runtime::api::ComputeApi;
-use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::api::{ComputeApi, VolumesApi};
+use skyloom_runtime::bindings::cloud::{compute as wit, volumes};
 use skyloom_runtime::collections::Collections;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::driver::Driver;
@@ -176,10 +176,19 @@ impl Fixture {
             Kind::Resize { .. } => ("resize", None),
             Kind::Confirm => ("confirm-resize", None),
             Kind::Revert { .. } => ("revert-resize", None),
+            Kind::Attach { .. } => ("attach-volume", None),
+            Kind::Detach { .. } => ("detach-volume", None),
         };
         let mut options: Vec<_> = hard.map(|hard| ("hard".to_owned(), hard.to_string())).into_iter().collect();
         if verb == "resize" {
             options.push(("flavor-id".to_owned(), LARGER.to_owned()));
+        }
+        if verb.ends_with("-volume") {
+            let spare = self.spare().await.expect("a volume beside the server's own");
+            options.push(("volume-id".to_owned(), spare));
+        }
+        if verb == "attach-volume" {
+            options.push(("delete-on-termination".to_owned(), "true".to_owned()));
         }
         self.cloud.act_on_servers(&context, ids, verb.to_owned(), options, false, true).await.expect("accepted")
     }
@@ -227,11 +236,16 @@ impl Fixture {
         assert_eq!(self.rest(&operation).await.unwrap().state, State::Succeeded);
         let off = Kind::Stop { hard: true };
         let (before, state): (&[Kind], _) = match kind {
-            Kind::Start | Kind::Resize { running: false } => (&[off], VmState::Stopped),
+            Kind::Start | Kind::Resize { running: false } | Kind::Attach { running: false } => (&[off], VmState::Stopped),
+            Kind::Detach { running: true } => (&[Kind::Attach { running: true }], VmState::Active),
+            Kind::Detach { running: false } => (&[off, Kind::Attach { running: false }], VmState::Stopped),
             Kind::Confirm | Kind::Revert { running: true } => (&[Kind::Resize { running: true }], VmState::Resized),
             Kind::Revert { running: false } => (&[off, Kind::Resize { running: false }], VmState::Resized),
             _ => (&[], VmState::Active),
         };
+        if matches!(kind, Kind::Attach { .. } | Kind::Detach { .. }) {
+            self.make_spare().await;
+        }
         for &kind in before {
             let operation = self.ask(kind, &id).await;
             assert_eq!(self.rest(&operation).await.unwrap().state, State::Succeeded);
@@ -241,10 +255,40 @@ impl Fixture {
         id
     }
 
-    /// Compares everything about one server at rest; the servers of these tests have two disks.
+    /// A volume that is given to a server and taken away again.
+    pub async fn spare(&self) -> Option<String> {
+        let sql = "SELECT id FROM volumes WHERE name = 'spare'";
+        self.db.read().await.unwrap().optional(sql, &[], |row| row.text(0)).await.unwrap()
+    }
+
+    async fn make_spare(&self) {
+        let volume = self.cloud.create_volume(&self.context(), new_volume("spare")).await.expect("accepted");
+        self.volume_rests(&volume.id).await;
+    }
+
+    /// Waits until no operation holds the volume.
+    pub async fn volume_rests(&self, id: &str) {
+        let end = Instant::now() + PATIENCE;
+        while self.count("SELECT count(*) FROM operation_locks WHERE resource_id = $1", id).await > 0 {
+            assert!(Instant::now() < end, "{}: volume {id} never came to rest", self.name);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// What no server took with it.
+    pub async fn remove_spare(&self) {
+        if let Some(id) = self.spare().await {
+            self.cloud.delete_volume(&self.context(), id.clone()).await.expect("nobody has it");
+            self.volume_rests(&id).await;
+        }
+    }
+
+    /// Compares everything about one server at rest; the servers of these tests have two disks, and the one that is given to them.
     pub async fn check(&self, id: &str, case: &str) {
         let case = format!("{} {case}", self.name);
-        check::server(&self.db, &self.world.sight(), 2, id, &case).await;
+        let given = "SELECT count(*) FROM volumes WHERE name = 'spare' AND server_id = $1";
+        let disks = 2 + usize::try_from(self.count(given, id).await).unwrap();
+        check::server(&self.db, &self.world.sight(), disks, id, &case).await;
     }
 
     /// Compares everything, once all servers are deleted; the quota's figures are those of the records.
@@ -289,6 +333,8 @@ pub enum Kind {
     Resize { running: bool },
     Confirm,
     Revert { running: bool },
+    Attach { running: bool },
+    Detach { running: bool },
 }
 
 impl Kind {
@@ -305,6 +351,10 @@ impl Kind {
         Kind::Confirm,
         Kind::Revert { running: true },
         Kind::Revert { running: false },
+        Kind::Attach { running: true },
+        Kind::Attach { running: false },
+        Kind::Detach { running: true },
+        Kind::Detach { running: false },
     ];
 
     pub fn name(self) -> &'static str {
@@ -317,7 +367,24 @@ impl Kind {
             Self::Resize { .. } => "server.resize",
             Self::Confirm => "server.confirm-resize",
             Self::Revert { .. } => "server.revert-resize",
+            Self::Attach { .. } => "server.attach-volume",
+            Self::Detach { .. } => "server.detach-volume",
         }
+    }
+}
+
+/// Empty, of one GiB.
+pub fn new_volume(name: &str) -> volumes::VolumeCreate {
+    volumes::VolumeCreate {
+        name: name.to_owned(),
+        description: String::new(),
+        size_gib: Some(1),
+        source: "empty".to_owned(),
+        source_id: None,
+        volume_type: None,
+        zone: None,
+        metadata: Vec::new(),
+        attributes: "{}".to_owned(),
     }
 }
 

@@ -9,5 +9,6 @@ mod overlap;
 mod points;
 mod processes;
 mod reconcile;
+mod volumes;
 mod walk;
 mod world;

@@ -183,6 +183,7 @@ async fn during(fixture: &Fixture, kind: Kind, Step { name: step, no_return, .. 
     let deleted = fixture.rest(&delete).await.unwrap();
     assert_eq!(deleted.state, State::Succeeded, "{case}: {:?}", deleted.error);
     fixture.check(&server, &case).await;
+    fixture.remove_spare().await;
     fixture.kill();
 }
 

@@ -60,12 +60,13 @@ pub async fn run(fixture: &Fixture, kind: Kind, faults: Settings, keep: bool, ca
 /// Deletes the server without faults and compares again.
 pub async fn clear(fixture: &Fixture, server: &str, case: &str) {
     fixture.kill();
+    fixture.start(Settings::default()).await;
     if fixture.server(server).await.is_some_and(|server| !server.deleted) {
-        fixture.start(Settings::default()).await;
         let operation = fixture.ask(Kind::Delete, server).await;
         let deleted = fixture.rest(&operation).await.expect("no crash is armed");
         assert_eq!(deleted.state, State::Succeeded, "{case}: {}", told(deleted.error.as_ref()));
         fixture.check(server, &format!("{case}, deleted")).await;
-        fixture.kill();
     }
+    fixture.remove_spare().await;
+    fixture.kill();
 }

@@ -14,6 +14,7 @@ use skyloom_store::schedules::Schedule;
 use skyloom_store::servers::{self as store, Brief, Change};
 
 use super::Compute;
+use super::attachments;
 use super::rules::{self, Verb};
 use crate::schedules::Came;
 
@@ -27,10 +28,21 @@ struct Wish {
     /// The operation's kind.
     kind: &'static str,
     params: Value,
-    /// Of a resize.
-    flavor_id: Option<String>,
+    with: With,
     /// Nothing stays of it.
     dry_run: bool,
+}
+
+/// What else is taken for the wish, together with the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum With {
+    Nothing,
+    /// Of a resize.
+    Flavor(String),
+    /// A volume that comes.
+    Volume { id: String, delete_on_termination: bool },
+    /// One that goes.
+    OwnVolume(String),
 }
 
 /// The options of a verb; each is taken once, and none may be left.
@@ -76,7 +88,7 @@ impl Wish {
     /// The contract's verbs.
     fn of(verb: &str, options: Vec<Pair>) -> Result<Self> {
         let mut options = Options::new(verb, options)?;
-        let wish = |verb, action, kind| Self { verb, action, kind, params: json!({}), flavor_id: None, dry_run: false };
+        let wish = |verb, action, kind| Self { verb, action, kind, params: json!({}), with: With::Nothing, dry_run: false };
         let wish = match verb {
             "start" => wish(Verb::Start, Action::ServersStart, "server.start"),
             "stop" => {
@@ -89,14 +101,26 @@ impl Wish {
                 Self { params: json!({ "hard": hard }), ..wish(verb, Action::ServersReboot, "server.reboot") }
             }
             "resize" => {
-                let flavor_id = Some(options.text("flavor-id")?);
+                let with = With::Flavor(options.text("flavor-id")?);
                 let params = json!({ "confirmed": options.flag("confirmed")? });
                 let dry_run = options.flag("dry-run")?;
                 let wish = wish(Verb::Resize, Action::ServersResize, "server.resize");
-                Self { params, flavor_id, dry_run, ..wish }
+                Self { params, with, dry_run, ..wish }
             }
             "confirm-resize" => wish(Verb::ConfirmResize, Action::ServersConfirmResize, "server.confirm-resize"),
             "revert-resize" => wish(Verb::RevertResize, Action::ServersRevertResize, "server.revert-resize"),
+            "attach-volume" => {
+                let id = options.text("volume-id")?;
+                let (params, delete_on_termination) = (json!({ "volume-id": id }), options.flag("delete-on-termination")?);
+                let wish = wish(Verb::AttachVolume, Action::VolumesAttach, "server.attach-volume");
+                Self { params, with: With::Volume { id, delete_on_termination }, ..wish }
+            }
+            "detach-volume" => {
+                let id = options.text("volume-id")?;
+                let params = json!({ "volume-id": id });
+                let wish = wish(Verb::DetachVolume, Action::VolumesDetach, "server.detach-volume");
+                Self { params, with: With::OwnVolume(id), ..wish }
+            }
             _ => return Err(Error::invalid("verb", format!("{verb} is nothing that is done to servers."))),
         };
         options.none_left()?;
@@ -113,7 +137,7 @@ impl Wish {
             action: Action::ServersDelete,
             kind: "server.delete",
             params,
-            flavor_id: None,
+            with: With::Nothing,
             dry_run: false,
         }
     }
@@ -271,8 +295,13 @@ impl Compute {
         operation: NewOperation,
     ) -> Result<Superseded> {
         let begun = begin(tx, server, wish, operation).await?;
-        if let Some(flavor_id) = &wish.flavor_id {
-            self.begin_resize(tx, context, server, flavor_id).await?;
+        match &wish.with {
+            With::Nothing => {}
+            With::Flavor(id) => self.begin_resize(tx, context, server, id).await?,
+            With::Volume { id, delete_on_termination } => {
+                attachments::begin(tx, context, begun.id(), server, id, *delete_on_termination).await?;
+            }
+            With::OwnVolume(id) => attachments::end(tx, begun.id(), server, id).await?,
         }
         Ok(begun)
     }

@@ -3,6 +3,7 @@
 mod actions;
 mod api;
 mod attach;
+mod attachments;
 mod common;
 mod console;
 mod create;

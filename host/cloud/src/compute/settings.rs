@@ -92,7 +92,8 @@ impl Settings {
             | Quota::SecurityGroups
             | Quota::ServerGroups
             | Quota::ServerGroupMembers
-            | Quota::Volumes => 10,
+            | Quota::Volumes
+            | Quota::Snapshots => 10,
             Quota::PublicAddresses => 50,
             Quota::VolumeGib => 1000,
             Quota::MetadataItems => i64::from(self.max_metadata_items),

@@ -113,6 +113,12 @@ async fn with_port_and_volume(tx: &mut Conn, server_id: &str) {
         created_at: now,
         updated_at: now,
         attributes: "{}".to_owned(),
+        description: String::new(),
+        zone: String::new(),
+        attached_at: None,
+        snapshot_id: String::new(),
+        source_volume_id: String::new(),
+        metadata: Default::default(),
     };
     volumes::insert(tx, &volume).await.expect("volume");
     assert_eq!(volumes::of_server(tx, server_id).await.expect("volumes"), [volume]);

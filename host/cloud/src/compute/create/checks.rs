@@ -17,7 +17,7 @@ use crate::compute::update::{check_access, check_hostname};
 /// The most servers of one call.
 const MAX_SERVERS: usize = 500;
 /// The most disks of one server, the system disk among them: as many as the vendor with the most has, and the flavor's two.
-const MAX_DISKS: usize = 62;
+pub(in crate::compute) const MAX_DISKS: usize = 62;
 /// The largest disk.
 const MAX_DISK_GIB: u32 = 65_536;
 /// Cards of one server, and security groups that it or a card of it names.

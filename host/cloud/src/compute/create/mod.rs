@@ -10,6 +10,9 @@ mod tests;
 mod tests_parts;
 mod write;
 
+pub(super) use checks::MAX_DISKS;
+pub(super) use write::device;
+
 use skyloom_model::{Action, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;

@@ -137,6 +137,12 @@ async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> R
             size_gib: disk.size_gib,
             volume_type: disk.volume_type.clone(),
             bootable: index == 0,
+            description: String::new(),
+            zone: plan.references.zone.clone(),
+            attached_at: None,
+            snapshot_id: String::new(),
+            source_volume_id: String::new(),
+            metadata: BTreeMap::new(),
             state: VolumeState::Creating,
             server_id: server_id.to_owned(),
             boot_index: u32::try_from(index).unwrap_or(u32::MAX),
@@ -154,7 +160,7 @@ async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> R
 }
 
 /// `/dev/vda` to `/dev/vdz`, then `/dev/vdaa` and so on.
-fn device(index: usize) -> String {
+pub(in crate::compute) fn device(index: usize) -> String {
     const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
     let letter = |index: usize| LETTERS[index % LETTERS.len()] as char;
     match index / LETTERS.len() {

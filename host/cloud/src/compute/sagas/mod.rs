@@ -1,6 +1,7 @@
 //! The operations on servers, each a saga: its steps call the server's platform, its records are written together with the
 //! step log.
 
+mod attach;
 mod blueprint;
 mod confirm;
 mod context;
@@ -16,6 +17,7 @@ mod server_saga;
 pub(crate) mod settle;
 mod spec;
 mod times;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -24,7 +26,10 @@ use skyloom_jobs::{Faults, Saga};
 pub use faulty::FaultyDriver;
 pub use times::Times;
 
+pub(crate) use volumes::kinds as volume_kinds;
+
 use crate::Cloud;
+use attach::Attach;
 use confirm::Confirm;
 use context::Context;
 use create::Create;
@@ -32,12 +37,14 @@ use delete::Delete;
 use power::PowerSaga;
 use resize::ResizeSaga;
 use server_saga::{OfServers, ServerSaga};
+use volumes::{DiskSaga, Work};
 
 /// All of them, for `skyloom_jobs::Engine::start`. Every call to a driver goes through the faults.
 pub fn all(cloud: &Cloud, faults: Arc<Faults>) -> Vec<Arc<dyn Saga>> {
     let compute = cloud.compute.clone();
     let context = Context { times: compute.settings.times.clone(), compute, faults };
-    vec![
+    let of_disks = Work::ALL.map(|work| Arc::new(DiskSaga::new(context.clone(), work)) as Arc<dyn Saga>);
+    let of_servers = vec![
         saga(Create::new(context.clone())),
         saga(Delete::new(context.clone())),
         saga(PowerSaga::start(context.clone())),
@@ -45,8 +52,11 @@ pub fn all(cloud: &Cloud, faults: Arc<Faults>) -> Vec<Arc<dyn Saga>> {
         saga(PowerSaga::reboot(context.clone())),
         saga(ResizeSaga::there(context.clone())),
         saga(ResizeSaga::back(context.clone())),
+        saga(Attach::attach(context.clone())),
+        saga(Attach::detach(context.clone())),
         saga(Confirm::new(context)),
-    ]
+    ];
+    of_servers.into_iter().chain(of_disks).collect()
 }
 
 fn saga(of_servers: impl ServerSaga) -> Arc<dyn Saga> {

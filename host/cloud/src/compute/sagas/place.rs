@@ -27,6 +27,52 @@ pub(super) async fn home(tx: &mut Conn, compute: &Compute, server_id: &str, want
     Ok(node)
 }
 
+/// Reserves the place of a volume or a snapshot and gives the node's name; one that has its place keeps it. `beside`: on the node of
+/// this volume or snapshot.
+pub(super) async fn disk(
+    tx: &mut Conn,
+    compute: &Compute,
+    holder: (HolderKind, &str),
+    (zone, disk_gib): (&str, u32),
+    beside: Option<&str>,
+) -> Result<String> {
+    if let Some(node) = store::place_of(tx, holder.1, Purpose::Home).await? {
+        return Ok(node);
+    }
+    let mut candidates = candidates(tx, compute, zone).await?;
+    if let Some(other) = beside {
+        let node = store::place_of(tx, other, Purpose::Home).await?;
+        candidates.retain(|(_, candidate)| Some(&candidate.name) == node.as_ref());
+    }
+    let need = Amount { disk_gib: disk_gib.into(), ..Amount::default() };
+    let Some(node) = choose(tx, need, &candidates).await? else {
+        return Err(no_room(holder.1, candidates.is_empty(), disk_gib));
+    };
+    store::hold(tx, holder, Purpose::Home, &node, need).await?;
+    Ok(node)
+}
+
+/// Takes more room on the node where the volume lies; its place has to be told.
+pub(super) async fn more_disk(tx: &mut Conn, compute: &Compute, id: &str, zone: &str, gib: u32) -> Result<()> {
+    let node = store::place_of(tx, id, Purpose::Home).await?;
+    let mut candidates = candidates(tx, compute, zone).await?;
+    candidates.retain(|(_, candidate)| Some(&candidate.name) == node.as_ref());
+    let need = Amount { disk_gib: gib.into(), ..Amount::default() };
+    match choose(tx, need, &candidates).await? {
+        Some(_) => store::grow(tx, id, gib.into()).await,
+        None => Err(no_room(id, candidates.is_empty(), gib)),
+    }
+}
+
+fn no_room(id: &str, unreachable: bool, gib: u32) -> Error {
+    let message = if unreachable {
+        "No compute node is available for the volume at the moment."
+    } else {
+        "No compute node has room for the volume."
+    };
+    Error::new(ErrorCode::NoCapacity, message).with_resource("volume", id).with_internal(format!("{gib} GiB"))
+}
+
 /// Reserves the server's other place for a resize to this size, beside its home; one that has it keeps it. The disks stay.
 pub(super) async fn other(tx: &mut Conn, compute: &Compute, server_id: &str, size: Amount) -> Result<String> {
     if let Some(node) = store::place_of(tx, server_id, Purpose::Resize).await? {

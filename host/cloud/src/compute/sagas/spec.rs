@@ -32,6 +32,7 @@ pub(super) async fn build(
     for volume in volumes {
         disks.push(disk(conn, volume, server, &image).await?);
     }
+    disks.sort_by(|one, other| (one.device.len(), &one.device).cmp(&(other.device.len(), &other.device)));
     let nics = ports.iter().map(|port| nic(port, node)).collect::<Result<Vec<_>>>()?;
     Ok(DomainSpec {
         server_id: server.id.clone(),

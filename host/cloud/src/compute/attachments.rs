@@ -1,0 +1,80 @@
+//! What a request for a volume at a server does at once: it looks whether the two fit, and takes the volume.
+
+use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_runtime::context::CallContext;
+use skyloom_store::Conn;
+use skyloom_store::placements::{self, Purpose};
+use skyloom_store::servers::Brief;
+use skyloom_store::volumes::{self, Place, Volume, VolumeState};
+
+use super::create::{MAX_DISKS, device};
+
+const FIELD: &str = "volume-id";
+
+async fn locked(tx: &mut Conn, id: &str) -> Result<Option<Volume>> {
+    volumes::lock(tx, id).await
+}
+
+fn not_found(id: &str) -> Error {
+    Error::not_found("volume", id).with_field(FIELD)
+}
+
+fn wrong(volume: &Volume, reason: &str, message: String) -> Error {
+    Error::new(ErrorCode::WrongState, message)
+        .with_resource("volume", &volume.id)
+        .with_field(FIELD)
+        .with_reason(reason)
+}
+
+/// The volume goes to the server with the operation.
+pub(super) async fn begin(
+    tx: &mut Conn,
+    context: &CallContext,
+    operation: &str,
+    server: &Brief,
+    id: &str,
+    delete_on_termination: bool,
+) -> Result<()> {
+    // An operator gives a server only what its project has.
+    let volume = locked(tx, id).await?.filter(|volume| volume.project_id == server.project_id);
+    let volume = volume.ok_or_else(|| not_found(id))?;
+    context.caller()?;
+    if volume.state != VolumeState::Available {
+        let message = format!("The volume {id} is {}; it has to be available.", volume.state.as_str());
+        return Err(wrong(&volume, "not-available", message));
+    }
+    let node = placements::place_of(tx, id, Purpose::Home).await?;
+    if node.as_ref() != Some(&server.node) {
+        let message = format!("The volume {id} and the server {} are on different compute nodes.", server.id);
+        return Err(wrong(&volume, "other-node", message));
+    }
+    let others = volumes::of_server(tx, &server.id).await?;
+    if others.len() >= MAX_DISKS {
+        let message = format!("The server {} has {MAX_DISKS} disks, the most that there may be.", server.id);
+        return Err(Error::new(ErrorCode::QuotaExceeded, message).with_field("disks"));
+    }
+    skyloom_jobs::lock_resource(tx, "volume", id, operation).await?;
+    let free = (0..).map(device).find(|name| !others.iter().any(|other| other.device == *name)).unwrap_or_default();
+    let place = Place {
+        server_id: &server.id,
+        boot_index: others.iter().map(|other| other.boot_index + 1).max().unwrap_or(0),
+        device: &free,
+        delete_on_termination,
+    };
+    volumes::attach(tx, id, place, Timestamp::now()).await
+}
+
+/// The volume leaves the server with the operation.
+pub(super) async fn end(tx: &mut Conn, operation: &str, server: &Brief, id: &str) -> Result<()> {
+    let volume = locked(tx, id).await?.filter(|volume| volume.server_id == server.id).ok_or_else(|| not_found(id))?;
+    if volume.boot_index == 0 {
+        let message = format!("The volume {id} is the system disk of the server {}.", server.id);
+        return Err(wrong(&volume, "system-disk", message));
+    }
+    if volume.state != VolumeState::InUse {
+        let message = format!("The volume {id} is {}; it has to be in-use.", volume.state.as_str());
+        return Err(wrong(&volume, "not-in-use", message));
+    }
+    skyloom_jobs::lock_resource(tx, "volume", id, operation).await?;
+    volumes::set_state(tx, id, VolumeState::Detaching, Timestamp::now()).await
+}
