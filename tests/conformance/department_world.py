@@ -112,6 +112,28 @@ class Place:
         self.settle(server, "ACTIVE")
         return server
 
+    def made(self, kind, body):
+        """A volume or a snapshot, once it is available."""
+        id = self.call("POST", f"{self.world.cinder}/{kind}s", {kind: body})[kind]["id"]
+        at = f"{self.world.cinder}/{kind}s/{id}"
+        poll(f"the {kind} is available", lambda: self.call("GET", at)[kind]["status"] == "available")
+        return id
+
+    def volume(self):
+        return self.made("volume", {"name": fresh(self.mark), "size": 1, "metadata": {"key": self.mark}})
+
+    def snapshot(self, volume):
+        return self.made("snapshot", {"name": fresh(self.mark), "volume_id": volume, "metadata": {"key": self.mark}})
+
+    def attached(self):
+        """A volume that the server has."""
+        volume, at = self.volume(), f"{self.world.nova}/servers/{self.values['server_id']}/os-volume_attachments"
+        self.settle()
+        self.call("POST", at, {"volumeAttachment": {"volumeId": volume}})
+        shown = lambda: self.call("GET", f"{self.world.cinder}/volumes/{volume}")["volume"]["status"]
+        poll("the volume is in use", lambda: shown() == "in-use")
+        return volume
+
     def settle(self, server=None, status=None):
         """Until nothing is being done to it, and it has this status."""
         url = f"{self.world.nova}/servers/{server or self.values['server_id']}"
@@ -157,6 +179,8 @@ class Place:
         (values["network_name"],) = self.call("GET", f"{at}/ips")["addresses"]
         routers = self.call("GET", f"{world.neutron}/routers")["routers"]
         values["router_id"] = routers[0]["id"]
+        values["data_volume_id"] = self.volume()
+        values["snapshot_id"] = self.snapshot(values["data_volume_id"])
         values["home"], values["beside"] = self.project_id, server
         ecs = f"{world.ecs}/v1/{self.project_id}/cloudservers/action"
         values["job_id"] = self.call("POST", ecs, {"reboot": {"type": "HARD", "servers": [{"id": server}]}})["job_id"]
@@ -171,6 +195,7 @@ class Place:
             f"{world.glance}/images/{own['image_id']}", f"{world.glance}/images/{own['image_id']}/file",
             *(f"{world.neutron}/{kind}" for kind in ("networks", "subnets", "ports", "security-groups")),
             f"{world.neutron}/security-group-rules",
+            f"{world.cinder}/volumes/{own['data_volume_id']}", f"{world.cinder}/snapshots/{own['snapshot_id']}",
         ]
         seen = {url: self.world.read(self.token, url) for url in urls}
         everything = (
@@ -233,7 +258,7 @@ class Departments(World):
         guest = {"imageTypeName": "guest", "virtType": "KVM", "osType": "Linux", "operatingSystem": "any", "addType": 1}
         guest = call("POST", f"{self.cloudos}/imagetype", guest)["uuid"]
         return {
-            "image_type_id": guest, "virtual_type": "KVM", "os_type": "Linux", "shared_network_id": network, "shared_subnet_id": subnet, "external_network_id": external,
+            "type_id": "SSD", "image_type_id": guest, "virtual_type": "KVM", "os_type": "Linux", "shared_network_id": network, "shared_subnet_id": subnet, "external_network_id": external,
             "public_image_id": image, "public_flavor_id": self.flavor,
         }
 

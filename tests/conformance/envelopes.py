@@ -117,7 +117,7 @@ def cloudos(answer):
 
 CHECKERS = {
     "identity-v3": identity, "compute-v2": compute, "image-v2": image, "network-v2": network, "ecs-v1": ecs,
-    "billing-v1": keystone, "easystack": keystone, "cloudos": cloudos,
+    "volume-v3": compute, "billing-v1": keystone, "easystack": keystone, "cloudos": cloudos,
 }
 
 

@@ -41,6 +41,11 @@ class Sweep:
             values.update(world.spare)
         else:
             values["project_id"] = world.projects["alpha"]
+        if operation.plugin == "volume-v3":
+            # What has a snapshot stays, whatever is asked; a snapshot is one that may go.
+            values["volume_id"] = world.own["data_volume_id"]
+            if operation.id == "snapshots.delete":
+                values["snapshot_id"] = world.snapshot_to_lose()
         if operation.id == "servers.force_delete":
             values["server_id"] = world.server_to_lose()
         for name in operation.parameters:

@@ -55,6 +55,7 @@ class World:
             listener["address"] = url.removeprefix("http://")
         self.identity, self.nova = f"{self.cloud}/identity/v3", f"{self.cloud}/compute/v2.1"
         self.glance, self.neutron = f"{self.cloud}/image/v2", f"{self.cloud}/network/v2.0"
+        self.cinder = f"{self.cloud}/volume/v3"
         self.cloudos = f"{env['SKYLOOM_CLOUDOS_URL']}/os/kinton/v1/cloudos"
         self.least = least_roles()
 
@@ -154,13 +155,21 @@ class World:
         volume = call("GET", f"{self.nova}/servers/{server}/os-volume_attachments")["volumeAttachments"]
         action = call("GET", f"{self.nova}/servers/{server}/os-instance-actions")["instanceActions"][0]
         routers = call("GET", f"{self.neutron}/routers")["routers"]
+        data = {"name": MARKER, "size": 1, "metadata": {"key": MARKER}}
+        data = call("POST", f"{self.cinder}/volumes", {"volume": data})["volume"]["id"]
+        ready = lambda kind, id: call("GET", f"{self.cinder}/{kind}s/{id}")[kind]["status"] == "available"
+        poll("the volume is available", lambda: ready("volume", data))
+        snapshot = {"volume_id": data, "name": MARKER, "metadata": {"key": MARKER}}
+        snapshot = call("POST", f"{self.cinder}/snapshots", {"snapshot": snapshot})["snapshot"]["id"]
+        poll("the snapshot is available", lambda: ready("snapshot", snapshot))
         self.own = {
             "server_id": server, "image_id": image, "network_id": network, "subnet_id": subnet, "port_id": port,
             "security_group_id": group["id"], "rule_id": group["security_group_rules"][0]["id"], "keypair_name": MARKER,
             "key": "key", "tag": MARKER, "network_name": MARKER, "request_id": action["request_id"],
             "volume_id": volume[0]["id"] if volume else "none", "member_id": self.projects["alpha"],
             "router_id": routers[0]["id"] if routers else "none", "flavor_id": flavor,
-            "image_type_id": image_type, "virtual_type": "KVM", "os_type": "Linux",
+            "image_type_id": image_type, "virtual_type": "KVM", "os_type": "Linux", "snapshot_id": snapshot,
+            "data_volume_id": data, "type_id": "SSD", "target_id": self.projects["alpha"],
         }
 
     def make_server(self):
@@ -176,6 +185,17 @@ class World:
             self.to_lose = self.make_server()
         return self.to_lose
 
+    def snapshot_to_lose(self):
+        """One of alpha's for requests that may take it away: another one where the last went."""
+        url = f"{self.cinder}/snapshots/{getattr(self, 'lost_snapshot', None)}"
+        if send("GET", url, headers={"X-Auth-Token": self.alpha}).status != 200:
+            body = {"snapshot": {"volume_id": self.own["data_volume_id"], "name": MARKER}}
+            self.lost_snapshot = self.call(self.alpha, "POST", f"{self.cinder}/snapshots", body)["snapshot"]["id"]
+            url = f"{self.cinder}/snapshots/{self.lost_snapshot}"
+            shown = lambda: send("GET", url, headers={"X-Auth-Token": self.alpha}).json()["snapshot"]["status"] == "available"
+            poll("the snapshot is available", shown)
+        return self.lost_snapshot
+
     def state(self):
         """What must be the same after all that was tried."""
         get = lambda url: send("GET", url, headers={"X-Auth-Token": self.alpha})
@@ -189,6 +209,8 @@ class World:
             "subnet": f"{self.neutron}/subnets/{own['subnet_id']}",
             "port": f"{self.neutron}/ports/{own['port_id']}",
             "security group": f"{self.neutron}/security-groups/{own['security_group_id']}",
+            "volume": f"{self.cinder}/volumes/{own['data_volume_id']}",
+            "snapshot": f"{self.cinder}/snapshots/{own['snapshot_id']}",
         }.items():
             answer = get(url)
             seen[name] = (answer.status, MARKER in answer.text())

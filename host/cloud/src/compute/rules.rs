@@ -40,7 +40,7 @@ verbs! {
     Resize "resize" [Active Stopped] => ResizePrep;
     ConfirmResize "confirm the resize of" [Resized] => ResizeConfirming;
     RevertResize "revert the resize of" [Resized] => ResizeReverting;
-    AttachVolume "attach a volume to" [Active Paused Stopped Resized];
+    AttachVolume "attach a volume to" [Active Stopped Resized];
     DetachVolume "detach a volume from" [Active Paused Stopped Resized];
     Delete "delete" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error] => Deleting;
     Metadata "update the metadata of" [Active Paused Suspended Stopped];

@@ -75,6 +75,8 @@ fn serve<C: Cloud>(context: &Context<'_, C>, dialect: Dialect, operation: &str) 
         "server_interfaces.show" => servers::parts::interface(context),
         "server_volumes.list" => servers::parts::volumes(context),
         "server_volumes.show" => servers::parts::volume(context),
+        "server_volumes.attach" => servers::attachments::attach(context),
+        "server_volumes.detach" => servers::attachments::detach(context),
         "server_security_groups.list" => servers::groups::list(context),
         "instance_actions.list" => servers::history::list(context),
         "instance_actions.show" => servers::history::show(context),

@@ -1,6 +1,7 @@
 //! Servers.
 
 pub mod actions;
+pub mod attachments;
 pub mod create;
 mod disks;
 pub mod groups;

@@ -104,7 +104,11 @@ pub fn volumes<C: Cloud>(context: &Context<'_, C>) -> Answer {
 }
 
 pub fn volume<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let id = context.param("volume_id");
+    attachment(context, context.param("volume_id"))
+}
+
+/// The server's disk with this id.
+pub(super) fn attachment<C: Cloud>(context: &Context<'_, C>, id: &str) -> Answer {
     let server = fetch(context, &["volumes", "attributes"])?;
     let Some((place, volume)) = server.volumes.iter().enumerate().find(|(_, volume)| volume.id == id) else {
         return Err(Fault::not_found(format!("Instance {} is not attached to volume {id}", server.id)));
