@@ -26,6 +26,7 @@ pub mod networks;
 pub mod nodes;
 pub mod operations;
 pub mod operations_log;
+pub mod periods;
 mod options;
 mod pieces;
 pub mod placements;

@@ -8,6 +8,7 @@ use super::Fault;
 use crate::Conn;
 use crate::args;
 use crate::dialect;
+use crate::metering;
 use crate::rows::rows;
 use crate::statement::{delete_from, update};
 
@@ -105,7 +106,11 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
         }
     }
     let sql = update("servers", &format!("SET {} WHERE id = $1 AND deleted = 0", sets.join(", ")));
-    tx.defer(sql, &values).await
+    tx.defer(sql, &values).await?;
+    match change.vm_state {
+        Some(state) => metering::server_state(tx, id, state, now).await,
+        None => Ok(()),
+    }
 }
 
 /// The end of a server's life; the row is kept for operators. Its tags go.
@@ -120,6 +125,9 @@ pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<boo
             args![id, now],
         )
         .await?;
+    if done == 1 {
+        metering::server_state(tx, id, VmState::Deleted, now).await?;
+    }
     Ok(done == 1)
 }
 

@@ -253,7 +253,16 @@ async fn a_use_is_metered_once_and_ends_once() {
         let open = metering::open_of(&mut tx, "s").await.expect("open");
         assert_eq!(open.len(), 2, "{}", database.name);
         assert!(open.iter().all(|span| span.started_at == Timestamp(100) && span.is_open()));
-        metering::open_volume(&mut tx, "p", "s", "standard", 5, Timestamp(150)).await.expect("open");
+        let disk = metering::NewSpan {
+            project_id: "p",
+            resource_kind: "volume",
+            resource_id: "s",
+            meter: metering::meter::VOLUME_GIB,
+            class: "standard",
+            server_id: "s",
+            quantity: 5,
+        };
+        metering::open_span(&mut tx, &disk, Timestamp(150)).await.expect("open");
         for now in [300, 400] {
             metering::close_running(&mut tx, "s", Timestamp(now)).await.expect("close");
         }
@@ -263,6 +272,7 @@ async fn a_use_is_metered_once_and_ends_once() {
         metering::close_running(&mut tx, "s", Timestamp(450)).await.expect("close");
         let ids = async |tx: &mut Conn, start, end| {
             let wanted = metering::Select {
+                account: None,
                 reach: Reach::project("p"),
                 resource_id: None,
                 meter: Some("vcpu".to_owned()),
