@@ -45,8 +45,8 @@ pub async fn migrate(db: &Db) -> Result<Status> {
     migrate_to(db, i64::MAX).await
 }
 
-/// No further than this version.
-async fn migrate_to(db: &Db, last: i64) -> Result<Status> {
+/// No further than this version, as an older program left it.
+pub(crate) async fn migrate_to(db: &Db, last: i64) -> Result<Status> {
     let mut tx = db.begin().await?;
     if tx.is_postgres() {
         // Several processes may start at once.

@@ -50,8 +50,7 @@ rows! {
 
 /// An account's that share time with `start..end`, in order.
 pub async fn within(conn: &mut Conn, domain_id: &str, start: Timestamp, end: Timestamp) -> Result<Vec<Period>> {
-    let sql =
-        Period::select("WHERE p.domain_id = $1 AND p.started_at < $3 AND p.ended_at > $2 ORDER BY p.started_at");
+    let sql = Period::select("WHERE p.domain_id = $1 AND p.started_at < $3 AND p.ended_at > $2 ORDER BY p.started_at");
     conn.all(sql, args![domain_id, start, end], Period::of_row).await
 }
 

@@ -86,7 +86,8 @@ pub async fn insert_template(tx: &mut Conn, template: &Template) -> Result<()> {
 
 /// The one of this name, else of this id.
 pub async fn template(conn: &mut Conn, name: &str) -> Result<Option<Template>> {
-    let sql = Template::select("WHERE t.name = $1 OR t.id = $1 ORDER BY CASE WHEN t.name = $1 THEN 0 ELSE 1 END LIMIT 1");
+    let sql =
+        Template::select("WHERE t.name = $1 OR t.id = $1 ORDER BY CASE WHEN t.name = $1 THEN 0 ELSE 1 END LIMIT 1");
     conn.optional(sql, args![name], Template::of_row).await
 }
 
@@ -169,6 +170,32 @@ pub async fn prices(conn: &mut Conn, revision_id: &str) -> Result<Vec<Price>> {
     conn.all(sql, args![revision_id], Price::of_row).await
 }
 
+/// The currencies of these revisions.
+pub async fn currencies(conn: &mut Conn, revision_ids: &[String]) -> Result<Vec<String>> {
+    let revision = is_listed(conn, "r.id");
+    let sql = format!(
+        "SELECT DISTINCT s.currency FROM price_revisions r JOIN price_sheets s ON s.id = r.sheet_id WHERE {revision} \
+         ORDER BY s.currency"
+    );
+    conn.all(sql, args![&as_list(revision_ids)], |row| row.text(0)).await
+}
+
+/// Whether a price of these revisions depends on the quantity.
+pub async fn are_graduated(conn: &mut Conn, revision_ids: &[String]) -> Result<bool> {
+    let revision = is_listed(conn, "u.revision_id");
+    let sql = format!("SELECT count(*) FROM unit_prices u WHERE {revision} AND u.from_units > 0");
+    Ok(conn.one(sql, args![&as_list(revision_ids)], |row| row.int(0)).await? > 0)
+}
+
+/// SQL: the column is one of the list that the first parameter is, of whatever length.
+fn is_listed(conn: &Conn, column: &str) -> String {
+    crate::dialect::is_listed(conn.is_postgres(), column, true, "$1")
+}
+
+fn as_list(ids: &[String]) -> String {
+    serde_json::Value::from(ids).to_string()
+}
+
 /// A template's prices become those of the revision; a moment that was laid down for the same time is forgotten.
 pub async fn put_moment(tx: &mut Conn, template_id: &str, moment: &Moment) -> Result<()> {
     let again = "(template_id, started_at) DO UPDATE SET revision_id = excluded.revision_id";
@@ -192,9 +219,8 @@ pub async fn moments(conn: &mut Conn, template_id: &str, start: Timestamp, end: 
 
 /// When a sheet begins to hold, in any revision.
 pub async fn moments_of_sheet(conn: &mut Conn, sheet_id: &str) -> Result<Vec<Moment>> {
-    let sql = Moment::select(
-        "JOIN price_revisions r ON r.id = m.revision_id WHERE r.sheet_id = $1 ORDER BY m.started_at",
-    );
+    let sql =
+        Moment::select("JOIN price_revisions r ON r.id = m.revision_id WHERE r.sheet_id = $1 ORDER BY m.started_at");
     conn.all(sql, args![sheet_id], Moment::of_row).await
 }
 
@@ -210,6 +236,12 @@ pub async fn put_binding(tx: &mut Conn, binding: &Binding) -> Result<()> {
     let again = "(domain_id, started_at) DO UPDATE SET template_id = $3";
     let sql = insert_into("price_bindings", row).on_conflict(again);
     tx.execute(sql, args![&binding.domain_id, binding.started_at, &binding.template_id]).await.map(drop)
+}
+
+/// Takes back what begins after this time.
+pub async fn remove_bindings_after(tx: &mut Conn, domain_id: &str, time: Timestamp) -> Result<()> {
+    let sql = delete_from("price_bindings", "WHERE domain_id = $1 AND started_at > $2");
+    tx.execute(sql, args![domain_id, time]).await.map(drop)
 }
 
 /// What holds in `start..end`, in order: the first began at `start` or before where anything did.

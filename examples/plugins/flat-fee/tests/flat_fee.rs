@@ -24,7 +24,6 @@ fn every_piece_costs_the_same_and_what_has_no_price_nothing() {
     let sheet = Sheet { id: "1".into(), currency: "USD".into(), prices: vec![price] };
     let pieces = vec![piece("vcpu", 1), piece("image-gib", 10), piece("vcpu", 7200)];
     let charges = Component::rate(pieces, sheet, Vec::new()).unwrap().charges;
-    let lines: Vec<_> =
-        charges.iter().map(|charge| (charge.piece, charge.seconds, charge.amount.as_str())).collect();
+    let lines: Vec<_> = charges.iter().map(|charge| (charge.piece, charge.seconds, charge.amount.as_str())).collect();
     assert_eq!(lines, [(0, 1, "0.5"), (2, 7200, "0.5")]);
 }

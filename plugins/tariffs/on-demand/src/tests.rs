@@ -49,10 +49,8 @@ fn the_price_that_says_most_goes_before_the_others() {
     let mut prices = sheet(&[("vcpu", "", "1"), ("vcpu", "m1", "2")]);
     prices.prices.push(price("vcpu", "", "paused", &[(0, "3")]));
     prices.prices.push(price("vcpu", "m3", "paused", &[(0, "4")]));
-    let hour = |class: &str, state: &str| Piece {
-        server_state: state.into(),
-        ..piece("vcpu", class, 1, 0, 3600 * MICROS)
-    };
+    let hour =
+        |class: &str, state: &str| Piece { server_state: state.into(), ..piece("vcpu", class, 1, 0, 3600 * MICROS) };
     let pieces = [
         hour("m1", "active"),
         hour("m2", "active"),
