@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use skyloom_cloud::billing::prices::{self, PriceChange, SheetView, TemplateView};
-use skyloom_model::Timestamp;
 use skyloom_store::Db;
 use skyloom_store::prices::{Binding, Price, Template};
 
@@ -188,9 +187,10 @@ fn list_bindings(bindings: &[Binding], templates: &[Template], json: bool) {
         print_json(&bindings.iter().map(binding_json).collect());
         return;
     }
-    let name = |id: &str| templates.iter().find(|template| template.id == id).map_or(id, |template| &template.name);
     let row = |binding: &Binding| {
-        vec![binding.domain_id.clone(), name(&binding.template_id).to_owned(), time(Some(binding.started_at))]
+        let template = templates.iter().find(|template| template.id == binding.template_id);
+        let name = template.map_or(&binding.template_id, |template| &template.name);
+        vec![binding.domain_id.clone(), name.clone(), time(Some(binding.started_at))]
     };
     table(&["DEPARTMENT", "TEMPLATE", "FROM"], bindings.iter().map(row));
 }
@@ -199,7 +199,7 @@ fn binding_json(binding: &Binding) -> Value {
     json!({
         "department": binding.domain_id,
         "template": binding.template_id,
-        "from": time(Some(Timestamp(binding.started_at.0))),
+        "from": time(Some(binding.started_at)),
     })
 }
 
