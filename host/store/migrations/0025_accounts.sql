@@ -58,6 +58,8 @@ CREATE TABLE account_charges (
   domain_id TEXT NOT NULL,
   period_start BIGINT NOT NULL,
   project_id TEXT NOT NULL,
+  -- Of the server that the use belongs to; '': of none, or written before states counted.
+  server_state TEXT NOT NULL,
   seconds BIGINT NOT NULL,
   nano_unit_price BIGINT NOT NULL,
   -- An amount is nano_amount_high * 2^63 + nano_amount.
@@ -67,10 +69,10 @@ CREATE TABLE account_charges (
   created_at BIGINT NOT NULL,
   PRIMARY KEY (span_id, started_at, revision_id)
 );
-INSERT INTO account_charges (span_id, started_at, revision_id, ended_at, domain_id, period_start, project_id, seconds,
-                             nano_unit_price, nano_amount_high, nano_amount, rule_digest, created_at)
+INSERT INTO account_charges (span_id, started_at, revision_id, ended_at, domain_id, period_start, project_id, server_state,
+                             seconds, nano_unit_price, nano_amount_high, nano_amount, rule_digest, created_at)
   SELECT c.span_id, c.started_at, c.sheet_id, c.ended_at, coalesce((SELECT s.domain_id FROM spans s WHERE s.id = c.span_id), ''),
-    c.period_start, c.project_id, c.seconds, c.nano_unit_price, c.nano_amount_high, c.nano_amount, c.rule_digest, c.created_at
+    c.period_start, c.project_id, '', c.seconds, c.nano_unit_price, c.nano_amount_high, c.nano_amount, c.rule_digest, c.created_at
   FROM charges c;
 DROP TABLE charges;
 ALTER TABLE account_charges RENAME TO charges;

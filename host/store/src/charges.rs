@@ -44,6 +44,8 @@ pub struct Charge {
     pub project_id: String,
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
+    /// Of the server that the use belongs to; empty: of none.
+    pub server_state: String,
     pub seconds: i64,
     pub nano_unit_price: i64,
     /// At most [`MAX_NANO_AMOUNT`], not negative.
@@ -53,7 +55,7 @@ pub struct Charge {
 }
 
 const CHARGE: &str = "c.span_id, c.revision_id, c.domain_id, c.period_start, c.project_id, c.started_at, c.ended_at, c.seconds, \
-                      c.nano_unit_price, c.nano_amount_high, c.nano_amount, c.rule_digest, c.created_at";
+                      c.nano_unit_price, c.nano_amount_high, c.nano_amount, c.rule_digest, c.created_at, c.server_state";
 
 fn charge(row: Row<'_>) -> Result<Charge> {
     Ok(Charge {
@@ -69,6 +71,7 @@ fn charge(row: Row<'_>) -> Result<Charge> {
         nano_amount: (i128::from(row.int(9)?) << LOW_BITS) + i128::from(row.int(10)?),
         rule_digest: row.text(11)?,
         created_at: row.time(12)?,
+        server_state: row.text(13)?,
     })
 }
 
@@ -78,8 +81,8 @@ pub async fn insert(tx: &mut Conn, charge: &Charge) -> Result<()> {
     let row = insert_into(
         "charges",
         "(span_id, revision_id, domain_id, period_start, project_id, started_at, ended_at, seconds, nano_unit_price, \
-         nano_amount_high, nano_amount, rule_digest, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         nano_amount_high, nano_amount, rule_digest, created_at, server_state) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     );
     let values = args![
         &charge.span_id,
@@ -95,6 +98,7 @@ pub async fn insert(tx: &mut Conn, charge: &Charge) -> Result<()> {
         low,
         &charge.rule_digest,
         charge.created_at,
+        &charge.server_state,
     ];
     tx.defer(row, values).await
 }

@@ -157,11 +157,27 @@ pub async fn open_volume(tx: &mut Conn, volume: &Volume, size_gib: u32, now: Tim
     open_span(tx, &span, now).await
 }
 
-/// A server's state from now on: prices may depend on it.
+/// A server's state from now on: prices may depend on it. A deleted one has none any more.
 pub(crate) async fn server_state(tx: &mut Conn, server_id: &str, state: VmState, now: Timestamp) -> Result<()> {
+    let row = "(server_id, started_at, state) SELECT $1, $2, $3 \
+               WHERE NOT EXISTS (SELECT 1 FROM servers WHERE id = $1 AND deleted = 1)";
+    write_state(tx, row, args![server_id, now, state.as_str()], &["servers"]).await
+}
+
+/// What was a server's belongs to none from now on.
+pub(crate) async fn server_gone(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
     let row = "(server_id, started_at, state) VALUES ($1, $2, $3)";
-    let again = "(server_id, started_at) DO UPDATE SET state = $3";
-    tx.defer(insert_into("server_states", row).on_conflict(again), args![server_id, now, state.as_str()]).await
+    write_state(tx, row, args![server_id, now, VmState::Deleted.as_str()], &[]).await
+}
+
+async fn write_state(
+    tx: &mut Conn,
+    row: &str,
+    values: &[crate::Value<'_>],
+    looked_up: &'static [&'static str],
+) -> Result<()> {
+    let again = "(server_id, started_at) DO UPDATE SET state = excluded.state";
+    tx.defer(insert_into("server_states", row).on_conflict(again).looking_up(looked_up), values).await
 }
 
 /// The states of these servers in `start..end`, by server and time: the first of each may have begun before.

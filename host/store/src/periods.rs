@@ -60,6 +60,15 @@ pub async fn unrated(conn: &mut Conn) -> Result<Vec<Period>> {
     conn.all(sql, args![MOST], Period::of_row).await
 }
 
+/// Those that a tariff of this digest may rate, the oldest 10,000 in order: it isn't asked again for what it failed at.
+pub async fn due(conn: &mut Conn, digest: &str) -> Result<Vec<Period>> {
+    let sql = Period::select(
+        "WHERE p.state = 'rating' OR (p.state = 'parked' AND p.rule_digest <> $1) \
+         ORDER BY p.started_at, p.domain_id LIMIT $2",
+    );
+    conn.all(sql, args![digest, MOST], Period::of_row).await
+}
+
 /// The account's that begins at this time.
 pub async fn at(conn: &mut Conn, domain_id: &str, start: Timestamp) -> Result<Option<Period>> {
     let sql = Period::select("WHERE p.domain_id = $1 AND p.started_at = $2");

@@ -50,13 +50,10 @@ impl Billing {
     pub async fn rate_due(&self, now: Timestamp) -> Result<RatingReport> {
         let Some(tariff) = self.tariff() else { return Ok(RatingReport::default()) };
         self.open_periods(now).await?;
-        let waiting = periods::unrated(&mut self.db().read().await?).await?;
+        let waiting = periods::due(&mut self.db().read().await?, tariff.digest()).await?;
         let mut report = RatingReport::default();
         let mut lists = Lists::default();
         for period in waiting {
-            if period.state == PeriodState::Parked && period.rule_digest == tariff.digest() {
-                continue;
-            }
             match self.rate_period(&tariff, &mut lists, &period, now).await? {
                 Some(PeriodState::Rated) => report.rated += 1,
                 Some(PeriodState::Parked) => report.parked += 1,
@@ -179,6 +176,7 @@ pub(super) fn charge(rated: &Rated, period: &Period, now: Timestamp) -> Charge {
         project_id: rated.span.project_id.clone(),
         started_at: rated.started_at,
         ended_at: rated.ended_at,
+        server_state: rated.server_state.clone(),
         seconds: rated.seconds,
         nano_unit_price: rated.nano_unit_price,
         nano_amount: rated.nano_amount,

@@ -158,9 +158,9 @@ async fn rated_again(world: &World, now: Timestamp) {
     let db = &world.database.db;
     let all = async |db: &Db| {
         let sql = "SELECT span_id, started_at, revision_id, ended_at, domain_id, period_start, project_id, seconds, \
-                   nano_unit_price, nano_amount_high, nano_amount, rule_digest FROM charges ORDER BY span_id, started_at";
+                   nano_unit_price, nano_amount_high, nano_amount, rule_digest, server_state FROM charges ORDER BY span_id, started_at";
         let row = |row: skyloom_store::Row<'_>| {
-            let texts = [0, 2, 4, 6, 11].map(|column| row.text(column).expect("a text"));
+            let texts = [0, 2, 4, 6, 11, 12].map(|column| row.text(column).expect("a text"));
             let numbers = [1, 3, 5, 7, 8, 9, 10].map(|column| row.int(column).expect("a number"));
             Ok((texts, numbers))
         };

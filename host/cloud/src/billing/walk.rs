@@ -31,6 +31,7 @@ pub(super) struct Rated {
     pub(super) revision_id: String,
     pub(super) started_at: Timestamp,
     pub(super) ended_at: Timestamp,
+    pub(super) server_state: String,
     pub(super) seconds: i64,
     pub(super) nano_unit_price: i64,
     pub(super) nano_amount: i128,
@@ -158,6 +159,7 @@ impl<'b> Walk<'b> {
                 revision_id: segment.revision_id.clone(),
                 started_at: piece.start,
                 ended_at: piece.end,
+                server_state: piece.server_state.clone(),
                 seconds,
                 nano_unit_price: money::parse_price(&charge.unit_price)
                     .map_err(|_| defect("gave a price that is none"))?,

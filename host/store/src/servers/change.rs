@@ -106,11 +106,10 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
         }
     }
     let sql = update("servers", &format!("SET {} WHERE id = $1 AND deleted = 0", sets.join(", ")));
-    tx.defer(sql, &values).await?;
-    match change.vm_state {
-        Some(state) => metering::server_state(tx, id, state, now).await,
-        None => Ok(()),
+    if let Some(state) = change.vm_state {
+        metering::server_state(tx, id, state, now).await?;
     }
+    tx.defer(sql, &values).await
 }
 
 /// The end of a server's life; the row is kept for operators. Its tags go.
@@ -126,7 +125,7 @@ pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<boo
         )
         .await?;
     if done == 1 {
-        metering::server_state(tx, id, VmState::Deleted, now).await?;
+        metering::server_gone(tx, id, now).await?;
     }
     Ok(done == 1)
 }
@@ -134,6 +133,8 @@ pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<boo
 /// Takes the row away as if it had never been.
 pub async fn remove(tx: &mut Conn, id: &str) -> Result<bool> {
     tx.defer(delete_from("server_tags", "WHERE server_id = $1"), args![id]).await?;
+    // What it leaves behind belongs to no server any more.
+    metering::server_gone(tx, id, Timestamp::now()).await?;
     Ok(tx.execute(delete_from("servers", "WHERE id = $1"), args![id]).await? == 1)
 }
 
