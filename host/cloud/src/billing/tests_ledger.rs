@@ -1,7 +1,5 @@
 //! A ledger that was written before departments had prices of their own: it opens, is what it was, and goes on.
 
-use std::sync::Arc;
-
 use skyloom_model::Timestamp;
 use skyloom_runtime::api::BillingApi;
 use skyloom_store::testing::databases_at;
@@ -120,6 +118,5 @@ async fn a_ledger_of_one_price_for_all_replays_to_the_same_bytes_and_goes_on() {
         assert_eq!((checked.charges, checked.differing), (4, 0), "{name}: {:?}", checked.told);
         let report = cloud.get_consumption(&member("p"), query(0, 4 * 3600)).await.expect("consumption");
         assert_eq!(report.total, "0.188", "{name}");
-        drop(Arc::clone(&tariff));
     }
 }

@@ -47,7 +47,9 @@ fn tell(checked: &Checked, json: bool) -> Result<(), Failure> {
     if json {
         print_json(&json!({ "periods": periods, "charges": charges, "differing": differing, "told": told }));
     } else {
-        told.iter().for_each(|line| say!("{line}"));
+        for line in told {
+            say!("{line}");
+        }
         say!("{periods} periods with {charges} charges: {differing} differences");
     }
     if *differing == 0 { Ok(()) } else { Err(Failure::new("the ledger is not what its records say")) }

@@ -9,8 +9,8 @@ fn change(text: &str) -> PriceChange {
     text.parse().unwrap_or_else(|error: Error| panic!("{text}: {}", error.message))
 }
 
-fn in_days(days: u64) -> Option<Timestamp> {
-    Some(Timestamp::now().plus(Duration::from_hours(24 * days)))
+fn in_days(days: u64) -> Timestamp {
+    Timestamp::now().plus(Duration::from_hours(24 * days))
 }
 
 fn states(view: &TemplateView) -> Vec<&'static str> {
@@ -47,7 +47,8 @@ fn a_price_is_written_in_one_word() {
         let error = text.parse::<PriceChange>().expect_err(text);
         assert!(error.message.contains(what) && error.field.as_deref() == Some("prices"), "{text}: {}", error.message);
     }
-    let long = format!("vcpu=1{}", (1..=50).map(|from| format!(",{from}:1")).collect::<String>());
+    let tiers: Vec<String> = (1..=50).map(|from| format!("{from}:1")).collect();
+    let long = format!("vcpu=1,{}", tiers.join(","));
     assert!(long.parse::<PriceChange>().expect_err("too long").message.contains("at most"));
     let refused = |changes: &[&str]| {
         let changes: Vec<PriceChange> = changes.iter().map(|text| change(text)).collect();
@@ -71,9 +72,9 @@ async fn a_sheet_comes_in_force_at_its_time_and_its_edits_with_it() {
         assert_eq!(set_prices(db, "Own", 1, &[change("vcpu=7")], None).await.expect("edit"), None);
         use_sheet(db, "Own", 1, None).await.expect("use");
         assert_eq!(create_sheet(db, "Own", None, "next").await.expect("sheet"), 2, "{name}");
-        let later = in_days(3);
+        let later = Some(in_days(3));
         assert_eq!(
-            use_sheet(db, "Own", 2, in_days(9)).await.expect("use"),
+            use_sheet(db, "Own", 2, Some(in_days(9))).await.expect("use"),
             template(db, "Own").await.expect("view").sheets[1].moments[0]
         );
         use_sheet(db, "Own", 2, later).await.expect("another time");
@@ -82,12 +83,12 @@ async fn a_sheet_comes_in_force_at_its_time_and_its_edits_with_it() {
         // What waits takes its edits along; what is in force has them from now or a time to come on.
         assert_eq!(set_prices(db, "Own", 2, &[change("vcpu=8")], None).await.expect("edit"), later);
         let edited = set_prices(db, "Own", 1, &[change("vcpu=9,10:1")], None).await.expect("edit");
-        let planned = set_prices(db, "Own", 1, &[change("vcpu=none")], in_days(2)).await.expect("edit");
+        let planned = set_prices(db, "Own", 1, &[change("vcpu=none")], Some(in_days(2))).await.expect("edit");
         let view = template(db, "Own").await.expect("view");
         assert_eq!(view.sheets[0].moments[1..], [edited.unwrap(), planned.unwrap()], "{name}");
         assert_eq!((view.sheets[0].revision, view.sheets[1].revision), (4, 2), "{name}");
         for (number, at, what) in
-            [(1, None, "already"), (1, in_days(4), "isn't in force"), (2, in_days(2), "isn't in force")]
+            [(1, None, "already"), (1, Some(in_days(4)), "isn't in force"), (2, Some(in_days(2)), "isn't in force")]
         {
             let error = set_prices(db, "Own", number, &[change("vcpu=1")], at).await.expect_err(what);
             assert!(error.message.contains(what) && error.field.as_deref() == Some("at"), "{}", error.message);
@@ -120,9 +121,9 @@ async fn what_would_leave_somebody_without_prices_is_refused() {
         refused(bind_to("Own", None).await, ErrorCode::WrongState, "No sheet");
         refused(bind_to("None", None).await, ErrorCode::NotFound, "None");
         refused(bind(db, "nowhere", "Own", None).await.map(drop), ErrorCode::NotFound, "nowhere");
-        use_sheet(db, "Own", 1, in_days(1)).await.expect("use");
+        use_sheet(db, "Own", 1, Some(in_days(1))).await.expect("use");
         refused(bind_to("Own", None).await, ErrorCode::WrongState, "No sheet");
-        bind_to("Own", in_days(2)).await.expect("bound");
+        bind_to("Own", Some(in_days(2))).await.expect("bound");
         refused(disable_sheet(db, "Own", 1).await, ErrorCode::WrongState, "would have no prices");
         refused(delete_template(db, "Own").await, ErrorCode::WrongState, "bound to");
         refused(delete_template(db, "default").await, ErrorCode::WrongState, "default template");
@@ -138,7 +139,7 @@ async fn what_would_leave_somebody_without_prices_is_refused() {
         }
         refused(create_template(db, &"x".repeat(65), "", ("default", None)).await.map(drop), ErrorCode::Invalid, "64");
         // A new binding takes the place of those that were to come.
-        bind_to("default", in_days(1)).await.expect("bound");
+        bind_to("default", Some(in_days(1))).await.expect("bound");
         let bound = bindings(db).await.expect("bindings");
         assert_eq!(bound.iter().map(|one| one.template_id.as_str()).collect::<Vec<_>>(), ["default"], "{name}");
     }
