@@ -72,16 +72,16 @@ async fn a_sheet_comes_in_force_at_its_time_and_its_edits_with_it() {
         assert_eq!(set_prices(db, "Own", 1, &[change("vcpu=7")], None).await.expect("edit"), None);
         use_sheet(db, "Own", 1, None).await.expect("use");
         assert_eq!(create_sheet(db, "Own", None, "next").await.expect("sheet"), 2, "{name}");
-        let later = Some(in_days(3));
+        let later = in_days(3);
         assert_eq!(
             use_sheet(db, "Own", 2, Some(in_days(9))).await.expect("use"),
             template(db, "Own").await.expect("view").sheets[1].moments[0]
         );
-        use_sheet(db, "Own", 2, later).await.expect("another time");
+        use_sheet(db, "Own", 2, Some(later)).await.expect("another time");
         let view = template(db, "Own").await.expect("view");
-        assert_eq!((states(&view), view.sheets[1].moments.clone()), (vec!["in-use", "pending"], vec![later.unwrap()]));
+        assert_eq!((states(&view), view.sheets[1].moments.clone()), (vec!["in-use", "pending"], vec![later]));
         // What waits takes its edits along; what is in force has them from now or a time to come on.
-        assert_eq!(set_prices(db, "Own", 2, &[change("vcpu=8")], None).await.expect("edit"), later);
+        assert_eq!(set_prices(db, "Own", 2, &[change("vcpu=8")], None).await.expect("edit"), Some(later));
         let edited = set_prices(db, "Own", 1, &[change("vcpu=9,10:1")], None).await.expect("edit");
         let planned = set_prices(db, "Own", 1, &[change("vcpu=none")], Some(in_days(2))).await.expect("edit");
         let view = template(db, "Own").await.expect("view");
