@@ -85,8 +85,7 @@ impl Cloud {
         let compute = Arc::new(settings.compute);
         let quotas = Arc::new(compute::quotas::Quotas::new(base.clone(), compute.clone()));
         let flavors = Arc::new(compute::flavors::Flavors::new(base.clone(), compute.clone()));
-        let servers =
-            Arc::new(compute::Compute::new(base.clone(), quotas.clone(), flavors.clone(), compute.clone())?);
+        let servers = Arc::new(compute::Compute::new(base.clone(), quotas.clone(), flavors.clone(), compute.clone())?);
         Ok(Self {
             identity: Arc::new(identity::Identity::new(base.clone(), settings.identity)?),
             images: Arc::new(images::Images::new(base.clone(), settings.images)?),

@@ -8,9 +8,7 @@ use skyloom_model::{Error, ErrorCode, Result};
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
-use crate::bindings::driver::exports::skyloom::driver::{
-    console, disks, hotplug, inventory, servers, steps,
-};
+use crate::bindings::driver::exports::skyloom::driver::{console, disks, hotplug, inventory, servers, steps};
 use crate::bindings::types::errors::Error as WitError;
 use crate::context::SecretVault;
 use crate::driver::{Driver, Progress, ReadCall, Reading, StepCall, StepKey};

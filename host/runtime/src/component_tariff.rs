@@ -14,7 +14,7 @@ use crate::error::LoadError;
 use crate::guest::{self, GuestState, Sandbox};
 use crate::manifest::Kind;
 use crate::plugin::Plugin;
-use crate::tariff::{Charge, Sheet, Span, Tariff};
+use crate::tariff::{Piece, Rated, Sheet, Tally, Tariff};
 
 /// A loaded tariff. Each call has a fresh sandbox.
 pub struct WasmTariff {
@@ -38,9 +38,9 @@ impl Plugin {
 
 #[async_trait]
 impl Tariff for WasmTariff {
-    async fn rate(&self, spans: Vec<Span>, sheet: Sheet) -> Result<Vec<Charge>> {
+    async fn rate(&self, pieces: Vec<Piece>, sheet: Sheet, tallies: Vec<Tally>) -> Result<Rated> {
         let call = async |store: &mut Store<GuestState>, instance: Instance| {
-            self.indices.load(&mut *store, &instance)?.call_rate(&mut *store, &spans, &sheet).await
+            self.indices.load(&mut *store, &instance)?.call_rate(&mut *store, &pieces, &sheet, &tallies).await
         };
         let context = self.plugin.context("rating", SecretVault::default());
         guest::run(self.plugin.pre(), &self.sandbox, context, "rate", call)

@@ -119,12 +119,9 @@ const PACKAGE_VERSIONS: &[&str] = &["0.1.0"];
 fn required_exports(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Personality => &["skyloom:personality/handler"],
-        Kind::Driver => &[
-            "skyloom:driver/servers",
-            "skyloom:driver/disks",
-            "skyloom:driver/steps",
-            "skyloom:driver/inventory",
-        ],
+        Kind::Driver => {
+            &["skyloom:driver/servers", "skyloom:driver/disks", "skyloom:driver/steps", "skyloom:driver/inventory"]
+        }
         Kind::Tariff => &["skyloom:tariff/rating"],
     }
 }

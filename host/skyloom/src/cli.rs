@@ -1,8 +1,12 @@
 //! The command line.
 
+mod price;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use price::PriceCommand;
 
 /// A cloud control plane whose APIs, hypervisors and tariffs are WebAssembly components.
 #[derive(Debug, Parser)]
@@ -55,9 +59,12 @@ pub enum Command {
     /// Look at operations (work that takes time) and retry stuck ones
     #[command(subcommand)]
     Operation(OperationCommand),
-    /// Look at periods whose use is not rated yet and retry parked ones
+    /// Look at periods whose use is not rated yet, retry parked ones, check what is charged
     #[command(subcommand)]
     Rating(RatingCommand),
+    /// Prices: templates, their sheets, and which department has which
+    #[command(subcommand)]
+    Price(PriceCommand),
     /// Look at compute nodes
     #[command(subcommand)]
     Node(NodeCommand),
@@ -195,6 +202,20 @@ pub enum RatingCommand {
         start: String,
         #[command(flatten)]
         deployment: DeploymentArgs,
+    },
+    /// Rate again what is rated, with the deployment's tariff, and compare; nothing is changed
+    Check {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Periods that end after this, e.g. 2026-11-01T00:00:00Z; without it, all
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// Periods that begin before this; without it, all
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
     },
 }
 

@@ -62,6 +62,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Check { deployment, json } => commands::check::run(&deployment, json),
         Command::Operation(command) => commands::operation::run(command),
         Command::Rating(command) => commands::rating::run(command),
+        Command::Price(command) => commands::price::run(command),
         Command::Node(command) => commands::node::run(command),
         Command::Quota(command) => commands::quota::run(command),
         Command::Volume(command) => commands::volume::run(command),

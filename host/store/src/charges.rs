@@ -1,112 +1,11 @@
-//! The ledger: which periods are rated, and what each span cost in each. Money is whole nano-units. An amount has more bits
-//! than a column of either database: it lies in two, and is summed in pieces that no count of rows can overflow.
+//! The ledger: what each span cost, and what that makes for a resource and local day. Money is whole nano-units. An amount has
+//! more bits than a column of either database: it lies in two, and is summed in pieces that no count of rows can overflow.
 
 use skyloom_model::{Error, Reach, Result, Timestamp};
 
 use crate::listing::Query;
-use crate::rows::{rows, words};
-use crate::{Conn, args};
-
-words! {
-    PeriodState {
-        /// Being rated, or was when its process ended.
-        Rating "rating",
-        Rated "rated",
-        /// The tariff failed; it waits for the operator or for another tariff.
-        Parked "parked",
-    }
-}
-
-rows! {
-    /// A stretch of time that is rated at once. Half open.
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Period in "rating_periods" as "p" {
-        started_at: Timestamp,
-        ended_at: Timestamp,
-        sheet_id: String,
-        state: PeriodState,
-        /// Grows with each attempt; a write of an older one changes nothing.
-        attempts: i64,
-        /// Of the tariff that rated it, or failed at it.
-        rule_digest: String,
-        /// Why it is parked; empty: it isn't.
-        error: String,
-        updated_at: Timestamp,
-    }
-}
-
-/// Those that share time with `start..end`, in order.
-pub async fn periods(conn: &mut Conn, start: Timestamp, end: Timestamp) -> Result<Vec<Period>> {
-    let sql = Period::select("WHERE p.started_at < $2 AND p.ended_at > $1 ORDER BY p.started_at");
-    conn.all(sql, args![start, end], Period::of_row).await
-}
-
-/// Those that are not rated, in order.
-pub async fn unrated(conn: &mut Conn) -> Result<Vec<Period>> {
-    conn.all(Period::select("WHERE p.state <> 'rated' ORDER BY p.started_at"), &[], Period::of_row).await
-}
-
-/// The one that begins at this time.
-pub async fn period_at(conn: &mut Conn, start: Timestamp) -> Result<Option<Period>> {
-    conn.optional(Period::select("WHERE p.started_at = $1"), args![start], Period::of_row).await
-}
-
-/// The end of the last one.
-pub async fn last_end(conn: &mut Conn) -> Result<Option<Timestamp>> {
-    conn.optional("SELECT ended_at FROM rating_periods ORDER BY started_at DESC LIMIT 1", &[], |row| row.time(0)).await
-}
-
-/// A new period, to be rated. Another process may have written it already.
-pub async fn insert_period(tx: &mut Conn, start: Timestamp, end: Timestamp, sheet_id: &str) -> Result<()> {
-    let period = Period {
-        started_at: start,
-        ended_at: end,
-        sheet_id: sheet_id.to_owned(),
-        state: PeriodState::Rating,
-        attempts: 0,
-        rule_digest: String::new(),
-        error: String::new(),
-        // Nobody has it in hand: as if its last touch lay far back.
-        updated_at: Timestamp(0),
-    };
-    period.insert()?.on_conflict("(started_at) DO NOTHING").run(tx).await.map(drop)
-}
-
-/// Takes an unrated period that nobody touched since `stale`, and takes back what an attempt before wrote. Gives it with its
-/// new count of attempts; none: it is rated, or in another's hand.
-pub async fn claim(tx: &mut Conn, start: Timestamp, stale: Timestamp, now: Timestamp) -> Result<Option<Period>> {
-    let taken = tx
-        .execute(
-            "UPDATE rating_periods SET state = 'rating', attempts = attempts + 1, error = '', updated_at = $3 \
-             WHERE started_at = $1 AND (state = 'parked' OR (state = 'rating' AND updated_at < $2))",
-            args![start, stale, now],
-        )
-        .await?;
-    if taken == 0 {
-        return Ok(None);
-    }
-    tx.execute("DELETE FROM charges WHERE period_start = $1", args![start]).await?;
-    period_at(tx, start).await
-}
-
-/// The period as it then is; gives false when another attempt has taken it meanwhile.
-pub async fn touch(tx: &mut Conn, period: &Period, now: Timestamp) -> Result<bool> {
-    let done = tx
-        .execute(
-            "UPDATE rating_periods SET state = $3, rule_digest = $4, error = $5, updated_at = $6 \
-             WHERE started_at = $1 AND attempts = $2",
-            args![period.started_at, period.attempts, period.state.as_str(), &period.rule_digest, &period.error, now,],
-        )
-        .await?;
-    Ok(done == 1)
-}
-
-/// Lets a parked period be rated anew by whoever comes next. False: there is none, or it isn't parked.
-pub async fn unpark(tx: &mut Conn, start: Timestamp) -> Result<bool> {
-    let sql = "UPDATE rating_periods SET state = 'rating', rule_digest = '', error = '', updated_at = $2 \
-               WHERE started_at = $1 AND state = 'parked'";
-    Ok(tx.execute(sql, args![start, Timestamp(0)]).await? == 1)
-}
+use crate::statement::{delete_from, insert_into};
+use crate::{Conn, Row, args};
 
 /// Bits of an amount in the lower column.
 const LOW_BITS: u32 = 63;
@@ -134,15 +33,19 @@ fn amount_of(sums: [i64; 4]) -> Result<i128> {
     upper.and_then(|upper| upper.checked_add(lower)).ok_or_else(|| Error::internal("the sum of charges is too large"))
 }
 
-/// What a span cost in a period.
+/// What a span cost by a revision of prices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     pub span_id: String,
+    pub revision_id: String,
+    /// The account.
+    pub domain_id: String,
     pub period_start: Timestamp,
-    pub sheet_id: String,
     pub project_id: String,
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
+    /// Of the server that the use belongs to; empty: of none.
+    pub server_state: String,
     pub seconds: i64,
     pub nano_unit_price: i64,
     /// At most [`MAX_NANO_AMOUNT`], not negative.
@@ -151,31 +54,152 @@ pub struct Charge {
     pub created_at: Timestamp,
 }
 
-/// A span is charged once for a period and sheet: a second charge changes nothing.
+const CHARGE: &str = "c.span_id, c.revision_id, c.domain_id, c.period_start, c.project_id, c.started_at, c.ended_at, c.seconds, \
+                      c.nano_unit_price, c.nano_amount_high, c.nano_amount, c.rule_digest, c.created_at, c.server_state";
+
+fn charge(row: Row<'_>) -> Result<Charge> {
+    Ok(Charge {
+        span_id: row.text(0)?,
+        revision_id: row.text(1)?,
+        domain_id: row.text(2)?,
+        period_start: row.time(3)?,
+        project_id: row.text(4)?,
+        started_at: row.time(5)?,
+        ended_at: row.time(6)?,
+        seconds: row.int(7)?,
+        nano_unit_price: row.int(8)?,
+        nano_amount: (i128::from(row.int(9)?) << LOW_BITS) + i128::from(row.int(10)?),
+        rule_digest: row.text(11)?,
+        created_at: row.time(12)?,
+        server_state: row.text(13)?,
+    })
+}
+
+/// Of a span and from one time on there is one charge by a revision.
 pub async fn insert(tx: &mut Conn, charge: &Charge) -> Result<()> {
     let (high, low) = columns_of(charge.nano_amount)?;
-    tx.execute(
-        "INSERT INTO charges (span_id, period_start, sheet_id, project_id, started_at, ended_at, seconds, nano_unit_price, \
-         nano_amount_high, nano_amount, rule_digest, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-         ON CONFLICT (span_id, period_start, sheet_id) DO NOTHING",
-        args![
-            &charge.span_id,
-            charge.period_start,
-            &charge.sheet_id,
-            &charge.project_id,
-            charge.started_at,
-            charge.ended_at,
-            charge.seconds,
-            charge.nano_unit_price,
-            high,
-            low,
-            &charge.rule_digest,
-            charge.created_at,
-        ],
-    )
-    .await?;
+    let row = insert_into(
+        "charges",
+        "(span_id, revision_id, domain_id, period_start, project_id, started_at, ended_at, seconds, nano_unit_price, \
+         nano_amount_high, nano_amount, rule_digest, created_at, server_state) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    );
+    let values = args![
+        &charge.span_id,
+        &charge.revision_id,
+        &charge.domain_id,
+        charge.period_start,
+        &charge.project_id,
+        charge.started_at,
+        charge.ended_at,
+        charge.seconds,
+        charge.nano_unit_price,
+        high,
+        low,
+        &charge.rule_digest,
+        charge.created_at,
+        &charge.server_state,
+    ];
+    tx.defer(row, values).await
+}
+
+/// Takes back what a period's rating wrote.
+pub async fn remove_of_period(tx: &mut Conn, domain_id: &str, period_start: Timestamp) -> Result<()> {
+    for table in ["charges", "charge_days"] {
+        let rows = delete_from(table, "WHERE domain_id = $1 AND period_start = $2");
+        tx.defer(rows, args![domain_id, period_start]).await?;
+    }
     Ok(())
+}
+
+/// A period's, by span and time.
+pub async fn of_period(conn: &mut Conn, domain_id: &str, period_start: Timestamp) -> Result<Vec<Charge>> {
+    let sql = format!(
+        "SELECT {CHARGE} FROM charges c WHERE c.domain_id = $1 AND c.period_start = $2 \
+         ORDER BY c.span_id, c.started_at, c.revision_id"
+    );
+    conn.all(sql, args![domain_id, period_start], charge).await
+}
+
+/// What a resource cost in a period: the ledger, added up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Day {
+    pub resource_id: String,
+    pub meter: String,
+    /// The local day that the period lies in, e.g. `2026-11-29`.
+    pub day: String,
+    pub project_id: String,
+    pub resource_kind: String,
+    pub seconds: i64,
+    pub nano_amount: i128,
+}
+
+pub async fn insert_day(tx: &mut Conn, domain_id: &str, period_start: Timestamp, day: &Day) -> Result<()> {
+    let (high, low) = columns_of(day.nano_amount)?;
+    let row = insert_into(
+        "charge_days",
+        "(domain_id, period_start, resource_id, meter, day, project_id, resource_kind, seconds, nano_amount_high, nano_amount) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    );
+    let values = args![
+        domain_id,
+        period_start,
+        &day.resource_id,
+        &day.meter,
+        &day.day,
+        &day.project_id,
+        &day.resource_kind,
+        day.seconds,
+        high,
+        low,
+    ];
+    tx.defer(row, values).await
+}
+
+/// A period's, by resource and meter.
+pub async fn days_of_period(conn: &mut Conn, domain_id: &str, period_start: Timestamp) -> Result<Vec<Day>> {
+    let sql = "SELECT d.resource_id, d.meter, d.day, d.project_id, d.resource_kind, d.seconds, d.nano_amount_high, d.nano_amount \
+               FROM charge_days d WHERE d.domain_id = $1 AND d.period_start = $2 ORDER BY d.resource_id, d.meter";
+    let day = |row: Row<'_>| {
+        Ok(Day {
+            resource_id: row.text(0)?,
+            meter: row.text(1)?,
+            day: row.text(2)?,
+            project_id: row.text(3)?,
+            resource_kind: row.text(4)?,
+            seconds: row.int(5)?,
+            nano_amount: (i128::from(row.int(6)?) << LOW_BITS) + i128::from(row.int(7)?),
+        })
+    };
+    conn.all(sql, args![domain_id, period_start], day).await
+}
+
+/// The same as the ledger says it.
+pub async fn days_by_ledger(
+    conn: &mut Conn,
+    domain_id: &str,
+    period_start: Timestamp,
+    local_day: &str,
+) -> Result<Vec<Day>> {
+    let sql = format!(
+        "SELECT p.resource_id, p.meter, min(c.project_id), min(p.resource_kind), CAST(sum(c.seconds) AS BIGINT), {}, {} \
+         FROM charges c JOIN spans p ON p.id = c.span_id WHERE c.domain_id = $1 AND c.period_start = $2 \
+         GROUP BY p.resource_id, p.meter ORDER BY p.resource_id, p.meter",
+        sums_of("c.nano_amount_high"),
+        sums_of("c.nano_amount"),
+    );
+    let day = |row: Row<'_>| {
+        Ok(Day {
+            resource_id: row.text(0)?,
+            meter: row.text(1)?,
+            day: local_day.to_owned(),
+            project_id: row.text(2)?,
+            resource_kind: row.text(3)?,
+            seconds: row.int(4)?,
+            nano_amount: amount_of([row.int(5)?, row.int(6)?, row.int(7)?, row.int(8)?])?,
+        })
+    };
+    conn.all(sql, args![domain_id, period_start], day).await
 }
 
 /// What one span cost over several periods at one price.
@@ -200,6 +224,7 @@ pub struct Line {
 /// Which charges: of the periods that begin in `start..end`.
 #[derive(Clone, Debug)]
 pub struct Select {
+    pub account: String,
     pub reach: Reach,
     pub resource_id: Option<String>,
     pub meter: Option<String>,
@@ -217,6 +242,7 @@ pub async fn each_line(conn: &mut Conn, select: &Select, mut each: impl FnMut(Li
     );
     let mut query = Query::new(columns, "charges c JOIN spans p ON p.id = c.span_id", "c.span_id");
     query.within(conn.is_postgres(), &[crate::metering::OWNER], &select.reach, None);
+    query.and_text("c.domain_id", Some(&select.account));
     query.and_text("p.resource_id", select.resource_id.as_deref());
     query.and_text("p.meter", select.meter.as_deref());
     query.and_int("c.period_start", ">=", Some(select.start.0));

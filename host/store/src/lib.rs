@@ -27,6 +27,7 @@ pub mod nodes;
 pub mod operations;
 pub mod operations_log;
 mod options;
+pub mod periods;
 mod pieces;
 pub mod placements;
 pub mod postgres;

@@ -198,6 +198,11 @@ impl Query {
         Some(ways.join(" OR "))
     }
 
+    /// [`Query::rows`] come in this order: SQL of columns.
+    pub fn order_by(&mut self, columns: &'static str) {
+        self.id = columns;
+    }
+
     /// A condition of the caller's.
     pub fn and(&mut self, sql: impl Into<String>) {
         self.conditions.push(sql.into());

@@ -29,6 +29,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (21, "placements", include_str!("../migrations/0021_placements.sql")),
     (22, "access keys", include_str!("../migrations/0022_access_keys.sql")),
     (23, "schedules", include_str!("../migrations/0023_schedules.sql")),
+    (24, "price templates", include_str!("../migrations/0024_price_templates.sql")),
+    (25, "accounts", include_str!("../migrations/0025_accounts.sql")),
     (26, "volumes", include_str!("../migrations/0026_volumes.sql")),
 ];
 
@@ -44,8 +46,8 @@ pub async fn migrate(db: &Db) -> Result<Status> {
     migrate_to(db, i64::MAX).await
 }
 
-/// No further than this version.
-async fn migrate_to(db: &Db, last: i64) -> Result<Status> {
+/// No further than this version, as an older program left it.
+pub(crate) async fn migrate_to(db: &Db, last: i64) -> Result<Status> {
     let mut tx = db.begin().await?;
     if tx.is_postgres() {
         // Several processes may start at once.
@@ -102,6 +104,9 @@ mod tests {
     use crate::args;
     use crate::db::Options;
     use crate::identity::users;
+    use crate::periods::{self, PeriodState};
+    use crate::{charges, metering, prices};
+    use skyloom_model::Timestamp;
 
     async fn what_users_are_described_by_is_kept(db: &Db) {
         let extra = MIGRATIONS.iter().find(|migration| migration.1 == "extra").expect("the migration").0;
@@ -166,6 +171,48 @@ mod tests {
         assert_eq!(nodes.expect("operations"), ["", "n"]);
     }
 
+    /// A ledger of the time before departments had prices of their own: one sheet for all, periods of all.
+    async fn ledgers_are_kept(db: &Db) {
+        let templates = MIGRATIONS.iter().find(|migration| migration.1 == "price templates").expect("the migration").0;
+        migrate_to(db, templates - 1).await.expect("the schema before");
+        let mut tx = db.begin().await.expect("begin");
+        for sql in [
+            "INSERT INTO domains (id, name, enabled, created_at) VALUES ('d', 'd', 1, 1)",
+            "INSERT INTO projects (id, domain_id, name, enabled, tags, created_at) VALUES ('p', 'd', 'p', 1, '[]', 1)",
+            "INSERT INTO price_sheets (id, currency, effective_from, created_at) VALUES ('new', 'EUR', 50, 2), ('old', 'EUR', 0, 1)",
+            "INSERT INTO prices (sheet_id, meter, class, nano_per_unit_hour) VALUES ('old', 'vcpu', '', 7), ('new', 'vcpu', 'm', 8)",
+            "INSERT INTO spans (id, project_id, resource_kind, resource_id, meter, class, quantity, started_at, ended_at) \
+             VALUES ('s', 'p', 'server', 'v', 'vcpu', 'm', 2, 1, 9), ('t', 'gone', 'image', 'i', 'image-gib', '', 1, 1, 9)",
+            "INSERT INTO rating_periods (started_at, ended_at, sheet_id, state, attempts, rule_digest, error, updated_at) \
+             VALUES (0, 10, 'old', 'rated', 1, 'sha', '', 3), (10, 20, 'old', 'parked', 2, 'sha', 'why', 4)",
+            "INSERT INTO charges (span_id, period_start, sheet_id, project_id, started_at, ended_at, seconds, nano_unit_price, \
+             nano_amount_high, nano_amount, rule_digest, created_at) VALUES ('s', 0, 'old', 'p', 1, 9, 3, 7, 1, 5, 'sha', 3)",
+        ] {
+            tx.execute(sql, &[]).await.expect(sql);
+        }
+        tx.commit().await.expect("commit");
+        migrate(db).await.expect("the schema of now");
+        let mut conn = db.read().await.expect("read");
+        let sheets = prices::sheets(&mut conn, prices::DEFAULT, 10).await.expect("sheets");
+        assert_eq!(sheets.iter().map(|sheet| sheet.id.as_str()).collect::<Vec<_>>(), ["old", "new"], "by their time");
+        let moments = prices::moments(&mut conn, prices::DEFAULT, Timestamp(0), Timestamp(99)).await.expect("moments");
+        let moment = |at, id: &str| prices::Moment { started_at: Timestamp(at), revision_id: id.to_owned() };
+        assert_eq!(moments, [moment(0, "old"), moment(50, "new")]);
+        let list = prices::price_list(&mut conn, "new").await.expect("prices").expect("a revision");
+        let [price] = list.prices.as_slice() else { panic!("one price") };
+        assert_eq!((price.class.as_str(), price.from_units, price.nano_per_unit_hour), ("m", 0, 8));
+        for account in ["d", ""] {
+            let periods = periods::within(&mut conn, account, Timestamp(0), Timestamp(99)).await.expect("periods");
+            let [first, second] = periods.as_slice() else { panic!("two periods of {account:?}") };
+            assert_eq!((first.state, first.revision_id.as_str(), first.day.as_str()), (PeriodState::Rated, "old", ""));
+            assert_eq!((second.state, second.attempts, second.error.as_str()), (PeriodState::Parked, 2, "why"));
+        }
+        let charges = charges::of_period(&mut conn, "d", Timestamp(0)).await.expect("charges");
+        let [charge] = charges.as_slice() else { panic!("one charge") };
+        assert_eq!((charge.revision_id.as_str(), charge.nano_amount, charge.seconds), ("old", (1 << 63) + 5, 3));
+        assert_eq!(metering::accounts(&mut conn).await.expect("accounts"), ["", "d"]);
+    }
+
     async fn on_both(check: impl AsyncFn(&Db)) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         check(&Db::sqlite(&folder.path().join("test.db"), Options::default()).await.expect("SQLite")).await;
@@ -177,6 +224,11 @@ mod tests {
     #[tokio::test]
     async fn what_users_are_described_by_outlives_its_columns() {
         on_both(what_users_are_described_by_is_kept).await;
+    }
+
+    #[tokio::test]
+    async fn a_ledger_of_one_price_for_all_is_an_accounts() {
+        on_both(ledgers_are_kept).await;
     }
 
     #[tokio::test]

@@ -29,15 +29,20 @@ pub const DEVICE_OWNER: &str = "public-address";
 /// Writes one and begins to meter it.
 pub async fn insert(tx: &mut Conn, address: &PublicAddress) -> Result<()> {
     address.insert()?.run(tx).await?;
+    open_span(tx, address, address.created_at).await
+}
+
+async fn open_span(tx: &mut Conn, address: &PublicAddress, now: Timestamp) -> Result<()> {
     let span = NewSpan {
         project_id: &address.project_id,
         resource_kind: "public-address",
         resource_id: &address.id,
         meter: meter::PUBLIC_ADDRESS,
         class: "",
+        server_id: &address.server_id,
         quantity: 1,
     };
-    metering::open_span(tx, &span, address.created_at).await
+    metering::open_span(tx, &span, now).await
 }
 
 /// An address with what it is on the outside.
@@ -65,8 +70,14 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<PublicAddress>> {
     conn.optional(PublicAddress::select("WHERE p.id = $1"), args![id], PublicAddress::of_row).await
 }
 
-/// Binds a free one to a server; gives false when it isn't free any more.
-pub async fn bind(tx: &mut Conn, id: &str, server_id: &str, delete_on_termination: bool) -> Result<bool> {
+/// Binds a free one to a server, whose state its price may depend on; gives false when it isn't free any more.
+pub async fn bind(
+    tx: &mut Conn,
+    id: &str,
+    server_id: &str,
+    delete_on_termination: bool,
+    now: Timestamp,
+) -> Result<bool> {
     let done = tx
         .execute(
             update(
@@ -76,7 +87,14 @@ pub async fn bind(tx: &mut Conn, id: &str, server_id: &str, delete_on_terminatio
             args![id, server_id, delete_on_termination],
         )
         .await?;
-    Ok(done == 1)
+    if done == 0 {
+        return Ok(false);
+    }
+    metering::close_spans(tx, id, &[], now).await?;
+    if let Some(address) = get(tx, id).await? {
+        open_span(tx, &address, now).await?;
+    }
+    Ok(true)
 }
 
 /// A server's, oldest first.

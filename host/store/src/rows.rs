@@ -207,7 +207,7 @@ impl<'a> Put<'a> {
 }
 
 /// SQL of the domain that the project of a parameter is in; empty: there is no such project.
-fn domain_of(param: usize) -> String {
+pub(crate) fn domain_of(param: usize) -> String {
     format!("coalesce((SELECT domain_id FROM projects WHERE id = ${param}), '')")
 }
 

@@ -58,6 +58,26 @@ pub async fn postgres() -> Option<TestDatabase> {
     Some(TestDatabase { name: "postgresql", db, url, _folder: None })
 }
 
+/// As [`databases`], with the schema of an older version; [`crate::migrate::migrate`] brings it up.
+///
+/// # Panics
+/// As [`databases`].
+pub async fn databases_at(version: i64) -> Vec<TestDatabase> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("test.db");
+    let db = Db::sqlite(&path, Options { readers: 2, ..Options::default() }).await.expect("a SQLite database");
+    let url = format!("sqlite:{}", path.display());
+    let mut databases = vec![TestDatabase { name: "sqlite", db, url, _folder: Some(folder) }];
+    if let Some(url) = postgres_url().await {
+        let db = Db::postgres(&url, options()).await.expect("a connection to PostgreSQL");
+        databases.push(TestDatabase { name: "postgresql", db, url, _folder: None });
+    }
+    for database in &databases {
+        crate::migrate::migrate_to(&database.db, version).await.expect("the schema of then");
+    }
+    databases
+}
+
 /// URL of a fresh, empty PostgreSQL database.
 pub async fn postgres_url() -> Option<String> {
     let server = tokio::task::spawn_blocking(server).await.expect("start of PostgreSQL")?;

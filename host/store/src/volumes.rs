@@ -99,7 +99,9 @@ pub async fn lock(tx: &mut Conn, id: &str) -> Result<Option<Volume>> {
 pub async fn lock_many(tx: &mut Conn, ids: &[String]) -> Result<()> {
     let (lock, list) = (dialect::for_update(tx.is_postgres()), dialect::placeholders(1, ids.len()));
     let values: Vec<crate::Value<'_>> = ids.iter().map(crate::Value::from).collect();
-    tx.all(format!("SELECT id FROM volumes WHERE id IN ({list}) ORDER BY id{lock}"), &values, |_| Ok(())).await.map(drop)
+    tx.all(format!("SELECT id FROM volumes WHERE id IN ({list}) ORDER BY id{lock}"), &values, |_| Ok(()))
+        .await
+        .map(drop)
 }
 
 /// What its owner may change.
@@ -163,7 +165,10 @@ pub async fn shrink(tx: &mut Conn, id: &str, size_gib: u32, now: Timestamp) -> R
 /// Leaves the volume without its server, available.
 pub async fn detach(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
     tx.defer(
-        update("volumes", "SET state = 'available', server_id = '', device = '', attached_at = NULL, updated_at = $2 WHERE id = $1"),
+        update(
+            "volumes",
+            "SET state = 'available', server_id = '', device = '', attached_at = NULL, updated_at = $2 WHERE id = $1",
+        ),
         args![id, now],
     )
     .await
@@ -196,7 +201,9 @@ pub async fn forget_discarded(tx: &mut Conn, before: Timestamp) -> Result<u64> {
 /// Those of the ids that have a disk: volumes and snapshots of any project. The list may be long.
 pub async fn disks_known(conn: &mut Conn, ids: &[String]) -> Result<HashSet<String>> {
     pieces::found(conn, &[], ids, |list| {
-        format!("SELECT id FROM volumes WHERE id IN ({list}) UNION SELECT id FROM volume_snapshots WHERE id IN ({list})")
+        format!(
+            "SELECT id FROM volumes WHERE id IN ({list}) UNION SELECT id FROM volume_snapshots WHERE id IN ({list})"
+        )
     })
     .await
 }

@@ -84,5 +84,5 @@ reported!(console {
 });
 
 reported!(rating {
-    fn rate(spans: Vec<rating::Span>, sheet: rating::Sheet) -> Result<Vec<rating::Charge>, String>;
+    fn rate(pieces: Vec<rating::Piece>, sheet: rating::Sheet, tallies: Vec<rating::Tally>) -> Result<rating::Rated, String>;
 });

@@ -236,7 +236,9 @@ impl Fixture {
         assert_eq!(self.rest(&operation).await.unwrap().state, State::Succeeded);
         let off = Kind::Stop { hard: true };
         let (before, state): (&[Kind], _) = match kind {
-            Kind::Start | Kind::Resize { running: false } | Kind::Attach { running: false } => (&[off], VmState::Stopped),
+            Kind::Start | Kind::Resize { running: false } | Kind::Attach { running: false } => {
+                (&[off], VmState::Stopped)
+            }
             Kind::Detach { running: true } => (&[Kind::Attach { running: true }], VmState::Active),
             Kind::Detach { running: false } => (&[off, Kind::Attach { running: false }], VmState::Stopped),
             Kind::Confirm | Kind::Revert { running: true } => (&[Kind::Resize { running: true }], VmState::Resized),

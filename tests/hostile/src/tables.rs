@@ -11,9 +11,10 @@ use crate::{manifest, module, package};
 /// Elements of one growth.
 pub const PIECE: u64 = 1000;
 
-/// Locals of `rate` are its parameters: address and length of the spans, of the sheet's id, its currency, its prices.
+/// Locals of `rate` are its parameters: address and length of the pieces, of the sheet's id, its currency, its prices, and of the
+/// tallies.
 const CURRENCY_BYTES: u32 = 5;
-const PARAMETERS: u32 = 8;
+const PARAMETERS: u32 = 10;
 
 /// A packed tariff with so many tables. `rate` grows the first by [`PIECE`] elements for each byte of the sheet's currency, for
 /// the empty one without end; it traps when it is refused, else it charges nothing.

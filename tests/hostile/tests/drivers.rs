@@ -11,7 +11,7 @@ use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Driver, Power, Progress, StepKey, StopMode};
 use skyloom_runtime::limits::TABLE_ELEMENTS;
 use skyloom_runtime::manifest::LimitsTable;
-use skyloom_runtime::tariff::{Sheet, Span, Tariff};
+use skyloom_runtime::tariff::{Piece, Price, Sheet, Tariff, Tier};
 
 const LIMITS: LimitsTable = LimitsTable {
     memory_mib: None,
@@ -100,13 +100,13 @@ async fn a_broken_tariff_gives_no_charges() {
     let bytes = packed("hostile-tariff", &manifest("hostile", "tariff", &[], ""));
     let plugin = load(&runtime(|_| {}), bytes, Vec::new(), LIMITS).unwrap();
     let tariff: Arc<dyn Tariff> = plugin.tariff().unwrap();
-    let rated = async |currency: &str| tariff.rate(Vec::new(), sheet(currency)).await;
+    let rated = async |currency: &str| tariff.rate(Vec::new(), sheet(currency), Vec::new()).await;
     assert_eq!(rated("loop").await.unwrap_err().code, ErrorCode::TimedOut);
     assert_eq!(rated("trap").await.unwrap_err().code, ErrorCode::Internal);
     let refused = rated("refuse").await.unwrap_err();
     assert!(refused.internal_text().unwrap().contains("no such currency"));
     assert!(!refused.message.contains("currency"));
-    assert!(rated("EUR").await.unwrap().is_empty());
+    assert!(rated("EUR").await.unwrap().charges.is_empty());
     let counters = plugin.counters();
     assert_eq!((counters.calls, counters.cpu_exhausted, counters.traps), (4, 1, 1));
     assert!(Duration::from_secs_f64(counters.seconds) >= Duration::from_millis(150));
@@ -119,20 +119,20 @@ async fn tables_without_end_are_refused() {
     assert!(several.contains("table"), "a module has one table: {several}");
     let plugin = load(&runtime(|_| {}), growing_tariff(1), Vec::new(), LIMITS).unwrap();
     let tariff = plugin.tariff().unwrap();
-    let grown = async |pieces: usize| tariff.rate(Vec::new(), sheet(&"x".repeat(pieces))).await;
+    let grown = async |pieces: usize| tariff.rate(Vec::new(), sheet(&"x".repeat(pieces)), Vec::new()).await;
     let allowed = TABLE_ELEMENTS / usize::try_from(PIECE).unwrap();
-    assert!(grown(allowed).await.unwrap().is_empty(), "up to the limit");
+    assert!(grown(allowed).await.unwrap().charges.is_empty(), "up to the limit");
     // One piece more, and without end: the guest is told no, takes it for its end, and only its own call is over.
     for pieces in [allowed + 1, 0] {
         let error = grown(pieces).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Internal, "{}", error.for_log());
         assert!(error.internal_text().unwrap().contains("unreachable"), "{}", error.for_log());
-        assert!(neighbour.rate(Vec::new(), sheet("EUR")).await.unwrap().is_empty());
+        assert!(neighbour.rate(Vec::new(), sheet("EUR"), Vec::new()).await.unwrap().charges.is_empty());
     }
     assert_eq!(plugin.counters().traps, 2);
     // Nothing of it counts against the next call.
     for _ in 0..40 {
-        assert!(grown(allowed).await.unwrap().is_empty());
+        assert!(grown(allowed).await.unwrap().charges.is_empty());
     }
 }
 
@@ -140,27 +140,32 @@ async fn tables_without_end_are_refused() {
 async fn the_same_usage_gives_the_same_charges() {
     let plugin = ours("tariff-on-demand", "plugins/tariffs/on-demand", &[]);
     let tariff = plugin.tariff().unwrap();
-    let span = Span {
-        id: "1".into(),
+    let piece = Piece {
         project_id: "p".into(),
         resource_kind: "server".into(),
         resource_id: "r".into(),
         meter: "vcpu".into(),
         class: String::new(),
+        server_state: String::new(),
         quantity: 2,
         start: 0,
         end: 3_600_000_000,
     };
     let mut sheet = sheet("EUR");
-    sheet.prices.push(skyloom_runtime::tariff::Price {
+    sheet.prices.push(Price {
         meter: "vcpu".into(),
         class: String::new(),
-        per_unit_hour: "0.0125".into(),
+        server_state: String::new(),
+        tiers: vec![Tier { from: 0, per_unit_hour: "0.0125".into() }, Tier { from: 3, per_unit_hour: "0.01".into() }],
     });
-    let charges = tariff.rate(vec![span.clone()], sheet.clone()).await.unwrap();
+    let rated = tariff.rate(vec![piece.clone()], sheet.clone(), Vec::new()).await.unwrap();
+    let charges = &rated.charges;
     assert_eq!(charges.len(), 1);
     assert_eq!(charges[0].seconds, 3600);
     assert_eq!(charges[0].amount.trim_end_matches('0'), "0.025");
-    let again = tariff.rate(vec![span], sheet).await.unwrap();
-    assert_eq!(format!("{again:?}"), format!("{charges:?}"));
+    let again = tariff.rate(vec![piece.clone()], sheet.clone(), Vec::new()).await.unwrap();
+    assert_eq!(format!("{again:?}"), format!("{rated:?}"));
+    // What the month has counted so far decides about the next call.
+    let next = tariff.rate(vec![piece], sheet, rated.tallies).await.unwrap();
+    assert_eq!(next.charges[0].amount, "0.0225");
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use skyloom_model::{Error, ErrorCode};
 use skyloom_runtime::driver::StepKey;
 use skyloom_runtime::manifest::{Capability, LimitsTable};
-use skyloom_runtime::tariff::{Sheet, Span};
+use skyloom_runtime::tariff::{Piece, Sheet};
 use skyloom_runtime::{Plugin, RunError};
 
 /// Lines of the log as JSON.
@@ -105,7 +105,7 @@ async fn a_drivers_panic_is_logged_with_its_step_and_forges_no_line() {
 async fn a_tariffs_panic_is_logged() {
     let tariff = plugin("hostile-tariff", "tariff", &[]).tariff().unwrap();
     let sheet = Sheet { id: "s".into(), currency: "panic".into(), prices: Vec::new() };
-    let (answer, lines) = logged(async || tariff.rate(Vec::<Span>::new(), sheet).await).await;
+    let (answer, lines) = logged(async || tariff.rate(Vec::<Piece>::new(), sheet, Vec::new()).await).await;
     let (level, of, message) = only(&lines);
     assert_eq!((level.as_str(), of.each_ref().map(String::as_str)), ("ERROR", ["hostile", "rate", "rating"]));
     assert!(message.ends_with(": no such price") && answer.is_err(), "{message}");

@@ -1,22 +1,20 @@
-//! The smallest tariff: a fee for each span of use.
+//! The smallest tariff: a fee for each piece of use.
 
-use skyloom_sdk::tariff::rating::{Charge, Guest, Sheet, Span};
+use skyloom_sdk::tariff::rating::{Charge, Guest, Piece, Rated, Sheet, Tally};
 
 pub struct Component;
 
 impl Guest for Component {
-    fn rate(spans: Vec<Span>, sheet: Sheet) -> Result<Vec<Charge>, String> {
-        let charge = |span: Span| {
-            let price = sheet.prices.iter().find(|price| price.meter == span.meter)?;
-            let seconds = u64::try_from((span.end - span.start) / 1_000_000).ok()?;
-            Some(Charge {
-                span_id: span.id,
-                seconds,
-                unit_price: price.per_unit_hour.clone(),
-                amount: price.per_unit_hour.clone(), // decimal text, at most nine digits after the point
-            })
+    fn rate(pieces: Vec<Piece>, sheet: Sheet, tallies: Vec<Tally>) -> Result<Rated, String> {
+        let charge = |(piece, of): (u32, &Piece)| {
+            let price = sheet.prices.iter().find(|price| price.meter == of.meter)?;
+            let seconds = u64::try_from((of.end - of.start) / 1_000_000).ok()?;
+            // Decimal text, at most nine digits after the point.
+            let fee = &price.tiers.first()?.per_unit_hour;
+            Some(Charge { piece, seconds, unit_price: fee.clone(), amount: fee.clone() })
         };
-        Ok(spans.into_iter().filter_map(charge).collect())
+        // It counts nothing over the month, so the tallies stay as they are.
+        Ok(Rated { charges: (0..).zip(&pieces).filter_map(charge).collect(), tallies })
     }
 }
 

@@ -1,16 +1,16 @@
 //! Natively: a tariff is a function.
 
 use flat_fee::Component;
-use skyloom_sdk::tariff::rating::{Guest, Price, Sheet, Span};
+use skyloom_sdk::tariff::rating::{Guest, Piece, Price, Sheet, Tier};
 
-fn span(id: &str, meter: &str, seconds: i64) -> Span {
-    Span {
-        id: id.into(),
+fn piece(meter: &str, seconds: i64) -> Piece {
+    Piece {
         project_id: "p".into(),
         resource_kind: "server".into(),
         resource_id: "s".into(),
         meter: meter.into(),
         class: String::new(),
+        server_state: String::new(),
         quantity: 4,
         start: 0,
         end: seconds * 1_000_000,
@@ -18,12 +18,12 @@ fn span(id: &str, meter: &str, seconds: i64) -> Span {
 }
 
 #[test]
-fn every_span_costs_the_same_and_what_has_no_price_nothing() {
-    let price = Price { meter: "vcpu".into(), class: String::new(), per_unit_hour: "0.5".into() };
+fn every_piece_costs_the_same_and_what_has_no_price_nothing() {
+    let tiers = vec![Tier { from: 0, per_unit_hour: "0.5".into() }];
+    let price = Price { meter: "vcpu".into(), class: String::new(), server_state: String::new(), tiers };
     let sheet = Sheet { id: "1".into(), currency: "USD".into(), prices: vec![price] };
-    let spans = vec![span("a", "vcpu", 1), span("b", "image-gib", 10), span("c", "vcpu", 7200)];
-    let charges = Component::rate(spans, sheet).unwrap();
-    let lines: Vec<_> =
-        charges.iter().map(|charge| (charge.span_id.as_str(), charge.seconds, charge.amount.as_str())).collect();
-    assert_eq!(lines, [("a", 1, "0.5"), ("c", 7200, "0.5")]);
+    let pieces = vec![piece("vcpu", 1), piece("image-gib", 10), piece("vcpu", 7200)];
+    let charges = Component::rate(pieces, sheet, Vec::new()).unwrap().charges;
+    let lines: Vec<_> = charges.iter().map(|charge| (charge.piece, charge.seconds, charge.amount.as_str())).collect();
+    assert_eq!(lines, [(0, 1, "0.5"), (2, 7200, "0.5")]);
 }

@@ -3,28 +3,40 @@
 mod consumption;
 mod money;
 mod operator;
+mod pieces;
+pub mod prices;
 mod rating;
+mod replay;
+mod report;
 mod run;
 mod settings;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_departments;
+#[cfg(test)]
+mod tests_ledger;
+mod timeline;
+mod walk;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use skyloom_model::Result;
+use skyloom_model::{Result, Timestamp};
 use skyloom_runtime::tariff::Tariff;
-use skyloom_store::Conn;
+use skyloom_store::{Conn, prices as store};
 
 use crate::base::{Base, stands_on_base};
 
 pub use operator::{retry, unrated};
 pub use rating::RatingReport;
+pub use replay::{Checked, check};
 pub use settings::{Seed, SeedPrice, Settings};
 
 /// The area's own state.
 pub struct Billing {
     base: Base,
     pub(crate) settings: Settings,
+    calendar: settings::Calendar,
     tariff: RwLock<Option<Arc<dyn Tariff>>>,
 }
 
@@ -33,12 +45,16 @@ stands_on_base!(Billing);
 impl Billing {
     pub(crate) fn new(base: Base, settings: Settings) -> Result<Self> {
         settings.check()?;
-        Ok(Self { base, settings, tariff: RwLock::default() })
+        let calendar = settings.calendar()?;
+        Ok(Self { base, settings, calendar, tariff: RwLock::default() })
     }
 
-    /// The first price sheet.
+    /// The first price sheet, in force for all that ever was.
     pub(crate) async fn seed(&self, tx: &mut Conn, seed: &Seed) -> Result<()> {
-        skyloom_store::prices::insert_sheet(tx, &seed.sheet()?).await
+        let sheet = prices::new_sheet(store::DEFAULT, 1, &seed.currency);
+        let revision_id = prices::write_sheet(tx, &sheet, &seed.prices()?).await?;
+        let moment = store::Moment { started_at: Timestamp(0), revision_id };
+        store::put_moment(tx, store::DEFAULT, &moment).await
     }
 }
 

@@ -9,48 +9,48 @@ use rand::{Rng, SeedableRng};
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::api::BillingApi;
 use skyloom_runtime::bindings::cloud::billing as wit;
-use skyloom_runtime::tariff::{Charge, Sheet, Span, Tariff};
+use skyloom_runtime::tariff::{Charge, Piece, Rated, Sheet, Tally, Tariff};
 use skyloom_store::Db;
-use skyloom_store::charges::PeriodState;
 use skyloom_store::metering::{self, NewSpan};
+use skyloom_store::periods::PeriodState;
 
 use crate::compute::testing::{Kind as _, World, member, operator, worlds};
 use crate::{Settings, billing};
 
-const SECOND: i64 = 1_000_000;
-const HOUR: i64 = 3600 * SECOND;
+pub(super) const SECOND: i64 = 1_000_000;
+pub(super) const HOUR: i64 = 3600 * SECOND;
 /// The hour in which a test lets things begin: long over.
-const BEGIN: i64 = 1_000 * HOUR;
+pub(super) const BEGIN: i64 = 1_000 * HOUR;
 
 /// Whole seconds times quantity times the meter's price, in nano-units.
-struct PerSecond {
+pub(super) struct PerSecond {
     digest: &'static str,
-    broken: AtomicBool,
+    pub(super) broken: AtomicBool,
     calls: AtomicU32,
 }
 
 impl PerSecond {
-    fn new(digest: &'static str) -> Arc<Self> {
+    pub(super) fn new(digest: &'static str) -> Arc<Self> {
         Arc::new(Self { digest, broken: AtomicBool::new(false), calls: AtomicU32::new(0) })
     }
 }
 
 #[async_trait]
 impl Tariff for PerSecond {
-    async fn rate(&self, spans: Vec<Span>, sheet: Sheet) -> Result<Vec<Charge>> {
+    async fn rate(&self, pieces: Vec<Piece>, sheet: Sheet, tallies: Vec<Tally>) -> Result<Rated> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         if self.broken.load(Ordering::Relaxed) {
             return Err(Error::internal("trapped"));
         }
-        let charge = |span: Span| {
-            let price = sheet.prices.iter().find(|price| price.meter == span.meter)?;
-            let seconds = u64::try_from((span.end - span.start) / SECOND).ok()?;
-            let nano = super::money::parse(&price.per_unit_hour).ok()?;
-            let amount = nano * i128::from(seconds) * i128::from(span.quantity) / 3600;
-            let unit_price = price.per_unit_hour.clone();
-            Some(Charge { span_id: span.id, seconds, unit_price, amount: super::money::format(amount) })
+        let charge = |(piece, of): (u32, &Piece)| {
+            let price = sheet.prices.iter().find(|price| price.meter == of.meter)?;
+            let seconds = u64::try_from((of.end - of.start) / SECOND).ok()?;
+            let unit_price = price.tiers.first()?.per_unit_hour.clone();
+            let nano = super::money::parse(&unit_price).ok()?;
+            let amount = nano * i128::from(seconds) * i128::from(of.quantity) / 3600;
+            Some(Charge { piece, seconds, unit_price, amount: super::money::format(amount) })
         };
-        Ok(spans.into_iter().filter_map(charge).collect())
+        Ok(Rated { charges: (0..).zip(&pieces).filter_map(charge).collect(), tallies })
     }
 
     fn digest(&self) -> &str {
@@ -63,10 +63,10 @@ struct Fixed(&'static str);
 
 #[async_trait]
 impl Tariff for Fixed {
-    async fn rate(&self, spans: Vec<Span>, _: Sheet) -> Result<Vec<Charge>> {
+    async fn rate(&self, pieces: Vec<Piece>, _: Sheet, tallies: Vec<Tally>) -> Result<Rated> {
         let amount = || self.0.to_owned();
-        let charge = |span: Span| Charge { span_id: span.id, seconds: 1, unit_price: "1".to_owned(), amount: amount() };
-        Ok(spans.into_iter().map(charge).collect())
+        let charge = |(piece, _)| Charge { piece, seconds: 1, unit_price: "1".to_owned(), amount: amount() };
+        Ok(Rated { charges: (0..).zip(&pieces).map(charge).collect(), tallies })
     }
 
     fn digest(&self) -> &str {
@@ -74,7 +74,7 @@ impl Tariff for Fixed {
     }
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     let billing = billing::Settings { period_minutes: 60, delay_seconds: 0, ..billing::Settings::default() };
     Settings { billing, ..Settings::default() }
 }
@@ -82,7 +82,15 @@ fn settings() -> Settings {
 /// A use of the project, in seconds after [`BEGIN`]; without an end it stays open.
 async fn used(db: &Db, project_id: &str, meter: &str, quantity: i64, from: i64, to: Option<i64>) {
     let resource_id = skyloom_model::new_id();
-    let span = NewSpan { project_id, resource_kind: "server", resource_id: &resource_id, meter, class: "1", quantity };
+    let span = NewSpan {
+        project_id,
+        resource_kind: "server",
+        resource_id: &resource_id,
+        meter,
+        class: "1",
+        server_id: "",
+        quantity,
+    };
     let mut tx = db.begin().await.expect("begin");
     metering::open_span(&mut tx, &span, Timestamp(BEGIN + from * SECOND)).await.expect("open");
     if let Some(to) = to {
@@ -92,7 +100,7 @@ async fn used(db: &Db, project_id: &str, meter: &str, quantity: i64, from: i64, 
 }
 
 /// From and to in seconds after [`BEGIN`].
-fn query(from: i64, to: i64) -> wit::ConsumptionQuery {
+pub(super) fn query(from: i64, to: i64) -> wit::ConsumptionQuery {
     wit::ConsumptionQuery {
         project_id: None,
         all_projects: false,

@@ -40,7 +40,10 @@ enum With {
     /// Of a resize.
     Flavor(String),
     /// A volume that comes.
-    Volume { id: String, delete_on_termination: bool },
+    Volume {
+        id: String,
+        delete_on_termination: bool,
+    },
     /// One that goes.
     OwnVolume(String),
 }
@@ -88,7 +91,8 @@ impl Wish {
     /// The contract's verbs.
     fn of(verb: &str, options: Vec<Pair>) -> Result<Self> {
         let mut options = Options::new(verb, options)?;
-        let wish = |verb, action, kind| Self { verb, action, kind, params: json!({}), with: With::Nothing, dry_run: false };
+        let wish =
+            |verb, action, kind| Self { verb, action, kind, params: json!({}), with: With::Nothing, dry_run: false };
         let wish = match verb {
             "start" => wish(Verb::Start, Action::ServersStart, "server.start"),
             "stop" => {
@@ -111,7 +115,8 @@ impl Wish {
             "revert-resize" => wish(Verb::RevertResize, Action::ServersRevertResize, "server.revert-resize"),
             "attach-volume" => {
                 let id = options.text("volume-id")?;
-                let (params, delete_on_termination) = (json!({ "volume-id": id }), options.flag("delete-on-termination")?);
+                let (params, delete_on_termination) =
+                    (json!({ "volume-id": id }), options.flag("delete-on-termination")?);
                 let wish = wish(Verb::AttachVolume, Action::VolumesAttach, "server.attach-volume");
                 Self { params, with: With::Volume { id, delete_on_termination }, ..wish }
             }

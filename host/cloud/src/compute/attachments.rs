@@ -20,10 +20,7 @@ fn not_found(id: &str) -> Error {
 }
 
 fn wrong(volume: &Volume, reason: &str, message: String) -> Error {
-    Error::new(ErrorCode::WrongState, message)
-        .with_resource("volume", &volume.id)
-        .with_field(FIELD)
-        .with_reason(reason)
+    Error::new(ErrorCode::WrongState, message).with_resource("volume", &volume.id).with_field(FIELD).with_reason(reason)
 }
 
 /// The volume goes to the server with the operation.

@@ -262,6 +262,7 @@ pub(super) async fn open_span(tx: &mut Conn, image: &Image, size: u64, now: Time
         resource_kind: "image",
         resource_id: &image.id,
         meter: metering::meter::IMAGE_GIB,
+        server_id: "",
         class: image.disk_format.as_deref().unwrap_or_default(),
         quantity: i64::try_from(size.div_ceil(super::GIB)).map_err(Error::internal)?,
     };

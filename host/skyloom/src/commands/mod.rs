@@ -7,6 +7,7 @@ pub mod node;
 mod openapi;
 pub mod operation;
 pub mod plugin;
+pub mod price;
 pub mod quota;
 pub mod rating;
 pub mod volume;
@@ -79,6 +80,13 @@ fn with_database(
 
 fn or_dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
+/// `2026-11-21T10:00:00Z`, as the operator writes it.
+fn parse_time(text: &str) -> Result<skyloom_model::Timestamp, Failure> {
+    let at: jiff::Timestamp =
+        text.parse().map_err(|error| Failure::config(vec![format!("{text} is no time: {error}")]))?;
+    Ok(skyloom_model::Timestamp(at.as_microsecond()))
 }
 
 /// `2026-11-21T10:00:00Z`, or `-`.

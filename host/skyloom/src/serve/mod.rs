@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 pub use core::{connect, rehearse};
 pub use mounts::{check_mounts, merged};
 use plugins::Plugins;
-pub use plugins::{load_options, too_little_memory};
+pub use plugins::{load_options, tariff_alone, too_little_memory};
 
 use crate::cli::DeploymentArgs;
 use crate::config::{Address, Deployment, Listener, Loaded, Node};

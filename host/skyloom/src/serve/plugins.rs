@@ -86,6 +86,17 @@ impl Plugins {
     }
 }
 
+/// The deployment's tariff without any other plugin; none: it has none.
+pub fn tariff_alone(loaded: &Loaded) -> Result<Option<Arc<dyn Tariff>>, Failure> {
+    let Some(wanted) = &loaded.deployment.tariff else { return Ok(None) };
+    let entry = loaded.deployment.plugins.iter().find(|entry| entry.id == wanted.plugin);
+    let entry = entry.ok_or_else(|| Failure::config(vec![format!("there is no plugin `{}`", wanted.plugin)]))?;
+    let runtime = Runtime::new(Options::default()).map_err(|error| Failure::new(error.to_string()))?;
+    let wrong = |error: LoadError| Failure::config(vec![format!("[tariff]: {error}")]);
+    let plugin = runtime.load(&loaded.path(&entry.file), load_options(entry)).map_err(wrong)?;
+    plugin.tariff().map(Some).map_err(wrong)
+}
+
 /// A line when the sandboxes together have less than one call of some plugin may have; `wanted`: what those are, with MiB.
 pub fn too_little_memory(deployment: &Deployment, wanted: &[(&str, usize)]) -> Option<String> {
     let have = deployment.sandbox.memory_mib.unwrap_or(Options::default().memory_mib);

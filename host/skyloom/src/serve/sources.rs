@@ -7,7 +7,7 @@ use skyloom_gateway::{Sample, SampleKind, Source};
 use skyloom_jobs::Engine;
 use skyloom_runtime::{CountersSnapshot, Plugin};
 use skyloom_store::Db;
-use skyloom_store::charges::PeriodState;
+use skyloom_store::periods::PeriodState;
 
 type Field = (&'static str, &'static str, fn(&CountersSnapshot) -> f64);
 

@@ -8,6 +8,7 @@ use super::Fault;
 use crate::Conn;
 use crate::args;
 use crate::dialect;
+use crate::metering;
 use crate::rows::rows;
 use crate::statement::{delete_from, update};
 
@@ -105,6 +106,9 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
         }
     }
     let sql = update("servers", &format!("SET {} WHERE id = $1 AND deleted = 0", sets.join(", ")));
+    if let Some(state) = change.vm_state {
+        metering::server_state(tx, id, state, now).await?;
+    }
     tx.defer(sql, &values).await
 }
 
@@ -120,12 +124,17 @@ pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<boo
             args![id, now],
         )
         .await?;
+    if done == 1 {
+        metering::server_gone(tx, id, now).await?;
+    }
     Ok(done == 1)
 }
 
 /// Takes the row away as if it had never been.
 pub async fn remove(tx: &mut Conn, id: &str) -> Result<bool> {
     tx.defer(delete_from("server_tags", "WHERE server_id = $1"), args![id]).await?;
+    // What it leaves behind belongs to no server any more.
+    metering::server_gone(tx, id, Timestamp::now()).await?;
     Ok(tx.execute(delete_from("servers", "WHERE id = $1"), args![id]).await? == 1)
 }
 

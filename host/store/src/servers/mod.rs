@@ -12,6 +12,7 @@ use skyloom_model::{PowerState, Reach, Result, TaskState, Timestamp, VmState};
 
 use crate::boot_images::BootImages;
 use crate::listing::{Packed, Query};
+use crate::metering;
 use crate::networks::of_core;
 use crate::rows::{self, Members, rows, value};
 use crate::statement::insert_into;
@@ -223,7 +224,8 @@ pub async fn for_platform(conn: &mut Conn, id: &str) -> Result<Option<ForPlatfor
 
 /// Writes a new server. `admin_password` is sealed; empty: none.
 pub async fn insert(tx: &mut Conn, server: &Server, admin_password: &str) -> Result<()> {
-    server.insert(admin_password)?.defer(tx).await
+    server.insert(admin_password)?.defer(tx).await?;
+    metering::server_state(tx, &server.id, server.vm_state, server.created_at).await
 }
 
 pub async fn insert_tag(tx: &mut Conn, server_id: &str, tag: &str) -> Result<()> {

@@ -7,6 +7,7 @@ use skyloom_model::{PowerState, Reach, TaskState, Timestamp, VmState};
 use super::*;
 use crate::listing::Page;
 use crate::networks::{self, Network, NewPort};
+use crate::public_addresses::{self, PublicAddress};
 use crate::testing::databases;
 use crate::volumes::{self, Volume, VolumeState};
 use crate::{Conn, metering};
@@ -250,6 +251,67 @@ async fn the_default_order_is_an_index() {
 }
 
 #[tokio::test]
+async fn the_states_that_prices_depend_on_are_written_down_as_they_come() {
+    for database in databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        let mut one = server(1);
+        one.created_at = Timestamp(100);
+        insert(&mut tx, &one, "").await.expect("server");
+        for (state, now) in [(Some(VmState::Active), 110), (None, 120), (Some(VmState::Stopped), 130)] {
+            let step = Change { vm_state: state, ..Change::default() };
+            change(&mut tx, &one.id, &step, Timestamp(now)).await.expect("change");
+        }
+        mark_deleted(&mut tx, &one.id, Timestamp(140)).await.expect("deleted");
+        let late = Change { vm_state: Some(VmState::Error), ..Change::default() };
+        change(&mut tx, &one.id, &late, Timestamp(150)).await.expect("too late");
+        let within = async |tx: &mut Conn, start, end| {
+            let ids = [one.id.clone(), "unknown".to_owned()];
+            let found = metering::server_states(tx, &ids, Timestamp(start), Timestamp(end)).await.expect("states");
+            found.into_iter().map(|(_, at, state)| (at.0, state)).collect::<Vec<_>>()
+        };
+        let all = [(100, "building"), (110, "active"), (130, "stopped"), (140, "deleted")];
+        let all = all.map(|(at, state)| (at, state.to_owned()));
+        assert_eq!(within(&mut tx, 0, 999).await, all, "{}", database.name);
+        assert_eq!(within(&mut tx, 115, 140).await, all[1..3], "{}: the first began before", database.name);
+        assert_eq!(within(&mut tx, 0, 100).await, [], "{}", database.name);
+        assert_eq!(metering::server_states(&mut tx, &[], Timestamp(0), Timestamp(9)).await.expect("none"), []);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_a_server_takes_is_used_by_it_from_then_on() {
+    for database in databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        let address = PublicAddress {
+            id: "a".to_owned(),
+            project_id: "p".to_owned(),
+            port_id: "port".to_owned(),
+            server_id: String::new(),
+            bandwidth_mbit: 1,
+            delete_on_termination: false,
+            created_at: Timestamp(10),
+        };
+        public_addresses::insert(&mut tx, &address).await.expect("address");
+        assert!(public_addresses::bind(&mut tx, "a", "s", false, Timestamp(20)).await.expect("bind"));
+        assert!(!public_addresses::bind(&mut tx, "a", "t", false, Timestamp(30)).await.expect("bound already"));
+        let wanted = metering::Select {
+            account: None,
+            reach: Reach::All,
+            resource_id: Some("a".to_owned()),
+            meter: None,
+            start: Timestamp(0),
+            end: Timestamp(99),
+        };
+        let ids = metering::span_ids(&mut tx, &wanted).await.expect("ids");
+        let mut spans = metering::spans(&mut tx, &ids).await.expect("spans");
+        spans.sort_by_key(|span| span.started_at);
+        let spans: Vec<_> =
+            spans.iter().map(|span| (span.started_at.0, span.server_id.as_str(), span.is_open())).collect();
+        assert_eq!(spans, [(10, "", false), (20, "s", true)], "{}", database.name);
+    }
+}
+
+#[tokio::test]
 async fn a_use_is_metered_once_and_ends_once() {
     for database in databases().await {
         let mut tx = database.db.begin().await.expect("begin");
@@ -259,7 +321,16 @@ async fn a_use_is_metered_once_and_ends_once() {
         let open = metering::open_of(&mut tx, "s").await.expect("open");
         assert_eq!(open.len(), 2, "{}", database.name);
         assert!(open.iter().all(|span| span.started_at == Timestamp(100) && span.is_open()));
-        metering::open_volume(&mut tx, "p", "s", "standard", 5, Timestamp(150)).await.expect("open");
+        let disk = metering::NewSpan {
+            project_id: "p",
+            resource_kind: "volume",
+            resource_id: "s",
+            meter: metering::meter::VOLUME_GIB,
+            class: "standard",
+            server_id: "s",
+            quantity: 5,
+        };
+        metering::open_span(&mut tx, &disk, Timestamp(150)).await.expect("open");
         for now in [300, 400] {
             metering::close_running(&mut tx, "s", Timestamp(now)).await.expect("close");
         }
@@ -269,6 +340,7 @@ async fn a_use_is_metered_once_and_ends_once() {
         metering::close_running(&mut tx, "s", Timestamp(450)).await.expect("close");
         let ids = async |tx: &mut Conn, start, end| {
             let wanted = metering::Select {
+                account: None,
                 reach: Reach::project("p"),
                 resource_id: None,
                 meter: Some("vcpu".to_owned()),

@@ -137,7 +137,11 @@ impl<P: Platform> Libvirt<P> {
     /// Done means that libvirt has ended it, well or not: a guest that switched itself off at once must not be started again.
     fn started(&self, server_id: &str) -> Result<Progress, Error> {
         let info = self.platform.inspect(server_id)?.ok_or_else(|| no_domain(server_id))?;
-        Ok(if power(&info) == Power::Unknown { Progress::Pending(format!("{STARTING}{server_id}")) } else { Progress::Done })
+        Ok(if power(&info) == Power::Unknown {
+            Progress::Pending(format!("{STARTING}{server_id}"))
+        } else {
+            Progress::Done
+        })
     }
 
     pub fn stop(&self, server_id: &str, mode: StopMode) -> Result<Progress, Error> {
@@ -242,11 +246,7 @@ fn is_uuid(text: &str) -> bool {
 }
 
 fn describe(info: &DomainInfo) -> Domain {
-    Domain {
-        server_id: info.uuid.clone(),
-        power: power(info),
-        operation: Record::parse(&info.metadata).operation,
-    }
+    Domain { server_id: info.uuid.clone(), power: power(info), operation: Record::parse(&info.metadata).operation }
 }
 
 fn power(info: &DomainInfo) -> Power {

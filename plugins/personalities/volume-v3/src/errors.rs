@@ -97,7 +97,9 @@ impl From<Error> for Fault {
             (ErrorCode::NotFound, Some(("volume", id)), _) => format!("Volume {id} could not be found."),
             (ErrorCode::NotFound, Some(("snapshot", id)), _) => format!("Snapshot {id} could not be found."),
             (ErrorCode::NotFound, Some(("image", id)), _) => {
-                return Self::bad_request(format!("Invalid image identifier or unable to access requested image: {id}."));
+                return Self::bad_request(format!(
+                    "Invalid image identifier or unable to access requested image: {id}."
+                ));
             }
             (ErrorCode::NotFound, Some(("metadata-item", key)), _) => {
                 format!("Metadata item was not found: {key}")

@@ -67,7 +67,8 @@ fn read(name: &str, field: &str, reads: Reads, text: &str, found: &mut Vec<Condi
         Reads::Map => found.push(Condition { field: field.to_owned(), test: "pairs".to_owned(), values: map(text)? }),
         Reads::Time => {
             for part in text.split(',') {
-                let marked = part.split_once(':').filter(|(test, _)| test.bytes().all(|byte| byte.is_ascii_lowercase()));
+                let marked =
+                    part.split_once(':').filter(|(test, _)| test.bytes().all(|byte| byte.is_ascii_lowercase()));
                 let (test, time) = marked.unwrap_or(("eq", part));
                 let wrong = || Fault::invalid(name, &format!("'{part}' is no comparison of a time."));
                 let (begin, end) = time::parse_span(time).ok_or_else(wrong)?;
@@ -114,7 +115,8 @@ fn sort(query: Query<'_>, fields: &[Field]) -> Result<Vec<SortKey>, Fault> {
     let mut sort = Vec::with_capacity(keys.len());
     for (name, direction) in keys {
         let known = fields.iter().find(|(known, _, _, sorts)| *known == name && *sorts);
-        let (_, field, ..) = known.ok_or_else(|| Fault::bad_request(format!("Invalid input received: Invalid sort key: {name}")))?;
+        let (_, field, ..) =
+            known.ok_or_else(|| Fault::bad_request(format!("Invalid input received: Invalid sort key: {name}")))?;
         if !["asc", "desc"].contains(&direction.as_str()) {
             return Err(Fault::bad_request(format!(
                 "Invalid input received: Invalid sort direction: {direction}. Valid directions are: 'asc', 'desc'."
@@ -151,7 +153,8 @@ pub fn list<T>(
 ) -> Answer {
     let query = Query(&request.query);
     let wanted = conditions(request, of.fields)?;
-    let (limit, offset) = (number(query, "limit")?.unwrap_or(MAX_PAGE).min(MAX_PAGE), number(query, "offset")?.unwrap_or(0));
+    let (limit, offset) =
+        (number(query, "limit")?.unwrap_or(MAX_PAGE).min(MAX_PAGE), number(query, "offset")?.unwrap_or(0));
     let sort = sort(query, of.fields)?;
     let mut page = PageRequest { limit: 1, marker: query.last("marker").map(str::to_owned), sort };
     let mut skip = offset;
@@ -228,7 +231,8 @@ mod tests {
         assert_eq!(tests("gt:2026-01-01T00:00:00,lt:2026-01-02T00:00:00"), ["from", "before"]);
         assert_eq!(tests("2026-01-01T00:00:00"), ["from", "before"]);
         assert_eq!(tests("neq:2026-01-01T00:00:00"), ["outside"]);
-        let wrong = |text: &str| read("created_at", "created-at", Reads::Time, text, &mut Vec::new()).unwrap_err().status;
+        let wrong =
+            |text: &str| read("created_at", "created-at", Reads::Time, text, &mut Vec::new()).unwrap_err().status;
         assert_eq!([wrong("about:2026-01-01T00:00:00"), wrong("gt:yesterday")], [400, 400]);
     }
 }

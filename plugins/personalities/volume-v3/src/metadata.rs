@@ -14,7 +14,9 @@ pub fn handle<C: Volumes>(cloud: &C, request: &Request, kind: &str, verb: &str) 
     let key = respond::param(request, "key");
     match verb {
         "metadata" => Ok(whole(&read(cloud, request, kind)?)),
-        "metadata_merge" => Ok(whole(&change(cloud, request, kind, MetadataChange::Merge(given(request, "metadata")?))?)),
+        "metadata_merge" => {
+            Ok(whole(&change(cloud, request, kind, MetadataChange::Merge(given(request, "metadata")?))?))
+        }
         "metadata_replace" => {
             Ok(whole(&change(cloud, request, kind, MetadataChange::Replace(given(request, "metadata")?))?))
         }

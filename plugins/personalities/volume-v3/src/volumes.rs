@@ -33,7 +33,8 @@ fn id(request: &Request) -> &str {
 
 /// The object of the body below `name`; the schema has seen it.
 pub fn member(request: &Request, name: &str) -> Result<Map<String, Value>, Fault> {
-    let body: Value = serde_json::from_slice(&request.body).map_err(|_| Fault::bad_request("Malformed request body"))?;
+    let body: Value =
+        serde_json::from_slice(&request.body).map_err(|_| Fault::bad_request("Malformed request body"))?;
     match body {
         Value::Object(mut body) => match body.remove(name) {
             Some(Value::Object(member)) => Ok(member),
@@ -187,7 +188,11 @@ fn write(json: &mut Writer, request: &Request, volume: &Volume, detailed: bool) 
     }
     if minor >= 48 {
         json.key(key!("service_uuid")).null().key(key!("shared_targets"));
-        if minor >= 69 { json.null() } else { json.boolean(false) };
+        if minor >= 69 {
+            json.null()
+        } else {
+            json.boolean(false)
+        };
     }
     if minor >= 63 {
         json.key(key!("volume_type_id")).string(&volume.volume_type);

@@ -1,8 +1,11 @@
 //! Pay for what was used: `quantity × seconds × price per unit and hour ÷ 3600`, rounded half to even at nine digits. Whole
-//! seconds count: a span is charged for the seconds that it has begun and ended, so spans that touch never charge one twice.
+//! seconds count: a piece is charged for the seconds that it has begun and ended, so pieces that touch never charge one twice.
+//! Of a price with tiers each unit costs what the tier says that the month's quantity has reached.
+
+use std::collections::BTreeMap;
 
 use skyloom_sdk::money;
-use skyloom_sdk::tariff::rating::{Charge, Guest, Price, Sheet, Span};
+use skyloom_sdk::tariff::rating::{Charge, Guest, Piece, Price, Rated, Sheet, Tally};
 
 const MICROS: i64 = 1_000_000;
 const SECONDS_PER_HOUR: u128 = 3600;
@@ -11,136 +14,87 @@ const SECONDS_PER_HOUR: u128 = 3600;
 pub struct Component;
 
 impl Guest for Component {
-    fn rate(spans: Vec<Span>, sheet: Sheet) -> Result<Vec<Charge>, String> {
-        rate(&spans, &sheet)
+    fn rate(pieces: Vec<Piece>, sheet: Sheet, tallies: Vec<Tally>) -> Result<Rated, String> {
+        rate(&pieces, &sheet, &tallies)
     }
 }
 
 skyloom_sdk::tariff!(Component);
 
-fn rate(spans: &[Span], sheet: &Sheet) -> Result<Vec<Charge>, String> {
-    let mut charges = Vec::with_capacity(spans.len());
-    for span in spans {
-        let Some(price) = price_of(sheet, span) else { continue };
-        if let Some(charge) = charge(span, price)? {
-            charges.push(charge);
-        }
+/// Unit-seconds of the month by price.
+type Tallies = BTreeMap<String, u128>;
+
+fn rate(pieces: &[Piece], sheet: &Sheet, tallies: &[Tally]) -> Result<Rated, String> {
+    let mut reached = read(tallies)?;
+    let mut charges = Vec::with_capacity(pieces.len());
+    for (place, piece) in (0..).zip(pieces) {
+        let Some(price) = price_of(sheet, piece) else { continue };
+        charges.extend(charge(place, piece, price, &mut reached)?);
     }
-    Ok(charges)
+    let tally = |(key, quantity): (String, u128)| Tally { key, quantity: quantity.to_string() };
+    Ok(Rated { charges, tallies: reached.into_iter().map(tally).collect() })
 }
 
-/// The price of the span's class, else that of its meter for every class. None: the meter is free.
-fn price_of<'a>(sheet: &'a Sheet, span: &Span) -> Option<&'a Price> {
-    let of_meter = |class: &str| sheet.prices.iter().find(|price| price.meter == span.meter && price.class == class);
-    of_meter(&span.class).or_else(|| of_meter(""))
+fn read(tallies: &[Tally]) -> Result<Tallies, String> {
+    let read = |tally: &Tally| {
+        let quantity = tally.quantity.parse().map_err(|_| format!("{:?} is no quantity", tally.quantity))?;
+        Ok((tally.key.clone(), quantity))
+    };
+    tallies.iter().map(read).collect()
 }
 
-fn charge(span: &Span, price: &Price) -> Result<Option<Charge>, String> {
-    if span.end < span.start {
-        return Err(format!("span {} ends before it begins", span.id));
+/// The price that says most about the piece. None: it is free.
+fn price_of<'a>(sheet: &'a Sheet, piece: &Piece) -> Option<&'a Price> {
+    let fits = |own: &str, of_piece: &str| own.is_empty() || own == of_piece;
+    let fitting = sheet.prices.iter().filter(|price| {
+        price.meter == piece.meter && fits(&price.class, &piece.class) && fits(&price.server_state, &piece.server_state)
+    });
+    fitting.max_by_key(|price| (!price.class.is_empty(), !price.server_state.is_empty()))
+}
+
+fn charge(place: u32, piece: &Piece, price: &Price, reached: &mut Tallies) -> Result<Option<Charge>, String> {
+    let name = || format!("the {} of {}", piece.meter, piece.resource_id);
+    if piece.end < piece.start {
+        return Err(format!("{} ends before it begins", name()));
     }
     // Seconds of the clock, so that a span which is cut at a period's edge charges the same in total.
-    let seconds = (span.end.div_euclid(MICROS) - span.start.div_euclid(MICROS)).unsigned_abs();
-    let unit_price = money::parse(&price.per_unit_hour)
-        .ok_or_else(|| format!("the price {:?} of {} is no amount", price.per_unit_hour, price.meter))?;
+    let seconds = (piece.end.div_euclid(MICROS) - piece.start.div_euclid(MICROS)).unsigned_abs();
     // 64 bits times 44: the product of the quantity and its seconds always fits.
-    let units = u128::from(span.quantity) * u128::from(seconds);
-    let amount = money::share(units, unit_price, SECONDS_PER_HOUR)
-        .ok_or_else(|| format!("the amount of span {} is too large", span.id))?;
+    let units = u128::from(piece.quantity) * u128::from(seconds);
+    let mut graduated = 0;
+    // Only what tiers need is kept.
+    let from = if price.tiers.len() > 1 { reached.entry(key(price)).or_default() } else { &mut graduated };
+    let to = from.checked_add(units).ok_or_else(|| format!("{} is too much for one month", name()))?;
+    let (unit_price, amount) = cost(price, *from, to)?.ok_or_else(|| format!("{} costs too much", name()))?;
+    *from = to;
     if amount == 0 {
         return Ok(None);
     }
-    Ok(Some(Charge {
-        span_id: span.id.clone(),
-        seconds,
-        unit_price: money::format(unit_price),
-        amount: money::format(amount),
-    }))
+    Ok(Some(Charge { piece: place, seconds, unit_price: money::format(unit_price), amount: money::format(amount) }))
+}
+
+/// One quantity for all that a price is for.
+fn key(price: &Price) -> String {
+    [&*price.meter, &price.class, &price.server_state].join("/")
+}
+
+/// The last unit's price and the amount of the unit-seconds `from..to` of the month. None: it is too large.
+fn cost(price: &Price, from: u128, to: u128) -> Result<Option<(u128, u128)>, String> {
+    let (mut last, mut sum) = (0, Some(0_u128));
+    for (at, tier) in price.tiers.iter().enumerate() {
+        let unit_price = money::parse(&tier.per_unit_hour)
+            .ok_or_else(|| format!("the price {:?} of {} is no amount", tier.per_unit_hour, price.meter))?;
+        let begin = u128::from(tier.from) * SECONDS_PER_HOUR;
+        let end = price.tiers.get(at + 1).map_or(u128::MAX, |next| u128::from(next.from) * SECONDS_PER_HOUR);
+        let units = to.min(end).saturating_sub(from.max(begin));
+        if units > 0 || at == 0 {
+            last = unit_price;
+            let part = money::share(units, unit_price, SECONDS_PER_HOUR);
+            sum = sum.zip(part).and_then(|(sum, part)| sum.checked_add(part));
+        }
+    }
+    Ok(sum.map(|sum| (last, sum)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn span(meter: &str, class: &str, quantity: u64, start: i64, end: i64) -> Span {
-        Span {
-            id: format!("{meter}-{start}"),
-            project_id: "p".into(),
-            resource_kind: "server".into(),
-            resource_id: "s".into(),
-            meter: meter.into(),
-            class: class.into(),
-            quantity,
-            start,
-            end,
-        }
-    }
-
-    fn sheet(prices: &[(&str, &str, &str)]) -> Sheet {
-        let price = |(meter, class, price): &(&str, &str, &str)| Price {
-            meter: (*meter).into(),
-            class: (*class).into(),
-            per_unit_hour: (*price).into(),
-        };
-        Sheet { id: "1".into(), currency: "USD".into(), prices: prices.iter().map(price).collect() }
-    }
-
-    #[test]
-    fn an_hour_of_two_units_costs_twice_the_price() {
-        let charges = rate(&[span("vcpu", "m1", 2, 0, 3600 * MICROS)], &sheet(&[("vcpu", "", "0.0125")])).unwrap();
-        assert_eq!(charges[0].amount, "0.025");
-        assert_eq!(charges[0].seconds, 3600);
-    }
-
-    #[test]
-    fn the_price_of_the_class_goes_before_that_of_the_meter() {
-        let prices = sheet(&[("vcpu", "", "1"), ("vcpu", "m1", "2")]);
-        let charges =
-            rate(&[span("vcpu", "m1", 1, 0, 3600 * MICROS), span("vcpu", "m2", 1, 1, 3600 * MICROS)], &prices);
-        let amounts: Vec<_> = charges.unwrap().into_iter().map(|charge| charge.amount).collect();
-        assert_eq!(amounts, ["2", "1"]);
-    }
-
-    #[test]
-    fn a_meter_without_a_price_is_free() {
-        assert!(rate(&[span("image-gib", "", 1, 0, MICROS)], &sheet(&[("vcpu", "", "1")])).unwrap().is_empty());
-    }
-
-    #[test]
-    fn cutting_a_span_changes_neither_its_seconds_nor_its_sum() {
-        let prices = sheet(&[("vcpu", "", "3.6")]);
-        let whole = rate(&[span("vcpu", "", 1, 500_000, 10_700_000)], &prices).unwrap();
-        let parts =
-            rate(&[span("vcpu", "", 1, 500_000, 4_900_000), span("vcpu", "", 1, 4_900_000, 10_700_000)], &prices)
-                .unwrap();
-        assert_eq!(whole[0].seconds, parts[0].seconds + parts[1].seconds);
-        let sum: u128 = parts.iter().map(|charge| money::parse(&charge.amount).unwrap()).sum();
-        assert_eq!(money::parse(&whole[0].amount), Some(sum));
-    }
-
-    #[test]
-    fn no_digit_of_a_large_amount_is_lost() {
-        let quantity = 1_000_000_000_000_000_001;
-        let charges = rate(&[span("vcpu", "", quantity, 0, 86_400 * MICROS)], &sheet(&[("vcpu", "", "1.000000001")]));
-        assert_eq!(charges.unwrap()[0].amount, "24000000024000000024.000000024");
-        // The longest span of the largest quantity.
-        let whole = [span("vcpu", "", u64::MAX, i64::MIN, i64::MAX)];
-        let charges = rate(&whole, &sheet(&[("vcpu", "", "0.000000001")])).unwrap();
-        assert_eq!(charges[0].seconds, 18_446_744_073_709);
-    }
-
-    #[test]
-    fn thirds_are_rounded_at_the_ninth_digit() {
-        let charges = rate(&[span("vcpu", "", 1, 0, MICROS)], &sheet(&[("vcpu", "", "1")])).unwrap();
-        assert_eq!(charges[0].amount, "0.000277778");
-    }
-
-    #[test]
-    fn rubbish_is_an_error_not_a_charge() {
-        assert!(rate(&[span("vcpu", "", 1, 0, MICROS)], &sheet(&[("vcpu", "", "cheap")])).is_err());
-        assert!(rate(&[span("vcpu", "", 1, 0, MICROS)], &sheet(&[("vcpu", "", "-1")])).is_err());
-        assert!(rate(&[span("vcpu", "", 1, MICROS, 0)], &sheet(&[("vcpu", "", "1")])).is_err());
-        let many = [span("vcpu", "", u64::MAX, 0, i64::MAX)];
-        assert!(rate(&many, &sheet(&[("vcpu", "", "79228162514264337593543950335")])).is_err());
-    }
-}
+mod tests;

@@ -229,7 +229,7 @@ async fn public_address(
 ) -> Result<()> {
     let Some(wanted) = &plan.create.public_address else { return Ok(()) };
     if let Some(id) = &wanted.id {
-        if public_addresses::bind(tx, id, server_id, wanted.delete_on_termination).await? {
+        if public_addresses::bind(tx, id, server_id, wanted.delete_on_termination, plan.now).await? {
             return Ok(());
         }
         let message = format!("Public address {id} is bound already.");

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use skyloom_jobs::{Event, Outcome, Retry, Run, Step};
-use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_runtime::driver::{Disk, Power, StepCall};
-use skyloom_store::Conn;
 use skyloom_store::volumes::{self, VolumeState};
+use skyloom_store::{Conn, metering};
 
 use super::blueprint::Blueprint;
 use super::context::{Context, Platform};
@@ -109,9 +109,13 @@ impl ServerSaga for Attach {
         };
         let id = run.params::<Params>()?.volume_id;
         match (has_it, self.comes) {
-            (true, true) => volumes::attached(tx, &id, now).await,
-            (true, false) => volumes::set_state(tx, &id, VolumeState::InUse, now).await,
-            (false, _) => volumes::detach(tx, &id, now).await,
+            (true, true) => volumes::attached(tx, &id, now).await?,
+            (true, false) => return volumes::set_state(tx, &id, VolumeState::InUse, now).await,
+            (false, _) => volumes::detach(tx, &id, now).await?,
         }
+        // What it costs may depend on its server's state.
+        let Some(volume) = volumes::get(tx, &id, &Reach::All).await? else { return Ok(()) };
+        metering::close_spans(tx, &id, &[], now).await?;
+        metering::open_volume(tx, &volume, volume.size_gib, now).await
     }
 }

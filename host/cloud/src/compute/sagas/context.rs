@@ -55,7 +55,9 @@ impl Context {
     ) -> Result<Platform> {
         let at = match node.map(|name| (name, self.compute.node(name))) {
             None => At::Nowhere,
-            Some((_, Ok(node))) => At::Here(Arc::new(FaultyDriver::new(node.driver, self.faults.clone(), operation_kind))),
+            Some((_, Ok(node))) => {
+                At::Here(Arc::new(FaultyDriver::new(node.driver, self.faults.clone(), operation_kind)))
+            }
             Some((name, Err(_))) if self.compute.db().is_postgres() => At::Elsewhere(name.to_owned()),
             // Without another process there is nobody to wait for.
             Some((_, Err(error))) => return Err(error),

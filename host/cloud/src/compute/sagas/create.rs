@@ -88,8 +88,7 @@ impl Create {
             None => volumes::of_server(tx, id).await?,
         };
         for volume in volumes {
-            let (project, kind) = (&volume.project_id, &volume.volume_type);
-            metering::open_volume(tx, project, &volume.id, kind, volume.size_gib, now).await?;
+            metering::open_volume(tx, &volume, volume.size_gib, now).await?;
         }
         Ok(())
     }

@@ -1,9 +1,7 @@
 //! Frees what the records hold for a server: volumes, ports, addresses, its place, its spans. Nothing to free is no error.
 
 use skyloom_model::{Result, Timestamp};
-use skyloom_store::{
-    Conn, boot_images, metering, networks, placements, public_addresses, resizes, schedules, volumes,
-};
+use skyloom_store::{Conn, boot_images, metering, networks, placements, public_addresses, resizes, schedules, volumes};
 
 /// Which of a server's volumes go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -200,7 +200,7 @@ async fn disk_grown(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()
     let size_gib = system.size_gib + gib;
     volumes::grow(tx, &system.id, size_gib, now).await?;
     metering::close_spans(tx, &system.id, &[], now).await?;
-    metering::open_volume(tx, &system.project_id, &system.id, &system.volume_type, size_gib, now).await?;
+    metering::open_volume(tx, system, size_gib, now).await?;
     placements::disk_grown(tx, server_id, &system.id, gib).await?;
     resizes::disk_grown(tx, server_id).await
 }

@@ -155,7 +155,7 @@ impl DiskSaga {
             Work::Create | Work::Grow => {
                 let volume = volume(tx, id).await?;
                 metering::close_spans(tx, id, &[], now).await?;
-                metering::open_volume(tx, &volume.project_id, id, &volume.volume_type, volume.size_gib, now).await?;
+                metering::open_volume(tx, &volume, volume.size_gib, now).await?;
                 volumes::set_state(tx, id, VolumeState::Available, now).await
             }
             Work::Snapshot => {

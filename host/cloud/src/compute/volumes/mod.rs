@@ -52,11 +52,8 @@ impl Volumes {
         let foreign = wanted.iter().any(|condition| {
             condition.field == "project-id" && condition.values.iter().any(|value| project != Some(value))
         });
-        let reach = if everywhere || foreign {
-            self.permit(context.caller.as_deref(), all)?
-        } else {
-            reach.narrowed(project)
-        };
+        let reach =
+            if everywhere || foreign { self.permit(context.caller.as_deref(), all)? } else { reach.narrowed(project) };
         Ok(Filter::new(&reach, wanted))
     }
 
@@ -82,10 +79,8 @@ impl Volumes {
     fn types(&self, context: &CallContext) -> Result<Vec<wit::VolumeType>> {
         self.permit(context.caller.as_deref(), Action::VolumesRead)?;
         let settings = &self.compute.settings;
-        let of = |name: &String| wit::VolumeType {
-            name: name.clone(),
-            is_default: *name == settings.default_volume_type,
-        };
+        let of =
+            |name: &String| wit::VolumeType { name: name.clone(), is_default: *name == settings.default_volume_type };
         Ok(settings.volume_types.iter().map(of).collect())
     }
 }

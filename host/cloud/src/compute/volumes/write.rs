@@ -66,7 +66,13 @@ pub(super) fn check_size(size_gib: u32) -> Result<()> {
 }
 
 impl Volumes {
-    async fn source(&self, tx: &mut Conn, caller: &Caller, reach: &Reach, create: &wit::VolumeCreate) -> Result<Source> {
+    async fn source(
+        &self,
+        tx: &mut Conn,
+        caller: &Caller,
+        reach: &Reach,
+        create: &wit::VolumeCreate,
+    ) -> Result<Source> {
         let id = match (create.source.as_str(), &create.source_id) {
             ("empty", None) => return Ok(Source::default()),
             ("image" | "volume" | "snapshot", Some(id)) => id,
@@ -246,7 +252,8 @@ impl Volumes {
             }
             let more = [(Quota::VolumeGib, u64::from(size_gib - volume.size_gib))];
             self.quotas.check_quota(&mut tx, &volume.project_id, &more).await?;
-            let operation = self.operation(&mut tx, context, (volume_kinds::GROW, "volume"), &volume.id, &volume).await?;
+            let operation =
+                self.operation(&mut tx, context, (volume_kinds::GROW, "volume"), &volume.id, &volume).await?;
             let params = json!({ "size-gib": size_gib, "was-gib": volume.size_gib });
             skyloom_jobs::lock_resource(&mut tx, "volume", id, &operation.id).await?;
             skyloom_jobs::enqueue(&mut tx, NewOperation { params, now, ..operation }).await?;

@@ -47,9 +47,8 @@ impl Libvirt {
             for (lives, seen, changed) in running(&domain)? {
                 let Some(target) = lives.disk(&domain, seen, &file)? else { continue };
                 let (file, target) = (xml::escape(&file), xml::escape(&target));
-                let disk = format!(
-                    "<disk type='file' device='disk'><source file='{file}'/><target dev='{target}'/></disk>"
-                );
+                let disk =
+                    format!("<disk type='file' device='disk'><source file='{file}'/><target dev='{target}'/></disk>");
                 match domain.detach_device_flags(&disk, changed) {
                     // The guest has been asked already.
                     Err(error) if lives == Lives::Now && error.code() != ErrorNumber::NoDomain => {

@@ -72,12 +72,7 @@ impl Libvirt {
             .await
     }
 
-    pub async fn create_volume(
-        &self,
-        name: &str,
-        size_gib: u32,
-        source: &VolumeSource,
-    ) -> Result<bool> {
+    pub async fn create_volume(&self, name: &str, size_gib: u32, source: &VolumeSource) -> Result<bool> {
         self.storage.create_volume(name, size_gib, source).await
     }
 

@@ -178,10 +178,7 @@ struct Gate<'a> {
 }
 
 impl<'a> Gate<'a> {
-    fn new(
-        resolve: &'a dyn Fn(&str, &str) -> Result<PathBuf>,
-        permit_network: &'a dyn Fn(&str) -> Result<()>,
-    ) -> Self {
+    fn new(resolve: &'a dyn Fn(&str, &str) -> Result<PathBuf>, permit_network: &'a dyn Fn(&str) -> Result<()>) -> Self {
         Self {
             resolve,
             permit_network,

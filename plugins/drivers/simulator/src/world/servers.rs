@@ -106,8 +106,7 @@ impl<W: World> Simulator<W> {
     pub fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress, Error> {
         self.require_disks(spec)?;
         self.change(Call::Define, &spec.server_id, |kept: &mut Option<Server>| {
-            let server =
-                kept.get_or_insert_with(|| Server { server_id: spec.server_id.clone(), ..Server::default() });
+            let server = kept.get_or_insert_with(|| Server { server_id: spec.server_id.clone(), ..Server::default() });
             server.operation.clone_from(&key.operation);
             server.has_password = spec.admin_password.is_some();
             server.seed = seed(spec);

@@ -271,7 +271,15 @@ fn a_call_fails_after_its_effect_or_loses_its_reply() {
 #[test]
 fn every_call_has_its_faults() {
     let calls = [
-        "create-disk", "grow-disk", "define", "reconfigure", "start", "attach-disk", "detach-disk", "stop", "undefine",
+        "create-disk",
+        "grow-disk",
+        "define",
+        "reconfigure",
+        "start",
+        "attach-disk",
+        "detach-disk",
+        "stop",
+        "undefine",
         "remove-disk",
     ];
     for call in calls {
@@ -291,7 +299,8 @@ fn every_call_has_its_faults() {
             simulator.undefine("s"),
             simulator.remove_disk("disk-1"),
         ];
-        let failed: Vec<&str> = calls.into_iter().zip(&answers).filter(|(_, answer)| answer.is_err()).map(|(name, _)| name).collect();
+        let failed: Vec<&str> =
+            calls.into_iter().zip(&answers).filter(|(_, answer)| answer.is_err()).map(|(name, _)| name).collect();
         assert_eq!(failed, [call]);
         assert!(fake.documents.borrow().is_empty());
     }

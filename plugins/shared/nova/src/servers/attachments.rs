@@ -14,11 +14,12 @@ pub fn attach<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let body = context.body_member("volumeAttachment")?;
     let volume = body.get("volumeId").and_then(Value::as_str).unwrap_or_default();
     if body.get("tag").is_some_and(|tag| !tag.is_null()) {
-        return Err(Fault::bad_request("Invalid input for field/attribute tag. Disks of running servers have no tags here."));
+        return Err(Fault::bad_request(
+            "Invalid input for field/attribute tag. Disks of running servers have no tags here.",
+        ));
     }
     let goes = body.get("delete_on_termination").and_then(boolean).unwrap_or(false);
-    let options =
-        [("volume-id".to_owned(), volume.to_owned()), ("delete-on-termination".to_owned(), goes.to_string())];
+    let options = [("volume-id".to_owned(), volume.to_owned()), ("delete-on-termination".to_owned(), goes.to_string())];
     act(context, volume, "attach-volume", &options, "attach_volume")?;
     parts::attachment(context, volume)
 }

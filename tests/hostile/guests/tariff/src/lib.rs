@@ -2,12 +2,12 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use skyloom_sdk::tariff::rating::{Charge, Guest, Sheet, Span};
+use skyloom_sdk::tariff::rating::{Guest, Piece, Rated, Sheet, Tally};
 
 struct Tariff;
 
 impl Guest for Tariff {
-    fn rate(_: Vec<Span>, sheet: Sheet) -> Result<Vec<Charge>, String> {
+    fn rate(_: Vec<Piece>, sheet: Sheet, tallies: Vec<Tally>) -> Result<Rated, String> {
         match sheet.currency.as_str() {
             "loop" => loop {
                 std::hint::black_box(&sheet);
@@ -15,7 +15,7 @@ impl Guest for Tariff {
             "trap" => std::process::abort(),
             "panic" => panic!("no such price"),
             "refuse" => Err("no such currency".to_owned()),
-            _ => Ok(Vec::new()),
+            _ => Ok(Rated { charges: Vec::new(), tallies }),
         }
     }
 }
