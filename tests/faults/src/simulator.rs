@@ -71,7 +71,7 @@ impl Platform for Simulator {
                 memory_mib: body["memory_mib"].as_u64().expect("memory") as u32,
                 ..Machine::default()
             };
-            if let Some(twin) = sight.machines.insert(text("server_id"), machine) {
+            if let Some(twin) = sight.machines.insert(text("id"), machine) {
                 sight.strays.push(format!("a second domain: {twin:?}"));
             }
         }

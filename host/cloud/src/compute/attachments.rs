@@ -51,7 +51,8 @@ pub(super) async fn begin(
         return Err(Error::new(ErrorCode::QuotaExceeded, message).with_field("disks"));
     }
     skyloom_jobs::lock_resource(tx, "volume", id, operation).await?;
-    let free = (0..).map(device).find(|name| !others.iter().any(|other| other.device == *name)).unwrap_or_default();
+    let free =
+        (0..=MAX_DISKS).map(device).find(|name| !others.iter().any(|other| other.device == *name)).unwrap_or_default();
     let place = Place {
         server_id: &server.id,
         boot_index: others.iter().map(|other| other.boot_index + 1).max().unwrap_or(0),

@@ -119,7 +119,7 @@ async fn with_port_and_volume(tx: &mut Conn, server_id: &str) {
         attached_at: None,
         snapshot_id: String::new(),
         source_volume_id: String::new(),
-        metadata: Default::default(),
+        metadata: BTreeMap::new(),
     };
     volumes::insert(tx, &volume).await.expect("volume");
     assert_eq!(volumes::of_server(tx, server_id).await.expect("volumes"), [volume]);

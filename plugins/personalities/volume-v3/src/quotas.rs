@@ -4,7 +4,7 @@ use skyloom_sdk::cloud::quotas::Quota;
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::boolean_text;
 use skyloom_sdk::query::Query;
-use skyloom_sdk::{Compute, Quotas, Request, key, respond};
+use skyloom_sdk::{Compute, Quotas, Request, Response, key, respond};
 
 use crate::Answer;
 
@@ -38,14 +38,14 @@ pub fn limits<C: Quotas>(cloud: &C) -> Answer {
 pub fn show<C: Quotas>(cloud: &C, request: &Request) -> Answer {
     let target = respond::param(request, "target_id");
     let usage = Query(&request.query).last("usage").is_some_and(|text| boolean_text(text).unwrap_or(false));
-    write(target, &cloud.get_quotas(Some(target))?, usage)
+    Ok(answer(target, &cloud.get_quotas(Some(target))?, usage))
 }
 
 pub fn defaults<C: Quotas>(cloud: &C, request: &Request) -> Answer {
-    write(respond::param(request, "target_id"), &cloud.default_quotas()?, false)
+    Ok(answer(respond::param(request, "target_id"), &cloud.default_quotas()?, false))
 }
 
-fn write(project: &str, quotas: &[Quota], usage: bool) -> Answer {
+fn answer(project: &str, quotas: &[Quota], usage: bool) -> Response {
     let mut json = Writer::with_capacity(512);
     json.begin_object().key(key!("quota_set")).begin_object().key(key!("id")).string(project);
     for (name, core) in NAMES.iter().copied().chain(OTHERS.iter().map(|name| (*name, ""))) {
@@ -59,7 +59,7 @@ fn write(project: &str, quotas: &[Quota], usage: bool) -> Answer {
         }
     }
     json.end_object().end_object();
-    Ok(respond::json(200, json.finish()))
+    respond::json(200, json.finish())
 }
 
 pub fn zones<C: Compute>(cloud: &C) -> Answer {

@@ -11,7 +11,7 @@ use super::blueprint::Blueprint;
 use super::context::{Context, Platform};
 use super::server_saga::ServerSaga;
 
-pub(super) struct Attach {
+pub(super) struct Attachment {
     context: Context,
     comes: bool,
     steps: [Step; 1],
@@ -28,7 +28,7 @@ pub(super) struct Plan {
     volume_id: String,
 }
 
-impl Attach {
+impl Attachment {
     pub fn attach(context: Context) -> Self {
         Self::new(context, true)
     }
@@ -72,7 +72,7 @@ impl Attach {
 }
 
 #[async_trait]
-impl ServerSaga for Attach {
+impl ServerSaga for Attachment {
     type Plan = Plan;
 
     fn kind(&self) -> &'static str {

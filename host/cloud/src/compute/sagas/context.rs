@@ -177,7 +177,7 @@ impl Platform {
             match outcome {
                 Outcome::Done => {}
                 Outcome::Pending(token) => return Ok(Outcome::Pending(format!("{at} {token}"))),
-                other => return Ok(other),
+                elsewhere @ Outcome::Elsewhere(_) => return Ok(elsewhere),
             }
         }
         Ok(Outcome::Done)

@@ -29,7 +29,7 @@ pub use times::Times;
 pub(crate) use volumes::kinds as volume_kinds;
 
 use crate::Cloud;
-use attach::Attach;
+use attach::Attachment;
 use confirm::Confirm;
 use context::Context;
 use create::Create;
@@ -52,8 +52,8 @@ pub fn all(cloud: &Cloud, faults: Arc<Faults>) -> Vec<Arc<dyn Saga>> {
         saga(PowerSaga::reboot(context.clone())),
         saga(ResizeSaga::there(context.clone())),
         saga(ResizeSaga::back(context.clone())),
-        saga(Attach::attach(context.clone())),
-        saga(Attach::detach(context.clone())),
+        saga(Attachment::attach(context.clone())),
+        saga(Attachment::detach(context.clone())),
         saga(Confirm::new(context)),
     ];
     of_servers.into_iter().chain(of_disks).collect()

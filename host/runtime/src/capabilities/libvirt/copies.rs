@@ -47,13 +47,11 @@ impl Copies {
                 copy(from, to).await
             }))
         });
-        match tokio::time::timeout(PATIENCE, &mut going).await {
-            Ok(ended) => ended.map_err(Error::internal)?.map(|()| true),
-            Err(_) => {
-                self.going().insert(name.to_owned(), going);
-                Ok(false)
-            }
+        if let Ok(ended) = tokio::time::timeout(PATIENCE, &mut going).await {
+            return ended.map_err(Error::internal)?.map(|()| true);
         }
+        self.going().insert(name.to_owned(), going);
+        Ok(false)
     }
 
     /// Nobody wants it any more.

@@ -30,9 +30,9 @@ impl Libvirt {
     pub async fn attach_disk(&self, uuid: &str, text: &str) -> Result<()> {
         let (file, xml) = xml::check_disk(text, &|kind, name| self.storage.existing(kind, name))?;
         self.with_existing(uuid, move |domain| {
-            for (lives, seen, changed) in running(&domain)? {
-                if lives.disk(&domain, seen, &file)?.is_none() {
-                    domain.attach_device_flags(&xml, changed)?;
+            for definition in running(&domain)? {
+                if definition.disk(&domain, &file)?.is_none() {
+                    domain.attach_device_flags(&xml, definition.change)?;
                 }
             }
             Ok(())
@@ -44,20 +44,20 @@ impl Libvirt {
         let path = self.storage.resolve("volume", volume)?;
         let file = path.into_os_string().into_string().map_err(|_| Error::internal("a storage path is no UTF-8"))?;
         self.with_existing(uuid, move |domain| {
-            for (lives, seen, changed) in running(&domain)? {
-                let Some(target) = lives.disk(&domain, seen, &file)? else { continue };
+            for definition in running(&domain)? {
+                let Some(target) = definition.disk(&domain, &file)? else { continue };
                 let (file, target) = (xml::escape(&file), xml::escape(&target));
                 let disk =
                     format!("<disk type='file' device='disk'><source file='{file}'/><target dev='{target}'/></disk>");
-                match domain.detach_device_flags(&disk, changed) {
+                match domain.detach_device_flags(&disk, definition.change) {
                     // The guest has been asked already.
-                    Err(error) if lives == Lives::Now && error.code() != ErrorNumber::NoDomain => {
-                        tracing::debug!(uuid = file, error = error.message(), "a disk is still in use");
+                    Err(error) if definition.live && error.code() != ErrorNumber::NoDomain => {
+                        tracing::debug!(file, error = error.message(), "a disk is still in use");
                     }
                     answer => drop(answer?),
                 }
             }
-            Ok(Lives::Now.disk(&domain, 0, &file)?.is_none())
+            Ok(LIVE.disk(&domain, &file)?.is_none())
         })
         .await
     }
@@ -169,28 +169,33 @@ impl Libvirt {
     }
 }
 
-/// The two definitions of a domain that runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lives {
-    Now,
-    AfterTheNextStart,
+/// One of the two definitions of a domain that runs, by the flags that read and change it.
+#[derive(Clone, Copy, Debug)]
+struct Definition {
+    read: u32,
+    change: u32,
+    /// What the guest has; else what it has after its next start.
+    live: bool,
 }
 
-impl Lives {
+const LIVE: Definition = Definition { read: 0, change: sys::VIR_DOMAIN_AFFECT_LIVE, live: true };
+const KEPT: Definition =
+    Definition { read: sys::VIR_DOMAIN_XML_INACTIVE, change: sys::VIR_DOMAIN_AFFECT_CONFIG, live: false };
+
+impl Definition {
     /// The target of the disk with this file; none: there is no such disk.
-    fn disk(self, domain: &Domain, flags: u32, file: &str) -> std::result::Result<Option<String>, Failure> {
-        let found = xml::disks(&domain.get_xml_desc(flags)?)?;
+    fn disk(self, domain: &Domain, file: &str) -> std::result::Result<Option<String>, Failure> {
+        let found = xml::disks(&domain.get_xml_desc(self.read)?)?;
         Ok(found.into_iter().find(|disk| disk.file == file).map(|disk| disk.target))
     }
 }
 
-/// Both, each with the flags by which it is seen and changed; a domain that is off is `wrong-state`.
-fn running(domain: &Domain) -> std::result::Result<[(Lives, u32, u32); 2], Failure> {
-    if !domain.is_active()? {
-        return Err(Error::new(ErrorCode::WrongState, "The server does not run.").into());
+/// Both; a domain that is off is `wrong-state`.
+fn running(domain: &Domain) -> std::result::Result<[Definition; 2], Failure> {
+    if domain.is_active()? {
+        return Ok([KEPT, LIVE]);
     }
-    let kept = (Lives::AfterTheNextStart, sys::VIR_DOMAIN_XML_INACTIVE, sys::VIR_DOMAIN_AFFECT_CONFIG);
-    Ok([kept, (Lives::Now, 0, sys::VIR_DOMAIN_AFFECT_LIVE)])
+    Err(Error::new(ErrorCode::WrongState, "The server does not run.").into())
 }
 
 fn valid_uuid(text: &str) -> Result<String> {

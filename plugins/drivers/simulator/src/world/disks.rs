@@ -76,10 +76,10 @@ impl<W: World> Simulator<W> {
         loop {
             let page = self.page::<Server>(after.as_deref(), PAGE)?;
             if let Some(server) = page.iter().find(|server| server.running && server.has_disk(id)) {
-                return Err(wrong_state(&format!("server {} writes to disk {id}", server.server_id)));
+                return Err(wrong_state(&format!("server {} writes to disk {id}", server.id)));
             }
             match page.last() {
-                Some(last) if page.len() == PAGE as usize => after = Some(last.server_id.clone()),
+                Some(last) if page.len() == PAGE as usize => after = Some(last.id.clone()),
                 _ => return Ok(()),
             }
         }

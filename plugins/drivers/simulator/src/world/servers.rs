@@ -14,7 +14,7 @@ pub const IGNORED: &str = "ignored ";
 /// One server's part of the world.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Server {
-    pub server_id: String,
+    pub id: String,
     /// The operation that defined it.
     operation: String,
     pub running: bool,
@@ -45,7 +45,7 @@ impl Server {
 
     fn to_domain(&self) -> Domain {
         Domain {
-            server_id: self.server_id.clone(),
+            server_id: self.id.clone(),
             power: if self.running { Power::Running } else { Power::Stopped },
             operation: self.operation.clone(),
         }
@@ -61,7 +61,7 @@ impl Server {
         if self.running {
             return Ok(());
         }
-        Err(wrong_state(&format!("server {} does not run", self.server_id)))
+        Err(wrong_state(&format!("server {} does not run", self.id)))
     }
 
     fn print(&mut self, line: &str) {
@@ -106,7 +106,7 @@ impl<W: World> Simulator<W> {
     pub fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress, Error> {
         self.require_disks(spec)?;
         self.change(Call::Define, &spec.server_id, |kept: &mut Option<Server>| {
-            let server = kept.get_or_insert_with(|| Server { server_id: spec.server_id.clone(), ..Server::default() });
+            let server = kept.get_or_insert_with(|| Server { id: spec.server_id.clone(), ..Server::default() });
             server.operation.clone_from(&key.operation);
             server.has_password = spec.admin_password.is_some();
             server.seed = seed(spec);

@@ -35,7 +35,7 @@ impl Fake {
         let mut documents = self.kept(collection).borrow_mut();
         if let Some(server) = self.intruder.take() {
             let body = serde_json::to_string(&server).unwrap();
-            documents.insert(key_of(Server::COLLECTION, &server.server_id), (body, version + 1));
+            documents.insert(key_of(Server::COLLECTION, &server.id), (body, version + 1));
         }
         documents.get(&key_of(collection, id)).map_or(0, |document| document.1) == version
     }
