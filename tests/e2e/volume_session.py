@@ -131,9 +131,21 @@ class Volumes(client.Members):
         refused = self.call("POST", f"/volumes/{self.volume}/action", {"os-extend": {"new_size": 9}}, expect=(400,))
         assert "in-use" in refused["badRequest"]["message"], refused
         self.ann.fails("available", "server", "add", "volume", "guest", "data-1")
+        at = f"/servers/{self.server}/os-volume_attachments"
+        system = next(one for one in self.call("GET", at, nova=True)["volumeAttachments"] if one["device"] == "/dev/vda")
+        self.call("DELETE", f"{at}/{system['id']}", nova=True, expect=(400,))
         self.ann.text("server", "remove", "volume", "guest", "data-1")
         self.rests("data-1")
         assert f"disk {self.volume} is gone" in self.console(), self.console()
+        old = f"{self.url}/compute/v2{at}"
+        body = {"volumeAttachment": {"volumeId": self.volume}}
+        given, _ = request("POST", old, self.tokens["ann"], body, expect=(200,))
+        same("through /v2", given["volumeAttachment"]["device"], "/dev/vdb")
+        self.rests("data-1", "in-use")
+        request("DELETE", f"{old}/{self.volume}", self.tokens["ann"], expect=(202,))
+        self.rests("data-1")
+        rule("nova.server_volumes.attach", "15c1d8ed", "93a8bc16")
+        rule("nova.server_volumes.detach", "8b47f964", "93a8bc16")
 
     def step_off(self):
         """a server that is off is given one, and keeps it; its system disk stays with it"""
@@ -153,6 +165,7 @@ class Volumes(client.Members):
         poll(60, lambda: ((one := self.ann("server", "show", "guest"))["status"] == "ACTIVE", one))
         self.ann.text("server", "delete", "--wait", "guest")
         same("it outlives its server", self.rests("data-1")["attachments"], [])
+        rule("nova.server_volumes.attach", "4e56eab1")
 
     def step_strangers(self):
         """another project sees and touches none of it"""

@@ -138,6 +138,10 @@ macro_rules! cloud_functions {
                 Reads fn get_quotas(project_id: Option<String>) -> Vec<quotas::Quota>;
                 Reads fn default_quotas() -> Vec<quotas::Quota>;
             }
+            /// `skyloom:cloud/billing`.
+            trait BillingApi in billing needs Billing {
+                Reads fn get_consumption(query: billing::ConsumptionQuery) -> billing::ConsumptionReport;
+            }
             /// `skyloom:cloud/volumes`.
             trait VolumesApi in volumes needs Volumes {
                 Reads fn list_volumes(conditions: Vec<volumes::Condition>, page: volumes::PageRequest) -> volumes::VolumePage;
@@ -152,10 +156,6 @@ macro_rules! cloud_functions {
                 Changes fn create_snapshot(create: volumes::SnapshotCreate) -> volumes::Snapshot;
                 Changes fn update_snapshot(id: String, update: volumes::SnapshotUpdate) -> volumes::Snapshot;
                 Changes fn delete_snapshot(id: String) -> ();
-            }
-            /// `skyloom:cloud/billing`.
-            trait BillingApi in billing needs Billing {
-                Reads fn get_consumption(query: billing::ConsumptionQuery) -> billing::ConsumptionReport;
             }
         }
     };

@@ -155,6 +155,7 @@ pub(crate) const LISTS: &[(&str, &[Field])] = &[
     ("list-flavors", crate::flavors::Flavor::FIELDS),
     ("list-operations", crate::operations::Operation::FIELDS),
     ("list-volumes", crate::volumes::Volume::FIELDS),
+    ("list-snapshots", crate::snapshots::Snapshot::FIELDS),
     ("list-images", crate::images::Image::FIELDS),
     ("list-networks", crate::networks::Network::FIELDS),
     ("list-subnets", crate::networks::Subnet::FIELDS),

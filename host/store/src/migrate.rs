@@ -143,6 +143,13 @@ mod tests {
                       's', 'active', '', 'running', 1, 1, 1, 0, 0, 'f', 2, 512, '{}', '', '', '', 'z', 'n', 's', 0, 0, '', \
                       '', 0, '', 0, '{}', '{}', '', 'd')";
         tx.execute(server, &[]).await.expect("server");
+        let volume = "INSERT INTO volumes (id, project_id, user_id, name, size_gib, volume_type, bootable, state, server_id, \
+                      boot_index, device, delete_on_termination, image_id, created_at, updated_at, attributes, domain_id) \
+                      VALUES ('w', 'p', 'u', '', 1, 't', 1, 'in-use', 's', 0, '/dev/vda', 1, '', 1, 1, '{}', 'd')";
+        tx.execute(volume, &[]).await.expect("volume");
+        tx.execute("INSERT INTO node_usage (node, vcpus, memory_mib, disk_gib) VALUES ('n', 2, 0, 8)", &[])
+            .await
+            .expect("the node's sum");
         for (holder, vcpus, disk) in [("s", 2_i64, 1_i64), ("v", 0, 7)] {
             let sql = "INSERT INTO node_reservations (server_id, node, vcpus, memory_mib, disk_gib) \
                        VALUES ($1, 'n', $2, 0, $3)";
@@ -166,7 +173,12 @@ mod tests {
         let place = |kind: &str, id: &str, vcpus, disk| {
             (kind.to_owned(), id.to_owned(), "home".to_owned(), "n".to_owned(), vcpus, disk)
         };
-        assert_eq!(places.await.expect("places"), [place("server", "s", 2, 1), place("volume", "v", 0, 7)]);
+        let held = [place("server", "s", 2, 0), place("volume", "v", 0, 7), place("volume", "w", 0, 1)];
+        assert_eq!(places.await.expect("places"), held);
+        assert_eq!(crate::placements::differences(&mut conn).await.expect("sums"), []);
+        let volume =
+            crate::volumes::get(&mut conn, "w", &skyloom_model::Reach::All).await.expect("read").expect("a volume");
+        assert_eq!((volume.zone.as_str(), volume.attached_at.map(|time| time.0)), ("z", Some(1)));
         let nodes = conn.all("SELECT node FROM operations ORDER BY id", &[], |row| row.text(0)).await;
         assert_eq!(nodes.expect("operations"), ["", "n"]);
     }

@@ -1,6 +1,6 @@
 //! Snapshots of volumes: copies that don't change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use skyloom_model::{Reach, Result, Timestamp};
 
@@ -77,6 +77,12 @@ pub async fn update_own(tx: &mut Conn, snapshot: &Snapshot) -> Result<()> {
 pub async fn set_state(tx: &mut Conn, id: &str, state: SnapshotState, now: Timestamp) -> Result<()> {
     let sql = update("volume_snapshots", "SET state = $2, updated_at = $3 WHERE id = $1");
     tx.defer(sql, args![id, state.as_str(), now]).await
+}
+
+/// Those of a server's volumes that snapshots are of.
+pub async fn volumes_of_server(conn: &mut Conn, server_id: &str) -> Result<HashSet<String>> {
+    let sql = "SELECT DISTINCT n.volume_id FROM volume_snapshots n JOIN volumes v ON v.id = n.volume_id WHERE v.server_id = $1";
+    Ok(conn.all(sql, args![server_id], |row| row.text(0)).await?.into_iter().collect())
 }
 
 /// How many there are of a volume.

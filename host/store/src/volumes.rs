@@ -104,6 +104,12 @@ pub async fn lock_many(tx: &mut Conn, ids: &[String]) -> Result<()> {
         .map(drop)
 }
 
+/// Whether an operation holds it.
+pub async fn is_held(conn: &mut Conn, id: &str) -> Result<bool> {
+    let sql = "SELECT count(*) FROM operation_locks WHERE resource_kind = 'volume' AND resource_id = $1";
+    Ok(conn.one(sql, args![id], |row| row.int(0)).await? > 0)
+}
+
 /// What its owner may change.
 pub async fn update_own(tx: &mut Conn, volume: &Volume) -> Result<()> {
     volume.update()?.run(tx).await.map(drop)

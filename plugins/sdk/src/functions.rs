@@ -137,6 +137,10 @@ macro_rules! cloud_functions {
                 fn get_quotas(project_id: Option<&str>) -> Vec<quotas::Quota>;
                 fn default_quotas() -> Vec<quotas::Quota>;
             }
+            /// `skyloom:cloud/billing`.
+            trait Billing in billing {
+                fn get_consumption(query: &billing::ConsumptionQuery) -> billing::ConsumptionReport;
+            }
             /// `skyloom:cloud/volumes`.
             trait Volumes in volumes {
                 fn list_volumes(conditions: &[volumes::Condition], page: &volumes::PageRequest) -> volumes::VolumePage;
@@ -151,10 +155,6 @@ macro_rules! cloud_functions {
                 fn create_snapshot(create: &volumes::SnapshotCreate) -> volumes::Snapshot;
                 fn update_snapshot(id: &str, update: &volumes::SnapshotUpdate) -> volumes::Snapshot;
                 fn delete_snapshot(id: &str) -> ();
-            }
-            /// `skyloom:cloud/billing`.
-            trait Billing in billing {
-                fn get_consumption(query: &billing::ConsumptionQuery) -> billing::ConsumptionReport;
             }
         }
     };

@@ -218,12 +218,12 @@ pub async fn hotplug(bench: &dyn Bench) {
         source: DiskSource::Empty,
         device: "/dev/vdc".to_owned(),
     };
-    let all = &DomainSpec { disks: [spec.disks.as_slice(), &[disk.clone()]].concat(), ..spec.clone() };
+    let all = &DomainSpec { disks: [spec.disks.as_slice(), std::slice::from_ref(disk)].concat(), ..spec.clone() };
     make(bench, driver, spec).await;
     let refused = async |what: &str, code: ErrorCode| {
         let attach = driver.attach_disk(&key("attach"), id, disk).await.expect_err(what);
         let detach = driver.detach_disk(&key("detach"), id, &disk.id).await.expect_err(what);
-        assert_eq!((attach.code, detach.code), (code.clone(), code), "{what}");
+        assert_eq!((attach.code, detach.code), (code, code), "{what}");
     };
     refused("it is off", ErrorCode::WrongState).await;
     start(bench, driver, id).await;

@@ -85,9 +85,9 @@ async fn each_node_has_a_world_of_its_own() {
     assert!(matches!(one.start(&key(), "s").await.unwrap(), Progress::Done));
     assert_eq!(one.inspect("s").await.unwrap().unwrap().power, Power::Running);
     assert!(other.inspect("s").await.unwrap().is_none());
-    assert!(other.list(None, 10).await.unwrap().is_empty());
+    assert!(other.servers(None, 10).await.unwrap().is_empty());
     assert!(matches!(one.stop(&key(), "s", StopMode::Hard).await.unwrap(), Progress::Done));
-    assert_eq!(one.list(None, 10).await.unwrap()[0].power, Power::Stopped);
+    assert_eq!(one.servers(None, 10).await.unwrap()[0].power, Power::Stopped);
     assert!(one.digest().starts_with("sha256:"));
 }
 

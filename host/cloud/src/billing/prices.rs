@@ -118,8 +118,19 @@ pub async fn use_sheet(db: &Db, template: &str, number: i64, at: Option<Timestam
     let sheet = sheet_of(&mut tx, &template, number).await?;
     let now = Timestamp::now();
     let at = time_to_come(&mut tx, at, now).await?;
-    for moment in pending(&mut tx, &sheet, now).await? {
+    let waiting = pending(&mut tx, &sheet, now).await?;
+    for moment in &waiting {
         store::remove_moment(&mut tx, &template.id, moment.started_at).await?;
+    }
+    // Who is bound from the time at which it was to hold counts on prices from then on.
+    if let Some(first) = waiting.iter().map(|moment| moment.started_at).min().filter(|first| at > *first)
+        && in_force(&mut tx, &template, first).await?.is_none()
+        && store::is_bound(&mut tx, &template.id).await?
+    {
+        return Err(wrong_state(
+            &template,
+            "Departments are bound to the template, which would have no prices until then.",
+        ));
     }
     if let Some((moment, before)) = in_force(&mut tx, &template, at).await? {
         if before.id == sheet.id {

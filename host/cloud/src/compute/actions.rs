@@ -214,6 +214,9 @@ impl Compute {
     ) -> Result<String> {
         let reach = &self.permit(context.caller.as_deref(), wish.action)?;
         let ids = unique(ids)?;
+        if matches!(wish.with, With::Volume { .. } | With::OwnVolume(_)) && (as_batch || ids.len() > 1) {
+            return Err(Error::invalid("ids", "A volume is one server's: name one, and no batch."));
+        }
         let operation = again(|| async {
             let mut tx = self.db().begin().await?;
             let operation = match ids.as_slice() {
@@ -299,14 +302,17 @@ impl Compute {
         wish: &Wish,
         operation: NewOperation,
     ) -> Result<Superseded> {
-        let begun = begin(tx, server, wish, operation).await?;
+        // What may refuse comes before anything is written of the operation.
         match &wish.with {
-            With::Nothing => {}
-            With::Flavor(id) => self.begin_resize(tx, context, server, id).await?,
             With::Volume { id, delete_on_termination } => {
-                attachments::begin(tx, context, begun.id(), server, id, *delete_on_termination).await?;
+                attachments::begin(tx, &operation.id, server, id, *delete_on_termination).await?;
             }
-            With::OwnVolume(id) => attachments::end(tx, begun.id(), server, id).await?,
+            With::OwnVolume(id) => attachments::end(tx, &operation.id, server, id).await?,
+            With::Nothing | With::Flavor(_) => {}
+        }
+        let begun = begin(tx, server, wish, operation).await?;
+        if let With::Flavor(id) = &wish.with {
+            self.begin_resize(tx, context, server, id).await?;
         }
         Ok(begun)
     }

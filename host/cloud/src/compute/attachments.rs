@@ -1,7 +1,6 @@
 //! What a request for a volume at a server does at once: it looks whether the two fit, and takes the volume.
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
-use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::placements::{self, Purpose};
 use skyloom_store::servers::Brief;
@@ -26,7 +25,6 @@ fn wrong(volume: &Volume, reason: &str, message: String) -> Error {
 /// The volume goes to the server with the operation.
 pub(super) async fn begin(
     tx: &mut Conn,
-    context: &CallContext,
     operation: &str,
     server: &Brief,
     id: &str,
@@ -35,7 +33,6 @@ pub(super) async fn begin(
     // An operator gives a server only what its project has.
     let volume = locked(tx, id).await?.filter(|volume| volume.project_id == server.project_id);
     let volume = volume.ok_or_else(|| not_found(id))?;
-    context.caller()?;
     if volume.state != VolumeState::Available {
         let message = format!("The volume {id} is {}; it has to be available.", volume.state.as_str());
         return Err(wrong(&volume, "not-available", message));

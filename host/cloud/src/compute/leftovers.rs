@@ -1,10 +1,12 @@
 //! What outlives its server, for the operator: volumes and public addresses that were not to go with it. No vendor's API here
 //! removes them yet.
 
-use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
+use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_store::public_addresses::{self, Held};
 use skyloom_store::volumes::{self, Volume};
 use skyloom_store::{Db, metering, placements, quotas};
+
+use super::volumes::deletable;
 
 /// Which of them are listed.
 #[derive(Clone, Debug, Default)]
@@ -27,11 +29,15 @@ pub async fn public_addresses(db: &Db, filter: &Filter) -> Result<Vec<Held>> {
 }
 
 /// Ends the volume, what it is charged for and what it holds of quota and node. The reconciler takes its disk from the platform
-/// at its next look. `in-use`: a server has it.
+/// at its next look. `in-use`: a server has it, or snapshots are of it; `busy`: an operation holds it.
 pub async fn delete_volume(db: &Db, id: &str) -> Result<()> {
     let mut tx = db.begin().await?;
-    let volume = volumes::get(&mut tx, id, &Reach::All).await?.ok_or_else(|| Error::not_found("volume", id))?;
-    quotas::lock_project(&mut tx, &volume.project_id).await?;
+    let volume = volumes::lock(&mut tx, id).await?.ok_or_else(|| Error::not_found("volume", id))?;
+    deletable(&mut tx, &volume).await?;
+    if volumes::is_held(&mut tx, id).await? {
+        let text = format!("An operation holds the volume {id}.");
+        return Err(Error::new(ErrorCode::Busy, text).with_resource("volume", id));
+    }
     let now = Timestamp::now();
     if !volumes::discard(&mut tx, id, now).await? {
         return Err(in_use("volume", id, &volume.server_id));

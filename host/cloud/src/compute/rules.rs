@@ -41,7 +41,7 @@ verbs! {
     ConfirmResize "confirm the resize of" [Resized] => ResizeConfirming;
     RevertResize "revert the resize of" [Resized] => ResizeReverting;
     AttachVolume "attach a volume to" [Active Stopped Resized];
-    DetachVolume "detach a volume from" [Active Paused Stopped Resized];
+    DetachVolume "detach a volume from" [Active Stopped Resized];
     Delete "delete" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error] => Deleting;
     Metadata "update the metadata of" [Active Paused Suspended Stopped];
     Console "read the console of" [Active Stopped Paused Suspended Rescued Resized Shelved Error];

@@ -28,6 +28,7 @@ const OWNER: Owner = Owner { project: "p.id", domain: "p.domain_id" };
 /// belong to projects adds its own.
 const OWNED: &[(&str, &str)] = &[
     ("servers", "SELECT count(*) FROM servers WHERE project_id = $1 AND deleted = 0"),
+    ("snapshots", "SELECT count(*) FROM volume_snapshots WHERE project_id = $1"),
     ("volumes", "SELECT count(*) FROM volumes WHERE project_id = $1"),
     ("images", "SELECT count(*) FROM images WHERE owner = $1"),
     ("public addresses", "SELECT count(*) FROM public_addresses WHERE project_id = $1"),

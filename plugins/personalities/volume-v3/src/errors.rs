@@ -83,6 +83,7 @@ fn member(field: &str) -> &str {
         "size-gib" => "size",
         "volume-type" => "volume_type",
         "zone" => "availability_zone",
+        "image-id" => "imageRef",
         "source-id" => "source",
         "volume-id" => "volume_id",
         other => other,

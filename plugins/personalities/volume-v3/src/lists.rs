@@ -145,7 +145,7 @@ pub struct Of<'a, T> {
     pub write: &'a dyn Fn(&mut Writer, &T),
 }
 
-/// One page, its link to the next one, and from 3.45 on, where it is asked for, how many there are.
+/// One page, and its link to the next one.
 pub fn list<T>(
     request: &Request,
     of: &Of<'_, T>,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use skyloom_sdk::cloud::volumes::{MetadataChange, Volume, VolumeCreate, VolumeUpdate};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::{boolean, count};
-use skyloom_sdk::{Request, Response, Volumes, key, respond, time};
+use skyloom_sdk::{ErrorCode, Request, Response, Volumes, key, respond, time};
 
 use crate::lists::{Field, Of, Reads, state, write_links};
 use crate::{Answer, Fault, lists, minor};
@@ -133,7 +133,10 @@ pub fn extend<C: Volumes>(cloud: &C, request: &Request) -> Answer {
     let body = member(request, "os-extend")?;
     let size = body.get("new_size").and_then(count);
     let size = size.ok_or_else(|| Fault::invalid("new_size", "It is no number of GiB."))?;
-    cloud.grow_volume(id(request), size)?;
+    cloud.grow_volume(id(request), size).map_err(|error| match error.field.as_deref() {
+        Some("size-gib") if error.code == ErrorCode::Invalid => Fault::invalid("new_size", &error.message),
+        _ => error.into(),
+    })?;
     Ok(respond::empty(202))
 }
 

@@ -10,7 +10,8 @@ use crate::billing::money;
 
 /// Tiers of one price.
 const MAX_TIERS: usize = 50;
-const MAX_WORD: usize = 255;
+/// Meter, class and state together: a tariff counts quantities under names made of them.
+const MAX_NAME: usize = 200;
 
 /// `METER[/CLASS][@STATE]=PRICE[,FROM:PRICE...]`: the price of a unit for an hour, and those from so many unit-hours of the month on.
 /// `=none` takes the price away.
@@ -50,8 +51,10 @@ impl FromStr for PriceChange {
         if meter.is_empty() {
             return Err(wrong("it names no meter"));
         }
-        for word in [meter, class, server_state] {
-            check_text("prices", word, MAX_WORD)?;
+        check_text("prices", name, MAX_NAME)?;
+        check_text("prices", server_state, MAX_NAME)?;
+        if name.len() + server_state.len() > MAX_NAME {
+            return Err(wrong(&format!("meter, class and state have at most {MAX_NAME} bytes together")));
         }
         let tiers = if prices == "none" { Vec::new() } else { tiers(prices).map_err(|error| wrong(&error))? };
         Ok(Self { meter: meter.to_owned(), class: class.to_owned(), server_state: server_state.to_owned(), tiers })

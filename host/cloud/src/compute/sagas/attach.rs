@@ -10,6 +10,7 @@ use skyloom_store::{Conn, metering};
 use super::blueprint::Blueprint;
 use super::context::{Context, Platform};
 use super::server_saga::ServerSaga;
+use super::settle;
 
 pub(super) struct Attachment {
     context: Context,
@@ -47,16 +48,29 @@ impl Attachment {
         Self { context, comes, steps: [Step { name, retry: Retry::Passing, deadline, no_return: false }] }
     }
 
-    /// The server with the volume, or without it.
+    /// The server with the volume, or without it. A token goes on with the call that gave it.
     async fn bring(&self, run: &Run, plan: &Plan, with: bool, step: &str, token: Option<&str>) -> Result<Outcome> {
         let platform = &plan.blueprint.platform;
-        let mut spec = plan.blueprint.spec(&self.context).await?;
         let found = platform.look().await?;
         let runs = found.is_some_and(|domain| matches!(domain.power, Power::Running | Power::Paused));
-        if !runs {
+        let mark = if runs { PLUG } else { DEFINE };
+        let token = token.and_then(|token| token.strip_prefix(mark));
+        let outcome = if runs {
+            self.plug(run, plan, with, step, token).await?
+        } else {
+            let mut spec = plan.blueprint.spec(&self.context).await?;
             spec.disks.retain(|disk| with || disk.id != plan.volume_id);
-            return platform.step(run, step, token, StepCall::Reconfigure { spec: &spec }).await;
-        }
+            platform.step(run, step, token, StepCall::Reconfigure { spec: &spec }).await?
+        };
+        Ok(match outcome {
+            Outcome::Pending(token) => Outcome::Pending(format!("{mark}{token}")),
+            other => other,
+        })
+    }
+
+    /// While the guest runs.
+    async fn plug(&self, run: &Run, plan: &Plan, with: bool, step: &str, token: Option<&str>) -> Result<Outcome> {
+        let platform = &plan.blueprint.platform;
         if platform.driver().is_some_and(|driver| !driver.plugs_disks()) {
             let message = "The server's platform takes disks only to and from servers that are off.";
             return Err(Error::new(ErrorCode::NotSupported, message).with_resource("server", &platform.id));
@@ -65,11 +79,16 @@ impl Attachment {
         if !with {
             return platform.step(run, step, token, StepCall::DetachDisk { server_id, id }).await;
         }
+        let spec = plan.blueprint.spec(&self.context).await?;
         let gone = || Error::internal(format!("volume {id} is not among those of its server"));
         let disk: &Disk = spec.disks.iter().find(|disk| disk.id == *id).ok_or_else(gone)?;
         platform.step(run, step, token, StepCall::AttachDisk { server_id, disk }).await
     }
 }
+
+/// Marks of tokens: of calls about a server that runs, and about one that is off.
+const PLUG: &str = "plug:";
+const DEFINE: &str = "define:";
 
 #[async_trait]
 impl ServerSaga for Attachment {
@@ -98,7 +117,11 @@ impl ServerSaga for Attachment {
 
     async fn undo(&self, run: &Run, plan: &Plan, _step: usize, token: Option<&str>) -> Result<Outcome> {
         let step = if self.comes { "attach/undo" } else { "detach/undo" };
-        self.bring(run, plan, !self.comes, step, token).await
+        match self.bring(run, plan, !self.comes, step, token).await {
+            // Where there is no domain, or one that takes no disks while it runs, the step had no effect.
+            Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::NotSupported) => Ok(Outcome::Done),
+            undone => undone,
+        }
     }
 
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {
@@ -107,6 +130,8 @@ impl ServerSaga for Attachment {
             Event::Failed(_) | Event::Cancelled => !self.comes,
             _ => return Ok(()),
         };
+        let plan = run.kept::<Plan>();
+        settle::as_seen(tx, run, plan.as_ref().map(|plan| &plan.blueprint.platform), now).await?;
         let id = run.params::<Params>()?.volume_id;
         match (has_it, self.comes) {
             (true, true) => volumes::attached(tx, &id, now).await?,

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use skyloom_jobs::{Event, Outcome, Retry, Run, Step};
 use skyloom_model::{Result, Timestamp};
 use skyloom_store::placements::{self, Purpose};
-use skyloom_store::{Conn, servers, volumes};
+use skyloom_store::{Conn, servers, snapshots, volumes};
 
 use super::context::{Context, Platform};
 use super::release::{self, Volumes};
@@ -80,7 +80,9 @@ impl ServerSaga for Delete {
         let mut conn = self.context.compute.db().read().await?;
         let volumes = volumes::of_server(&mut conn, id).await?;
         let node = placements::place_of(&mut conn, id, Purpose::Home).await?;
-        let disks = volumes.iter().filter(|volume| wanted.takes(volume)).map(|volume| volume.id.clone()).collect();
+        let kept = snapshots::volumes_of_server(&mut conn, id).await?;
+        let goes = |volume: &&volumes::Volume| wanted.takes(volume) && !kept.contains(&volume.id);
+        let disks = volumes.iter().filter(goes).map(|volume| volume.id.clone()).collect();
         Ok(Plan { platform: self.context.platform(("server", id), node.as_deref(), KIND)?, disks })
     }
 

@@ -1,7 +1,9 @@
 //! Frees what the records hold for a server: volumes, ports, addresses, its place, its spans. Nothing to free is no error.
 
 use skyloom_model::{Result, Timestamp};
-use skyloom_store::{Conn, boot_images, metering, networks, placements, public_addresses, resizes, schedules, volumes};
+use skyloom_store::{
+    Conn, boot_images, metering, networks, placements, public_addresses, resizes, schedules, snapshots, volumes,
+};
 
 /// Which of a server's volumes go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +27,10 @@ pub(super) async fn all_of_server(
     addresses: Option<bool>,
     now: Timestamp,
 ) -> Result<()> {
+    // What has snapshots stays, as it does when it is deleted by itself.
+    let kept = snapshots::volumes_of_server(tx, server_id).await?;
     for volume in volumes::of_server(tx, server_id).await? {
-        if wanted.takes(&volume) {
+        if wanted.takes(&volume) && !kept.contains(&volume.id) {
             metering::close_spans(tx, &volume.id, &[], now).await?;
             volumes::remove(tx, &volume.id).await?;
             placements::release(tx, &volume.id).await?;

@@ -195,6 +195,10 @@ impl DiskSaga {
 
     async fn set(&self, tx: &mut Conn, run: &Run, deletes: bool, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
+        if self.work == Work::Snapshot {
+            // What is copied is as it was.
+            return snapshots::set_state(tx, &run.params::<Params>()?.snapshot()?, SnapshotState::Error, now).await;
+        }
         if self.work == Work::DeleteSnapshot {
             let state = if deletes { SnapshotState::Deleting } else { SnapshotState::Error };
             return snapshots::set_state(tx, id, state, now).await;

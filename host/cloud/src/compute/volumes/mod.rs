@@ -6,6 +6,8 @@ mod tests;
 mod view;
 mod write;
 
+pub(super) use write::deletable;
+
 use std::sync::Arc;
 
 use skyloom_model::{Action, Error, Reach, Result};

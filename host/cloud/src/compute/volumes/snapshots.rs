@@ -75,6 +75,7 @@ impl Volumes {
                 self.operation(&mut tx, context, (volume_kinds::SNAPSHOT, "volume"), &volume.id, &volume).await?;
             let params = json!({ "snapshot-id": snapshot.id, "beside": volume.id });
             skyloom_jobs::lock_resource(&mut tx, "volume", &volume.id, &operation.id).await?;
+            skyloom_jobs::lock_new_resource(&mut tx, "snapshot", &snapshot.id, &operation.id).await?;
             skyloom_jobs::enqueue(&mut tx, NewOperation { params, ..operation }).await?;
             tx.commit().await?;
             Ok(snapshot)
@@ -124,8 +125,9 @@ impl Volumes {
                 node: placements::place_of(&mut tx, id, Purpose::Home).await?.unwrap_or_default(),
                 ..new_operation(context, operation, &snapshot.project_id, now)?
             };
-            begin_deletion(&mut tx, operation, snapshot.state == SnapshotState::Error).await?;
-            store::set_state(&mut tx, id, SnapshotState::Deleting, now).await?;
+            if begin_deletion(&mut tx, operation, snapshot.state == SnapshotState::Error).await? {
+                store::set_state(&mut tx, id, SnapshotState::Deleting, now).await?;
+            }
             tx.commit().await
         })
         .await?;
@@ -134,7 +136,7 @@ impl Volumes {
     }
 }
 
-async fn locked_snapshot(tx: &mut Conn, id: &str, reach: &Reach) -> Result<Snapshot> {
+pub(super) async fn locked_snapshot(tx: &mut Conn, id: &str, reach: &Reach) -> Result<Snapshot> {
     if store::get(tx, id, reach).await?.is_none() {
         return Err(Error::not_found("snapshot", id));
     }

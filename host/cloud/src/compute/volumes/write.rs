@@ -1,7 +1,7 @@
 //! Volumes are made, changed, grown and removed.
 
 use serde_json::json;
-use skyloom_jobs::NewOperation;
+use skyloom_jobs::{NewOperation, Superseded};
 use skyloom_model::{Action, Caller, Error, ErrorCode, Reach, Result, Timestamp, new_id};
 use skyloom_runtime::bindings::cloud::volumes as wit;
 use skyloom_runtime::context::CallContext;
@@ -11,6 +11,7 @@ use skyloom_store::snapshots::SnapshotState;
 use skyloom_store::volumes::{self as store, Volume, VolumeState};
 use skyloom_store::{Conn, nodes, placements, snapshots};
 
+use super::snapshots::locked_snapshot;
 use super::{Volumes, locked, view};
 use crate::attributes;
 use crate::compute::actions::new_operation;
@@ -102,8 +103,7 @@ impl Volumes {
                 Ok(Source { volume_id: id.clone(), least_gib: size_gib, size_gib: Some(size_gib), ..from })
             }
             _ => {
-                let found = snapshots::get(tx, id, reach).await?;
-                let snapshot = found.ok_or_else(|| Error::not_found("snapshot", id).with_field("source-id"))?;
+                let snapshot = locked_snapshot(tx, id, reach).await.map_err(|error| error.with_field("source-id"))?;
                 if snapshot.state != SnapshotState::Available {
                     return Err(wrong_state("snapshot", id, snapshot.state.as_str(), "available"));
                 }
@@ -129,8 +129,9 @@ impl Volumes {
 
     fn volume_type(&self, create: &wit::VolumeCreate, source: &Source) -> Result<String> {
         let settings = &self.compute.settings;
-        let asked = create.volume_type.as_ref().or(source.volume_type.as_ref());
-        let name = asked.unwrap_or(&settings.default_volume_type);
+        // Nobody asked for a type that its source has and that isn't offered any more.
+        let taken_over = source.volume_type.as_ref().filter(|name| settings.volume_types.contains(*name));
+        let name = create.volume_type.as_ref().or(taken_over).unwrap_or(&settings.default_volume_type);
         if settings.volume_types.contains(name) {
             return Ok(name.clone());
         }
@@ -278,8 +279,9 @@ impl Volumes {
             let operation =
                 self.operation(&mut tx, context, (volume_kinds::DELETE, "volume"), &volume.id, &volume).await?;
             let now = operation.now;
-            begin_deletion(&mut tx, operation, volume.state == VolumeState::Error).await?;
-            store::set_state(&mut tx, id, VolumeState::Deleting, now).await?;
+            if begin_deletion(&mut tx, operation, volume.state == VolumeState::Error).await? {
+                store::set_state(&mut tx, id, VolumeState::Deleting, now).await?;
+            }
             tx.commit().await
         })
         .await?;
@@ -303,16 +305,19 @@ impl Volumes {
     }
 }
 
-/// What failed may be held by an operation that is stuck, which the deletion ends; what did not is held by one that needs it.
-pub(super) async fn begin_deletion(tx: &mut Conn, operation: NewOperation, failed: bool) -> Result<()> {
+/// What failed may be held by an operation that is stuck, which the deletion ends; what did not is held by one that needs it. False:
+/// an earlier deletion is at it, and if that one is stuck it is the operator's.
+pub(super) async fn begin_deletion(tx: &mut Conn, operation: NewOperation, failed: bool) -> Result<bool> {
     if failed {
-        return skyloom_jobs::enqueue_superseding(tx, operation).await.map(drop);
+        let begun = skyloom_jobs::enqueue_superseding(tx, operation).await?;
+        return Ok(!matches!(begun, Superseded::Joined(_)));
     }
     skyloom_jobs::lock_resource(tx, &operation.resource_kind, &operation.resource_id, &operation.id).await?;
-    skyloom_jobs::enqueue(tx, operation).await.map(drop)
+    skyloom_jobs::enqueue(tx, operation).await?;
+    Ok(true)
 }
 
-async fn deletable(tx: &mut Conn, volume: &Volume) -> Result<()> {
+pub(in crate::compute) async fn deletable(tx: &mut Conn, volume: &Volume) -> Result<()> {
     let id = &volume.id;
     if !volume.server_id.is_empty() {
         let message = format!("The volume {id} is in use by server {}.", volume.server_id);

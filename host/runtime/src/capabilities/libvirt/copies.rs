@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// So many at once; the others wait for their turn.
 const AT_ONCE: usize = 2;
 /// So long a call waits for its copy before it answers that it goes on.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_millis(200);
 
 type Going = AbortOnDropHandle<Result<()>>;
 
