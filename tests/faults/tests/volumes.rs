@@ -117,9 +117,10 @@ impl Case<'_> {
             let sql = format!("SELECT id FROM {table}");
             let ids: Vec<String> = fixture.db.read().await.unwrap().all(sql, &[], |row| row.text(0)).await.unwrap();
             for id in ids {
-                let removed = match snapshots {
-                    true => fixture.cloud.delete_snapshot(&context, id.clone()).await,
-                    false => fixture.cloud.delete_volume(&context, id.clone()).await,
+                let removed = if snapshots {
+                    fixture.cloud.delete_snapshot(&context, id.clone()).await
+                } else {
+                    fixture.cloud.delete_volume(&context, id.clone()).await
                 };
                 removed.unwrap_or_else(|error| panic!("{case}: {id}: {error:?}"));
                 fixture.volume_rests(&id).await;
