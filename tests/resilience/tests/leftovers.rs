@@ -106,12 +106,12 @@ fn held(world: &World, project: &str) -> Vec<i64> {
     })
 }
 
-/// Of servers that the simulated platform knows anything of.
+/// Disks that the simulated platform has.
 fn on_the_platform(world: &World) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let documents = Documents::sqlite(&world.state("documents.db")).await.expect("the documents");
-        let found = documents.list("simulator/node-1", "domains", None, 0).await.expect("a list");
+        let found = documents.list("simulator/node-1", "disks", None, 0).await.expect("a list");
         documents.close().await;
         found.len()
     })
