@@ -161,7 +161,8 @@ class Volumes(client.Members):
         self.call("DELETE", f"{at}/nothing", nova=True, expect=(404,))
         self.call("POST", at, {"volumeAttachment": {"volumeId": "x"}}, nova=True, expect=(400,))
         self.ann.text("server", "start", "guest")
-        poll(60, lambda: (self.console().count(f"disk {self.volume} is /dev/vdb") == 2, self.console()))
+        last_boot = lambda: self.console().rsplit("boot with", 1)[-1]
+        poll(60, lambda: (f"disk {self.volume} is /dev/vdb" in (seen := last_boot()) and "login" in seen, seen))
         poll(60, lambda: ((one := self.ann("server", "show", "guest"))["status"] == "ACTIVE", one))
         self.ann.text("server", "delete", "--wait", "guest")
         same("it outlives its server", self.rests("data-1")["attachments"], [])
