@@ -21,7 +21,7 @@ fn processes_on_one_server_share_what_plugins_keep() {
     // Each sees what the other's driver made: its looks at the platform find the domain, and it may do the next step.
     other.wait_for(&server, "ACTIVE");
     let documents = "SELECT count(*) FROM skyloom_documents.documents";
-    assert_eq!(count(&cluster.url, documents), 1);
+    assert_eq!(count(&cluster.url, documents), 2, "the domain and its disk");
     one.stop();
     let looks = |other: &Server| other.metric("skyloom_reconcile_looks_total").expect("a metric");
     let (before, missing) = (looks(&other), "skyloom_reconcile_missing_total");
@@ -30,7 +30,7 @@ fn processes_on_one_server_share_what_plugins_keep() {
     let console = serde_json::json!({ "os-getConsoleOutput": {} });
     other.good("compute-v2", "POST", &format!("/v2.1/servers/{server}/action"), &console);
     other.delete_server(&server);
-    assert_eq!(count(&cluster.url, documents), 0, "the domain is gone");
+    assert_eq!(count(&cluster.url, documents), 0, "both are gone");
     assert_eq!(other.good("compute-v2", "GET", "/v2.1/servers", &Value::Null)["servers"], Value::Array(Vec::new()));
     for file in ["skyloom.db", "documents.db"] {
         assert!(!world.state(file).exists() && !world.state("../other").join(file).exists(), "{file} of its own");
