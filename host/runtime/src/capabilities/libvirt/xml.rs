@@ -120,8 +120,10 @@ pub fn check_disk(text: &str, resolve: &dyn Fn(&str, &str) -> Result<PathBuf>) -
         return Err(refused("it is no disk"));
     }
     let xml = String::from_utf8(gate.out.into_inner()).map_err(Error::internal)?;
-    let file = disks(&xml)?.into_iter().next().map(|disk| disk.file);
-    Ok((file.ok_or_else(|| refused("the disk has no file"))?, xml))
+    match <[DiskOf; 1]>::try_from(disks(&xml)?) {
+        Ok([DiskOf { file, .. }]) if !file.is_empty() => Ok((file, xml)),
+        _ => Err(refused("it is not one disk with a file")),
+    }
 }
 
 /// Where a domain's disks stand.
