@@ -8,7 +8,10 @@ import uuid
 import envelopes
 from department_identity import IDENTITY
 from department_tables import DIALECTS, EITHER, EVERYBODY, NOBODY, OPERATORS, OWN, TABLES
+from department_volumes import VOLUMES
 from wire import send
+
+ALL_TABLES = {**TABLES, "identity-v3": IDENTITY, "volume-v3": VOLUMES}
 
 # What two answers to the same question may differ in.
 PASSING = re.compile(r"req-[0-9a-f-]{36}|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)?")
@@ -54,7 +57,7 @@ class Walk:
 
     @staticmethod
     def entries(operation):
-        table = {**TABLES, "identity-v3": IDENTITY}.get(operation.plugin, {}) | DIALECTS.get(operation.mount, {})
+        table = ALL_TABLES.get(operation.plugin, {}) | DIALECTS.get(operation.mount, {})
         found = table.get(operation.id, [])
         return found if isinstance(found, list) else [found]
 

@@ -19,6 +19,11 @@ fn columns_of(nano: i128) -> Result<(i64, i64)> {
     Ok((i64::try_from(nano >> LOW_BITS).map_err(wrong)?, i64::try_from(low).map_err(wrong)?))
 }
 
+/// The inverse.
+fn of_columns(high: i64, low: i64) -> i128 {
+    (i128::from(high) << LOW_BITS) + i128::from(low)
+}
+
 /// Two sums of a column that is never negative, of its upper and lower 32 bits: 2^31 rows fit.
 fn sums_of(column: &str) -> String {
     format!("CAST(sum({column} / 4294967296) AS BIGINT), CAST(sum({column} % 4294967296) AS BIGINT)")
@@ -68,7 +73,7 @@ fn charge(row: Row<'_>) -> Result<Charge> {
         ended_at: row.time(6)?,
         seconds: row.int(7)?,
         nano_unit_price: row.int(8)?,
-        nano_amount: (i128::from(row.int(9)?) << LOW_BITS) + i128::from(row.int(10)?),
+        nano_amount: of_columns(row.int(9)?, row.int(10)?),
         rule_digest: row.text(11)?,
         created_at: row.time(12)?,
         server_state: row.text(13)?,
@@ -168,7 +173,7 @@ pub async fn days_of_period(conn: &mut Conn, domain_id: &str, period_start: Time
             project_id: row.text(3)?,
             resource_kind: row.text(4)?,
             seconds: row.int(5)?,
-            nano_amount: (i128::from(row.int(6)?) << LOW_BITS) + i128::from(row.int(7)?),
+            nano_amount: of_columns(row.int(6)?, row.int(7)?),
         })
     };
     conn.all(sql, args![domain_id, period_start], day).await

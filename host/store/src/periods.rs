@@ -60,13 +60,14 @@ pub async fn unrated(conn: &mut Conn) -> Result<Vec<Period>> {
     conn.all(sql, args![MOST], Period::of_row).await
 }
 
-/// Those that a tariff of this digest may rate, the oldest 10,000 in order: it isn't asked again for what it failed at.
-pub async fn due(conn: &mut Conn, digest: &str) -> Result<Vec<Period>> {
+/// A page of those that a tariff of this digest may rate, in order, after the one that begins at `after.0` for the account
+/// `after.1`. It isn't asked again for what it failed at.
+pub async fn due(conn: &mut Conn, digest: &str, after: (Timestamp, &str), limit: u32) -> Result<Vec<Period>> {
     let sql = Period::select(
-        "WHERE p.state = 'rating' OR (p.state = 'parked' AND p.rule_digest <> $1) \
-         ORDER BY p.started_at, p.domain_id LIMIT $2",
+        "WHERE (p.state = 'rating' OR (p.state = 'parked' AND p.rule_digest <> $1)) \
+         AND (p.started_at, p.domain_id) > ($2, $3) ORDER BY p.started_at, p.domain_id LIMIT $4",
     );
-    conn.all(sql, args![digest, MOST], Period::of_row).await
+    conn.all(sql, args![digest, after.0, after.1, limit], Period::of_row).await
 }
 
 /// The account's that begins at this time.

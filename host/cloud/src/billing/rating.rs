@@ -19,6 +19,8 @@ use super::walk::{Failure, Rated, Walk};
 
 /// A period that nobody touched for so long has lost its process.
 const STALE: Duration = Duration::from_mins(5);
+/// Waiting periods that are read at once; few in tests, so that those turn pages.
+const PAGE: u32 = if cfg!(test) { 2 } else { 1000 };
 /// Periods of an account that one run begins.
 const MAX_NEW: usize = 10_000;
 
@@ -50,17 +52,24 @@ impl Billing {
     pub async fn rate_due(&self, now: Timestamp) -> Result<RatingReport> {
         let Some(tariff) = self.tariff() else { return Ok(RatingReport::default()) };
         self.open_periods(now).await?;
-        let waiting = periods::due(&mut self.db().read().await?, tariff.digest()).await?;
         let mut report = RatingReport::default();
         let mut lists = Lists::default();
-        for period in waiting {
-            match self.rate_period(&tariff, &mut lists, &period, now).await? {
-                Some(PeriodState::Rated) => report.rated += 1,
-                Some(PeriodState::Parked) => report.parked += 1,
-                Some(PeriodState::Rating) | None => {}
+        let mut after = (Timestamp(i64::MIN), String::new());
+        loop {
+            let mut conn = self.db().read().await?;
+            let waiting = periods::due(&mut conn, tariff.digest(), (after.0, &after.1), PAGE).await?;
+            drop(conn);
+            // Those that wait for one before them stay, and hold nobody else up.
+            let Some(last) = waiting.last() else { return Ok(report) };
+            after = (last.started_at, last.domain_id.clone());
+            for period in &waiting {
+                match self.rate_period(&tariff, &mut lists, period, now).await? {
+                    Some(PeriodState::Rated) => report.rated += 1,
+                    Some(PeriodState::Parked) => report.parked += 1,
+                    Some(PeriodState::Rating) | None => {}
+                }
             }
         }
-        Ok(report)
     }
 
     /// Writes down the periods that are over, of each account from its first use on.

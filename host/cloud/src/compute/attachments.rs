@@ -10,10 +10,6 @@ use super::create::{MAX_DISKS, device};
 
 const FIELD: &str = "volume-id";
 
-async fn locked(tx: &mut Conn, id: &str) -> Result<Option<Volume>> {
-    volumes::lock(tx, id).await
-}
-
 fn not_found(id: &str) -> Error {
     Error::not_found("volume", id).with_field(FIELD)
 }
@@ -31,7 +27,7 @@ pub(super) async fn begin(
     delete_on_termination: bool,
 ) -> Result<()> {
     // An operator gives a server only what its project has.
-    let volume = locked(tx, id).await?.filter(|volume| volume.project_id == server.project_id);
+    let volume = volumes::lock(tx, id).await?.filter(|volume| volume.project_id == server.project_id);
     let volume = volume.ok_or_else(|| not_found(id))?;
     if volume.state != VolumeState::Available {
         let message = format!("The volume {id} is {}; it has to be available.", volume.state.as_str());
@@ -61,7 +57,8 @@ pub(super) async fn begin(
 
 /// The volume leaves the server with the operation.
 pub(super) async fn end(tx: &mut Conn, operation: &str, server: &Brief, id: &str) -> Result<()> {
-    let volume = locked(tx, id).await?.filter(|volume| volume.server_id == server.id).ok_or_else(|| not_found(id))?;
+    let volume =
+        volumes::lock(tx, id).await?.filter(|volume| volume.server_id == server.id).ok_or_else(|| not_found(id))?;
     if volume.boot_index == 0 {
         let message = format!("The volume {id} is the system disk of the server {}.", server.id);
         return Err(wrong(&volume, "system-disk", message));

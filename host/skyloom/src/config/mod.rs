@@ -2,6 +2,7 @@
 
 mod address;
 mod check;
+mod client_files;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

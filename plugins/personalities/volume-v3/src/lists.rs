@@ -1,5 +1,7 @@
 //! Lists: filters, order, pages. A filter that isn't known is overlooked, as upstream overlooks those that nobody configured.
 
+use std::collections::BTreeMap;
+
 use skyloom_sdk::conditions::{any_of, before, from, is, part_any_case};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::boolean_text;
@@ -93,10 +95,9 @@ fn read(name: &str, field: &str, reads: Reads, text: &str, found: &mut Vec<Condi
 /// A map as Python writes it, `{'key': 'value'}`, or as JSON does: keys and values in turn.
 fn map(text: &str) -> Result<Vec<String>, Fault> {
     let json = text.replace('\'', "\"");
-    let map: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json)
+    let map: BTreeMap<String, String> = serde_json::from_str(&json)
         .map_err(|_| Fault::invalid("metadata", &format!("'{text}' is no map of texts.")))?;
-    let flat = map.into_iter().flat_map(|(key, value)| [key, value.as_str().unwrap_or_default().to_owned()]);
-    Ok(flat.collect())
+    Ok(map.into_iter().flat_map(|(key, value)| [key, value]).collect())
 }
 
 /// `sort=key:dir,...`, or the older `sort_key` and `sort_dir`. Newest first unless said otherwise.
@@ -218,7 +219,9 @@ mod tests {
     #[test]
     fn a_map_is_read_as_clients_write_it() {
         assert_eq!(map("{'a': 'b', \"c\": 'd'}").unwrap(), ["a", "b", "c", "d"]);
-        assert_eq!(map("a=b").unwrap_err().status, 400);
+        for wrong in ["a=b", "{'a': 1}", "['a', 'b']"] {
+            assert_eq!(map(wrong).unwrap_err().status, 400, "{wrong}");
+        }
     }
 
     #[test]

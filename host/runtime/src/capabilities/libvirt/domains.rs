@@ -7,7 +7,7 @@ use virt::error::ErrorNumber;
 use virt::sys;
 
 use super::connection::Failure;
-use super::{DomainInfo, DomainState, Libvirt, METADATA_NAMESPACE, xml};
+use super::{DomainInfo, DomainState, Libvirt, METADATA_NAMESPACE, answers, xml};
 
 impl Libvirt {
     pub async fn define(&self, text: &str) -> Result<()> {
@@ -185,7 +185,7 @@ const KEPT: Definition =
 impl Definition {
     /// The target of the disk with this file; none: there is no such disk.
     fn disk(self, domain: &Domain, file: &str) -> std::result::Result<Option<String>, Failure> {
-        let found = xml::disks(&domain.get_xml_desc(self.read)?)?;
+        let found = answers::disks(&domain.get_xml_desc(self.read)?)?;
         Ok(found.into_iter().find(|disk| disk.file == file).map(|disk| disk.target))
     }
 }
@@ -231,7 +231,7 @@ fn tolerate_absence(answer: std::result::Result<(), virt::error::Error>) -> std:
 fn own_metadata(domain: &Domain) -> std::result::Result<Option<String>, Failure> {
     let kind = i32::try_from(sys::VIR_DOMAIN_METADATA_ELEMENT).unwrap_or(2);
     match domain.get_metadata(kind, Some(METADATA_NAMESPACE), 0) {
-        Ok(element) => Ok(Some(xml::text_of(&element)?)),
+        Ok(element) => Ok(Some(answers::text_of(&element)?)),
         Err(error) if matches!(error.code(), ErrorNumber::NoDomainMetadata | ErrorNumber::NoDomain) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -1,6 +1,7 @@
 //! Capability `libvirt`: what a driver may do with the libvirt daemon that the deployment grants. Names come in, paths stay
 //! here; only domains that carry Skyloom's metadata element are seen or touched.
 
+mod answers;
 mod connection;
 mod copies;
 mod domains;

@@ -6,7 +6,7 @@ use virt::network::Network;
 use virt::sys;
 
 use super::connection::Failure;
-use super::{Libvirt, xml};
+use super::{Libvirt, answers, xml};
 
 impl Libvirt {
     pub async fn add_dhcp_host(&self, network: &str, mac: &str, address: &str, hostname: &str) -> Result<()> {
@@ -19,7 +19,7 @@ impl Libvirt {
                 Err(error) if is_taken(&error) => {}
                 other => return Ok(other?),
             }
-            if xml::holds_host(&network.get_xml_desc(0)?, &mac, &address)? {
+            if answers::holds_host(&network.get_xml_desc(0)?, &mac, &address)? {
                 return Ok(());
             }
             // Names needn't be unique, libvirt's entries must: then this guest gets its address without a name.

@@ -9,6 +9,8 @@ use quick_xml::events::{BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer};
 use skyloom_model::{Error, ErrorCode, Result};
 
+use super::answers::{self, DiskOf};
+
 /// Larger than any domain that a driver writes.
 const MAX_BYTES: usize = 256 * 1024;
 const PLACEHOLDER: &str = "skyloom-file/";
@@ -120,7 +122,7 @@ pub fn check_disk(text: &str, resolve: &dyn Fn(&str, &str) -> Result<PathBuf>) -
         return Err(refused("it is no disk"));
     }
     let xml = String::from_utf8(gate.out.into_inner()).map_err(Error::internal)?;
-    match <[DiskOf; 1]>::try_from(disks(&xml)?) {
+    match <[DiskOf; 1]>::try_from(answers::disks(&xml)?) {
         Ok([DiskOf { file, .. }]) if !file.is_empty() => Ok((file, xml)),
         _ => Err(refused("it is not one disk with a file")),
     }
@@ -128,45 +130,6 @@ pub fn check_disk(text: &str, resolve: &dyn Fn(&str, &str) -> Result<PathBuf>) -
 
 /// Where a domain's disks stand.
 const DEVICES: [&str; 2] = ["domain", "devices"];
-
-/// A disk of a domain, by its file.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct DiskOf {
-    pub file: String,
-    /// The guest's, e.g. `vdb`.
-    pub target: String,
-}
-
-/// The disks that the XML of a domain, or of one disk, has.
-pub fn disks(text: &str) -> Result<Vec<DiskOf>> {
-    let mut reader = Reader::from_str(text);
-    let (mut found, mut within) = (Vec::new(), false);
-    loop {
-        match reader.read_event().map_err(Error::internal)? {
-            Event::Eof => return Ok(found),
-            Event::Start(element) if element.name().as_ref() == b"disk" => {
-                within = true;
-                found.push(DiskOf::default());
-            }
-            Event::End(element) if element.name().as_ref() == b"disk" => within = false,
-            Event::Start(element) | Event::Empty(element) if within => {
-                let value = |name: &str| -> Result<String> {
-                    let value = element.try_get_attribute(name).map_err(Error::internal)?;
-                    let value = value.map(|value| value.unescape_value().map(std::borrow::Cow::into_owned));
-                    Ok(value.transpose().map_err(Error::internal)?.unwrap_or_default())
-                };
-                let Some(disk) = found.last_mut() else { continue };
-                match element.name().as_ref() {
-                    // What the disk is made of behind it has a source of its own.
-                    b"source" if disk.file.is_empty() => disk.file = value("file")?,
-                    b"target" => disk.target = value("dev")?,
-                    _ => {}
-                }
-            }
-            _ => {}
-        }
-    }
-}
 
 struct Gate<'a> {
     resolve: &'a dyn Fn(&str, &str) -> Result<PathBuf>,
@@ -323,36 +286,6 @@ fn refused(why: &str) -> Error {
     Error::new(ErrorCode::Forbidden, format!("The domain's XML is refused: {why}."))
 }
 
-/// The text of one element as libvirt gave it.
-pub fn text_of(element: &str) -> Result<String> {
-    let start = element.find('>').ok_or_else(|| Error::internal("metadata is no element"))?;
-    let end = element.rfind("</").unwrap_or(element.len()).max(start + 1);
-    quick_xml::escape::unescape(element.get(start + 1..end).unwrap_or_default())
-        .map(std::borrow::Cow::into_owned)
-        .map_err(Error::internal)
-}
-
-/// Whether a network's XML gives this card this address. An entry of an IPv6 address has no MAC.
-pub fn holds_host(network: &str, mac: &str, address: &str) -> Result<bool> {
-    let mut reader = Reader::from_str(network);
-    loop {
-        match reader.read_event().map_err(Error::internal)? {
-            Event::Eof => return Ok(false),
-            Event::Start(host) | Event::Empty(host) if host.name().as_ref() == b"host" => {
-                let value = |name: &str| -> Result<Option<String>> {
-                    let found = host.try_get_attribute(name).map_err(Error::internal)?;
-                    found.map(|found| Ok(found.unescape_value().map_err(Error::internal)?.into_owned())).transpose()
-                };
-                let same_card = value("mac")?.is_none_or(|found| found.eq_ignore_ascii_case(mac));
-                if same_card && value("ip")?.as_deref() == Some(address) {
-                    return Ok(true);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
 /// For attribute values and texts that we write.
 pub fn escape(text: &str) -> String {
     quick_xml::escape::escape(text).into_owned()
@@ -477,7 +410,7 @@ mod tests {
         let disk = "<disk type='file' device='disk'><source file='skyloom-file/volume/d'/><target dev='vdb'/></disk>";
         let (file, xml) = check_disk(disk, &resolve).unwrap();
         assert_eq!(file, "/store/volume/d");
-        assert_eq!(disks(&xml).unwrap(), [DiskOf { file, target: "vdb".to_owned() }]);
+        assert_eq!(answers::disks(&xml).unwrap(), [DiskOf { file, target: "vdb".to_owned() }]);
         for other in [
             "",
             "<disk type='file' device='disk'>",
@@ -492,35 +425,5 @@ mod tests {
         ] {
             assert!(check_disk(other, &resolve).is_err(), "passed: {other}");
         }
-    }
-
-    #[test]
-    fn the_disks_of_a_domain_are_found_by_their_files() {
-        let xml = "<domain><devices><disk><source file='/d/a&amp;b'/><backingStore><source file='/blobs/x'/></backingStore>\
-                   <target dev='vda'/></disk><interface><source network='n'/><target dev='vnet0'/></interface>\
-                   <disk><target dev='vdzz'/></disk></devices></domain>";
-        let found = disks(xml).unwrap();
-        let shown: Vec<(&str, &str)> = found.iter().map(|disk| (&*disk.file, &*disk.target)).collect();
-        assert_eq!(shown, [("/d/a&b", "vda"), ("", "vdzz")]);
-    }
-
-    #[test]
-    fn a_host_entry_is_found_by_card_and_address() {
-        let network = "<network><ip family='ipv4'><dhcp><range start='10.0.0.2' end='10.0.0.9'/>\
-                       <host mac='52:54:00:00:00:0A' name='a' ip='10.0.0.3'/></dhcp></ip>\
-                       <ip family='ipv6'><dhcp><host name='b' ip='fd00::3'/></dhcp></ip></network>";
-        assert!(holds_host(network, "52:54:00:00:00:0a", "10.0.0.3").unwrap());
-        assert!(holds_host(network, "52:54:00:00:00:0b", "fd00::3").unwrap());
-        assert!(!holds_host(network, "52:54:00:00:00:0a", "10.0.0.4").unwrap());
-        assert!(!holds_host(network, "52:54:00:00:00:0b", "10.0.0.3").unwrap());
-        assert!(!holds_host("<network/>", "52:54:00:00:00:0b", "10.0.0.3").unwrap());
-    }
-
-    #[test]
-    fn the_text_of_an_element_is_what_was_written() {
-        let element =
-            "<skyloom:server xmlns:skyloom=\"urn:skyloom:server\">{&quot;a&quot;:&quot;&lt;&quot;}</skyloom:server>";
-        assert_eq!(text_of(element).unwrap(), "{\"a\":\"<\"}");
-        assert_eq!(text_of("<a/>").unwrap(), "");
     }
 }
