@@ -1,5 +1,5 @@
-//! What outlives its server, for the operator: volumes and public addresses that were not to go with it. No vendor's API here
-//! removes them yet.
+//! What outlives its server, for the operator: volumes and public addresses that were not to go with it. A volume goes at once, also
+//! where its node is lost; its project's own deletion waits for the node. No API here gives addresses back yet.
 
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_store::public_addresses::{self, Held};
