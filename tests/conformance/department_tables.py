@@ -55,6 +55,7 @@ POWERED = {"ready": lambda place, caller: place.power("ACTIVE")}
 STOPPED = {"ready": lambda place, caller: place.power("SHUTOFF")}
 FRESH_SERVER = {"ready": lambda place, caller: {"server_id": place.server()}}
 RESIZED_SERVER = {"ready": lambda place, caller: {"server_id": place.resized(place.server())}}
+RECYCLED_SERVER = {"ready": lambda place, caller: {"server_id": place.recycled(place.server())}}
 PROJECT_FILTERS = (("project_id", "project_id"), ("tenant_id", "project_id"))
 SERVER_FILTERS = (("marker", "server_id"), ("uuid", "server_id"), ("image", "image_id"), ("user_id", "user_id"))
 ITEM = fixed({"meta": {"key": "changed"}})
@@ -132,6 +133,9 @@ SERVERS = {
     "servers.resize": Entry(
         body=lambda v: {"resize": {"flavorRef": v["flavor_id"]}}, refs=(*AT, "flavor_id"), **FRESH_SERVER
     ),
+    "servers.delete": Entry(refs=AT, **FRESH_SERVER),
+    "servers.restore": Entry(body=fixed({"restore": None}), refs=AT, **RECYCLED_SERVER),
+    "servers.force_delete": Entry(body=fixed({"forceDelete": None}), refs=AT, **FRESH_SERVER),
 }
 LISTED = Entry(seen=AT, query=ALL, asks=(*SERVER_FILTERS, *PROJECT_FILTERS))
 EVERYWHERE = Entry(seen=AT, asks=PROJECT_FILTERS, query=f"{ALL}&all_tenants=1", where="department", note="all projects")
@@ -151,8 +155,6 @@ COMPUTE = {
     "servers.update": Entry(body=named("server"), refs=AT),
     "servers.confirm_resize": Entry(body=fixed({"confirmResize": None}), refs=AT, **RESIZED_SERVER),
     "servers.revert_resize": Entry(body=fixed({"revertResize": None}), refs=AT, **RESIZED_SERVER),
-    "servers.delete": Entry(refs=AT, **FRESH_SERVER),
-    "servers.force_delete": Entry(body=fixed({"forceDelete": None}), refs=AT, **FRESH_SERVER),
     "servers.get_console_output": Entry(body=fixed({"os-getConsoleOutput": {}}), refs=AT, **POWERED),
     "server_metadata.list": Entry(refs=AT),
     "server_metadata.update": Entry(body=METADATA, refs=AT),
@@ -204,7 +206,6 @@ EASYSTACK = {
     "tokens.create": Entry(EVERYBODY, body=LOGIN),
     "servers.list": LISTED,
     "servers.list_detail": LISTED,
-    "servers.force_delete": COMPUTE["servers.force_delete"],
     "servers.metadata.list": Entry(refs=AT),
     "servers.metadata.replace": Entry(body=METADATA, refs=AT),
 }

@@ -157,6 +157,12 @@ class Place:
         self.settle(server, "SHUTOFF")
         return server
 
+    def recycled(self, server):
+        """The server, once it lies in the recycle bin, which EasyStack's face has."""
+        self.call("DELETE", f"{self.world.easystack}/v2.1/{self.values['project_id']}/servers/{server}")
+        self.settle(server, "SOFT_DELETED")
+        return server
+
     def resized(self, server):
         """The server, once it waits for its confirmation."""
         at = f"{self.world.nova}/servers/{server}"
@@ -210,7 +216,8 @@ class Place:
 class Departments(World):
     def found(self):
         """Everybody and everything."""
-        self.ecs = next(f"http://{one['address']}" for one in self.deployment["listener"] if one["name"] == "ecs")
+        listener = lambda name: next(f"http://{one['address']}" for one in self.deployment["listener"] if one["name"] == name)
+        self.ecs, self.easystack = listener("ecs"), listener("easystack")
         self.admin = self.login("admin", self.password, "admin")
         roles = self.call(self.admin, "GET", f"{self.identity}/roles")["roles"]
         self.roles = {role["name"]: role["id"] for role in roles}

@@ -14,12 +14,9 @@ import urllib.error
 import urllib.request
 
 from client import Session, main, same
-from harness import ROOT, TARGET
+from harness import ROOT, SKYLOOM, TARGET
 
-SKYLOOM = pathlib.Path(os.environ.get("SKYLOOM_BIN", TARGET / "release/skyloom"))
 PLUGINS = pathlib.Path(os.environ.get("SKYLOOM_PLUGINS", TARGET / "plugins"))
-
-
 PASSWORD = "correct horse battery"
 
 

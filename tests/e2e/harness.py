@@ -17,6 +17,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SUPPORT = ROOT / "tests/support"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+SKYLOOM = pathlib.Path(os.environ.get("SKYLOOM_BIN", TARGET / "release/skyloom"))
 VENV = pathlib.Path(os.environ.get("SKYLOOM_VENV", TARGET / "venv"))
 
 
@@ -56,13 +57,26 @@ def rule(operation, *hashes):
 class Session:
     """An administrator's token, and what ECS and its neighbours need to make servers."""
 
-    def __init__(self, env, _folder):
+    def __init__(self, env, folder):
         self.cloud, self.ecs, self.password = (env[k] for k in ("SKYLOOM_URL", "SKYLOOM_ECS_URL", "SKYLOOM_ADMIN_PASSWORD"))
         self.easystack, self.cloudos = env.get("SKYLOOM_EASYSTACK_URL"), env.get("SKYLOOM_CLOUDOS_URL")
+        self.operator, self.folder = env.get("SKYLOOM_OPERATOR_URL"), folder
         self.token = self.project = self.image = self.flavor = self.network = self.vpc = None
 
     def call(self, method, url, body=None, **more):
         return request(method, url, more.pop("token", self.token), body, **more)[0]
+
+    def cli(self, *words, expect=0):
+        """What `skyloom` prints of this deployment; where it must fail, its error."""
+        command = [SKYLOOM, *words, "--config", self.folder / "skyloom.toml", "--state-dir", self.folder / "state"]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert done.returncode == expect, f"{words}: {done.returncode} {done.stdout} {done.stderr}"
+        return done.stdout if expect == 0 else done.stderr
+
+    def turn_clock(self, seconds):
+        """On by so many seconds, where the deployment lets its clock be turned."""
+        url, headers = f"{self.operator}/clock", {"Authorization": f"Bearer {self.token}"}
+        self.call("PATCH", url, {"seconds": seconds}, headers=headers)
 
     def nova(self, path):
         return f"{self.cloud}/compute/v2.1{path}"

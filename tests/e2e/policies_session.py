@@ -7,13 +7,12 @@ first FAIL ends it.
 """
 
 import os
-import pathlib
 import re
 import subprocess
 import sys
 
 import harness
-from harness import poll, request, rule
+from harness import SKYLOOM, poll, request, rule
 
 PASSWORD = "Correct-Horse-9"
 # The same denial in the words of the core and of two vendors, and roles that the default table doesn't know.
@@ -27,7 +26,6 @@ POLICIES = {
     "caged": 'allow = ["*"]\\ndeny = ["servers:st*"]',
 }
 EDITS = ["$a" + "\\n".join(f"[identity.policy.{role}]\\n{words}" for role, words in POLICIES.items())]
-SKYLOOM = pathlib.Path(os.environ.get("SKYLOOM_BIN", harness.TARGET / "release/skyloom"))
 # Who may not delete: the roles that each user has in the project.
 HELD = {
     "ann": ["member"], "mia": ["member", "manager"], "ada": ["member", "admin"], "tess": ["manager", "tied"],

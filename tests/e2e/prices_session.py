@@ -9,15 +9,11 @@ are laid down for times to come. Prints PASS or FAIL with seconds for each step;
 import datetime
 import decimal
 import json
-import os
-import pathlib
-import subprocess
 import sys
 
 import harness
 from harness import poll
 
-SKYLOOM = pathlib.Path(os.environ.get("SKYLOOM_BIN", harness.TARGET / "release/skyloom"))
 HOUR = 3600
 PASSWORD = "correct horse battery"
 # Per unit and hour. Each is a whole number of billionths a second, so that sums are exact whatever is cut.
@@ -38,19 +34,11 @@ def seconds(start, end):
 class Prices(harness.Session):
     def __init__(self, env, folder):
         super().__init__(env, folder)
-        self.operator, self.folder = env["SKYLOOM_OPERATOR_URL"], folder
         self.turned = 0
-
-    def cli(self, *words, expect=0):
-        command = [SKYLOOM, *words, "--config", self.folder / "skyloom.toml", "--state-dir", self.folder / "state"]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        assert done.returncode == expect, f"{words}: {done.returncode} {done.stdout} {done.stderr}"
-        return done.stdout if expect == 0 else done.stderr
 
     def clock(self, ahead):
         """Turns the server's clock on, to so many seconds after the begin."""
-        body = {"seconds": ahead - self.turned}
-        self.call("PATCH", f"{self.operator}/clock", body, headers={"Authorization": f"Bearer {self.token}"})
+        self.turn_clock(ahead - self.turned)
         self.turned = ahead
 
     def v3(self, path):

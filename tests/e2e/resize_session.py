@@ -155,20 +155,17 @@ class Resizes(harness.Session):
     def step_confirmed_by_time(self):
         """what nobody confirms is confirmed at its time, and not before"""
         at = self.faces[0]
-        clock = lambda seconds: self.call(
-            "PATCH", f"{self.operator}/clock", {"seconds": seconds}, headers={"Authorization": f"Bearer {self.token}"}
-        )
         self.act(at, {"resize": {"flavorRef": "metal"}})
         self.settled("VERIFY_RESIZE")
         self.act(at, {"revertResize": None})
         self.settled("ACTIVE")
         # The schedule of a resize that was taken back is gone with it.
-        clock(CONFIRM_AFTER + 60)
+        self.turn_clock(CONFIRM_AFTER + 60)
         self.act(at, {"resize": {"flavorRef": "metal"}})
         self.settled("VERIFY_RESIZE")
-        clock(CONFIRM_AFTER - 120)
+        self.turn_clock(CONFIRM_AFTER - 120)
         assert self.shown()["status"] == "VERIFY_RESIZE"
-        clock(180)
+        self.turn_clock(180)
         assert self.settled("ACTIVE")["flavor"]["id"] == "metal"
         self.act(at, {"resize": {"flavorRef": LARGER}})
         self.settled("VERIFY_RESIZE")

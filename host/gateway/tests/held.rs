@@ -1,14 +1,12 @@
 //! Bytes that are held for clients, over real sockets: slow ones fill their own share, and who comes too many is told when to come
 //! again.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::support::{World, ok};
 use skyloom_gateway::{Server, Settings};
 use skyloom_runtime::RunError;
-use support::{World, ok};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

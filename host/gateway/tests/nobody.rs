@@ -1,17 +1,15 @@
 //! Requests of nobody: they keep no caller waiting, and what they may do is bounded.
 
-mod support;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::{MANIFEST, Reply, World, mount, ok, read};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use skyloom_gateway::{Gateway, Handler, Metrics, Request, Response, Settings, Shared};
 use skyloom_runtime::RunError;
 use skyloom_runtime::context::CallContext;
-use support::{MANIFEST, Reply, World, mount, ok, read};
 use tokio::sync::Semaphore;
 
 /// With a login, and with tokens as most of the web sends them.

@@ -1,10 +1,8 @@
 //! What a refusal says: which project, which version, and never more than can be read.
 
-mod support;
-
+use crate::support::{Reply, World, ok};
 use serde_json::Value;
 use skyloom_gateway::{Body, Response};
-use support::{Reply, World, ok};
 
 fn get(path: &str, headers: &[(&str, &str)]) -> axum::extract::Request {
     let mut request = http::Request::builder().uri(path).header("x-token", "member");

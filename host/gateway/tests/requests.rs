@@ -1,16 +1,14 @@
 //! The way of a request, with a core and a personality of the test's own.
 
-mod support;
-
 use std::convert::Infallible;
 
+use crate::support::{MANIFEST, World, handler, mount, ok, read};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use skyloom_gateway::{Body, Response, Settings};
 use skyloom_runtime::RunError;
-use support::{MANIFEST, World, handler, mount, ok, read};
 
 #[tokio::test]
 async fn a_request_reaches_its_operation() {
@@ -100,7 +98,7 @@ async fn callers_are_known_and_allowed_or_refused() {
         assert_eq!(world.call_as(token, method, path, "").await.status, status, "{token} {method} {path}");
     }
     // In the vendor's words, with its name of the permission; the guest is told it too.
-    let message = |reply: &support::Reply| {
+    let message = |reply: &crate::support::Reply| {
         let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
         body["fault"]["message"].as_str().unwrap().to_owned()
     };

@@ -1,11 +1,9 @@
 //! Which operation a path leads to, judged by a search that is too simple to be wrong.
 
-mod support;
-
 use std::fmt::Write;
 
+use crate::support::{World, handler, mount, ok, read};
 use skyloom_gateway::Gateway;
-use support::{World, handler, mount, ok, read};
 
 /// Of a personality that serves these methods and templates; an operation's id is its place in the list.
 fn manifest(id: &str, operations: &[(&str, String)]) -> String {

@@ -1,11 +1,10 @@
 //! Requests that are signed with an access key: what is taken, and each way to be refused.
 
-mod support;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::support::{KEY, MANIFEST, Reply, SECRET, World, handler, mount, ok, read};
 use axum::body::Body;
 use futures_util::{StreamExt as _, stream};
 use ring::hmac;
@@ -13,7 +12,6 @@ use sha2::{Digest as _, Sha256};
 use skyloom_gateway::{Gateway, Metrics, Request, Response, Settings, Shared};
 use skyloom_runtime::RunError;
 use skyloom_runtime::context::CallContext;
-use support::{KEY, MANIFEST, Reply, SECRET, World, handler, mount, ok, read};
 
 const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

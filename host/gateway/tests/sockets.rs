@@ -1,15 +1,13 @@
 //! Real sockets: TLS, limits of slow and large clients, drain.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::support::sockets::{connect, is_closed, until};
+use crate::support::{FakeNodes, World, ok};
 use skyloom_gateway::{Body, Network, Response, Server, Settings};
-use support::sockets::{connect, is_closed, until};
-use support::{FakeNodes, World, ok};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};

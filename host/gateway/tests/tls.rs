@@ -1,13 +1,11 @@
 //! Real sockets with TLS.
 
-mod support;
-
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::sockets::{connect, is_closed, until};
+use crate::support::{World, ok};
 use skyloom_gateway::{Server, Settings, Tls};
-use support::sockets::{connect, is_closed, until};
-use support::{World, ok};
 use tokio::net::TcpListener;
 
 /// A certificate for `localhost` that vouches for itself. False: no openssl here.

@@ -123,6 +123,7 @@ actions! {
     ServersConfirmResize "servers:confirm-resize" Member;
     ServersRevertResize "servers:revert-resize" Member;
     ServersDelete "servers:delete" Member;
+    ServersRestore "servers:restore" Member;
     ServersConsole "servers:console" Member;
     ZonesRead "zones:read" Reader;
     ZonesReadNodes "zones:read-nodes" Operator;

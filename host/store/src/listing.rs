@@ -12,7 +12,7 @@ use crate::dialect;
 use crate::fields::{Field, Kind};
 use crate::{Conn, Row, Value};
 
-pub use conditions::{Condition, Filter, Test, taken, taken_flag};
+pub use conditions::{Condition, Filter, Test, taken, taken_flag, taken_values};
 
 /// A page holds at most this many items; also the page of a caller who doesn't say.
 pub const MAX_PAGE: u32 = 1000;

@@ -34,6 +34,13 @@ macro_rules! quotas {
     };
 }
 
+/// One in the recycle bin takes nothing, until it is being restored.
+macro_rules! counted_servers {
+    () => {
+        "FROM servers WHERE project_id = $1 AND deleted = 0 AND (vm_state <> 'soft-deleted' OR task_state = 'restoring')"
+    };
+}
+
 /// A server between two flavors counts as the larger one.
 macro_rules! of_servers {
     ($column:literal) => {
@@ -42,13 +49,14 @@ macro_rules! of_servers {
             $column,
             "), 0) AS BIGINT) + CAST((SELECT coalesce(sum(extra_",
             $column,
-            "), 0) FROM resizes WHERE project_id = $1) AS BIGINT) FROM servers WHERE project_id = $1 AND deleted = 0"
+            "), 0) FROM resizes WHERE project_id = $1) AS BIGINT) ",
+            counted_servers!()
         )
     };
 }
 
 quotas! {
-    Servers "servers" Some("SELECT count(*) FROM servers WHERE project_id = $1 AND deleted = 0");
+    Servers "servers" Some(concat!("SELECT count(*) ", counted_servers!()));
     Vcpus "vcpus" Some(of_servers!("vcpus"));
     MemoryMib "memory-mib" Some(of_servers!("memory_mib"));
     // Of a user, not of a project: see `keypairs_of`.

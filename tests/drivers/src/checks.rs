@@ -112,21 +112,35 @@ pub async fn start(bench: &dyn Bench, driver: &dyn Driver, id: &str) {
 /// Waits until the guest came up for the so-manyth time; where there is no console, that is nowhere to be seen.
 pub async fn booted(bench: &dyn Bench, driver: &dyn Driver, id: &str, times: usize) {
     let Some(ready) = bench.ready_text() else { return };
-    let what = format!("{times} boots of {id} on its console");
-    eventually(&what, bench.deadline(), async || {
-        let console = driver.console_output(id, 1 << 20).await.unwrap_or_else(|error| panic!("{}", error.for_log()));
-        (console.matches(ready).count() >= times).then_some(())
-    })
-    .await;
+    let what = format!("{times} boots of {id}");
+    console_shows(bench, driver, id, &what, |console| console.matches(ready).count() >= times).await;
 }
 
 /// Waits until the console has this text.
 async fn said(bench: &dyn Bench, driver: &dyn Driver, id: &str, text: &str) {
-    eventually(text, bench.deadline(), async || {
-        let console = driver.console_output(id, 1 << 20).await.unwrap_or_else(|error| panic!("{}", error.for_log()));
-        console.contains(text).then_some(())
-    })
-    .await;
+    console_shows(bench, driver, id, text, |console| console.contains(text)).await;
+}
+
+/// Waits for what the console shows; where it doesn't come, the console's end says what came instead.
+async fn console_shows(
+    bench: &dyn Bench,
+    driver: &dyn Driver,
+    id: &str,
+    what: &str,
+    shows: impl Fn(&str) -> bool + Send + Sync,
+) {
+    let read = async || driver.console_output(id, 1 << 20).await.unwrap_or_else(|error| panic!("{}", error.for_log()));
+    let wait = crate::asked(async || shows(&read().await).then_some(()));
+    if tokio::time::timeout(bench.deadline(), wait).await.is_err() {
+        let console = read().await;
+        let from = console.len().saturating_sub(4000);
+        let end = console.char_indices().find(|(at, _)| *at >= from).map_or("", |(at, _)| &console[at..]);
+        panic!(
+            "not on the console within {:?}: {what}; {:?} has at the end:\n{end}",
+            bench.deadline(),
+            inspect(driver, id).await
+        );
+    }
 }
 
 /// A whole life, every call twice.

@@ -85,16 +85,18 @@ pub const NODE: &str = "node-1";
 
 /// Asks again and again until there is an answer; the deadline's message says what was waited for.
 pub async fn eventually<T>(what: &str, deadline: Duration, ask: impl AsyncFn() -> Option<T>) -> T {
-    let wait = async {
-        let mut pace = tokio::time::interval(Duration::from_millis(20));
-        loop {
-            pace.tick().await;
-            if let Some(answer) = ask().await {
-                return answer;
-            }
+    tokio::time::timeout(deadline, asked(ask)).await.unwrap_or_else(|_| panic!("not within {deadline:?}: {what}"))
+}
+
+/// Asks again and again until there is an answer.
+async fn asked<T>(ask: impl AsyncFn() -> Option<T>) -> T {
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        pace.tick().await;
+        if let Some(answer) = ask().await {
+            return answer;
         }
-    };
-    tokio::time::timeout(deadline, wait).await.unwrap_or_else(|_| panic!("not within {deadline:?}: {what}"))
+    }
 }
 
 /// Counts a test as skipped; run-tests names it at its end.

@@ -16,9 +16,9 @@ pub async fn server(db: &Db, sight: &Sight, disks: usize, id: &str, case: &str) 
     let locks = "SELECT count(*) FROM operation_locks WHERE resource_id = $1";
     let locked: i64 = conn.one(locks, args![id], |row| row.int(0)).await.unwrap();
     assert_eq!(locked, 0, "{case}: the server is locked");
-    let lives = record
-        .as_ref()
-        .filter(|server| matches!(server.vm_state, VmState::Active | VmState::Stopped | VmState::Resized));
+    let lives = record.as_ref().filter(|server| {
+        matches!(server.vm_state, VmState::Active | VmState::Stopped | VmState::Resized | VmState::SoftDeleted)
+    });
     match lives {
         Some(server) => living(&mut conn, sight, disks, server, case).await,
         None => gone(&mut conn, machine, id, record.map(|server| server.vm_state), case).await,

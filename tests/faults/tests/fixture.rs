@@ -178,6 +178,8 @@ impl Fixture {
             Kind::Revert { .. } => ("revert-resize", None),
             Kind::Attach { .. } => ("attach-volume", None),
             Kind::Detach { .. } => ("detach-volume", None),
+            Kind::Recycle => ("recycle", None),
+            Kind::Restore => ("restore", None),
         };
         let mut options: Vec<_> = hard.map(|hard| ("hard".to_owned(), hard.to_string())).into_iter().collect();
         if verb == "resize" {
@@ -243,6 +245,7 @@ impl Fixture {
             Kind::Detach { running: false } => (&[off, Kind::Attach { running: false }], VmState::Stopped),
             Kind::Confirm | Kind::Revert { running: true } => (&[Kind::Resize { running: true }], VmState::Resized),
             Kind::Revert { running: false } => (&[off, Kind::Resize { running: false }], VmState::Resized),
+            Kind::Restore => (&[Kind::Recycle], VmState::SoftDeleted),
             _ => (&[], VmState::Active),
         };
         if matches!(kind, Kind::Attach { .. } | Kind::Detach { .. }) {
@@ -337,6 +340,8 @@ pub enum Kind {
     Revert { running: bool },
     Attach { running: bool },
     Detach { running: bool },
+    Recycle,
+    Restore,
 }
 
 impl Kind {
@@ -357,6 +362,8 @@ impl Kind {
         Kind::Attach { running: false },
         Kind::Detach { running: true },
         Kind::Detach { running: false },
+        Kind::Recycle,
+        Kind::Restore,
     ];
 
     pub fn name(self) -> &'static str {
@@ -371,6 +378,8 @@ impl Kind {
             Self::Revert { .. } => "server.revert-resize",
             Self::Attach { .. } => "server.attach-volume",
             Self::Detach { .. } => "server.detach-volume",
+            Self::Recycle => "server.recycle",
+            Self::Restore => "server.restore",
         }
     }
 }

@@ -30,7 +30,9 @@ fn steps(fixture: &Fixture, kind: Kind) -> Vec<Step> {
 
 /// The failures that, if they last, make a step fail. Who looks before it switches the guest off doesn't repeat what had its effect.
 fn lasting(kind: Kind, step: &str) -> &'static [Failure] {
-    if kind == Kind::Delete || (matches!(kind, Kind::Resize { .. } | Kind::Revert { .. }) && step == "stop") {
+    if matches!(kind, Kind::Delete | Kind::Recycle)
+        || (matches!(kind, Kind::Resize { .. } | Kind::Revert { .. }) && step == "stop")
+    {
         &[Failure::FailBefore]
     } else {
         &[Failure::FailAfter, Failure::LoseReply, Failure::FailBefore]

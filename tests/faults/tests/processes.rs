@@ -67,6 +67,8 @@ async fn a_server_is_the_work_of_the_process_that_has_its_node() {
         Kind::Revert { running: true },
         Kind::Resize { running: true },
         Kind::Confirm,
+        Kind::Recycle,
+        Kind::Restore,
         Kind::Delete,
     ];
     for kind in life {

@@ -63,6 +63,7 @@ fn server(id: String) -> Server {
         updated_at: 1_790_000_001_000_000,
         launched_at: Some(1_790_000_001_000_000),
         terminated_at: None,
+        purge_at: None,
         flavor: ServerFlavor {
             id: "1".into(),
             name: "m1.tiny".into(),

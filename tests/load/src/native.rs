@@ -121,6 +121,7 @@ fn server_to_guest(server: host::Server) -> guest::Server {
         updated_at: server.updated_at,
         launched_at: server.launched_at,
         terminated_at: server.terminated_at,
+        purge_at: server.purge_at,
         flavor: guest::ServerFlavor {
             id: server.flavor.id,
             name: server.flavor.name,

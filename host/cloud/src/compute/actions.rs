@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use skyloom_jobs::{NewOperation, Superseded};
-use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp, VmState};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::bindings::types::common::Pair;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::collisions::again;
+use skyloom_store::quotas::Quota;
 use skyloom_store::schedules::Schedule;
 use skyloom_store::servers::{self as store, Brief, Change};
 
@@ -18,6 +19,8 @@ use super::attachments;
 use super::rules::{self, Verb};
 use crate::schedules::Came;
 
+const DELETE: &str = "server.delete";
+const RECYCLE: &str = "server.recycle";
 /// The most servers of one call.
 const MAX_SERVERS: usize = 1000;
 
@@ -126,6 +129,9 @@ impl Wish {
                 let wish = wish(Verb::DetachVolume, Action::VolumesDetach, "server.detach-volume");
                 Self { params, with: With::OwnVolume(id), ..wish }
             }
+            "recycle" => wish(Verb::Recycle, Action::ServersDelete, RECYCLE),
+            "restore" => wish(Verb::Restore, Action::ServersRestore, "server.restore"),
+            "purge" => wish(Verb::Purge, Action::ServersDelete, DELETE),
             _ => return Err(Error::invalid("verb", format!("{verb} is nothing that is done to servers."))),
         };
         options.none_left()?;
@@ -140,7 +146,7 @@ impl Wish {
         Self {
             verb: Verb::Delete,
             action: Action::ServersDelete,
-            kind: "server.delete",
+            kind: DELETE,
             params,
             with: With::Nothing,
             dry_run: false,
@@ -310,9 +316,22 @@ impl Compute {
             With::OwnVolume(id) => attachments::end(tx, &operation.id, server, id).await?,
             With::Nothing | With::Flavor(_) => {}
         }
+        if wish.verb == Verb::Restore && !self.is_driven(tx, &server.node, operation.now).await? {
+            let message = format!("The compute node of server {} is not up.", server.id);
+            return Err(Error::new(ErrorCode::WrongState, message).with_reason("node-away"));
+        }
         let begun = begin(tx, server, wish, operation).await?;
         if let With::Flavor(id) = &wish.with {
             self.begin_resize(tx, context, server, id).await?;
+        }
+        // In the recycle bin it took no quota.
+        if wish.verb == Verb::Restore {
+            let made = [
+                (Quota::Servers, 1),
+                (Quota::Vcpus, server.vcpus.into()),
+                (Quota::MemoryMib, server.memory_mib.into()),
+            ];
+            self.quotas.check_quota_made(tx, &server.project_id, &made).await?;
         }
         Ok(begun)
     }
@@ -350,16 +369,24 @@ impl Compute {
 }
 
 /// Takes the server for the operation and says what is being done to it.
-async fn begin(tx: &mut Conn, server: &Brief, wish: &Wish, operation: NewOperation) -> Result<Superseded> {
+async fn begin(tx: &mut Conn, server: &Brief, wish: &Wish, mut operation: NewOperation) -> Result<Superseded> {
     let now = operation.now;
-    let begun = if wish.verb == Verb::Delete {
-        skyloom_jobs::enqueue_superseding(tx, operation).await?
-    } else {
-        skyloom_jobs::lock_resource(tx, "server", &server.id, &operation.id).await?;
-        Superseded::Locked(skyloom_jobs::enqueue(tx, operation).await?)
+    let mut verb = wish.verb;
+    // One that never ran has nothing that the recycle bin could give back.
+    if verb == Verb::Recycle && (server.vm_state == VmState::Building || server.node.is_empty()) {
+        verb = Verb::Delete;
+        operation.kind = DELETE.to_owned();
+    }
+    let begun = match verb {
+        Verb::Delete => skyloom_jobs::enqueue_superseding(tx, operation, &[]).await?,
+        Verb::Recycle => skyloom_jobs::enqueue_superseding(tx, operation, &[DELETE]).await?,
+        _ => {
+            skyloom_jobs::lock_resource(tx, "server", &server.id, &operation.id).await?;
+            Superseded::Locked(skyloom_jobs::enqueue(tx, operation).await?)
+        }
     };
     if !matches!(begun, Superseded::Joined(_)) {
-        let change = Change { task_state: Some(wish.verb.task()), ..Change::default() };
+        let change = Change { task_state: Some(verb.task()), ..Change::default() };
         store::change(tx, &server.id, &change, now).await?;
     }
     Ok(begun)

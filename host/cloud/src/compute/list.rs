@@ -5,7 +5,7 @@ use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::listing::{Condition, taken_flag};
+use skyloom_store::listing::{Condition, taken_flag, taken_values};
 use skyloom_store::servers::{self as store, Filter, Full, Life, Parts};
 
 use super::Compute;
@@ -66,10 +66,17 @@ impl Compute {
     fn wanted(&self, context: &CallContext, reach: Reach, mut conditions: Vec<Condition>) -> Result<Filter> {
         let own = context.caller()?.project_id();
         let all = taken_flag(&mut conditions, "all-projects")? == Some(true);
-        let deleted = taken_flag(&mut conditions, "deleted")? == Some(true);
+        let words = taken_values(&mut conditions, "life")?;
+        let named = words.is_some();
+        let life = match words {
+            Some(words) => Life::of_words(&words)?,
+            // Who follows changes wants to hear of the end too.
+            None if names(&conditions, "updated-at") => Life::ALL,
+            None => Life::LIVING,
+        };
         let foreign = |condition: &Condition| condition.values.iter().any(|project| own != Some(project));
         let foreign = conditions.iter().any(|condition| condition.field == "project-id" && foreign(condition));
-        if deleted {
+        if named && life.deleted {
             self.permit(context.caller.as_deref(), Action::ServersReadDeleted)?;
         }
         if names(&conditions, NODE) {
@@ -79,12 +86,6 @@ impl Compute {
             self.permit(context.caller.as_deref(), Action::ServersReadAll)?
         } else {
             reach.narrowed(own)
-        };
-        let life = match deleted {
-            true => Life::Deleted,
-            // Who follows changes wants to hear of the end too.
-            false if names(&conditions, "updated-at") => Life::Both,
-            false => Life::Living,
         };
         spell(&mut conditions, "access-ipv6", spelled_address);
         Ok(Filter { reach, life, conditions })

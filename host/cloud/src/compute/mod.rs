@@ -29,6 +29,8 @@ mod tests_flavors;
 #[cfg(test)]
 mod tests_lists;
 #[cfg(test)]
+mod tests_recycle;
+#[cfg(test)]
 mod tests_resize;
 mod update;
 mod view;

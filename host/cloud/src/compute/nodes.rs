@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::driver::Driver;
 use skyloom_store::networks::DevicePort;
-use skyloom_store::{nodes as store, placements};
+use skyloom_store::{Conn, nodes as store, placements};
 use tokio::task::JoinHandle;
 
 use super::Compute;
@@ -122,6 +122,15 @@ impl Compute {
             Error::new(ErrorCode::Unavailable, "The compute node is not available at the moment.")
                 .with_internal(format!("no driver is attached for node {name}"))
         })
+    }
+
+    /// Whether a process drives the node: this one, or one that said so lately.
+    pub(super) async fn is_driven(&self, conn: &mut Conn, name: &str, now: Timestamp) -> Result<bool> {
+        if self.node(name).is_ok() {
+            return Ok(true);
+        }
+        let found = if conn.is_postgres() { store::get(conn, name).await? } else { None };
+        Ok(found.is_some_and(|node| node.updated_at >= now.minus(self.settings.attach.away)))
     }
 
     /// Names of the nodes that this process has a driver for.

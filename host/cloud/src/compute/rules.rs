@@ -43,6 +43,10 @@ verbs! {
     AttachVolume "attach a volume to" [Active Stopped Resized];
     DetachVolume "detach a volume from" [Active Stopped Resized];
     Delete "delete" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error] => Deleting;
+    // Into the recycle bin.
+    Recycle "delete" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded Error] => SoftDeleting;
+    Restore "restore" [SoftDeleted] => Restoring;
+    Purge "delete for good" [SoftDeleted] => Deleting;
     Metadata "update the metadata of" [Active Paused Suspended Stopped];
     Console "read the console of" [Active Stopped Paused Suspended Rescued Resized Shelved Error];
 }
@@ -50,7 +54,7 @@ verbs! {
 impl Verb {
     /// Whether nothing else may be under way.
     fn needs_rest(self) -> bool {
-        !matches!(self, Self::Delete | Self::Metadata | Self::Console)
+        !matches!(self, Self::Delete | Self::Recycle | Self::Metadata | Self::Console)
     }
 
     /// Whether the owner's lock keeps it away.

@@ -28,6 +28,9 @@ pub struct Settings {
     pub keep_deleted_days: u32,
     /// Seconds after which a resize that nobody confirms or takes back is confirmed; 0: never.
     pub confirm_resizes_after_seconds: u32,
+    /// Seconds that a server stays in the recycle bin before it is deleted for good; 0: until somebody does it. Whether a deletion goes
+    /// into the bin is said where a vendor's API is mounted.
+    pub recycle_bin_seconds: u32,
     /// Deadlines of the steps of server operations.
     pub times: super::sagas::Times,
     /// How platforms are asked for what they have.
@@ -46,6 +49,7 @@ impl Default for Settings {
             vcpus_per_core: 16,
             keep_deleted_days: 30,
             confirm_resizes_after_seconds: 0,
+            recycle_bin_seconds: 7 * 24 * 60 * 60,
             times: super::sagas::Times::default(),
             attach: super::AttachTimes::default(),
         }

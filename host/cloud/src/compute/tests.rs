@@ -197,7 +197,8 @@ async fn a_condition_that_the_core_does_not_know_is_named() {
             asked("addresses", "pattern", &["4", "1|2", "6"]),
             asked("addresses", "all-of", &["10.0.0.1"]),
             asked("all-projects", "any-of", &["maybe"]),
-            asked("deleted", "none-of", &["true"]),
+            asked("life", "none-of", &["deleted"]),
+            asked("life", "any-of", &["living", "dead"]),
             asked("id", "any-of", &many),
         ] {
             let field = condition.field.clone();

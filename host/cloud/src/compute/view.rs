@@ -99,6 +99,7 @@ pub(super) fn server(context: &CallContext, full: Full, sees_nodes: bool) -> Res
         updated_at: server.updated_at.0,
         launched_at: server.launched_at.map(|time: Timestamp| time.0),
         terminated_at: server.terminated_at.map(|time| time.0),
+        purge_at: server.purge_at.map(|time| time.0),
         flavor: flavor(server.flavor, server.flavor_id, server.vcpus, server.memory_mib),
         image_id: server.image_id,
         key_name: server.key_name,

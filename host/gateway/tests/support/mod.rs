@@ -1,7 +1,5 @@
 //! A core and a personality that a test scripts.
 
-#![allow(dead_code, reason = "each test program uses a part")]
-
 pub mod sockets;
 
 use std::collections::BTreeMap;

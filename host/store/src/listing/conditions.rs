@@ -103,6 +103,16 @@ pub fn taken(conditions: &mut Vec<Condition>, field: &str) -> Result<Option<Stri
     }
 }
 
+/// As [`taken`], for one of several values.
+pub fn taken_values(conditions: &mut Vec<Condition>, field: &str) -> Result<Option<Vec<String>>> {
+    let Some(at) = conditions.iter().position(|condition| condition.field == field) else { return Ok(None) };
+    let condition = conditions.swap_remove(at);
+    if condition.test != Test::AnyOf || condition.values.is_empty() {
+        return Err(condition.wrong("has values, of which it is one."));
+    }
+    Ok(Some(condition.values))
+}
+
 /// As [`taken`], where the value is yes or no.
 pub fn taken_flag(conditions: &mut Vec<Condition>, field: &'static str) -> Result<Option<bool>> {
     let Some(value) = taken(conditions, field)? else { return Ok(None) };

@@ -64,6 +64,14 @@ pub async fn lock_many(tx: &mut Conn, ids: &[String]) -> Result<BTreeMap<String,
     Ok(rows.into_iter().map(|server| (server.id.clone(), server)).collect())
 }
 
+/// A server's time in the recycle bin.
+#[derive(Clone, Copy, Debug)]
+pub struct Recycled {
+    pub since: Timestamp,
+    /// None: until somebody deletes it.
+    pub until: Option<Timestamp>,
+}
+
 /// What a step changes; none: stays.
 // The outer option says whether it changes, the inner one is the value.
 #[allow(clippy::option_option)]
@@ -75,6 +83,8 @@ pub struct Change<'a> {
     pub power_state: Option<PowerState>,
     pub node: Option<&'a str>,
     pub launched_at: Option<Timestamp>,
+    /// Into the recycle bin: since when, and until when. `Some(None)`: out of it.
+    pub recycled: Option<Option<Recycled>>,
     pub progress: Option<u32>,
     /// `Some(None)`: the fault is over.
     pub fault: Option<Option<Fault>>,
@@ -87,12 +97,15 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
     let mut sets = vec!["updated_at = $2".to_owned()];
     let mut values: Vec<crate::Value<'_>> = vec![id.into(), now.into()];
     let fault = change.fault.as_ref();
-    let columns: [(&str, Option<crate::Value<'_>>); 10] = [
+    let recycled = change.recycled;
+    let columns: [(&str, Option<crate::Value<'_>>); 12] = [
         ("vm_state", change.vm_state.map(|state| state.as_str().into())),
         ("task_state", change.task_state.map(|task| task.map_or("", TaskState::as_str).into())),
         ("power_state", change.power_state.map(|state| state.as_str().into())),
         ("node", change.node.map(Into::into)),
         ("launched_at", change.launched_at.map(Into::into)),
+        ("terminated_at", recycled.map(|bin| bin.map(|bin| bin.since).unwrap_or_default().into())),
+        ("purge_at", recycled.map(|bin| bin.and_then(|bin| bin.until).unwrap_or_default().into())),
         ("progress", change.progress.map(Into::into)),
         ("fault_message", fault.map(|fault| fault.as_ref().map(|fault| fault.message.as_str()).into())),
         ("fault_code", fault.map(|fault| fault.as_ref().map(|fault| i64::from(fault.code)).into())),
@@ -118,7 +131,7 @@ pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<boo
         .execute(
             update(
                 "servers",
-                "SET vm_state = 'deleted', task_state = '', power_state = 'no-state', deleted = 1, \
+                "SET vm_state = 'deleted', task_state = '', power_state = 'no-state', deleted = 1, purge_at = 0, \
                  admin_password = '', terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
             ),
             args![id, now],

@@ -1,6 +1,6 @@
 //! Lists of servers: one query a page, served by an index in the default order.
 
-use skyloom_model::{Reach, Result};
+use skyloom_model::{Error, Reach, Result};
 
 use super::{ADDRESSES, Full, Parts, Server, packed, unpack};
 use crate::conn::Conn;
@@ -9,12 +9,46 @@ use crate::listing::{Condition, Listed, Page, Query};
 
 /// Which servers there are to a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Life {
-    #[default]
-    Living,
+pub struct Life {
+    pub living: bool,
+    /// In the recycle bin.
+    pub recycled: bool,
     /// Deleted and still kept.
-    Deleted,
-    Both,
+    pub deleted: bool,
+}
+
+impl Life {
+    pub const LIVING: Self = Self { living: true, recycled: false, deleted: false };
+    pub const DELETED: Self = Self { living: false, recycled: false, deleted: true };
+    pub const ALL: Self = Self { living: true, recycled: true, deleted: true };
+
+    /// The contract's words, of which each adds some.
+    pub fn of_words(words: &[String]) -> Result<Self> {
+        let mut life = Self::default();
+        for word in words {
+            *match word.as_str() {
+                "living" => &mut life.living,
+                "recycled" => &mut life.recycled,
+                "deleted" => &mut life.deleted,
+                other => return Err(Error::invalid("life", format!("life cannot be {other:?}."))),
+            } = true;
+        }
+        Ok(life)
+    }
+
+    /// Constants, so that the plan for living ones doesn't depend on a parameter.
+    fn sql(self) -> &'static str {
+        match (self.living, self.recycled, self.deleted) {
+            (true, true, true) => "s.deleted IN (0, 1)",
+            (true, true, false) => "s.deleted = 0",
+            (true, false, true) => "s.deleted IN (0, 1) AND s.vm_state <> 'soft-deleted'",
+            (true, false, false) => "s.deleted = 0 AND s.vm_state <> 'soft-deleted'",
+            (false, true, true) => "s.deleted IN (0, 1) AND s.vm_state IN ('soft-deleted', 'deleted')",
+            (false, true, false) => "s.deleted = 0 AND s.vm_state = 'soft-deleted'",
+            (false, false, true) => "s.deleted = 1",
+            (false, false, false) => "1 = 0",
+        }
+    }
 }
 
 /// All must hold.
@@ -29,7 +63,7 @@ impl Filter {
     /// The living ones of every project.
     #[must_use]
     pub fn all() -> Self {
-        Self { reach: Reach::All, life: Life::Living, conditions: Vec::new() }
+        Self { reach: Reach::All, life: Life::LIVING, conditions: Vec::new() }
     }
 }
 
@@ -38,13 +72,8 @@ const DEFAULT: &[(&str, bool)] = &[("created-at", true)];
 fn query(postgres: bool, columns: String, filter: &Filter) -> Result<Query> {
     let mut query = Query::new(columns, "servers s", "s.id");
     query.within(postgres, &[Server::OWNER], &filter.reach, None);
-    // Constants, so that the plan for living ones doesn't depend on a parameter. No part of the scope: a list goes on behind a
-    // server that was deleted meanwhile.
-    query.and(match filter.life {
-        Life::Living => "s.deleted = 0",
-        Life::Deleted => "s.deleted = 1",
-        Life::Both => "s.deleted IN (0, 1)",
-    });
+    // No part of the scope: a list goes on behind a server that was deleted meanwhile.
+    query.and(filter.life.sql());
     query.meet(postgres, Server::FIELDS, &filter.conditions)?;
     Ok(query)
 }

@@ -19,7 +19,8 @@ use crate::statement::insert_into;
 use crate::{Conn, Row, args};
 
 pub use change::{
-    Brief, Change, UserFields, brief, change, lock, lock_many, mark_deleted, put_user_fields, remove, remove_deleted,
+    Brief, Change, Recycled, UserFields, brief, change, lock, lock_many, mark_deleted, put_user_fields, remove,
+    remove_deleted,
 };
 pub use list::{Filter, Life, Looks, list, looks};
 pub use parts::Parts;
@@ -51,7 +52,10 @@ rows! {
         created_at: Timestamp [sorts, finds],
         updated_at: Timestamp [sorts, finds],
         launched_at: Option<Timestamp> as OrEmpty [sorts, finds],
+        /// Deleted, or in the recycle bin, since then.
         terminated_at: Option<Timestamp> as OrEmpty [sorts, finds],
+        /// When it is deleted for good, if nobody takes it out of the recycle bin.
+        purge_at: Option<Timestamp> as OrEmpty [sorts, finds],
         deleted: bool,
         flavor_id: String [sorts, finds],
         vcpus: u32 [finds],

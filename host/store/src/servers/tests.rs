@@ -26,6 +26,7 @@ fn server(number: i64) -> Server {
         updated_at: Timestamp(1_000 + number / 2),
         launched_at: None,
         terminated_at: None,
+        purge_at: None,
         deleted: false,
         flavor_id: "1".to_owned(),
         vcpus: 2,
@@ -216,8 +217,8 @@ async fn changes_touch_only_what_they_name() {
         let count = async |tx: &mut Conn, life| {
             list(tx, &Filter { life, ..Filter::all() }, Parts::USUAL, &Page::default()).await.expect("list").items.len()
         };
-        assert_eq!(count(&mut tx, Life::Living).await, 0);
-        assert_eq!((count(&mut tx, Life::Deleted).await, count(&mut tx, Life::Both).await), (1, 1));
+        assert_eq!(count(&mut tx, Life::LIVING).await, 0);
+        assert_eq!((count(&mut tx, Life::DELETED).await, count(&mut tx, Life::ALL).await), (1, 1));
         assert_eq!(remove_deleted(&mut tx, Timestamp(20), 10).await.expect("sweep"), 0);
         assert_eq!(remove_deleted(&mut tx, Timestamp(21), 10).await.expect("sweep"), 1);
     }
@@ -228,7 +229,8 @@ async fn changes_touch_only_what_they_name() {
 async fn the_default_order_is_an_index() {
     let database = crate::testing::sqlite().await;
     let mut tx = database.db.begin().await.expect("begin");
-    for filter in ["s.project_id = 'p' AND s.deleted = 0", "s.deleted = 0"] {
+    let living = "s.deleted = 0 AND s.vm_state <> 'soft-deleted'";
+    for filter in [format!("s.project_id = 'p' AND {living}"), living.to_owned()] {
         for page in ["", " AND (s.created_at, s.id) < (5, 'x')"] {
             let sql = format!(
                 "EXPLAIN QUERY PLAN SELECT {} FROM servers s WHERE {filter}{page} \

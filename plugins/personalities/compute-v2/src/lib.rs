@@ -24,7 +24,7 @@ skyloom_sdk::personality!(ComputeV2);
 
 /// Answers a request with the settings of the mount (in a sandbox) or the default ones (natively).
 pub fn handle<C: Cloud>(cloud: &C, request: Request) -> Response {
-    match Settings::of_the_mount() {
+    match nova::settings::of_the_mount() {
         Ok(settings) => handle_with(cloud, settings, &request),
         Err(fault) => (nova::UPSTREAM.envelope)(&fault),
     }
@@ -32,14 +32,14 @@ pub fn handle<C: Cloud>(cloud: &C, request: Request) -> Response {
 
 /// Answers a request.
 pub fn handle_with<C: Cloud>(cloud: &C, settings: Settings, request: &Request) -> Response {
-    let Settings { dialect } = settings;
-    nova::answer(&Context::new(cloud, dialect.rules(), request), |context, operation| {
-        serve(context, dialect, operation)
+    nova::answer(&Context::new(cloud, settings.dialect.rules(), request), |context, operation| {
+        serve(context, settings, operation)
     })
 }
 
 /// The table of operations.
-fn serve<C: Cloud>(context: &Context<'_, C>, dialect: Dialect, operation: &str) -> Answer {
+fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str) -> Answer {
+    let Settings { dialect, recycle_bin } = settings;
     match operation {
         "versions.list" => Ok(versions::list(context)),
         "versions.show" => Ok(versions::show(context)),
@@ -51,10 +51,12 @@ fn serve<C: Cloud>(context: &Context<'_, C>, dialect: Dialect, operation: &str) 
         "servers.list_detail" => servers::list::detail(context),
         "servers.show" => servers::show(context),
         "servers.update" => servers::update(context),
+        "servers.delete" if recycle_bin => servers::recycle(context),
         "servers.delete" => servers::delete(context),
         "servers.start" => servers::actions::start(context),
         "servers.stop" => servers::actions::stop(context),
         "servers.force_delete" => servers::force_delete(context),
+        "servers.restore" => servers::actions::restore(context),
         "servers.reboot" => servers::actions::reboot(context),
         "servers.resize" => match dialect {
             Dialect::Upstream => servers::sizes::resize(context),

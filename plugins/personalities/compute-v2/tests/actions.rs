@@ -1,10 +1,9 @@
 //! Power, console, metadata and the parts of a server.
 
-mod support;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::support::*;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{MetadataMode, Server, TaskState, VmState};
 use skyloom_sdk::cloud::networks::{FixedIp, GroupPage, Port, PortPage, SecurityGroup, SecurityGroupRule};
@@ -12,7 +11,6 @@ use skyloom_sdk::cloud::operations::{Operation, OperationPage, OperationState, S
 use skyloom_sdk::conditions::{is, told};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, error};
 use skyloom_sdk::{ErrorCode, rule};
-use support::*;
 
 #[test]
 fn power_is_changed_of_one_server() {

@@ -1,12 +1,10 @@
 //! POST /servers.
 
-mod support;
-
+use crate::support::*;
 use serde_json::json;
 use skyloom_sdk::cloud::compute::{NetworkChoice, OnFailure, PasswordChoice};
 use skyloom_sdk::testing::{error, header_of, json_of, not_found, not_permitted};
 use skyloom_sdk::{ErrorCode, rule};
-use support::*;
 
 const CREATE: &str = "nova.servers.create";
 
@@ -14,7 +12,7 @@ const CREATE: &str = "nova.servers.create";
 fn a_creation_answers_before_the_server_is_there() {
     for dialect in BOTH {
         let (cloud, seen) = with_create();
-        let response = call(&cloud, compute_v2::Settings { dialect }, create_call(1, json!({})));
+        let response = call(&cloud, compute_v2::Settings { dialect, ..Default::default() }, create_call(1, json!({})));
         assert_eq!(response.status, 202);
         let own = format!("http://cloud.test/v2.1/servers/{SERVER}");
         assert_eq!(header_of(&response, "location"), Some(own.as_str()));

@@ -1,10 +1,8 @@
 //! POST /servers: images and disks.
 
-mod support;
-
+use crate::support::*;
 use serde_json::{Value, json};
 use skyloom_sdk::rule;
-use support::*;
 
 const CREATE: &str = "nova.servers.create";
 

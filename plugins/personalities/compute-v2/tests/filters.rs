@@ -1,14 +1,12 @@
 //! Filters of server lists: what of a query reaches the core.
 
-mod support;
-
+use crate::support::*;
 use skyloom_sdk::cloud::operations::OperationPage;
 use skyloom_sdk::conditions::{
     all_of, any_of, before, from, is, none_of, not_all_of, part, part_any_case, pattern, told,
 };
 use skyloom_sdk::testing::{FakeCloud, Seen, invalid};
 use skyloom_sdk::{Condition, rule};
-use support::*;
 
 const LISTS: [(&str, &str, &str); 2] = [
     ("servers.list", "/v2.1/servers", "nova.servers.list"),

@@ -1,16 +1,14 @@
 //! Flavors, their access and extra specs.
 
-mod support;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::support::*;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::flavors::{Flavor, FlavorPage};
 use skyloom_sdk::conditions::{from, is};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, invalid, not_found};
 use skyloom_sdk::{ErrorCode, rule};
-use support::*;
 
 type FlavorQuery = (Vec<skyloom_sdk::Condition>, skyloom_sdk::PageRequest);
 

@@ -1,12 +1,10 @@
 //! Key pairs.
 
-mod support;
-
+use crate::support::*;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::keypairs::{KeyKind, Keypair, KeypairCreate, KeypairPage};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, invalid, not_found};
 use skyloom_sdk::{ErrorCode, rule};
-use support::*;
 
 fn own_keypair(private: bool) -> Keypair {
     Keypair {

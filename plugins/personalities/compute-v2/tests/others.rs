@@ -1,13 +1,11 @@
 //! Versions, limits, zones; and what holds for every operation.
 
-mod support;
-
+use crate::support::*;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::Zone;
 use skyloom_sdk::cloud::quotas::Quota;
 use skyloom_sdk::rule;
 use skyloom_sdk::testing::{Call, FakeCloud, header_of};
-use support::*;
 
 #[test]
 fn versions_are_for_everybody() {
@@ -89,8 +87,11 @@ fn every_operation_is_served() {
             for dialect in BOTH {
                 for version in [1, 38, 96] {
                     let request = Call::new(id, "POST", "/v2.1/x").raw_body(body).version(2, version).build();
-                    let response =
-                        compute_v2::handle_with(&FakeCloud::default(), compute_v2::Settings { dialect }, &request);
+                    let response = compute_v2::handle_with(
+                        &FakeCloud::default(),
+                        compute_v2::Settings { dialect, ..Default::default() },
+                        &request,
+                    );
                     let text = format!("{response:?}");
                     assert!(!text.contains("There is no operation"), "{id}");
                     assert!(response.status < 500, "{id} {body:?}: {text}");

@@ -1,11 +1,9 @@
 //! Another flavor for a server: resize, its confirmation, the way back.
 
-mod support;
-
+use crate::support::*;
 use serde_json::json;
 use skyloom_sdk::testing::{Seen, error, not_found};
 use skyloom_sdk::{Error, ErrorCode};
-use support::*;
 
 #[test]
 fn a_resize_names_a_flavor_by_its_id_or_its_address() {

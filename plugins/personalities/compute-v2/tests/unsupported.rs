@@ -1,13 +1,11 @@
 //! What Nova has and the core has no capability for yet: each entry of the table is refused by name, and reaches no core.
 
-mod support;
-
+use crate::support::*;
 use compute_v2::{Settings, dialects};
 use nova::unsupported::UNSUPPORTED;
 use serde_json::json;
 use skyloom_sdk::testing::Call;
 use skyloom_sdk::unsupported::Unsupported;
-use support::*;
 
 const MANIFEST: &str = include_str!("../plugin.toml");
 

@@ -1,11 +1,9 @@
 //! POST /servers: what one vendor's document asks beyond upstream.
 
-mod support;
-
+use crate::support::*;
 use serde_json::{Value, json};
 use skyloom_sdk::testing::{error, not_found};
 use skyloom_sdk::{ErrorCode, rule};
-use support::*;
 
 #[test]
 fn the_vendor_sells_no_flavor_that_is_sold_out() {

@@ -2,10 +2,12 @@
 //! Where the vendor's document is silent, Nova's behaviour holds.
 
 mod boot;
+mod settings;
 mod tokens;
 
-use nova::{Answer, Context, Fault, Rules, UPSTREAM, keypairs, servers};
-use skyloom_sdk::lenient::boolean_text;
+pub use settings::Settings;
+
+use nova::{Answer, Context, Rules, UPSTREAM, keypairs, servers};
 use skyloom_sdk::{Cloud, Imports, Personality, Request, Response};
 
 /// The component.
@@ -25,13 +27,15 @@ static RULES: Rules = Rules {
     // The document has no confirmation.
     resizes_are_final: true,
     envelope: |fault| keystone::error_response(fault.status, &fault.message),
-    // Nova has `host` too, for operators alone; of whom it is for, the document says nothing.
+    shows_deletion: true,
+    // Nova has `host` too, for operators alone; of whom it is for, the document says nothing. By `deleted` everybody sees the bin.
     filters_for_all: &[
         "access_ip_v4",
         "access_ip_v6",
         "availability_zone",
         "changes-before",
         "created_at",
+        "deleted",
         "description",
         "flavor",
         "hostname",
@@ -51,25 +55,36 @@ static RULES: Rules = Rules {
     ..UPSTREAM
 };
 
-/// Answers one request.
+/// Answers one request with the settings of the mount (in a sandbox) or the default ones (natively).
 pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
+    match nova::settings::of_the_mount() {
+        Ok(settings) => handle_with(cloud, settings, request),
+        Err(fault) => (RULES.envelope)(&fault),
+    }
+}
+
+/// Answers one request.
+pub fn handle_with<C: Cloud>(cloud: &C, settings: Settings, request: &Request) -> Response {
     if request.operation == "tokens.create" {
         return tokens::create(cloud, request).unwrap_or_else(|fault| fault.response(request));
     }
-    nova::answer(&Context::new(cloud, &RULES, request), serve)
+    nova::answer(&Context::new(cloud, &RULES, request), |context, operation| serve(context, settings, operation))
 }
 
 /// The table of operations.
-fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Answer {
+fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str) -> Answer {
     match operation {
         "servers.create" => servers::create::create(context),
-        "servers.list" => no_recycle_bin(context).and_then(|()| servers::list::index(context)),
-        "servers.list_detail" => no_recycle_bin(context).and_then(|()| servers::list::detail(context)),
+        "servers.list" => servers::list::index(context),
+        "servers.list_detail" => servers::list::detail(context),
         "servers.show" => servers::show(context),
         "servers.start" => servers::actions::start(context),
         "servers.stop" => servers::actions::stop(context),
         "servers.reboot" => servers::actions::reboot(context),
         "servers.resize" => servers::sizes::resize(context),
+        "servers.delete" if settings.recycle_bin => servers::recycle(context),
+        "servers.delete" => servers::delete(context),
+        "servers.restore" => servers::actions::restore(context),
         "servers.force_delete" => servers::force_delete(context),
         "servers.metadata.list" => servers::metadata::list(context),
         "servers.metadata.replace" => boot::replace_metadata(context),
@@ -77,15 +92,5 @@ fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Answer {
         "keypairs.create" => keypairs::create(context),
         "keypairs.delete" => keypairs::delete(context),
         other => nova::unknown(other),
-    }
-}
-
-/// The document lists the recycle bin by a filter that Nova overlooks: who purges what it finds must not find what lives.
-fn no_recycle_bin<C: Cloud>(context: &Context<'_, C>) -> Result<(), Fault> {
-    match context.query().last("deleted").map(boolean_text) {
-        Some(Some(true)) => {
-            Err(Fault::bad_request("The filter deleted is not supported: there is no recycle bin here."))
-        }
-        _ => Ok(()),
     }
 }

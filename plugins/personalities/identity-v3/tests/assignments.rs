@@ -1,11 +1,9 @@
 //! Who has which role where.
 
-mod support;
-
+use crate::support::{call, domain, fault, handle, named, ok, placed, project, role, user};
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Assignment, AssignmentFilter, AssignmentPage, RolePage, Target};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, not_found};
-use support::{call, domain, fault, handle, named, ok, placed, project, role, user};
 
 const BASE: &str = "http://cloud.test/identity";
 

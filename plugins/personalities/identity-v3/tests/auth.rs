@@ -1,12 +1,10 @@
 //! Tokens, the catalogue, versions.
 
-mod support;
-
+use crate::support::{call, fault, handle, named, ok, placed, project, token_info};
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{DomainPage, Endpoint, Issued, Login, ProjectPage, Scope, ScopeRequest, Service};
 use skyloom_sdk::testing::{FakeCloud, Seen, error, header_of};
 use skyloom_sdk::{ErrorCode, Response};
-use support::{call, fault, handle, named, ok, placed, project, token_info};
 
 fn services() -> Vec<Service> {
     let endpoint = |id: &str, interface: &str, region: &str| Endpoint {
@@ -299,7 +297,7 @@ fn own_projects_and_domains() {
     cloud.identity.list_own_projects =
         Some(Box::new(|_| Ok(ProjectPage { projects: vec![project("demo")], next: None })));
     cloud.identity.list_own_domains =
-        Some(Box::new(|_| Ok(DomainPage { domains: vec![support::domain("east")], next: None })));
+        Some(Box::new(|_| Ok(DomainPage { domains: vec![crate::support::domain("east")], next: None })));
     let body = ok(&handle(&cloud, call("auth.projects", "GET", "/v3/auth/projects").build()), 200);
     assert_eq!(body["projects"][0]["id"], "id-demo");
     assert_eq!(body["links"]["self"], "http://cloud.test/identity/v3/auth/projects");

@@ -1,13 +1,11 @@
 //! Credentials of the type ec2: the core's access keys in upstream's two forms.
 
-mod support;
-
+use crate::support::{call, fault, handle, ok};
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{AccessKey, AccessKeyCreate, AccessKeyMade, AccessKeyPage};
 use skyloom_sdk::conditions::is;
 use skyloom_sdk::testing::{FakeCloud, Seen, error, not_found};
 use skyloom_sdk::{Condition, ErrorCode};
-use support::{call, fault, handle, ok};
 
 const BASE: &str = "http://cloud.test/identity";
 

@@ -1,12 +1,10 @@
 //! Attributes that upstream doesn't know: kept on creation and update, shown wherever the resource is.
 
-mod support;
-
+use crate::support::{call, domain, fault, handle, ok, project, role, user};
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Domain, DomainPage, Project, ProjectPage, Role, RolePage, User, UserPage};
 use skyloom_sdk::testing::{FakeCloud, Seen, error};
 use skyloom_sdk::{Error, ErrorCode, Response};
-use support::{call, domain, fault, handle, ok, project, role, user};
 
 /// What the core has of each resource.
 const KEPT: &str = r#"{"floor": {"deep": [1, null]}, "gone": null, "name": "hidden", "email": "a@example.org"}"#;

@@ -1,12 +1,10 @@
 //! What stands above and below a project.
 
-mod support;
-
+use crate::support::{call, fault, handle, ok, project};
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::identity::{Project, ProjectPage};
 use skyloom_sdk::conditions::is;
 use skyloom_sdk::testing::{FakeCloud, not_found};
-use support::{call, fault, handle, ok, project};
 
 /// `default` holds `a`, that holds `b`, that holds `c` and `d`.
 fn cloud() -> FakeCloud {

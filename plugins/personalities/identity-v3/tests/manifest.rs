@@ -1,12 +1,10 @@
 //! The manifest against the code, the schemas against bodies, every error code against the envelope.
 
-mod support;
-
+use crate::support::{call, fault, handle};
 use serde_json::{Value, json};
 use skyloom_sdk::ErrorCode;
 use skyloom_sdk::respond::every_code;
 use skyloom_sdk::testing::{FakeCloud, error};
-use support::{call, fault, handle};
 
 fn operations() -> Vec<toml::Value> {
     let manifest: toml::Value = toml::from_str(include_str!("../plugin.toml")).expect("plugin.toml");

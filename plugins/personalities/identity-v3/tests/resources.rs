@@ -1,7 +1,6 @@
 //! Domains, projects, users, roles: each operation, its links and its filters.
 
-mod support;
-
+use crate::support::{call, domain, fault, handle, ok, project, role, user};
 use serde_json::{Value, json};
 use skyloom_sdk::Condition;
 use skyloom_sdk::cloud::identity::{
@@ -10,7 +9,6 @@ use skyloom_sdk::cloud::identity::{
 };
 use skyloom_sdk::conditions::is;
 use skyloom_sdk::testing::{FakeCloud, Seen, json_of, not_found, not_permitted};
-use support::{call, domain, fault, handle, ok, project, role, user};
 
 const BASE: &str = "http://cloud.test/identity";
 

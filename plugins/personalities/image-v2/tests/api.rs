@@ -1,7 +1,5 @@
 //! Each operation over a fake core: what it asks the core for, what it answers, what it refuses.
 
-mod support;
-
 use image_v2::handle;
 use serde_json::json;
 use skyloom_sdk::cloud::images::{Download, Image, ImagePage, ImageState, Visibility};
@@ -9,7 +7,7 @@ use skyloom_sdk::conditions::{any_of, before, from, is, outside, pairs};
 use skyloom_sdk::testing::{FakeCloud, Seen, error, header_of, json_of, not_permitted};
 use skyloom_sdk::{Body, Condition, ErrorCode, PageRequest, Response, Upload};
 
-use support::*;
+use crate::support::*;
 
 #[test]
 fn a_body_of_the_wrong_form_is_told_in_upstreams_words() {

@@ -1,14 +1,12 @@
 //! Changes of an image.
 
-mod support;
-
 use image_v2::handle;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::images::{Image, Visibility};
 use skyloom_sdk::testing::{FakeCloud, Seen, error};
 use skyloom_sdk::{ErrorCode, Response};
 
-use support::*;
+use crate::support::*;
 
 const PATCH: &str = "application/openstack-images-v2.1-json-patch";
 

@@ -1,13 +1,11 @@
 //! What bodies say to the core, and which are refused.
 
-mod support;
-
 use network_v2::handle;
 use serde_json::json;
 use skyloom_sdk::cloud::networks::{AddressRange, FixedIpRequest, HostRoute};
 use skyloom_sdk::testing::{FakeCloud, Seen, json_of};
 
-use support::*;
+use crate::support::*;
 
 #[test]
 fn bodies_reach_the_core() {

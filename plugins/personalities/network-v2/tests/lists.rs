@@ -1,7 +1,5 @@
 //! Lists: pages, filters, queries that make no sense.
 
-mod support;
-
 use network_v2::handle;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::networks::{GroupPage, Network, NetworkPage, PortPage, RouterPage, RulePage, SubnetPage};
@@ -9,7 +7,7 @@ use skyloom_sdk::conditions::{all_of, any_of, is, none_of, not_all_of};
 use skyloom_sdk::testing::{FakeCloud, Seen, invalid, json_of};
 use skyloom_sdk::{Condition, PageRequest, Response};
 
-use support::*;
+use crate::support::*;
 
 /// A core with networks `1` to `5`, paged as the core does it.
 fn five(seen: &Seen<PageRequest>) -> FakeCloud {

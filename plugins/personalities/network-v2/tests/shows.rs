@@ -1,13 +1,11 @@
 //! How resources, versions and extensions are shown.
 
-mod support;
-
 use network_v2::handle;
 use serde_json::json;
 use skyloom_sdk::cloud::compute::Zone;
 use skyloom_sdk::testing::{FakeCloud, json_of, not_found};
 
-use support::*;
+use crate::support::*;
 
 #[test]
 fn versions_extensions_and_zones() {

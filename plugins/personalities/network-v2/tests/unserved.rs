@@ -1,12 +1,10 @@
 //! Attributes that are known, but whose capability isn't there.
 
-mod support;
-
 use network_v2::handle;
 use serde_json::json;
 use skyloom_sdk::testing::{FakeCloud, json_of};
 
-use support::*;
+use crate::support::*;
 
 #[test]
 fn what_is_not_served_is_told_from_what_is_no_value_of_it() {

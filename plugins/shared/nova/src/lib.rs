@@ -10,6 +10,7 @@ pub mod microversions;
 mod queries;
 pub mod rules;
 pub mod servers;
+pub mod settings;
 pub mod status;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

@@ -33,6 +33,8 @@ pub struct Rules {
     pub fuzzy_filters: bool,
     /// The image filter finds nothing (servers start from volumes) and makes all other filters void.
     pub image_filter_is_void: bool,
+    /// A server in the recycle bin, and a deleted one, is shown with the time at which it went and the one at which it is deleted.
+    pub shows_deletion: bool,
     /// Filters of servers that are for everybody at every version, beside those that upstream gives to everybody.
     pub filters_for_all: &'static [&'static str],
     /// Keys beside upstream's that lists of servers are ordered by, the core's field of each; none: it orders nothing.
@@ -118,6 +120,7 @@ pub const UPSTREAM: Rules = Rules {
     extended_attributes_for_all: false,
     fuzzy_filters: false,
     image_filter_is_void: false,
+    shows_deletion: false,
     filters_for_all: &[],
     sort_keys: &[],
     unlisted: |_, _| false,

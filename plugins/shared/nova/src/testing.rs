@@ -33,6 +33,7 @@ pub fn server() -> Server {
         updated_at: NOON + 60_000_000,
         launched_at: Some(NOON),
         terminated_at: None,
+        purge_at: None,
         flavor: ServerFlavor {
             id: "1".to_owned(),
             name: "m1.tiny".to_owned(),

@@ -35,7 +35,6 @@ pub static UNSUPPORTED: Table = Table(&[
     entry("servers.create", "os:scheduler_hints.dedicated_host_id", "there are no dedicated hosts"),
     entry("servers.list", "sort_key auto_disk_config", NOT_IN_THE_CORE),
     entry("servers.list", "auto_disk_config", NOT_IN_THE_CORE),
-    entry("servers.list", "soft_deleted", "servers are not soft-deleted yet"),
     entry("flavors.list", "sort_key updated_at", "the core keeps no time of a flavor's last change"),
     entry("keypairs.create", "type x509", "guests get SSH keys only"),
     entry("flavors.create", "rxtx_factor", "a factor has at most three digits after the point"),

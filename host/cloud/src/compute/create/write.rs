@@ -102,6 +102,7 @@ fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
         updated_at: plan.now,
         launched_at: None,
         terminated_at: None,
+        purge_at: None,
         deleted: false,
         flavor_id: flavor.id.clone(),
         vcpus: flavor.vcpus,

@@ -11,6 +11,7 @@ mod faulty;
 mod guest;
 mod place;
 mod power;
+mod recycle;
 mod release;
 mod resize;
 mod server_saga;
@@ -35,6 +36,7 @@ use context::Context;
 use create::Create;
 use delete::Delete;
 use power::PowerSaga;
+use recycle::Recycle;
 use resize::ResizeSaga;
 use server_saga::{OfServers, ServerSaga};
 use volumes::{DiskSaga, Work};
@@ -54,6 +56,8 @@ pub fn all(cloud: &Cloud, faults: Arc<Faults>) -> Vec<Arc<dyn Saga>> {
         saga(ResizeSaga::back(context.clone())),
         saga(Attachment::attach(context.clone())),
         saga(Attachment::detach(context.clone())),
+        saga(Recycle::goes(context.clone())),
+        saga(Recycle::comes_back(context.clone())),
         saga(Confirm::new(context)),
     ];
     of_servers.into_iter().chain(of_disks).collect()

@@ -21,12 +21,15 @@ pub(crate) fn judge(power: Option<Power>) -> (VmState, PowerState) {
 }
 
 /// Writes the platform's word: states, no task, and the spans of running or not running. A server between two flavors stays there
-/// until somebody decides.
+/// until somebody decides, and one in the recycle bin until somebody takes it out.
 pub(crate) async fn settle(tx: &mut Conn, server: &Brief, power: Option<Power>, now: Timestamp) -> Result<()> {
     let (judged, power_state) = judge(power);
     let running = matches!(judged, VmState::Active | VmState::Paused);
-    let decided = server.vm_state != VmState::Resized || judged == VmState::Error;
-    let vm_state = if decided { judged } else { VmState::Resized };
+    let vm_state = match server.vm_state {
+        VmState::Resized if judged != VmState::Error => VmState::Resized,
+        VmState::SoftDeleted => VmState::SoftDeleted,
+        _ => judged,
+    };
     let change = Change {
         vm_state: Some(vm_state),
         task_state: Some(None),

@@ -1,6 +1,4 @@
 //! What the tests of this personality share: a server, and calls in both dialects.
-#![allow(dead_code, reason = "each test program uses a part of it")]
-
 use compute_v2::Settings;
 use compute_v2::dialects::Dialect;
 pub use nova::testing::*;
@@ -9,11 +7,11 @@ use skyloom_sdk::Response;
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, json_of};
 
 pub fn upstream() -> Settings {
-    Settings { dialect: Dialect::Upstream }
+    Settings::default()
 }
 
 pub fn ecs() -> Settings {
-    Settings { dialect: Dialect::Ecs }
+    Settings { dialect: Dialect::Ecs, ..Settings::default() }
 }
 
 pub const BOTH: [Dialect; 2] = [Dialect::Upstream, Dialect::Ecs];

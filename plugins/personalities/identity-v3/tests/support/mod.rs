@@ -1,6 +1,4 @@
 //! What several tests of this plugin need.
-#![allow(dead_code)]
-
 use serde_json::Value;
 use skyloom_sdk::cloud::identity::{Domain, Named, Placed, Project, Role, Scope, TokenInfo, User};
 use skyloom_sdk::testing::{Call, FakeCloud, json_of};

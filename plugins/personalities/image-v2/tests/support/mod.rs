@@ -1,6 +1,4 @@
 //! What the tests of this personality share.
-#![allow(dead_code, reason = "each test program uses a part")]
-
 use skyloom_sdk::Response;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
 use skyloom_sdk::testing::{Call, json_of};

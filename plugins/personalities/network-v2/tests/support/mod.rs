@@ -1,6 +1,4 @@
 //! What the fake core holds, and requests.
-#![allow(dead_code)] // each test program uses a part of it
-
 use skyloom_sdk::Response;
 use skyloom_sdk::cloud::networks::{
     AddressRange, FixedIp, HostRoute, Network, Port, Router, SecurityGroup, SecurityGroupRule, Subnet,

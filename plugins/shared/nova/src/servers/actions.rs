@@ -13,6 +13,11 @@ pub fn start<C: Cloud>(context: &Context<'_, C>) -> Answer {
     act(context, "start", &[], "start")
 }
 
+/// Out of the recycle bin.
+pub fn restore<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    act(context, "restore", &[], "restore")
+}
+
 /// The vendor's stop may say how; upstream's overlooks what stands there.
 pub fn stop<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let body = context.body()?;
@@ -53,7 +58,8 @@ pub(super) fn act<C: Cloud>(context: &Context<'_, C>, verb: &str, options: &[(&s
 /// A refused action in Nova's words: with the state that is in its way.
 pub(super) fn refusal<C: Cloud>(context: &Context<'_, C>, id: &str, action: &str, error: Error) -> Fault {
     let server = match error.code {
-        ErrorCode::WrongState | ErrorCode::Busy => context.cloud.get_server(id, &[]).ok(),
+        // Another reason than the server's own state says itself.
+        ErrorCode::WrongState | ErrorCode::Busy if error.reason.is_none() => context.cloud.get_server(id, &[]).ok(),
         _ => None,
     };
     let Some(server) = server else { return of_server(id)(error) };

@@ -159,6 +159,7 @@ struct Reader<'c, 'a, C> {
     conditions: Vec<Condition>,
     all_projects: bool,
     deleted: Option<bool>,
+    soft_deleted: Option<bool>,
     changed_since: Option<(i64, i64)>,
     changed_before: Option<(i64, i64)>,
     vm_states: Vec<VmState>,
@@ -177,6 +178,7 @@ fn conditions<C: Cloud>(context: &Context<'_, C>) -> Result<Option<Vec<Condition
         conditions: Vec::new(),
         all_projects: false,
         deleted: None,
+        soft_deleted: None,
         changed_since: None,
         changed_before: None,
         vm_states: Vec::new(),
@@ -244,6 +246,7 @@ impl<C> Reader<'_, '_, C> {
             "changes-before" => self.changed_before = Some(time::second_of(span(name, value)?.0)),
             "all_tenants" => self.all_projects = value.is_empty() || flag(name, value)?,
             "deleted" => self.deleted = Some(boolean_text(value).unwrap_or(false)),
+            "soft_deleted" => self.soft_deleted = Some(boolean_text(value).unwrap_or(false)),
             "vm_state" => match vm_of_word(value) {
                 Some(state) => self.vm_states.push(state),
                 None => self.void = true,
@@ -308,7 +311,20 @@ impl<C> Reader<'_, '_, C> {
         Ok(())
     }
 
+    /// Whether the bin's servers and the deleted ones are meant; none: as the core does by itself.
+    fn life(&self) -> Option<&'static [&'static str]> {
+        match (self.vm_states.as_slice(), self.deleted, self.soft_deleted) {
+            ([VmState::Deleted], ..) | (_, Some(true), Some(false)) => Some(&["deleted"]),
+            ([VmState::SoftDeleted], ..) => Some(&["recycled"]),
+            (_, Some(true), _) if !self.context.admin() => Some(&["recycled"]),
+            (_, Some(true), _) => Some(&["recycled", "deleted"]),
+            (_, _, Some(true)) => Some(&["living", "recycled"]),
+            _ => None,
+        }
+    }
+
     fn finish(mut self) -> Result<Option<Vec<Condition>>, Fault> {
+        let life = self.life();
         let mut conditions = std::mem::take(&mut self.conditions);
         conditions.extend(changed(self.changed_since, self.changed_before)?);
         if !self.ids.is_empty() {
@@ -324,12 +340,11 @@ impl<C> Reader<'_, '_, C> {
         } else if !self.context.sees_projects() {
             conditions.retain(|condition| condition.field != "project-id");
         }
-        let of_deleted = self.vm_states == [VmState::Deleted];
-        if of_deleted && !self.context.admin() {
-            return Err(Fault::new(403, "Only administrators may list deleted instances"));
-        }
-        if of_deleted || self.deleted == Some(true) {
-            conditions.push(is("deleted", true));
+        if let Some(words) = life {
+            if words.contains(&"deleted") && !self.context.admin() {
+                return Err(Fault::new(403, "Only administrators may list deleted instances"));
+            }
+            conditions.push(any_of("life", words));
         }
         if !self.vm_states.is_empty() {
             conditions.push(any_of("vm-state", self.vm_states.into_iter().map(vm_state)));

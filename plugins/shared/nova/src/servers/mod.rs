@@ -138,7 +138,13 @@ pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
     Ok(respond::empty(204))
 }
 
-/// Deletion that no recycle bin puts off; here there is none.
+/// Deletion on a mount whose servers go into the recycle bin.
+pub fn recycle<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    actions::act(context, "recycle", &[], "delete")?;
+    Ok(respond::empty(204))
+}
+
+/// Deletion that no recycle bin puts off.
 pub fn force_delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
     remove(context, "forceDelete")?;
     Ok(respond::empty(202))

@@ -19,6 +19,8 @@ fn word(kind: &str) -> &str {
     match kind.rsplit('.').next().unwrap_or(kind) {
         "confirm-resize" => "confirmResize",
         "revert-resize" => "revertResize",
+        // Upstream has one word, wherever the server goes.
+        "recycle" => "delete",
         word => word,
     }
 }

@@ -76,7 +76,20 @@ pub fn write(writer: &mut Writer, server: &Server, view: &View<'_>) {
         write_extensions(writer, server, view);
     }
     write_later(writer, server, &attributes, view);
+    if view.whole && view.rules.shows_deletion && matches!(server.vm_state, VmState::SoftDeleted | VmState::Deleted) {
+        write_deletion(writer, server);
+    }
     writer.end_object();
+}
+
+fn write_deletion(writer: &mut Writer, server: &Server) {
+    for (name, at) in [(key!("deleted"), server.terminated_at), (key!("estimated_deleted"), server.purge_at)] {
+        writer.key(name);
+        match at {
+            Some(at) => writer.plain(|out| time::write_seconds_z(out, at)),
+            None => writer.raw("\"\""),
+        };
+    }
 }
 
 fn write_image(writer: &mut Writer, server: &Server, attributes: &Attributes<'_>, view: &View<'_>) {

@@ -1,0 +1,5 @@
+//! One program of all of them: each would be compiled and linked with what it tests.
+
+mod api;
+mod patches;
+mod support;

@@ -1,0 +1,7 @@
+//! One program of all of them: each would be compiled and linked with what it tests.
+
+mod bodies;
+mod lists;
+mod shows;
+mod support;
+mod unserved;
