@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use axum::Router;
@@ -45,7 +45,8 @@ impl Drop for InFlight<'_> {
 /// The HTTP side of one listener.
 pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
-    routes: Routes,
+    /// A request goes on with what it found at its beginning.
+    routes: RwLock<Arc<Routes>>,
     listener: Option<Limiter>,
     log_access: bool,
 }
@@ -54,7 +55,20 @@ impl Gateway {
     /// `log_access`: a line in the log for each request. Err: every defect, a line each.
     pub fn new(shared: Arc<Shared>, mounts: Vec<Arc<Mount>>, log_access: bool) -> Result<Arc<Self>, Vec<String>> {
         let listener = Limiter::new(shared.settings.listener_rate, shared.settings.listener_burst);
-        Ok(Arc::new(Self { routes: Routes::build(mounts)?, shared, listener, log_access }))
+        let routes = RwLock::new(Arc::new(Routes::build(mounts)?));
+        Ok(Arc::new(Self { routes, shared, listener, log_access }))
+    }
+
+    /// Serves these mounts instead, from the next request on; those in flight end where they began. Err: every defect, a line
+    /// each, and all stays as it is.
+    pub fn replace(&self, mounts: Vec<Arc<Mount>>) -> Result<(), Vec<String>> {
+        let routes = Arc::new(Routes::build(mounts)?);
+        *self.routes.write().unwrap_or_else(PoisonError::into_inner) = routes;
+        Ok(())
+    }
+
+    fn routes(&self) -> Arc<Routes> {
+        self.routes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The gateway as axum serves it; the listener says in [`ConnectInfo`] who asks. One fallback for every path: which route
@@ -132,11 +146,12 @@ impl Gateway {
     }
 
     async fn route(&self, client: Option<IpAddr>, request_id: &Arc<str>, parts: Parts, body: ClientBody) -> Served {
+        let routes = self.routes();
         let Ok(path) = Path::read(parts.uri.path()) else {
-            let mount = self.routes.mount_of_malformed(&parts.method, parts.uri.path());
+            let mount = routes.mount_of_malformed(&parts.method, parts.uri.path());
             return self.nobodys(mount.as_ref(), request_id, &parts.headers, Refusal::MalformedRequest.into(), None);
         };
-        let (route, captures) = match self.routes.find(&parts.method, &path) {
+        let (route, captures) = match routes.find(&parts.method, &path) {
             Found::Route { route, captures } => (route, captures),
             Found::Method { mount, allow } => {
                 return self.nobodys(

@@ -8,4 +8,5 @@ mod routes;
 mod signed;
 mod sockets;
 mod support;
+mod swap;
 mod tls;
