@@ -168,6 +168,27 @@ class Volumes(client.Members):
         same("it outlives its server", self.rests("data-1")["attachments"], [])
         rule("nova.server_volumes.attach", "4e56eab1")
 
+    def step_booted(self):
+        """a server boots from a volume that is there, with another one beside it; both outlive it, and boot the next one"""
+        network = next(row["ID"] for row in self.ann("network", "list") if row["Name"] == "private")
+        least = ("--flavor", "m1.tiny", "--nic", f"net-id={network}", "--wait")
+        beside = f"uuid={self.volume},source_type=volume,destination_type=volume"
+        self.ann.text("server", "create", *least, "--volume", "root", "--block-device", beside, "first")
+        seen = self.ann("server", "show", "first")
+        same("its image", seen["image"], "N/A (booted from volume)")
+        for name, device in (("root", "/dev/vda"), ("data-1", "/dev/vdb")):
+            (attachment,) = self.rests(name, "in-use")["attachments"]
+            same(name, (attachment["server_id"], attachment["device"]), (seen["id"], device))
+        self.ann.fails("not bootable", "server", "create", *least, "--volume", "again", "none")
+        self.ann.fails("available", "server", "create", *least, "--volume", "root", "none")
+        for following in ("second", None):
+            self.ann.text("server", "delete", "--wait", "first" if following else "second")
+            for name in ("root", "data-1"):
+                same(f"{name} outlives its server", self.rests(name)["attachments"], [])
+            if following:
+                self.ann.text("server", "create", *least, "--volume", "root", following)
+        same("volumes", len(self.ann("volume", "list")), 4)
+
     def step_strangers(self):
         """another project sees and touches none of it"""
         same("volumes", self.bob("volume", "list"), [])

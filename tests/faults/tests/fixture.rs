@@ -132,6 +132,32 @@ impl Fixture {
     }
 
     pub async fn create(&self, on_failure: wit::OnFailure) -> (String, String) {
+        let disks = vec![disk(Some(&self.image_id), None), disk(None, Some(2))];
+        self.create_with(disks, on_failure).await
+    }
+
+    /// A creation of this kind: with disks of its own, or from a volume that is there.
+    pub async fn begin(&self, kind: Kind, on_failure: wit::OnFailure) -> (String, String) {
+        if kind == Kind::Create {
+            return self.create(on_failure).await;
+        }
+        let image = volumes::VolumeCreate {
+            source: "image".to_owned(),
+            source_id: Some(self.image_id.clone()),
+            ..new_volume("spare")
+        };
+        let spare = self.cloud.create_volume(&self.context(), image).await.expect("accepted").id;
+        self.volume_rests(&spare).await;
+        let given = wit::DiskRequest {
+            source: "volume".to_owned(),
+            source_id: Some(spare),
+            size_gib: None,
+            ..disk(None, None)
+        };
+        self.create_with(vec![given, disk(None, Some(1)), disk(None, Some(2))], on_failure).await
+    }
+
+    async fn create_with(&self, disks: Vec<wit::DiskRequest>, on_failure: wit::OnFailure) -> (String, String) {
         let create = wit::ServerCreate {
             names: vec!["guest".to_owned()],
             min_count: 1,
@@ -143,7 +169,7 @@ impl Fixture {
             hostname: None,
             networks: wit::NetworkChoice::Automatic,
             security_groups: Vec::new(),
-            disks: vec![disk(Some(&self.image_id), None), disk(None, Some(2))],
+            disks,
             public_address: None,
             user_data: None,
             config_drive: false,
@@ -165,7 +191,7 @@ impl Fixture {
     pub async fn ask(&self, kind: Kind, server_id: &str) -> String {
         let (ids, context) = (vec![server_id.to_owned()], self.context());
         let (verb, hard) = match kind {
-            Kind::Create => unreachable!("a creation has no server yet"),
+            Kind::Create | Kind::CreateFrom => unreachable!("a creation has no server yet"),
             Kind::Delete => {
                 let options = wit::DeleteOptions { delete_volumes: false, delete_public_addresses: None };
                 return self.cloud.delete_servers(&context, ids, options, false, true).await.expect("accepted");
@@ -331,15 +357,29 @@ const LARGER: &str = "2";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Create,
+    /// From a volume that was there before, and stays if it fails.
+    CreateFrom,
     Delete,
     Start,
-    Stop { hard: bool },
-    Reboot { hard: bool },
-    Resize { running: bool },
+    Stop {
+        hard: bool,
+    },
+    Reboot {
+        hard: bool,
+    },
+    Resize {
+        running: bool,
+    },
     Confirm,
-    Revert { running: bool },
-    Attach { running: bool },
-    Detach { running: bool },
+    Revert {
+        running: bool,
+    },
+    Attach {
+        running: bool,
+    },
+    Detach {
+        running: bool,
+    },
     Recycle,
     Restore,
 }
@@ -347,6 +387,7 @@ pub enum Kind {
 impl Kind {
     pub const ALL: &'static [Kind] = &[
         Kind::Create,
+        Kind::CreateFrom,
         Kind::Delete,
         Kind::Start,
         Kind::Stop { hard: true },
@@ -366,9 +407,14 @@ impl Kind {
         Kind::Restore,
     ];
 
+    /// Whether it makes its server.
+    pub fn creates(self) -> bool {
+        matches!(self, Self::Create | Self::CreateFrom)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
-            Self::Create => "server.create",
+            Self::Create | Self::CreateFrom => "server.create",
             Self::Delete => "server.delete",
             Self::Start => "server.start",
             Self::Stop { .. } => "server.stop",

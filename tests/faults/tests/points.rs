@@ -161,7 +161,7 @@ async fn a_delete_comes_during_every_step() {
 /// The step hangs; a delete cancels it and goes after the unwinding, or after its end where there is no way back; a second delete joins the first one.
 async fn during(fixture: &Fixture, kind: Kind, Step { name: step, no_return, .. }: Step) {
     let case = format!("delete during {kind:?} {step}");
-    let prepared = if kind == Kind::Create { None } else { Some(fixture.prepare(kind).await) };
+    let prepared = if kind.creates() { None } else { Some(fixture.prepare(kind).await) };
     fixture.start(Settings::default()).await;
     fixture.world.hold(step);
     let (server, operation) = match prepared {
@@ -169,7 +169,7 @@ async fn during(fixture: &Fixture, kind: Kind, Step { name: step, no_return, .. 
             let operation = fixture.ask(kind, &server).await;
             (server, operation)
         }
-        None => fixture.create(skyloom_runtime::bindings::cloud::compute::OnFailure::Keep).await,
+        None => fixture.begin(kind, skyloom_runtime::bindings::cloud::compute::OnFailure::Keep).await,
     };
     fixture.called(&operation, step).await;
     let delete = fixture.ask(Kind::Delete, &server).await;

@@ -26,14 +26,14 @@ pub fn crash(kind: Kind, write: u32, moment: Moment) -> Crash {
 pub async fn run(fixture: &Fixture, kind: Kind, faults: Settings, keep: bool, case: &str) -> Rest {
     // After a crash the same driver faults stand again: the platform's trouble doesn't end with our process.
     let again = Settings { driver: faults.driver.clone(), ..Settings::default() };
-    let prepared = if kind == Kind::Create { None } else { Some(fixture.prepare(kind).await) };
+    let prepared = if kind.creates() { None } else { Some(fixture.prepare(kind).await) };
     fixture.start(faults).await;
     let (server, operation) = match prepared {
         Some(server) => {
             let operation = fixture.ask(kind, &server).await;
             (server, operation)
         }
-        None => fixture.create(if keep { OnFailure::Keep } else { OnFailure::Remove }).await,
+        None => fixture.begin(kind, if keep { OnFailure::Keep } else { OnFailure::Remove }).await,
     };
     let rested = fixture.rest(&operation).await;
     let crashed = fixture.engine.lock().unwrap().as_ref().is_some_and(|engine| engine.faults().is_dead());

@@ -18,6 +18,23 @@ fn wrong(volume: &Volume, reason: &str, message: String) -> Error {
     Error::new(ErrorCode::WrongState, message).with_resource("volume", &volume.id).with_field(FIELD).with_reason(reason)
 }
 
+/// An operator gives a server only what its project has.
+async fn available(tx: &mut Conn, project_id: &str, id: &str) -> Result<Volume> {
+    let volume = volumes::lock(tx, id).await?.filter(|volume| volume.project_id == project_id);
+    let volume = volume.ok_or_else(|| not_found(id))?;
+    if volume.state != VolumeState::Available {
+        let message = format!("The volume {id} is {}; it has to be available.", volume.state.as_str());
+        return Err(wrong(&volume, "not-available", message));
+    }
+    Ok(volume)
+}
+
+/// The volume goes to a server that is made with it.
+pub(super) async fn give(tx: &mut Conn, project_id: &str, id: &str, place: Place<'_>) -> Result<()> {
+    available(tx, project_id, id).await?;
+    volumes::attach(tx, id, place, Timestamp::now()).await
+}
+
 /// The volume goes to the server with the operation.
 pub(super) async fn begin(
     tx: &mut Conn,
@@ -26,13 +43,7 @@ pub(super) async fn begin(
     id: &str,
     delete_on_termination: bool,
 ) -> Result<()> {
-    // An operator gives a server only what its project has.
-    let volume = volumes::lock(tx, id).await?.filter(|volume| volume.project_id == server.project_id);
-    let volume = volume.ok_or_else(|| not_found(id))?;
-    if volume.state != VolumeState::Available {
-        let message = format!("The volume {id} is {}; it has to be available.", volume.state.as_str());
-        return Err(wrong(&volume, "not-available", message));
-    }
+    let volume = available(tx, &server.project_id, id).await?;
     let node = placements::place_of(tx, id, Purpose::Home).await?;
     if node.as_ref() != Some(&server.node) {
         let message = format!("The volume {id} and the server {} are on different compute nodes.", server.id);

@@ -4,6 +4,7 @@ use skyloom_model::{Caller, Error, ErrorCode, Result};
 use skyloom_store::Conn;
 use skyloom_store::boot_images::BootImages;
 use skyloom_store::images::{self as store, Content, Image, ImageState};
+use skyloom_store::volumes::Volume;
 
 use super::Compute;
 
@@ -30,6 +31,17 @@ pub(super) struct BootImage {
 }
 
 impl BootImage {
+    fn of(image: &Image, content: &Content) -> Self {
+        Self {
+            id: image.id.clone(),
+            min_disk_gib: image.min_disk_gib,
+            min_memory_mib: image.min_memory_mib,
+            virtual_bytes: content.virtual_size.max(content.size),
+            windows: property(image, OS_TYPE).is_some_and(|value| value.eq_ignore_ascii_case("windows")),
+            named: BootImages { kernel: property(image, KERNEL), ramdisk: property(image, RAMDISK) },
+        }
+    }
+
     /// The smallest disk that holds it.
     pub(super) fn least_gib(&self) -> u32 {
         let own = u32::try_from(self.virtual_bytes.div_ceil(GIB)).unwrap_or(u32::MAX);
@@ -45,14 +57,17 @@ impl Compute {
             let message = format!("Image {id} has the disk format {format}, which no system disk can begin as.");
             return Err(Error::invalid("image-id", message));
         }
-        Ok(BootImage {
-            id: image.id.clone(),
-            min_disk_gib: image.min_disk_gib,
-            min_memory_mib: image.min_memory_mib,
-            virtual_bytes: content.virtual_size.max(content.size),
-            windows: property(&image, OS_TYPE).is_some_and(|value| value.eq_ignore_ascii_case("windows")),
-            named: BootImages { kernel: property(&image, KERNEL), ramdisk: property(&image, RAMDISK) },
-        })
+        Ok(BootImage::of(&image, &content))
+    }
+
+    /// What a volume began as, whoever may see that now: who has the volume has its bytes. None: it began as no image.
+    pub(super) async fn image_of(&self, conn: &mut Conn, volume: &Volume) -> Result<Option<BootImage>> {
+        if volume.image_id.is_empty() {
+            return Ok(None);
+        }
+        let mut image = store::get_image(conn, &volume.image_id).await?;
+        let content = image.as_mut().and_then(|image| image.content.take());
+        Ok(image.zip(content).map(|(image, content)| BootImage::of(&image, &content)))
     }
 
     /// Kernel and ramdisk that an image names. Its owner wrote whatever ids: the server gets their bytes only if its creator may

@@ -2,7 +2,8 @@
 
 use crate::support::*;
 use serde_json::{Value, json};
-use skyloom_sdk::rule;
+use skyloom_sdk::testing::error;
+use skyloom_sdk::{Error, ErrorCode, rule};
 
 const CREATE: &str = "nova.servers.create";
 
@@ -41,7 +42,9 @@ fn clients_name_the_image_twice() {
 fn devices_without_a_capability_are_refused_by_name() {
     let (cloud, seen) = with_create();
     for (device, words) in [
-        (json!({ "source_type": "volume", "uuid": "v", "boot_index": 0 }), "source_type volume"),
+        (json!({ "source_type": "volume", "uuid": "v", "boot_index": 0 }), "failed to get volume v"),
+        (json!({ "source_type": "volume", "boot_index": 0 }), "needs a uuid"),
+        (json!({ "source_type": "volume", "destination_type": "local", "uuid": NETWORK, "boot_index": 0 }), "to local"),
         (json!({ "source_type": "snapshot", "uuid": "s", "boot_index": 0 }), "source_type snapshot"),
         (json!({ "source_type": "blank", "destination_type": "local", "volume_size": 1 }), "destination_type local"),
         (
@@ -151,4 +154,55 @@ fn of_volumes_alone_one_boots() {
     }
     assert!(of(json!([volume(0), volume(-1)])).contains("existing volumes"), "that volumes aren't there yet");
     rule!(CREATE, "dd81b257");
+}
+
+#[test]
+fn a_volume_that_is_there_boots_the_server_or_is_a_disk_of_it() {
+    let (cloud, seen) = with_create();
+    let device = |index: i64| {
+        json!({ "source_type": "volume", "destination_type": "volume", "uuid": NETWORK, "boot_index": index,
+                "volume_size": 7, "delete_on_termination": index == 0 })
+    };
+    let root = json!({ "imageRef": "ABSENT", "block_device_mapping_v2": [device(0)] });
+    assert_eq!(ask(&cloud, upstream(), create_call(42, root)).0, 202);
+    // Named by the kind of its id alone.
+    let by_id = json!({ "imageRef": "", "block_device_mapping_v2": [{ "volume_id": NETWORK, "boot_index": 0 }] });
+    assert_eq!(ask(&cloud, upstream(), create_call(1, by_id)).0, 202);
+    let data = json!({ "block_device_mapping_v2": [device(-1)] });
+    assert_eq!(ask(&cloud, upstream(), create_call(42, data)).0, 202);
+    let created = seen.all();
+    for (create, (count, place, goes)) in created.iter().zip([(1, 0, true), (1, 0, false), (2, 1, false)]) {
+        let disk = &create.disks[place];
+        let said = (create.disks.len(), disk.source.as_str(), disk.source_id.as_deref(), disk.delete_on_termination);
+        assert_eq!(said, (count, "volume", Some(NETWORK), goes));
+        assert_eq!(disk.size_gib, None, "it has its size");
+    }
+    let many = json!({ "block_device_mapping_v2": [device(-1)], "max_count": 2 });
+    assert!(refused(&cloud, upstream(), create_call(42, many), 400).contains("multiple instances"));
+}
+
+#[test]
+fn what_is_wrong_with_a_volume_is_a_bad_request_in_upstreams_words() {
+    let (mut cloud, _) = with_create();
+    let root =
+        || json!({ "imageRef": "ABSENT", "block_device_mapping_v2": [{ "volume_id": NETWORK, "boot_index": 0 }] });
+    let of_volume = |code: ErrorCode, reason: Option<&str>| Error {
+        resource: Some(("volume".to_owned(), NETWORK.to_owned())),
+        reason: reason.map(str::to_owned),
+        ..error(code, "The volume is in-use; it has to be available.")
+    };
+    for (refusal, words) in [
+        (
+            of_volume(ErrorCode::NotFound, None),
+            format!("Block Device Mapping is Invalid: failed to get volume {NETWORK}."),
+        ),
+        (of_volume(ErrorCode::Invalid, Some("not-bootable")), format!("Block Device {NETWORK} is not bootable.")),
+        (
+            of_volume(ErrorCode::WrongState, Some("not-available")),
+            "Block Device Mapping is Invalid: The volume is in-use; it has to be available.".to_owned(),
+        ),
+    ] {
+        cloud.compute.create_servers = Some(Box::new(move |_| Err(refusal.clone())));
+        assert_eq!(refused(&cloud, upstream(), create_call(42, root()), 400), words);
+    }
 }

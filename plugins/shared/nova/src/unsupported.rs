@@ -8,7 +8,6 @@ const fn entry(operation: &'static str, what: &'static str, why: &'static str) -
     Unsupported { operation, what, code: "", why }
 }
 
-const NO_VOLUME_SERVICE: &str = "existing volumes and snapshots cannot be attached yet";
 const NO_LOCAL_DISKS: &str = "nodes have no local disks beside the system disk";
 const NO_GROUPS: &str = "there are no server groups yet";
 const NO_PLACEMENT_HINTS: &str = "placement takes no hints yet";
@@ -17,12 +16,11 @@ const NOT_IN_THE_CORE: &str = "servers are neither looked for nor ordered by it"
 pub static UNSUPPORTED: Table = Table(&[
     entry("servers.create", "personality", "files are not injected; user_data does it"),
     entry("servers.create", "trusted_image_certificates", "image signatures are not checked"),
-    entry("servers.create", "block_device_mapping", NO_VOLUME_SERVICE),
-    entry("servers.create", "source_type volume", NO_VOLUME_SERVICE),
-    entry("servers.create", "source_type snapshot", NO_VOLUME_SERVICE),
+    entry("servers.create", "block_device_mapping", "block devices are read in their second form only"),
+    entry("servers.create", "source_type snapshot", "servers are not made from snapshots yet"),
     entry("servers.create", "destination_type local", NO_LOCAL_DISKS),
     entry("servers.create", "guest_format", NO_LOCAL_DISKS),
-    entry("servers.create", "no_device", NO_VOLUME_SERVICE),
+    entry("servers.create", "no_device", "images name no devices that could be left out"),
     entry("servers.create", "os:scheduler_hints.group", NO_GROUPS),
     entry("servers.create", "os:scheduler_hints.different_host", NO_PLACEMENT_HINTS),
     entry("servers.create", "os:scheduler_hints.same_host", NO_PLACEMENT_HINTS),

@@ -91,7 +91,15 @@ fn check_volumes(settings: &Settings, create: &wit::ServerCreate) -> Result<()> 
     for (place, disk) in create.disks.iter().enumerate() {
         match (disk.source.as_str(), &disk.source_id) {
             ("empty", None) | ("image", Some(_)) => {}
-            ("empty" | "image", _) => return Err(wrong_disk(place, "An image's id is wanted, and of images only.")),
+            ("volume", Some(_)) => {
+                if disk.size_gib.is_some() || disk.volume_type.is_some() {
+                    return Err(wrong_disk(place, "A volume that is there has its size and its type."));
+                }
+                continue;
+            }
+            ("empty" | "image" | "volume", _) => {
+                return Err(wrong_disk(place, "The id of the image or the volume is wanted, and of those only."));
+            }
             (other, _) => {
                 let message = format!("A disk cannot begin as {other}.");
                 return Err(Error::new(ErrorCode::NotSupported, message).with_field("disks"));
@@ -112,8 +120,16 @@ fn check_volumes(settings: &Settings, create: &wit::ServerCreate) -> Result<()> 
     if create.disks.len() + 2 > MAX_DISKS {
         return Err(wrong_disk(create.disks.len() - 1, &format!("A server has at most {MAX_DISKS} disks.")));
     }
-    if create.disks.first().is_none_or(|system| system.source != "image") {
-        return Err(Error::invalid("image-id", "A server needs an image that its system disk begins as."));
+    if create.disks.first().is_none_or(|system| system.source == "empty") {
+        let message = "A server needs an image that its system disk begins as, or a volume that is one.";
+        return Err(Error::invalid("image-id", message));
+    }
+    let mut given = BTreeSet::new();
+    for id in create.disks.iter().filter(|disk| disk.source == "volume").filter_map(|disk| disk.source_id.as_ref()) {
+        if !given.insert(id) {
+            let message = format!("The volume {id} stands twice.");
+            return Err(Error::invalid("disks", message).with_resource("volume", id));
+        }
     }
     Ok(())
 }
@@ -158,6 +174,9 @@ fn check_single(create: &wit::ServerCreate) -> Result<()> {
         && nics.iter().any(|nic| nic.port_id.is_some() || nic.address.is_some())
     {
         return Err(Error::invalid("networks", "A port or an address can't be given to several servers."));
+    }
+    if create.disks.iter().any(|disk| disk.source == "volume") {
+        return Err(Error::invalid("disks", "A volume can't be given to several servers."));
     }
     if create.public_address.as_ref().is_some_and(|address| address.id.is_some()) {
         return Err(Error::invalid("public-address", "A public address can't be given to several servers."));

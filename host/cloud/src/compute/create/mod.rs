@@ -42,7 +42,8 @@ impl Plan<'_> {
     /// What each server takes of the project's quotas.
     fn needs(&self) -> Vec<(Quota, u64)> {
         let flavor = &self.references.flavor;
-        let disks = &self.references.disks;
+        // What is there was counted when it was made.
+        let disks: Vec<_> = self.references.disks.iter().filter(|disk| disk.volume_id.is_none()).collect();
         let new_ports = self.references.nics.iter().filter(|nic| nic.port_id.is_none()).count();
         let new_address = self.create.public_address.as_ref().is_some_and(|address| address.id.is_none());
         vec![
@@ -72,6 +73,9 @@ impl Compute {
             let action = if address.id.is_some() { Action::PublicAddressesBind } else { Action::PublicAddressesCreate };
             self.permit(context.caller.as_deref(), action)?;
         }
+        if create.disks.iter().any(|disk| disk.source == "volume") {
+            self.permit(context.caller.as_deref(), Action::VolumesAttach)?;
+        }
         let plan = self.plan(context, create).await?;
         let made = again(|| self.write(&plan)).await?;
         Ok(wit::ServerCreated {
@@ -92,7 +96,11 @@ impl Compute {
             self.check_metadata_count(&mut conn, &project_id, checked.metadata.len()).await?;
         }
         let references = self.references(&mut conn, caller, &project_id, &create).await?;
-        let password = Password::of(context, &create.admin_password, references.image.windows)?;
+        let password = Password::of(
+            context,
+            &create.admin_password,
+            references.image.as_ref().is_some_and(|image| image.windows),
+        )?;
         Ok(Plan {
             context,
             user_id: caller.user.id.clone(),

@@ -8,6 +8,7 @@ use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::Conn;
 use skyloom_store::boot_images::BootImages;
 use skyloom_store::flavors::Flavor;
+use skyloom_store::volumes::{self, Volume};
 use skyloom_store::{keypairs, networks, nodes, public_addresses};
 
 use super::super::Compute;
@@ -17,7 +18,8 @@ use super::checks::wrong_disk;
 /// All that a request names.
 pub(super) struct References {
     pub(super) flavor: Flavor,
-    pub(super) image: BootImage,
+    /// Of the system disk; none: a volume that began as no image.
+    pub(super) image: Option<BootImage>,
     /// What the image names to boot with.
     pub(super) boots_with: BootImages,
     /// Empty: none.
@@ -55,6 +57,8 @@ pub(super) struct PlannedDisk {
     pub(super) delete_on_termination: bool,
     /// What it begins as; empty: an empty disk.
     pub(super) image_id: String,
+    /// Some: an existing volume.
+    pub(super) volume_id: Option<String>,
 }
 
 impl Compute {
@@ -69,11 +73,15 @@ impl Compute {
         if flavor.disabled {
             return Err(Error::invalid("flavor-id", format!("Flavor {} is not offered any more.", flavor.id)));
         }
-        let (image, disks) = self.disks(conn, caller, create, &flavor).await?;
-        let boots_with = self.boots_with(conn, caller, &image).await?;
+        let volumes = given_volumes(conn, project_id, create).await?;
+        let (image, disks) = self.disks(conn, caller, create, (&flavor, &volumes)).await?;
+        let boots_with = match &image {
+            Some(image) => self.boots_with(conn, caller, image).await?,
+            None => BootImages::default(),
+        };
         Ok(References {
             public_key: public_key(conn, &caller.user.id, create.key_name.as_deref()).await?,
-            zone: self.zone_of(conn, create).await?,
+            zone: self.zone_of(conn, create, &volumes).await?,
             nics: planned_nics(conn, caller, project_id, &create.networks).await?,
             groups: groups(conn, project_id, &create.security_groups).await?,
             outside: outside(conn, project_id, create.public_address.as_ref()).await?,
@@ -84,7 +92,8 @@ impl Compute {
         })
     }
 
-    async fn zone_of(&self, conn: &mut Conn, create: &wit::ServerCreate) -> Result<String> {
+    /// A server is where its volumes are.
+    async fn zone_of(&self, conn: &mut Conn, create: &wit::ServerCreate, volumes: &[Volume]) -> Result<String> {
         let nodes = nodes::all(conn).await?;
         let zone = match (&create.node, &create.zone) {
             (Some(name), zone) => {
@@ -97,8 +106,12 @@ impl Compute {
                 node.zone.clone()
             }
             (None, Some(zone)) => zone.clone(),
-            (None, None) => self.settings.default_zone.clone(),
+            (None, None) => volumes.first().map_or(&self.settings.default_zone, |volume| &volume.zone).clone(),
         };
+        if let Some(volume) = volumes.iter().find(|volume| volume.zone != zone) {
+            let message = format!("The volume {} is in the zone {}, the server in {zone}.", volume.id, volume.zone);
+            return Err(Error::invalid("zone", message).with_resource("volume", &volume.id));
+        }
         if nodes.iter().any(|node| node.zone == zone) {
             return Ok(zone);
         }
@@ -111,11 +124,20 @@ impl Compute {
         conn: &mut Conn,
         caller: &Caller,
         create: &wit::ServerCreate,
-        flavor: &Flavor,
-    ) -> Result<(BootImage, Vec<PlannedDisk>)> {
+        (flavor, volumes): (&Flavor, &[Volume]),
+    ) -> Result<(Option<BootImage>, Vec<PlannedDisk>)> {
         let default_type = || self.settings.default_volume_type.clone();
         let (mut image, mut disks) = (None, Vec::with_capacity(create.disks.len() + 2));
         for (place, asked) in create.disks.iter().enumerate() {
+            let given =
+                volumes.iter().find(|volume| asked.source == "volume" && asked.source_id.as_ref() == Some(&volume.id));
+            if let Some(volume) = given {
+                if place == 0 {
+                    image = self.image_of(conn, volume).await?;
+                }
+                disks.push(given_disk(place, asked, volume)?);
+                continue;
+            }
             let begins_as = match &asked.source_id {
                 Some(id) => Some(self.boot_image(conn, caller, id).await?),
                 None => None,
@@ -126,19 +148,47 @@ impl Compute {
                 volume_type: asked.volume_type.clone().unwrap_or_else(default_type),
                 delete_on_termination: asked.delete_on_termination,
                 image_id: begins_as.as_ref().map(|image| image.id.clone()).unwrap_or_default(),
+                volume_id: None,
             });
-            image = image.or(begins_as);
+            if place == 0 {
+                image = begins_as;
+            }
         }
-        let image = image.ok_or_else(|| Error::internal("a creation without an image passed its checks"))?;
         let of_flavor = [flavor.ephemeral_gib, flavor.swap_mib.div_ceil(1024)];
         disks.extend(of_flavor.into_iter().filter(|size| *size > 0).map(|size_gib| PlannedDisk {
             size_gib,
             volume_type: default_type(),
             delete_on_termination: true,
             image_id: String::new(),
+            volume_id: None,
         }));
         Ok((image, disks))
     }
+}
+
+/// The project's volumes that the server is made with.
+async fn given_volumes(conn: &mut Conn, project_id: &str, create: &wit::ServerCreate) -> Result<Vec<Volume>> {
+    let mut volumes = Vec::new();
+    for disk in create.disks.iter().filter(|disk| disk.source == "volume") {
+        let id = disk.source_id.as_deref().unwrap_or_default();
+        let found = volumes::get(conn, id, &Reach::project(project_id)).await?;
+        volumes.push(found.ok_or_else(|| Error::not_found("volume", id).with_field("disks"))?);
+    }
+    Ok(volumes)
+}
+
+fn given_disk(place: usize, asked: &wit::DiskRequest, volume: &Volume) -> Result<PlannedDisk> {
+    if place == 0 && !volume.bootable {
+        let message = format!("The volume {} is not bootable.", volume.id);
+        return Err(Error::invalid("disks", message).with_resource("volume", &volume.id).with_reason("not-bootable"));
+    }
+    Ok(PlannedDisk {
+        size_gib: volume.size_gib,
+        volume_type: volume.volume_type.clone(),
+        delete_on_termination: asked.delete_on_termination,
+        image_id: volume.image_id.clone(),
+        volume_id: Some(volume.id.clone()),
+    })
 }
 
 /// Of a disk, in GiB. It holds the image that it begins as, and the server of the system disk's has the memory that this asks for.

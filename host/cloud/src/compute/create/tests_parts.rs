@@ -1,12 +1,13 @@
 //! What a server is made of: cards on networks, addresses, groups, disks.
 
 use skyloom_model::ErrorCode;
-use skyloom_runtime::api::{ComputeApi, NetworksApi};
-use skyloom_runtime::bindings::cloud::{compute as wit, networks};
+use skyloom_runtime::api::{ComputeApi, NetworksApi, VolumesApi};
+use skyloom_runtime::bindings::cloud::{compute as wit, networks, volumes};
+use skyloom_store::placements;
 
 use super::tests::empty;
 use crate::Settings;
-use crate::compute::testing::{Kind as _, disk_of, member, operator, page, worlds};
+use crate::compute::testing::{Kind as _, World, disk_of, member, operator, page, worlds};
 use crate::identity::RoleRules;
 use crate::lists::{all_parts, asked};
 
@@ -210,5 +211,97 @@ async fn a_card_with_an_empty_list_of_groups_has_none() {
         let create = wit::ServerCreate { networks: nics, ..world.create(&["b"]) };
         cloud.create_servers(&context, create).await.expect("creation");
         assert_eq!((world.count("ports").await, world.count("port_groups").await), (3, 2), "{}", world.database.name);
+    }
+}
+
+/// A volume of the project that is there: `available`, on this node.
+async fn volume(world: &World, project: &str, node: &str) -> String {
+    let create = volumes::VolumeCreate {
+        name: "a".to_owned(),
+        description: String::new(),
+        size_gib: Some(3),
+        source: "image".to_owned(),
+        source_id: Some(world.image.clone()),
+        volume_type: None,
+        zone: None,
+        metadata: Vec::new(),
+        attributes: "{}".to_owned(),
+    };
+    let made = world.cloud.create_volume(&member(project), create).await.expect("a volume").id;
+    let mut tx = world.database.db.begin().await.expect("begin");
+    for sql in [
+        "DELETE FROM operation_locks WHERE resource_id = $1",
+        "UPDATE operations SET state = 'succeeded', runnable = 0 WHERE resource_id = $1",
+        "UPDATE volumes SET state = 'available' WHERE id = $1",
+    ] {
+        tx.execute(sql, skyloom_store::args![&made]).await.expect(sql);
+    }
+    let held = placements::Amount { disk_gib: 3, ..placements::Amount::default() };
+    let holder = (placements::HolderKind::Volume, made.as_str());
+    placements::hold(&mut tx, holder, placements::Purpose::Home, node, held).await.expect("a place");
+    tx.commit().await.expect("commit");
+    made
+}
+
+fn given(id: &str) -> wit::DiskRequest {
+    wit::DiskRequest { source: "volume".to_owned(), source_id: Some(id.to_owned()), size_gib: None, ..empty(1) }
+}
+
+#[tokio::test]
+async fn a_volume_that_is_there_is_taken_as_it_is() {
+    let mut settings = Settings::default();
+    settings.compute.quotas = [("volumes".to_owned(), 2), ("volume-gib".to_owned(), 6)].into();
+    for world in worlds(settings).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let (system, data) = (volume(&world, "p", "node-1").await, volume(&world, "p", "node-1").await);
+        let with = |disks: Vec<wit::DiskRequest>, names: &[&str]| wit::ServerCreate { disks, ..world.create(names) };
+        let foreign = volume(&world, "q", "node-1").await;
+        for (disks, names, expected) in [
+            (vec![given(&foreign)], &["a"][..], (ErrorCode::NotFound, None)),
+            (vec![given("nowhere")], &["a"], (ErrorCode::NotFound, None)),
+            (vec![given(&system), given(&system)], &["a"], (ErrorCode::Invalid, None)),
+            (vec![given(&system)], &["a", "b"], (ErrorCode::Invalid, None)),
+            (vec![wit::DiskRequest { size_gib: Some(5), ..given(&system) }], &["a"], (ErrorCode::Invalid, None)),
+        ] {
+            let error = cloud.create_servers(&context, with(disks, names)).await.expect_err("refused");
+            assert_eq!((error.kind(), error.reason.as_deref()), expected, "{} {}", world.database.name, error.message);
+            assert_eq!(error.field.as_deref(), Some("disks"), "{}", error.message);
+        }
+        let elsewhere = wit::ServerCreate { zone: Some("zone-2".to_owned()), ..with(vec![given(&system)], &["a"]) };
+        let error = cloud.create_servers(&context, elsewhere).await.expect_err("another zone");
+        assert_eq!(error.field.as_deref(), Some("zone"));
+        assert_eq!(world.count("servers").await, 0, "{}", world.database.name);
+
+        // Two volumes are all that the quota has: those that are there count once.
+        let made = cloud.create_servers(&context, with(vec![given(&system), given(&data)], &["a"])).await;
+        let id = made.expect("accepted").server_ids.remove(0);
+        let server = cloud.get_server(&context, id, all_parts()).await.expect("the server");
+        let volumes: Vec<(&str, &str)> =
+            server.volumes.iter().map(|volume| (volume.id.as_str(), volume.device.as_str())).collect();
+        assert_eq!(volumes, [(system.as_str(), "/dev/vda"), (data.as_str(), "/dev/vdb")], "{}", world.database.name);
+        assert_eq!(server.image_id.as_deref(), Some(world.image.as_str()));
+        let error = cloud.create_servers(&context, with(vec![given(&system)], &["b"])).await.expect_err("taken");
+        assert_eq!((error.kind(), error.reason.as_deref()), (ErrorCode::WrongState, Some("not-available")));
+        let error = cloud.delete_volume(&context, system.clone()).await.expect_err("the creation holds it");
+        assert_eq!(error.kind(), ErrorCode::InUse, "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
+async fn a_system_disk_is_a_bootable_volume_and_giving_one_is_an_action_of_its_own() {
+    let mut settings = Settings::default();
+    let without = RoleRules { deny: vec!["volumes:attach".to_owned()], ..RoleRules::default() };
+    settings.identity.policy = [("member".to_owned(), without)].into();
+    for world in worlds(settings).await {
+        let id = volume(&world, "p", "node-1").await;
+        let create = wit::ServerCreate { disks: vec![given(&id)], ..world.create(&["a"]) };
+        let error = world.cloud.create_servers(&member("p"), create.clone()).await.expect_err("denied");
+        assert_eq!(error.kind(), ErrorCode::Forbidden, "{}", world.database.name);
+        let mut tx = world.database.db.begin().await.expect("begin");
+        tx.execute("UPDATE volumes SET bootable = 0", &[]).await.expect("change");
+        tx.commit().await.expect("commit");
+        let error = world.cloud.create_servers(&operator("p"), create).await.expect_err("not bootable");
+        assert_eq!((error.kind(), error.reason.as_deref()), (ErrorCode::Invalid, Some("not-bootable")));
+        assert_eq!(error.resource, Some(("volume".to_owned(), id)), "{}", world.database.name);
     }
 }

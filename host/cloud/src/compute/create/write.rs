@@ -9,13 +9,14 @@ use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::networks::{self, PortNetwork, PortSpec};
 use skyloom_store::public_addresses::{self, PublicAddress};
 use skyloom_store::servers::{self, Server};
-use skyloom_store::volumes::{self, Volume, VolumeState};
+use skyloom_store::volumes::{self, Place, Volume, VolumeState};
 use skyloom_store::{Conn, boot_images};
 
 use super::references::Groups;
 use super::{Plan, checks};
 use crate::attributes;
 use crate::compute::actions::new_operation;
+use crate::compute::attachments;
 use crate::compute::image;
 use crate::compute::update::canonical_ipv6;
 use crate::secrets::Sealer;
@@ -42,7 +43,8 @@ impl GroupIds {
 
 pub(super) async fn servers(tx: &mut Conn, sealer: &Sealer, plan: &Plan<'_>, count: usize) -> Result<Made> {
     // Once each, in an order that two creations share.
-    let of_disks = plan.references.disks.iter().map(|disk| &disk.image_id);
+    let made = plan.references.disks.iter().filter(|disk| disk.volume_id.is_none());
+    let of_disks = made.map(|disk| &disk.image_id);
     let images: BTreeSet<&String> = of_disks.chain(plan.references.boots_with.ids()).collect();
     for image in images.into_iter().filter(|image| !image.is_empty()) {
         image::still_active(tx, image).await?;
@@ -108,7 +110,7 @@ fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
         vcpus: flavor.vcpus,
         memory_mib: flavor.memory_mib,
         flavor: flavor.copy(),
-        image_id: Some(references.image.id.clone()),
+        image_id: references.image.as_ref().map(|image| image.id.clone()),
         key_name: create.key_name.clone(),
         public_key: references.public_key.clone(),
         zone: references.zone.clone(),
@@ -130,6 +132,16 @@ fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
 
 async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> Result<()> {
     for (index, disk) in plan.references.disks.iter().enumerate() {
+        if let Some(id) = &disk.volume_id {
+            let place = Place {
+                server_id,
+                boot_index: u32::try_from(index).unwrap_or(u32::MAX),
+                device: &device(index),
+                delete_on_termination: disk.delete_on_termination,
+            };
+            attachments::give(tx, &plan.project_id, id, place).await.map_err(|error| error.with_field("disks"))?;
+            continue;
+        }
         let volume = Volume {
             id: new_id(),
             project_id: plan.project_id.clone(),
@@ -279,10 +291,8 @@ async fn operation(
     parent: Option<&str>,
 ) -> Result<String> {
     let operation = NewOperation::new("server.create", "server", server_id);
-    let params = match &plan.create.node {
-        Some(node) => json!({ "node": node }),
-        None => json!({}),
-    };
+    let given: Vec<&String> = plan.references.disks.iter().filter_map(|disk| disk.volume_id.as_ref()).collect();
+    let params = json!({ "node": plan.create.node, "given": given });
     let operation = NewOperation {
         params,
         on_failure: on_failure(&plan.create),
@@ -291,5 +301,8 @@ async fn operation(
         ..new_operation(plan.context, operation, &plan.project_id, plan.now)?
     };
     skyloom_jobs::lock_new_resource(tx, "server", server_id, &operation.id).await?;
+    for id in given {
+        skyloom_jobs::lock_resource(tx, "volume", id, &operation.id).await?;
+    }
     skyloom_jobs::enqueue(tx, operation).await
 }

@@ -42,8 +42,4 @@ impl Blueprint {
     pub fn made_of(&self) -> Result<&ForPlatform> {
         self.made_of.as_ref().ok_or_else(|| Error::not_found("server", &self.platform.id))
     }
-
-    pub fn disks(&self) -> Vec<String> {
-        self.volumes.iter().map(|volume| volume.id.clone()).collect()
-    }
 }

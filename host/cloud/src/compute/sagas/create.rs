@@ -6,7 +6,7 @@ use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
 use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{DomainSpec, StepCall};
 use skyloom_store::servers::{self, Brief, Change};
-use skyloom_store::volumes::{self, VolumeState};
+use skyloom_store::volumes::{self, Volume, VolumeState};
 use skyloom_store::{Conn, metering, networks, public_addresses};
 use tokio::sync::OnceCell;
 
@@ -33,6 +33,15 @@ pub(super) struct Create {
 struct Params {
     /// Only this node.
     node: Option<String>,
+    /// Volumes that were there before.
+    given: Vec<String>,
+}
+
+impl Params {
+    /// What the server's creation made.
+    fn made<'v>(&self, volumes: &'v [Volume]) -> impl Iterator<Item = &'v Volume> {
+        volumes.iter().filter(|volume| !self.given.contains(&volume.id))
+    }
 }
 
 /// Loaded after the server was placed.
@@ -87,7 +96,12 @@ impl Create {
             Some(plan) => plan.blueprint.volumes.clone(),
             None => volumes::of_server(tx, id).await?,
         };
+        let params: Params = run.params()?;
         for volume in volumes {
+            // What it costs may depend on its server's state from now on.
+            if params.given.contains(&volume.id) {
+                metering::close_spans(tx, &volume.id, &[], now).await?;
+            }
             metering::open_volume(tx, &volume, volume.size_gib, now).await?;
         }
         Ok(())
@@ -112,7 +126,8 @@ impl Create {
     async fn release(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         public_addresses::mark_made_for(tx, id, run.operation.created_at).await?;
-        release::all_of_server(tx, id, release::Volumes::All, None, now).await
+        let params: Params = run.params()?;
+        release::all_of_server(tx, id, release::Volumes::AllBut(&params.given), None, now).await
     }
 
     /// Everything outside is undone: frees what the records hold. The server stays, in error, or goes.
@@ -184,7 +199,10 @@ impl ServerSaga for Create {
         let call = match step {
             DISKS => {
                 let (spec, _) = self.spec(plan).await?;
-                return platform.create_disks(run, self.steps[DISKS].name, &spec.disks, token).await;
+                let params: Params = run.params()?;
+                let mut made = spec.disks.clone();
+                made.retain(|disk| !params.given.contains(&disk.id));
+                return platform.create_disks(run, self.steps[DISKS].name, &made, token).await;
             }
             DEFINE => {
                 let (spec, secrets) = self.spec(plan).await?;
@@ -201,7 +219,11 @@ impl ServerSaga for Create {
             START => platform.hard_stop(run, "start/undo", token).await,
             DEFINE => platform.undefine(run, "define/undo", token).await,
             PLACE => Ok(Outcome::Done),
-            _ => platform.remove_disks(run, "disks/undo", &plan.blueprint.disks(), token).await,
+            _ => {
+                let params: Params = run.params()?;
+                let made: Vec<String> = params.made(&plan.blueprint.volumes).map(|volume| volume.id.clone()).collect();
+                platform.remove_disks(run, "disks/undo", &made, token).await
+            }
         }
     }
 

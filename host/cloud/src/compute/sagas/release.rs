@@ -7,15 +7,21 @@ use skyloom_store::{
 
 /// Which of a server's volumes go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Volumes {
+pub(super) enum Volumes<'v> {
     All,
+    /// Those that it was made with were there before; they stay, available.
+    AllBut(&'v [String]),
     /// Those that were made to go with it; the others stay, available.
     OnTermination,
 }
 
-impl Volumes {
+impl Volumes<'_> {
     pub fn takes(self, volume: &volumes::Volume) -> bool {
-        self == Self::All || volume.delete_on_termination
+        match self {
+            Self::All => true,
+            Self::AllBut(given) => !given.contains(&volume.id),
+            Self::OnTermination => volume.delete_on_termination,
+        }
     }
 }
 
@@ -23,7 +29,7 @@ impl Volumes {
 pub(super) async fn all_of_server(
     tx: &mut Conn,
     server_id: &str,
-    wanted: Volumes,
+    wanted: Volumes<'_>,
     addresses: Option<bool>,
     now: Timestamp,
 ) -> Result<()> {
@@ -36,6 +42,10 @@ pub(super) async fn all_of_server(
             placements::release(tx, &volume.id).await?;
         } else {
             volumes::detach(tx, &volume.id, now).await?;
+            // No server's state says any more what it costs.
+            metering::close_spans(tx, &volume.id, &[], now).await?;
+            let alone = volumes::Volume { server_id: String::new(), ..volume };
+            metering::open_volume(tx, &alone, alone.size_gib, now).await?;
         }
     }
     boot_images::release(tx, server_id).await?;

@@ -268,6 +268,18 @@ fn refusal(create: &ServerCreate, error: Error) -> Fault {
     let kind = error.resource.as_ref().map(|(kind, _)| kind.as_str()).unwrap_or_default();
     match (&error.code, kind) {
         (ErrorCode::NotFound, "image") => Fault::bad_request("Can not find requested image"),
+        (ErrorCode::NotFound, "volume") => {
+            let id = error.resource.map(|(_, id)| id).unwrap_or_default();
+            Fault::bad_request(format!("Block Device Mapping is Invalid: failed to get volume {id}."))
+        }
+        // Upstream's 400, where the core sees a conflict.
+        (ErrorCode::WrongState | ErrorCode::Busy, "volume") => {
+            Fault::bad_request(format!("Block Device Mapping is Invalid: {}", error.message))
+        }
+        (ErrorCode::Invalid, "volume") if error.reason.as_deref() == Some("not-bootable") => {
+            let id = error.resource.map(|(_, id)| id).unwrap_or_default();
+            Fault::bad_request(format!("Block Device {id} is not bootable."))
+        }
         (ErrorCode::NotFound, "keypair" | "key-pair") => Fault::bad_request("Invalid key_name provided."),
         (ErrorCode::NotFound, "flavor") => {
             Fault::bad_request(format!("Flavor {} could not be found.", create.flavor_id))

@@ -1,4 +1,4 @@
-//! `block_device_mapping_v2` of a new server: a system disk and data disks, each of an image or empty. What existing volumes and
+//! `block_device_mapping_v2` of a new server: a system disk and data disks, each of an image, empty, or a volume that is there. What
 //! snapshots would need is refused.
 
 use serde_json::{Map, Value};
@@ -60,9 +60,9 @@ pub fn read<C: Cloud>(context: &Context<'_, C>, server: &Map<String, Value>, ser
     check_volumes(&devices, servers)?;
     disks.tags = tags(&devices);
     devices.into_iter().try_for_each(|device| device.apply(&mut disks))?;
-    if disks.image_id.is_none() {
+    if disks.image_id.is_none() && disks.root.is_none() {
         return Err(Fault::bad_request(
-            "Missing imageRef attribute: without it, a device of block_device_mapping_v2 must boot from an image",
+            "Missing imageRef attribute: without it, a device of block_device_mapping_v2 must boot from an image or a volume",
         ));
     }
     Ok(disks)
@@ -146,7 +146,8 @@ impl Device {
             (Some(source), _) | (None, Some((_, source))) => source.to_owned(),
             (None, None) => return Err(invalid("Invalid source_type field.")),
         };
-        let uuid = fields.optional_str("uuid")?.or(fields.optional_str("image_id")?).map(str::to_owned);
+        let named = |name: &str| fields.optional_str(name);
+        let uuid = named("uuid")?.or(named("image_id")?).or(named("volume_id")?).map(str::to_owned);
         Ok(Self {
             source,
             destination: fields.optional_str("destination_type")?.map(str::to_owned),
@@ -202,9 +203,36 @@ impl Device {
         })
     }
 
+    /// A volume that is there, with the size and the type that it has.
+    fn given(&self) -> Result<DiskRequest, Fault> {
+        let id = self.uuid.as_ref().ok_or_else(|| invalid("Volume source needs a uuid."))?;
+        if !is_uuid(id) {
+            return Err(invalid(&format!("failed to get volume {id}.")));
+        }
+        Ok(DiskRequest {
+            source: "volume".to_owned(),
+            source_id: Some(id.clone()),
+            size_gib: None,
+            volume_type: None,
+            delete_on_termination: self.delete_on_termination,
+            attributes: "{}".to_owned(),
+        })
+    }
+
     fn apply(self, disks: &mut Disks) -> Result<(), Fault> {
         match (self.source.as_str(), self.destination.as_deref(), self.is_root()) {
-            ("volume", ..) => Err(refuse(CREATE, "source_type volume")),
+            ("volume", destination, is_root) => {
+                if destination.is_some_and(|destination| destination != "volume") {
+                    return Err(invalid("Mapping volume to local is not supported."));
+                }
+                let volume = self.given()?;
+                if is_root {
+                    disks.root = Some(volume);
+                } else {
+                    disks.data.push(volume);
+                }
+                Ok(())
+            }
             ("snapshot", ..) => Err(refuse(CREATE, "source_type snapshot")),
             ("image", destination, true) => {
                 let image = self.image()?;
