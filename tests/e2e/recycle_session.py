@@ -76,7 +76,8 @@ class Recycling(harness.Session):
         for body in ({"os-start": None}, {"os-stop": None}, {"reboot": {"type": "HARD"}}):
             answer, _ = request("POST", self.nova(f"/servers/{self.kept}/action"), self.token, body, expect=(409,))
             assert "vm_state soft-delete" in answer["conflictingRequest"]["message"], answer
-        request("DELETE", self.es(f"/servers/{self.kept}"), self.token, expect=(409,))
+        request("DELETE", self.es(f"/servers/{self.kept}"), self.token, expect=(204,))
+        assert self.becomes(self.kept, "SOFT_DELETED")["OS-EXT-STS:vm_state"] == "soft-delete"
 
     def step_restored(self):
         """restored through Nova and through EasyStack: on, counted, with its disk and addresses; one that lives isn't restored"""

@@ -18,6 +18,9 @@ const BATCH: u32 = 100;
 /// A resource that is busy is looked at again after this time.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// An operation that ends well removes what made it; one that fails is made again after this time.
+const AGAIN: Duration = Duration::from_mins(1);
+
 /// The table `[schedules]`.
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -47,7 +50,7 @@ impl Settings {
 /// What became of a schedule that was due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Came {
-    /// An operation does it.
+    /// An operation does it, and removes the schedule.
     Begun,
     /// Somebody holds the resource.
     Busy,
@@ -96,7 +99,8 @@ impl Cloud {
             begun += usize::from(came == Came::Begun);
             match came {
                 Came::Busy => store::put_off(&mut tx, &schedule.id, now.plus(BUSY)).await?,
-                Came::Begun | Came::Void => store::remove(&mut tx, &schedule.id).await?,
+                Came::Begun => store::put_off(&mut tx, &schedule.id, now.plus(AGAIN)).await?,
+                Came::Void => store::remove(&mut tx, &schedule.id).await?,
             }
         }
         tx.commit().await?;

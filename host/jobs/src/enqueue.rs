@@ -144,7 +144,7 @@ pub enum Superseded {
     Locked(String),
     /// Written; it begins when the one that holds the resource, now cancelled, has unwound.
     Waiting(String),
-    /// Nothing written: one of this kind, or one that it joins, holds the resource or waits for it already; its id.
+    /// Nothing written: one of this kind holds the resource or waits for it already; its id.
     Joined(String),
 }
 
@@ -158,19 +158,18 @@ impl Superseded {
     }
 }
 
-/// Writes an operation that cancels the one that holds the resource and goes after it (delete). Operations of the kinds in `joins`
-/// are not cancelled: they do all that it would. After the commit call `Engine::wake`.
-pub async fn enqueue_superseding(tx: &mut Conn, operation: NewOperation, joins: &[&str]) -> Result<Superseded> {
+/// Writes an operation that cancels the one that holds the resource and goes after it (delete). After the commit call
+/// `Engine::wake`.
+pub async fn enqueue_superseding(tx: &mut Conn, operation: NewOperation) -> Result<Superseded> {
     let (kind, id) = (operation.resource_kind.clone(), operation.resource_id.clone());
     let Some(holder) = store::take_over(tx, &kind, &id, &operation.id).await? else {
         return Ok(Superseded::Locked(enqueue(tx, operation).await?));
     };
-    let joined = |kind: &str| kind == operation.kind || joins.contains(&kind);
-    if joined(&holder.kind) {
+    if holder.kind == operation.kind {
         return Ok(Superseded::Joined(holder.id));
     }
-    if let Some(waiting) = store::waiting_for(tx, &holder.id).await?.into_iter().find(|one| joined(&one.kind)) {
-        return Ok(Superseded::Joined(waiting.id));
+    if let Some(waiting) = store::waiting_for(tx, &holder.id, &operation.kind).await? {
+        return Ok(Superseded::Joined(waiting));
     }
     let now = operation.now;
     store::cancel(tx, &holder.id, now).await?;

@@ -122,11 +122,13 @@ pub async fn insert(tx: &mut Conn, operation: &Operation) -> Result<()> {
     operation.insert()?.defer(tx).await
 }
 
-/// The operations that wait for the holder, at most one of a kind.
-pub async fn waiting_for(conn: &mut Conn, holder_id: &str) -> Result<Vec<Holder>> {
-    conn.all("SELECT id, kind FROM operations WHERE waits_for = $1 ORDER BY created_at, id", args![holder_id], |row| {
-        Ok(Holder { id: row.text(0)?, kind: row.text(1)? })
-    })
+/// An operation of this kind that waits for the holder.
+pub async fn waiting_for(conn: &mut Conn, holder_id: &str, kind: &str) -> Result<Option<String>> {
+    conn.optional(
+        "SELECT id FROM operations WHERE waits_for = $1 AND kind = $2 LIMIT 1",
+        args![holder_id, kind],
+        |row| row.text(0),
+    )
     .await
 }
 

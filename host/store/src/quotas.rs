@@ -34,10 +34,10 @@ macro_rules! quotas {
     };
 }
 
-/// One in the recycle bin takes nothing, until it is being restored.
-macro_rules! counted_servers {
+/// One in the recycle bin takes nothing, until it is being restored. It is taken off, so that an index counts the others.
+macro_rules! in_the_bin {
     () => {
-        "FROM servers WHERE project_id = $1 AND deleted = 0 AND (vm_state <> 'soft-deleted' OR task_state = 'restoring')"
+        " FROM servers WHERE project_id = $1 AND deleted = 0 AND vm_state = 'soft-deleted' AND task_state <> 'restoring') AS BIGINT)"
     };
 }
 
@@ -49,14 +49,21 @@ macro_rules! of_servers {
             $column,
             "), 0) AS BIGINT) + CAST((SELECT coalesce(sum(extra_",
             $column,
-            "), 0) FROM resizes WHERE project_id = $1) AS BIGINT) ",
-            counted_servers!()
+            "), 0) FROM resizes WHERE project_id = $1) AS BIGINT) - CAST((SELECT coalesce(sum(",
+            $column,
+            "), 0)",
+            in_the_bin!(),
+            " FROM servers WHERE project_id = $1 AND deleted = 0"
         )
     };
 }
 
 quotas! {
-    Servers "servers" Some(concat!("SELECT count(*) ", counted_servers!()));
+    Servers "servers" Some(concat!(
+        "SELECT count(*) - CAST((SELECT count(*)",
+        in_the_bin!(),
+        " FROM servers WHERE project_id = $1 AND deleted = 0"
+    ));
     Vcpus "vcpus" Some(of_servers!("vcpus"));
     MemoryMib "memory-mib" Some(of_servers!("memory_mib"));
     // Of a user, not of a project: see `keypairs_of`.

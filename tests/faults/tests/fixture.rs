@@ -206,6 +206,7 @@ impl Fixture {
             Kind::Detach { .. } => ("detach-volume", None),
             Kind::Recycle => ("recycle", None),
             Kind::Restore => ("restore", None),
+            Kind::Purge => ("purge", None),
         };
         let mut options: Vec<_> = hard.map(|hard| ("hard".to_owned(), hard.to_string())).into_iter().collect();
         if verb == "resize" {
@@ -271,7 +272,7 @@ impl Fixture {
             Kind::Detach { running: false } => (&[off, Kind::Attach { running: false }], VmState::Stopped),
             Kind::Confirm | Kind::Revert { running: true } => (&[Kind::Resize { running: true }], VmState::Resized),
             Kind::Revert { running: false } => (&[off, Kind::Resize { running: false }], VmState::Resized),
-            Kind::Restore => (&[Kind::Recycle], VmState::SoftDeleted),
+            Kind::Restore | Kind::Purge => (&[Kind::Recycle], VmState::SoftDeleted),
             _ => (&[], VmState::Active),
         };
         if matches!(kind, Kind::Attach { .. } | Kind::Detach { .. }) {
@@ -382,6 +383,8 @@ pub enum Kind {
     },
     Recycle,
     Restore,
+    /// The deletion of one in the recycle bin.
+    Purge,
 }
 
 impl Kind {
@@ -405,6 +408,7 @@ impl Kind {
         Kind::Detach { running: false },
         Kind::Recycle,
         Kind::Restore,
+        Kind::Purge,
     ];
 
     /// Whether it makes its server.
@@ -415,7 +419,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Create | Self::CreateFrom => "server.create",
-            Self::Delete => "server.delete",
+            Self::Delete | Self::Purge => "server.delete",
             Self::Start => "server.start",
             Self::Stop { .. } => "server.stop",
             Self::Reboot { .. } => "server.reboot",

@@ -23,6 +23,7 @@ fn steps(fixture: &Fixture, kind: Kind) -> Vec<Step> {
     let calls = |step: &&Step| match kind {
         // A guest that is off is neither switched off nor on.
         Kind::Resize { running: false } | Kind::Revert { running: false } => step.name == "reconfigure",
+        Kind::Purge => step.name != "power-off",
         _ => !["place", "release"].contains(&step.name),
     };
     saga.steps().iter().filter(calls).copied().collect()
@@ -30,7 +31,7 @@ fn steps(fixture: &Fixture, kind: Kind) -> Vec<Step> {
 
 /// The failures that, if they last, make a step fail. Who looks before it switches the guest off doesn't repeat what had its effect.
 fn lasting(kind: Kind, step: &str) -> &'static [Failure] {
-    if matches!(kind, Kind::Delete | Kind::Recycle)
+    if matches!(kind, Kind::Delete | Kind::Purge | Kind::Recycle)
         || (matches!(kind, Kind::Resize { .. } | Kind::Revert { .. }) && step == "stop")
     {
         &[Failure::FailBefore]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use skyloom_jobs::{NewOperation, Superseded};
-use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp, VmState};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::bindings::types::common::Pair;
 use skyloom_runtime::context::CallContext;
@@ -357,6 +357,8 @@ impl Compute {
         };
         let begun = match rules::allows(wish.verb, &server) {
             Ok(()) => begin(tx, &server, &wish, operation).await.map(drop),
+            // A stuck operation: the operator brings it back into the bin.
+            Err(_) if server.recycled() => return Ok(Came::Busy),
             Err(error) => Err(error),
         };
         match begun {
@@ -373,17 +375,15 @@ async fn begin(tx: &mut Conn, server: &Brief, wish: &Wish, mut operation: NewOpe
     let now = operation.now;
     let mut verb = wish.verb;
     // One that never ran has nothing that the recycle bin could give back.
-    if verb == Verb::Recycle && (server.vm_state == VmState::Building || server.node.is_empty()) {
+    if verb == Verb::Recycle && server.launched_at.is_none() {
         verb = Verb::Delete;
         operation.kind = DELETE.to_owned();
     }
-    let begun = match verb {
-        Verb::Delete => skyloom_jobs::enqueue_superseding(tx, operation, &[]).await?,
-        Verb::Recycle => skyloom_jobs::enqueue_superseding(tx, operation, &[DELETE]).await?,
-        _ => {
-            skyloom_jobs::lock_resource(tx, "server", &server.id, &operation.id).await?;
-            Superseded::Locked(skyloom_jobs::enqueue(tx, operation).await?)
-        }
+    let begun = if verb == Verb::Delete {
+        skyloom_jobs::enqueue_superseding(tx, operation).await?
+    } else {
+        skyloom_jobs::lock_resource(tx, "server", &server.id, &operation.id).await?;
+        Superseded::Locked(skyloom_jobs::enqueue(tx, operation).await?)
     };
     if !matches!(begun, Superseded::Joined(_)) {
         let change = Change { task_state: Some(verb.task()), ..Change::default() };

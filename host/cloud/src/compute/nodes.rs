@@ -126,11 +126,13 @@ impl Compute {
 
     /// Whether a process drives the node: this one, or one that said so lately.
     pub(super) async fn is_driven(&self, conn: &mut Conn, name: &str, now: Timestamp) -> Result<bool> {
-        if self.node(name).is_ok() {
+        if self.node(name).is_ok_and(|node| node.answered) {
             return Ok(true);
         }
+        // One that was given up says so for a while by its time of change: only the last beats count.
+        let lately = now.minus(self.settings.attach.beat * 3);
         let found = if conn.is_postgres() { store::get(conn, name).await? } else { None };
-        Ok(found.is_some_and(|node| node.updated_at >= now.minus(self.settings.attach.away)))
+        Ok(found.is_some_and(|node| node.updated_at >= lately))
     }
 
     /// Names of the nodes that this process has a driver for.

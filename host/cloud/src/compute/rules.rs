@@ -41,7 +41,7 @@ verbs! {
     ConfirmResize "confirm the resize of" [Resized] => ResizeConfirming;
     RevertResize "revert the resize of" [Resized] => ResizeReverting;
     AttachVolume "attach a volume to" [Active Stopped Resized];
-    DetachVolume "detach a volume from" [Active Stopped Resized];
+    DetachVolume "detach a volume from" [Active Stopped Resized SoftDeleted];
     Delete "delete" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error] => Deleting;
     // Into the recycle bin.
     Recycle "delete" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded Error] => SoftDeleting;
@@ -54,7 +54,7 @@ verbs! {
 impl Verb {
     /// Whether nothing else may be under way.
     fn needs_rest(self) -> bool {
-        !matches!(self, Self::Delete | Self::Recycle | Self::Metadata | Self::Console)
+        !matches!(self, Self::Delete | Self::Metadata | Self::Console)
     }
 
     /// Whether the owner's lock keeps it away.
@@ -81,6 +81,8 @@ pub(super) fn allows(verb: Verb, server: &Brief) -> Result<()> {
         return Err(Error::new(ErrorCode::WrongState, message).with_resource("server", id));
     }
     match server.task_state {
+        // One that never ran is deleted, whatever is being done to it.
+        Some(_) if verb == Verb::Recycle && server.launched_at.is_none() => Ok(()),
         Some(task) if verb.needs_rest() => {
             let message = format!("Cannot '{}' server {id} while it is in task_state {}.", verb.word(), task.as_str());
             Err(Error::new(ErrorCode::Busy, message).with_resource("server", id))

@@ -2,11 +2,14 @@
 
 use skyloom_model::{ErrorCode, TaskState, Timestamp, VmState};
 use skyloom_runtime::api::ComputeApi;
+use skyloom_runtime::bindings::cloud::compute::{DeleteOptions, VmState as Shown};
 use skyloom_runtime::bindings::types::common::Condition;
 use skyloom_runtime::bindings::types::errors::Error;
+use skyloom_runtime::driver::Power;
 use skyloom_store::servers::{self, Change};
 use skyloom_store::{args, schedules};
 
+use super::sagas::settle;
 use super::testing::{Kind, World, member, operator, page, worlds};
 use crate::Settings;
 
@@ -42,7 +45,7 @@ async fn listed(world: &World, life: &[&str]) -> Result<usize, Error> {
 }
 
 #[tokio::test]
-async fn what_never_ran_or_goes_already_is_deleted_for_good() {
+async fn what_never_ran_is_deleted_for_good_and_what_is_busy_waits() {
     for world in worlds(Settings::default()).await {
         let building = created(&world).await;
         let operation = ask(&world, "p", &building, "recycle").await.expect("accepted");
@@ -52,23 +55,16 @@ async fn what_never_ran_or_goes_already_is_deleted_for_good() {
         rests(&world, &ran, VmState::Active).await;
         let operation = ask(&world, "p", &ran, "recycle").await.expect("accepted");
         assert_eq!(kind(&world, &operation).await, "server.recycle");
-        assert_eq!(ask(&world, "p", &ran, "recycle").await.expect("joins"), operation);
-        // Who wants it gone for good doesn't wait for the bin, and the bin doesn't stop that.
         let mut conn = world.database.db.read().await.expect("read");
-        let task = servers::brief(&mut conn, &ran, &skyloom_model::Reach::All).await.expect("read").expect("a server");
-        assert_eq!(task.task_state, Some(TaskState::SoftDeleting));
+        let brief = servers::brief(&mut conn, &ran, &skyloom_model::Reach::All).await.expect("read").expect("a server");
+        assert_eq!(brief.task_state, Some(TaskState::SoftDeleting));
         drop(conn);
-        let going = created(&world).await;
-        rests(&world, &going, VmState::Active).await;
-        let deletion = ask(&world, "p", &going, "stop").await.expect("accepted");
-        let options = skyloom_runtime::bindings::cloud::compute::DeleteOptions {
-            delete_volumes: false,
-            delete_public_addresses: None,
-        };
-        let deletes = world.cloud.delete_servers(&member("p"), vec![going.clone()], options, false, true).await;
-        let deletes = deletes.expect("accepted");
-        assert_ne!(deletion, deletes);
-        assert_eq!(ask(&world, "p", &going, "recycle").await.expect("joins"), deletes, "{}", world.database.name);
+        // What it would end might leave half of something that is to come back; a deletion for good goes over it.
+        let error = ask(&world, "p", &ran, "recycle").await.expect_err("it goes already");
+        assert_eq!(error.kind(), ErrorCode::Busy, "{}", world.database.name);
+        let options = DeleteOptions { delete_volumes: false, delete_public_addresses: None };
+        let deletes = world.cloud.delete_servers(&member("p"), vec![ran.clone()], options, false, true).await;
+        assert_ne!(deletes.expect("accepted"), operation);
     }
 }
 
@@ -172,8 +168,32 @@ async fn a_purge_that_is_due_begins_only_in_the_bin() {
         rests(&world, &id, VmState::SoftDeleted).await;
         due().await;
         assert_eq!(world.cloud.run_schedules().await.expect("a look"), 1, "{}", world.database.name);
+        assert_eq!(world.count("schedules").await, 1, "{}: it is made again if it fails", world.database.name);
         let found = "SELECT count(*) FROM operations WHERE kind = 'server.delete' AND project_id = 'p'";
         let mut conn = world.database.db.read().await.expect("read");
         assert_eq!(conn.one(found, &[], |row| row.int(0)).await.expect("operations"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_server_in_the_bin_whose_operation_is_stuck_keeps_its_time() {
+    for world in worlds(Settings::default()).await {
+        let id = created(&world).await;
+        rests(&world, &id, VmState::Error).await;
+        let mut tx = world.database.db.begin().await.expect("begin");
+        let recycled = servers::Recycled { since: Timestamp::now(), until: None };
+        let change = Change { recycled: Some(Some(recycled)), ..Change::default() };
+        servers::change(&mut tx, &id, &change, Timestamp::now()).await.expect("change");
+        schedules::put(&mut tx, ("server", &id), "purge", Timestamp(1)).await.expect("a schedule");
+        tx.commit().await.expect("commit");
+        assert_eq!(world.cloud.run_schedules().await.expect("a look"), 0, "{}", world.database.name);
+        assert_eq!(world.count("schedules").await, 1, "{}: looked at again", world.database.name);
+        // What the platform says then doesn't bring it back to life.
+        let mut tx = world.database.db.begin().await.expect("begin");
+        let server = servers::lock(&mut tx, &id).await.expect("lock").expect("a server");
+        settle::settle(&mut tx, &server, Some(Power::Stopped), Timestamp::now()).await.expect("settled");
+        tx.commit().await.expect("commit");
+        let shown = world.cloud.get_server(&member("p"), id, Vec::new()).await.expect("shown");
+        assert_eq!(shown.vm_state, Shown::SoftDeleted, "{}", world.database.name);
     }
 }

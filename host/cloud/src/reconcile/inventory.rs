@@ -186,13 +186,15 @@ fn differs(record: &OnNode, power: Option<Power>) -> bool {
     let state = VmState::parse(&record.vm_state);
     let gone = state == Some(VmState::Error) && record.power_state == PowerState::NoState.as_str();
     let resized = state == Some(VmState::Resized);
-    let settled = gone || resized || matches!(state, Some(VmState::Active | VmState::Stopped | VmState::Paused));
+    let recycled = state == Some(VmState::SoftDeleted);
+    let settled =
+        gone || resized || recycled || matches!(state, Some(VmState::Active | VmState::Stopped | VmState::Paused));
     if !settled || record.busy || power == Some(Power::Unknown) {
         return false;
     }
     let (vm_state, power_state) = settle::judge(power);
-    // One between two flavors stays there, on or off.
-    let same = state == Some(vm_state) || (resized && vm_state != VmState::Error);
+    // One between two flavors stays there, on or off, and one in the recycle bin.
+    let same = state == Some(vm_state) || recycled || (resized && vm_state != VmState::Error);
     !same || record.power_state != power_state.as_str()
 }
 
@@ -226,5 +228,8 @@ mod tests {
         assert!(!differs(&record("resized", "running", false), Some(Power::Running)));
         assert!(differs(&record("resized", "running", false), Some(Power::Stopped)));
         assert!(differs(&record("resized", "running", false), None));
+        assert!(!differs(&record("soft-deleted", "shut-down", false), Some(Power::Stopped)));
+        assert!(differs(&record("soft-deleted", "shut-down", false), Some(Power::Running)), "it is to be off");
+        assert!(differs(&record("soft-deleted", "shut-down", false), None));
     }
 }

@@ -177,7 +177,7 @@ pub async fn make(db: &Db, engine: &Engine, resource: &str) -> String {
 
 pub async fn supersede(db: &Db, engine: &Engine, resource: &str) -> Superseded {
     let mut tx = db.begin().await.unwrap();
-    let done = enqueue_superseding(&mut tx, NewOperation::new("toy.drop", "toy", resource), &[]).await.unwrap();
+    let done = enqueue_superseding(&mut tx, NewOperation::new("toy.drop", "toy", resource)).await.unwrap();
     tx.commit().await.unwrap();
     engine.wake();
     done

@@ -24,6 +24,8 @@ rows! {
         task_state: Option<TaskState> as OrEmpty,
         power_state: PowerState,
         locked: bool,
+        launched_at: Option<Timestamp> as OrEmpty,
+        terminated_at: Option<Timestamp> as OrEmpty,
         deleted: bool,
         node: String,
         flavor_id: String,
@@ -41,6 +43,12 @@ pub async fn brief(conn: &mut Conn, id: &str, reach: &Reach) -> Result<Option<Br
 }
 
 impl Brief {
+    /// In the recycle bin, also where an operation on it is stuck.
+    #[must_use]
+    pub fn recycled(&self) -> bool {
+        self.terminated_at.is_some() && !self.deleted
+    }
+
     #[must_use]
     pub fn is_within(&self, reach: &Reach) -> bool {
         reach.holds(&self.project_id, &self.domain_id)

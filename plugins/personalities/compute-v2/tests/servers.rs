@@ -271,6 +271,7 @@ fn the_recycle_bin_is_listed_by_its_state_and_by_upstreams_filters() {
     assert_eq!(life(&[("status", "SOFT_DELETED")], false), ["any-of: recycled"]);
     assert_eq!(life(&[("soft_deleted", "1")], true), ["any-of: living, recycled"]);
     assert_eq!(life(&[("deleted", "1"), ("soft_deleted", "0")], true), ["any-of: deleted"]);
+    assert_eq!(life(&[("deleted", "0"), ("changes-since", "2026-01-01T00:00:00Z")], true), ["any-of: living"]);
     // Nova overlooks both in a member's query.
     assert_eq!(life(&[("deleted", "1"), ("soft_deleted", "1")], false), [""; 0]);
 }
@@ -418,6 +419,17 @@ fn a_mount_with_a_recycle_bin_puts_deleted_servers_into_it() {
     let restore = Call::new("servers.restore", "POST", "/v2.1/servers/x/action").param("server_id", SERVER);
     assert_eq!(ask(&cloud, settings, restore.body(&json!({ "restore": null }))), (202, Value::Null));
     assert_eq!(seen.all(), ["recycle", "restore"]);
+    // Once more is no error; what is busy in another way is one.
+    for (vm_state, task_state, status) in [
+        (VmState::SoftDeleted, None, 204),
+        (VmState::Active, Some(TaskState::SoftDeleting), 204),
+        (VmState::Active, Some(TaskState::Rebooting), 409),
+    ] {
+        let mut cloud = with_server(Server { vm_state, task_state, ..server() });
+        cloud.compute.act_on_servers = Some(Box::new(|_, _, _, _, _| Err(error(ErrorCode::Busy, "It is busy."))));
+        let delete = Call::new("servers.delete", "DELETE", "/v2.1/servers/x").param("server_id", SERVER);
+        assert_eq!(ask(&cloud, settings, delete).0, status, "{vm_state:?} {task_state:?}");
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Recycle {
 
     async fn back(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
         schedules::remove_of(tx, id).await?;
-        let server = Brief { vm_state: VmState::Active, ..locked(tx, id).await? };
+        let server = Brief { vm_state: VmState::Active, terminated_at: None, ..locked(tx, id).await? };
         settle::settle(tx, &server, Some(Power::Running), now).await?;
         servers::change(tx, id, &Change { recycled: Some(None), ..Change::default() }, now).await
     }

@@ -88,7 +88,7 @@ impl<S: ServerSaga> Saga for OfServers<S> {
     async fn record(&self, tx: &mut Conn, run: &Run, event: Event<'_>, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         match event {
-            // Only a deletion goes after another operation, be it into the recycle bin.
+            // Only a deletion goes after another operation.
             Event::HandedOver => settle::task(tx, id, Some(TaskState::Deleting), now).await,
             Event::Stuck(error) => settle::stuck(tx, id, error, now).await,
             event => self.0.record(tx, run, event, now).await,

@@ -4,7 +4,7 @@ use skyloom_jobs::Run;
 use skyloom_model::{Error, ErrorClass, PowerState, Result, TaskState, Timestamp, VmState};
 use skyloom_runtime::driver::Power;
 use skyloom_store::servers::{self, Brief, Change, Fault};
-use skyloom_store::{Conn, metering};
+use skyloom_store::{Conn, metering, resizes};
 
 use super::context::{Platform, Seen};
 
@@ -25,9 +25,10 @@ pub(crate) fn judge(power: Option<Power>) -> (VmState, PowerState) {
 pub(crate) async fn settle(tx: &mut Conn, server: &Brief, power: Option<Power>, now: Timestamp) -> Result<()> {
     let (judged, power_state) = judge(power);
     let running = matches!(judged, VmState::Active | VmState::Paused);
-    let vm_state = match server.vm_state {
-        VmState::Resized if judged != VmState::Error => VmState::Resized,
-        VmState::SoftDeleted => VmState::SoftDeleted,
+    let vm_state = match judged {
+        _ if server.recycled() => VmState::SoftDeleted,
+        VmState::Error => judged,
+        _ if is_between_flavors(tx, server).await? => VmState::Resized,
         _ => judged,
     };
     let change = Change {
@@ -39,6 +40,15 @@ pub(crate) async fn settle(tx: &mut Conn, server: &Brief, power: Option<Power>, 
     };
     servers::change(tx, &server.id, &change, now).await?;
     spans(tx, server, running, now).await
+}
+
+/// In error only the records tell.
+async fn is_between_flavors(tx: &mut Conn, server: &Brief) -> Result<bool> {
+    match server.vm_state {
+        VmState::Resized => Ok(true),
+        VmState::Error => Ok(resizes::get(tx, &server.id).await?.is_some()),
+        _ => Ok(false),
+    }
 }
 
 /// Writes what the run's last look at the platform said; where nobody looked only the task ends.

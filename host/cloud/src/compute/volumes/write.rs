@@ -309,7 +309,7 @@ impl Volumes {
 /// an earlier deletion is at it, and if that one is stuck it is the operator's.
 pub(super) async fn begin_deletion(tx: &mut Conn, operation: NewOperation, failed: bool) -> Result<bool> {
     if failed {
-        let begun = skyloom_jobs::enqueue_superseding(tx, operation, &[]).await?;
+        let begun = skyloom_jobs::enqueue_superseding(tx, operation).await?;
         return Ok(!matches!(begun, Superseded::Joined(_)));
     }
     skyloom_jobs::lock_resource(tx, &operation.resource_kind, &operation.resource_id, &operation.id).await?;

@@ -319,6 +319,7 @@ impl<C> Reader<'_, '_, C> {
             (_, Some(true), _) if !self.context.admin() => Some(&["recycled"]),
             (_, Some(true), _) => Some(&["recycled", "deleted"]),
             (_, _, Some(true)) => Some(&["living", "recycled"]),
+            (_, Some(false), _) => Some(&["living"]),
             _ => None,
         }
     }

@@ -15,7 +15,7 @@ pub mod sizes;
 mod sort;
 
 use serde_json::{Map, Value};
-use skyloom_sdk::cloud::compute::{DeleteOptions, Server, ServerUpdate};
+use skyloom_sdk::cloud::compute::{DeleteOptions, Server, ServerUpdate, TaskState, VmState};
 use skyloom_sdk::json::{Fields, Writer};
 use skyloom_sdk::{Cloud, Condition, conditions, key, respond};
 
@@ -140,8 +140,18 @@ pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
 
 /// Deletion on a mount whose servers go into the recycle bin.
 pub fn recycle<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    actions::act(context, "recycle", &[], "delete")?;
-    Ok(respond::empty(204))
+    let refused = actions::act(context, "recycle", &[], "delete").err();
+    match refused {
+        // Once more is no error.
+        Some(fault) if fault.status != 409 || !goes(&fetch(context, &[])?) => Err(fault),
+        _ => Ok(respond::empty(204)),
+    }
+}
+
+/// Whether it is deleted already, or being deleted.
+fn goes(server: &Server) -> bool {
+    server.vm_state == VmState::SoftDeleted
+        || matches!(server.task_state, Some(TaskState::SoftDeleting | TaskState::Deleting))
 }
 
 /// Deletion that no recycle bin puts off.
