@@ -21,7 +21,7 @@ PLUGINS  := $(patsubst %/Cargo.toml,%,$(wildcard $(addsuffix /*/Cargo.toml,\
               plugins/personalities plugins/drivers plugins/tariffs tests/hostile examples/plugins)))
 package   = $(shell sed -n 's/^name *= *"\(.*\)"/\1/p' $(1)/Cargo.toml | head -n 1)
 
-.PHONY: help build host components plugins run test load env fmt clippy clean
+.PHONY: help build host components plugins run test faults load env fmt clippy clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ run: build ## the laptop deployment on loopback (ARGS= passes more to `skyloom s
 
 test: build ## unit, integration and end-to-end tests; names what could not run here
 	tests/support/run-tests $(FEATURES)
+
+faults: build ## every death over libvirt too, of which the tests take a sample; prints how many points there were
+	SKYLOOM_FAULTS=all tests/support/run-faults $(FEATURES)
 
 load: build ## the load test against a server of its own on loopback
 	tests/load/run $(ARGS)

@@ -1,5 +1,5 @@
 //! One program of all of them: each would be compiled and linked with what it tests.
 
-mod libvirt;
+mod over_libvirt;
 mod paper;
 mod simulator;

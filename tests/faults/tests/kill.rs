@@ -4,7 +4,7 @@
 use driver_tests::skip;
 use skyloom_faults::deployment::{Deployment, missing};
 use skyloom_faults::simulator::Simulator;
-use skyloom_faults::walk::{Act, Doom, Kind, Walk, every_write};
+use skyloom_faults::walk::{Act, Doom, Kind, Points, Walk, every_write};
 use skyloom_jobs::faults::Moment;
 use skyloom_store::testing;
 
@@ -16,7 +16,7 @@ async fn a_process_that_is_killed_at_every_write_leaves_nothing_undone() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::new(&folder.path().join("state"));
     let mut walk = Walk::begin(Deployment::new(folder.path(), &simulator, None), &simulator, None).await;
-    let deaths = every_write(&mut walk).await;
+    let deaths = every_write(&mut walk, Points::All).await;
     println!("kill -9 over the simulator, SQLite: {deaths} points");
 }
 

@@ -4,7 +4,7 @@ mod attach;
 mod fixture;
 mod kill;
 mod knobs;
-mod libvirt;
+mod over_libvirt;
 mod overlap;
 mod points;
 mod processes;

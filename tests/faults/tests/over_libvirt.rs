@@ -6,7 +6,7 @@ use skyloom_faults::PATIENCE;
 use skyloom_faults::deployment::{Deployment, missing};
 use skyloom_faults::gate::{Act as Blow, Procedure, Strike};
 use skyloom_faults::libvirt::Libvirt;
-use skyloom_faults::walk::{Act, Doom, Kind, Walk, every_write};
+use skyloom_faults::walk::{Act, Doom, Kind, Points, Walk, every_write};
 use skyloom_jobs::faults::Moment;
 
 /// The platform, or the end of the test.
@@ -80,7 +80,8 @@ async fn killed_at_every_write_over_libvirt() {
     let Some(platform) = bench("faults libvirt, kill -9 at every write") else { return };
     let folder = tempfile::tempdir_in(platform.folder()).unwrap();
     let mut walk = walk(&platform, folder.path()).await;
-    println!("kill -9 over libvirt, writes: {} points", every_write(&mut walk).await);
+    let points = Points::of_a_slow_platform();
+    println!("kill -9 over libvirt, writes, {points:?}: {} points", every_write(&mut walk, points).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
