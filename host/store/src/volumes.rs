@@ -146,10 +146,13 @@ pub async fn attached(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
     tx.defer(sql, args![id, now]).await
 }
 
-/// All of a server's volumes at once.
-pub async fn set_state_of_server(tx: &mut Conn, server_id: &str, state: VolumeState, now: Timestamp) -> Result<()> {
+/// The server has all of its volumes that are in this state.
+pub async fn had_from(tx: &mut Conn, server_id: &str, state: VolumeState, now: Timestamp) -> Result<()> {
     tx.defer(
-        update("volumes", "SET state = $2, attached_at = $3, updated_at = $3 WHERE server_id = $1"),
+        update(
+            "volumes",
+            "SET state = 'in-use', attached_at = $3, updated_at = $3 WHERE server_id = $1 AND state = $2",
+        ),
         args![server_id, state.as_str(), now],
     )
     .await

@@ -14,8 +14,10 @@ use skyloom_runtime::bindings::cloud::{compute as wit, volumes};
 use skyloom_runtime::collections::Collections;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
 use skyloom_runtime::driver::Driver;
+use skyloom_store::placements::{self, Purpose};
 use skyloom_store::testing::TestDatabase;
-use skyloom_store::{Db, args, operations, servers};
+use skyloom_store::volumes::{self as volumes_of, VolumeState};
+use skyloom_store::{Db, args, metering, operations, servers};
 
 use crate::world::World;
 
@@ -305,6 +307,25 @@ impl Fixture {
             assert!(Instant::now() < end, "{}: volume {id} never came to rest", self.name);
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    /// The volume of a creation that came to nothing is as it was: record, disk, place, and charged by itself.
+    pub async fn check_given(&self, kind: Kind, server: &str, case: &str) {
+        let lives = self.server(server).await.is_some_and(|server| server.vm_state == VmState::Active);
+        if kind != Kind::CreateFrom || lives {
+            return;
+        }
+        let case = format!("{} {case}", self.name);
+        let id = self.spare().await.unwrap_or_else(|| panic!("{case}: the volume is gone"));
+        let mut conn = self.db.read().await.unwrap();
+        let volume = volumes_of::get(&mut conn, &id, &Reach::All).await.unwrap().expect("the volume");
+        assert_eq!((volume.state, volume.server_id.as_str()), (VolumeState::Available, ""), "{case}");
+        assert!(self.world.sight().disks.contains(&id), "{case}: its disk is gone");
+        let place = placements::place_of(&mut conn, &id, Purpose::Home).await.unwrap();
+        assert_eq!(place.as_deref(), Some("node-1"), "{case}");
+        let spans = metering::open_of(&mut conn, &id).await.unwrap();
+        let servers: Vec<&str> = spans.iter().map(|span| span.server_id.as_str()).collect();
+        assert_eq!(servers, [""], "{case}: what it costs");
     }
 
     /// What no server took with it.

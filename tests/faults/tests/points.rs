@@ -186,6 +186,7 @@ async fn during(fixture: &Fixture, kind: Kind, Step { name: step, no_return, .. 
     let deleted = fixture.rest(&delete).await.unwrap();
     assert_eq!(deleted.state, State::Succeeded, "{case}: {:?}", deleted.error);
     fixture.check(&server, &case).await;
+    fixture.check_given(kind, &server, &case).await;
     fixture.remove_spare().await;
     fixture.kill();
 }
@@ -234,7 +235,14 @@ async fn a_guest_that_ignores_the_power_button_is_switched_off() {
 async fn each_kind_of_fault_on_postgresql() {
     let Some(database) = testing::postgres().await else { return };
     let fixture = Fixture::new(database).await;
-    for &kind in &[Kind::Create, Kind::Delete, Kind::Start, Kind::Stop { hard: false }, Kind::Reboot { hard: true }] {
+    for &kind in &[
+        Kind::Create,
+        Kind::CreateFrom,
+        Kind::Delete,
+        Kind::Start,
+        Kind::Stop { hard: false },
+        Kind::Reboot { hard: true },
+    ] {
         let first = steps(&fixture, kind)[0];
         for failure in FAILURES {
             let case = format!("{kind:?} {} {failure:?}", first.name);

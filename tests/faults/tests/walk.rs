@@ -53,6 +53,7 @@ pub async fn run(fixture: &Fixture, kind: Kind, faults: Settings, keep: bool, ca
         assert!(operation.state.ended(), "{case}: still stuck: {}", told(operation.error.as_ref()));
     }
     fixture.check(&server, case).await;
+    fixture.check_given(kind, &server, case).await;
     clear(fixture, &server, case).await;
     Rest { operation, crashed }
 }

@@ -29,9 +29,20 @@ async fn available(tx: &mut Conn, project_id: &str, id: &str) -> Result<Volume> 
     Ok(volume)
 }
 
-/// The volume goes to a server that is made with it.
-pub(super) async fn give(tx: &mut Conn, project_id: &str, id: &str, place: Place<'_>) -> Result<()> {
-    available(tx, project_id, id).await?;
+/// The volume goes to a server that is made with it. `node`: where the server has to be, once something says so.
+pub(super) async fn give(
+    tx: &mut Conn,
+    project_id: &str,
+    (id, node): (&str, &mut Option<String>),
+    place: Place<'_>,
+) -> Result<()> {
+    let volume = available(tx, project_id, id).await?;
+    let own = placements::place_of(tx, id, Purpose::Home).await?;
+    if node.is_some() && *node != own {
+        let message = format!("The volume {id} is on another compute node than the server has to be on.");
+        return Err(wrong(&volume, "other-node", message));
+    }
+    *node = own;
     volumes::attach(tx, id, place, Timestamp::now()).await
 }
 

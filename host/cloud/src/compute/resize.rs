@@ -23,11 +23,13 @@ impl Compute {
     ) -> Result<()> {
         let flavor = self.flavors.usable_flavor(tx, context.caller()?, flavor_id).await?;
         let own = resizes::own_flavor(tx, &server.id).await?;
-        check(server, &own, &flavor)?;
         let volumes = volumes::of_server(tx, &server.id).await?;
         let system = volumes.iter().find(|volume| volume.boot_index == 0);
+        // A volume that was there before the server is as large as its owner made it.
+        let made = system.filter(|volume| volume.created_at == server.created_at);
+        check(server, made.map_or(0, |_| own.disk_gib), &flavor)?;
         check_image(tx, system, &flavor).await?;
-        let extra_volume_gib = growth(&own, system, &flavor);
+        let extra_volume_gib = growth(&own, made, &flavor);
         let resize = Resize {
             server_id: server.id.clone(),
             project_id: server.project_id.clone(),
@@ -67,7 +69,7 @@ async fn check_image(tx: &mut Conn, system: Option<&Volume>, flavor: &Flavor) ->
     Ok(())
 }
 
-fn check(server: &Brief, own: &FlavorCopy, flavor: &Flavor) -> Result<()> {
+fn check(server: &Brief, disk_gib: u32, flavor: &Flavor) -> Result<()> {
     if flavor.id == server.flavor_id {
         let message = format!("Server {} has the flavor {} already.", server.id, flavor.id);
         return Err(Error::invalid(FIELD, message).with_reason("unchanged"));
@@ -76,7 +78,6 @@ fn check(server: &Brief, own: &FlavorCopy, flavor: &Flavor) -> Result<()> {
         let message = format!("The flavor {} is not offered any more.", flavor.id);
         return Err(Error::invalid(FIELD, message).with_reason("disabled"));
     }
-    let disk_gib = own.disk_gib;
     if flavor.disk_gib < disk_gib {
         let message = format!(
             "The flavor {} has a system disk of {} GiB, the server one of {disk_gib} GiB: disks do not shrink.",

@@ -2,7 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Result};
 
-use crate::statement::insert_into;
+use crate::statement::{delete_from, insert_into};
 use crate::{Conn, Row, args, dialect};
 
 /// Takes the resource's lock for the operation. `busy` when another operation holds it.
@@ -21,6 +21,12 @@ pub async fn lock_new(tx: &mut Conn, resource_kind: &str, resource_id: &str, ope
         args![resource_kind, resource_id, operation_id],
     )
     .await
+}
+
+/// Lets go of the resources of a kind that the operation holds, before it ends.
+pub async fn release_locks(tx: &mut Conn, operation_id: &str, resource_kind: &str) -> Result<()> {
+    let sql = delete_from("operation_locks", "WHERE operation_id = $1 AND resource_kind = $2");
+    tx.defer(sql, args![operation_id, resource_kind]).await
 }
 
 /// The operation that holds the resource.

@@ -24,6 +24,7 @@ rows! {
         task_state: Option<TaskState> as OrEmpty,
         power_state: PowerState,
         locked: bool,
+        created_at: Timestamp,
         launched_at: Option<Timestamp> as OrEmpty,
         terminated_at: Option<Timestamp> as OrEmpty,
         deleted: bool,

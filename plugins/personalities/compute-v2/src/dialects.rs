@@ -156,7 +156,8 @@ pub fn check<C: Cloud>(cloud: &C, create: &ServerCreate) -> Result<(), Fault> {
 
 /// Images of whole servers are for the vendor's other call; a Windows guest takes its password from the metadata only.
 fn image<C: Cloud>(cloud: &C, create: &ServerCreate) -> Result<(), Fault> {
-    let properties = match create.disks.first().and_then(|disk| disk.source_id.as_ref()).map(|id| cloud.get_image(id)) {
+    let system = create.disks.first().filter(|disk| disk.source == "image");
+    let properties = match system.and_then(|disk| disk.source_id.as_ref()).map(|id| cloud.get_image(id)) {
         Some(Ok(image)) => image.properties,
         Some(Err(error)) if error.code != ErrorCode::NotFound => return Err(error.into()),
         _ => Vec::new(),

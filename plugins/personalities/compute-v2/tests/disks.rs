@@ -152,7 +152,10 @@ fn of_volumes_alone_one_boots() {
     for devices in [json!([volume(-1)]), json!([volume(-1), volume(-1)]), json!([volume(0), volume(0)])] {
         assert!(of(devices).contains("Boot sequence"));
     }
-    assert!(of(json!([volume(0), volume(-1)])).contains("existing volumes"), "that volumes aren't there yet");
+    let (cloud, seen) = with_create();
+    let both = json!({ "imageRef": "ABSENT", "block_device_mapping_v2": [volume(0), volume(-1)] });
+    assert_eq!(ask(&cloud, ecs(), create_call(1, both)).0, 202);
+    assert!(seen.only().disks.iter().all(|disk| disk.source == "volume"));
     rule!(CREATE, "dd81b257");
 }
 

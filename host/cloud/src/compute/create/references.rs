@@ -75,6 +75,9 @@ impl Compute {
         }
         let volumes = given_volumes(conn, project_id, create).await?;
         let (image, disks) = self.disks(conn, caller, create, (&flavor, &volumes)).await?;
+        if image.as_ref().is_some_and(|image| image.min_memory_mib > flavor.memory_mib) {
+            return Err(Error::invalid("flavor-id", "Flavor's memory is too small for requested image."));
+        }
         let boots_with = match &image {
             Some(image) => self.boots_with(conn, caller, image).await?,
             None => BootImages::default(),
@@ -191,11 +194,8 @@ fn given_disk(place: usize, asked: &wit::DiskRequest, volume: &Volume) -> Result
     })
 }
 
-/// Of a disk, in GiB. It holds the image that it begins as, and the server of the system disk's has the memory that this asks for.
+/// Of a disk, in GiB. It holds the image that it begins as.
 fn size(place: usize, asked: &wit::DiskRequest, image: Option<&BootImage>, flavor: &Flavor) -> Result<u32> {
-    if place == 0 && image.is_some_and(|image| image.min_memory_mib > flavor.memory_mib) {
-        return Err(Error::invalid("flavor-id", "Flavor's memory is too small for requested image."));
-    }
     let least = image.map_or(1, BootImage::least_gib);
     let size = asked.size_gib.unwrap_or(if flavor.disk_gib == 0 { least } else { flavor.disk_gib });
     if size >= least {

@@ -131,6 +131,12 @@ fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
 }
 
 async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> Result<()> {
+    let given: Vec<String> = plan.references.disks.iter().filter_map(|disk| disk.volume_id.clone()).collect();
+    if !given.is_empty() {
+        volumes::lock_many(tx, &given).await?;
+    }
+    // Where the server has to be.
+    let mut node = plan.create.node.clone();
     for (index, disk) in plan.references.disks.iter().enumerate() {
         if let Some(id) = &disk.volume_id {
             let place = Place {
@@ -139,7 +145,9 @@ async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> R
                 device: &device(index),
                 delete_on_termination: disk.delete_on_termination,
             };
-            attachments::give(tx, &plan.project_id, id, place).await.map_err(|error| error.with_field("disks"))?;
+            attachments::give(tx, &plan.project_id, (id, &mut node), place)
+                .await
+                .map_err(|error| error.with_field("disks"))?;
             continue;
         }
         let volume = Volume {
@@ -292,7 +300,7 @@ async fn operation(
 ) -> Result<String> {
     let operation = NewOperation::new("server.create", "server", server_id);
     let given: Vec<&String> = plan.references.disks.iter().filter_map(|disk| disk.volume_id.as_ref()).collect();
-    let params = json!({ "node": plan.create.node, "given": given });
+    let params = json!({ "node": plan.create.node });
     let operation = NewOperation {
         params,
         on_failure: on_failure(&plan.create),

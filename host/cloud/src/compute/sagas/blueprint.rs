@@ -4,7 +4,7 @@ use skyloom_jobs::Run;
 use skyloom_model::{Error, Result};
 use skyloom_runtime::driver::DomainSpec;
 use skyloom_store::servers::{self, ForPlatform};
-use skyloom_store::volumes::{self, Volume};
+use skyloom_store::volumes::{self, Volume, VolumeState};
 
 use super::context::{Context, Platform};
 use super::spec;
@@ -41,5 +41,10 @@ impl Blueprint {
 
     pub fn made_of(&self) -> Result<&ForPlatform> {
         self.made_of.as_ref().ok_or_else(|| Error::not_found("server", &self.platform.id))
+    }
+
+    /// The volumes that the server's creation makes; the others are given to it.
+    pub fn made(&self) -> impl Iterator<Item = &Volume> {
+        self.volumes.iter().filter(|volume| volume.state != VolumeState::Attaching)
     }
 }

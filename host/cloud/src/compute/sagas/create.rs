@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use skyloom_jobs::{Event, OnFailure, Outcome, Retry, Run, Step};
 use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
 use skyloom_runtime::context::SecretVault;
-use skyloom_runtime::driver::{DomainSpec, StepCall};
+use skyloom_runtime::driver::{Disk, DomainSpec, StepCall};
 use skyloom_store::servers::{self, Brief, Change};
-use skyloom_store::volumes::{self, Volume, VolumeState};
-use skyloom_store::{Conn, metering, networks, public_addresses};
+use skyloom_store::volumes::{self, VolumeState};
+use skyloom_store::{Conn, metering, networks, operations, public_addresses};
 use tokio::sync::OnceCell;
 
 use super::blueprint::Blueprint;
@@ -33,15 +33,6 @@ pub(super) struct Create {
 struct Params {
     /// Only this node.
     node: Option<String>,
-    /// Volumes that were there before.
-    given: Vec<String>,
-}
-
-impl Params {
-    /// What the server's creation made.
-    fn made<'v>(&self, volumes: &'v [Volume]) -> impl Iterator<Item = &'v Volume> {
-        volumes.iter().filter(|volume| !self.given.contains(&volume.id))
-    }
 }
 
 /// Loaded after the server was placed.
@@ -91,20 +82,25 @@ impl Create {
 
     async fn disks_made(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
-        volumes::set_state_of_server(tx, id, VolumeState::InUse, now).await?;
+        volumes::had_from(tx, id, VolumeState::Creating, now).await?;
         let volumes = match run.kept::<Plan>() {
             Some(plan) => plan.blueprint.volumes.clone(),
             None => volumes::of_server(tx, id).await?,
         };
-        let params: Params = run.params()?;
-        for volume in volumes {
-            // What it costs may depend on its server's state from now on.
-            if params.given.contains(&volume.id) {
-                metering::close_spans(tx, &volume.id, &[], now).await?;
-            }
-            metering::open_volume(tx, &volume, volume.size_gib, now).await?;
+        for volume in volumes.iter().filter(|volume| volume.state != VolumeState::Attaching) {
+            metering::open_volume(tx, volume, volume.size_gib, now).await?;
         }
         Ok(())
+    }
+
+    /// What was given to the server is its own once it runs; what it costs may depend on the server's state from then on.
+    async fn take_given(&self, tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
+        let volumes = volumes::of_server(tx, id).await?;
+        for volume in volumes.iter().filter(|volume| volume.state == VolumeState::Attaching) {
+            metering::close_spans(tx, &volume.id, &[], now).await?;
+            metering::open_volume(tx, volume, volume.size_gib, now).await?;
+        }
+        volumes::had_from(tx, id, VolumeState::Attaching, now).await
     }
 
     async fn launched(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
@@ -120,14 +116,14 @@ impl Create {
             ..Change::default()
         };
         servers::change(tx, &server.id, &change, now).await?;
+        self.take_given(tx, &server.id, now).await?;
         settle::spans(tx, &server, true, now).await
     }
 
     async fn release(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         public_addresses::mark_made_for(tx, id, run.operation.created_at).await?;
-        let params: Params = run.params()?;
-        release::all_of_server(tx, id, release::Volumes::AllBut(&params.given), None, now).await
+        release::all_of_server(tx, id, release::Volumes::All, None, now).await
     }
 
     /// Everything outside is undone: frees what the records hold. The server stays, in error, or goes.
@@ -154,6 +150,8 @@ impl Create {
     async fn cancelled(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         self.release(tx, run, now).await?;
+        // The deletion needs the server alone; who had the volumes may use them.
+        operations::release_locks(tx, &run.operation.id, "volume").await?;
         let change = Change {
             power_state: Some(PowerState::NoState),
             node: Some(""),
@@ -199,9 +197,8 @@ impl ServerSaga for Create {
         let call = match step {
             DISKS => {
                 let (spec, _) = self.spec(plan).await?;
-                let params: Params = run.params()?;
-                let mut made = spec.disks.clone();
-                made.retain(|disk| !params.given.contains(&disk.id));
+                let is_made = |disk: &&Disk| plan.blueprint.made().any(|volume| volume.id == disk.id);
+                let made: Vec<Disk> = spec.disks.iter().filter(is_made).cloned().collect();
                 return platform.create_disks(run, self.steps[DISKS].name, &made, token).await;
             }
             DEFINE => {
@@ -220,8 +217,7 @@ impl ServerSaga for Create {
             DEFINE => platform.undefine(run, "define/undo", token).await,
             PLACE => Ok(Outcome::Done),
             _ => {
-                let params: Params = run.params()?;
-                let made: Vec<String> = params.made(&plan.blueprint.volumes).map(|volume| volume.id.clone()).collect();
+                let made: Vec<String> = plan.blueprint.made().map(|volume| volume.id.clone()).collect();
                 platform.remove_disks(run, "disks/undo", &made, token).await
             }
         }

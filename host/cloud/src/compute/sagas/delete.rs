@@ -31,7 +31,7 @@ struct Params {
 }
 
 impl Params {
-    fn volumes(&self) -> Volumes<'static> {
+    fn volumes(&self) -> Volumes {
         if self.delete_volumes { Volumes::All } else { Volumes::OnTermination }
     }
 }

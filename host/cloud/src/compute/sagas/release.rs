@@ -1,26 +1,26 @@
 //! Frees what the records hold for a server: volumes, ports, addresses, its place, its spans. Nothing to free is no error.
 
 use skyloom_model::{Result, Timestamp};
+use skyloom_store::volumes::VolumeState;
 use skyloom_store::{
     Conn, boot_images, metering, networks, placements, public_addresses, resizes, schedules, snapshots, volumes,
 };
 
 /// Which of a server's volumes go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Volumes<'v> {
+pub(super) enum Volumes {
     All,
-    /// Those that it was made with were there before; they stay, available.
-    AllBut(&'v [String]),
     /// Those that were made to go with it; the others stay, available.
     OnTermination,
 }
 
-impl Volumes<'_> {
+impl Volumes {
+    /// What the server never had stays as it was: one that is being given to it lives on, one that is being made goes.
     pub fn takes(self, volume: &volumes::Volume) -> bool {
-        match self {
-            Self::All => true,
-            Self::AllBut(given) => !given.contains(&volume.id),
-            Self::OnTermination => volume.delete_on_termination,
+        match volume.state {
+            VolumeState::Attaching => false,
+            VolumeState::Creating => true,
+            _ => self == Self::All || volume.delete_on_termination,
         }
     }
 }
@@ -29,7 +29,7 @@ impl Volumes<'_> {
 pub(super) async fn all_of_server(
     tx: &mut Conn,
     server_id: &str,
-    wanted: Volumes<'_>,
+    wanted: Volumes,
     addresses: Option<bool>,
     now: Timestamp,
 ) -> Result<()> {
