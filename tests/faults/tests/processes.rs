@@ -72,6 +72,7 @@ async fn a_server_is_the_work_of_the_process_that_has_its_node() {
         Kind::Delete,
     ];
     for kind in life {
+        cloud.compute.beat().await.expect("its process says that it is there");
         let operation = fixture.ask(kind, &server).await;
         let done = fixture.rest(&operation).await.unwrap();
         assert_eq!((done.state, done.attempt), (State::Succeeded, 0), "{kind:?}: {:?}", done.error);

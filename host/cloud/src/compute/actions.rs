@@ -316,7 +316,7 @@ impl Compute {
             With::OwnVolume(id) => attachments::end(tx, &operation.id, server, id).await?,
             With::Nothing | With::Flavor(_) => {}
         }
-        if wish.verb == Verb::Restore && !self.is_driven(tx, &server.node, operation.now).await? {
+        if wish.verb.needs_node() && !self.is_driven(tx, &server.node, operation.now).await? {
             let message = format!("The compute node of server {} is not up.", server.id);
             return Err(Error::new(ErrorCode::WrongState, message).with_reason("node-away"));
         }

@@ -57,6 +57,21 @@ impl Verb {
         !matches!(self, Self::Delete | Self::Metadata | Self::Console)
     }
 
+    /// Whether it is refused while nobody drives the server's node. What takes a server away waits for the node instead.
+    pub(super) fn needs_node(self) -> bool {
+        matches!(
+            self,
+            Self::Start
+                | Self::Stop
+                | Self::SoftReboot
+                | Self::HardReboot
+                | Self::Resize
+                | Self::AttachVolume
+                | Self::DetachVolume
+                | Self::Restore
+        )
+    }
+
     /// Whether the owner's lock keeps it away.
     fn respects_lock(self) -> bool {
         !matches!(self, Self::Console)

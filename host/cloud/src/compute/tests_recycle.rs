@@ -111,17 +111,26 @@ async fn the_bin_takes_no_quota_and_its_way_out_does() {
 }
 
 #[tokio::test]
-async fn a_server_whose_node_is_away_stays_in_the_bin() {
+async fn what_the_node_has_to_do_is_refused_while_it_is_away() {
     for world in worlds(Settings::default()).await {
         let id = created(&world).await;
-        rests(&world, &id, VmState::SoftDeleted).await;
-        let mut tx = world.database.db.begin().await.expect("begin");
-        let away = Change { node: Some("node-9"), ..Change::default() };
-        servers::change(&mut tx, &id, &away, Timestamp::now()).await.expect("change");
-        tx.commit().await.expect("commit");
-        let error = ask(&world, "p", &id, "restore").await.expect_err("nobody could switch it on");
-        assert_eq!((error.kind(), error.reason.as_deref()), (ErrorCode::WrongState, Some("node-away")));
-        assert_eq!(world.count("operation_locks").await, 0, "{}", world.database.name);
+        for (verb, state) in [
+            ("restore", VmState::SoftDeleted),
+            ("start", VmState::Stopped),
+            ("stop", VmState::Active),
+            ("reboot", VmState::Active),
+        ] {
+            rests(&world, &id, state).await;
+            let mut tx = world.database.db.begin().await.expect("begin");
+            let away = Change { node: Some("node-9"), ..Change::default() };
+            servers::change(&mut tx, &id, &away, Timestamp::now()).await.expect("change");
+            tx.commit().await.expect("commit");
+            let error = ask(&world, "p", &id, verb).await.expect_err("nobody could do it");
+            assert_eq!((error.kind(), error.reason.as_deref()), (ErrorCode::WrongState, Some("node-away")), "{verb}");
+            assert_eq!(world.count("operation_locks").await, 0, "{} {verb}", world.database.name);
+        }
+        // What takes it away waits.
+        ask(&world, "p", &id, "recycle").await.expect("accepted");
     }
 }
 

@@ -346,7 +346,11 @@ fn a_deletion_goes_into_the_bin_unless_the_mount_has_none() {
     assert_eq!(ask(&cloud, restore), (202, Value::Null));
     assert_eq!(seen.all(), ["recycle", "delete", "restore"]);
     rule!("easystack.servers.restore", "ae6f3f73", "af5b755a");
-    // Of a node that nobody drives the core's own words are the answer.
+}
+
+#[test]
+fn what_the_node_has_to_do_is_a_conflict_while_it_is_away() {
+    let mut cloud = with_server(server());
     cloud.compute.act_on_servers = Some(Box::new(|_, _, _, _, _| {
         Err(skyloom_sdk::Error {
             message: "The compute node of the server is not up.".to_owned(),
@@ -354,9 +358,21 @@ fn a_deletion_goes_into_the_bin_unless_the_mount_has_none() {
             ..error(ErrorCode::WrongState, "")
         })
     }));
-    let restore = send("servers.restore", "POST", "/v2.1/servers/x/action", &json!({ "restore": null }));
-    assert_eq!(refused(&cloud, restore, 409), "The compute node of the server is not up.");
+    for (operation, body) in [
+        ("servers.restore", json!({ "restore": null })),
+        ("servers.start", json!({ "os-start": null })),
+        ("servers.stop", json!({ "os-stop": {} })),
+        ("servers.reboot", json!({ "reboot": { "type": "HARD" } })),
+        ("servers.resize", json!({ "resize": { "flavorRef": "2" } })),
+    ] {
+        let message = refused(&cloud, send(operation, "POST", "/v2.1/servers/x/action", &body), 409);
+        assert_eq!(message, "The compute node of the server is not up.");
+    }
     rule!("easystack.servers.restore", "d190079c", "0fd61f0f");
+    rule!("easystack.servers.start", "1a87a528");
+    rule!("easystack.servers.stop", "1a87a528");
+    rule!("easystack.servers.reboot", "84e5e3c5", "f0c9339d");
+    rule!("easystack.servers.resize", "1a87a528");
 }
 
 #[test]
