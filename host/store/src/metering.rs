@@ -117,6 +117,25 @@ pub async fn close_spans(tx: &mut Conn, resource_id: &str, meters: &[&str], now:
     tx.defer(sql, &values).await
 }
 
+/// What a resource costs depends on no server's state from now on.
+pub async fn leave_server(tx: &mut Conn, resource_id: &str, now: Timestamp) -> Result<()> {
+    let of_server = open_of(tx, resource_id).await?.into_iter().filter(|span| !span.server_id.is_empty());
+    for span in of_server {
+        close_spans(tx, resource_id, &[&span.meter], now).await?;
+        let alone = NewSpan {
+            project_id: &span.project_id,
+            resource_kind: &span.resource_kind,
+            resource_id,
+            meter: &span.meter,
+            class: &span.class,
+            server_id: "",
+            quantity: span.quantity,
+        };
+        open_span(tx, &alone, now).await?;
+    }
+    Ok(())
+}
+
 /// A server that begins to run: its processors and memory.
 pub async fn open_running(
     tx: &mut Conn,

@@ -125,6 +125,8 @@ pub async fn release_of_server(tx: &mut Conn, server_id: &str, all: Option<bool>
         tx.defer(update("public_addresses", "SET server_id = '' WHERE id = $1"), args![&address.id]).await?;
         if all.unwrap_or(address.delete_on_termination) {
             release(tx, &address.id, now).await?;
+        } else {
+            metering::leave_server(tx, &address.id, now).await?;
         }
     }
     Ok(())

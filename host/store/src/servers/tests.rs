@@ -337,6 +337,13 @@ async fn a_use_is_metered_once_and_ends_once() {
             metering::close_running(&mut tx, "s", Timestamp(now)).await.expect("close");
         }
         assert_eq!(metering::open_of(&mut tx, "s").await.expect("open").len(), 1);
+        // Without its server the disk goes on, at a price of its own.
+        for now in [420, 430] {
+            metering::leave_server(&mut tx, "s", Timestamp(now)).await.expect("leave");
+        }
+        let alone = metering::open_of(&mut tx, "s").await.expect("open");
+        let said: Vec<_> = alone.iter().map(|span| (&*span.server_id, span.quantity, span.started_at)).collect();
+        assert_eq!(said, [("", 5, Timestamp(420))], "{}", database.name);
         // Used again: another span. A clock that was set back ends nothing before its begin.
         metering::open_running(&mut tx, "p", "s", "1", 2, 512, Timestamp(500)).await.expect("open");
         metering::close_running(&mut tx, "s", Timestamp(450)).await.expect("close");

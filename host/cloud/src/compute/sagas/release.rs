@@ -42,10 +42,7 @@ pub(super) async fn all_of_server(
             placements::release(tx, &volume.id).await?;
         } else {
             volumes::detach(tx, &volume.id, now).await?;
-            // No server's state says any more what it costs.
-            metering::close_spans(tx, &volume.id, &[], now).await?;
-            let alone = volumes::Volume { server_id: String::new(), ..volume };
-            metering::open_volume(tx, &alone, alone.size_gib, now).await?;
+            metering::leave_server(tx, &volume.id, now).await?;
         }
     }
     boot_images::release(tx, server_id).await?;
