@@ -208,6 +208,8 @@ EASYSTACK = {
     "servers.list_detail": LISTED,
     "servers.metadata.list": Entry(refs=AT),
     "servers.metadata.replace": Entry(body=METADATA, refs=AT),
+    **{id: entry for id, entry in COMPUTE.items() if id.startswith("server_volumes.")},
+    "availability_zones.list_detail": COMPUTE["availability_zones.list_detail"],
 }
 
 # --- ECS: batches, and jobs ---

@@ -7,7 +7,7 @@ mod tokens;
 
 pub use settings::Settings;
 
-use nova::{Answer, Context, Rules, UPSTREAM, keypairs, servers};
+use nova::{Answer, Context, Rules, UPSTREAM, keypairs, servers, zones};
 use skyloom_sdk::{Cloud, Imports, Personality, Request, Response};
 
 /// The component.
@@ -88,6 +88,11 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "servers.force_delete" => servers::force_delete(context),
         "servers.metadata.list" => servers::metadata::list(context),
         "servers.metadata.replace" => boot::replace_metadata(context),
+        "server_volumes.list" => servers::parts::volumes(context),
+        "server_volumes.show" => servers::parts::volume(context),
+        "server_volumes.attach" => servers::attachments::attach(context),
+        "server_volumes.detach" => servers::attachments::detach(context),
+        "availability_zones.list_detail" => zones::list_detail(context),
         "keypairs.list" => keypairs::list(context),
         "keypairs.create" => keypairs::create(context),
         "keypairs.delete" => keypairs::delete(context),

@@ -2,7 +2,7 @@
 
 use nova::testing::*;
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::compute::{MetadataMode, NetworkChoice, Server, VmState};
+use skyloom_sdk::cloud::compute::{MetadataMode, NetworkChoice, Server, VmState, Zone};
 use skyloom_sdk::cloud::identity::{Endpoint, Issued, Login, Named, Placed, Scope, ScopeRequest, Service, TokenInfo};
 use skyloom_sdk::cloud::keypairs::{KeypairCreate, KeypairPage};
 use skyloom_sdk::conditions::told;
@@ -165,7 +165,7 @@ fn every_operation_is_served() {
         }
         operations += 1;
     }
-    assert_eq!(operations, 17);
+    assert_eq!(operations, 22);
     assert_eq!(refused(&FakeCloud::default(), get("nonsense", "/x"), 404), "There is no operation nonsense.");
 }
 
@@ -349,6 +349,50 @@ fn a_deletion_goes_into_the_bin_unless_the_mount_has_none() {
 }
 
 #[test]
+fn a_volume_comes_to_a_server_and_leaves_it() {
+    let mut cloud = with_server(server());
+    let seen = Seen::default();
+    let keep = seen.clone();
+    cloud.compute.act_on_servers = Some(Box::new(move |_, verb, options, _, _| {
+        keep.push(asked(verb, options));
+        Ok("operation".to_owned())
+    }));
+    let volume = server().volumes[0].id.clone();
+    let body = json!({ "volumeAttachment": { "volumeId": volume, "device": "/dev/vdc" } });
+    let (status, answer) =
+        ask(&cloud, send("server_volumes.attach", "POST", "/v2.1/servers/x/os-volume_attachments", &body));
+    assert_eq!((status, &answer["volumeAttachment"]["volumeId"]), (200, &json!(volume)), "{answer}");
+    let detach = Call::new("server_volumes.detach", "DELETE", "/v2.1/servers/x/os-volume_attachments/v");
+    let detach = detach.version(2, 1).param("server_id", SERVER).param("volume_id", &volume);
+    assert_eq!(ask(&cloud, detach).0, 202);
+    assert_eq!(
+        seen.all(),
+        [
+            format!("attach-volume volume-id={volume} delete-on-termination=false"),
+            format!("detach-volume volume-id={volume}"),
+        ]
+    );
+}
+
+#[test]
+fn zones_have_their_hosts_and_the_services_of_each() {
+    let mut cloud = FakeCloud::default();
+    cloud.compute.list_zones = Some(Box::new(|| {
+        let zone = |name: &str, available| Zone { name: name.to_owned(), available, nodes: vec![format!("{name}-1")] };
+        Ok(vec![zone("a", true), zone("b", false)])
+    }));
+    let (status, body) =
+        ask(&cloud, get("availability_zones.list_detail", "/v2.1/os-availability-zone/detail").admin());
+    let service = |up: bool| json!({ "nova-compute": { "active": true, "available": up, "updated_at": null } });
+    let zones = json!([
+        { "zoneName": "a", "zoneState": { "available": true }, "hosts": { "a-1": service(true) } },
+        { "zoneName": "b", "zoneState": { "available": false }, "hosts": { "b-1": service(false) } },
+    ]);
+    assert_eq!((status, &body["availabilityZoneInfo"]), (200, &zones));
+    rule!("easystack.availability_zones.list_detail", "7e9e67ee", "7a4728c8");
+}
+
+#[test]
 fn what_the_node_has_to_do_is_a_conflict_while_it_is_away() {
     let mut cloud = with_server(server());
     cloud.compute.act_on_servers = Some(Box::new(|_, _, _, _, _| {
@@ -364,6 +408,8 @@ fn what_the_node_has_to_do_is_a_conflict_while_it_is_away() {
         ("servers.stop", json!({ "os-stop": {} })),
         ("servers.reboot", json!({ "reboot": { "type": "HARD" } })),
         ("servers.resize", json!({ "resize": { "flavorRef": "2" } })),
+        ("server_volumes.attach", json!({ "volumeAttachment": { "volumeId": NETWORK } })),
+        ("server_volumes.detach", Value::Null),
     ] {
         let message = refused(&cloud, send(operation, "POST", "/v2.1/servers/x/action", &body), 409);
         assert_eq!(message, "The compute node of the server is not up.");
@@ -373,6 +419,8 @@ fn what_the_node_has_to_do_is_a_conflict_while_it_is_away() {
     rule!("easystack.servers.stop", "1a87a528");
     rule!("easystack.servers.reboot", "84e5e3c5", "f0c9339d");
     rule!("easystack.servers.resize", "1a87a528");
+    rule!("easystack.server_volumes.attach", "1a87a528");
+    rule!("easystack.server_volumes.detach", "1a87a528");
 }
 
 #[test]
