@@ -181,12 +181,17 @@ class Volumes(client.Members):
             same(name, (attachment["server_id"], attachment["device"]), (seen["id"], device))
         self.ann.fails("not bootable", "server", "create", *least, "--volume", "again", "none")
         self.ann.fails("available", "server", "create", *least, "--volume", "root", "none")
+        kept = self.ann("volume", "snapshot", "show", "kept")["id"]
+        copied = f"uuid={kept},source_type=snapshot,destination_type=volume,volume_size=4,delete_on_termination=true"
         for following in ("second", None):
             self.ann.text("server", "delete", "--wait", "first" if following else "second")
             for name in ("root", "data-1"):
                 same(f"{name} outlives its server", self.rests(name)["attachments"], [])
             if following:
-                self.ann.text("server", "create", *least, "--volume", "root", following)
+                self.ann.text("server", "create", *least, "--volume", "root", "--block-device", copied, following)
+                second = self.ann("server", "show", following)["id"]
+                made = [one for one in self.ann("volume", "list", "--long") if one["Size"] == 4 and one["Name"] != "copy"]
+                same("the copy", [one["Attached to"][0]["server_id"] for one in made], [second])
         same("volumes", len(self.ann("volume", "list")), 4)
 
     def step_strangers(self):

@@ -58,7 +58,7 @@ pub struct Need {
     pub amount: Amount,
     /// The node on which it has its place already.
     pub node: Option<String>,
-    /// The first and the last of the nodes, by name, on which volumes of it have theirs.
+    /// The first and the last of the nodes, by name, on which volumes of it, and the snapshots that they begin as, have theirs.
     pub volumes_on: Option<(String, String)>,
 }
 
@@ -67,8 +67,10 @@ pub async fn need(conn: &mut Conn, server_id: &str) -> Result<Option<Need>> {
     conn.optional(
         "SELECT s.zone, s.vcpus, s.memory_mib, CAST((SELECT coalesce(sum(v.size_gib), 0) FROM volumes v \
          LEFT JOIN placements q ON q.holder_id = v.id WHERE v.server_id = s.id AND q.node IS NULL) AS BIGINT), p.node, \
-         (SELECT min(q.node) FROM volumes v JOIN placements q ON q.holder_id = v.id WHERE v.server_id = s.id), \
-         (SELECT max(q.node) FROM volumes v JOIN placements q ON q.holder_id = v.id WHERE v.server_id = s.id) \
+         (SELECT min(q.node) FROM volumes v JOIN placements q ON q.holder_id IN (v.id, v.snapshot_id) \
+         WHERE v.server_id = s.id), \
+         (SELECT max(q.node) FROM volumes v JOIN placements q ON q.holder_id IN (v.id, v.snapshot_id) \
+         WHERE v.server_id = s.id) \
          FROM servers s LEFT JOIN placements p ON p.holder_id = s.id AND p.purpose = 'home' \
          WHERE s.id = $1 AND s.deleted = 0",
         args![server_id],

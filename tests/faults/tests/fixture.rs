@@ -156,7 +156,17 @@ impl Fixture {
             size_gib: None,
             ..disk(None, None)
         };
-        self.create_with(vec![given, disk(None, Some(1)), disk(None, Some(2))], on_failure).await
+        let snapshot = volumes::SnapshotCreate {
+            volume_id: given.source_id.clone().unwrap_or_default(),
+            name: "spare".to_owned(),
+            description: String::new(),
+            metadata: Vec::new(),
+            attributes: "{}".to_owned(),
+        };
+        let snapshot = self.cloud.create_snapshot(&self.context(), snapshot).await.expect("accepted").id;
+        self.volume_rests(&snapshot).await;
+        let copied = wit::DiskRequest { source: "snapshot".to_owned(), source_id: Some(snapshot), ..given.clone() };
+        self.create_with(vec![given, copied, disk(None, Some(2))], on_failure).await
     }
 
     async fn create_with(&self, disks: Vec<wit::DiskRequest>, on_failure: wit::OnFailure) -> (String, String) {
@@ -330,6 +340,12 @@ impl Fixture {
 
     /// What no server took with it.
     pub async fn remove_spare(&self) {
+        let snapshots = "SELECT id FROM volume_snapshots";
+        let snapshots = self.db.read().await.unwrap().all(snapshots, &[], |row| row.text(0)).await.unwrap();
+        for id in snapshots {
+            self.cloud.delete_snapshot(&self.context(), id.clone()).await.expect("nobody copies it");
+            self.volume_rests(&id).await;
+        }
         if let Some(id) = self.spare().await {
             self.cloud.delete_volume(&self.context(), id.clone()).await.expect("nobody has it");
             self.volume_rests(&id).await;

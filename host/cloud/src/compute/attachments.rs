@@ -4,6 +4,7 @@ use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_store::Conn;
 use skyloom_store::placements::{self, Purpose};
 use skyloom_store::servers::Brief;
+use skyloom_store::snapshots::{self, SnapshotState};
 use skyloom_store::volumes::{self, Place, Volume, VolumeState};
 
 use super::create::{MAX_DISKS, device};
@@ -36,14 +37,32 @@ pub(super) async fn give(
     (id, node): (&str, &mut Option<String>),
     place: Place<'_>,
 ) -> Result<()> {
-    let volume = available(tx, project_id, id).await?;
+    available(tx, project_id, id).await?;
+    on_one_node(tx, ("volume", id), node).await?;
+    volumes::attach(tx, id, place, Timestamp::now()).await
+}
+
+/// A snapshot whose bytes a server's new disk begins with.
+pub(super) async fn copy(tx: &mut Conn, project_id: &str, (id, node): (&str, &mut Option<String>)) -> Result<()> {
+    let snapshot = snapshots::lock(tx, id).await?.filter(|snapshot| snapshot.project_id == project_id);
+    let snapshot = snapshot.ok_or_else(|| Error::not_found("snapshot", id))?;
+    if snapshot.state != SnapshotState::Available {
+        let message = format!("The snapshot {id} is {}; it has to be available.", snapshot.state.as_str());
+        let error = Error::new(ErrorCode::WrongState, message).with_resource("snapshot", id);
+        return Err(error.with_reason("not-available"));
+    }
+    on_one_node(tx, ("snapshot", id), node).await
+}
+
+async fn on_one_node(tx: &mut Conn, (kind, id): (&str, &str), node: &mut Option<String>) -> Result<()> {
     let own = placements::place_of(tx, id, Purpose::Home).await?;
     if node.is_some() && *node != own {
-        let message = format!("The volume {id} is on another compute node than the server has to be on.");
-        return Err(wrong(&volume, "other-node", message));
+        let message = format!("The {kind} {id} is on another compute node than the server has to be on.");
+        let error = Error::new(ErrorCode::WrongState, message).with_resource(kind, id);
+        return Err(error.with_reason("other-node"));
     }
     *node = own;
-    volumes::attach(tx, id, place, Timestamp::now()).await
+    Ok(())
 }
 
 /// The volume goes to the server with the operation.

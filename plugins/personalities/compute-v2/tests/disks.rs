@@ -45,7 +45,7 @@ fn devices_without_a_capability_are_refused_by_name() {
         (json!({ "source_type": "volume", "uuid": "v", "boot_index": 0 }), "failed to get volume v"),
         (json!({ "source_type": "volume", "boot_index": 0 }), "needs a uuid"),
         (json!({ "source_type": "volume", "destination_type": "local", "uuid": NETWORK, "boot_index": 0 }), "to local"),
-        (json!({ "source_type": "snapshot", "uuid": "s", "boot_index": 0 }), "source_type snapshot"),
+        (json!({ "source_type": "snapshot", "uuid": "s", "boot_index": 0 }), "failed to get snapshot s"),
         (json!({ "source_type": "blank", "destination_type": "local", "volume_size": 1 }), "destination_type local"),
         (
             json!({ "source_type": "image", "destination_type": "volume", "uuid": IMAGE, "boot_index": 0 }),
@@ -180,6 +180,15 @@ fn a_volume_that_is_there_boots_the_server_or_is_a_disk_of_it() {
         assert_eq!(said, (count, "volume", Some(NETWORK), goes));
         assert_eq!(disk.size_gib, None, "it has its size");
     }
+    let copy = json!([{ "source_type": "snapshot", "destination_type": "volume", "uuid": NETWORK, "boot_index": 0,
+                        "volume_size": 9 }]);
+    let copy = json!({ "imageRef": "ABSENT", "block_device_mapping_v2": copy });
+    assert_eq!(ask(&cloud, upstream(), create_call(42, copy)).0, 202);
+    let copied = seen.all().pop().expect("a creation").disks.remove(0);
+    assert_eq!(
+        (copied.source.as_str(), copied.source_id.as_deref(), copied.size_gib),
+        ("snapshot", Some(NETWORK), Some(9))
+    );
     let many = json!({ "block_device_mapping_v2": [device(-1)], "max_count": 2 });
     assert!(refused(&cloud, upstream(), create_call(42, many), 400).contains("multiple instances"));
 }

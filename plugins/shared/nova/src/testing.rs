@@ -256,7 +256,6 @@ fn new_server(what: &str) -> Call {
         "personality" => create_call(1, json!({ "personality": [{ "path": "/a", "contents": "" }] })),
         "trusted_image_certificates" => creation(json!({ "trusted_image_certificates": ["x"] })),
         "block_device_mapping" => creation(json!({ "block_device_mapping": [{ "volume_id": "v" }] })),
-        "source_type snapshot" => device(json!({ "source_type": "snapshot", "uuid": PORT })),
         "destination_type local" => {
             device(json!({ "source_type": "blank", "destination_type": "local", "volume_size": 1 }))
         }

@@ -17,7 +17,6 @@ pub static UNSUPPORTED: Table = Table(&[
     entry("servers.create", "personality", "files are not injected; user_data does it"),
     entry("servers.create", "trusted_image_certificates", "image signatures are not checked"),
     entry("servers.create", "block_device_mapping", "block devices are read in their second form only"),
-    entry("servers.create", "source_type snapshot", "servers are not made from snapshots yet"),
     entry("servers.create", "destination_type local", NO_LOCAL_DISKS),
     entry("servers.create", "guest_format", NO_LOCAL_DISKS),
     entry("servers.create", "no_device", "images name no devices that could be left out"),

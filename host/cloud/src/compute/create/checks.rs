@@ -90,22 +90,25 @@ fn check_names(create: &wit::ServerCreate) -> Result<()> {
 fn check_volumes(settings: &Settings, create: &wit::ServerCreate) -> Result<()> {
     for (place, disk) in create.disks.iter().enumerate() {
         match (disk.source.as_str(), &disk.source_id) {
-            ("empty", None) | ("image", Some(_)) => {}
+            ("empty", None) | ("image" | "snapshot", Some(_)) => {}
             ("volume", Some(_)) => {
                 if disk.size_gib.is_some() || disk.volume_type.is_some() {
                     return Err(wrong_disk(place, "A volume that is there has its size and its type."));
                 }
                 continue;
             }
-            ("empty" | "image" | "volume", _) => {
-                return Err(wrong_disk(place, "The id of the image or the volume is wanted, and of those only."));
+            ("empty" | "image" | "snapshot" | "volume", _) => {
+                let message = "The id of the image, the snapshot or the volume is wanted, and of those only.";
+                return Err(wrong_disk(place, message));
             }
             (other, _) => {
                 let message = format!("A disk cannot begin as {other}.");
                 return Err(Error::new(ErrorCode::NotSupported, message).with_field("disks"));
             }
         }
-        let sized = disk.size_gib.map_or(place == 0, |size| (1..=MAX_DISK_GIB).contains(&size));
+        // What is copied has a size.
+        let unsized_is_fine = place == 0 || disk.source == "snapshot";
+        let sized = disk.size_gib.map_or(unsized_is_fine, |size| (1..=MAX_DISK_GIB).contains(&size));
         if !sized {
             return Err(wrong_disk(place, &format!("A volume has between 1 and {MAX_DISK_GIB} GiB.")));
         }
@@ -125,13 +128,20 @@ fn check_volumes(settings: &Settings, create: &wit::ServerCreate) -> Result<()> 
         return Err(Error::invalid("image-id", message));
     }
     let mut given = BTreeSet::new();
-    for id in create.disks.iter().filter(|disk| disk.source == "volume").filter_map(|disk| disk.source_id.as_ref()) {
+    for disk in create.disks.iter().filter(|disk| is_one_servers(disk)) {
+        let (kind, id) = (&disk.source, disk.source_id.as_deref().unwrap_or_default());
         if !given.insert(id) {
-            let message = format!("The volume {id} stands twice.");
-            return Err(Error::invalid("disks", message).with_resource("volume", id));
+            return Err(
+                Error::invalid("disks", format!("The {kind} {id} stands twice.")).with_resource(kind.as_str(), id)
+            );
         }
     }
     Ok(())
+}
+
+/// A volume is one server's, and a snapshot is copied once at a time.
+fn is_one_servers(disk: &wit::DiskRequest) -> bool {
+    matches!(disk.source.as_str(), "volume" | "snapshot")
 }
 
 /// `place`: of the disk in the request.
@@ -175,8 +185,8 @@ fn check_single(create: &wit::ServerCreate) -> Result<()> {
     {
         return Err(Error::invalid("networks", "A port or an address can't be given to several servers."));
     }
-    if create.disks.iter().any(|disk| disk.source == "volume") {
-        return Err(Error::invalid("disks", "A volume can't be given to several servers."));
+    if create.disks.iter().any(is_one_servers) {
+        return Err(Error::invalid("disks", "A volume or a snapshot can't be given to several servers."));
     }
     if create.public_address.as_ref().is_some_and(|address| address.id.is_some()) {
         return Err(Error::invalid("public-address", "A public address can't be given to several servers."));

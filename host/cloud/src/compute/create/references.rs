@@ -8,6 +8,7 @@ use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::Conn;
 use skyloom_store::boot_images::BootImages;
 use skyloom_store::flavors::Flavor;
+use skyloom_store::snapshots::{self, Snapshot};
 use skyloom_store::volumes::{self, Volume};
 use skyloom_store::{keypairs, networks, nodes, public_addresses};
 
@@ -59,6 +60,8 @@ pub(super) struct PlannedDisk {
     pub(super) image_id: String,
     /// Some: an existing volume.
     pub(super) volume_id: Option<String>,
+    /// What it is a copy of; empty: of none.
+    pub(super) snapshot_id: String,
 }
 
 impl Compute {
@@ -73,8 +76,8 @@ impl Compute {
         if flavor.disabled {
             return Err(Error::invalid("flavor-id", format!("Flavor {} is not offered any more.", flavor.id)));
         }
-        let volumes = given_volumes(conn, project_id, create).await?;
-        let (image, disks) = self.disks(conn, caller, create, (&flavor, &volumes)).await?;
+        let origins = origins(conn, project_id, create).await?;
+        let (image, disks) = self.disks(conn, caller, create, (&flavor, &origins)).await?;
         if image.as_ref().is_some_and(|image| image.min_memory_mib > flavor.memory_mib) {
             return Err(Error::invalid("flavor-id", "Flavor's memory is too small for requested image."));
         }
@@ -84,7 +87,7 @@ impl Compute {
         };
         Ok(References {
             public_key: public_key(conn, &caller.user.id, create.key_name.as_deref()).await?,
-            zone: self.zone_of(conn, create, &volumes).await?,
+            zone: self.zone_of(conn, create, &origins).await?,
             nics: planned_nics(conn, caller, project_id, &create.networks).await?,
             groups: groups(conn, project_id, &create.security_groups).await?,
             outside: outside(conn, project_id, create.public_address.as_ref()).await?,
@@ -96,7 +99,7 @@ impl Compute {
     }
 
     /// A server is where its volumes are.
-    async fn zone_of(&self, conn: &mut Conn, create: &wit::ServerCreate, volumes: &[Volume]) -> Result<String> {
+    async fn zone_of(&self, conn: &mut Conn, create: &wit::ServerCreate, origins: &[Origin]) -> Result<String> {
         let nodes = nodes::all(conn).await?;
         let zone = match (&create.node, &create.zone) {
             (Some(name), zone) => {
@@ -109,9 +112,9 @@ impl Compute {
                 node.zone.clone()
             }
             (None, Some(zone)) => zone.clone(),
-            (None, None) => volumes.first().map_or(&self.settings.default_zone, |volume| &volume.zone).clone(),
+            (None, None) => origins.first().map_or(&self.settings.default_zone, |origin| &origin.volume.zone).clone(),
         };
-        if let Some(volume) = volumes.iter().find(|volume| volume.zone != zone) {
+        if let Some(Origin { volume, .. }) = origins.iter().find(|origin| origin.volume.zone != zone) {
             let message = format!("The volume {} is in the zone {}, the server in {zone}.", volume.id, volume.zone);
             return Err(Error::invalid("zone", message).with_resource("volume", &volume.id));
         }
@@ -127,18 +130,17 @@ impl Compute {
         conn: &mut Conn,
         caller: &Caller,
         create: &wit::ServerCreate,
-        (flavor, volumes): (&Flavor, &[Volume]),
+        (flavor, origins): (&Flavor, &[Origin]),
     ) -> Result<(Option<BootImage>, Vec<PlannedDisk>)> {
         let default_type = || self.settings.default_volume_type.clone();
         let (mut image, mut disks) = (None, Vec::with_capacity(create.disks.len() + 2));
         for (place, asked) in create.disks.iter().enumerate() {
-            let given =
-                volumes.iter().find(|volume| asked.source == "volume" && asked.source_id.as_ref() == Some(&volume.id));
-            if let Some(volume) = given {
+            let origin = origins.iter().find(|origin| origin.of(asked));
+            if let Some(origin) = origin {
                 if place == 0 {
-                    image = self.image_of(conn, volume).await?;
+                    image = self.image_of(conn, &origin.volume).await?;
                 }
-                disks.push(given_disk(place, asked, volume)?);
+                disks.push(self.taken_over(place, asked, origin)?);
                 continue;
             }
             let begins_as = match &asked.source_id {
@@ -152,6 +154,7 @@ impl Compute {
                 delete_on_termination: asked.delete_on_termination,
                 image_id: begins_as.as_ref().map(|image| image.id.clone()).unwrap_or_default(),
                 volume_id: None,
+                snapshot_id: String::new(),
             });
             if place == 0 {
                 image = begins_as;
@@ -164,34 +167,74 @@ impl Compute {
             delete_on_termination: true,
             image_id: String::new(),
             volume_id: None,
+            snapshot_id: String::new(),
         }));
         Ok((image, disks))
     }
+
+    /// A volume as it is, or a new one with a snapshot's bytes.
+    fn taken_over(&self, place: usize, asked: &wit::DiskRequest, origin: &Origin) -> Result<PlannedDisk> {
+        let Origin { volume, snapshot } = origin;
+        if place == 0 && !volume.bootable {
+            let message = format!("The volume {} is not bootable.", volume.id);
+            let error = Error::invalid("disks", message).with_resource("volume", &volume.id);
+            return Err(error.with_reason("not-bootable"));
+        }
+        let least = snapshot.as_ref().map_or(volume.size_gib, |snapshot| snapshot.size_gib);
+        let size_gib = asked.size_gib.unwrap_or(least);
+        if size_gib < least {
+            return Err(wrong_disk(place, &format!("{size_gib} GiB are too small: the snapshot needs {least} GiB.")));
+        }
+        // Nobody asked for a type that its origin has and that isn't offered any more.
+        let taken_over =
+            Some(&volume.volume_type).filter(|name| snapshot.is_none() || self.settings.volume_types.contains(*name));
+        let volume_type = asked.volume_type.as_ref().or(taken_over).unwrap_or(&self.settings.default_volume_type);
+        Ok(PlannedDisk {
+            size_gib,
+            volume_type: volume_type.clone(),
+            delete_on_termination: asked.delete_on_termination,
+            image_id: volume.image_id.clone(),
+            volume_id: snapshot.is_none().then(|| volume.id.clone()),
+            snapshot_id: snapshot.as_ref().map(|snapshot| snapshot.id.clone()).unwrap_or_default(),
+        })
+    }
 }
 
-/// The project's volumes that the server is made with.
-async fn given_volumes(conn: &mut Conn, project_id: &str, create: &wit::ServerCreate) -> Result<Vec<Volume>> {
-    let mut volumes = Vec::new();
-    for disk in create.disks.iter().filter(|disk| disk.source == "volume") {
+/// What a disk is, or is a copy of: a volume of the project, or a snapshot with the volume that it is of.
+struct Origin {
+    volume: Volume,
+    snapshot: Option<Snapshot>,
+}
+
+impl Origin {
+    fn of(&self, disk: &wit::DiskRequest) -> bool {
+        let (kind, id) = match &self.snapshot {
+            Some(snapshot) => ("snapshot", &snapshot.id),
+            None => ("volume", &self.volume.id),
+        };
+        disk.source == kind && disk.source_id.as_ref() == Some(id)
+    }
+}
+
+/// What is there of the disks that the server is made with.
+async fn origins(conn: &mut Conn, project_id: &str, create: &wit::ServerCreate) -> Result<Vec<Origin>> {
+    let reach = Reach::project(project_id);
+    let mut origins = Vec::new();
+    for disk in &create.disks {
         let id = disk.source_id.as_deref().unwrap_or_default();
-        let found = volumes::get(conn, id, &Reach::project(project_id)).await?;
-        volumes.push(found.ok_or_else(|| Error::not_found("volume", id).with_field("disks"))?);
+        let missing = || Error::not_found(disk.source.as_str(), id).with_field("disks");
+        let (volume_id, snapshot) = match disk.source.as_str() {
+            "volume" => (id.to_owned(), None),
+            "snapshot" => {
+                let snapshot = snapshots::get(conn, id, &reach).await?.ok_or_else(missing)?;
+                (snapshot.volume_id.clone(), Some(snapshot))
+            }
+            _ => continue,
+        };
+        let volume = volumes::get(conn, &volume_id, &reach).await?.ok_or_else(missing)?;
+        origins.push(Origin { volume, snapshot });
     }
-    Ok(volumes)
-}
-
-fn given_disk(place: usize, asked: &wit::DiskRequest, volume: &Volume) -> Result<PlannedDisk> {
-    if place == 0 && !volume.bootable {
-        let message = format!("The volume {} is not bootable.", volume.id);
-        return Err(Error::invalid("disks", message).with_resource("volume", &volume.id).with_reason("not-bootable"));
-    }
-    Ok(PlannedDisk {
-        size_gib: volume.size_gib,
-        volume_type: volume.volume_type.clone(),
-        delete_on_termination: asked.delete_on_termination,
-        image_id: volume.image_id.clone(),
-        volume_id: Some(volume.id.clone()),
-    })
+    Ok(origins)
 }
 
 /// Of a disk, in GiB. It holds the image that it begins as.

@@ -259,6 +259,7 @@ async fn a_volume_that_is_there_is_taken_as_it_is() {
         for (disks, names, expected) in [
             (vec![given(&foreign)], &["a"][..], (ErrorCode::NotFound, None)),
             (vec![given("nowhere")], &["a"], (ErrorCode::NotFound, None)),
+            (vec![copied("nowhere")], &["a"], (ErrorCode::NotFound, None)),
             (vec![given(&system), given(&system)], &["a"], (ErrorCode::Invalid, None)),
             (vec![given(&system)], &["a", "b"], (ErrorCode::Invalid, None)),
             (vec![wit::DiskRequest { size_gib: Some(5), ..given(&system) }], &["a"], (ErrorCode::Invalid, None)),
@@ -303,5 +304,58 @@ async fn a_system_disk_is_a_bootable_volume_and_giving_one_is_an_action_of_its_o
         let error = world.cloud.create_servers(&operator("p"), create).await.expect_err("not bootable");
         assert_eq!((error.kind(), error.reason.as_deref()), (ErrorCode::Invalid, Some("not-bootable")));
         assert_eq!(error.resource, Some(("volume".to_owned(), id)), "{}", world.database.name);
+    }
+}
+
+fn copied(id: &str) -> wit::DiskRequest {
+    wit::DiskRequest { source: "snapshot".to_owned(), ..given(id) }
+}
+
+/// A snapshot that is there, as large as its volume.
+async fn snapshot(world: &World, volume: &str) -> String {
+    let create = volumes::SnapshotCreate {
+        volume_id: volume.to_owned(),
+        name: "s".to_owned(),
+        description: String::new(),
+        metadata: Vec::new(),
+        attributes: "{}".to_owned(),
+    };
+    let made = world.cloud.create_snapshot(&member("p"), create).await.expect("a snapshot").id;
+    let mut tx = world.database.db.begin().await.expect("begin");
+    for sql in [
+        "DELETE FROM operation_locks WHERE resource_id IN ($1, $2)",
+        "UPDATE operations SET state = 'succeeded', runnable = 0 WHERE resource_id IN ($1, $2)",
+        "UPDATE volume_snapshots SET state = 'available' WHERE id IN ($1, $2)",
+    ] {
+        tx.execute(sql, skyloom_store::args![&made, volume]).await.expect(sql);
+    }
+    tx.execute("DELETE FROM placements WHERE holder_id = $1", skyloom_store::args![&made]).await.expect("a place");
+    let held = placements::Amount { disk_gib: 3, ..placements::Amount::default() };
+    let holder = (placements::HolderKind::Snapshot, made.as_str());
+    placements::hold(&mut tx, holder, placements::Purpose::Home, "node-1", held).await.expect("a place");
+    tx.commit().await.expect("commit");
+    made
+}
+
+#[tokio::test]
+async fn a_disk_may_begin_as_a_snapshot() {
+    for world in worlds(Settings::default()).await {
+        let (cloud, context) = (&world.cloud, member("p"));
+        let origin = volume(&world, "p", "node-1").await;
+        let id = snapshot(&world, &origin).await;
+        let with = |disks: Vec<wit::DiskRequest>| wit::ServerCreate { disks, ..world.create(&["a"]) };
+        let small = wit::DiskRequest { size_gib: Some(2), ..copied(&id) };
+        let error = cloud.create_servers(&context, with(vec![small])).await.expect_err("smaller than the snapshot");
+        assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some("disks")));
+        let larger = wit::DiskRequest { size_gib: Some(5), ..copied(&id) };
+        let made = cloud.create_servers(&context, with(vec![larger])).await.expect("accepted");
+        let server = cloud.get_server(&context, made.server_ids[0].clone(), all_parts()).await.expect("the server");
+        let made = cloud.get_volume(&context, server.volumes[0].id.clone()).await.expect("a new one");
+        assert_ne!(made.id, origin);
+        assert_eq!((made.size_gib, made.snapshot_id.as_deref()), (5, Some(id.as_str())), "{}", world.database.name);
+        let error = cloud.create_servers(&context, with(vec![copied(&id)])).await.expect_err("it is being copied");
+        assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Busy, Some("disks")), "{}", error.message);
+        let error = cloud.delete_snapshot(&context, id.clone()).await.expect_err("it is being copied");
+        assert_eq!(error.kind(), ErrorCode::Busy, "{}", world.database.name);
     }
 }

@@ -43,7 +43,7 @@ impl GroupIds {
 
 pub(super) async fn servers(tx: &mut Conn, sealer: &Sealer, plan: &Plan<'_>, count: usize) -> Result<Made> {
     // Once each, in an order that two creations share.
-    let made = plan.references.disks.iter().filter(|disk| disk.volume_id.is_none());
+    let made = plan.references.disks.iter().filter(|disk| disk.volume_id.is_none() && disk.snapshot_id.is_empty());
     let of_disks = made.map(|disk| &disk.image_id);
     let images: BTreeSet<&String> = of_disks.chain(plan.references.boots_with.ids()).collect();
     for image in images.into_iter().filter(|image| !image.is_empty()) {
@@ -150,6 +150,11 @@ async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> R
                 .map_err(|error| error.with_field("disks"))?;
             continue;
         }
+        if !disk.snapshot_id.is_empty() {
+            attachments::copy(tx, &plan.project_id, (&disk.snapshot_id, &mut node))
+                .await
+                .map_err(|error| error.with_field("disks"))?;
+        }
         let volume = Volume {
             id: new_id(),
             project_id: plan.project_id.clone(),
@@ -157,11 +162,11 @@ async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> R
             name: if index == 0 { name.to_owned() } else { format!("{name}-{index}") },
             size_gib: disk.size_gib,
             volume_type: disk.volume_type.clone(),
-            bootable: index == 0,
+            bootable: index == 0 || (!disk.snapshot_id.is_empty() && !disk.image_id.is_empty()),
             description: String::new(),
             zone: plan.references.zone.clone(),
             attached_at: None,
-            snapshot_id: String::new(),
+            snapshot_id: disk.snapshot_id.clone(),
             source_volume_id: String::new(),
             metadata: BTreeMap::new(),
             state: VolumeState::Creating,
@@ -299,7 +304,11 @@ async fn operation(
     parent: Option<&str>,
 ) -> Result<String> {
     let operation = NewOperation::new("server.create", "server", server_id);
-    let given: Vec<&String> = plan.references.disks.iter().filter_map(|disk| disk.volume_id.as_ref()).collect();
+    let held = plan.references.disks.iter().filter_map(|disk| match (&disk.volume_id, &disk.snapshot_id) {
+        (Some(volume), _) => Some(("volume", volume)),
+        (None, snapshot) if !snapshot.is_empty() => Some(("snapshot", snapshot)),
+        _ => None,
+    });
     let params = json!({ "node": plan.create.node });
     let operation = NewOperation {
         params,
@@ -309,8 +318,8 @@ async fn operation(
         ..new_operation(plan.context, operation, &plan.project_id, plan.now)?
     };
     skyloom_jobs::lock_new_resource(tx, "server", server_id, &operation.id).await?;
-    for id in given {
-        skyloom_jobs::lock_resource(tx, "volume", id, &operation.id).await?;
+    for (kind, id) in held {
+        skyloom_jobs::lock_resource(tx, kind, id, &operation.id).await.map_err(|error| error.with_field("disks"))?;
     }
     skyloom_jobs::enqueue(tx, operation).await
 }

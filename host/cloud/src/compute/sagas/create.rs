@@ -151,7 +151,9 @@ impl Create {
         let id = &run.operation.resource_id;
         self.release(tx, run, now).await?;
         // The deletion needs the server alone; who had the volumes may use them.
-        operations::release_locks(tx, &run.operation.id, "volume").await?;
+        for kind in ["volume", "snapshot"] {
+            operations::release_locks(tx, &run.operation.id, kind).await?;
+        }
         let change = Change {
             power_state: Some(PowerState::NoState),
             node: Some(""),

@@ -5,7 +5,7 @@ use skyloom_runtime::driver::{Disk, DiskSource, DomainSpec, ImageBlob, Nic};
 use skyloom_store::images::Boot;
 use skyloom_store::networks::DevicePort;
 use skyloom_store::servers::{ForPlatform, Server};
-use skyloom_store::volumes::Volume;
+use skyloom_store::volumes::{Volume, VolumeState};
 use skyloom_store::{Conn, images, networks};
 
 use crate::compute::Node;
@@ -59,6 +59,10 @@ fn keys(text: &str) -> Vec<String> {
 }
 
 async fn disk(conn: &mut Conn, volume: &Volume, server: &Server, image: &Boot) -> Result<Disk> {
+    let (id, size_gib, device) = (volume.id.clone(), volume.size_gib, volume.device.clone());
+    if volume.state == VolumeState::Creating && !volume.snapshot_id.is_empty() {
+        return Ok(Disk { id, size_gib, source: DiskSource::Disk(volume.snapshot_id.clone()), device });
+    }
     let from = if volume.image_id.is_empty() {
         Boot::default()
     } else if Some(&volume.image_id) == server.image_id.as_ref() {
@@ -67,7 +71,7 @@ async fn disk(conn: &mut Conn, volume: &Volume, server: &Server, image: &Boot) -
         boot(conn, &volume.image_id).await?
     };
     let source = image_source(from);
-    Ok(Disk { id: volume.id.clone(), size_gib: volume.size_gib, source, device: volume.device.clone() })
+    Ok(Disk { id, size_gib, source, device })
 }
 
 /// What a disk of the image begins as.

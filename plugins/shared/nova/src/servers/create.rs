@@ -268,12 +268,12 @@ fn refusal(create: &ServerCreate, error: Error) -> Fault {
     let kind = error.resource.as_ref().map(|(kind, _)| kind.as_str()).unwrap_or_default();
     match (&error.code, kind) {
         (ErrorCode::NotFound, "image") => Fault::bad_request("Can not find requested image"),
-        (ErrorCode::NotFound, "volume") => {
-            let id = error.resource.map(|(_, id)| id).unwrap_or_default();
-            Fault::bad_request(format!("Block Device Mapping is Invalid: failed to get volume {id}."))
+        (ErrorCode::NotFound, "volume" | "snapshot") => {
+            let (kind, id) = error.resource.unwrap_or_default();
+            Fault::bad_request(format!("Block Device Mapping is Invalid: failed to get {kind} {id}."))
         }
         // Upstream's 400, where the core sees a conflict.
-        (ErrorCode::WrongState | ErrorCode::Busy, "volume") => {
+        (ErrorCode::WrongState | ErrorCode::Busy, "volume" | "snapshot") => {
             Fault::bad_request(format!("Block Device Mapping is Invalid: {}", error.message))
         }
         (ErrorCode::Invalid, "volume") if error.reason.as_deref() == Some("not-bootable") => {

@@ -1,5 +1,5 @@
-//! `block_device_mapping_v2` of a new server: a system disk and data disks, each of an image, empty, or a volume that is there. What
-//! snapshots would need is refused.
+//! `block_device_mapping_v2` of a new server: a system disk and data disks, each of an image, of a snapshot, empty, or a volume that is
+//! there.
 
 use serde_json::{Map, Value};
 use skyloom_sdk::Cloud;
@@ -147,7 +147,8 @@ impl Device {
             (None, None) => return Err(invalid("Invalid source_type field.")),
         };
         let named = |name: &str| fields.optional_str(name);
-        let uuid = named("uuid")?.or(named("image_id")?).or(named("volume_id")?).map(str::to_owned);
+        let uuid =
+            named("uuid")?.or(named("image_id")?).or(named("volume_id")?).or(named("snapshot_id")?).map(str::to_owned);
         Ok(Self {
             source,
             destination: fields.optional_str("destination_type")?.map(str::to_owned),
@@ -176,7 +177,7 @@ impl Device {
 
     /// One that exists already.
     fn is_volume(&self) -> bool {
-        self.source == "volume"
+        matches!(self.source.as_str(), "volume" | "snapshot")
     }
 
     fn image(&self) -> Result<String, Fault> {
@@ -203,17 +204,19 @@ impl Device {
         })
     }
 
-    /// A volume that is there, with the size and the type that it has.
+    /// A volume that is there, with the size and the type that it has; or a copy of a snapshot, which may be larger.
     fn given(&self) -> Result<DiskRequest, Fault> {
-        let id = self.uuid.as_ref().ok_or_else(|| invalid("Volume source needs a uuid."))?;
+        let source = &self.source;
+        let id = self.uuid.as_ref().ok_or_else(|| invalid(&format!("A {source} needs a uuid.")))?;
         if !is_uuid(id) {
-            return Err(invalid(&format!("failed to get volume {id}.")));
+            return Err(invalid(&format!("failed to get {source} {id}.")));
         }
+        let copied = source == "snapshot";
         Ok(DiskRequest {
-            source: "volume".to_owned(),
+            source: source.clone(),
             source_id: Some(id.clone()),
-            size_gib: None,
-            volume_type: None,
+            size_gib: self.size.filter(|size| copied && *size > 0),
+            volume_type: self.volume_type.clone().filter(|_| copied),
             delete_on_termination: self.delete_on_termination,
             attributes: "{}".to_owned(),
         })
@@ -221,19 +224,18 @@ impl Device {
 
     fn apply(self, disks: &mut Disks) -> Result<(), Fault> {
         match (self.source.as_str(), self.destination.as_deref(), self.is_root()) {
-            ("volume", destination, is_root) => {
+            ("volume" | "snapshot", destination, is_root) => {
                 if destination.is_some_and(|destination| destination != "volume") {
-                    return Err(invalid("Mapping volume to local is not supported."));
+                    return Err(invalid(&format!("Mapping {} to local is not supported.", self.source)));
                 }
-                let volume = self.given()?;
+                let disk = self.given()?;
                 if is_root {
-                    disks.root = Some(volume);
+                    disks.root = Some(disk);
                 } else {
-                    disks.data.push(volume);
+                    disks.data.push(disk);
                 }
                 Ok(())
             }
-            ("snapshot", ..) => Err(refuse(CREATE, "source_type snapshot")),
             ("image", destination, true) => {
                 let image = self.image()?;
                 if disks.image_id.as_ref().is_some_and(|other| *other != image) {
