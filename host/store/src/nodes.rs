@@ -45,13 +45,18 @@ pub async fn beat(tx: &mut Conn, name: &str, enabled: bool, now: Timestamp) -> R
     Ok(())
 }
 
-/// Nodes of which nobody has said anything since before `before`, other than `names`, take no new servers. Gives how many.
+/// Nodes of which nobody has said anything since before `before`, other than `names`, take no new servers. Gives how many. They are
+/// as old as the last word about them; where nobody says any, since now.
 pub async fn disable_others(tx: &mut Conn, names: &[String], before: Timestamp, now: Timestamp) -> Result<u64> {
     let list = crate::dialect::placeholders(3, names.len());
     let mut values: Vec<crate::Value<'_>> = vec![now.into(), before.into()];
     values.extend(names.iter().map(crate::Value::from));
     let other = if names.is_empty() { String::new() } else { format!(" AND name NOT IN ({list})") };
-    let sql = format!("UPDATE nodes SET enabled = 0, updated_at = $1 WHERE enabled = 1 AND updated_at < $2{other}");
+    let sql = format!(
+        "UPDATE nodes SET enabled = 0, \
+         updated_at = CASE WHEN $2 = 9223372036854775807 THEN $1 ELSE updated_at END \
+         WHERE enabled = 1 AND updated_at < $2{other}"
+    );
     tx.execute(sql, &values).await
 }
 

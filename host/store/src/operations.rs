@@ -10,7 +10,7 @@ use crate::statement::{delete_from, update};
 use crate::{Conn, args};
 
 pub use list::{Filter, list, seen};
-pub use locks::{Holder, holder, lock, lock_new, release_locks, take_over};
+pub use locks::{Holder, holder, lock, lock_new, release_locks_beside, take_over};
 
 words! {
     State {

@@ -317,8 +317,12 @@ impl Compute {
             With::Nothing | With::Flavor(_) => {}
         }
         if wish.verb.needs_node() && !self.is_driven(tx, &server.node, operation.now).await? {
-            let message = format!("The compute node of server {} is not up.", server.id);
-            return Err(Error::new(ErrorCode::WrongState, message).with_reason("node-away"));
+            let id = &server.id;
+            let away = |message: String| Error::new(ErrorCode::WrongState, message).with_resource("server", id);
+            if server.node.is_empty() {
+                return Err(away(format!("The server {id} is on no compute node.")));
+            }
+            return Err(away(format!("The compute node of server {id} is not up.")).with_reason("node-away"));
         }
         let begun = begin(tx, server, wish, operation).await?;
         if let With::Flavor(id) = &wish.with {

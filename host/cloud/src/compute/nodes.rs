@@ -129,10 +129,8 @@ impl Compute {
         if self.node(name).is_ok_and(|node| node.answered) {
             return Ok(true);
         }
-        // One that was given up says so for a while by its time of change: only the last beats count.
-        let lately = now.minus(self.settings.attach.beat * 3);
         let found = if conn.is_postgres() { store::get(conn, name).await? } else { None };
-        Ok(found.is_some_and(|node| node.updated_at >= lately))
+        Ok(found.is_some_and(|node| node.updated_at >= now.minus(self.settings.attach.away)))
     }
 
     /// Names of the nodes that this process has a driver for.

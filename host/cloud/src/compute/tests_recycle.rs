@@ -37,6 +37,12 @@ async fn kind(world: &World, operation: &str) -> String {
     conn.one(sql, args![operation], |row| row.text(0)).await.expect("an operation")
 }
 
+async fn state(world: &World, operation: &str) -> String {
+    let mut conn = world.database.db.read().await.expect("read");
+    let sql = "SELECT state FROM operations WHERE id = $1";
+    conn.one(sql, args![operation], |row| row.text(0)).await.expect("an operation")
+}
+
 async fn listed(world: &World, life: &[&str]) -> Result<usize, Error> {
     let words = life.iter().map(|word| (*word).to_owned()).collect();
     let life = Condition { field: "life".to_owned(), test: "any-of".to_owned(), values: words };
@@ -129,6 +135,14 @@ async fn what_the_node_has_to_do_is_refused_while_it_is_away() {
             assert_eq!((error.kind(), error.reason.as_deref()), (ErrorCode::WrongState, Some("node-away")), "{verb}");
             assert_eq!(world.count("operation_locks").await, 0, "{} {verb}", world.database.name);
         }
+        let larger = vec![("flavor-id".to_owned(), "2".to_owned())];
+        let resize =
+            world.cloud.act_on_servers(&member("p"), vec![id.clone()], "resize".to_owned(), larger, false, true);
+        assert_eq!(resize.await.expect_err("nobody could do it").reason.as_deref(), Some("node-away"));
+        assert_eq!((world.count("resizes").await, world.count("operation_locks").await), (0, 0));
+        let stop = ("stop".to_owned(), Vec::new());
+        let batch = world.cloud.act_on_servers(&member("p"), vec![id.clone()], stop.0, stop.1, true, false).await;
+        assert_eq!(state(&world, &batch.expect("accepted")).await, "failed", "{}", world.database.name);
         // What takes it away waits.
         ask(&world, "p", &id, "recycle").await.expect("accepted");
     }

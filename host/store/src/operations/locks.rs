@@ -23,10 +23,14 @@ pub async fn lock_new(tx: &mut Conn, resource_kind: &str, resource_id: &str, ope
     .await
 }
 
-/// Lets go of the resources of a kind that the operation holds, before it ends.
-pub async fn release_locks(tx: &mut Conn, operation_id: &str, resource_kind: &str) -> Result<()> {
-    let sql = delete_from("operation_locks", "WHERE operation_id = $1 AND resource_kind = $2");
-    tx.defer(sql, args![operation_id, resource_kind]).await
+/// Lets go of all that the holder of this resource holds beside it.
+pub async fn release_locks_beside(tx: &mut Conn, resource_kind: &str, resource_id: &str) -> Result<()> {
+    let sql = delete_from(
+        "operation_locks",
+        "WHERE operation_id = (SELECT l.operation_id FROM operation_locks l WHERE l.resource_kind = $1 \
+         AND l.resource_id = $2) AND NOT (resource_kind = $1 AND resource_id = $2)",
+    );
+    tx.defer(sql, args![resource_kind, resource_id]).await
 }
 
 /// The operation that holds the resource.

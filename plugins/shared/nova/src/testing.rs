@@ -256,6 +256,10 @@ fn new_server(what: &str) -> Call {
         "personality" => create_call(1, json!({ "personality": [{ "path": "/a", "contents": "" }] })),
         "trusted_image_certificates" => creation(json!({ "trusted_image_certificates": ["x"] })),
         "block_device_mapping" => creation(json!({ "block_device_mapping": [{ "volume_id": "v" }] })),
+        "source_type snapshot of several servers" => {
+            let copied = json!([{ "source_type": "snapshot", "uuid": PORT, "boot_index": -1 }]);
+            creation(json!({ "max_count": 2, "block_device_mapping_v2": copied }))
+        }
         "destination_type local" => {
             device(json!({ "source_type": "blank", "destination_type": "local", "volume_size": 1 }))
         }

@@ -19,6 +19,7 @@ pub static UNSUPPORTED: Table = Table(&[
     entry("servers.create", "block_device_mapping", "block devices are read in their second form only"),
     entry("servers.create", "destination_type local", NO_LOCAL_DISKS),
     entry("servers.create", "guest_format", NO_LOCAL_DISKS),
+    entry("servers.create", "source_type snapshot of several servers", "a snapshot is copied once at a time"),
     entry("servers.create", "no_device", "images name no devices that could be left out"),
     entry("servers.create", "os:scheduler_hints.group", NO_GROUPS),
     entry("servers.create", "os:scheduler_hints.different_host", NO_PLACEMENT_HINTS),

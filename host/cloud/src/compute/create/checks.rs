@@ -124,7 +124,7 @@ fn check_volumes(settings: &Settings, create: &wit::ServerCreate) -> Result<()> 
         return Err(wrong_disk(create.disks.len() - 1, &format!("A server has at most {MAX_DISKS} disks.")));
     }
     if create.disks.first().is_none_or(|system| system.source == "empty") {
-        let message = "A server needs an image that its system disk begins as, or a volume that is one.";
+        let message = "A server needs an image or a snapshot that its system disk begins as, or a volume that is one.";
         return Err(Error::invalid("image-id", message));
     }
     let mut given = BTreeSet::new();

@@ -73,8 +73,11 @@ impl Compute {
             let action = if address.id.is_some() { Action::PublicAddressesBind } else { Action::PublicAddressesCreate };
             self.permit(context.caller.as_deref(), action)?;
         }
-        if create.disks.iter().any(|disk| disk.source == "volume") {
-            self.permit(context.caller.as_deref(), Action::VolumesAttach)?;
+        // What it takes of what is there needs what taking it by itself needs.
+        for (source, action) in [("volume", Action::VolumesAttach), ("snapshot", Action::VolumesCreate)] {
+            if create.disks.iter().any(|disk| disk.source == source) {
+                self.permit(context.caller.as_deref(), action)?;
+            }
         }
         let plan = self.plan(context, create).await?;
         let made = again(|| self.write(&plan)).await?;

@@ -62,6 +62,8 @@ pub(super) struct PlannedDisk {
     pub(super) volume_id: Option<String>,
     /// What it is a copy of; empty: of none.
     pub(super) snapshot_id: String,
+    /// Of a new one.
+    pub(super) bootable: bool,
 }
 
 impl Compute {
@@ -114,9 +116,10 @@ impl Compute {
             (None, Some(zone)) => zone.clone(),
             (None, None) => origins.first().map_or(&self.settings.default_zone, |origin| &origin.volume.zone).clone(),
         };
-        if let Some(Origin { volume, .. }) = origins.iter().find(|origin| origin.volume.zone != zone) {
-            let message = format!("The volume {} is in the zone {}, the server in {zone}.", volume.id, volume.zone);
-            return Err(Error::invalid("zone", message).with_resource("volume", &volume.id));
+        if let Some(origin) = origins.iter().find(|origin| origin.volume.zone != zone) {
+            let (kind, id) = origin.named();
+            let message = format!("The {kind} {id} is in the zone {}, the server in {zone}.", origin.volume.zone);
+            return Err(Error::invalid("zone", message).with_resource(kind, id));
         }
         if nodes.iter().any(|node| node.zone == zone) {
             return Ok(zone);
@@ -155,6 +158,7 @@ impl Compute {
                 image_id: begins_as.as_ref().map(|image| image.id.clone()).unwrap_or_default(),
                 volume_id: None,
                 snapshot_id: String::new(),
+                bootable: place == 0,
             });
             if place == 0 {
                 image = begins_as;
@@ -168,6 +172,7 @@ impl Compute {
             image_id: String::new(),
             volume_id: None,
             snapshot_id: String::new(),
+            bootable: false,
         }));
         Ok((image, disks))
     }
@@ -176,8 +181,8 @@ impl Compute {
     fn taken_over(&self, place: usize, asked: &wit::DiskRequest, origin: &Origin) -> Result<PlannedDisk> {
         let Origin { volume, snapshot } = origin;
         if place == 0 && !volume.bootable {
-            let message = format!("The volume {} is not bootable.", volume.id);
-            let error = Error::invalid("disks", message).with_resource("volume", &volume.id);
+            let (kind, id) = origin.named();
+            let error = Error::invalid("disks", format!("The {kind} {id} is not bootable.")).with_resource(kind, id);
             return Err(error.with_reason("not-bootable"));
         }
         let least = snapshot.as_ref().map_or(volume.size_gib, |snapshot| snapshot.size_gib);
@@ -196,6 +201,7 @@ impl Compute {
             image_id: volume.image_id.clone(),
             volume_id: snapshot.is_none().then(|| volume.id.clone()),
             snapshot_id: snapshot.as_ref().map(|snapshot| snapshot.id.clone()).unwrap_or_default(),
+            bootable: volume.bootable,
         })
     }
 }
@@ -207,11 +213,16 @@ struct Origin {
 }
 
 impl Origin {
-    fn of(&self, disk: &wit::DiskRequest) -> bool {
-        let (kind, id) = match &self.snapshot {
+    /// As the request names it.
+    fn named(&self) -> (&'static str, &String) {
+        match &self.snapshot {
             Some(snapshot) => ("snapshot", &snapshot.id),
             None => ("volume", &self.volume.id),
-        };
+        }
+    }
+
+    fn of(&self, disk: &wit::DiskRequest) -> bool {
+        let (kind, id) = self.named();
         disk.source == kind && disk.source_id.as_ref() == Some(id)
     }
 }

@@ -255,6 +255,11 @@ async fn each_wrong_reference_is_named() {
         (
             "disks",
             |create| create.disks.push(wit::DiskRequest { source: "snapshot".to_owned(), ..empty(1) }),
+            ErrorCode::Invalid,
+        ),
+        (
+            "disks",
+            |create| create.disks.push(wit::DiskRequest { source: "backup".to_owned(), ..empty(1) }),
             ErrorCode::NotSupported,
         ),
         (

@@ -10,7 +10,7 @@ use skyloom_store::networks::{self, PortNetwork, PortSpec};
 use skyloom_store::public_addresses::{self, PublicAddress};
 use skyloom_store::servers::{self, Server};
 use skyloom_store::volumes::{self, Place, Volume, VolumeState};
-use skyloom_store::{Conn, boot_images};
+use skyloom_store::{Conn, boot_images, snapshots};
 
 use super::references::Groups;
 use super::{Plan, checks};
@@ -135,6 +135,11 @@ async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> R
     if !given.is_empty() {
         volumes::lock_many(tx, &given).await?;
     }
+    let copied = plan.references.disks.iter().map(|disk| &disk.snapshot_id).filter(|id| !id.is_empty());
+    let copied: Vec<String> = copied.cloned().collect();
+    if !copied.is_empty() {
+        snapshots::lock_many(tx, &copied).await?;
+    }
     // Where the server has to be.
     let mut node = plan.create.node.clone();
     for (index, disk) in plan.references.disks.iter().enumerate() {
@@ -162,7 +167,7 @@ async fn disks(tx: &mut Conn, plan: &Plan<'_>, name: &str, server_id: &str) -> R
             name: if index == 0 { name.to_owned() } else { format!("{name}-{index}") },
             size_gib: disk.size_gib,
             volume_type: disk.volume_type.clone(),
-            bootable: index == 0 || (!disk.snapshot_id.is_empty() && !disk.image_id.is_empty()),
+            bootable: disk.bootable,
             description: String::new(),
             zone: plan.references.zone.clone(),
             attached_at: None,

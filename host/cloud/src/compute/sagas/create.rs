@@ -150,10 +150,8 @@ impl Create {
     async fn cancelled(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         self.release(tx, run, now).await?;
-        // The deletion needs the server alone; who had the volumes may use them.
-        for kind in ["volume", "snapshot"] {
-            operations::release_locks(tx, &run.operation.id, kind).await?;
-        }
+        // The deletion that has the locks by now needs the server alone; who had the volumes may use them.
+        operations::release_locks_beside(tx, "server", id).await?;
         let change = Change {
             power_state: Some(PowerState::NoState),
             node: Some(""),

@@ -154,6 +154,24 @@ mod tests {
         build(&mut conn, &made_of, node, &[]).await
     }
 
+    #[tokio::test]
+    async fn a_disk_that_is_made_of_a_snapshot_begins_as_its_copy() {
+        for world in worlds(Settings::default()).await {
+            let made = world.cloud.create_servers(&member("p"), world.create(&["a"])).await.expect("creation");
+            let id = &made.server_ids[0];
+            let mut tx = world.database.db.begin().await.expect("begin");
+            for (state, copied) in [("creating", true), ("in-use", false)] {
+                let sql = "UPDATE volumes SET snapshot_id = 'n1', state = $2 WHERE server_id = $1";
+                tx.execute(sql, skyloom_store::args![id, state]).await.expect(sql);
+                let made_of = skyloom_store::servers::for_platform(&mut tx, id).await.expect("read").expect("a server");
+                let volumes = skyloom_store::volumes::of_server(&mut tx, id).await.expect("volumes");
+                let spec = build(&mut tx, &made_of, &node(&world, &[("*", "x")]), &volumes).await.expect("a spec");
+                let of_snapshot = matches!(&spec.disks[0].source, DiskSource::Disk(of) if of == "n1");
+                assert_eq!(of_snapshot, copied, "{} {state}: what is there is not made again", world.database.name);
+            }
+        }
+    }
+
     /// A network with a subnet; its id.
     async fn network(world: &World, context: &Arc<CallContext>, name: &str, shared: bool) -> String {
         let network = networks::NetworkWrite {

@@ -276,7 +276,7 @@ fn refusal(create: &ServerCreate, error: Error) -> Fault {
         (ErrorCode::WrongState | ErrorCode::Busy, "volume" | "snapshot") => {
             Fault::bad_request(format!("Block Device Mapping is Invalid: {}", error.message))
         }
-        (ErrorCode::Invalid, "volume") if error.reason.as_deref() == Some("not-bootable") => {
+        (ErrorCode::Invalid, "volume" | "snapshot") if error.reason.as_deref() == Some("not-bootable") => {
             let id = error.resource.map(|(_, id)| id).unwrap_or_default();
             Fault::bad_request(format!("Block Device {id} is not bootable."))
         }

@@ -80,6 +80,9 @@ fn check_boot(devices: &[Device], has_image: bool) -> Result<(), Fault> {
 
 /// An existing volume is one server's.
 fn check_volumes(devices: &[Device], servers: u32) -> Result<(), Fault> {
+    if servers > 1 && devices.iter().any(|device| device.source == "snapshot") {
+        return Err(refuse(CREATE, "source_type snapshot of several servers"));
+    }
     if servers > 1 && devices.iter().any(Device::is_volume) {
         return Err(Fault::bad_request("Cannot attach one or more volumes to multiple instances"));
     }
