@@ -215,6 +215,23 @@ server_delete() {
   os server delete --wait "$name"
   same servers "$(os server list -f value -c ID)" ""
 }
+volume_is() { same "status of volume $1" "$(os volume show "$1" -f value -c status)" "$2"; }
+volumes_are() { same volumes "$(os volume list -f value -c ID)" "$1"; }
+volume_boot() {
+  os volume create --image guest --size 1 root
+  poll 60 volume_is root available
+  os server create --flavor m1.tiny --volume root --network "$(cat "$work/network")" --wait "$name"
+  volume_is root in-use
+  if [ "$variant" = libvirt ]; then
+    poll "$boot_deadline" booted 1
+    # The guest's disk is the volume: it begins as the image's does.
+    grep -q 'mark=SKYLOOM-DISK' "$work/console" || { grep SKYLOOM "$work/console"; return 1; }
+  fi
+  os server delete --wait "$name"
+  poll 60 volume_is root available
+  os volume delete root
+  poll 60 volumes_are ""
+}
 nothing_left() {
   local id
   id=$(cat "$work/server")
@@ -245,5 +262,6 @@ step "server reboot --wait" server_reboot
 step "server resize --wait, resize confirm" server_resize
 step "server resize --wait, resize revert" server_resize_revert
 step "server delete --wait" server_delete
+step "server create --volume --wait; the volume outlives it" volume_boot
 if [ "$variant" = libvirt ]; then step "no domain, volume or DHCP entry is left" nothing_left; fi
 step "SIGTERM ends the server with 0" "$support/skyloom/stop" "$work/sky"
