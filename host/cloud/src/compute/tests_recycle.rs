@@ -136,9 +136,9 @@ async fn what_the_node_has_to_do_is_refused_while_it_is_away() {
             assert_eq!(world.count("operation_locks").await, 0, "{} {verb}", world.database.name);
         }
         let larger = vec![("flavor-id".to_owned(), "2".to_owned())];
-        let resize =
-            world.cloud.act_on_servers(&member("p"), vec![id.clone()], "resize".to_owned(), larger, false, true);
-        assert_eq!(resize.await.expect_err("nobody could do it").reason.as_deref(), Some("node-away"));
+        let resize = ("resize".to_owned(), larger);
+        let error = world.cloud.act_on_servers(&member("p"), vec![id.clone()], resize.0, resize.1, false, true).await;
+        assert_eq!(error.expect_err("nobody could do it").reason.as_deref(), Some("node-away"));
         assert_eq!((world.count("resizes").await, world.count("operation_locks").await), (0, 0));
         let stop = ("stop".to_owned(), Vec::new());
         let batch = world.cloud.act_on_servers(&member("p"), vec![id.clone()], stop.0, stop.1, true, false).await;
