@@ -56,7 +56,7 @@ impl Gateway {
     pub fn new(shared: Arc<Shared>, mounts: Vec<Arc<Mount>>, log_access: bool) -> Result<Arc<Self>, Vec<String>> {
         let listener = Limiter::new(shared.settings.listener_rate, shared.settings.listener_burst);
         let routes = RwLock::new(Arc::new(Routes::build(mounts)?));
-        Ok(Arc::new(Self { routes, shared, listener, log_access }))
+        Ok(Arc::new(Self { shared, routes, listener, log_access }))
     }
 
     /// Serves these mounts instead, from the next request on; those in flight end where they began. Err: every defect, a line
