@@ -79,6 +79,26 @@ class Recycling(harness.Session):
         request("DELETE", self.es(f"/servers/{self.kept}"), self.token, expect=(204,))
         assert self.becomes(self.kept, "SOFT_DELETED")["OS-EXT-STS:vm_state"] == "soft-delete"
 
+    def step_volume_back(self):
+        """a volume of a server in the bin is taken from it; its own disk is not"""
+        volumes = f"{self.cloud}/volume/v3/{self.project}/volumes"
+        volume = self.call("POST", volumes, {"volume": {"size": 1, "name": "data"}}, expect=(202,))["volume"]["id"]
+        rests = lambda wanted: poll(60, lambda: ((v := self.call("GET", f"{volumes}/{volume}")["volume"])["status"] == wanted, v))
+        rests("available")
+        self.restore(self.es(""), self.kept)
+        at = self.es(f"/servers/{self.kept}/os-volume_attachments")
+        self.call("POST", at, {"volumeAttachment": {"volumeId": volume}}, expect=(200,))
+        rests("in-use")
+        self.becomes(self.kept, "ACTIVE")
+        self.recycle(self.kept)
+        request("DELETE", f"{at}/{volume}", self.token, expect=(202,))
+        rests("available")
+        self.becomes(self.kept, "SOFT_DELETED")
+        own = self.call("GET", at)["volumeAttachments"]
+        assert len(own) == 1, own
+        request("DELETE", f"{at}/{own[0]['volumeId']}", self.token, expect=(400,))
+        self.call("DELETE", f"{volumes}/{volume}", expect=(202,))
+
     def step_restored(self):
         """restored through Nova and through EasyStack: on, counted, with its disk and addresses; one that lives isn't restored"""
         before = self.call("GET", self.nova(f"/servers/{self.kept}"))["server"]

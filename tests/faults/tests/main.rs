@@ -3,6 +3,7 @@
 mod attach;
 mod fixture;
 mod kill;
+mod kinds;
 mod knobs;
 mod over_libvirt;
 mod overlap;

@@ -7,7 +7,8 @@ use skyloom_jobs::{Engine, State};
 use skyloom_runtime::bindings::cloud::compute::OnFailure;
 use skyloom_store::testing;
 
-use crate::fixture::{Fixture, Kind, times};
+use crate::fixture::{Fixture, times};
+use crate::kinds::Kind;
 
 fn leases_lost(engine: &Engine) -> u64 {
     engine.metrics().snapshot().into_iter().find(|(name, ..)| *name == "leases_lost").expect("a counter").2

@@ -8,7 +8,8 @@ use skyloom_jobs::{Saga, State, Step};
 use skyloom_model::ErrorCode;
 use skyloom_store::testing;
 
-use crate::fixture::{Fixture, Kind};
+use crate::fixture::Fixture;
+use crate::kinds::Kind;
 use crate::walk::{clear, crash, fault, run};
 
 const FAILURES: [Failure; 4] = [Failure::FailBefore, Failure::FailAfter, Failure::LoseReply, Failure::Repeat];

@@ -10,7 +10,8 @@ use skyloom_runtime::bindings::cloud::compute::OnFailure;
 use skyloom_runtime::driver::Driver;
 use skyloom_store::{args, nodes, placements, testing};
 
-use crate::fixture::{Fixture, Kind, node, run, times};
+use crate::fixture::{Fixture, node, run, times};
+use crate::kinds::Kind;
 use crate::world::World;
 
 /// Another process with the node `node-2`.

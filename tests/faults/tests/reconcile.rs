@@ -7,7 +7,8 @@ use skyloom_model::{ErrorCode, PowerState, VmState};
 use skyloom_store::testing::databases;
 use skyloom_store::{args, placements};
 
-use crate::fixture::{Fixture, Kind};
+use crate::fixture::Fixture;
+use crate::kinds::Kind;
 use crate::walk::clear;
 use skyloom_faults::machine::Machine;
 

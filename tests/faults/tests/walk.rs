@@ -4,7 +4,8 @@ use skyloom_jobs::faults::{Crash, DriverFault, Failure, Moment, Settings};
 use skyloom_jobs::{Operation, State};
 use skyloom_runtime::bindings::cloud::compute::OnFailure;
 
-use crate::fixture::{Fixture, Kind, told};
+use crate::fixture::{Fixture, told};
+use crate::kinds::Kind;
 
 /// How an operation came to rest.
 pub struct Rest {

@@ -20,7 +20,6 @@ use super::rules::{self, Verb};
 use crate::schedules::Came;
 
 const DELETE: &str = "server.delete";
-const RECYCLE: &str = "server.recycle";
 /// The most servers of one call.
 const MAX_SERVERS: usize = 1000;
 
@@ -129,7 +128,7 @@ impl Wish {
                 let wish = wish(Verb::DetachVolume, Action::VolumesDetach, "server.detach-volume");
                 Self { params, with: With::OwnVolume(id), ..wish }
             }
-            "recycle" => wish(Verb::Recycle, Action::ServersDelete, RECYCLE),
+            "recycle" => wish(Verb::Recycle, Action::ServersDelete, "server.recycle"),
             "restore" => wish(Verb::Restore, Action::ServersRestore, "server.restore"),
             "purge" => wish(Verb::Purge, Action::ServersDelete, DELETE),
             _ => return Err(Error::invalid("verb", format!("{verb} is nothing that is done to servers."))),
@@ -309,13 +308,6 @@ impl Compute {
         operation: NewOperation,
     ) -> Result<Superseded> {
         // What may refuse comes before anything is written of the operation.
-        match &wish.with {
-            With::Volume { id, delete_on_termination } => {
-                attachments::begin(tx, &operation.id, server, id, *delete_on_termination).await?;
-            }
-            With::OwnVolume(id) => attachments::end(tx, &operation.id, server, id).await?,
-            With::Nothing | With::Flavor(_) => {}
-        }
         if wish.verb.needs_node() && !self.is_driven(tx, &server.node, operation.now).await? {
             let id = &server.id;
             let away = |message: String| Error::new(ErrorCode::WrongState, message).with_resource("server", id);
@@ -323,6 +315,13 @@ impl Compute {
                 return Err(away(format!("The server {id} is on no compute node.")));
             }
             return Err(away(format!("The compute node of server {id} is not up.")).with_reason("node-away"));
+        }
+        match &wish.with {
+            With::Volume { id, delete_on_termination } => {
+                attachments::begin(tx, &operation.id, server, id, *delete_on_termination).await?;
+            }
+            With::OwnVolume(id) => attachments::end(tx, &operation.id, server, id).await?,
+            With::Nothing | With::Flavor(_) => {}
         }
         let begun = begin(tx, server, wish, operation).await?;
         if let With::Flavor(id) = &wish.with {
@@ -377,13 +376,9 @@ impl Compute {
 /// Takes the server for the operation and says what is being done to it.
 async fn begin(tx: &mut Conn, server: &Brief, wish: &Wish, mut operation: NewOperation) -> Result<Superseded> {
     let now = operation.now;
-    let mut verb = wish.verb;
-    // One that never ran has nothing that the recycle bin could give back.
-    if verb == Verb::Recycle && server.launched_at.is_none() {
-        verb = Verb::Delete;
-        operation.kind = DELETE.to_owned();
-    }
+    let verb = wish.verb.on(server);
     let begun = if verb == Verb::Delete {
+        operation.kind = DELETE.to_owned();
         skyloom_jobs::enqueue_superseding(tx, operation).await?
     } else {
         skyloom_jobs::lock_resource(tx, "server", &server.id, &operation.id).await?;

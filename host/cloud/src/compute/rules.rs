@@ -43,8 +43,8 @@ verbs! {
     AttachVolume "attach a volume to" [Active Stopped Resized];
     DetachVolume "detach a volume from" [Active Stopped Resized SoftDeleted];
     Delete "delete" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error] => Deleting;
-    // Into the recycle bin.
-    Recycle "delete" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded Error] => SoftDeleting;
+    // Into the recycle bin; see `Verb::on`.
+    Recycle "delete" [Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded Error] => SoftDeleting;
     Restore "restore" [SoftDeleted] => Restoring;
     Purge "delete for good" [SoftDeleted] => Deleting;
     Metadata "update the metadata of" [Active Paused Suspended Stopped];
@@ -52,6 +52,11 @@ verbs! {
 }
 
 impl Verb {
+    /// What is done with this server: one that never ran has nothing that the recycle bin could give back, and is deleted.
+    pub(super) fn on(self, server: &Brief) -> Self {
+        if self == Self::Recycle && server.launched_at.is_none() { Self::Delete } else { self }
+    }
+
     /// Whether nothing else may be under way.
     fn needs_rest(self) -> bool {
         !matches!(self, Self::Delete | Self::Metadata | Self::Console)
@@ -66,6 +71,7 @@ impl Verb {
                 | Self::SoftReboot
                 | Self::HardReboot
                 | Self::Resize
+                | Self::RevertResize
                 | Self::AttachVolume
                 | Self::DetachVolume
                 | Self::Restore
@@ -89,15 +95,13 @@ pub(super) fn check(verb: Verb, server: &Brief, caller: &Caller) -> Result<()> {
 
 /// `wrong-state` or `busy`, whoever asks.
 pub(super) fn allows(verb: Verb, server: &Brief) -> Result<()> {
-    let id = &server.id;
+    let (verb, id) = (verb.on(server), &server.id);
     if !verb.allowed(server.vm_state) {
         let message =
             format!("Cannot '{}' server {id} while it is in vm_state {}.", verb.word(), server.vm_state.as_str());
         return Err(Error::new(ErrorCode::WrongState, message).with_resource("server", id));
     }
     match server.task_state {
-        // One that never ran is deleted, whatever is being done to it.
-        Some(_) if verb == Verb::Recycle && server.launched_at.is_none() => Ok(()),
         Some(task) if verb.needs_rest() => {
             let message = format!("Cannot '{}' server {id} while it is in task_state {}.", verb.word(), task.as_str());
             Err(Error::new(ErrorCode::Busy, message).with_resource("server", id))
@@ -125,6 +129,8 @@ mod tests {
         assert_eq!(allowing(Verb::Start), [VmState::Stopped]);
         assert_eq!(allowing(Verb::Stop), [VmState::Active, VmState::Error]);
         assert_eq!(allowing(Verb::SoftReboot), [VmState::Active]);
+        let bin = Verb::ALL.iter().filter(|verb| verb.allowed(VmState::SoftDeleted)).copied();
+        assert_eq!(bin.collect::<Vec<_>>(), [Verb::DetachVolume, Verb::Delete, Verb::Restore, Verb::Purge]);
         assert_eq!(allowing(Verb::Delete).len(), VmState::ALL.len() - 1);
     }
 }

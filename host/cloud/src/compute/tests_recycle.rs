@@ -7,7 +7,7 @@ use skyloom_runtime::bindings::types::common::Condition;
 use skyloom_runtime::bindings::types::errors::Error;
 use skyloom_runtime::driver::Power;
 use skyloom_store::servers::{self, Change};
-use skyloom_store::{args, schedules};
+use skyloom_store::{args, nodes, schedules};
 
 use super::sagas::settle;
 use super::testing::{Kind, World, member, operator, page, worlds};
@@ -145,6 +145,34 @@ async fn what_the_node_has_to_do_is_refused_while_it_is_away() {
         assert_eq!(state(&world, &batch.expect("accepted")).await, "failed", "{}", world.database.name);
         // What takes it away waits.
         ask(&world, "p", &id, "recycle").await.expect("accepted");
+    }
+}
+
+/// Where processes share a database, a node is up as long as one of them says so.
+#[tokio::test]
+async fn a_node_of_another_process_is_up_while_that_says_so() {
+    for world in worlds(Settings::default()).await {
+        let shared = world.database.db.is_postgres();
+        let id = created(&world).await;
+        rests(&world, &id, VmState::Active).await;
+        let copy = "INSERT INTO nodes (name, zone, driver, hypervisor, hypervisor_version, vcpus, memory_mib, disk_gib, \
+                    enabled, updated_at) SELECT 'node-9', zone, driver, hypervisor, hypervisor_version, vcpus, memory_mib, \
+                    disk_gib, enabled, updated_at FROM nodes WHERE name = 'node-1'";
+        for (at, up) in [(Timestamp(1), false), (Timestamp::now(), shared)] {
+            let mut tx = world.database.db.begin().await.expect("begin");
+            tx.execute("DELETE FROM nodes WHERE name = 'node-9'", &[]).await.expect("delete");
+            tx.execute(copy, &[]).await.expect("a node");
+            let sql = "UPDATE nodes SET updated_at = $1 WHERE name = 'node-9'";
+            tx.execute(sql, args![at]).await.expect(sql);
+            let there = Change { node: Some("node-9"), ..Change::default() };
+            servers::change(&mut tx, &id, &there, Timestamp::now()).await.expect("change");
+            // Nobody else is there: what is given up is as old as the last word about it.
+            let now = Timestamp::now();
+            let given_up = nodes::disable_others(&mut tx, &["node-1".to_owned()], now, now).await.expect("retired");
+            assert_eq!(given_up, 1, "{}", world.database.name);
+            tx.commit().await.expect("commit");
+            assert_eq!(ask(&world, "p", &id, "stop").await.is_ok(), up, "{}: {at:?}", world.database.name);
+        }
     }
 }
 

@@ -136,6 +136,21 @@ async fn the_larger_of_two_flavors_counts_and_a_dry_run_holds_nothing() {
 }
 
 #[tokio::test]
+async fn a_system_disk_that_was_there_before_the_server_stays_as_large_as_it_is() {
+    for world in worlds(Settings::default()).await {
+        let id = active(&world).await;
+        flavor(&world, "diskless", 1024, 0, true).await;
+        change(&world, "UPDATE volumes SET created_at = created_at - 1").await;
+        let dry = ask(&world, "p", &id, "resize", &[("flavor-id", "diskless"), ("dry-run", "true")]).await;
+        dry.expect("the flavor's disk says nothing about it");
+        resize(&world, &id, LARGER).await.expect("accepted");
+        let mut conn = world.database.db.read().await.expect("read");
+        let sql = "SELECT extra_volume_gib FROM resizes";
+        assert_eq!(conn.one(sql, &[], |row| row.int(0)).await.expect(sql), 0, "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
 async fn what_is_due_is_begun_once_and_only_where_the_server_allows_it() {
     for world in worlds(Settings::default()).await {
         let id = active(&world).await;

@@ -92,3 +92,32 @@ fn busy(resource_kind: &str, resource_id: &str) -> Error {
     let message = format!("Another operation is in progress on {resource_kind} {resource_id}.");
     Error::new(ErrorCode::Busy, message).with_resource(resource_kind, resource_id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::databases;
+
+    #[tokio::test]
+    async fn what_an_operation_holds_beside_a_resource_is_let_go() {
+        for database in databases().await {
+            let mut tx = database.db.begin().await.expect("begin");
+            let held =
+                [("server", "s", "one"), ("volume", "v", "one"), ("snapshot", "s", "one"), ("volume", "w", "two")];
+            for (kind, id, operation) in held {
+                lock(&mut tx, kind, id, operation).await.expect("free");
+            }
+            for _ in 0..2 {
+                release_locks_beside(&mut tx, "server", "s").await.expect("let go");
+            }
+            let mut holders = Vec::new();
+            for (kind, id, _) in held {
+                holders.push(holder(&mut tx, kind, id).await.expect("a holder"));
+            }
+            let told: Vec<Option<&str>> = holders.iter().map(Option::as_deref).collect();
+            assert_eq!(told, [Some("one"), None, None, Some("two")], "{}", database.name);
+            release_locks_beside(&mut tx, "server", "nobody's").await.expect("nothing to let go");
+            assert_eq!(holder(&mut tx, "volume", "w").await.expect("a holder").as_deref(), Some("two"));
+        }
+    }
+}

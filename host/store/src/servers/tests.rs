@@ -281,7 +281,7 @@ async fn the_states_that_prices_depend_on_are_written_down_as_they_come() {
 }
 
 #[tokio::test]
-async fn an_address_that_a_server_takes_is_used_by_it_from_then_on() {
+async fn an_address_is_used_by_a_server_from_when_it_takes_it_until_it_goes() {
     for database in databases().await {
         let mut tx = database.db.begin().await.expect("begin");
         let address = PublicAddress {
@@ -296,6 +296,7 @@ async fn an_address_that_a_server_takes_is_used_by_it_from_then_on() {
         public_addresses::insert(&mut tx, &address).await.expect("address");
         assert!(public_addresses::bind(&mut tx, "a", "s", false, Timestamp(20)).await.expect("bind"));
         assert!(!public_addresses::bind(&mut tx, "a", "t", false, Timestamp(30)).await.expect("bound already"));
+        public_addresses::release_of_server(&mut tx, "s", None, Timestamp(40)).await.expect("it stays");
         let wanted = metering::Select {
             account: None,
             reach: Reach::All,
@@ -309,7 +310,7 @@ async fn an_address_that_a_server_takes_is_used_by_it_from_then_on() {
         spans.sort_by_key(|span| span.started_at);
         let spans: Vec<_> =
             spans.iter().map(|span| (span.started_at.0, span.server_id.as_str(), span.is_open())).collect();
-        assert_eq!(spans, [(10, "", false), (20, "s", true)], "{}", database.name);
+        assert_eq!(spans, [(10, "", false), (20, "s", false), (40, "", true)], "{}", database.name);
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{Fault, PowerState, Server, ServerUpdate, TaskState, VmState, Zone};
 use skyloom_sdk::conditions::{any_of, is, told};
 use skyloom_sdk::states::{TASK_STATES, VM_STATES};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, error, invalid, json_of, not_found};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, invalid, json_of, not_found};
 use skyloom_sdk::{ErrorCode, rule};
 
 const LISTS: [(&str, &str, &str); 2] = [
@@ -406,13 +406,7 @@ fn an_update_changes_what_may_change() {
 
 #[test]
 fn a_mount_with_a_recycle_bin_puts_deleted_servers_into_it() {
-    let mut cloud = with_server(server());
-    let seen = Seen::default();
-    let keep = seen.clone();
-    cloud.compute.act_on_servers = Some(Box::new(move |_, verb, options, _, _| {
-        keep.push(asked(verb, options));
-        Ok("operation".to_owned())
-    }));
+    let (cloud, seen) = with_acts(server());
     let settings = compute_v2::Settings { recycle_bin: true, ..upstream() };
     let delete = Call::new("servers.delete", "DELETE", "/v2.1/servers/x").param("server_id", SERVER);
     assert_eq!(ask(&cloud, settings, delete), (204, Value::Null));

@@ -4,7 +4,7 @@ use nova::testing::*;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{Server, VmState, Zone};
 use skyloom_sdk::conditions::told;
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, error};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, error};
 use skyloom_sdk::{ErrorCode, rule};
 
 use crate::api::{ask, refused, send};
@@ -72,13 +72,7 @@ fn a_deletion_goes_into_the_bin_unless_the_mount_has_none() {
 
 #[test]
 fn a_volume_comes_to_a_server_and_leaves_it() {
-    let mut cloud = with_server(server());
-    let seen = Seen::default();
-    let keep = seen.clone();
-    cloud.compute.act_on_servers = Some(Box::new(move |_, verb, options, _, _| {
-        keep.push(asked(verb, options));
-        Ok("operation".to_owned())
-    }));
+    let (cloud, seen) = with_acts(server());
     let volume = server().volumes[0].id.clone();
     let body = json!({ "volumeAttachment": { "volumeId": volume, "device": "/dev/vdc" } });
     let (status, answer) =
@@ -147,14 +141,7 @@ fn what_the_node_has_to_do_is_a_conflict_while_it_is_away() {
 
 #[test]
 fn power_is_changed() {
-    let mut cloud = with_server(server());
-    let seen = Seen::default();
-    let keep = seen.clone();
-    cloud.compute.act_on_servers = Some(Box::new(move |ids, verb, options, _, _| {
-        assert_eq!(ids, [SERVER]);
-        keep.push(asked(verb, options));
-        Ok("operation".to_owned())
-    }));
+    let (cloud, seen) = with_acts(server());
     for (operation, body) in [
         ("servers.start", json!({ "os-start": null })),
         ("servers.stop", json!({ "os-stop": {} })),

@@ -9,7 +9,7 @@ use skyloom_sdk::cloud::compute::{
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
 use skyloom_sdk::cloud::keypairs::{KeyKind, Keypair};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked};
 use skyloom_sdk::unsupported::Unsupported;
 
 pub const SERVER: &str = "70a599e0-31e7-49b7-b260-868f441e862b";
@@ -98,6 +98,18 @@ fn with_parts(server: &Server, parts: &[String]) -> Server {
         user_data: kept(&server.user_data, has("user-data")),
         ..server.clone()
     }
+}
+
+/// A core that knows one server and takes what is done to it, which is kept.
+pub fn with_acts(server: Server) -> (FakeCloud, Seen<String>) {
+    let (mut cloud, seen, id) = (with_server(server.clone()), Seen::default(), server.id);
+    let keep = seen.clone();
+    cloud.compute.act_on_servers = Some(Box::new(move |ids, verb, options, as_batch, strict| {
+        assert_eq!((ids, as_batch, strict), (&[id.clone()][..], false, true));
+        keep.push(asked(verb, options));
+        Ok("operation".to_owned())
+    }));
+    (cloud, seen)
 }
 
 /// A core that knows one server.

@@ -1,8 +1,11 @@
 //! What a server is made of: cards on networks, addresses, groups, disks.
 
+use std::sync::Arc;
+
 use skyloom_model::ErrorCode;
 use skyloom_runtime::api::{ComputeApi, NetworksApi, VolumesApi};
 use skyloom_runtime::bindings::cloud::{compute as wit, networks, volumes};
+use skyloom_runtime::context::CallContext;
 use skyloom_store::placements;
 
 use super::tests::empty;
@@ -215,7 +218,7 @@ async fn a_card_with_an_empty_list_of_groups_has_none() {
 }
 
 /// A volume of the project that is there: `available`, on this node.
-async fn volume(world: &World, project: &str, node: &str) -> String {
+async fn volume(world: &World, caller: &Arc<CallContext>, node: &str) -> String {
     let create = volumes::VolumeCreate {
         name: "a".to_owned(),
         description: String::new(),
@@ -227,7 +230,7 @@ async fn volume(world: &World, project: &str, node: &str) -> String {
         metadata: Vec::new(),
         attributes: "{}".to_owned(),
     };
-    let made = world.cloud.create_volume(&member(project), create).await.expect("a volume").id;
+    let made = world.cloud.create_volume(caller, create).await.expect("a volume").id;
     let mut tx = world.database.db.begin().await.expect("begin");
     for sql in [
         "DELETE FROM operation_locks WHERE resource_id = $1",
@@ -253,9 +256,10 @@ async fn a_volume_that_is_there_is_taken_as_it_is() {
     settings.compute.quotas = [("volumes".to_owned(), 2), ("volume-gib".to_owned(), 6)].into();
     for world in worlds(settings).await {
         let (cloud, context) = (&world.cloud, member("p"));
-        let (system, data) = (volume(&world, "p", "node-1").await, volume(&world, "p", "node-1").await);
+        let (system, data) =
+            (volume(&world, &member("p"), "node-1").await, volume(&world, &member("p"), "node-1").await);
         let with = |disks: Vec<wit::DiskRequest>, names: &[&str]| wit::ServerCreate { disks, ..world.create(names) };
-        let foreign = volume(&world, "q", "node-1").await;
+        let foreign = volume(&world, &member("q"), "node-1").await;
         for (disks, names, expected) in [
             (vec![given(&foreign)], &["a"][..], (ErrorCode::NotFound, None)),
             (vec![given("nowhere")], &["a"], (ErrorCode::NotFound, None)),
@@ -271,6 +275,33 @@ async fn a_volume_that_is_there_is_taken_as_it_is() {
         let elsewhere = wit::ServerCreate { zone: Some("zone-2".to_owned()), ..with(vec![given(&system)], &["a"]) };
         let error = cloud.create_servers(&context, elsewhere).await.expect_err("another zone");
         assert_eq!(error.field.as_deref(), Some("zone"));
+        // A server has one node: that of its volumes, and of the request where it names one.
+        let sql = "UPDATE placements SET node = $2 WHERE holder_id = $1";
+        let place = async |node: &str| {
+            let mut tx = world.database.db.begin().await.expect("begin");
+            tx.execute(sql, skyloom_store::args![&data, node]).await.expect(sql);
+            tx.commit().await.expect("commit");
+        };
+        place("node-9").await;
+        let there = wit::ServerCreate { node: Some("node-1".to_owned()), ..with(vec![given(&data)], &["a"]) };
+        for (caller, create) in
+            [(member("p"), with(vec![given(&system), given(&data)], &["a"])), (operator("p"), there)]
+        {
+            let error = cloud.create_servers(&caller, create).await.expect_err("two nodes");
+            let said = (error.kind(), error.field.as_deref(), error.reason.as_deref());
+            assert_eq!(said, (ErrorCode::WrongState, Some("disks"), Some("other-node")), "{}", error.message);
+        }
+        place("node-1").await;
+        for (least, fits) in [(100_000_i64, false), (0, true)] {
+            let mut tx = world.database.db.begin().await.expect("begin");
+            let sql = "UPDATE images SET min_memory_mib = $1";
+            tx.execute(sql, skyloom_store::args![least]).await.expect(sql);
+            tx.commit().await.expect("commit");
+            let dry = wit::ServerCreate { dry_run: true, ..with(vec![given(&system)], &["a"]) };
+            let tried = cloud.create_servers(&context, dry).await;
+            assert_eq!(tried.is_ok(), fits, "{} {least}", world.database.name);
+            assert!(tried.err().is_none_or(|error| error.field.as_deref() == Some("flavor-id")));
+        }
         assert_eq!(world.count("servers").await, 0, "{}", world.database.name);
 
         // Two volumes are all that the quota has: those that are there count once.
@@ -291,13 +322,16 @@ async fn a_volume_that_is_there_is_taken_as_it_is() {
 #[tokio::test]
 async fn a_system_disk_is_a_bootable_volume_and_giving_one_is_an_action_of_its_own() {
     let mut settings = Settings::default();
-    let without = RoleRules { deny: vec!["volumes:attach".to_owned()], ..RoleRules::default() };
+    let deny = ["volumes:attach", "volumes:create"].map(ToOwned::to_owned).to_vec();
+    let without = RoleRules { deny, ..RoleRules::default() };
     settings.identity.policy = [("member".to_owned(), without)].into();
     for world in worlds(settings).await {
-        let id = volume(&world, "p", "node-1").await;
+        let id = volume(&world, &operator("p"), "node-1").await;
         let create = wit::ServerCreate { disks: vec![given(&id)], ..world.create(&["a"]) };
-        let error = world.cloud.create_servers(&member("p"), create.clone()).await.expect_err("denied");
-        assert_eq!(error.kind(), ErrorCode::Forbidden, "{}", world.database.name);
+        for denied in [create.clone(), wit::ServerCreate { disks: vec![copied(&id)], ..create.clone() }] {
+            let error = world.cloud.create_servers(&member("p"), denied).await.expect_err("denied");
+            assert_eq!(error.kind(), ErrorCode::Forbidden, "{}", world.database.name);
+        }
         let mut tx = world.database.db.begin().await.expect("begin");
         tx.execute("UPDATE volumes SET bootable = 0", &[]).await.expect("change");
         tx.commit().await.expect("commit");
@@ -341,7 +375,7 @@ async fn snapshot(world: &World, volume: &str) -> String {
 async fn a_disk_may_begin_as_a_snapshot() {
     for world in worlds(Settings::default()).await {
         let (cloud, context) = (&world.cloud, member("p"));
-        let origin = volume(&world, "p", "node-1").await;
+        let origin = volume(&world, &member("p"), "node-1").await;
         let id = snapshot(&world, &origin).await;
         let with = |disks: Vec<wit::DiskRequest>| wit::ServerCreate { disks, ..world.create(&["a"]) };
         let small = wit::DiskRequest { size_gib: Some(2), ..copied(&id) };

@@ -6,7 +6,7 @@ use skyloom_model::{Error, PowerState, Result, TaskState, Timestamp, VmState};
 use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Disk, DomainSpec, StepCall};
 use skyloom_store::servers::{self, Brief, Change};
-use skyloom_store::volumes::{self, VolumeState};
+use skyloom_store::volumes::{self, Volume, VolumeState};
 use skyloom_store::{Conn, metering, networks, operations, public_addresses};
 use tokio::sync::OnceCell;
 
@@ -83,20 +83,21 @@ impl Create {
     async fn disks_made(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
         let id = &run.operation.resource_id;
         volumes::had_from(tx, id, VolumeState::Creating, now).await?;
-        let volumes = match run.kept::<Plan>() {
-            Some(plan) => plan.blueprint.volumes.clone(),
-            None => volumes::of_server(tx, id).await?,
-        };
-        for volume in volumes.iter().filter(|volume| volume.state != VolumeState::Attaching) {
+        for volume in volumes_of(tx, run).await?.iter().filter(|volume| volume.state != VolumeState::Attaching) {
             metering::open_volume(tx, volume, volume.size_gib, now).await?;
         }
         Ok(())
     }
 
     /// What was given to the server is its own once it runs; what it costs may depend on the server's state from then on.
-    async fn take_given(&self, tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
-        let volumes = volumes::of_server(tx, id).await?;
-        for volume in volumes.iter().filter(|volume| volume.state == VolumeState::Attaching) {
+    async fn take_given(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {
+        let id = &run.operation.resource_id;
+        let volumes = volumes_of(tx, run).await?;
+        let is_given = |volume: &&Volume| volume.state == VolumeState::Attaching;
+        if !volumes.iter().any(|volume| is_given(&volume)) {
+            return Ok(());
+        }
+        for volume in volumes.iter().filter(is_given) {
             metering::close_spans(tx, &volume.id, &[], now).await?;
             metering::open_volume(tx, volume, volume.size_gib, now).await?;
         }
@@ -116,7 +117,7 @@ impl Create {
             ..Change::default()
         };
         servers::change(tx, &server.id, &change, now).await?;
-        self.take_given(tx, &server.id, now).await?;
+        self.take_given(tx, run, now).await?;
         settle::spans(tx, &server, true, now).await
     }
 
@@ -159,6 +160,14 @@ impl Create {
             ..Change::default()
         };
         servers::change(tx, id, &change, now).await
+    }
+}
+
+/// As the run has read them, where it has.
+async fn volumes_of(tx: &mut Conn, run: &Run) -> Result<Vec<Volume>> {
+    match run.kept::<Plan>() {
+        Some(plan) => Ok(plan.blueprint.volumes.clone()),
+        None => volumes::of_server(tx, &run.operation.resource_id).await,
     }
 }
 

@@ -1,0 +1,81 @@
+//! The kinds of operations on servers that the harness goes through.
+
+/// The kinds of operations; what the saga's table doesn't say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Create,
+    /// From a volume that was there before, and stays if it fails.
+    CreateFrom,
+    Delete,
+    Start,
+    Stop {
+        hard: bool,
+    },
+    Reboot {
+        hard: bool,
+    },
+    Resize {
+        running: bool,
+    },
+    Confirm,
+    Revert {
+        running: bool,
+    },
+    Attach {
+        running: bool,
+    },
+    Detach {
+        running: bool,
+    },
+    Recycle,
+    Restore,
+    /// The deletion of one in the recycle bin.
+    Purge,
+}
+
+impl Kind {
+    pub const ALL: &'static [Kind] = &[
+        Kind::Create,
+        Kind::CreateFrom,
+        Kind::Delete,
+        Kind::Start,
+        Kind::Stop { hard: true },
+        Kind::Stop { hard: false },
+        Kind::Reboot { hard: true },
+        Kind::Reboot { hard: false },
+        Kind::Resize { running: true },
+        Kind::Resize { running: false },
+        Kind::Confirm,
+        Kind::Revert { running: true },
+        Kind::Revert { running: false },
+        Kind::Attach { running: true },
+        Kind::Attach { running: false },
+        Kind::Detach { running: true },
+        Kind::Detach { running: false },
+        Kind::Recycle,
+        Kind::Restore,
+        Kind::Purge,
+    ];
+
+    /// Whether it makes its server.
+    pub fn creates(self) -> bool {
+        matches!(self, Self::Create | Self::CreateFrom)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create | Self::CreateFrom => "server.create",
+            Self::Delete | Self::Purge => "server.delete",
+            Self::Start => "server.start",
+            Self::Stop { .. } => "server.stop",
+            Self::Reboot { .. } => "server.reboot",
+            Self::Resize { .. } => "server.resize",
+            Self::Confirm => "server.confirm-resize",
+            Self::Revert { .. } => "server.revert-resize",
+            Self::Attach { .. } => "server.attach-volume",
+            Self::Detach { .. } => "server.detach-volume",
+            Self::Recycle => "server.recycle",
+            Self::Restore => "server.restore",
+        }
+    }
+}
