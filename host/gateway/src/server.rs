@@ -160,6 +160,7 @@ impl Listener {
             };
             let Some(place) = self.peers.enter(peer.ip(), self.stop.child_token()) else {
                 self.metrics.connections_refused.inc();
+                tokio::task::yield_now().await;
                 continue;
             };
             let listener = self.clone();
@@ -169,6 +170,8 @@ impl Listener {
                 listener.metrics.connections.dec();
                 drop((place, slot));
             });
+            // Who has many waiting in the kernel gets them one by one, between the requests of all others.
+            tokio::task::yield_now().await;
         }
     }
 

@@ -60,16 +60,16 @@ pub async fn run(run: &Run) -> Result<()> {
         "answers to the flood",
     ];
     let mut table = Table::new(&head);
-    for (name, connections, what) in [
-        ("logins", run.requests, What::Requests(login())),
-        ("guessed tokens", run.requests, What::Requests(client::request("GET", READ, "guessed", None))),
-        ("half-sent heads", run.heads, What::HalfHeads),
+    for (name, connections, what, verifies) in [
+        ("logins", run.requests, What::Requests(login()), true),
+        ("guessed tokens", run.requests, What::Requests(client::request("GET", READ, "guessed", None)), false),
+        ("half-sent heads", run.heads, What::HalfHeads, false),
     ] {
         let (mut calm, mut beside, mut flooded) = (Vec::new(), Vec::new(), Vec::new());
         let (mut answers, mut cpu) = (Answers::new(), Vec::new());
         for _ in 0..run.rounds {
             calm.push(client::run(deployment.api, run.load, &read, 200).await?);
-            let bare = Bare::start()?;
+            let bare = Bare::start(verifies)?;
             let flood = Flood::begin(bare.address, connections, what.clone()).await?;
             beside.push(client::run(deployment.api, run.load, &read, 200).await?);
             flood.end().await?;

@@ -1,7 +1,8 @@
 //! Passwords: argon2id, few at a time, on threads that give way to those which serve requests.
 
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{Output, PasswordHash, PasswordHasher as _, Salt, SaltString};
@@ -18,28 +19,30 @@ const MAX_PASSWORD: usize = 1024;
 const TURN: Duration = Duration::from_secs(15);
 /// Of the threads that hash for [`Share::Fair`].
 const NICENESS: i32 = 10;
+/// After one for [`Share::Rest`], so many times as long as it took.
+const REST: u32 = 3;
 
 /// What hashing gets of the processors where requests want them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Share {
     /// A tenth.
     Fair,
-    /// What nobody else wants, so that no request waits for it even for a moment: where too many passwords were wrong of late.
+    /// A quarter of one that nobody else wants, where too many passwords were wrong of late. All of it would keep the processors
+    /// from ever resting, which slows whoever runs beside, on a machine that is itself a guest most of all.
     Rest,
 }
 
 pub(super) struct Passwords {
-    fair: Arc<Semaphore>,
-    rest: Arc<Semaphore>,
+    fair: Hashers,
+    rest: Hashers,
     hasher: Argon2<'static>,
-    memory: Memory,
     /// What a login is compared with where there is no hash, so that it takes the same time.
     dummy: Arc<str>,
 }
 
 /// The right to hash one password.
 pub(super) struct Turn {
-    share: Share,
+    work: Sender<Work>,
     held: OwnedSemaphorePermit,
 }
 
@@ -54,22 +57,21 @@ impl Passwords {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let at_once = settings.password_hashing.map_or((processors / 2).max(1), |count| count as usize);
         Ok(Self {
-            fair: Arc::new(Semaphore::new(at_once)),
-            rest: Arc::new(Semaphore::new(1)),
+            fair: Hashers::start(Share::Fair, at_once)?,
+            rest: Hashers::start(Share::Rest, 1)?,
             hasher: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
-            memory: Memory::default(),
             dummy: dummy.into(),
         })
     }
 
     /// Waits for a turn; `unavailable` when too many others wait.
     pub(super) async fn turn(&self, share: Share) -> Result<Turn> {
-        let turns = match share {
+        let hashers = match share {
             Share::Fair => &self.fair,
             Share::Rest => &self.rest,
         };
-        match tokio::time::timeout(TURN, turns.clone().acquire_owned()).await {
-            Ok(Ok(held)) => Ok(Turn { share, held }),
+        match tokio::time::timeout(TURN, hashers.turns.clone().acquire_owned()).await {
+            Ok(Ok(held)) => Ok(Turn { work: hashers.work.clone(), held }),
             Ok(Err(error)) => Err(Error::internal(error)),
             Err(_) => Err(Error::unavailable("too many passwords to hash")),
         }
@@ -79,7 +81,7 @@ impl Passwords {
     pub(super) async fn hash(&self, password: Arc<str>) -> Result<String> {
         let turn = self.turn(Share::Fair).await?;
         let hasher = self.hasher.clone();
-        apart(turn, move || {
+        apart(turn, move |_| {
             let salt = SaltString::generate(&mut OsRng);
             hasher.hash_password(password.as_bytes(), &salt).map(|hash| hash.to_string()).map_err(Error::internal)
         })
@@ -90,19 +92,51 @@ impl Passwords {
     pub(super) async fn verify(&self, turn: Turn, password: Arc<str>, hash: Option<String>) -> Result<bool> {
         let known = hash.is_some();
         let hash = hash.map_or_else(|| self.dummy.clone(), Arc::from);
-        let memory = self.memory.clone();
-        let matches = apart(turn, move || memory.matches(&password, &hash)).await??;
+        let matches = apart(turn, move |memory| memory.matches(&password, &hash)).await??;
         Ok(matches && known)
+    }
+}
+
+type Work = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// Threads of one share, as many as there are turns. They stay: a new thread starts without the debt that this one has for what it
+/// took of the processors, and would go before a request once more.
+struct Hashers {
+    turns: Arc<Semaphore>,
+    work: Sender<Work>,
+}
+
+impl Hashers {
+    fn start(share: Share, count: usize) -> Result<Self> {
+        let (work, waiting) = std::sync::mpsc::channel::<Work>();
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..count {
+            let waiting = waiting.clone();
+            let hash = move || {
+                give_way(share);
+                let mut memory = Memory::default();
+                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                while let Ok(work) = next() {
+                    let began = Instant::now();
+                    work(&mut memory);
+                    if share == Share::Rest {
+                        std::thread::sleep(began.elapsed() * REST);
+                    }
+                }
+            };
+            std::thread::Builder::new().name("password".to_owned()).spawn(hash).map_err(Error::internal)?;
+        }
+        Ok(Self { turns: Arc::new(Semaphore::new(count)), work })
     }
 }
 
 /// What verifying fills, kept from one turn to the next. New memory would come page by page under a lock that requests take as well,
 /// and a thread that gives way keeps a lock for long.
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<Vec<Block>>>>);
+#[derive(Default)]
+struct Memory(Vec<Block>);
 
 impl Memory {
-    fn matches(&self, password: &str, hash: &str) -> Result<bool> {
+    fn matches(&mut self, password: &str, hash: &str) -> Result<bool> {
         let parsed = PasswordHash::new(hash).map_err(Error::internal)?;
         let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else {
             return Err(Error::internal("a stored hash has no salt or no hash"));
@@ -113,34 +147,27 @@ impl Memory {
         let version = parsed.version.map_or(Ok(Version::default()), Version::try_from).map_err(Error::internal)?;
         let hasher = Argon2::new(algorithm, version, Params::try_from(&parsed).map_err(Error::internal)?);
         let wanted = hasher.params().block_count();
-        let mut blocks = self.kept().pop().unwrap_or_default();
-        if blocks.len() < wanted {
-            blocks.resize(wanted, Block::default());
+        if self.0.len() < wanted {
+            self.0.resize(wanted, Block::default());
         }
         let found = Output::init_with(expected.len(), |out| {
-            Ok(hasher.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut blocks[..wanted])?)
+            Ok(hasher.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut self.0[..wanted])?)
         });
-        self.kept().push(blocks);
         // Their comparison takes the same time whatever differs.
         Ok(found.map_err(Error::internal)? == expected)
     }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Block>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// On a thread of its own, because one that has given way can't be set right again. The turn lasts as long as the work, even
-/// when nobody waits for it any more.
-async fn apart<T: Send + 'static>(turn: Turn, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+/// On a thread of the turn's share. The turn lasts as long as the work, even when nobody waits for it any more.
+async fn apart<T: Send + 'static>(turn: Turn, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Result<T> {
     let (tell, told) = oneshot::channel();
-    let work = move || {
-        give_way(turn.share);
-        let done = work();
-        drop(turn.held);
+    let Turn { work: threads, held } = turn;
+    let work = move |memory: &mut Memory| {
+        let done = work(memory);
+        drop(held);
         let _ = tell.send(done);
     };
-    std::thread::Builder::new().name("password".to_owned()).spawn(work).map_err(Error::unavailable)?;
+    threads.send(Box::new(work)).map_err(Error::internal)?;
     told.await.map_err(Error::internal)
 }
 
@@ -200,7 +227,7 @@ mod tests {
 
     #[test]
     fn memory_of_another_cost_is_used_again_and_hashes_of_each_cost_are_known() {
-        let memory = Memory::default();
+        let mut memory = Memory::default();
         let hash_at = |cost: u32| {
             let params = Params::new(cost, 1, 1, Some(32)).expect("parameters");
             let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -211,7 +238,7 @@ mod tests {
             assert_eq!(memory.matches("right", &hash), Ok(true), "{hash}");
             assert_eq!(memory.matches("wrong", &hash), Ok(false), "{hash}");
         }
-        assert_eq!(memory.kept().iter().map(Vec::len).collect::<Vec<_>>(), [32], "one, of the largest size");
+        assert_eq!(memory.0.len(), 32, "of the largest size");
         assert!(memory.matches("right", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ").is_err(), "no hash in it");
     }
 
@@ -221,16 +248,17 @@ mod tests {
             Passwords::new(&Settings { password_hashing: Some(1), ..Settings::default() }).expect("passwords");
         let turn = passwords.turn(Share::Fair).await.expect("turn");
         let slowed = passwords.turn(Share::Rest).await.expect("nobody waits for who guesses");
-        assert_eq!((passwords.fair.available_permits(), passwords.rest.available_permits()), (0, 0));
+        assert_eq!((passwords.fair.turns.available_permits(), passwords.rest.turns.available_permits()), (0, 0));
         drop((turn, slowed));
-        assert_eq!((passwords.fair.available_permits(), passwords.rest.available_permits()), (1, 1));
+        assert_eq!((passwords.fair.turns.available_permits(), passwords.rest.turns.available_permits()), (1, 1));
     }
 
     #[tokio::test]
     async fn who_guesses_gets_what_nobody_else_wants() {
         let passwords = Passwords::new(&Settings::default()).expect("passwords");
-        let policy = || thread_priority::thread_schedule_policy().expect("a policy");
-        let before = policy();
+        let current = || thread_priority::thread_schedule_policy().expect("a policy");
+        let before = current();
+        let policy = move |_: &mut Memory| current();
         let turn = passwords.turn(Share::Rest).await.expect("turn");
         let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         assert_eq!(apart(turn, policy).await.expect("a policy"), idle);
