@@ -11,6 +11,7 @@ mod cloud;
 mod connection;
 mod core;
 mod credentials;
+mod door;
 mod exchange;
 mod gateway;
 mod held;

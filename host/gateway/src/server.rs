@@ -1,6 +1,7 @@
 //! Sockets: accept, TLS, HTTP/1.1, drain.
 
 use std::future::Future;
+use std::io::{self, Cursor};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -22,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use tower::{Layer, ServiceExt};
 
 use crate::connection::{Connection, Ending};
+use crate::door::{Door, First};
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::operator::{self, Check};
@@ -41,31 +44,41 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// All listeners of a process.
 pub struct Server {
     shared: Arc<Shared>,
+    door: Arc<Door>,
     stop: CancellationToken,
     connections: TaskTracker,
 }
 
 impl Server {
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, stop: CancellationToken::new(), connections: TaskTracker::new() }
+    /// # Errors
+    /// The thread that takes connections can't be started.
+    pub fn new(shared: Arc<Shared>) -> io::Result<Self> {
+        let door = Arc::new(Door::new()?);
+        Ok(Self { shared, door, stop: CancellationToken::new(), connections: TaskTracker::new() })
     }
 
     /// Serves the APIs on a socket from here on.
-    pub fn listen(&self, socket: TcpListener, tls: Option<&Tls>, gateway: &Arc<Gateway>) {
-        self.spawn(socket, tls.map(Tls::config), gateway.router(), self.stop.clone(), self.connections.clone());
+    ///
+    /// # Errors
+    /// The socket can't be watched.
+    pub fn listen(&self, socket: TcpListener, tls: Option<&Tls>, gateway: &Arc<Gateway>) -> io::Result<()> {
+        self.spawn(socket, tls.map(Tls::config), gateway.router(), self.stop.clone(), self.connections.clone())
     }
 
     /// Health, metrics and the operator's calls. Goes on answering while the rest drains: neither told to stop nor waited for.
     /// `checks`: what must be well beside the core.
+    ///
+    /// # Errors
+    /// The socket can't be watched.
     pub fn listen_operator(
         &self,
         socket: TcpListener,
         checks: Vec<Arc<dyn Check>>,
         nodes: Arc<dyn Nodes>,
         turns_clock: bool,
-    ) {
+    ) -> io::Result<()> {
         let router = operator::router(self.shared.clone(), checks, nodes, turns_clock);
-        self.spawn(socket, None, router, CancellationToken::new(), TaskTracker::new());
+        self.spawn(socket, None, router, CancellationToken::new(), TaskTracker::new())
     }
 
     fn spawn(
@@ -75,9 +88,17 @@ impl Server {
         router: Router,
         stop: CancellationToken,
         connections: TaskTracker,
-    ) {
+    ) -> io::Result<()> {
         let settings = &self.shared.settings;
+        let first = First {
+            bytes: head_bytes(settings),
+            headers: settings.max_headers as usize,
+            time: millis(settings.head_timeout_ms),
+        };
         let listener = Listener {
+            door: self.door.clone(),
+            within: Handle::current(),
+            first,
             router,
             acceptor: tls.map(TlsAcceptor::from),
             http: http(settings),
@@ -93,7 +114,13 @@ impl Server {
             stop,
             connections,
         };
-        tokio::spawn(Arc::new(listener).run(socket));
+        let socket = socket.into_std()?;
+        let socket = {
+            let _at_the_door = self.door.handle().enter();
+            TcpListener::from_std(socket)?
+        };
+        self.door.handle().spawn(Arc::new(listener).run(socket));
+        Ok(())
     }
 
     /// Serves until `shutdown`, then drains: not ready any more, no new connection, requests in flight finish within the
@@ -128,7 +155,28 @@ fn head_bytes(settings: &Settings) -> usize {
     (settings.max_head_kib as usize * 1024).max(8192)
 }
 
+/// An open connection.
+struct Counted(Arc<Metrics>);
+
+impl Counted {
+    fn new(metrics: Arc<Metrics>) -> Self {
+        metrics.connections.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
+
 struct Listener {
+    /// Takes the connections.
+    door: Arc<Door>,
+    /// Serves their requests.
+    within: Handle,
+    first: First,
     router: Router,
     acceptor: Option<TlsAcceptor>,
     http: http1::Builder,
@@ -160,24 +208,48 @@ impl Listener {
             };
             let Some(place) = self.peers.enter(peer.ip(), self.stop.child_token()) else {
                 self.metrics.connections_refused.inc();
-                tokio::task::yield_now().await;
                 continue;
             };
             let listener = self.clone();
-            self.connections.spawn(async move {
-                listener.metrics.connections.inc();
-                listener.connect(stream, peer, &place).await;
-                listener.metrics.connections.dec();
-                drop((place, slot));
-            });
-            // Who has many waiting in the kernel gets them one by one, between the requests of all others.
-            tokio::task::yield_now().await;
+            let counted = Counted::new(self.metrics.clone());
+            let at_the_door = async move {
+                let Some((stream, sent)) = listener.first_head(stream, &place).await else { return };
+                let connections = listener.connections.clone();
+                let within = listener.within.clone();
+                let serve = async move {
+                    listener.connect(stream, sent, peer, &place).await;
+                    drop((place, slot, counted));
+                };
+                connections.spawn_on(serve, &within);
+            };
+            self.connections.spawn_on(at_the_door, self.door.handle());
         }
     }
 
-    async fn connect(&self, stream: TcpStream, peer: SocketAddr, place: &Place) {
+    /// The connection, told to no thread yet, and what it has sent. What is sealed is sealed for those within.
+    async fn first_head(&self, mut stream: TcpStream, place: &Place) -> Option<(std::net::TcpStream, Vec<u8>)> {
         let _ = stream.set_nodelay(true);
-        let Some(acceptor) = &self.acceptor else { return self.converse(stream, peer, &place.connection).await };
+        let sent = if self.acceptor.is_some() {
+            Vec::new()
+        } else {
+            tokio::select! {
+                sent = self.first.hear(&mut stream) => sent?,
+                () = place.connection.leave.cancelled() => return None,
+            }
+        };
+        stream.into_std().ok().map(|stream| (stream, sent))
+    }
+
+    async fn connect(&self, stream: std::net::TcpStream, sent: Vec<u8>, peer: SocketAddr, place: &Place) {
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => return tracing::warn!(%peer, %error, "a connection cannot be watched"),
+        };
+        let Some(acceptor) = &self.acceptor else {
+            let (read, write) = stream.into_split();
+            let stream = tokio::io::join(Cursor::new(sent).chain(read), write);
+            return self.converse(stream, peer, &place.connection).await;
+        };
         let greeted = tokio::select! {
             greeted = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => greeted,
             () = place.connection.leave.cancelled() => return,

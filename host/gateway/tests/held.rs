@@ -25,7 +25,7 @@ fn settings() -> Settings {
 async fn listen(world: &World) -> SocketAddr {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    Server::new(world.shared.clone()).listen(socket, None, &world.gateway);
+    Server::new(world.shared.clone()).unwrap().listen(socket, None, &world.gateway).unwrap();
     address
 }
 

@@ -26,13 +26,13 @@ async fn serve(world: World) -> Running {
 }
 
 async fn serve_with(world: World, turns_clock: bool) -> Running {
-    let server = Server::new(world.shared.clone());
+    let server = Server::new(world.shared.clone()).unwrap();
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api = socket.local_addr().unwrap();
-    server.listen(socket, None, &world.gateway);
+    server.listen(socket, None, &world.gateway).unwrap();
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let operator = socket.local_addr().unwrap();
-    server.listen_operator(socket, Vec::new(), Arc::new(FakeNodes::default()), turns_clock);
+    server.listen_operator(socket, Vec::new(), Arc::new(FakeNodes::default()), turns_clock).unwrap();
     let (stop, stopped) = oneshot::channel();
     let done = tokio::spawn(server.run(async move { drop(stopped.await) }));
     Running { api, operator, stop: Some(stop), done, world: Arc::new(world) }

@@ -50,11 +50,11 @@ async fn tls_is_spoken_and_certificates_are_read_again() {
     }
     std::fs::copy(&certificate, &old).unwrap();
     let world = World::echo();
-    let server = Server::new(world.shared.clone());
+    let server = Server::new(world.shared.clone()).unwrap();
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = socket.local_addr().unwrap().port();
     let tls = Tls::read(&certificate, &key).unwrap();
-    server.listen(socket, Some(&tls), &world.gateway);
+    server.listen(socket, Some(&tls), &world.gateway).unwrap();
     assert_eq!(over_tls(port, &old).await, "things.list");
 
     // Half a change, as between two copies: the old pair goes on.
@@ -81,10 +81,10 @@ async fn a_drain_does_not_wait_for_handshakes() {
     }
     let settings = Settings { drain_ms: 60_000, ..Settings::default() };
     let world = World::with(settings, |_, _| Ok(ok("{}")));
-    let server = Server::new(world.shared.clone());
+    let server = Server::new(world.shared.clone()).unwrap();
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    server.listen(socket, Some(&Tls::read(&certificate, &key).unwrap()), &world.gateway);
+    server.listen(socket, Some(&Tls::read(&certificate, &key).unwrap()), &world.gateway).unwrap();
     let mut silent = connect(address, "").await;
     until(async || world.shared.metrics.connections.get() == 1).await;
     let drained = server.run(async {});

@@ -116,13 +116,13 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     let shared = Shared::new(Arc::new(cloud.clone()), deployment.limits.clone(), metrics);
     let places = mounts::places(deployment, &bound, &plugins)?;
     cloud.identity.set_catalog(mounts::catalog(&places));
-    let server = Server::new(shared.clone());
+    let server = Server::new(shared.clone())?;
     let mut certificates = Vec::new();
     for (listener, socket) in deployment.listeners.iter().zip(sockets) {
         let mounts = mounts::compile(&places, &listener.name, &plugins, &cloud)?;
         let gateway = Gateway::new(shared.clone(), mounts, listener.access_log).map_err(Failure::config)?;
         let tls = read_tls(loaded, listener).map_err(|defect| Failure::config(vec![defect]))?;
-        server.listen(socket, tls.as_ref(), &gateway);
+        server.listen(socket, tls.as_ref(), &gateway)?;
         certificates.extend(tls.map(|tls| (listener.name.clone(), tls)));
     }
     let operator = match operator {
@@ -130,7 +130,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
             let port = socket.local_addr()?.port();
             let nodes = nodes::Nodes::new(deployment, &plugins, cloud.clone())?;
             let turns_clock = deployment.operator.as_ref().is_some_and(|operator| operator.turns_clock);
-            server.listen_operator(socket, vec![disks], Arc::new(nodes), turns_clock);
+            server.listen_operator(socket, vec![disks], Arc::new(nodes), turns_clock)?;
             deployment.operator.as_ref().map(|operator| operator.address.with_port(port))
         }
         None => None,
