@@ -82,8 +82,8 @@ pub async fn run(plugins: &Path, native: bool, database: Option<&Path>, project:
     let shared = Shared::new(Arc::new(OneCaller(caller(project))), settings, Arc::new(Metrics::default()));
     let mounts = vec![mount.map_err(|defects| anyhow!(defects.join("; ")))?];
     let gateway = Gateway::new(shared.clone(), mounts, false).map_err(|defects| anyhow!(defects.join("; ")))?;
-    let server = Server::new(shared);
-    server.listen(socket, None, &gateway);
+    let server = Server::new(shared)?;
+    server.listen(socket, None, &gateway)?;
     println!("listening {address}");
     server.run(stdin_closed()).await;
     Ok(())
