@@ -122,6 +122,9 @@ static ECS: Rules = Rules {
     power_states: [0, 1, 2, 3, 4, 3],
     limits_end: &[("maxSecurityGroupRules", 34)],
     limits_of_others: false,
+    groups_without_pages: true,
+    new_rules_hide_their_group: true,
+    reserved_snapshots: Some("autobk_snapshot"),
     ..UPSTREAM
 };
 

@@ -103,6 +103,6 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "limits.show" => zones::limits(context),
         "availability_zones.list" => zones::list(context),
         "availability_zones.list_detail" => zones::list_detail(context),
-        other => nova::unknown(other),
+        other => nova::proxies::serve(context, other).unwrap_or_else(|| nova::unknown(other)),
     }
 }

@@ -7,6 +7,7 @@ mod filters;
 mod flavors;
 mod keypairs;
 mod others;
+mod proxies;
 mod servers;
 mod sizes;
 mod support;

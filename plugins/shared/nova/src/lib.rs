@@ -7,6 +7,7 @@ pub mod errors;
 pub mod flavors;
 pub mod keypairs;
 pub mod microversions;
+pub mod proxies;
 mod queries;
 pub mod rules;
 pub mod servers;

@@ -35,7 +35,8 @@ pub static DIFFERENCES: &[Difference] = &[
     difference(35, "key pairs are listed in pages"),
     difference(
         36,
-        "limits leave out addresses and security groups (the ecs dialect: maxSecurityGroupRules from 2.35 on)",
+        "limits leave out addresses and security groups (the ecs dialect: maxSecurityGroupRules from 2.35 on); what other services do \
+         is not passed on any more",
     ),
     difference(37, "networks must be named at creation and may be auto or none"),
     difference(38, "an unknown status in the filter is refused"),

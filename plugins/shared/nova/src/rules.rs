@@ -69,6 +69,12 @@ pub struct Rules {
     pub limits_end: &'static [(&'static str, u32)],
     /// Operators may ask for another project's limits.
     pub limits_of_others: bool,
+    /// Lists of security groups know no limit and no offset.
+    pub groups_without_pages: bool,
+    /// A new rule of a security group is answered without the group that it lets in.
+    pub new_rules_hide_their_group: bool,
+    /// What no name of a snapshot may begin with.
+    pub reserved_snapshots: Option<&'static str>,
 }
 
 /// Names of new servers.
@@ -174,6 +180,9 @@ pub const UPSTREAM: Rules = Rules {
         ("maxPersonalitySize", 56),
     ],
     limits_of_others: true,
+    groups_without_pages: false,
+    new_rules_hide_their_group: false,
+    reserved_snapshots: None,
 };
 
 fn numbered(name: &str, count: u32) -> Vec<String> {

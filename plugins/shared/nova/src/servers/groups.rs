@@ -16,29 +16,38 @@ pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
     ids.sort_unstable();
     ids.dedup();
     let groups = groups(context, ids)?;
-    let others = groups.iter().flat_map(|group| &group.rules).filter_map(|rule| rule.remote_group_id.as_ref());
-    let mut missing: Vec<String> = others.filter(|id| !groups.iter().any(|group| group.id == **id)).cloned().collect();
-    missing.sort_unstable();
-    missing.dedup();
-    let remote = self::groups(context, missing)?;
-
+    let others = remote(context, &groups)?;
     let mut writer = Writer::with_capacity(1024);
     writer.begin_object().key(key!("security_groups")).begin_array();
     for group in &groups {
-        writer.begin_object();
-        writer.key(key!("id")).string(&group.id);
-        writer.key(key!("name")).string(&group.name);
-        writer.key(key!("description")).string(&group.description);
-        writer.key(key!("tenant_id")).string(&group.project_id);
-        writer.key(key!("rules")).begin_array();
-        for rule in group.rules.iter().filter(|rule| rule.ingress) {
-            let named = |id: &String| groups.iter().chain(&remote).find(|group| group.id == *id);
-            write_rule(&mut writer, rule, rule.remote_group_id.as_ref().and_then(named));
-        }
-        writer.end_array().end_object();
+        write(&mut writer, group, &[&groups, &others]);
     }
     writer.end_array().end_object();
     Ok(respond::json(200, writer.finish()))
+}
+
+/// The groups that rules of these name as their source and that are none of these.
+pub(crate) fn remote<C: Cloud>(context: &Context<'_, C>, of: &[SecurityGroup]) -> Result<Vec<SecurityGroup>, Fault> {
+    let named = of.iter().flat_map(|group| &group.rules).filter_map(|rule| rule.remote_group_id.as_ref());
+    let mut missing: Vec<String> = named.filter(|id| !of.iter().any(|group| group.id == **id)).cloned().collect();
+    missing.sort_unstable();
+    missing.dedup();
+    groups(context, missing)
+}
+
+/// `known`: where the sources of its rules are looked up.
+pub(crate) fn write(writer: &mut Writer, group: &SecurityGroup, known: &[&[SecurityGroup]]) {
+    writer.begin_object();
+    writer.key(key!("id")).string(&group.id);
+    writer.key(key!("name")).string(&group.name);
+    writer.key(key!("description")).string(&group.description);
+    writer.key(key!("tenant_id")).string(&group.project_id);
+    writer.key(key!("rules")).begin_array();
+    for rule in group.rules.iter().filter(|rule| rule.ingress) {
+        let named = |id: &String| known.iter().copied().flatten().find(|group| group.id == *id);
+        write_rule(writer, rule, rule.remote_group_id.as_ref().and_then(named));
+    }
+    writer.end_array().end_object();
 }
 
 fn groups<C: Cloud>(context: &Context<'_, C>, ids: Vec<String>) -> Result<Vec<SecurityGroup>, Fault> {
@@ -50,7 +59,7 @@ fn groups<C: Cloud>(context: &Context<'_, C>, ids: Vec<String>) -> Result<Vec<Se
 }
 
 /// A rule has a source group or a source range, never both.
-fn write_rule(writer: &mut Writer, rule: &SecurityGroupRule, remote: Option<&SecurityGroup>) {
+pub(crate) fn write_rule(writer: &mut Writer, rule: &SecurityGroupRule, remote: Option<&SecurityGroup>) {
     writer.begin_object();
     writer.key(key!("id")).string(&rule.id);
     writer.key(key!("parent_group_id")).string(&rule.group_id);

@@ -1,0 +1,69 @@
+//! What Nova once did for other services, as clients of old ask for it: security groups, networks, volumes, snapshots. The records
+//! are those of the services' own APIs. All of it ends with 2.35.
+
+pub mod group_rules;
+pub mod networks;
+pub mod security_groups;
+pub mod snapshots;
+pub mod volumes;
+
+use serde_json::{Map, Value};
+use skyloom_sdk::paging::by_id;
+use skyloom_sdk::{Cloud, PageRequest};
+
+use crate::context::{Answer, Context};
+use crate::errors::Fault;
+
+/// Rows of a list at most.
+const MOST: u32 = 1000;
+
+/// None: the operation is none of these.
+pub fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Option<Answer> {
+    let handler: fn(&Context<'_, C>) -> Answer = match operation {
+        "networks.list" => networks::list,
+        "networks.show" => networks::show,
+        "security_groups.list" => security_groups::list,
+        "security_groups.show" => security_groups::show,
+        "security_groups.create" => security_groups::create,
+        "security_groups.update" => security_groups::update,
+        "security_groups.delete" => security_groups::delete,
+        "security_group_rules.create" => group_rules::create,
+        "security_group_rules.delete" => group_rules::delete,
+        "volumes.list" | "volumes.list_detail" => volumes::list,
+        "volumes.show" => volumes::show,
+        "volumes.create" => volumes::create,
+        "volumes.delete" => volumes::delete,
+        "snapshots.list" | "snapshots.list_detail" => snapshots::list,
+        "snapshots.show" => snapshots::show,
+        "snapshots.create" => snapshots::create,
+        "snapshots.delete" => snapshots::delete,
+        _ => return None,
+    };
+    Some(if context.since(36) { Err(Fault::not_found("The resource could not be found.")) } else { handler(context) })
+}
+
+/// The part of a list that `offset` and `limit` ask for; a limit of 0 is none. `fetch` gives a page of the core's list.
+fn limited<C, T>(
+    context: &Context<'_, C>,
+    mut fetch: impl FnMut(PageRequest) -> Result<(Vec<T>, Option<String>), Fault>,
+) -> Result<Vec<T>, Fault> {
+    let number = |name: &str| context.query().last(name).and_then(|text| text.parse::<usize>().ok());
+    let limit = number("limit").filter(|limit| *limit > 0).map_or(MOST as usize, |limit| limit.min(MOST as usize));
+    let mut skipped = number("offset").unwrap_or(0);
+    let (mut found, mut marker) = (Vec::new(), None);
+    loop {
+        let (page, next) = fetch(PageRequest { limit: MOST, marker: marker.take(), sort: by_id() })?;
+        let passed = skipped.min(page.len());
+        skipped -= passed;
+        found.extend(page.into_iter().skip(passed).take(limit - found.len()));
+        match next {
+            Some(next) if found.len() < limit => marker = Some(next),
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// A text of a body that its schema has seen; null and what isn't there are none.
+fn text(map: &Map<String, Value>, name: &str) -> Option<String> {
+    map.get(name)?.as_str().map(str::to_owned)
+}

@@ -1,0 +1,90 @@
+//! Security groups, with those of their rules that let something in.
+
+use serde_json::{Map, Value};
+use skyloom_sdk::cloud::networks::{GroupWrite, SecurityGroup};
+use skyloom_sdk::conditions::is;
+use skyloom_sdk::json::Writer;
+use skyloom_sdk::lenient::boolean_text;
+use skyloom_sdk::paging::every_page;
+use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
+
+use super::{limited, text};
+use crate::context::{Answer, Context};
+use crate::errors::Fault;
+use crate::servers::groups::{remote, write};
+
+pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let all = context.query().last("all_tenants").is_some_and(|text| boolean_text(text).unwrap_or(true));
+    let conditions = if all && context.admin() { vec![] } else { vec![is("project-id", context.project())] };
+    let mut fetch = |page| {
+        let found = context.cloud.list_security_groups(&conditions, &page)?;
+        Ok::<_, Fault>((found.groups, found.next))
+    };
+    let groups = if context.rules.groups_without_pages { every_page(fetch)? } else { limited(context, &mut fetch)? };
+    let others = remote(context, &groups)?;
+    let mut writer = Writer::with_capacity(64 + groups.len() * 512);
+    writer.begin_object().key(key!("security_groups")).begin_array();
+    for group in &groups {
+        write(&mut writer, group, &[&groups, &others]);
+    }
+    writer.end_array().end_object();
+    Ok(respond::json(200, writer.finish()))
+}
+
+pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let id = context.param("security_group_id");
+    let group = context.cloud.get_security_group(id).map_err(|error| refused(id, error))?;
+    one(context, group)
+}
+
+pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let write = written(&context.body_member("security_group")?);
+    let mut made = context.cloud.create_security_groups(&[write]).map_err(|error| refused("", error))?;
+    // The core gives each new group the rules that let everything out; none lets anything in.
+    made.pop().map_or_else(|| Err(Fault::new(500, "The group was not made.")), |group| one(context, group))
+}
+
+pub fn update<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let id = context.param("security_group_id");
+    let write = written(&context.body_member("security_group")?);
+    let group = context.cloud.update_security_group(id, &write).map_err(|error| refused(id, error))?;
+    one(context, group)
+}
+
+pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let id = context.param("security_group_id");
+    context.cloud.delete_security_group(id).map_err(|error| refused(id, error))?;
+    Ok(respond::empty(202))
+}
+
+fn written(body: &Map<String, Value>) -> GroupWrite {
+    GroupWrite {
+        name: text(body, "name"),
+        description: text(body, "description"),
+        project_id: None,
+        stateful: None,
+        attributes: None,
+    }
+}
+
+fn one<C: Cloud>(context: &Context<'_, C>, group: SecurityGroup) -> Answer {
+    let groups = [group];
+    let others = remote(context, &groups)?;
+    let mut writer = Writer::with_capacity(1024);
+    writer.begin_object().key(key!("security_group"));
+    write(&mut writer, &groups[0], &[&groups, &others]);
+    writer.end_object();
+    Ok(respond::json(200, writer.finish()))
+}
+
+/// In Nova's words; what neutron says 409 to is 400 here, as upstream has it.
+pub(super) fn refused(id: &str, error: Error) -> Fault {
+    match error.code {
+        ErrorCode::NotFound if error.resource.as_ref().is_none_or(|(kind, _)| kind == "security-group") => {
+            Fault::not_found(format!("Security group {id} not found."))
+        }
+        ErrorCode::InUse | ErrorCode::WrongState | ErrorCode::AlreadyExists => Fault::bad_request(error.message),
+        ErrorCode::QuotaExceeded => Fault::new(403, error.message),
+        _ => error.into(),
+    }
+}
