@@ -52,7 +52,8 @@ fn with_groups() -> (FakeCloud, Seen<RuleCreate>) {
         ..group_rule(true, Some("udp"), (Some(53), Some(53)))
     };
     let ping = group_rule(true, Some("icmp"), (Some(8), Some(0)));
-    let groups = vec![group(GROUP, vec![of_group, ping, group_rule(false, None, (None, None))]), group(OTHER, Vec::new())];
+    let groups =
+        vec![group(GROUP, vec![of_group, ping, group_rule(false, None, (None, None))]), group(OTHER, Vec::new())];
     let mut cloud = FakeCloud::default();
     let known = groups.clone();
     cloud.networks.get_security_group = Some(Box::new(move |id| {
@@ -82,8 +83,11 @@ fn list(operation: &str) -> Call {
 #[test]
 fn a_group_is_shown_with_what_it_lets_in() {
     let (cloud, _) = with_groups();
-    let (status, body) =
-        ask(&cloud, upstream(), get("security_groups.show", "/v2.1/os-security-groups/x").param("security_group_id", GROUP));
+    let (status, body) = ask(
+        &cloud,
+        upstream(),
+        get("security_groups.show", "/v2.1/os-security-groups/x").param("security_group_id", GROUP),
+    );
     assert_eq!(status, 200);
     let of_group = json!({ "id": "rule-1", "parent_group_id": GROUP, "ip_protocol": "udp", "from_port": 53, "to_port": 53,
         "group": { "name": format!("name of {OTHER}"), "tenant_id": "project-1" }, "ip_range": {} });
@@ -105,7 +109,12 @@ fn upstream_cuts_lists_of_groups_and_the_vendor_does_not() {
     let (cloud, _) = with_groups();
     let cut = || list("security_groups.list").query("limit", "1").query("offset", "1");
     let ids = |body: &Value| -> Vec<String> {
-        body["security_groups"].as_array().unwrap().iter().map(|group| group["id"].as_str().unwrap().to_owned()).collect()
+        body["security_groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|group| group["id"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(ids(&ask(&cloud, upstream(), cut()).1), [OTHER]);
     assert_eq!(ids(&ask(&cloud, ecs(), cut()).1), [GROUP, OTHER]);
@@ -130,7 +139,8 @@ fn a_rule_lets_in_a_range_or_a_groups_ports() {
     let create = seen.all().pop().unwrap();
     assert_eq!((create.port_min, create.port_max, create.ingress, create.ip_version), (Some(80), Some(88), true, 4));
 
-    let both = json!({ "ip_protocol": "icmp", "from_port": -1, "to_port": -1, "cidr": "10.0.0.0/8", "group_id": OTHER });
+    let both =
+        json!({ "ip_protocol": "icmp", "from_port": -1, "to_port": -1, "cidr": "10.0.0.0/8", "group_id": OTHER });
     let (_, body) = ask(&cloud, upstream(), rule_call(both.clone()));
     assert_eq!(body["security_group_rule"]["group"]["name"], format!("name of {OTHER}"), "{body}");
     let create = seen.all().pop().unwrap();
@@ -159,7 +169,10 @@ fn what_a_rule_cannot_be_is_told() {
         (json!({ "ip_protocol": "icmp", "from_port": "x", "to_port": 1 }), "Type and Code must be integers"),
         (json!({ "ip_protocol": "tcp", "from_port": "x", "to_port": 1 }), "To and From ports must be integers"),
         (json!({ "ip_protocol": "gre", "from_port": 1, "to_port": 1 }), "Invalid IP protocol gre."),
-        (json!({ "ip_protocol": "tcp", "from_port": 1, "to_port": 1, "cidr": "10.0.0.0/33" }), "Invalid cidr 10.0.0.0/33."),
+        (
+            json!({ "ip_protocol": "tcp", "from_port": 1, "to_port": 1, "cidr": "10.0.0.0/33" }),
+            "Invalid cidr 10.0.0.0/33.",
+        ),
         (json!({ "ip_protocol": "tcp", "from_port": 1, "to_port": 1, "cidr": "somewhere" }), "Invalid cidr somewhere."),
     ] {
         let told = refused(&cloud, upstream(), rule_call(members.clone()), 400);
@@ -197,7 +210,7 @@ fn network() -> Network {
         port_security: true,
         is_default: false,
         subnet_ids: Vec::new(),
-        zones: Vec::new(),
+        zone: String::new(),
         tags: Vec::new(),
         created_at: NOON,
         updated_at: NOON,
@@ -308,7 +321,10 @@ fn a_snapshot_of_what_a_server_has_is_forced() {
     };
     assert!(refused(&cloud, upstream(), create(json!({})), 400).contains("in-use"));
     let (status, body) = ask(&cloud, upstream(), create(json!({ "force": true })));
-    assert_eq!((status, &body["snapshot"]["status"], &body["snapshot"]["volumeId"]), (200, &json!("creating"), &json!("vol-1")));
+    assert_eq!(
+        (status, &body["snapshot"]["status"], &body["snapshot"]["volumeId"]),
+        (200, &json!("creating"), &json!("vol-1"))
+    );
     rule!("nova.snapshots.create", "e7ba917c", "eac47881");
     assert!(refused(&cloud, upstream(), create(json!({ "force": "perhaps" })), 400).contains("force"));
     let gone = refused(&cloud, upstream(), create(json!({ "volume_id": "none" })), 404);

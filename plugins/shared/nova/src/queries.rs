@@ -67,8 +67,13 @@ fn known(operation: &str) -> Option<&'static [&'static str]> {
         "keypairs.list" => &["user_id", "limit", "marker"],
         "keypairs.show" | "keypairs.delete" => &["user_id"],
         "instance_actions.list" => &["limit", "marker", "changes-since", "changes-before"],
-        "server_volumes.list" | "networks.list" | "security_groups.list" | "volumes.list" | "volumes.list_detail"
-        | "snapshots.list" | "snapshots.list_detail" => &["limit", "offset"],
+        "server_volumes.list"
+        | "networks.list"
+        | "security_groups.list"
+        | "volumes.list"
+        | "volumes.list_detail"
+        | "snapshots.list"
+        | "snapshots.list_detail" => &["limit", "offset"],
         "limits.show" => &["tenant_id", "project_id", "reserved"],
         _ => return None,
     })

@@ -86,7 +86,11 @@ fn filter(body: &Map<String, Value>, of_group: bool) -> Result<Filter, Fault> {
     let protocol = given("ip_protocol").map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let Some(protocol) = protocol.map(|protocol| protocol.to_ascii_lowercase()) else {
         // Only a group's ports may be let in whatever they send.
-        return if of_group { Ok(Filter { protocol: None, from_port: None, to_port: None }) } else { Err(too_little()) };
+        return if of_group {
+            Ok(Filter { protocol: None, from_port: None, to_port: None })
+        } else {
+            Err(too_little())
+        };
     };
     let (from, to) = match (given("from_port"), given("to_port")) {
         (None, None) if of_group => return Ok(Filter { protocol: Some(protocol), from_port: None, to_port: None }),

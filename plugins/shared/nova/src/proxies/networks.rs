@@ -8,14 +8,30 @@ use super::limited;
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 
-const NULL: &[&str] = &[
-    "broadcast", "cidr", "cidr_v6", "dns1", "dns2", "gateway", "gateway_v6", "netmask", "netmask_v6", "bridge",
-];
+const NULL: &[&str] =
+    &["broadcast", "cidr", "cidr_v6", "dns1", "dns2", "gateway", "gateway_v6", "netmask", "netmask_v6", "bridge"];
 /// For operators.
 const NULL_TOO: &[&str] = &[
-    "created_at", "updated_at", "deleted_at", "deleted", "injected", "vlan", "vpn_public_address", "vpn_public_port",
-    "vpn_private_address", "dhcp_start", "project_id", "host", "bridge_interface", "multi_host", "priority", "rxtx_base",
-    "mtu", "dhcp_server", "enable_dhcp", "share_address",
+    "created_at",
+    "updated_at",
+    "deleted_at",
+    "deleted",
+    "injected",
+    "vlan",
+    "vpn_public_address",
+    "vpn_public_port",
+    "vpn_private_address",
+    "dhcp_start",
+    "project_id",
+    "host",
+    "bridge_interface",
+    "multi_host",
+    "priority",
+    "rxtx_base",
+    "mtu",
+    "dhcp_server",
+    "enable_dhcp",
+    "share_address",
 ];
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {

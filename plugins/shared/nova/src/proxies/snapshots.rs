@@ -45,7 +45,9 @@ pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
     }
     let force = match body.get("force") {
         None | Some(Value::Null) => false,
-        Some(force) => boolean(force).ok_or_else(|| Fault::bad_request(format!("Invalid value '{force}' for force.")))?,
+        Some(force) => {
+            boolean(force).ok_or_else(|| Fault::bad_request(format!("Invalid value '{force}' for force.")))?
+        }
     };
     let volume = context.cloud.get_volume(&volume_id).map_err(|error| volumes::refused(&volume_id, error))?;
     if volume.state == "in-use" && !force {
