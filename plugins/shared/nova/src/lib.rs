@@ -8,6 +8,7 @@ pub mod flavors;
 pub mod keypairs;
 pub mod microversions;
 mod queries;
+pub mod quotas;
 pub mod rules;
 pub mod servers;
 pub mod settings;

@@ -68,6 +68,7 @@ fn known(operation: &str) -> Option<&'static [&'static str]> {
         "keypairs.show" | "keypairs.delete" => &["user_id"],
         "instance_actions.list" => &["limit", "marker", "changes-since", "changes-before"],
         "server_volumes.list" => &["limit", "offset"],
+        "quota_sets.show" | "quota_sets.show_detail" => &["user_id"],
         "limits.show" => &["tenant_id", "project_id", "reserved"],
         _ => return None,
     })

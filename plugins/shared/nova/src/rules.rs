@@ -5,6 +5,7 @@ use skyloom_sdk::Response;
 use skyloom_sdk::cloud::compute::{PowerState, TaskState, VmState};
 
 use crate::errors::{Fault, by_status};
+use crate::servers::tags::added;
 
 /// Lengths are characters unless said otherwise.
 #[derive(Debug)]
@@ -61,6 +62,12 @@ pub struct Rules {
     pub without_effect: &'static [&'static str],
     /// Scheduler hints that are accepted and have no effect.
     pub hints_without_effect: &'static [&'static str],
+    /// In characters.
+    pub longest_tag: usize,
+    /// Tags that say what kind of server it is: nobody gives them.
+    pub reserved_tags: &'static [&'static str],
+    /// The answer to a tag that was added, as who asks accepts it.
+    pub tag_added: fn(Option<&str>) -> Response,
     /// Fields that an update may change, beside the description.
     pub updatable: &'static [&'static str],
     /// The numbers in `OS-EXT-STS:power_state` of no state, running, paused, shut down, crashed, suspended.
@@ -69,6 +76,8 @@ pub struct Rules {
     pub limits_end: &'static [(&'static str, u32)],
     /// Operators may ask for another project's limits.
     pub limits_of_others: bool,
+    /// A quota is asked for a user, too: of one that isn't there it is the default one.
+    pub quotas_look_for_users: bool,
 }
 
 /// Names of new servers.
@@ -161,6 +170,9 @@ pub const UPSTREAM: Rules = Rules {
         "networks[].tag",
     ],
     hints_without_effect: &[],
+    longest_tag: 60,
+    reserved_tags: &[],
+    tag_added: added,
     updatable: &["name", "OS-DCF:diskConfig", "accessIPv4", "accessIPv6", "hostname"],
     power_states: [0, 1, 3, 4, 6, 7],
     limits_end: &[
@@ -174,6 +186,7 @@ pub const UPSTREAM: Rules = Rules {
         ("maxPersonalitySize", 56),
     ],
     limits_of_others: true,
+    quotas_look_for_users: false,
 };
 
 fn numbered(name: &str, count: u32) -> Vec<String> {
