@@ -142,6 +142,11 @@ EVERYWHERE = Entry(seen=AT, asks=PROJECT_FILTERS, query=f"{ALL}&all_tenants=1", 
 AN_ITEM = lambda place, caller: place.call(
     "POST", f"{place.world.nova}/servers/{place.values['server_id']}/metadata", {"metadata": {"key": place.mark}}
 ) and {}
+A_TAG = lambda place, caller: place.call(
+    "PUT", f"{place.world.nova}/servers/{place.values['server_id']}/tags/to-lose", headers={"X-OpenStack-Nova-API-Version": "2.26"}
+) or {"tag": "to-lose"}
+IN_GROUP = lambda action: lambda v: {action: {"name": v["security_group_id"]}}
+QUOTA_OF = {"target_project_id": "project_id"}
 FLAVOR = ("flavor_id",)
 FLAVORS = Entry(seen=FLAVOR, shares=("public_flavor_id",), asks=(("marker", "flavor_id"),), query=ALL)
 TENANT = lambda kind: lambda v: {kind: {"tenant": v["project_id"]}}
@@ -208,6 +213,12 @@ COMPUTE = {
     "server_metadata.show_item": Entry(refs=AT, ready=AN_ITEM),
     "server_metadata.update_item": Entry(body=ITEM, refs=AT),
     "server_metadata.delete_item": Entry(refs=AT, ready=AN_ITEM),
+    "server_tags.list": Entry(refs=AT),
+    "server_tags.replace": Entry(body=fixed({"tags": ["changed", "key=value"]}), refs=AT),
+    "server_tags.delete_all": Entry(refs=AT),
+    "server_tags.check": Entry(refs=AT, ready=A_TAG),
+    "server_tags.add": Entry(refs=AT, ready=lambda place, caller: {"tag": "added"}),
+    "server_tags.delete": Entry(refs=AT, ready=A_TAG),
     "server_ips.list": Entry(refs=AT),
     "server_ips.show": Entry(refs=(*AT, "network_name")),
     "server_interfaces.list": Entry(refs=AT),
@@ -220,6 +231,13 @@ COMPUTE = {
     ),
     "server_volumes.detach": Entry(refs=AT, ready=lambda place, caller: {"volume_id": place.attached()}),
     "server_security_groups.list": Entry(refs=AT),
+    "server_security_groups.add": Entry(body=IN_GROUP("addSecurityGroup"), refs=(*AT, "security_group_id")),
+    "server_security_groups.remove": Entry(
+        body=IN_GROUP("removeSecurityGroup"), refs=(*AT, "security_group_id"),
+        ready=lambda place, caller: place.call(
+            "POST", f"{place.world.nova}/servers/{place.values['server_id']}/action", IN_GROUP("addSecurityGroup")(place.values)
+        ),
+    ),
     "instance_actions.list": Entry(refs=AT),
     "instance_actions.show": Entry(refs=(*AT, "request_id")),
     "flavors.list": FLAVORS,
@@ -239,6 +257,9 @@ COMPUTE = {
     **KEYPAIRS,
     **PROXIES,
     "limits.show": Entry(EITHER, asks=PROJECT_FILTERS),
+    "quota_sets.show": Entry(EITHER, alias=QUOTA_OF, asks=(("user_id", "user_id"),)),
+    "quota_sets.show_detail": Entry(EITHER, alias=QUOTA_OF, asks=(("user_id", "user_id"),)),
+    "quota_sets.show_defaults": Entry(alias=QUOTA_OF),
     "availability_zones.list": Entry(),
     "availability_zones.list_detail": Entry(OPERATORS),
 }

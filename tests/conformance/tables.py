@@ -18,7 +18,7 @@ REFUSED = [
     ("identity-v3", re.compile(r"^users\.password$"), 401),
 ]
 # Parameters that narrow a list: of an unknown one the list is empty.
-FILTERS = {"virtual_type", "os_type", "target_id"}
+FILTERS = {"virtual_type", "os_type", "target_id", "target_project_id"}
 # And those that name what is no project's own, or may be asked for by anybody.
 NOBODYS = {"project_id", "flavor_id", "schema", "alias", "router_id", "image_type_id", "type_id", *FILTERS}
 

@@ -170,6 +170,7 @@ class World:
             "router_id": routers[0]["id"] if routers else "none", "flavor_id": flavor,
             "image_type_id": image_type, "virtual_type": "KVM", "os_type": "Linux", "snapshot_id": snapshot,
             "data_volume_id": data, "type_id": "SSD", "target_id": self.projects["alpha"],
+            "target_project_id": self.projects["alpha"],
         }
 
     def make_server(self):

@@ -224,6 +224,75 @@ class Rules:
                 self.call("DELETE", f"{self.network_url}/ports/{made['id']}", token=token, expect=(204,))
         self.delete(server)
 
+    def step_tags(self):
+        """tags: from 2.26 on and never on /v2, encoded in URLs; what one face writes the other one shows and finds"""
+        server = self.server("tagged")["id"]
+        self.active(server)
+        at = lambda face, tag="": f"{face}/v2.1/servers/{server}/tags{tag}"
+        for face, other in zip(self.faces, reversed(self.faces)):
+            tags = lambda base=face, end="": self.call("GET", at(base, end), minor=26)["tags"]
+            self.call("PUT", at(face), {"tags": ["blue", "k=v"]}, minor=26, expect=(200,))
+            for minor, expect in ((None, 404), (25, 404), (26, 204), (96, 204)):
+                self.call("GET", at(face, "/blue"), minor=minor, expect=(expect,))
+            self.call("GET", at(face).replace("/v2.1/", "/v2/"), minor=26, expect=(404,))
+            for method, tag, body in (("GET", "", None), ("PUT", "", {"tags": []}), ("DELETE", "", None), ("PUT", "/x", None), ("DELETE", "/blue", None)):
+                self.call(method, at(face, tag), body, minor=25, expect=(404,))
+            assert tags(other) == ["blue", "k=v"] and tags(end="/") == tags()
+            accept = {"X-OpenStack-Nova-API-Version": "2.26", "Accept": "application/json"}
+            got = request("PUT", at(face, "/a%20b%25%3F"), self.admin, headers=accept, expect=(201,))[1]
+            assert got["Location"].endswith(f"/v2.1/servers/{server}/tags/a%20b%25%3F"), got["Location"]
+            self.call("GET", got["Location"], minor=26, expect=(204,))
+            self.call("PUT", got["Location"], minor=26, expect=(204,))
+            assert tags() == ["a b%?", "blue", "k=v"]
+            shown = self.call("GET", f"{other}/v2.1/servers/{server}", minor=26)["server"]
+            assert shown["tags"] == tags() and "tags" not in self.call("GET", f"{other}/v2.1/servers/{server}")["server"]
+            found = lambda query: [s["id"] for s in self.call("GET", f"{other}/v2.1/servers?{query}", minor=26)["servers"]]
+            for query in ("tags=blue,k%3Dv", "tags-any=none,blue", "not-tags=blue,none", "not-tags-any=none"):
+                assert found(query) == [server], query
+            for query in ("tags=blue,none", "tags-any=none", "not-tags=blue", "not-tags-any=none,blue"):
+                assert found(query) == [], query
+            self.call("PUT", at(face, f"/{'x' * 81}"), minor=26, expect=(400,))
+            self.call("PUT", at(face, "/"), minor=26, expect=(400,))  # of no name: the list, which has a body
+            self.call("DELETE", at(face, "/a%20b%25%3F"), minor=26, expect=(204,))
+            self.call("DELETE", at(face, "/a%20b%25%3F"), minor=26, expect=(404,))
+            self.call("DELETE", at(face, "/"), minor=26, expect=(204,))
+            assert tags() == []
+        self.delete(server)
+        for name in ("list", "check", "add", "replace", "delete", "delete_all"):
+            rule(f"nova.server_tags.{name}", "bc776287")
+        rule("nova.server_tags.check", "b5bc3a1a")
+        rule("nova.server_tags.delete", "1ef307d6", "5002df25")
+
+    def step_groups_of_a_running_server(self):
+        """a running server gets a group and loses it, on its ports"""
+        group, server = self.group("late")["id"], self.server("guarded")["id"]
+        self.active(server)
+        groups = lambda: sorted(self.ports_of(server)[0]["security_groups"])
+        before = groups()
+        for face, name in zip(self.faces, ("late", group)):
+            url = f"{face}/v2.1/servers/{server}/action"
+            act = lambda action, expect=202: self.call("POST", url, {action: {"name": name}}, expect=(expect,))
+            act("addSecurityGroup")
+            assert groups() == sorted([*before, group])
+            act("removeSecurityGroup")
+            assert groups() == before
+            act("removeSecurityGroup", 404)
+        self.delete(server)
+        self.call("DELETE", f"{self.network_url}/security-groups/{group}", expect=(204,))
+
+    def step_quotas(self):
+        """quotas of one's own project, for operators of any; of nobody the default ones"""
+        for face in self.faces:
+            url = f"{face}/v2.1/os-quota-sets"
+            quotas = lambda path, **more: self.call("GET", f"{url}/{path}", **more)["quota_set"]
+            own = quotas(self.project, token=self.other)
+            assert own["id"] == self.project and own["instances"] > 0, own
+            assert quotas("nothing") == {**quotas(f"{self.project}/defaults"), "id": "nothing"}
+            detail = quotas(f"{self.project}/detail")["instances"]
+            assert detail["limit"] == own["instances"] and detail["in_use"] == 0, detail
+            assert quotas(f"{self.project}?user_id={self.other_id}") == quotas(f"{self.project}?user_id=none") == own
+            self.call("GET", f"{url}/nothing", token=self.other, expect=(403,))
+
     def step_many(self):
         """as many servers as the quota of disks allows, found by parts"""
         base = f"{self.ecs}/v2.1"

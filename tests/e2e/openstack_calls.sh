@@ -104,6 +104,26 @@ limits() {
   holds '{"instances": 10, "instances_used": 1}.items() <= {limit["Name"]: limit["Value"] for limit in it}.items()' limits show --absolute
   holds 'it == []' limits show --rate
 }
+quotas() {
+  local kinds
+  for kinds in "" --usage --default; do
+    # shellcheck disable=SC2086
+    holds '("instances", 10) in [(q["Resource"], q["Limit"]) for q in it]' quota show --compute $kinds
+  done
+  holds '[q["In Use"] for q in it if q["Resource"] == "instances"] == [1]' quota show --compute --usage
+}
+server_tags() { # and groups, of a running server
+  at 2.26 os server set --tag green --tag "size=a b" web-2
+  at 2.96 holds 'it["tags"] == ["blue", "green", "size=a b"]' server show web-2
+  at 2.26 os server unset --tag green --tag "size=a b" web-2
+  at 2.96 holds 'it["tags"] == ["blue"]' server show web-2
+  os security group create late
+  os server add security group web-2 late
+  holds '"late" in {g["name"] for g in it["security_groups"]}' server show web-2
+  os server remove security group web-2 late
+  holds '"late" not in {g["name"] for g in it["security_groups"]}' server show web-2
+  os security group delete late
+}
 zones() {
   holds '[(z["Zone Name"], z["Zone Status"]) for z in it] == [("zone-1", "available")]' availability zone list --compute
   holds '{z["Host Name"] for z in it} == {"node-1"}' availability zone list --compute --long
@@ -137,6 +157,8 @@ step "server show and list at 2.1, 2.50 and 2.96" server_versions
 step "server list by filters" server_filters
 step "keypair create, show, list, delete" keypairs
 step "limits show" limits
+step "quota show" quotas
+step "server set and unset of tags and security groups" server_tags
 step "availability zone list" zones
 step "server event list and show" events
 step "refusals in the client's words" refusals

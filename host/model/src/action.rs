@@ -116,6 +116,7 @@ actions! {
     ServersCreateOnNode "servers:create-on-node" Operator;
     ServersUpdate "servers:update" Member;
     ServersUpdateMetadata "servers:update-metadata" Member;
+    ServersUpdateTags "servers:update-tags" Member;
     ServersStart "servers:start" Member;
     ServersStop "servers:stop" Member;
     ServersReboot "servers:reboot" Member;

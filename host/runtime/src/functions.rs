@@ -24,6 +24,8 @@ macro_rules! cloud_functions {
                 Reads fn console_output(id: String, lines: Option<u32>) -> String;
                 Changes fn set_metadata(id: String, items: Vec<compute::Pair>, mode: compute::MetadataMode) -> Vec<compute::Pair>;
                 Changes fn delete_metadata(id: String, key: String) -> ();
+                Changes fn set_tags(id: String, tags: Vec<String>, mode: compute::MetadataMode) -> Vec<String>;
+                Changes fn delete_tag(id: String, tag: String) -> ();
                 Reads fn list_zones() -> Vec<compute::Zone>;
             }
             /// `skyloom:cloud/flavors`.

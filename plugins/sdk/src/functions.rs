@@ -23,6 +23,8 @@ macro_rules! cloud_functions {
                 fn console_output(id: &str, lines: Option<u32>) -> String;
                 fn set_metadata(id: &str, items: &[compute::Pair], mode: compute::MetadataMode) -> Vec<compute::Pair>;
                 fn delete_metadata(id: &str, key: &str) -> ();
+                fn set_tags(id: &str, tags: &[String], mode: compute::MetadataMode) -> Vec<String>;
+                fn delete_tag(id: &str, tag: &str) -> ();
                 fn list_zones() -> Vec<compute::Zone>;
             }
             /// `skyloom:cloud/flavors`.

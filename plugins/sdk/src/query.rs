@@ -43,6 +43,14 @@ pub fn encode(out: &mut String, text: &str) {
     }
 }
 
+/// Appends `text` percent-encoded as one segment of a path.
+pub fn encode_segment(out: &mut String, text: &str) {
+    let mut encoded = String::with_capacity(text.len());
+    encode(&mut encoded, text);
+    // A plus sign of the text is encoded, too: those that are left are blanks.
+    out.push_str(&encoded.replace('+', "%20"));
+}
+
 /// The query of the next page's link: the request's own parameters, but another `marker`.
 #[must_use]
 pub fn with_marker(query: &[Pair], marker: &str) -> String {
@@ -77,5 +85,11 @@ mod tests {
         let pairs = [("name", "a&b c"), ("marker", "old"), ("limit", "2")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(with_marker(&pairs, "n/1"), "name=a%26b+c&limit=2&marker=n%2F1");
+    }
+    #[test]
+    fn a_segment_has_no_letter_that_means_something_in_a_path() {
+        let mut path = "/tags/".to_owned();
+        encode_segment(&mut path, "a b+c/d=ä");
+        assert_eq!(path, "/tags/a%20b%2Bc%2Fd%3D%C3%A4");
     }
 }

@@ -95,8 +95,7 @@ impl Deployment {
             let file = plugin(id);
             format!("[[plugin]]\nid = \"{id}\"\nfile = \"{}\"\ngrants = [{grants}]\n", file.display())
         };
-        let compute =
-            r#""config", "compute", "flavors", "keypairs", "operations", "quotas", "images", "networks", "volumes""#;
+        let compute = r#""config", "compute", "flavors", "keypairs", "operations", "quotas", "images", "networks", "volumes", "identity""#;
         let text = [
             format!("[state]\ndir = \"{}\"\n", self.state().display()),
             format!("[database]\nurl = \"{}\"\n", self.database),

@@ -82,6 +82,20 @@ impl ComputeApi for Compute {
         Ok(self.remove_metadata(context, &id, &key).await?)
     }
 
+    async fn set_tags(
+        &self,
+        context: &Context,
+        id: String,
+        tags: Vec<String>,
+        mode: wit::MetadataMode,
+    ) -> Result<Vec<String>, Error> {
+        Ok(self.put_tags(context, &id, &tags, mode).await?)
+    }
+
+    async fn delete_tag(&self, context: &Context, id: String, tag: String) -> Result<(), Error> {
+        Ok(self.remove_tag(context, &id, &tag).await?)
+    }
+
     async fn list_zones(&self, context: &Context) -> Result<Vec<wit::Zone>, Error> {
         Ok(self.zones(context).await?)
     }

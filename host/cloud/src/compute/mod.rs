@@ -20,6 +20,7 @@ mod resize;
 mod rules;
 pub mod sagas;
 mod settings;
+mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

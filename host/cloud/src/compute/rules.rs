@@ -48,6 +48,7 @@ verbs! {
     Restore "restore" [SoftDeleted] => Restoring;
     Purge "delete for good" [SoftDeleted] => Deleting;
     Metadata "update the metadata of" [Active Paused Suspended Stopped];
+    Tags "change the tags of" [Active Paused Suspended Stopped];
     Console "read the console of" [Active Stopped Paused Suspended Rescued Resized Shelved Error];
 }
 
@@ -59,7 +60,7 @@ impl Verb {
 
     /// Whether nothing else may be under way.
     fn needs_rest(self) -> bool {
-        !matches!(self, Self::Delete | Self::Metadata | Self::Console)
+        !matches!(self, Self::Delete | Self::Metadata | Self::Tags | Self::Console)
     }
 
     /// Whether it is refused while nobody drives the server's node. What takes a server away waits for the node instead.
@@ -80,7 +81,7 @@ impl Verb {
 
     /// Whether the owner's lock keeps it away.
     fn respects_lock(self) -> bool {
-        !matches!(self, Self::Console)
+        !matches!(self, Self::Tags | Self::Console)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Changes of a server's row. Operations' steps write them together with their log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use skyloom_model::{Error, PowerState, Reach, Result, TaskState, Timestamp, VmState};
 
@@ -10,7 +10,7 @@ use crate::args;
 use crate::dialect;
 use crate::metering;
 use crate::rows::rows;
-use crate::statement::{delete_from, update};
+use crate::statement::{delete_from, insert_into, update};
 
 rows! {
     /// What decides about a server: its states and whose it is.
@@ -211,4 +211,22 @@ pub async fn put_user_fields(tx: &mut Conn, id: &str, fields: &UserFields<'_>, n
     }
     let sql = update("servers", &format!("SET {} WHERE id = $1 AND deleted = 0", sets.join(", ")));
     Ok(tx.execute(sql, &values).await? == 1)
+}
+
+/// Gives the server the tags `new` instead of `old`, which it has. Each write is of a row of its own.
+pub async fn put_tags(
+    tx: &mut Conn,
+    id: &str,
+    old: &BTreeSet<String>,
+    new: &BTreeSet<String>,
+    now: Timestamp,
+) -> Result<()> {
+    put_user_fields(tx, id, &UserFields::default(), now).await?;
+    for tag in old.difference(new) {
+        tx.defer_apart(delete_from("server_tags", "WHERE server_id = $1 AND tag = $2"), args![id, tag]).await?;
+    }
+    for tag in new.difference(old) {
+        tx.defer_apart(insert_into("server_tags", "(server_id, tag) VALUES ($1, $2)"), args![id, tag]).await?;
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use skyloom_model::{PowerState, Reach, Result, TaskState, Timestamp, VmState};
 
@@ -19,8 +19,8 @@ use crate::statement::insert_into;
 use crate::{Conn, Row, args};
 
 pub use change::{
-    Brief, Change, Recycled, UserFields, brief, change, lock, lock_many, mark_deleted, put_user_fields, remove,
-    remove_deleted,
+    Brief, Change, Recycled, UserFields, brief, change, lock, lock_many, mark_deleted, put_tags, put_user_fields,
+    remove, remove_deleted,
 };
 pub use list::{Filter, Life, Looks, list, looks};
 pub use parts::Parts;
@@ -230,6 +230,13 @@ pub async fn for_platform(conn: &mut Conn, id: &str) -> Result<Option<ForPlatfor
 pub async fn insert(tx: &mut Conn, server: &Server, admin_password: &str) -> Result<()> {
     server.insert(admin_password)?.defer(tx).await?;
     metering::server_state(tx, &server.id, server.vm_state, server.created_at).await
+}
+
+/// The tags that the server has.
+pub async fn tags(conn: &mut Conn, server_id: &str) -> Result<BTreeSet<String>> {
+    let tags =
+        conn.all("SELECT tag FROM server_tags WHERE server_id = $1", args![server_id], |row| row.text(0)).await?;
+    Ok(tags.into_iter().collect())
 }
 
 pub async fn insert_tag(tx: &mut Conn, server_id: &str, tag: &str) -> Result<()> {

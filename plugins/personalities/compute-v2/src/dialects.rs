@@ -3,6 +3,7 @@
 
 use ecs_rules::sale;
 use nova::servers::create::CREATE;
+use nova::servers::tags::added_as_page;
 use nova::unsupported::refusal;
 use nova::{Fault, Rules, UPSTREAM};
 use skyloom_sdk::cloud::compute::{PasswordChoice, ServerCreate, TaskState, VmState};
@@ -117,6 +118,9 @@ static ECS: Rules = Rules {
         "networks[].tag",
     ],
     hints_without_effect: &["different_host", "same_host", "cidr", "build_near_host_ip"],
+    longest_tag: 80,
+    reserved_tags: &["__type_baremetal", "__type_virtual"],
+    tag_added: added_as_page,
     updatable: &["name"],
     // The document has no number for a suspended guest, which is not running: it gets that of one that is shut down.
     power_states: [0, 1, 2, 3, 4, 3],
@@ -125,6 +129,7 @@ static ECS: Rules = Rules {
     groups_without_pages: true,
     new_rules_hide_their_group: true,
     reserved_snapshots: Some("autobk_snapshot"),
+    quotas_look_for_users: true,
     ..UPSTREAM
 };
 

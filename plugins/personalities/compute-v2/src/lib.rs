@@ -8,7 +8,7 @@ mod settings;
 pub use settings::Settings;
 
 use dialects::Dialect;
-use nova::{Answer, Context, flavors, keypairs, servers, versions, zones};
+use nova::{Answer, Context, flavors, keypairs, quotas, servers, versions, zones};
 use skyloom_sdk::{Cloud, Personality, Request, Response};
 
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
@@ -71,6 +71,12 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "server_metadata.show_item" => servers::metadata::show_item(context),
         "server_metadata.update_item" => servers::metadata::update_item(context),
         "server_metadata.delete_item" => servers::metadata::delete_item(context),
+        "server_tags.list" => servers::tags::list(context),
+        "server_tags.check" => servers::tags::check(context),
+        "server_tags.add" => servers::tags::add(context),
+        "server_tags.replace" => servers::tags::replace(context),
+        "server_tags.delete" => servers::tags::delete(context),
+        "server_tags.delete_all" => servers::tags::delete_all(context),
         "server_ips.list" => servers::parts::ips(context),
         "server_ips.show" => servers::parts::ips_of_network(context),
         "server_interfaces.list" => servers::parts::interfaces(context),
@@ -80,6 +86,8 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "server_volumes.attach" => servers::attachments::attach(context),
         "server_volumes.detach" => servers::attachments::detach(context),
         "server_security_groups.list" => servers::groups::list(context),
+        "server_security_groups.add" => servers::groups::add(context),
+        "server_security_groups.remove" => servers::groups::remove(context),
         "instance_actions.list" => servers::history::list(context),
         "instance_actions.show" => servers::history::show(context),
         "flavors.list" => flavors::list::index(context),
@@ -101,6 +109,9 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "keypairs.create" => keypairs::create(context),
         "keypairs.delete" => keypairs::delete(context),
         "limits.show" => zones::limits(context),
+        "quota_sets.show" => quotas::show(context),
+        "quota_sets.show_detail" => quotas::show_detail(context),
+        "quota_sets.show_defaults" => quotas::show_defaults(context),
         "availability_zones.list" => zones::list(context),
         "availability_zones.list_detail" => zones::list_detail(context),
         other => nova::proxies::serve(context, other).unwrap_or_else(|| nova::unknown(other)),

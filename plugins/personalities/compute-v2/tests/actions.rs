@@ -210,7 +210,7 @@ fn metadata_has_short_names_of_few_letters() {
     }
 }
 
-fn port() -> Port {
+pub fn port() -> Port {
     Port {
         id: PORT.to_owned(),
         name: String::new(),

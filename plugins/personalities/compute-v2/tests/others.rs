@@ -3,7 +3,6 @@
 use crate::support::*;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::Zone;
-use skyloom_sdk::cloud::quotas::Quota;
 use skyloom_sdk::rule;
 use skyloom_sdk::testing::{Call, FakeCloud, header_of};
 
@@ -58,6 +57,11 @@ fn both_paths_serve_every_operation() {
     assert!(ask(&cloud, upstream(), old).1["server"].get("tags").is_none());
     let mut operations = 0;
     for table in manifest.split("[[operation]]").skip(1) {
+        if table.contains("nova.server_tags") {
+            // They need a microversion, and `/v2` has none.
+            assert!(table.contains("min-version = \"2.26\"") && !table.contains("\"/v2/"), "{table}");
+            continue;
+        }
         let paths: Vec<&str> = table.split('"').filter(|text| text.starts_with("/v2.1")).collect();
         for path in &paths {
             assert!(table.contains(&format!("\"/v2{}\"", &path[5..])), "{path}");
@@ -113,27 +117,6 @@ fn every_operation_is_served() {
     }
     let unknown = Call::new("nonsense", "GET", "/v2.1/nonsense");
     refused(&FakeCloud::default(), upstream(), unknown, 404);
-}
-
-fn with_quotas() -> FakeCloud {
-    let mut cloud = FakeCloud::default();
-    cloud.quotas.get_quotas = Some(Box::new(|project| {
-        let quota = |name: &str, limit, used| Quota { name: name.to_owned(), limit, used };
-        let servers = if project == Some("other") { 7 } else { 10 };
-        Ok(vec![
-            quota("servers", servers, 2),
-            quota("vcpus", -1, 3),
-            quota("memory-mib", 51_200, 1024),
-            quota("keypairs", 100, 0),
-            quota("security-groups", 10, 1),
-            quota("security-group-rules", 100, 4),
-            quota("public-addresses", 5, 0),
-            quota("metadata-items", 128, 0),
-            quota("server-groups", 10, 0),
-            quota("server-group-members", 10, 0),
-        ])
-    }));
-    cloud
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Fault {
             ("servers:create-on-node", _) => Some("os_compute_api:servers:create:forced_host"),
             ("servers:read-all", "servers.list") => Some("os_compute_api:servers:index:get_all_tenants"),
             ("servers:read-all", "servers.list_detail") => Some("os_compute_api:servers:detail:get_all_tenants"),
-            ("quotas:read-all", _) => Some("os_compute_api:limits:other_project"),
+            ("quotas:read-all", "limits.show") => Some("os_compute_api:limits:other_project"),
             _ => request.rule.as_deref(),
         };
         rule.map_or(self.clone(), |rule| Self::new(403, format!("Policy doesn't allow {rule} to be performed.")))
@@ -210,6 +210,7 @@ mod tests {
             ("servers.list_detail", "servers:read-all", "os_compute_api:servers:detail:get_all_tenants"),
             ("limits.show", "quotas:read-all", "os_compute_api:limits:other_project"),
             ("keypairs.list", "keypairs:others", "os_compute_api:of:the:operation"),
+            ("quota_sets.show", "quotas:read-all", "os_compute_api:of:the:operation"),
         ] {
             assert_eq!(said(operation, action), (403, format!("Policy doesn't allow {rule} to be performed.")));
         }

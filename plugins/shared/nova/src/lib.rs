@@ -9,6 +9,7 @@ pub mod keypairs;
 pub mod microversions;
 pub mod proxies;
 mod queries;
+pub mod quotas;
 pub mod rules;
 pub mod servers;
 pub mod settings;

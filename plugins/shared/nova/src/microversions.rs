@@ -27,7 +27,7 @@ pub static DIFFERENCES: &[Difference] = &[
     difference(16, "host_status of a server, for operators"),
     difference(19, "a server has a description of its own; before, a new server's name is its description"),
     difference(21, "the actions of a deleted server can be read"),
-    difference(26, "a server's tags are shown; filters tags, tags-any, not-tags, not-tags-any"),
+    difference(26, "a server's tags are shown and changed; filters tags, tags-any, not-tags, not-tags-any"),
     difference(
         32,
         "networks[].tag and block_device_mapping_v2[].tag at creation (the latter in 2.32 alone, then from 2.42 on)",
@@ -35,7 +35,7 @@ pub static DIFFERENCES: &[Difference] = &[
     difference(35, "key pairs are listed in pages"),
     difference(
         36,
-        "limits leave out addresses and security groups (the ecs dialect: maxSecurityGroupRules from 2.35 on); what other services do \
+        "limits and quotas leave out addresses and security groups (the ecs dialect: maxSecurityGroupRules from 2.35 on); what other services do \
          is not passed on any more",
     ),
     difference(37, "networks must be named at creation and may be auto or none"),
@@ -47,7 +47,7 @@ pub static DIFFERENCES: &[Difference] = &[
     difference(51, "events of an action are for everybody"),
     difference(52, "tags at creation"),
     difference(55, "a flavor has a description; it can be changed"),
-    difference(57, "no personality at creation; limits leave out maxPersonality"),
+    difference(57, "no personality at creation; limits leave out maxPersonality, quotas the injected files"),
     difference(58, "actions in pages, with updated_at and the filter changes-since"),
     difference(61, "a flavor holds its extra specs"),
     difference(62, "events of an action name the host"),

@@ -74,6 +74,7 @@ fn known(operation: &str) -> Option<&'static [&'static str]> {
         | "volumes.list_detail"
         | "snapshots.list"
         | "snapshots.list_detail" => &["limit", "offset"],
+        "quota_sets.show" | "quota_sets.show_detail" => &["user_id"],
         "limits.show" => &["tenant_id", "project_id", "reserved"],
         _ => return None,
     })

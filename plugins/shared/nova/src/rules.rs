@@ -5,6 +5,7 @@ use skyloom_sdk::Response;
 use skyloom_sdk::cloud::compute::{PowerState, TaskState, VmState};
 
 use crate::errors::{Fault, by_status};
+use crate::servers::tags::added;
 
 /// Lengths are characters unless said otherwise.
 #[derive(Debug)]
@@ -61,6 +62,12 @@ pub struct Rules {
     pub without_effect: &'static [&'static str],
     /// Scheduler hints that are accepted and have no effect.
     pub hints_without_effect: &'static [&'static str],
+    /// In characters.
+    pub longest_tag: usize,
+    /// Tags that say what kind of server it is: nobody gives them.
+    pub reserved_tags: &'static [&'static str],
+    /// The answer to a tag that was added, as who asks accepts it.
+    pub tag_added: fn(Option<&str>) -> Response,
     /// Fields that an update may change, beside the description.
     pub updatable: &'static [&'static str],
     /// The numbers in `OS-EXT-STS:power_state` of no state, running, paused, shut down, crashed, suspended.
@@ -75,6 +82,8 @@ pub struct Rules {
     pub new_rules_hide_their_group: bool,
     /// What no name of a snapshot may begin with.
     pub reserved_snapshots: Option<&'static str>,
+    /// A quota is asked for a user, too: of one that isn't there it is the default one.
+    pub quotas_look_for_users: bool,
 }
 
 /// Names of new servers.
@@ -167,6 +176,9 @@ pub const UPSTREAM: Rules = Rules {
         "networks[].tag",
     ],
     hints_without_effect: &[],
+    longest_tag: 60,
+    reserved_tags: &[],
+    tag_added: added,
     updatable: &["name", "OS-DCF:diskConfig", "accessIPv4", "accessIPv6", "hostname"],
     power_states: [0, 1, 3, 4, 6, 7],
     limits_end: &[
@@ -183,6 +195,7 @@ pub const UPSTREAM: Rules = Rules {
     groups_without_pages: false,
     new_rules_hide_their_group: false,
     reserved_snapshots: None,
+    quotas_look_for_users: false,
 };
 
 fn numbered(name: &str, count: u32) -> Vec<String> {

@@ -4,6 +4,7 @@ use compute_v2::dialects::Dialect;
 pub use nova::testing::*;
 use serde_json::Value;
 use skyloom_sdk::Response;
+use skyloom_sdk::cloud::quotas::Quota;
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, json_of};
 
 pub fn upstream() -> Settings {
@@ -61,4 +62,26 @@ pub fn act(operation: &str, body: Value, settings: compute_v2::Settings) -> Stri
     let (ids, change) = seen.only();
     assert_eq!(ids, [SERVER]);
     change
+}
+
+/// What two projects may have; all others have as much as the first.
+pub fn with_quotas() -> FakeCloud {
+    let mut cloud = FakeCloud::default();
+    cloud.quotas.get_quotas = Some(Box::new(|project| {
+        let quota = |name: &str, limit, used| Quota { name: name.to_owned(), limit, used };
+        let servers = if project == Some("other") { 7 } else { 10 };
+        Ok(vec![
+            quota("servers", servers, 2),
+            quota("vcpus", -1, 3),
+            quota("memory-mib", 51_200, 1024),
+            quota("keypairs", 100, 0),
+            quota("security-groups", 10, 1),
+            quota("security-group-rules", 100, 4),
+            quota("public-addresses", 5, 0),
+            quota("metadata-items", 128, 0),
+            quota("server-groups", 10, 0),
+            quota("server-group-members", 10, 0),
+        ])
+    }));
+    cloud
 }

@@ -192,12 +192,10 @@ fn tags<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<Vec<String>,
     if !context.since(52) {
         return Ok(Vec::new());
     }
-    let mut tags = Vec::new();
-    for tag in fields.optional_array("tags")?.unwrap_or_default() {
-        let Some(tag) = tag.as_str() else { return Err(Fault::invalid_type("tags", "string")) };
-        tags.push(tag.to_owned());
+    match fields.value("tags") {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        given => super::tags::read(context, given),
     }
-    Ok(tags)
 }
 
 struct Place {

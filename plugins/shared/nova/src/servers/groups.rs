@@ -1,8 +1,9 @@
 //! The security groups of a server, with rules in the form that Nova's own networks once had.
 
-use skyloom_sdk::cloud::networks::{SecurityGroup, SecurityGroupRule};
-use skyloom_sdk::conditions::any_of;
-use skyloom_sdk::json::Writer;
+use skyloom_sdk::cloud::compute::Server;
+use skyloom_sdk::cloud::networks::{Port, PortWrite, SecurityGroup, SecurityGroupRule};
+use skyloom_sdk::conditions::{any_of, is};
+use skyloom_sdk::json::{Fields, Writer};
 use skyloom_sdk::{Cloud, PageRequest, key, respond};
 
 use super::{fetch, parts};
@@ -48,6 +49,88 @@ pub(crate) fn write(writer: &mut Writer, group: &SecurityGroup, known: &[&[Secur
         write_rule(writer, rule, rule.remote_group_id.as_ref().and_then(named));
     }
     writer.end_array().end_object();
+}
+
+/// On each of the server's ports that can have groups and doesn't have this one.
+pub fn add<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let (_, group, ports) = named(context, "addSecurityGroup")?;
+    for port in ports {
+        let guarded = port.port_security && !port.fixed_ips.is_empty();
+        if guarded && !port.security_group_ids.contains(&group) {
+            let mut ids = port.security_group_ids;
+            ids.push(group.clone());
+            put(context, &port.id, ids)?;
+        }
+    }
+    Ok(respond::empty(202))
+}
+
+/// From each of the server's ports that has it.
+pub fn remove<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let (server, group, ports) = named(context, "removeSecurityGroup")?;
+    let (having, _): (Vec<Port>, Vec<Port>) =
+        ports.into_iter().partition(|port| port.security_group_ids.contains(&group));
+    if having.is_empty() {
+        let id = server.id;
+        return Err(Fault::not_found(format!("Security group {group} not associated with the instance {id}")));
+    }
+    for mut port in having {
+        port.security_group_ids.retain(|known| *known != group);
+        put(context, &port.id, port.security_group_ids)?;
+    }
+    Ok(respond::empty(202))
+}
+
+/// The server, the id of the group that the action names, and the server's ports.
+fn named<C: Cloud>(context: &Context<'_, C>, action: &str) -> Result<(Server, String, Vec<Port>), Fault> {
+    let body = context.body_member(action)?;
+    let name = Fields::new(&body, &[]).str("name")?;
+    let server = fetch(context, &["nics"])?;
+    let group = group_called(context, name, &server.project_id)?;
+    let ports = parts::ports(context, &server)?;
+    if ports.is_empty() {
+        let id = &server.id;
+        return Err(Fault::not_found(format!("instance_id {id} could not be found as device id on any ports")));
+    }
+    Ok((server, group, ports))
+}
+
+/// The id of the project's group that has this id, or else this name.
+fn group_called<C: Cloud>(context: &Context<'_, C>, name: &str, project: &str) -> Result<String, Fault> {
+    for field in ["id", "name"] {
+        let page = PageRequest { limit: 2, marker: None, sort: Vec::new() };
+        let conditions = [is("project-id", project), is(field, name)];
+        let mut found = context.cloud.list_security_groups(&conditions, &page)?.groups;
+        if found.len() > 1 {
+            let says =
+                format!("Multiple security_group matches found for name '{name}', use an ID to be more specific.");
+            return Err(Fault::new(409, says));
+        }
+        if let Some(group) = found.pop() {
+            return Ok(group.id);
+        }
+    }
+    Err(Fault::not_found(format!("Security group {name} is not found for project {project}")))
+}
+
+/// Gives the port these groups and leaves the rest of it.
+fn put<C: Cloud>(context: &Context<'_, C>, port: &str, groups: Vec<String>) -> Result<(), Fault> {
+    let write = PortWrite {
+        name: None,
+        description: None,
+        project_id: None,
+        network_id: None,
+        mac: None,
+        enabled: None,
+        fixed_ips: None,
+        security_group_ids: Some(groups),
+        device_id: None,
+        device_owner: None,
+        port_security: None,
+        attributes: None,
+    };
+    context.cloud.update_port(port, &write)?;
+    Ok(())
 }
 
 fn groups<C: Cloud>(context: &Context<'_, C>, ids: Vec<String>) -> Result<Vec<SecurityGroup>, Fault> {

@@ -13,6 +13,7 @@ mod networks;
 pub mod parts;
 pub mod sizes;
 mod sort;
+pub mod tags;
 
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::compute::{DeleteOptions, Server, ServerUpdate, TaskState, VmState};
