@@ -1,8 +1,10 @@
-//! ECS v1: servers made, removed and powered as jobs.
+//! ECS v1: servers made, removed and powered, disks attached and detached, as jobs.
 //!
 //! Ids of jobs cross the wire as 32 hexadecimal digits, as the vendor's do; the core's are dashed.
 
+mod attachments;
 mod batch;
+mod block_devices;
 mod create;
 mod create_body;
 mod create_checks;
@@ -41,6 +43,10 @@ pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
         "servers.stop" => batch::stop(cloud, request),
         "servers.reboot" => batch::reboot(cloud, request),
         "servers.resize" => resize::resize(cloud, request),
+        "server_volumes.attach" => attachments::attach(cloud, request),
+        "server_volumes.detach" => attachments::detach(cloud, request),
+        "server_block_devices.list" => block_devices::list(cloud, request),
+        "server_block_devices.get" => block_devices::get(cloud, request),
         "jobs.get" => return jobs::get(cloud, respond::param(request, "job_id")),
         "flavors.list" => flavors::list(cloud, request),
         "limits.get" => limits::get(cloud),

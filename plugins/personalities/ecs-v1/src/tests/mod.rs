@@ -2,6 +2,7 @@
 
 mod batches;
 mod creation;
+mod disks;
 mod guests;
 mod projects;
 mod reads;
