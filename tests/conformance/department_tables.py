@@ -261,6 +261,8 @@ ECS = {
     "server_volumes.detach": dataclasses.replace(COMPUTE["server_volumes.detach"], then=job_lands),
     "server_block_devices.list": Entry(refs=AT),
     "server_block_devices.get": Entry(refs=(*AT, "volume_id")),
+    "server_tags.list": Entry(refs=AT),
+    "project_tags.list": Entry(),
     "jobs.get": Entry(refs=("job_id",)),
     "flavors.list": Entry(seen=FLAVOR, shares=("public_flavor_id",)),
     "limits.get": Entry(),

@@ -10,7 +10,7 @@ import sys
 import time
 
 import harness
-from harness import request, rule
+from harness import poll, request, rule
 
 MANY = 1000
 A_MINUTE = 60
@@ -289,6 +289,35 @@ class Session(harness.Session):
         for volume in self.data:
             self.call("DELETE", self.cinder(f"/volumes/{volume}"))
         rule(DETACH, "3ef558f5", "f0f29e88", "259c2b7f")
+
+    def step_tags(self):
+        """tags of servers are keys with values, gathered by key over the project and no further"""
+        servers, minor = [], {"X-OpenStack-Nova-API-Version": "2.52"}
+        for tags in (["role=web", "stage=test", "bare"], ["role=db", "stage=test"]):
+            body = {"name": "tagged", "imageRef": self.image, "flavorRef": self.flavor, "tags": tags}
+            body["networks"] = [{"uuid": self.network}]
+            made = self.call("POST", self.nova("/servers"), {"server": body}, headers=minor)["server"]["id"]
+            poll(A_MINUTE, lambda: ((status := self.status(made)) == "ACTIVE", status))
+            servers.append(made)
+        of_server = self.call("GET", self.v1(f"/servers/{servers[0]}/tags"))["tags"]
+        assert {tag["key"]: tag["value"] for tag in of_server} == {"role": "web", "stage": "test", "bare": ""}, of_server
+        answer = self.call("GET", self.v1(f"/servers/{self.network}/tags"), expect=(404,))
+        assert answer["error"]["code"] == "Ecs.0114", answer
+        role, stage = {"key": "role", "values": ["db", "web"]}, {"key": "stage", "values": ["test"]}
+        of_project = self.call("GET", self.v1("/servers/tags"))["tags"]
+        assert of_project == [{"key": "bare", "values": [""]}, role, stage], of_project
+
+        v3 = f"{self.cloud}/identity/v3"
+        other = self.call("POST", f"{v3}/projects", {"project": {"name": "other", "domain_id": "default"}})["project"]["id"]
+        users = {user["name"]: user["id"] for user in self.call("GET", f"{v3}/users")["users"]}
+        roles = {role["name"]: role["id"] for role in self.call("GET", f"{v3}/roles")["roles"]}
+        self.call("PUT", f"{v3}/projects/{other}/users/{users['admin']}/roles/{roles['member']}", expect=(204,))
+        token, _ = self.login("admin", self.password, {"id": other})
+        assert self.call("GET", f"{self.ecs}/v1/{other}/servers/tags", token=token) == {"tags": []}
+        self.call("GET", f"{self.ecs}/v1/{other}/servers/{servers[0]}/tags", token=token, expect=(404,))
+        self.delete(servers, delete_volume=True)
+        rule("ecs.server_tags.list", "2313ee74")
+        rule("ecs.project_tags.list", "e5c0f63c", "54ee9790")
 
     def step_many(self):
         """a thousand servers stop, start, reboot and go, each within a minute"""

@@ -141,7 +141,7 @@ class Session(harness.Session):
         return next(flavor.id for flavor in flavors if int(flavor.ram) == 2048)
 
     def step_disks(self):
-        """a server is given a disk, shows it, and gives it back"""
+        """a server is given a disk, shows it, and gives it back; it has no tags"""
         server, volume = self.servers[0], self.volume(2)
         option = model.AttachServerVolumeOption(volume_id=volume, device="/dev/vdb")
         body = model.AttachServerVolumeRequestBody(volume_attachment=option)
@@ -156,6 +156,8 @@ class Session(harness.Session):
         detach = model.DetachServerVolumeRequest(server_id=server, volume_id=volume, delete_flag="1")
         self.job(self.client.detach_server_volume(detach).job_id)
         assert self.volume_status(volume) == "available"
+        assert self.client.show_server_tags(model.ShowServerTagsRequest(server_id=server)).tags == []
+        assert self.client.list_server_tags(model.ListServerTagsRequest()).tags == []
         self.call("DELETE", self.cinder(f"/volumes/{volume}"))
 
     def step_errors(self):

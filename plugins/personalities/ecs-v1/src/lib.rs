@@ -14,6 +14,7 @@ mod jobs;
 mod limits;
 mod projects;
 mod resize;
+mod tags;
 mod unsupported;
 
 use skyloom_sdk::{Cloud, Imports, Personality, Request, Response, respond};
@@ -48,6 +49,8 @@ pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
         "server_block_devices.list" => block_devices::list(cloud, request),
         "server_block_devices.get" => block_devices::get(cloud, request),
         "jobs.get" => return jobs::get(cloud, respond::param(request, "job_id")),
+        "server_tags.list" => tags::of_server(cloud, request),
+        "project_tags.list" => tags::of_project(cloud),
         "flavors.list" => flavors::list(cloud, request),
         "limits.get" => limits::get(cloud),
         "projects.list" => projects::list(cloud, request),

@@ -8,6 +8,7 @@ mod projects;
 mod reads;
 mod refusals;
 mod resizes;
+mod tags;
 
 use serde_json::{Value, json};
 use skyloom_sdk::Response;
