@@ -10,7 +10,7 @@ import sys
 import time
 
 import harness
-from harness import request, rule
+from harness import poll, request, rule
 
 MANY = 1000
 A_MINUTE = 60
@@ -23,6 +23,7 @@ EDITS = [
     '$a[identity.policy.address-keeper]\\nallow = ["vpc:publicIps:create", "public-addresses:bind"]',
 ]
 CREATE, DELETE = "ecs.servers.create", "ecs.servers.delete"
+ATTACH, DETACH = "ecs.server_volumes.attach", "ecs.server_volumes.detach"
 
 
 class Session(harness.Session):
@@ -62,6 +63,22 @@ class Session(harness.Session):
     def floating(self, server):
         nets = self.call("GET", self.nova(f"/servers/{server}"))["server"]["addresses"].values()
         return [a["addr"] for net in nets for a in net if a["OS-EXT-IPS:type"] == "floating"]
+
+    def disks(self, server):
+        """Mount point -> disk, of what the server has."""
+        at = f"{self.ecs}/v2.1/servers/{server}/block_device"
+        listed = self.call("GET", at)["volumeAttachments"]
+        for one in listed:
+            assert one["id"] == one["volumeId"] and one["serverId"] == server, one
+            assert self.call("GET", f"{at}/{one['id']}") == {"volumeAttachment": one}
+        return {one["device"]: one for one in listed}
+
+    def attach(self, server, volume, expect=(200,), dry_run=None, **more):
+        body = {"volumeAttachment": {"volumeId": volume, **more}} | ({} if dry_run is None else {"dry_run": dry_run})
+        return self.call("POST", self.v1(f"/cloudservers/{server}/attachvolume"), body, expect=expect)
+
+    def detach(self, server, volume, query="", expect=(200,)):
+        return self.call("DELETE", self.v1(f"/cloudservers/{server}/detachvolume/{volume}{query}"), expect=expect)
 
     def statuses(self):
         listed = self.call("GET", self.nova("/servers/detail?limit=1000"))["servers"]
@@ -215,6 +232,92 @@ class Session(harness.Session):
         answer, _ = request("POST", self.v1("/cloudservers/action"), self.token, b"", expect=(400,))
         assert answer["error"]["code"] == "Common.0002", answer
         self.delete([one, other], delete_volume=True)
+
+    def step_attach(self):
+        """a disk comes to a server at its mount point, a dry run attaches none, and the job's end is the work's end"""
+        (self.holder,) = self.create("holder")
+        self.data = [self.volume(2), self.volume(3)]
+        one, other = self.data
+        (system,) = self.disks(self.holder).values()
+        assert (system["device"], system["bootIndex"], system["size"], system["bus"]) == ("/dev/vda", 0, 1, "virtio"), system
+        code = lambda volume, **more: self.attach(self.holder, volume, expect=(400, 404), **more)["error"]["code"]
+        assert {code(one, device=device) for device in ("/dev/vda", "/dev/sda", "/dev/vdc", "/dev/xvdb")} == {"Ecs.0005"}
+        assert code(self.network) == "Ecs.0103"
+        unknown = self.v1(f"/cloudservers/{self.network}/attachvolume")
+        answer = self.call("POST", unknown, {"volumeAttachment": {"volumeId": one}}, expect=(404,))
+        assert answer["error"]["code"] == "Ecs.0114", answer
+
+        assert self.attach(self.holder, one, expect=(202,), dry_run=True, device="/dev/sdb") is None
+        planned = {"volume_type": "SSD", "hw:passthrough": "false"}
+        assert self.attach(self.holder, self.network, expect=(202,), dry_run=True, count=59, **planned) is None
+        for wrong, expected in [
+            ({}, "Ecs.0005"), ({**planned, "volume_type": "gold"}, "Ecs.0043"), ({**planned, "count": 60}, "Ecs.0042"),
+            ({**planned, "hw:passthrough": "true"}, "Ecs.0037"), ({**planned, "device": "/dev/vda"}, "Ecs.0005"),
+        ]:
+            assert code(self.network, dry_run=True, **wrong) == expected, wrong
+        assert list(self.disks(self.holder)) == ["/dev/vda"] and self.volume_status(one) == "available"
+
+        for volume, more, device in [(one, {"device": "/dev/sdb"}, "/dev/vdb"), (other, {"dry_run": False}, "/dev/vdc")]:
+            job = self.job(self.attach(self.holder, volume, **more)["job_id"])
+            assert (job["job_type"], job["entities"]) == ("attachVolume", {"server_id": self.holder}), job
+            disk = self.disks(self.holder)[device]
+            assert disk["id"] == volume and disk["bootIndex"] > 0, disk
+            assert self.volume_status(volume) == "in-use"
+        assert [disk["size"] for disk in self.disks(self.holder).values()] == [1, 2, 3]
+        assert code(one) == "Ecs.0057"
+        rule(ATTACH, "b7c6871a", "33adc945", "37c3f5f1", "617d2528", "52f90689", "bbb61a8b", "4017eb6d")
+        rule("ecs.server_block_devices.list", "bcdb3c07", "cd063c9f", "007b7ab7")
+        rule("ecs.server_block_devices.get", "d1c709be", "cd063c9f", "007b7ab7")
+
+    def step_detach(self):
+        """a disk leaves a server; by force where no guest runs"""
+        one, other = self.data
+        system = self.disks(self.holder)["/dev/vda"]["id"]
+        code = lambda volume, query="": self.detach(self.holder, volume, query, expect=(400,))["error"]["code"]
+        assert (code(system), code(self.network), code(one, "?delete_flag=2")) == ("Ecs.0102", "Ecs.0111", "Ecs.0005")
+        assert code(one, "?delete_flag=1") == "Ecs.0005", "its guest runs"
+        job = self.job(self.detach(self.holder, one)["job_id"])
+        assert (job["job_type"], job["entities"]) == ("detachVolume", {"server_id": self.holder}), job
+        assert list(self.disks(self.holder)) == ["/dev/vda", "/dev/vdc"] and self.volume_status(one) == "available"
+        gone = self.call("GET", f"{self.ecs}/v2.1/servers/{self.holder}/block_device/{one}", expect=(400,))
+        assert gone["error"]["code"] == code(one) == "Ecs.0111", gone
+        self.change([self.holder], "os-stop", type="HARD")
+        assert code(system, "?delete_flag=1") == "Ecs.0102"
+        self.job(self.detach(self.holder, other, "?delete_flag=1")["job_id"])
+        assert list(self.disks(self.holder)) == ["/dev/vda"] and self.volume_status(other) == "available"
+        self.delete([self.holder], delete_volume=True)
+        for volume in self.data:
+            self.call("DELETE", self.cinder(f"/volumes/{volume}"))
+        rule(DETACH, "3ef558f5", "f0f29e88", "259c2b7f")
+
+    def step_tags(self):
+        """tags of servers are keys with values, gathered by key over the project and no further"""
+        servers, minor = [], {"X-OpenStack-Nova-API-Version": "2.52"}
+        for tags in (["role=web", "stage=test", "bare"], ["role=db", "stage=test"]):
+            body = {"name": "tagged", "imageRef": self.image, "flavorRef": self.flavor, "tags": tags}
+            body["networks"] = [{"uuid": self.network}]
+            made = self.call("POST", self.nova("/servers"), {"server": body}, headers=minor)["server"]["id"]
+            poll(A_MINUTE, lambda: ((status := self.status(made)) == "ACTIVE", status))
+            servers.append(made)
+        of_server = self.call("GET", self.v1(f"/servers/{servers[0]}/tags"))["tags"]
+        assert {tag["key"]: tag["value"] for tag in of_server} == {"role": "web", "stage": "test", "bare": ""}, of_server
+        answer = self.call("GET", self.v1(f"/servers/{self.network}/tags"), expect=(404,))
+        assert answer["error"]["code"] == "Ecs.0114", answer
+        role, stage = {"key": "role", "values": ["db", "web"]}, {"key": "stage", "values": ["test"]}
+        of_project = self.call("GET", self.v1("/servers/tags"))["tags"]
+        assert of_project == [{"key": "bare", "values": [""]}, role, stage], of_project
+
+        v3 = f"{self.cloud}/identity/v3"
+        other = self.call("POST", f"{v3}/projects", {"project": {"name": "other", "domain_id": "default"}})["project"]["id"]
+        users = {user["name"]: user["id"] for user in self.call("GET", f"{v3}/users")["users"]}
+        roles = {role["name"]: role["id"] for role in self.call("GET", f"{v3}/roles")["roles"]}
+        self.call("PUT", f"{v3}/projects/{other}/users/{users['admin']}/roles/{roles['member']}", expect=(204,))
+        token, _ = self.login("admin", self.password, {"id": other})
+        assert self.call("GET", f"{self.ecs}/v1/{other}/servers/tags", token=token) == {"tags": []}
+        self.call("GET", f"{self.ecs}/v1/{other}/servers/{servers[0]}/tags", token=token, expect=(404,))
+        self.delete(servers, delete_volume=True)
+        rule("ecs.server_tags.list", "2313ee74")
+        rule("ecs.project_tags.list", "e5c0f63c", "54ee9790")
 
     def step_many(self):
         """a thousand servers stop, start, reboot and go, each within a minute"""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The vendor's own Python SDK against ECS v1: create three, follow the job, stop, start, reboot, delete.
+"""The vendor's own Python SDK against ECS v1: create three, follow the job, stop, start, reboot, resize, give disks, delete.
 
 By a token, in the headers that the SDK lets its user preset: a token wins over the signature that the SDK makes of each request.
 `signed_session.py` does the same by the signature alone.
@@ -139,6 +139,26 @@ class Session(harness.Session):
     def larger(self):
         flavors = self.client.list_flavors(model.ListFlavorsRequest()).flavors
         return next(flavor.id for flavor in flavors if int(flavor.ram) == 2048)
+
+    def step_disks(self):
+        """a server is given a disk, shows it, and gives it back; it has no tags"""
+        server, volume = self.servers[0], self.volume(2)
+        option = model.AttachServerVolumeOption(volume_id=volume, device="/dev/vdb")
+        body = model.AttachServerVolumeRequestBody(volume_attachment=option)
+        attach = model.AttachServerVolumeRequest(server_id=server, body=body)
+        self.job(self.client.attach_server_volume(attach).job_id)
+        listed = self.client.list_server_block_devices(model.ListServerBlockDevicesRequest(server_id=server))
+        assert [disk.device for disk in listed.volume_attachments] == ["/dev/vda", "/dev/vdb"], listed
+        one = model.ShowServerBlockDeviceRequest(server_id=server, volume_id=volume)
+        disk = self.client.show_server_block_device(one).volume_attachment
+        assert (disk.id, disk.size, disk.bus, disk.boot_index > 0) == (volume, 2, "virtio", True), disk
+        # The server is off since its resize.
+        detach = model.DetachServerVolumeRequest(server_id=server, volume_id=volume, delete_flag="1")
+        self.job(self.client.detach_server_volume(detach).job_id)
+        assert self.volume_status(volume) == "available"
+        assert self.client.show_server_tags(model.ShowServerTagsRequest(server_id=server)).tags == []
+        assert self.client.list_server_tags(model.ListServerTagsRequest()).tags == []
+        self.call("DELETE", self.cinder(f"/volumes/{volume}"))
 
     def step_errors(self):
         """refusals reach the SDK as its own exceptions, with the vendor's codes"""

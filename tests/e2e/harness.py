@@ -84,6 +84,9 @@ class Session:
     def neutron(self, path):
         return f"{self.cloud}/network/v2.0{path}"
 
+    def cinder(self, path):
+        return f"{self.cloud}/volume/v3{path}"
+
     def v1(self, path):
         return f"{self.ecs}/v1/{self.project}{path}"
 
@@ -111,6 +114,15 @@ class Session:
 
     def status(self, server_id):
         return self.call("GET", self.nova(f"/servers/{server_id}"))["server"]["status"]
+
+    def volume_status(self, volume_id):
+        return self.call("GET", self.cinder(f"/volumes/{volume_id}"))["volume"]["status"]
+
+    def volume(self, gib):
+        """A volume of its own, once a server may have it."""
+        made = self.call("POST", self.cinder("/volumes"), {"volume": {"size": gib}})["volume"]["id"]
+        poll(30, lambda: ((status := self.volume_status(made)) == "available", status))
+        return made
 
     def server(self, name, **more):
         """The smallest body of a creation, with more."""

@@ -15,7 +15,7 @@ use skyloom_store::schedules::Schedule;
 use skyloom_store::servers::{self as store, Brief, Change};
 
 use super::Compute;
-use super::attachments;
+use super::attachments::{self, Comer};
 use super::rules::{self, Verb};
 use crate::schedules::Came;
 
@@ -42,10 +42,7 @@ enum With {
     /// Of a resize.
     Flavor(String),
     /// A volume that comes.
-    Volume {
-        id: String,
-        delete_on_termination: bool,
-    },
+    Volume(Comer),
     /// One that goes.
     OwnVolume(String),
 }
@@ -79,6 +76,10 @@ impl<'v> Options<'v> {
     fn text(&mut self, name: &str) -> Result<String> {
         let missing = || Error::invalid(name, format!("To {} needs the option {name}.", self.verb));
         self.given.remove(name).ok_or_else(missing)
+    }
+
+    fn optional(&mut self, name: &str) -> Option<String> {
+        self.given.remove(name)
     }
 
     fn none_left(self) -> Result<()> {
@@ -116,11 +117,14 @@ impl Wish {
             "confirm-resize" => wish(Verb::ConfirmResize, Action::ServersConfirmResize, "server.confirm-resize"),
             "revert-resize" => wish(Verb::RevertResize, Action::ServersRevertResize, "server.revert-resize"),
             "attach-volume" => {
-                let id = options.text("volume-id")?;
-                let (params, delete_on_termination) =
-                    (json!({ "volume-id": id }), options.flag("delete-on-termination")?);
+                let comer = Comer {
+                    id: options.text("volume-id")?,
+                    device: options.optional("device"),
+                    delete_on_termination: options.flag("delete-on-termination")?,
+                };
+                let (params, dry_run) = (json!({ "volume-id": comer.id }), options.flag("dry-run")?);
                 let wish = wish(Verb::AttachVolume, Action::VolumesAttach, "server.attach-volume");
-                Self { params, with: With::Volume { id, delete_on_termination }, ..wish }
+                Self { params, with: With::Volume(comer), dry_run, ..wish }
             }
             "detach-volume" => {
                 let id = options.text("volume-id")?;
@@ -219,7 +223,7 @@ impl Compute {
     ) -> Result<String> {
         let reach = &self.permit(context.caller.as_deref(), wish.action)?;
         let ids = unique(ids)?;
-        if matches!(wish.with, With::Volume { .. } | With::OwnVolume(_)) && (as_batch || ids.len() > 1) {
+        if matches!(wish.with, With::Volume(_) | With::OwnVolume(_)) && (as_batch || ids.len() > 1) {
             return Err(Error::invalid("ids", "A volume is one server's: name one, and no batch."));
         }
         let operation = again(|| async {
@@ -317,9 +321,7 @@ impl Compute {
             return Err(away(format!("The compute node of server {id} is not up.")).with_reason("node-away"));
         }
         match &wish.with {
-            With::Volume { id, delete_on_termination } => {
-                attachments::begin(tx, &operation.id, server, id, *delete_on_termination).await?;
-            }
+            With::Volume(comer) => attachments::begin(tx, &operation.id, server, comer).await?,
             With::OwnVolume(id) => attachments::end(tx, &operation.id, server, id).await?,
             With::Nothing | With::Flavor(_) => {}
         }

@@ -11,6 +11,15 @@ use super::create::{MAX_DISKS, device};
 
 const FIELD: &str = "volume-id";
 
+/// A volume that a server is to be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Comer {
+    pub id: String,
+    /// Where the caller expects it: the next free one. None: wherever that is.
+    pub device: Option<String>,
+    pub delete_on_termination: bool,
+}
+
 fn not_found(id: &str) -> Error {
     Error::not_found("volume", id).with_field(FIELD)
 }
@@ -65,33 +74,39 @@ async fn on_one_node(tx: &mut Conn, (kind, id): (&str, &str), node: &mut Option<
     Ok(())
 }
 
-/// The volume goes to the server with the operation.
-pub(super) async fn begin(
-    tx: &mut Conn,
-    operation: &str,
-    server: &Brief,
-    id: &str,
-    delete_on_termination: bool,
-) -> Result<()> {
+/// The volume goes to the server with the operation. What the server has no place for is said before what is wrong with the volume.
+pub(super) async fn begin(tx: &mut Conn, operation: &str, server: &Brief, comer: &Comer) -> Result<()> {
+    let id = comer.id.as_str();
+    let others = volumes::of_server(tx, &server.id).await?;
+    if others.len() >= MAX_DISKS {
+        let message = format!("The server {} has {MAX_DISKS} disks, the most that there may be.", server.id);
+        return Err(Error::new(ErrorCode::QuotaExceeded, message).with_field("disks"));
+    }
+    let is_used = |name: &str| others.iter().any(|other| other.device == name);
+    let free = (0..=MAX_DISKS).map(device).find(|name| !is_used(name)).unwrap_or_default();
+    match &comer.device {
+        Some(wanted) if is_used(wanted) => {
+            let message = format!("The device {wanted} is another volume's; the next free one is {free}.");
+            return Err(Error::invalid("device", message).with_reason("used"));
+        }
+        Some(wanted) if *wanted != free => {
+            let message = format!("The device {wanted} is not the next free one, which is {free}.");
+            return Err(Error::invalid("device", message));
+        }
+        _ => {}
+    }
     let volume = available(tx, &server.project_id, id).await?;
     let node = placements::place_of(tx, id, Purpose::Home).await?;
     if node.as_ref() != Some(&server.node) {
         let message = format!("The volume {id} and the server {} are on different compute nodes.", server.id);
         return Err(wrong(&volume, "other-node", message));
     }
-    let others = volumes::of_server(tx, &server.id).await?;
-    if others.len() >= MAX_DISKS {
-        let message = format!("The server {} has {MAX_DISKS} disks, the most that there may be.", server.id);
-        return Err(Error::new(ErrorCode::QuotaExceeded, message).with_field("disks"));
-    }
     skyloom_jobs::lock_resource(tx, "volume", id, operation).await?;
-    let free =
-        (0..=MAX_DISKS).map(device).find(|name| !others.iter().any(|other| other.device == *name)).unwrap_or_default();
     let place = Place {
         server_id: &server.id,
         boot_index: others.iter().map(|other| other.boot_index + 1).max().unwrap_or(0),
         device: &free,
-        delete_on_termination,
+        delete_on_termination: comer.delete_on_termination,
     };
     volumes::attach(tx, id, place, Timestamp::now()).await
 }

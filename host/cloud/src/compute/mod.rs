@@ -26,6 +26,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_attachments;
+#[cfg(test)]
 mod tests_flavors;
 #[cfg(test)]
 mod tests_lists;

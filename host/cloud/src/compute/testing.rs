@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use skyloom_model::{Caller, Error, ErrorCode, Named, Placed, Result, Scope, Timestamp};
-use skyloom_runtime::api::ImagesApi as _;
-use skyloom_runtime::bindings::cloud::{compute as wit, images};
+use skyloom_runtime::api::{ImagesApi as _, VolumesApi as _};
+use skyloom_runtime::bindings::cloud::{compute as wit, images, volumes};
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::collections::Collections;
 use skyloom_runtime::context::{CallContext, SecretVault, Streams};
@@ -13,6 +13,7 @@ use skyloom_runtime::driver::{Driver, NodeCapacity, Progress, ReadCall, Reading,
 use skyloom_store::identity::{Project, projects};
 use skyloom_store::images::{ImageFilter, list_images};
 use skyloom_store::listing::Page;
+use skyloom_store::placements;
 use skyloom_store::testing::{TestDatabase, databases};
 
 use super::NodeSettings;
@@ -271,4 +272,33 @@ impl Kind for skyloom_runtime::bindings::types::errors::Error {
 /// The whole list in its default order.
 pub(crate) fn page(limit: u32, marker: Option<String>) -> PageRequest {
     PageRequest { limit, marker, sort: Vec::new() }
+}
+
+/// A volume of the project that is there: `available`, on this node.
+pub(crate) async fn volume(world: &World, caller: &Arc<CallContext>, node: &str) -> String {
+    let create = volumes::VolumeCreate {
+        name: "a".to_owned(),
+        description: String::new(),
+        size_gib: Some(3),
+        source: "image".to_owned(),
+        source_id: Some(world.image.clone()),
+        volume_type: None,
+        zone: None,
+        metadata: Vec::new(),
+        attributes: "{}".to_owned(),
+    };
+    let made = world.cloud.create_volume(caller, create).await.expect("a volume").id;
+    let mut tx = world.database.db.begin().await.expect("begin");
+    for sql in [
+        "DELETE FROM operation_locks WHERE resource_id = $1",
+        "UPDATE operations SET state = 'succeeded', runnable = 0 WHERE resource_id = $1",
+        "UPDATE volumes SET state = 'available' WHERE id = $1",
+    ] {
+        tx.execute(sql, skyloom_store::args![&made]).await.expect(sql);
+    }
+    let held = placements::Amount { disk_gib: 3, ..placements::Amount::default() };
+    let holder = (placements::HolderKind::Volume, made.as_str());
+    placements::hold(&mut tx, holder, placements::Purpose::Home, node, held).await.expect("a place");
+    tx.commit().await.expect("commit");
+    made
 }

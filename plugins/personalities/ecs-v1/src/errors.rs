@@ -178,6 +178,7 @@ pub fn code_of_job(operation: &Operation, error: &Error) -> &'static str {
         ("start", _) => "Ecs.0226",
         ("reboot", _) => "Ecs.0227",
         ("resize", _) => "Ecs.0207",
+        ("attach-volume", _) => "Ecs.0205",
         _ => "Ecs.1001",
     }
 }
@@ -195,9 +196,7 @@ pub fn of_violation(violation: &Violation) -> Failure {
         ("/server/count", "maximum") => {
             Failure::new(400, "Ecs.0913", "The number of ECSs to be created exceeds the maximum allowed limit.")
         }
-        ("/server/data_volumes", "maxItems") => {
-            Failure::new(400, "Ecs.0042", "The number of attached data disks exceeds the maximum allowed limit.")
-        }
+        ("/server/data_volumes", "maxItems") => too_many_disks(),
         ("/server/nics", "maxItems") => too_many_nics(),
         ("/server/adminPass" | "/server/metadata/admin_pass", _) => {
             Failure::new(400, "Ecs.0011", "Ensure the password meets the password complexity requirements.")
@@ -205,9 +204,7 @@ pub fn of_violation(violation: &Violation) -> Failure {
         ("/server/publicip/eip/bandwidth/size", "maximum") => {
             Failure::new(400, "Ecs.0045", "The bandwidth exceeds the maximum allowed limit.")
         }
-        (_, "enum") if pointer.ends_with("/volumetype") => {
-            Failure::new(400, "Ecs.0043", "The disk type does not exist.")
-        }
+        (_, "enum") if pointer.ends_with("/volumetype") => unknown_disk_type(),
         (_, "maxItems") if pointer.ends_with("/servers") => {
             Failure::new(400, "Ecs.0118", "The number of ECSs exceeds the maximum allowed limit.")
         }
@@ -226,6 +223,18 @@ pub fn of_violation(violation: &Violation) -> Failure {
 fn member(field: &str, message: &str) -> String {
     let name = message.split(['"', '\'']).nth(1).unwrap_or("a member");
     if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") }
+}
+
+pub fn too_many_disks() -> Failure {
+    Failure::new(400, "Ecs.0042", "The number of attached data disks exceeds the maximum allowed limit.")
+}
+
+pub fn unknown_disk_type() -> Failure {
+    Failure::new(400, "Ecs.0043", "The disk type does not exist.")
+}
+
+pub fn not_attached(server: &str, volume: &str) -> Failure {
+    Failure::new(400, "Ecs.0111", format!("The disk {volume} is not attached to the ECS {server}."))
 }
 
 pub fn too_long_name() -> Failure {

@@ -140,15 +140,35 @@ fn status(state: OperationState) -> &'static str {
     }
 }
 
-/// `createServer` with sub-jobs `createSingleServer` is all that the document names; the others follow the pattern.
+/// `createServer` with sub-jobs `createSingleServer` is all that the document names; the others follow the pattern. What is done to a
+/// part of a server is named by that: `attachVolume`.
 fn job_type(kind: &str, is_batch: bool) -> String {
     let verb = kind.rsplit('.').next().unwrap_or_default();
-    if is_batch { format!("{verb}Server") } else { format!("{verb}SingleServer") }
+    match verb.split_once('-') {
+        Some((verb, part)) => {
+            let (first, rest) = part.split_at(part.chars().next().map_or(0, char::len_utf8));
+            format!("{verb}{}{rest}", first.to_ascii_uppercase())
+        }
+        None if is_batch => format!("{verb}Server"),
+        None => format!("{verb}SingleServer"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_is_named_by_what_it_does() {
+        for (kind, is_batch, name) in [
+            ("batch.server.create", true, "createServer"),
+            ("server.create", false, "createSingleServer"),
+            ("server.attach-volume", false, "attachVolume"),
+            ("server.detach-volume", false, "detachVolume"),
+        ] {
+            assert_eq!(job_type(kind, is_batch), name);
+        }
+    }
 
     #[test]
     fn a_job_id_is_32_digits_on_the_wire_and_dashed_in_the_core() {

@@ -1,8 +1,10 @@
-//! ECS v1: servers made, removed and powered as jobs.
+//! ECS v1: servers made, removed and powered, disks attached and detached, as jobs.
 //!
 //! Ids of jobs cross the wire as 32 hexadecimal digits, as the vendor's do; the core's are dashed.
 
+mod attachments;
 mod batch;
+mod block_devices;
 mod create;
 mod create_body;
 mod create_checks;
@@ -12,6 +14,7 @@ mod jobs;
 mod limits;
 mod projects;
 mod resize;
+mod tags;
 mod unsupported;
 
 use skyloom_sdk::{Cloud, Imports, Personality, Request, Response, respond};
@@ -41,7 +44,13 @@ pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
         "servers.stop" => batch::stop(cloud, request),
         "servers.reboot" => batch::reboot(cloud, request),
         "servers.resize" => resize::resize(cloud, request),
+        "server_volumes.attach" => attachments::attach(cloud, request),
+        "server_volumes.detach" => attachments::detach(cloud, request),
+        "server_block_devices.list" => block_devices::list(cloud, request),
+        "server_block_devices.get" => block_devices::get(cloud, request),
         "jobs.get" => return jobs::get(cloud, respond::param(request, "job_id")),
+        "server_tags.list" => tags::of_server(cloud, request),
+        "project_tags.list" => tags::of_project(cloud),
         "flavors.list" => flavors::list(cloud, request),
         "limits.get" => limits::get(cloud),
         "projects.list" => projects::list(cloud, request),

@@ -1,15 +1,21 @@
 //! What the vendor's document has and the core has no capability for yet: each entry is refused with a 400 and a code of the
-//! vendor's. All of it belongs to the creation of servers; the other operations lack nothing.
+//! vendor's. Most of it belongs to the creation of servers.
 
 use skyloom_sdk::unsupported::{Table, Unsupported};
 
 use crate::errors::Failure;
 
-const CREATE: &str = "servers.create";
+pub const CREATE: &str = "servers.create";
+pub const ATTACH: &str = "server_volumes.attach";
+pub const DETACH: &str = "server_volumes.detach";
 
 /// `what` as the document's tables name it; a value in parentheses.
 const fn entry(what: &'static str, code: &'static str, why: &'static str) -> Unsupported {
-    Unsupported { operation: CREATE, what, code, why }
+    entry_of(CREATE, what, code, why)
+}
+
+const fn entry_of(operation: &'static str, what: &'static str, code: &'static str, why: &'static str) -> Unsupported {
+    Unsupported { operation, what, code, why }
 }
 
 const NO_FULL_IMAGES: &str = "there are no images of whole servers";
@@ -36,11 +42,17 @@ pub static UNSUPPORTED: Table = Table(&[
     entry("server.metadata.BYOL (True)", "Ecs.0090", "licences are not managed"),
     entry("server.os:scheduler_hints.group", "Ecs.0313", "there are no server groups"),
     entry("server.os:scheduler_hints.tenancy (dedicated)", "Ecs.0005", NO_HOSTS),
+    entry_of(ATTACH, "volumeAttachment.hw:passthrough", "Ecs.0037", NO_SCSI),
+    entry_of(DETACH, "delete_flag (1, of a running ECS)", "Ecs.0005", "a running guest gives its disk back itself"),
 ]);
 
-/// The refusal of an entry of the table; `what` must stand in it.
+/// The refusal of an entry of the table that belongs to the creation; `what` must stand in it.
 pub fn refuse(what: &str) -> Failure {
-    let Unsupported { code, why, .. } = UNSUPPORTED.get(CREATE, what);
+    refuse_of(CREATE, what)
+}
+
+pub fn refuse_of(operation: &str, what: &str) -> Failure {
+    let Unsupported { code, why, .. } = UNSUPPORTED.get(operation, what);
     Failure::new(400, code, format!("The parameter {what} is not supported by this platform: {why}."))
 }
 

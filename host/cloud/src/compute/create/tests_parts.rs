@@ -1,16 +1,13 @@
 //! What a server is made of: cards on networks, addresses, groups, disks.
 
-use std::sync::Arc;
-
 use skyloom_model::ErrorCode;
 use skyloom_runtime::api::{ComputeApi, NetworksApi, VolumesApi};
 use skyloom_runtime::bindings::cloud::{compute as wit, networks, volumes};
-use skyloom_runtime::context::CallContext;
 use skyloom_store::placements;
 
 use super::tests::empty;
 use crate::Settings;
-use crate::compute::testing::{Kind as _, World, disk_of, member, operator, page, worlds};
+use crate::compute::testing::{Kind as _, World, disk_of, member, operator, page, volume, worlds};
 use crate::identity::RoleRules;
 use crate::lists::{all_parts, asked};
 
@@ -215,35 +212,6 @@ async fn a_card_with_an_empty_list_of_groups_has_none() {
         cloud.create_servers(&context, create).await.expect("creation");
         assert_eq!((world.count("ports").await, world.count("port_groups").await), (3, 2), "{}", world.database.name);
     }
-}
-
-/// A volume of the project that is there: `available`, on this node.
-async fn volume(world: &World, caller: &Arc<CallContext>, node: &str) -> String {
-    let create = volumes::VolumeCreate {
-        name: "a".to_owned(),
-        description: String::new(),
-        size_gib: Some(3),
-        source: "image".to_owned(),
-        source_id: Some(world.image.clone()),
-        volume_type: None,
-        zone: None,
-        metadata: Vec::new(),
-        attributes: "{}".to_owned(),
-    };
-    let made = world.cloud.create_volume(caller, create).await.expect("a volume").id;
-    let mut tx = world.database.db.begin().await.expect("begin");
-    for sql in [
-        "DELETE FROM operation_locks WHERE resource_id = $1",
-        "UPDATE operations SET state = 'succeeded', runnable = 0 WHERE resource_id = $1",
-        "UPDATE volumes SET state = 'available' WHERE id = $1",
-    ] {
-        tx.execute(sql, skyloom_store::args![&made]).await.expect(sql);
-    }
-    let held = placements::Amount { disk_gib: 3, ..placements::Amount::default() };
-    let holder = (placements::HolderKind::Volume, made.as_str());
-    placements::hold(&mut tx, holder, placements::Purpose::Home, node, held).await.expect("a place");
-    tx.commit().await.expect("commit");
-    made
 }
 
 fn given(id: &str) -> wit::DiskRequest {

@@ -2,11 +2,13 @@
 
 mod batches;
 mod creation;
+mod disks;
 mod guests;
 mod projects;
 mod reads;
 mod refusals;
 mod resizes;
+mod tags;
 
 use serde_json::{Value, json};
 use skyloom_sdk::Response;

@@ -114,6 +114,8 @@ fn a_failed_part_has_the_code_of_what_it_did() {
         ("server.stop", ErrorCode::Busy, "stop", "Ecs.0603"),
         ("server.reboot", ErrorCode::DriverFailed, "start", "Ecs.0227"),
         ("server.reboot", ErrorCode::TimedOut, "stop", "Ecs.1002"),
+        ("server.attach-volume", ErrorCode::DriverFailed, "attach", "Ecs.0205"),
+        ("server.attach-volume", ErrorCode::NotSupported, "attach", "Ecs.0205"),
     ] {
         assert_eq!(failed(kind, code, step), expected, "{kind} {step}");
     }

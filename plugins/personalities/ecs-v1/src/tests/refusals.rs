@@ -7,7 +7,7 @@ use skyloom_sdk::{Error, ErrorCode, rule};
 
 use super::creation::{changed, cloud, create, image, refused, set};
 use super::{NETWORK, code_of, creation, post};
-use crate::unsupported::UNSUPPORTED;
+use crate::unsupported::{CREATE, UNSUPPORTED};
 
 /// A request for each entry of the table.
 fn asks_for(field: &str) -> Value {
@@ -57,6 +57,9 @@ fn marked(field: &str) -> Option<(String, String)> {
 #[test]
 fn what_the_platform_cannot_do_is_refused_by_name() {
     UNSUPPORTED.prove("ecs-v1", include_str!("../../plugin.toml"), |entry| {
+        if entry.operation != CREATE {
+            return super::disks::refusal(&entry);
+        }
         let seen = Seen::default();
         let mut cloud = cloud(&seen);
         let image = Image { properties: marked(entry.what).into_iter().collect(), ..image(4) };
