@@ -210,7 +210,7 @@ fn network() -> Network {
         port_security: true,
         is_default: false,
         subnet_ids: Vec::new(),
-        zone: String::new(),
+        zone: None,
         tags: Vec::new(),
         created_at: NOON,
         updated_at: NOON,
