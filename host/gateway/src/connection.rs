@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Frame, SizeHint};
@@ -13,19 +13,35 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Connection {
     /// It has to end: at once unless it is within a request.
     pub leave: CancellationToken,
+    heard: AtomicBool,
     begun: AtomicU32,
     ended: AtomicU32,
 }
 
 impl Connection {
     pub fn new(leave: CancellationToken) -> Self {
-        Self { leave, begun: AtomicU32::new(0), ended: AtomicU32::new(0) }
+        Self { leave, heard: AtomicBool::new(false), begun: AtomicU32::new(0), ended: AtomicU32::new(0) }
     }
 
     /// The head of a request is there; the request lasts as long as what this gives.
     pub fn begin(self: &Arc<Self>) -> Within {
         self.begun.fetch_add(1, Relaxed);
         Within(self.clone())
+    }
+
+    /// Its first head has come, or what is to be refused instead of one; nobody has looked at it yet.
+    pub fn hear(&self) {
+        self.heard.store(true, Relaxed);
+    }
+
+    /// Whether it has sent anything that wants an answer.
+    pub fn is_silent(&self) -> bool {
+        self.requests() == 0 && !self.heard.load(Relaxed)
+    }
+
+    /// Whether it waits for another request.
+    pub fn is_between_requests(&self) -> bool {
+        self.requests() > 0 && !self.is_within_request()
     }
 
     /// Heads of requests that have come.

@@ -1,11 +1,11 @@
 //! The door: a thread of its own that takes connections and keeps each until the head of its first request is there. Who opens
-//! many and says little keeps this thread busy, and none of those that serve requests.
+//! many and says little keeps this thread busy, and none of those that serve requests. What is sealed (TLS) goes on at once.
 
 use std::io;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::Instant;
 
 /// Read of a head at once.
 const PIECE: usize = 1024;
@@ -42,29 +42,39 @@ impl Drop for Door {
 pub(crate) struct First {
     pub bytes: usize,
     pub headers: usize,
-    pub time: Duration,
 }
 
 impl First {
     /// What was sent, as soon as a head is in it, or what will never be one, or is too large for one. None: the peer ended before,
     /// or took too long.
-    pub async fn hear(self, peer: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
+    pub async fn hear(self, peer: &mut (impl AsyncRead + Unpin), until: Instant) -> Option<Vec<u8>> {
         let hear = async {
             let mut sent = Vec::new();
             loop {
-                sent.reserve(PIECE);
-                if peer.read_buf(&mut sent).await.ok()? == 0 {
+                let before = sent.len();
+                sent.reserve(PIECE.min(self.bytes - before));
+                if (&mut *peer).take((self.bytes - before) as u64).read_buf(&mut sent).await.ok()? == 0 {
                     return None;
                 }
-                if sent.len() >= self.bytes || !self.is_partial(&sent) {
+                if sent.len() >= self.bytes || !self.is_partial(&sent, before) {
                     return Some(sent);
                 }
             }
         };
-        tokio::time::timeout(self.time, hear).await.ok().flatten()
+        tokio::time::timeout_at(until, hear).await.ok().flatten()
     }
 
-    fn is_partial(self, sent: &[u8]) -> bool {
+    /// What comes byte by byte is looked at once, not from its beginning each time: only the first piece, and one with an empty line,
+    /// may make a difference. A head that begins with empty lines, which each would be such a piece, isn't waited for.
+    fn is_partial(self, sent: &[u8], before: usize) -> bool {
+        if sent.starts_with(b"\n\n") || sent.starts_with(b"\r\n\r\n") {
+            return false;
+        }
+        let new = &sent[before.saturating_sub(3)..];
+        let has_empty_line = new.windows(2).any(|ends| ends == b"\n\n") || new.windows(3).any(|ends| ends == b"\n\r\n");
+        if before > 0 && !has_empty_line {
+            return true;
+        }
         let mut headers = vec![httparse::EMPTY_HEADER; self.headers];
         httparse::Request::new(&mut headers).parse(sent).is_ok_and(|parsed| parsed.is_partial())
     }
@@ -72,43 +82,51 @@ impl First {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::io::{AsyncWriteExt, duplex};
 
     use super::*;
 
-    const FIRST: First = First { bytes: 64, headers: 2, time: Duration::from_hours(1) };
+    const FIRST: First = First { bytes: 64, headers: 2 };
 
-    /// What comes in pieces, until enough is there or no more comes.
-    async fn heard(pieces: &[&str]) -> Option<String> {
-        let (mut near, mut far) = duplex(1);
-        let sent: Vec<String> = pieces.iter().map(|piece| (*piece).to_owned()).collect();
-        let send = async move {
-            for piece in sent {
-                if far.write_all(piece.as_bytes()).await.is_err() {
-                    return;
-                }
-            }
-        };
-        let (sent, ()) = tokio::join!(async { FIRST.hear(&mut near).await }, send);
-        sent.map(|sent| String::from_utf8(sent).unwrap())
+    fn late() -> Instant {
+        Instant::now() + Duration::from_hours(1)
+    }
+
+    /// What comes in pieces of so many bytes, until enough is there or no more comes.
+    async fn heard(sent: &str, piece: usize) -> Option<String> {
+        let (mut near, mut far) = duplex(piece);
+        let hear = async move { FIRST.hear(&mut near, late()).await };
+        let send = async move { far.write_all(sent.as_bytes()).await };
+        // Who has heard enough ends the sending.
+        let (heard, _) = tokio::join!(hear, send);
+        heard.map(|heard| String::from_utf8(heard).unwrap())
     }
 
     #[tokio::test]
-    async fn a_head_is_heard_to_its_end_and_what_is_none_as_soon_as_that_is_known() {
+    async fn a_head_is_heard_to_its_end_and_what_came_with_it() {
         let head = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-        assert_eq!(heard(&["GET / HT", "TP/1.1\r\nHost: x\r\n\r", "\n"]).await.as_deref(), Some(head));
-        assert_eq!(heard(&["\u{16}\u{3}\u{1}..."]).await.as_deref(), Some("\u{16}"));
-        let many = heard(&["GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r\nd"]).await.expect("too many fields");
-        assert!(many.starts_with("GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc"), "{many}");
-        assert_eq!(heard(&[&format!("GET /{}", "a".repeat(90))]).await.map(|sent| sent.len()), Some(FIRST.bytes));
-        assert_eq!(heard(&["GET / HTTP/1.1\r\nHost:"]).await, None, "it ended");
+        let with_body = format!("{head}body");
+        assert_eq!(heard(head, 1).await.as_deref(), Some(head));
+        assert_eq!(heard(&with_body, 64).await, Some(with_body));
+        assert_eq!(heard("GET / HTTP/1.1\nHost: x\n\n", 1).await.as_deref(), Some("GET / HTTP/1.1\nHost: x\n\n"));
+        assert_eq!(heard("GET / HTTP/1.1\r\nHost:", 64).await, None, "it ended");
+    }
+
+    #[tokio::test]
+    async fn what_will_never_be_a_head_is_not_waited_for() {
+        assert_eq!(heard("\u{16}\u{3}\u{1}...", 64).await.as_deref(), Some("\u{16}\u{3}\u{1}..."));
+        let many = "GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r\n\r\n";
+        assert_eq!(heard(many, 64).await.as_deref(), Some(many), "too many fields");
+        assert_eq!(heard(&format!("GET /{}", "a".repeat(90)), 64).await.map(|sent| sent.len()), Some(FIRST.bytes));
+        assert_eq!(heard("\n\nGET / HTTP/1.1", 1).await.as_deref(), Some("\n\n"));
     }
 
     #[tokio::test]
     async fn a_head_that_takes_too_long_is_not_waited_for() {
         let (mut near, mut far) = duplex(64);
         far.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
-        let hurried = First { time: Duration::from_millis(20), ..FIRST };
-        assert_eq!(hurried.hear(&mut near).await, None);
+        assert_eq!(FIRST.hear(&mut near, Instant::now() + Duration::from_millis(20)).await, None);
     }
 }

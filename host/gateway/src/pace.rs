@@ -24,6 +24,8 @@ pub(crate) struct Limits {
 
 /// Fails a read or a write whose time is over. Reads within a request have their own limits above.
 pub(crate) struct Paced<I> {
+    /// What the peer has sent before; it is read first.
+    sent: Vec<u8>,
     inner: I,
     limits: Limits,
     head: Head,
@@ -43,10 +45,10 @@ struct Head {
 }
 
 impl<I> Paced<I> {
-    pub fn new(inner: I, limits: Limits, connection: Arc<Connection>) -> Self {
-        let until = Instant::now() + limits.head;
+    /// `sent`: what was read of it already. `until`: when the first head has to be there.
+    pub fn new(inner: I, sent: Vec<u8>, until: Instant, limits: Limits, connection: Arc<Connection>) -> Self {
         let head = Head { requests: connection.requests(), connection, begun: true, until, timer: None };
-        Self { inner, limits, head, writing: None }
+        Self { sent, inner, limits, head, writing: None }
     }
 
     fn judge<T>(&mut self, context: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -105,6 +107,16 @@ impl Head {
 impl<I: AsyncRead + Unpin> AsyncRead for Paced<I> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.sent.is_empty() {
+            let count = this.sent.len().min(buffer.remaining());
+            buffer.put_slice(&this.sent[..count]);
+            this.sent.drain(..count);
+            if this.sent.is_empty() {
+                this.sent = Vec::new();
+            }
+            this.head.heard(&this.limits);
+            return Poll::Ready(Ok(()));
+        }
         let result = Pin::new(&mut this.inner).poll_read(context, buffer);
         if result.is_ready() {
             this.head.heard(&this.limits);
@@ -162,7 +174,7 @@ mod tests {
     fn paced(limits: Limits) -> (Paced<DuplexStream>, DuplexStream, Arc<Connection>) {
         let (near, far) = duplex(8);
         let connection = Arc::new(Connection::new(CancellationToken::new()));
-        (Paced::new(near, limits, connection.clone()), far, connection)
+        (Paced::new(near, Vec::new(), Instant::now() + limits.head, limits, connection.clone()), far, connection)
     }
 
     /// A read fails at a limit that is near, not at one that is far.
@@ -205,6 +217,21 @@ mod tests {
         let (mut near, _far, connection) = paced(Limits { head: LATE, idle: SOON, stall: LATE });
         drop(connection.begin());
         assert_left(&mut near).await;
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_before_is_read_first_and_in_pieces() {
+        let (near, mut far) = duplex(8);
+        let connection = Arc::new(Connection::new(CancellationToken::new()));
+        let limits = Limits { head: LATE, idle: LATE, stall: LATE };
+        let mut near = Paced::new(near, b"before".to_vec(), Instant::now() + LATE, limits, connection);
+        far.write_all(b" and now").await.unwrap();
+        drop(far);
+        let mut first = [0; 4];
+        near.read_exact(&mut first).await.unwrap();
+        let mut rest = Vec::new();
+        near.read_to_end(&mut rest).await.unwrap();
+        assert_eq!((&first, &rest[..]), (b"befo", &b"re and now"[..]));
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Sockets: accept, TLS, HTTP/1.1, drain.
 
 use std::future::Future;
-use std::io::{self, Cursor};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +45,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// All listeners of a process.
 pub struct Server {
     shared: Arc<Shared>,
-    door: Arc<Door>,
+    /// As long as it is there, the APIs' listeners listen.
+    door: Door,
     stop: CancellationToken,
     connections: TaskTracker,
 }
@@ -53,8 +55,7 @@ impl Server {
     /// # Errors
     /// The thread that takes connections can't be started.
     pub fn new(shared: Arc<Shared>) -> io::Result<Self> {
-        let door = Arc::new(Door::new()?);
-        Ok(Self { shared, door, stop: CancellationToken::new(), connections: TaskTracker::new() })
+        Ok(Self { shared, door: Door::new()?, stop: CancellationToken::new(), connections: TaskTracker::new() })
     }
 
     /// Serves the APIs on a socket from here on.
@@ -62,7 +63,8 @@ impl Server {
     /// # Errors
     /// The socket can't be watched.
     pub fn listen(&self, socket: TcpListener, tls: Option<&Tls>, gateway: &Arc<Gateway>) -> io::Result<()> {
-        self.spawn(socket, tls.map(Tls::config), gateway.router(), self.stop.clone(), self.connections.clone())
+        let (stop, connections) = (self.stop.clone(), self.connections.clone());
+        self.spawn(socket, self.door.handle(), tls.map(Tls::config), gateway.router(), stop, connections)
     }
 
     /// Health, metrics and the operator's calls. Goes on answering while the rest drains: neither told to stop nor waited for.
@@ -78,25 +80,24 @@ impl Server {
         turns_clock: bool,
     ) -> io::Result<()> {
         let router = operator::router(self.shared.clone(), checks, nodes, turns_clock);
-        self.spawn(socket, None, router, CancellationToken::new(), TaskTracker::new())
+        // Not at the door, so that whoever crowds it keeps no operator out.
+        let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
+        self.spawn(socket, &Handle::current(), None, router, stop, connections)
     }
 
     fn spawn(
         &self,
         socket: TcpListener,
+        door: &Handle,
         tls: Option<Arc<ServerConfig>>,
         router: Router,
         stop: CancellationToken,
         connections: TaskTracker,
     ) -> io::Result<()> {
         let settings = &self.shared.settings;
-        let first = First {
-            bytes: head_bytes(settings),
-            headers: settings.max_headers as usize,
-            time: millis(settings.head_timeout_ms),
-        };
+        let first = First { bytes: head_bytes(settings), headers: settings.max_headers as usize };
         let listener = Listener {
-            door: self.door.clone(),
+            door: door.clone(),
             within: Handle::current(),
             first,
             router,
@@ -116,10 +117,10 @@ impl Server {
         };
         let socket = socket.into_std()?;
         let socket = {
-            let _at_the_door = self.door.handle().enter();
+            let _at_the_door = door.enter();
             TcpListener::from_std(socket)?
         };
-        self.door.handle().spawn(Arc::new(listener).run(socket));
+        door.spawn(Arc::new(listener).run(socket));
         Ok(())
     }
 
@@ -155,6 +156,17 @@ fn head_bytes(settings: &Settings) -> usize {
     (settings.max_head_kib as usize * 1024).max(8192)
 }
 
+/// Who has come, when the first head has to be there, and what of it is.
+struct Arrived {
+    peer: SocketAddr,
+    until: Instant,
+    sent: Vec<u8>,
+}
+
+fn unwatched(peer: SocketAddr, error: &io::Error) {
+    tracing::warn!(%peer, %error, "a connection cannot be watched");
+}
+
 /// An open connection.
 struct Counted(Arc<Metrics>);
 
@@ -173,7 +185,7 @@ impl Drop for Counted {
 
 struct Listener {
     /// Takes the connections.
-    door: Arc<Door>,
+    door: Handle,
     /// Serves their requests.
     within: Handle,
     first: First,
@@ -212,60 +224,70 @@ impl Listener {
             };
             let listener = self.clone();
             let counted = Counted::new(self.metrics.clone());
+            let arrived = Arrived { peer, until: Instant::now() + self.pace.head, sent: Vec::new() };
             let at_the_door = async move {
-                let Some((stream, sent)) = listener.first_head(stream, &place).await else { return };
+                let Some((stream, arrived)) = listener.first_head(stream, arrived, &place).await else { return };
                 let connections = listener.connections.clone();
                 let within = listener.within.clone();
                 let serve = async move {
-                    listener.connect(stream, sent, peer, &place).await;
+                    listener.connect(stream, arrived, &place).await;
                     drop((place, slot, counted));
                 };
                 connections.spawn_on(serve, &within);
             };
-            self.connections.spawn_on(at_the_door, self.door.handle());
+            self.connections.spawn_on(at_the_door, &self.door);
         }
     }
 
-    /// The connection, told to no thread yet, and what it has sent. What is sealed is sealed for those within.
-    async fn first_head(&self, mut stream: TcpStream, place: &Place) -> Option<(std::net::TcpStream, Vec<u8>)> {
+    /// The connection, told to no thread yet, with what it has sent. What is sealed is sealed for those within.
+    async fn first_head(
+        &self,
+        mut stream: TcpStream,
+        mut arrived: Arrived,
+        place: &Place,
+    ) -> Option<(std::net::TcpStream, Arrived)> {
         let _ = stream.set_nodelay(true);
-        let sent = if self.acceptor.is_some() {
-            Vec::new()
-        } else {
-            tokio::select! {
-                sent = self.first.hear(&mut stream) => sent?,
+        if self.acceptor.is_none() {
+            arrived.sent = tokio::select! {
+                // A head that is there is not given up.
+                biased;
+                sent = self.first.hear(&mut stream, arrived.until) => sent?,
                 () = place.connection.leave.cancelled() => return None,
-            }
-        };
-        stream.into_std().ok().map(|stream| (stream, sent))
+            };
+            place.connection.hear();
+        }
+        let peer = arrived.peer;
+        stream.into_std().inspect_err(|error| unwatched(peer, error)).ok().map(|stream| (stream, arrived))
     }
 
-    async fn connect(&self, stream: std::net::TcpStream, sent: Vec<u8>, peer: SocketAddr, place: &Place) {
-        let stream = match TcpStream::from_std(stream) {
-            Ok(stream) => stream,
-            Err(error) => return tracing::warn!(%peer, %error, "a connection cannot be watched"),
-        };
+    async fn connect(&self, stream: std::net::TcpStream, arrived: Arrived, place: &Place) {
+        let peer = arrived.peer;
+        let Ok(stream) = TcpStream::from_std(stream).inspect_err(|error| unwatched(peer, error)) else { return };
         let Some(acceptor) = &self.acceptor else {
-            let (read, write) = stream.into_split();
-            let stream = tokio::io::join(Cursor::new(sent).chain(read), write);
-            return self.converse(stream, peer, &place.connection).await;
+            return self.converse(stream, arrived, &place.connection).await;
         };
         let greeted = tokio::select! {
             greeted = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => greeted,
             () = place.connection.leave.cancelled() => return,
         };
         match greeted {
-            Ok(Ok(stream)) => self.converse(stream, peer, &place.connection).await,
+            Ok(Ok(stream)) => {
+                // The handshake has its own time.
+                let arrived = Arrived { until: Instant::now() + self.pace.head, ..arrived };
+                self.converse(stream, arrived, &place.connection).await;
+            }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake"),
             Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
     }
 
-    async fn converse<I>(&self, stream: I, peer: SocketAddr, connection: &Arc<Connection>)
+    async fn converse<I>(&self, stream: I, arrived: Arrived, connection: &Arc<Connection>)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let io = TokioIo::new(Worded::new(Paced::new(stream, self.pace, connection.clone()), self.bounds));
+        let Arrived { peer, until, sent } = arrived;
+        let paced = Paced::new(stream, sent, until, self.pace, connection.clone());
+        let io = TokioIo::new(Worded::new(paced, self.bounds));
         let router = Extension(ConnectInfo(peer)).layer(self.router.clone());
         let service = service_fn(|request: Request<Incoming>| {
             let within = connection.begin();
@@ -274,10 +296,11 @@ impl Listener {
         });
         let mut served = std::pin::pin!(self.http.serve_connection(io, service));
         let ended = tokio::select! {
+            biased;
             ended = served.as_mut() => ended,
             () = connection.leave.cancelled() => {
                 // hyper would wait for the rest of a first head that is half there.
-                if connection.requests() == 0 {
+                if connection.is_silent() {
                     return;
                 }
                 served.as_mut().graceful_shutdown();

@@ -22,11 +22,13 @@ fn settings() -> Settings {
     }
 }
 
-async fn listen(world: &World) -> SocketAddr {
+/// It listens for as long as what this gives.
+async fn listen(world: &World) -> (SocketAddr, Server) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    Server::new(world.shared.clone()).unwrap().listen(socket, None, &world.gateway).unwrap();
-    address
+    let server = Server::new(world.shared.clone()).unwrap();
+    server.listen(socket, None, &world.gateway).unwrap();
+    (address, server)
 }
 
 async fn connected(address: SocketAddr, text: &str) -> TcpStream {
@@ -68,7 +70,7 @@ fn list(token: &str) -> String {
 #[tokio::test]
 async fn slow_bodies_fill_the_share_of_their_project_only() {
     let world = World::with(settings(), |_, _| Ok(ok("{}")));
-    let address = listen(&world).await;
+    let (address, _server) = listen(&world).await;
     let body = r#"{"thing":{"name":"x"}}"#;
     let quick = |token: &str| create(token, body.len(), body);
     let mut slow = Vec::new();
@@ -92,7 +94,7 @@ async fn answers_that_nobody_takes_fill_the_share_of_their_project_only() {
         let large = request.headers.iter().any(|(name, _)| name == "x-large");
         Ok(ok(&"x".repeat(if large { LARGE } else { 1000 })))
     });
-    let address = listen(&world).await;
+    let (address, _server) = listen(&world).await;
     let large = |token: &str| list(token).replace("Host: x", "Host: x\r\nX-Large: 1");
     // More than the buffers of a socket hold, and its client doesn't read.
     let stalled = connected(address, &large("member@p1")).await;

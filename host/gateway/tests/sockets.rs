@@ -353,6 +353,21 @@ async fn a_drain_does_not_wait_for_heads_that_are_half_there() {
     }
 }
 
+/// Nothing else runs here while the test waits for the peer: it has no other thread.
+#[tokio::test]
+async fn half_sent_heads_are_timed_while_nobody_serves() {
+    use std::io::{Read, Write};
+    let settings = Settings { head_timeout_ms: 50, ..Settings::default() };
+    let running = serve(World::with(settings, |_, _| Ok(ok("{}")))).await;
+    let mut half = std::net::TcpStream::connect(running.api).unwrap();
+    half.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    half.write_all(b"GET /api/things HTTP/1.1\r\nHost:").unwrap();
+    assert_eq!(half.read(&mut [0; 64]).unwrap(), 0, "it is closed");
+    let metrics = running.world.shared.metrics.clone();
+    until(async || metrics.connections.get() == 0).await;
+    assert!(talk(running.api, &get("/api/things")).await.starts_with("HTTP/1.1 200"));
+}
+
 #[tokio::test]
 async fn half_sent_heads_of_an_address_give_way_to_its_requests() {
     let settings = Settings { max_connections_per_address: 3, head_timeout_ms: 60_000, ..Settings::default() };

@@ -25,6 +25,9 @@ fn too_many(wait: Duration) -> Error {
     Error::new(ErrorCode::RateLimited, "Too many failed logins; try again later.").with_retry_after(wait)
 }
 
+/// Where too many wait to be told so, they may come back after this.
+const GUESSED: Duration = Duration::from_secs(1);
+
 /// What the methods have shown.
 struct Proven {
     user_id: String,
@@ -90,7 +93,9 @@ impl Identity {
         let (found, key) = self.user_of_login(context, reference).await?;
         let hash = found.as_ref().filter(|login| login.enabled).and_then(|login| login.password_hash.clone());
         let share = if identity.throttle.is_slowed(&key) { Share::Rest } else { Share::Fair };
-        let turn = identity.passwords.turn(share).await?;
+        let Some(turn) = identity.passwords.turn(share).await? else {
+            return Err(too_many(GUESSED).with_internal("too many guesses wait"));
+        };
         let right = identity.passwords.verify(turn, password, hash).await?;
         match found {
             Some(found) if right => {

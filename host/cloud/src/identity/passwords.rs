@@ -1,6 +1,6 @@
 //! Passwords: argon2id, few at a time, on threads that give way to those which serve requests.
 
-use std::sync::mpsc::Sender;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use argon2::password_hash::{Output, PasswordHash, PasswordHasher as _, Salt, Sal
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use skyloom_model::{Error, Result};
 use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Settings;
@@ -19,8 +20,11 @@ const MAX_PASSWORD: usize = 1024;
 const TURN: Duration = Duration::from_secs(15);
 /// Of the threads that hash for [`Share::Fair`].
 const NICENESS: i32 = 10;
-/// After one for [`Share::Rest`], so many times as long as it took.
+/// After one for [`Share::Rest`], so many times as long as it took, up to a longest time: what took long waited for requests.
 const REST: u32 = 3;
+const LONGEST_REST: Duration = Duration::from_millis(200);
+/// So many wait for [`Share::Rest`]; more would hold what others need for their logins.
+const GUESSES: usize = 4;
 
 /// What hashing gets of the processors where requests want them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +46,7 @@ pub(super) struct Passwords {
 
 /// The right to hash one password.
 pub(super) struct Turn {
-    work: Sender<Work>,
+    work: UnboundedSender<Work>,
     held: OwnedSemaphorePermit,
 }
 
@@ -64,22 +68,23 @@ impl Passwords {
         })
     }
 
-    /// Waits for a turn; `unavailable` when too many others wait.
-    pub(super) async fn turn(&self, share: Share) -> Result<Turn> {
+    /// Waits for a turn; `unavailable` when that takes too long, none where too many wait already.
+    pub(super) async fn turn(&self, share: Share) -> Result<Option<Turn>> {
         let hashers = match share {
             Share::Fair => &self.fair,
             Share::Rest => &self.rest,
         };
+        let Ok(_place) = hashers.places.try_acquire() else { return Ok(None) };
         match tokio::time::timeout(TURN, hashers.turns.clone().acquire_owned()).await {
-            Ok(Ok(held)) => Ok(Turn { work: hashers.work.clone(), held }),
+            Ok(Ok(held)) => Ok(Some(Turn { work: hashers.work.clone(), held })),
             Ok(Err(error)) => Err(Error::internal(error)),
-            Err(_) => Err(Error::unavailable("too many passwords to hash")),
+            Err(_) => Err(too_many()),
         }
     }
 
     /// A new hash, as a PHC string.
     pub(super) async fn hash(&self, password: Arc<str>) -> Result<String> {
-        let turn = self.turn(Share::Fair).await?;
+        let turn = self.turn(Share::Fair).await?.ok_or_else(too_many)?;
         let hasher = self.hasher.clone();
         apart(turn, move |_| {
             let salt = SaltString::generate(&mut OsRng);
@@ -97,36 +102,51 @@ impl Passwords {
     }
 }
 
-type Work = Box<dyn FnOnce(&mut Memory) + Send>;
+fn too_many() -> Error {
+    Error::unavailable("too many passwords to hash")
+}
+
+/// Gives what keeps the turn while the thread rests.
+type Work = Box<dyn FnOnce(&mut Memory) -> OwnedSemaphorePermit + Send>;
 
 /// Threads of one share, as many as there are turns. They stay: a new thread starts without the debt that this one has for what it
 /// took of the processors, and would go before a request once more.
 struct Hashers {
+    /// Who waits for a turn has one of these.
+    places: Semaphore,
     turns: Arc<Semaphore>,
-    work: Sender<Work>,
+    work: UnboundedSender<Work>,
 }
 
 impl Hashers {
     fn start(share: Share, count: usize) -> Result<Self> {
-        let (work, waiting) = std::sync::mpsc::channel::<Work>();
+        let (work, waiting) = unbounded_channel::<Work>();
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..count {
             let waiting = waiting.clone();
             let hash = move || {
                 give_way(share);
                 let mut memory = Memory::default();
-                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                while let Ok(work) = next() {
+                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+                while let Some(work) = next() {
                     let began = Instant::now();
-                    work(&mut memory);
+                    // Who asked is told by the end of the channel; the thread goes on.
+                    let Ok(_turn) = catch_unwind(AssertUnwindSafe(|| work(&mut memory))) else {
+                        memory = Memory::default();
+                        continue;
+                    };
                     if share == Share::Rest {
-                        std::thread::sleep(began.elapsed() * REST);
+                        std::thread::sleep((began.elapsed() * REST).min(LONGEST_REST));
                     }
                 }
             };
             std::thread::Builder::new().name("password".to_owned()).spawn(hash).map_err(Error::internal)?;
         }
-        Ok(Self { turns: Arc::new(Semaphore::new(count)), work })
+        let places = match share {
+            Share::Fair => Semaphore::MAX_PERMITS,
+            Share::Rest => GUESSES,
+        };
+        Ok(Self { places: Semaphore::new(places), turns: Arc::new(Semaphore::new(count)), work })
     }
 }
 
@@ -158,14 +178,13 @@ impl Memory {
     }
 }
 
-/// On a thread of the turn's share. The turn lasts as long as the work, even when nobody waits for it any more.
+/// On a thread of the turn's share. The turn lasts as long as the work and the rest after it, even when nobody waits any more.
 async fn apart<T: Send + 'static>(turn: Turn, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Result<T> {
     let (tell, told) = oneshot::channel();
     let Turn { work: threads, held } = turn;
     let work = move |memory: &mut Memory| {
-        let done = work(memory);
-        drop(held);
-        let _ = tell.send(done);
+        let _ = tell.send(work(memory));
+        held
     };
     threads.send(Box::new(work)).map_err(Error::internal)?;
     told.await.map_err(Error::internal)
@@ -208,7 +227,7 @@ mod tests {
         for (password, hash, expected) in
             [("right", Some(hash.clone()), true), ("wrong", Some(hash), false), ("right", None, false)]
         {
-            let turn = passwords.turn(Share::Rest).await.expect("turn");
+            let turn = passwords.turn(Share::Rest).await.expect("turn").expect("a place");
             assert_eq!(passwords.verify(turn, password.into(), hash).await.expect("verify"), expected, "{password}");
         }
     }
@@ -246,8 +265,8 @@ mod tests {
     async fn only_so_many_at_once() {
         let passwords =
             Passwords::new(&Settings { password_hashing: Some(1), ..Settings::default() }).expect("passwords");
-        let turn = passwords.turn(Share::Fair).await.expect("turn");
-        let slowed = passwords.turn(Share::Rest).await.expect("nobody waits for who guesses");
+        let turn = passwords.turn(Share::Fair).await.expect("turn").expect("a place");
+        let slowed = passwords.turn(Share::Rest).await.expect("turn").expect("nobody waits for who guesses");
         assert_eq!((passwords.fair.turns.available_permits(), passwords.rest.turns.available_permits()), (0, 0));
         drop((turn, slowed));
         assert_eq!((passwords.fair.turns.available_permits(), passwords.rest.turns.available_permits()), (1, 1));
@@ -259,10 +278,61 @@ mod tests {
         let current = || thread_priority::thread_schedule_policy().expect("a policy");
         let before = current();
         let policy = move |_: &mut Memory| current();
-        let turn = passwords.turn(Share::Rest).await.expect("turn");
+        let turn = passwords.turn(Share::Rest).await.expect("turn").expect("a place");
         let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         assert_eq!(apart(turn, policy).await.expect("a policy"), idle);
-        let turn = passwords.turn(Share::Fair).await.expect("turn");
+        let turn = passwords.turn(Share::Fair).await.expect("turn").expect("a place");
         assert_eq!(apart(turn, policy).await.expect("a policy"), before);
+    }
+
+    #[tokio::test]
+    async fn few_guesses_wait_and_one_more_is_told_so() {
+        let passwords = Passwords::new(&Settings::default()).expect("passwords");
+        let held = passwords.turn(Share::Rest).await.expect("turn").expect("a place");
+        let waiting = || passwords.turn(Share::Rest);
+        let ask = async {
+            // Each polls once before the last one is asked.
+            assert!(waiting().await.expect("told").is_none());
+            drop(held);
+        };
+        let (first, second, third, fourth, ()) = tokio::join!(
+            async { waiting().await.expect("turn").is_some() },
+            async { waiting().await.expect("turn").is_some() },
+            async { waiting().await.expect("turn").is_some() },
+            async { waiting().await.expect("turn").is_some() },
+            ask
+        );
+        assert_eq!([first, second, third, fourth], [true; 4]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_neither_the_thread_nor_its_turns() {
+        let passwords =
+            Passwords::new(&Settings { insecure_test_password_cost: true, ..Settings::default() }).expect("passwords");
+        for share in [Share::Fair, Share::Rest] {
+            for _ in 0..3 {
+                let turn = passwords.turn(share).await.expect("turn").expect("a place");
+                assert!(apart(turn, |_| panic!("this test's own")).await.is_err());
+                let turn = passwords.turn(share).await.expect("turn").expect("a place");
+                assert_eq!(passwords.verify(turn, "x".into(), None).await, Ok(false));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guess_keeps_its_turn_while_its_thread_rests() {
+        let passwords = Passwords::new(&Settings::default()).expect("passwords");
+        let turn = passwords.turn(Share::Rest).await.expect("turn").expect("a place");
+        let worked = Duration::from_millis(20);
+        let began = apart(turn, move |_| {
+            let began = Instant::now();
+            while began.elapsed() < worked {
+                std::hint::spin_loop();
+            }
+            began
+        });
+        let began = began.await.expect("done");
+        drop(passwords.turn(Share::Rest).await.expect("turn").expect("a place"));
+        assert!(began.elapsed() >= worked * (1 + REST), "{:?}", began.elapsed());
     }
 }
