@@ -151,52 +151,6 @@ FLAVOR = ("flavor_id",)
 FLAVORS = Entry(seen=FLAVOR, shares=("public_flavor_id",), asks=(("marker", "flavor_id"),), query=ALL)
 TENANT = lambda kind: lambda v: {kind: {"tenant": v["project_id"]}}
 
-A_VOLUME = lambda place, caller: {"volume_id": place.volume()}
-A_SNAPSHOT = lambda place, caller: {"snapshot_id": place.snapshot(place.volume())}
-OPENED = {"ip_protocol": "tcp", "from_port": 22, "to_port": 22}
-# What Nova passes on to other services, up to 2.35.
-PROXIES = {
-    "networks.list": Entry(seen=("network_id",), query=ALL),
-    "networks.show": Entry(refs=("network_id",)),
-    "security_groups.list": Entry(seen=("security_group_id",), query=ALL),
-    "security_groups.show": Entry(refs=("security_group_id",)),
-    "security_groups.create": Entry(
-        body=lambda v: {"security_group": {"name": f"{v['mark']}-{next(COUNT)}", "description": ""}}, in_project=True
-    ),
-    "security_groups.update": Entry(
-        body=lambda v: {"security_group": {"name": f"{v['mark']}-{next(COUNT)}", "description": "changed"}},
-        refs=("security_group_id",),
-    ),
-    "security_groups.delete": Entry(
-        refs=("security_group_id",), ready=lambda place, caller: {"security_group_id": place.group()[0]}
-    ),
-    "security_group_rules.create": Entry(
-        body=lambda v: {"security_group_rule": {"parent_group_id": v["security_group_id"], "cidr": f"10.9.{next(COUNT) % 250}.0/24", **OPENED}},
-        refs=("security_group_id",),
-    ),
-    "security_group_rules.delete": Entry(
-        refs=("rule_id",), alias={"security_group_rule_id": "rule_id"}, ready=lambda place, caller: {"rule_id": place.group()[1]}
-    ),
-    "volumes.list": Entry(seen=("data_volume_id",), query=ALL),
-    "volumes.list_detail": Entry(seen=("data_volume_id",), query=ALL),
-    "volumes.show": Entry(refs=("volume_id",), ready=A_VOLUME),
-    "volumes.create": [
-        Entry(body=lambda v: {"volume": {"size": 1, "display_name": f"{v['mark']}-{next(COUNT)}"}}, in_project=True),
-        Entry(
-            body=lambda v: {"volume": {"snapshot_id": v["snapshot_id"]}}, refs=("snapshot_id",), in_project=True,
-            ready=A_SNAPSHOT, note="from a snapshot",
-        ),
-    ],
-    "volumes.delete": Entry(refs=("volume_id",), ready=A_VOLUME),
-    "snapshots.list": Entry(seen=("snapshot_id",), query=ALL),
-    "snapshots.list_detail": Entry(seen=("snapshot_id",), query=ALL),
-    "snapshots.show": Entry(refs=("snapshot_id",), ready=A_SNAPSHOT),
-    "snapshots.create": Entry(
-        body=lambda v: {"snapshot": {"volume_id": v["volume_id"]}}, refs=("volume_id",), ready=A_VOLUME
-    ),
-    "snapshots.delete": Entry(refs=("snapshot_id",), ready=A_SNAPSHOT),
-}
-
 COMPUTE = {
     "versions.list": Entry(EVERYBODY),
     "versions.show": Entry(EVERYBODY),
@@ -255,7 +209,6 @@ COMPUTE = {
     "flavors.add_access": Entry(OPERATORS, body=TENANT("addTenantAccess")),
     "flavors.remove_access": Entry(OPERATORS, body=TENANT("removeTenantAccess")),
     **KEYPAIRS,
-    **PROXIES,
     "limits.show": Entry(EITHER, asks=PROJECT_FILTERS),
     "quota_sets.show": Entry(EITHER, alias=QUOTA_OF, asks=(("user_id", "user_id"),)),
     "quota_sets.show_detail": Entry(EITHER, alias=QUOTA_OF, asks=(("user_id", "user_id"),)),

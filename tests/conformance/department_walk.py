@@ -8,10 +8,13 @@ import uuid
 import envelopes
 from department_identity import IDENTITY
 from department_tables import DIALECTS, EITHER, EVERYBODY, NOBODY, OPERATORS, OWN, TABLES
+from department_proxies import PROXIES
 from department_volumes import VOLUMES
 from wire import send
 
-ALL_TABLES = {**TABLES, "identity-v3": IDENTITY, "volume-v3": VOLUMES}
+ALL_TABLES = {
+    **TABLES, "compute-v2": TABLES["compute-v2"] | PROXIES, "identity-v3": IDENTITY, "volume-v3": VOLUMES,
+}
 
 # What two answers to the same question may differ in.
 PASSING = re.compile(r"req-[0-9a-f-]{36}|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)?")

@@ -164,7 +164,8 @@ class World:
         poll("the snapshot is available", lambda: ready("snapshot", snapshot))
         self.own = {
             "server_id": server, "image_id": image, "network_id": network, "subnet_id": subnet, "port_id": port,
-            "security_group_id": group["id"], "rule_id": group["security_group_rules"][0]["id"], "keypair_name": MARKER,
+            "security_group_id": group["id"], "rule_id": group["security_group_rules"][0]["id"],
+            "security_group_rule_id": group["security_group_rules"][0]["id"], "keypair_name": MARKER,
             "key": "key", "tag": MARKER, "network_name": MARKER, "request_id": action["request_id"],
             "volume_id": volume[0]["id"] if volume else "none", "member_id": self.projects["alpha"],
             "router_id": routers[0]["id"] if routers else "none", "flavor_id": flavor,

@@ -15,9 +15,9 @@ const MAX_TAG: usize = 80;
 
 /// Each once.
 pub(super) fn checked(tags: &[String]) -> Result<BTreeSet<String>> {
-    let bad = |tag: &String| tag.is_empty() || tag.chars().count() > MAX_TAG || tag.contains(['/', ',']);
+    let bad = |tag: &String| tag.is_empty() || tag.chars().count() > MAX_TAG || tag.contains(['/', ',', '\0']);
     if tags.iter().any(bad) {
-        let message = format!("A tag of a server has 1 to {MAX_TAG} characters, without '/' and ','.");
+        let message = format!("A tag of a server has 1 to {MAX_TAG} characters, without '/', ',' and NUL.");
         return Err(Error::invalid("tags", message));
     }
     let unique: BTreeSet<String> = tags.iter().cloned().collect();

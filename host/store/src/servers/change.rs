@@ -221,6 +221,9 @@ pub async fn put_tags(
     new: &BTreeSet<String>,
     now: Timestamp,
 ) -> Result<()> {
+    if old == new {
+        return Ok(());
+    }
     put_user_fields(tx, id, &UserFields::default(), now).await?;
     for tag in old.difference(new) {
         tx.defer_apart(delete_from("server_tags", "WHERE server_id = $1 AND tag = $2"), args![id, tag]).await?;

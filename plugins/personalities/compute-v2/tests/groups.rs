@@ -68,15 +68,20 @@ fn act_on(action: &str, name: &str) -> Call {
 }
 
 #[test]
-fn a_group_is_added_to_every_port_that_can_have_it() {
+fn a_group_is_added_to_every_port_or_to_none() {
     for name in ["web", "group-2"] {
-        let open = Port { port_security: false, ..called("open", &[]) };
-        let bare = Port { fixed_ips: Vec::new(), ..called("bare", &[]) };
         let has = called("has", &["group-2"]);
-        let (cloud, seen) = with_groups(vec![called("one", &["group-1"]), open, bare, has, called("two", &[])]);
+        let (cloud, seen) = with_groups(vec![called("one", &["group-1"]), has, called("two", &[])]);
         assert_eq!(ask(&cloud, ecs(), act_on("addSecurityGroup", name)), (202, Value::Null));
         let expected = [("one", &["group-1", "group-2"][..]), ("two", &["group-2"])];
         assert_eq!(seen.all(), expected.map(|(port, groups)| (port.to_owned(), texts(groups))));
+    }
+    for unguarded in
+        [Port { port_security: false, ..called("open", &[]) }, Port { fixed_ips: Vec::new(), ..called("bare", &[]) }]
+    {
+        let (cloud, seen) = with_groups(vec![called("one", &[]), unguarded]);
+        assert!(refused(&cloud, upstream(), act_on("addSecurityGroup", "web"), 400).contains("port_security_enabled"));
+        assert!(seen.all().is_empty());
     }
     // More than are recommended are no error.
     let (cloud, seen) = with_groups(vec![called("one", &["c", "d", "e", "f", "g"])]);

@@ -121,6 +121,8 @@ fn upstream_cuts_lists_of_groups_and_the_vendor_does_not() {
     rule!("nova.security_groups.list", "e6bc8a89");
     let wrong = list("security_groups.list").query("offset", "x");
     assert!(refused(&cloud, upstream(), wrong, 400).contains("offset"));
+    let beyond = list("security_groups.list").query("offset", "99999999999999999999999");
+    assert!(ids(&ask(&cloud, upstream(), beyond).1).is_empty());
 }
 
 fn rule_call(members: Value) -> Call {
@@ -169,6 +171,7 @@ fn what_a_rule_cannot_be_is_told() {
         (json!({ "ip_protocol": "icmp", "from_port": "x", "to_port": 1 }), "Type and Code must be integers"),
         (json!({ "ip_protocol": "tcp", "from_port": "x", "to_port": 1 }), "To and From ports must be integers"),
         (json!({ "ip_protocol": "gre", "from_port": 1, "to_port": 1 }), "Invalid IP protocol gre."),
+        (json!({ "ip_protocol": "gre", "group_id": OTHER }), "Invalid IP protocol gre."),
         (
             json!({ "ip_protocol": "tcp", "from_port": 1, "to_port": 1, "cidr": "10.0.0.0/33" }),
             "Invalid cidr 10.0.0.0/33.",
@@ -307,29 +310,32 @@ fn a_volume_begins_empty_or_as_a_snapshot() {
 }
 
 #[test]
-fn a_snapshot_of_what_a_server_has_is_forced() {
+fn a_snapshot_is_of_a_volume_that_no_server_has() {
     let mut cloud = FakeCloud::default();
-    cloud.volumes.get_volume = Some(Box::new(|id| match id {
-        "vol-1" => Ok(volume("in-use", Some(SERVER))),
-        _ => Err(not_found("volume", id)),
+    cloud.volumes.create_snapshot = Some(Box::new(|create| match create.volume_id.as_str() {
+        "vol-1" => Ok(snapshot()),
+        "in-use" => Err(error(ErrorCode::WrongState, "The volume is in-use, not available.")),
+        id => Err(not_found("volume", id)),
     }));
-    cloud.volumes.create_snapshot = Some(Box::new(|_| Ok(snapshot())));
     let create = |members: Value| {
         let mut body = json!({ "volume_id": "vol-1", "display_name": "before" });
         body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         post("snapshots.create", "/v2.1/os-snapshots", &json!({ "snapshot": body }))
     };
-    assert!(refused(&cloud, upstream(), create(json!({})), 400).contains("in-use"));
-    let (status, body) = ask(&cloud, upstream(), create(json!({ "force": true })));
+    let (status, body) = ask(&cloud, upstream(), create(json!({ "force": "True" })));
     assert_eq!(
         (status, &body["snapshot"]["status"], &body["snapshot"]["volumeId"]),
         (200, &json!("creating"), &json!("vol-1"))
     );
-    rule!("nova.snapshots.create", "e7ba917c", "eac47881");
+    rule!("nova.snapshots.create", "eac47881");
+    for force in [json!(false), json!(true), json!(null)] {
+        let told = refused(&cloud, upstream(), create(json!({ "volume_id": "in-use", "force": force })), 400);
+        assert_eq!(told, "Invalid input received: The volume is in-use, not available.");
+    }
     assert!(refused(&cloud, upstream(), create(json!({ "force": "perhaps" })), 400).contains("force"));
     let gone = refused(&cloud, upstream(), create(json!({ "volume_id": "none" })), 404);
     assert_eq!(gone, "Volume none could not be found.");
-    let reserved = || create(json!({ "display_name": "autobk_snapshot_1", "force": true }));
+    let reserved = || create(json!({ "display_name": "autobk_snapshot_1" }));
     assert_eq!(ask(&cloud, upstream(), reserved()).0, 200);
     assert!(refused(&cloud, ecs(), reserved(), 400).contains("display_name"));
     rule!("nova.snapshots.create", "6d6b88e7");

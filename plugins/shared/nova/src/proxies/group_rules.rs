@@ -92,6 +92,9 @@ fn filter(body: &Map<String, Value>, of_group: bool) -> Result<Filter, Fault> {
             Err(too_little())
         };
     };
+    if !matches!(protocol.as_str(), "tcp" | "udp" | "icmp") {
+        return Err(Fault::bad_request(format!("Invalid IP protocol {protocol}.")));
+    }
     let (from, to) = match (given("from_port"), given("to_port")) {
         (None, None) if of_group => return Ok(Filter { protocol: Some(protocol), from_port: None, to_port: None }),
         (Some(from), Some(to)) => (from, to),
@@ -113,12 +116,11 @@ fn filter(body: &Map<String, Value>, of_group: bool) -> Result<Filter, Fault> {
         "icmp" if !(-1..=255).contains(&from) || !(-1..=255).contains(&to) => {
             wrong("For ICMP, the type:code must be valid")
         }
-        "tcp" | "udp" | "icmp" => {
+        _ => {
             // -1 is any message.
             let port = |port: i64| i32::try_from(port).ok().filter(|port| *port != -1);
             Ok(Filter { protocol: Some(protocol), from_port: port(from), to_port: port(to) })
         }
-        _ => Err(Fault::bad_request(format!("Invalid IP protocol {protocol}."))),
     }
 }
 

@@ -47,12 +47,14 @@ fn limited<C, T>(
     context: &Context<'_, C>,
     mut fetch: impl FnMut(PageRequest) -> Result<(Vec<T>, Option<String>), Fault>,
 ) -> Result<Vec<T>, Fault> {
-    let number = |name: &str| context.query().last(name).and_then(|text| text.parse::<usize>().ok());
+    // A number that is too large is larger than any list.
+    let number = |name: &str| context.query().last(name).map(|text| text.parse::<usize>().unwrap_or(usize::MAX));
     let limit = number("limit").filter(|limit| *limit > 0).map_or(MOST as usize, |limit| limit.min(MOST as usize));
     let mut skipped = number("offset").unwrap_or(0);
     let (mut found, mut marker) = (Vec::new(), None);
     loop {
-        let (page, next) = fetch(PageRequest { limit: MOST, marker: marker.take(), sort: by_id() })?;
+        let wanted = skipped.saturating_add(limit - found.len()).min(MOST as usize);
+        let (page, next) = fetch(PageRequest { limit: wanted as u32, marker: marker.take(), sort: by_id() })?;
         let passed = skipped.min(page.len());
         skipped -= passed;
         found.extend(page.into_iter().skip(passed).take(limit - found.len()));

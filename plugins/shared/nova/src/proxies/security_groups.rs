@@ -15,7 +15,8 @@ use crate::servers::groups::{remote, write};
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let all = context.query().last("all_tenants").is_some_and(|text| boolean_text(text).unwrap_or(true));
-    let conditions = if all && context.admin() { vec![] } else { vec![is("project-id", context.project())] };
+    let every = (all && context.admin()) || context.sees_projects();
+    let conditions = if every { vec![] } else { vec![is("project-id", context.project())] };
     let mut fetch = |page| {
         let found = context.cloud.list_security_groups(&conditions, &page)?;
         Ok::<_, Fault>((found.groups, found.next))
@@ -84,7 +85,6 @@ pub(super) fn refused(id: &str, error: Error) -> Fault {
             Fault::not_found(format!("Security group {id} not found."))
         }
         ErrorCode::InUse | ErrorCode::WrongState | ErrorCode::AlreadyExists => Fault::bad_request(error.message),
-        ErrorCode::QuotaExceeded => Fault::new(403, error.message),
         _ => error.into(),
     }
 }

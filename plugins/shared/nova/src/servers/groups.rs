@@ -10,6 +10,9 @@ use super::{fetch, parts};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 
+/// Groups that are looked up at once.
+const PAGE: usize = 1000;
+
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let server = fetch(context, &["nics"])?;
     let mut ids: Vec<String> =
@@ -51,12 +54,16 @@ pub(crate) fn write(writer: &mut Writer, group: &SecurityGroup, known: &[&[Secur
     writer.end_array().end_object();
 }
 
-/// On each of the server's ports that can have groups and doesn't have this one.
+/// On each of the server's ports that doesn't have it. One that can't have groups refuses all of it.
 pub fn add<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let (_, group, ports) = named(context, "addSecurityGroup")?;
+    if ports.iter().any(|port| !port.port_security || port.fixed_ips.is_empty()) {
+        return Err(Fault::bad_request(
+            "Network requires port_security_enabled and subnet associated in order to apply security groups.",
+        ));
+    }
     for port in ports {
-        let guarded = port.port_security && !port.fixed_ips.is_empty();
-        if guarded && !port.security_group_ids.contains(&group) {
+        if !port.security_group_ids.contains(&group) {
             let mut ids = port.security_group_ids;
             ids.push(group.clone());
             put(context, &port.id, ids)?;
@@ -134,11 +141,12 @@ fn put<C: Cloud>(context: &Context<'_, C>, port: &str, groups: Vec<String>) -> R
 }
 
 fn groups<C: Cloud>(context: &Context<'_, C>, ids: Vec<String>) -> Result<Vec<SecurityGroup>, Fault> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
+    let page = PageRequest { limit: PAGE as u32, marker: None, sort: Vec::new() };
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(PAGE) {
+        found.extend(context.cloud.list_security_groups(&[any_of("id", ids)], &page)?.groups);
     }
-    let page = PageRequest { limit: 1000, marker: None, sort: Vec::new() };
-    Ok(context.cloud.list_security_groups(&[any_of("id", ids)], &page)?.groups)
+    Ok(found)
 }
 
 /// A rule has a source group or a source range, never both.
