@@ -153,6 +153,21 @@ TENANT = lambda kind: lambda v: {kind: {"tenant": v["project_id"]}}
 
 A_VOLUME = lambda place, caller: {"volume_id": place.volume()}
 A_SNAPSHOT = lambda place, caller: {"snapshot_id": place.snapshot(place.volume())}
+
+
+def labelled(place, caller):
+    image = place.image()
+    place.call("POST", f"{place.world.nova}/images/{image}/metadata", {"metadata": {"key": place.mark}})
+    return {"image_id": image}
+
+
+IMAGE = ("image_id",)
+PUBLIC = {"image_id": "public_image_id"}
+FRESH_IMAGE = {"ready": lambda place, caller: {"image_id": place.image()}}
+LABELLED_IMAGE = {"ready": labelled}
+OLD_IMAGES = Entry(
+    seen=IMAGE, shares=("public_image_id",), query=ALL, asks=(("marker", "image_id"), ("server", "server_id"))
+)
 OPENED = {"ip_protocol": "tcp", "from_port": 22, "to_port": 22}
 # What Nova passes on to other services, up to 2.35.
 PROXIES = {
@@ -195,7 +210,21 @@ PROXIES = {
         body=lambda v: {"snapshot": {"volume_id": v["volume_id"]}}, refs=("volume_id",), ready=A_VOLUME
     ),
     "snapshots.delete": Entry(refs=("snapshot_id",), ready=A_SNAPSHOT),
+    "images.list": OLD_IMAGES,
+    "images.list_detail": OLD_IMAGES,
+    "images.show": [Entry(refs=IMAGE), Entry(alias=PUBLIC, note="public")],
+    "images.delete": [Entry(refs=IMAGE, **FRESH_IMAGE), Entry(NOBODY, alias=PUBLIC, note="public")],
+    "images.list_metadata": Entry(refs=IMAGE),
+    "images.update_metadata": [Entry(body=METADATA, refs=IMAGE, **FRESH_IMAGE), Entry(NOBODY, body=METADATA, alias=PUBLIC, note="public")],
+    "images.replace_metadata": Entry(body=METADATA, refs=IMAGE, **FRESH_IMAGE),
+    "images.show_metadata_item": Entry(refs=IMAGE, **LABELLED_IMAGE),
+    "images.update_metadata_item": Entry(body=ITEM, refs=IMAGE, **FRESH_IMAGE),
+    "images.delete_metadata_item": Entry(refs=IMAGE, **LABELLED_IMAGE),
 }
+# The newest version that has them all.
+for entries in PROXIES.values():
+    for entry in entries if isinstance(entries, list) else [entries]:
+        entry.headers = lambda v: {"OpenStack-API-Version": "compute 2.35"}
 
 COMPUTE = {
     "versions.list": Entry(EVERYBODY),
@@ -339,10 +368,7 @@ ECS = {
 
 # --- images ---
 
-IMAGE = ("image_id",)
-PUBLIC = {"image_id": "public_image_id"}
 MEMBER = {"member_id": "project_id"}
-FRESH_IMAGE = {"ready": lambda place, caller: {"image_id": place.image()}}
 EMPTY_IMAGE = {"ready": lambda place, caller: {"image_id": place.image(filled=False)}}
 PATCH = lambda path, value: lambda v: [{"op": "replace", "path": path, "value": v.get(value, value)}]
 NO_IMAGE = {"disk_format": "raw", "container_format": "bare"}

@@ -12,13 +12,14 @@ import sys
 
 import harness
 from harness import poll, request, rule
+from nova_images import Images
 
 VOLUMES = 3
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 PAIR_MADE, DELETED = (200, 201), (202, 204)
 
 
-class Rules:
+class Rules(Images):
     def __init__(self, env, _folder):
         self.cloud, self.ecs, self.password = (env[k] for k in ("SKYLOOM_URL", "SKYLOOM_ECS_URL", "SKYLOOM_ADMIN_PASSWORD"))
         self.faces = (f"{self.cloud}/compute", self.ecs)
@@ -510,6 +511,10 @@ class Rules:
             ("snapshots.delete", "3ed353fc"),
         ):
             rule(f"nova.{operation}", *proven)
+
+    def step_passed_on_images(self):
+        """images through Nova are the image service's"""
+        self.images_of_old()
 
 
 if __name__ == "__main__":
