@@ -1,9 +1,24 @@
 """The entries of what Nova passes on to other services, up to 2.35."""
 
-from department_tables import ALL, COUNT, Entry
+from department_tables import ALL, COUNT, ITEM, METADATA, NOBODY, Entry
 
 A_VOLUME = lambda place, caller: {"volume_id": place.volume()}
 A_SNAPSHOT = lambda place, caller: {"snapshot_id": place.snapshot(place.volume())}
+
+
+def labelled(place, caller):
+    image = place.image()
+    place.call("POST", f"{place.world.nova}/images/{image}/metadata", {"metadata": {"key": place.mark}})
+    return {"image_id": image}
+
+
+IMAGE = ("image_id",)
+PUBLIC = {"image_id": "public_image_id"}
+FRESH_IMAGE = {"ready": lambda place, caller: {"image_id": place.image()}}
+LABELLED_IMAGE = {"ready": labelled}
+OLD_IMAGES = Entry(
+    seen=IMAGE, shares=("public_image_id",), query=ALL, asks=(("marker", "image_id"), ("server", "server_id"))
+)
 OPENED = {"ip_protocol": "tcp", "from_port": 22, "to_port": 22}
 PROXIES = {
     "networks.list": Entry(seen=("network_id",), query=ALL),
@@ -46,4 +61,16 @@ PROXIES = {
         body=lambda v: {"snapshot": {"volume_id": v["volume_id"]}}, refs=("volume_id",), ready=A_VOLUME
     ),
     "snapshots.delete": Entry(refs=("snapshot_id",), ready=A_SNAPSHOT),
+    "images.list": OLD_IMAGES,
+    "images.list_detail": OLD_IMAGES,
+    "images.show": [Entry(refs=IMAGE), Entry(alias=PUBLIC, note="public")],
+    "images.delete": [Entry(refs=IMAGE, **FRESH_IMAGE), Entry(NOBODY, alias=PUBLIC, note="public")],
+    "images.list_metadata": Entry(refs=IMAGE),
+    "images.update_metadata": [
+        Entry(body=METADATA, refs=IMAGE, **FRESH_IMAGE), Entry(NOBODY, body=METADATA, alias=PUBLIC, note="public"),
+    ],
+    "images.replace_metadata": Entry(body=METADATA, refs=IMAGE, **FRESH_IMAGE),
+    "images.show_metadata_item": Entry(refs=IMAGE, **LABELLED_IMAGE),
+    "images.update_metadata_item": Entry(body=ITEM, refs=IMAGE, **FRESH_IMAGE),
+    "images.delete_metadata_item": Entry(refs=IMAGE, **LABELLED_IMAGE),
 }

@@ -292,10 +292,7 @@ ECS = {
 
 # --- images ---
 
-IMAGE = ("image_id",)
-PUBLIC = {"image_id": "public_image_id"}
 MEMBER = {"member_id": "project_id"}
-FRESH_IMAGE = {"ready": lambda place, caller: {"image_id": place.image()}}
 EMPTY_IMAGE = {"ready": lambda place, caller: {"image_id": place.image(filled=False)}}
 PATCH = lambda path, value: lambda v: [{"op": "replace", "path": path, "value": v.get(value, value)}]
 NO_IMAGE = {"disk_format": "raw", "container_format": "bare"}

@@ -9,9 +9,10 @@ import sys
 
 import harness
 from harness import poll, request, rule
+from nova_images import Images
 
 
-class Proxies:
+class Proxies(Images):
     def __init__(self, env, _folder):
         self.cloud, self.password = env["SKYLOOM_URL"], env["SKYLOOM_ADMIN_PASSWORD"]
         self.faces = (f"{self.cloud}/compute", env["SKYLOOM_ECS_URL"])
@@ -111,6 +112,10 @@ class Proxies:
             ("snapshots.delete", "3ed353fc"),
         ):
             rule(f"nova.{operation}", *proven)
+
+    def step_images(self):
+        """images through Nova are the image service's"""
+        self.images_of_old()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ mod disks;
 mod filters;
 mod flavors;
 mod groups;
+mod images;
 mod keypairs;
 mod others;
 mod proxies;

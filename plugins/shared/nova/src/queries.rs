@@ -6,6 +6,7 @@ use crate::violations::python;
 
 const PAGING: &[&str] = &["limit", "marker"];
 const FLAVORS: &[&str] = &["limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"];
+const IMAGES: &[&str] = &["limit", "marker", "name", "status", "changes-since", "minRam", "minDisk", "server", "type"];
 pub(crate) const SERVERS: &[&str] = &[
     "limit",
     "marker",
@@ -74,6 +75,7 @@ fn known(operation: &str) -> Option<&'static [&'static str]> {
         | "volumes.list_detail"
         | "snapshots.list"
         | "snapshots.list_detail" => &["limit", "offset"],
+        "images.list" | "images.list_detail" => IMAGES,
         "quota_sets.show" | "quota_sets.show_detail" => &["user_id"],
         "limits.show" => &["tenant_id", "project_id", "reserved"],
         _ => return None,

@@ -1,7 +1,9 @@
-//! What Nova once did for other services, as clients of old ask for it: security groups, networks, volumes, snapshots. The records
-//! are those of the services' own APIs. All of it ends with 2.35.
+//! What Nova once did for other services, as clients of old ask for it: security groups, networks, volumes, snapshots, images. The
+//! records are those of the services' own APIs. All of it ends with 2.35, but the metadata of images with 2.38.
 
 pub mod group_rules;
+pub mod image_metadata;
+pub mod images;
 pub mod networks;
 pub mod security_groups;
 pub mod snapshots;
@@ -37,9 +39,20 @@ pub fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Option<Answ
         "snapshots.show" => snapshots::show,
         "snapshots.create" => snapshots::create,
         "snapshots.delete" => snapshots::delete,
+        "images.list" => images::list,
+        "images.list_detail" => images::list_detail,
+        "images.show" => images::show,
+        "images.delete" => images::delete,
+        "images.list_metadata" => image_metadata::list,
+        "images.update_metadata" => image_metadata::update,
+        "images.replace_metadata" => image_metadata::replace,
+        "images.show_metadata_item" => image_metadata::show_item,
+        "images.update_metadata_item" => image_metadata::update_item,
+        "images.delete_metadata_item" => image_metadata::delete_item,
         _ => return None,
     };
-    Some(if context.since(36) { Err(Fault::not_found("The resource could not be found.")) } else { handler(context) })
+    let has_ended = if operation.contains("_metadata") { context.since(39) } else { context.since(36) };
+    Some(if has_ended { Err(Fault::not_found("The resource could not be found.")) } else { handler(context) })
 }
 
 /// The part of a list that `offset` and `limit` ask for; a limit of 0 is none. `fetch` gives a page of the core's list.

@@ -363,7 +363,7 @@ fn flag(name: &str, value: &str) -> Result<bool, Fault> {
 }
 
 /// The first and the last moment that are meant.
-fn span(name: &str, value: &str) -> Result<(i64, i64), Fault> {
+pub(crate) fn span(name: &str, value: &str) -> Result<(i64, i64), Fault> {
     time::parse_span(value).ok_or_else(|| {
         Fault::bad_request(format!(
             "Invalid input for query parameters {name}. Value: {value}. '{value}' is not a 'date-time'"
@@ -376,6 +376,6 @@ fn within(field: &str, (first, last): (i64, i64)) -> [Condition; 2] {
     [from(field, first), before(field, last.saturating_add(1))]
 }
 
-fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Fault> {
+pub(crate) fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Fault> {
     value.parse().map_err(|_| Fault::bad_request(format!("Invalid value '{value}' for {name}: it is no number")))
 }

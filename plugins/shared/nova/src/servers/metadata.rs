@@ -11,7 +11,7 @@ use crate::errors::{Fault, of_server};
 use crate::status::{task_word, vm_word};
 use crate::violations::{of_field, python};
 
-const NO_ITEM: &str = "Metadata item was not found";
+pub(crate) const NO_ITEM: &str = "Metadata item was not found";
 const LONGEST: usize = 255;
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -27,10 +27,14 @@ pub fn replace<C: Cloud>(context: &Context<'_, C>) -> Answer {
 }
 
 fn write<C: Cloud>(context: &Context<'_, C>, mode: MetadataMode) -> Answer {
+    write_items(context, given(context)?, mode)
+}
+
+/// The items of a body, as they are.
+pub(crate) fn given<C>(context: &Context<'_, C>) -> Result<Vec<Pair>, Fault> {
     let body = context.body()?;
     let items = Fields::new(&body, &[]).optional_pairs("metadata")?;
-    let items = items.ok_or_else(|| Fault::bad_request("'metadata' is a required property"))?;
-    write_items(context, items, mode)
+    items.ok_or_else(|| Fault::bad_request("'metadata' is a required property"))
 }
 
 /// Writes what a body said.
@@ -50,6 +54,17 @@ pub fn show_item<C: Cloud>(context: &Context<'_, C>) -> Answer {
 }
 
 pub fn update_item<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let items = [given_item(context)?];
+    check_state(context, "update metadata of")?;
+    context
+        .cloud
+        .set_metadata(context.param("server_id"), &items, MetadataMode::Merge)
+        .map_err(|error| refusal(context, error))?;
+    Ok(one(&items[0]))
+}
+
+/// The one item of a body, which the path names too; checked.
+pub(crate) fn given_item<C>(context: &Context<'_, C>) -> Result<Pair, Fault> {
     let name = context.param("key");
     let meta: Map<String, Value> = context.body_member("meta")?;
     let Some(value) = meta.get(name) else { return Err(Fault::bad_request("Request body and URI mismatch")) };
@@ -57,14 +72,9 @@ pub fn update_item<C: Cloud>(context: &Context<'_, C>) -> Answer {
         return Err(Fault::bad_request("Request body contains too many items"));
     }
     let Some(value) = value.as_str() else { return Err(Fault::invalid_type(name, "string")) };
-    let items = vec![(name.to_owned(), value.to_owned())];
-    check(&items)?;
-    check_state(context, "update metadata of")?;
-    context
-        .cloud
-        .set_metadata(context.param("server_id"), &items, MetadataMode::Merge)
-        .map_err(|error| refusal(context, error))?;
-    Ok(one(&items[0]))
+    let item = (name.to_owned(), value.to_owned());
+    check(std::slice::from_ref(&item))?;
+    Ok(item)
 }
 
 pub fn delete_item<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -81,7 +91,7 @@ pub fn delete_item<C: Cloud>(context: &Context<'_, C>) -> Answer {
     Ok(respond::empty(204))
 }
 
-fn check(items: &[Pair]) -> Result<(), Fault> {
+pub(crate) fn check(items: &[Pair]) -> Result<(), Fault> {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | ':' | '.' | ' ');
     for (name, value) in items {
         if name.is_empty() || name.chars().count() > LONGEST || !name.chars().all(fits) {
@@ -119,13 +129,13 @@ fn refusal<C: Cloud>(context: &Context<'_, C>, error: Error) -> Fault {
     of_server(context.param("server_id"))(error)
 }
 
-fn whole(items: &[Pair]) -> Response {
+pub(crate) fn whole(items: &[Pair]) -> Response {
     let mut writer = Writer::with_capacity(256);
     writer.begin_object().key(key!("metadata")).string_map(items).end_object();
     respond::json(200, writer.finish())
 }
 
-fn one(item: &Pair) -> Response {
+pub(crate) fn one(item: &Pair) -> Response {
     let mut writer = Writer::with_capacity(128);
     writer.begin_object().key(key!("meta")).string_map([item]).end_object();
     respond::json(200, writer.finish())

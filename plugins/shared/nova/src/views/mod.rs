@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod flavor;
+pub mod image;
 pub mod keypair;
 pub mod server;
 
@@ -25,11 +26,23 @@ impl Links {
 
     /// `links` of a resource.
     pub fn write(&self, writer: &mut Writer, collection: &str, id: &str) {
+        self.begin(writer, collection, id);
+        writer.end_array();
+    }
+
+    /// `links` of a resource that another service has too; `kind` is its media type there.
+    pub fn write_with_alternate(&self, writer: &mut Writer, collection: &str, id: &str, kind: &str) {
+        self.begin(writer, collection, id);
+        writer.begin_object().key(key!("rel")).raw("\"alternate\"").key(key!("type")).string(kind);
+        writer.key(key!("href")).joined(&[&self.bookmark, collection, id]).end_object();
+        writer.end_array();
+    }
+
+    fn begin(&self, writer: &mut Writer, collection: &str, id: &str) {
         writer.key(key!("links")).begin_array();
         writer.begin_object().key(key!("rel")).raw("\"self\"");
         writer.key(key!("href")).joined(&[&self.own, collection, id]).end_object();
         self.write_bookmark(writer, collection, id);
-        writer.end_array();
     }
 
     /// One link, as those that other resources hold.
