@@ -284,6 +284,11 @@ ECS = {
     "server_block_devices.get": Entry(refs=(*AT, "volume_id")),
     "server_tags.list": Entry(refs=AT),
     "project_tags.list": Entry(),
+    "server_tags.change": [
+        Entry(body=fixed({"action": "create", "tags": [{"key": "added", "value": "1"}]}), refs=AT),
+        Entry(body=fixed({"action": "delete", "tags": [{"key": "added"}]}), refs=AT, note="taking some away"),
+    ],
+    "tags.query_servers": Entry(body=fixed({"action": "filter"})),
     "jobs.get": Entry(refs=("job_id",)),
     "flavors.list": Entry(seen=FLAVOR, shares=("public_flavor_id",)),
     "limits.get": Entry(),

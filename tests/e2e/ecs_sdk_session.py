@@ -64,6 +64,18 @@ class Session(harness.Session):
     def statuses(self):
         return {self.status(server) for server in self.servers}
 
+    def shown_tags(self, server):
+        return self.client.show_server_tags(model.ShowServerTagsRequest(server_id=server)).tags
+
+    def add_tags(self, server, **tags):
+        tags = [model.BatchAddServerTag(key=key, value=value) for key, value in tags.items()]
+        body = model.BatchCreateServerTagsRequestBody(action="create", tags=tags)
+        self.client.batch_create_server_tags(model.BatchCreateServerTagsRequest(server_id=server, body=body))
+
+    def found_by_tag(self, action="filter", **more):
+        body = model.ListServersByTagRequestBody(action=action, **more)
+        return self.client.list_servers_by_tag(model.ListServersByTagRequest(body=body))
+
     def connect(self):
         credentials = BasicCredentials("no-access-key", "no-secret-key", self.project)
         client = self.client_of(credentials).with_endpoint(self.ecs).build()
@@ -141,7 +153,7 @@ class Session(harness.Session):
         return next(flavor.id for flavor in flavors if int(flavor.ram) == 2048)
 
     def step_disks(self):
-        """a server is given a disk, shows it, and gives it back; it has no tags"""
+        """a server is given a disk, shows it, and gives it back"""
         server, volume = self.servers[0], self.volume(2)
         option = model.AttachServerVolumeOption(volume_id=volume, device="/dev/vdb")
         body = model.AttachServerVolumeRequestBody(volume_attachment=option)
@@ -156,9 +168,34 @@ class Session(harness.Session):
         detach = model.DetachServerVolumeRequest(server_id=server, volume_id=volume, delete_flag="1")
         self.job(self.client.detach_server_volume(detach).job_id)
         assert self.volume_status(volume) == "available"
-        assert self.client.show_server_tags(model.ShowServerTagsRequest(server_id=server)).tags == []
-        assert self.client.list_server_tags(model.ListServerTagsRequest()).tags == []
         self.call("DELETE", self.cinder(f"/volumes/{volume}"))
+
+    def step_tags(self):
+        """a server is given tags, is found and counted by them, and loses them"""
+        one, other, _ = self.servers
+        tags = lambda server: {tag.key: tag.value for tag in self.shown_tags(server)}
+        self.add_tags(one, role="web", stage="test")
+        self.add_tags(other, role="db")
+        self.add_tags(one, stage="live", note="")
+        assert tags(one) == {"role": "web", "stage": "live", "note": ""}, tags(one)
+        listed = self.client.list_server_tags(model.ListServerTagsRequest()).tags
+        assert {tag.key: sorted(tag.values) for tag in listed}["role"] == ["db", "web"], listed
+        body = model.BatchCreateServerTagsRequestBody(action="create", tags=[model.BatchAddServerTag(key="a/b", value="c")])
+        wrong = model.BatchCreateServerTagsRequest(server_id=one, body=body)
+        assert self.refused(self.client.batch_create_server_tags, wrong)[:2] == (400, "Ecs.0907")
+
+        role = model.ServerTags(key="role", values=["web", "db"])
+        found = self.found_by_tag(limit="1", offset="1", tags=[role])
+        assert (len(found.resources), found.total_count) == (1, 2), found
+        name = model.ServerTagMatch(key="resource_name", value="sdk")
+        (resource,) = self.found_by_tag(tags=[role], not_tags=[model.ServerTags(key="stage")], matches=[name]).resources
+        assert (resource.resource_id, [(tag.key, tag.value) for tag in resource.tags]) == (other, [("role", "db")]), resource
+        assert self.found_by_tag("count").total_count == COUNT
+
+        gone = [model.ServerTag(key="role", value="db"), model.ServerTag(key="stage"), model.ServerTag(key="none")]
+        body = model.BatchDeleteServerTagsRequestBody(action="delete", tags=gone)
+        self.client.batch_delete_server_tags(model.BatchDeleteServerTagsRequest(server_id=one, body=body))
+        assert tags(one) == {"role": "web", "note": ""}, "a value that is given must be the tag's"
 
     def step_errors(self):
         """refusals reach the SDK as its own exceptions, with the vendor's codes"""

@@ -1,55 +1,12 @@
 //! The tags of a server.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use crate::support::*;
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::compute::{MetadataMode, Server, TaskState, VmState};
-use skyloom_sdk::testing::{Call, FakeCloud, error, header_of, not_found};
+use skyloom_sdk::cloud::compute::{Server, TaskState, VmState};
+use skyloom_sdk::testing::{Call, FakeCloud, error, header_of};
 use skyloom_sdk::{Body, ErrorCode, Response, rule};
 
 const TAGS: &str = "/v2.1/servers/x/tags";
-
-type Tags = Rc<RefCell<Vec<String>>>;
-
-/// A server whose tags behave as the contract says.
-fn with_tags(server: Server) -> (FakeCloud, Tags) {
-    let tags: Tags = Rc::new(RefCell::new(server.tags.clone()));
-    let mut cloud = FakeCloud::default();
-    let shown = tags.clone();
-    cloud.compute.get_server = Some(Box::new(move |id, parts| {
-        if id != SERVER {
-            return Err(not_found("server", id));
-        }
-        let tags = if parts.contains(&"tags".to_owned()) { shown.borrow().clone() } else { Vec::new() };
-        Ok(Server { tags, ..server.clone() })
-    }));
-    let written = tags.clone();
-    cloud.compute.set_tags = Some(Box::new(move |_, new, mode| {
-        let mut tags = written.borrow_mut();
-        if mode == MetadataMode::Replace {
-            tags.clear();
-        }
-        tags.extend(new.iter().cloned());
-        tags.sort_unstable();
-        tags.dedup();
-        Ok(tags.clone())
-    }));
-    let removed = tags.clone();
-    cloud.compute.delete_tag = Some(Box::new(move |id, tag| {
-        let mut tags = removed.borrow_mut();
-        let before = tags.len();
-        tags.retain(|known| known != tag);
-        if tags.len() < before {
-            return Ok(());
-        }
-        let mut gone = not_found("server", id);
-        gone.field = Some("tag".to_owned());
-        Err(gone)
-    }));
-    (cloud, tags)
-}
 
 fn of(operation: &str, method: &str) -> Call {
     Call::new(operation, method, TAGS).version(2, 26).param("server_id", SERVER)

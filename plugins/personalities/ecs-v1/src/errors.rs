@@ -208,6 +208,10 @@ pub fn of_violation(violation: &Violation) -> Failure {
         (_, "maxItems") if pointer.ends_with("/servers") => {
             Failure::new(400, "Ecs.0118", "The number of ECSs exceeds the maximum allowed limit.")
         }
+        (_, "maxItems") if pointer.ends_with("tags") => too_many_tags(),
+        (_, "minLength" | "maxLength" | "maxItems" | "uniqueItems") if field.contains("tags.") => {
+            bad_tag(&format!("the value of the parameter {field} is not valid"))
+        }
         (_, "required") => {
             Failure::invalid(format!("A required parameter is missing: {}.", member(&field, &violation.message)))
         }
@@ -239,4 +243,21 @@ pub fn not_attached(server: &str, volume: &str) -> Failure {
 
 pub fn too_long_name() -> Failure {
     Failure::new(400, "Ecs.0914", "The length of the ECS name exceeds the maximum allowed limit.")
+}
+
+pub fn too_many_tags() -> Failure {
+    Failure::new(400, "Ecs.0905", "The number of tags exceeds the maximum allowed limit.")
+}
+
+/// `why` names the parameter.
+pub fn bad_tag(why: &str) -> Failure {
+    Failure::new(400, "Ecs.0906", format!("Failed to comply with tag character set specifications: {why}."))
+}
+
+pub fn bad_tag_characters(why: &str) -> Failure {
+    Failure::new(400, "Ecs.0907", format!("Invalid tag character set: {why}."))
+}
+
+pub fn repeated_tag_key(field: &str) -> Failure {
+    Failure::new(400, "Ecs.0908", format!("The tag key cannot be duplicate: {field}."))
 }

@@ -14,6 +14,8 @@ mod jobs;
 mod limits;
 mod projects;
 mod resize;
+mod tag_changes;
+mod tag_queries;
 mod tags;
 mod unsupported;
 
@@ -51,6 +53,8 @@ pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
         "jobs.get" => return jobs::get(cloud, respond::param(request, "job_id")),
         "server_tags.list" => tags::of_server(cloud, request),
         "project_tags.list" => tags::of_project(cloud),
+        "server_tags.change" => tag_changes::change(cloud, request),
+        "tags.query_servers" => tag_queries::servers(cloud, request),
         "flavors.list" => flavors::list(cloud, request),
         "limits.get" => limits::get(cloud),
         "projects.list" => projects::list(cloud, request),

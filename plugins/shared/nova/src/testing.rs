@@ -1,15 +1,18 @@
 //! What the tests of the faces share: a server, a flavor, an image, a key pair, and cores that know them.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 use skyloom_sdk::PageRequest;
 use skyloom_sdk::cloud::compute::{
-    Address, PowerState, Server, ServerCreate, ServerCreated, ServerFlavor, ServerNic, ServerPage, ServerVolume,
-    VmState,
+    Address, MetadataMode, PowerState, Server, ServerCreate, ServerCreated, ServerFlavor, ServerNic, ServerPage,
+    ServerVolume, VmState,
 };
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
 use skyloom_sdk::cloud::keypairs::{KeyKind, Keypair};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, not_found};
 use skyloom_sdk::unsupported::Unsupported;
 
 pub const SERVER: &str = "70a599e0-31e7-49b7-b260-868f441e862b";
@@ -112,15 +115,51 @@ pub fn with_acts(server: Server) -> (FakeCloud, Seen<String>) {
     (cloud, seen)
 }
 
+/// A core that knows one server, whose tags change as the contract says.
+pub fn with_tags(server: Server) -> (FakeCloud, Rc<RefCell<Vec<String>>>) {
+    let tags = Rc::new(RefCell::new(server.tags.clone()));
+    let mut cloud = FakeCloud::default();
+    let shown = tags.clone();
+    cloud.compute.get_server = Some(Box::new(move |id, parts| {
+        if id != server.id {
+            return Err(not_found("server", id));
+        }
+        Ok(with_parts(&Server { tags: shown.borrow().clone(), ..server.clone() }, parts))
+    }));
+    let written = tags.clone();
+    cloud.compute.set_tags = Some(Box::new(move |_, new, mode| {
+        let mut tags = written.borrow_mut();
+        if mode == MetadataMode::Replace {
+            tags.clear();
+        }
+        tags.extend(new.iter().cloned());
+        tags.sort_unstable();
+        tags.dedup();
+        Ok(tags.clone())
+    }));
+    let removed = tags.clone();
+    cloud.compute.delete_tag = Some(Box::new(move |id, tag| {
+        let mut tags = removed.borrow_mut();
+        let before = tags.len();
+        tags.retain(|known| known != tag);
+        if tags.len() < before {
+            return Ok(());
+        }
+        let mut gone = not_found("server", id);
+        gone.field = Some("tag".to_owned());
+        Err(gone)
+    }));
+    (cloud, tags)
+}
+
 /// A core that knows one server.
 pub fn with_server(server: Server) -> FakeCloud {
     let mut cloud = FakeCloud::default();
     cloud.compute.get_server = Some(Box::new(move |id, parts| {
-        if id == server.id {
-            Ok(with_parts(&server, parts))
-        } else {
-            Err(skyloom_sdk::testing::not_found("server", id))
+        if id != server.id {
+            return Err(not_found("server", id));
         }
+        Ok(with_parts(&server, parts))
     }));
     cloud
 }

@@ -8,6 +8,8 @@ mod projects;
 mod reads;
 mod refusals;
 mod resizes;
+mod tag_changes;
+mod tag_queries;
 mod tags;
 
 use serde_json::{Value, json};
@@ -98,6 +100,10 @@ fn violations_have_the_codes_of_their_fields() {
         ("/server/publicip/eip/bandwidth/size", "maximum", "Ecs.0045"),
         ("/servers", "maxItems", "Ecs.0118"),
         ("/server/vpcid", "pattern", "Ecs.0005"),
+        ("/tags", "maxItems", "Ecs.0905"),
+        ("/not_tags", "maxItems", "Ecs.0905"),
+        ("/tags/0/key", "minLength", "Ecs.0906"),
+        ("/not_tags/0/values", "uniqueItems", "Ecs.0906"),
     ];
     for (pointer, keyword, code) in cases {
         let request =
