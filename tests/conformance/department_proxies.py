@@ -1,6 +1,6 @@
 """The entries of what Nova passes on to other services, up to 2.35."""
 
-from department_tables import ALL, COUNT, ITEM, METADATA, NOBODY, Entry
+from department_tables import ALL, COUNT, FRESH_IMAGE, IMAGE, ITEM, METADATA, NOBODY, PUBLIC, Entry
 
 A_VOLUME = lambda place, caller: {"volume_id": place.volume()}
 A_SNAPSHOT = lambda place, caller: {"snapshot_id": place.snapshot(place.volume())}
@@ -12,9 +12,6 @@ def labelled(place, caller):
     return {"image_id": image}
 
 
-IMAGE = ("image_id",)
-PUBLIC = {"image_id": "public_image_id"}
-FRESH_IMAGE = {"ready": lambda place, caller: {"image_id": place.image()}}
 LABELLED_IMAGE = {"ready": labelled}
 OLD_IMAGES = Entry(
     seen=IMAGE, shares=("public_image_id",), query=ALL, asks=(("marker", "image_id"), ("server", "server_id"))

@@ -1,0 +1,66 @@
+"""The entries of ECS: batches, and jobs."""
+
+import dataclasses
+
+from department_tables import AT, COMPUTE, COUNT, FLAVOR, FRESH_SERVER, OWN, POWERED, STOPPED, Entry, fixed
+from world import poll
+
+
+def ecs_server(v):
+    nics, root = [{"subnet_id": v["network_id"]}], {"volumetype": "SSD", "size": 1}
+    least = {"name": f"{v['mark']}-{next(COUNT)}", "imageRef": v["image_id"], "flavorRef": v["flavor_id"]}
+    groups = [{"id": v["security_group_id"]}]
+    return {"server": {**least, "vpcid": v["router_id"], "nics": nics, "root_volume": root, "security_groups": groups}}
+
+
+def batch(key=None, **more):
+    def body(v):
+        servers = {"servers": [{"id": v["server_id"]}], **more}
+        return {key: servers} if key else servers
+
+    return body
+
+
+def two(v):
+    """One's own server beside the one that is asked about."""
+    return {"reboot": {"type": "HARD", "servers": [{"id": v["beside"]}, {"id": v["server_id"]}]}}
+
+
+def job_lands(place, answer):
+    """The job is the project's: its member sees it end well."""
+    url = f"{place.world.ecs}/v1/{place.project_id}/jobs/{answer.json()['job_id']}"
+    job = poll("the job's end", lambda: (job := place.call("GET", url))["status"] in ("SUCCESS", "FAIL") and job)
+    return None if job["status"] == "SUCCESS" else f"the job failed: {job}"
+
+
+ECS = {
+    "servers.create": Entry(
+        body=ecs_server, refs=("image_id", "network_id", "router_id", "security_group_id", "flavor_id"), then=job_lands
+    ),
+    "servers.delete": Entry(body=batch(), refs=AT, **FRESH_SERVER),
+    "servers.start": Entry(body=batch("os-start"), refs=AT, **STOPPED),
+    "servers.stop": Entry(body=batch("os-stop", type="HARD"), refs=AT, **POWERED),
+    "servers.reboot": [
+        Entry(body=batch("reboot", type="HARD"), refs=AT, **POWERED),
+        Entry(body=two, refs=AT, then=job_lands, note="beside one's own", **FRESH_SERVER),
+    ],
+    "servers.resize": Entry(
+        body=lambda v: {"resize": {"flavorRef": v["flavor_id"]}}, refs=(*AT, "flavor_id"), then=job_lands,
+        ready=lambda place, caller: {"server_id": place.stopped(place.server())},
+    ),
+    "server_volumes.attach": dataclasses.replace(COMPUTE["server_volumes.attach"], then=job_lands),
+    "server_volumes.detach": dataclasses.replace(COMPUTE["server_volumes.detach"], then=job_lands),
+    "server_block_devices.list": Entry(refs=AT),
+    "server_block_devices.get": Entry(refs=(*AT, "volume_id")),
+    "server_tags.list": Entry(refs=AT),
+    "project_tags.list": Entry(),
+    "server_tags.change": [
+        Entry(body=fixed({"action": "create", "tags": [{"key": "added", "value": "1"}]}), refs=AT),
+        Entry(body=fixed({"action": "delete", "tags": [{"key": "added"}]}), refs=AT, note="taking some away"),
+    ],
+    "tags.query_servers": Entry(body=fixed({"action": "filter"})),
+    "jobs.get": Entry(refs=("job_id",)),
+    "flavors.list": Entry(seen=FLAVOR, shares=("public_flavor_id",)),
+    "limits.get": Entry(),
+    "projects.list": Entry(OWN),
+}
