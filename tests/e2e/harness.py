@@ -22,7 +22,7 @@ VENV = pathlib.Path(os.environ.get("SKYLOOM_VENV", TARGET / "venv"))
 
 
 def request(method, url, token=None, body=None, headers=(), expect=(200, 201, 202, 204)):
-    """Sends JSON (or bytes as they are), gives (answer, headers); any status but the expected ones is an error."""
+    """Sends JSON (or bytes as they are), gives (answer, headers), an answer that is no JSON as its text; any status but the expected ones is an error."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     sent = {"Content-Type": "application/json", **dict(headers)}
     if token:
@@ -34,6 +34,8 @@ def request(method, url, token=None, body=None, headers=(), expect=(200, 201, 20
     except urllib.error.HTTPError as error:
         status, raw, got = error.code, error.read(), error.headers
     assert status in expect, f"{method} {url}: {status} {raw[:500]!r}"
+    if raw and "json" not in got.get("Content-Type", ""):
+        return raw.decode(errors="replace"), got
     return (json.loads(raw) if raw else None), got
 
 
