@@ -42,7 +42,7 @@ PROXIES = {
     ),
     "volumes.list": Entry(seen=("data_volume_id",), query=ALL),
     "volumes.list_detail": Entry(seen=("data_volume_id",), query=ALL),
-    "volumes.show": Entry(refs=("volume_id",), ready=A_VOLUME),
+    "volumes.show": Entry(refs=("volume_id",)),
     "volumes.create": [
         Entry(body=lambda v: {"volume": {"size": 1, "display_name": f"{v['mark']}-{next(COUNT)}"}}, in_project=True),
         Entry(
@@ -53,7 +53,7 @@ PROXIES = {
     "volumes.delete": Entry(refs=("volume_id",), ready=A_VOLUME),
     "snapshots.list": Entry(seen=("snapshot_id",), query=ALL),
     "snapshots.list_detail": Entry(seen=("snapshot_id",), query=ALL),
-    "snapshots.show": Entry(refs=("snapshot_id",), ready=A_SNAPSHOT),
+    "snapshots.show": Entry(refs=("snapshot_id",)),
     "snapshots.create": Entry(
         body=lambda v: {"snapshot": {"volume_id": v["volume_id"]}}, refs=("volume_id",), ready=A_VOLUME
     ),
