@@ -45,8 +45,8 @@ pub(crate) struct First {
 }
 
 impl First {
-    /// What was sent, as soon as a head is in it, or what will never be one, or is too large for one. None: the peer ended before,
-    /// or took too long.
+    /// What was sent, as soon as a head is in it, or its first piece will never be one, or it is too large for one. None: the peer
+    /// ended before, took too long, or sends empty lines.
     pub async fn hear(self, peer: &mut (impl AsyncRead + Unpin), until: Instant) -> Option<Vec<u8>> {
         let hear = async {
             let mut sent = Vec::new();
@@ -54,6 +54,9 @@ impl First {
                 let before = sent.len();
                 sent.reserve(PIECE.min(self.bytes - before));
                 if (&mut *peer).take((self.bytes - before) as u64).read_buf(&mut sent).await.ok()? == 0 {
+                    return None;
+                }
+                if begins_with_empty_lines(&sent) {
                     return None;
                 }
                 if sent.len() >= self.bytes || !self.is_partial(&sent, before) {
@@ -65,11 +68,8 @@ impl First {
     }
 
     /// What comes byte by byte is looked at once, not from its beginning each time: only the first piece, and one with an empty line,
-    /// may make a difference. A head that begins with empty lines, which each would be such a piece, isn't waited for.
+    /// may make a difference.
     fn is_partial(self, sent: &[u8], before: usize) -> bool {
-        if sent.starts_with(b"\n\n") || sent.starts_with(b"\r\n\r\n") {
-            return false;
-        }
         let new = &sent[before.saturating_sub(3)..];
         let has_empty_line = new.windows(2).any(|ends| ends == b"\n\n") || new.windows(3).any(|ends| ends == b"\n\r\n");
         if before > 0 && !has_empty_line {
@@ -78,6 +78,12 @@ impl First {
         let mut headers = vec![httparse::EMPTY_HEADER; self.headers];
         httparse::Request::new(&mut headers).parse(sent).is_ok_and(|parsed| parsed.is_partial())
     }
+}
+
+/// One is overlooked, as servers should. More would each be looked at as a head's end.
+fn begins_with_empty_lines(sent: &[u8]) -> bool {
+    let rest = sent.strip_prefix(b"\r\n").or_else(|| sent.strip_prefix(b"\n"));
+    rest.is_some_and(|rest| rest.starts_with(b"\n") || rest.starts_with(b"\r"))
 }
 
 #[cfg(test)]
@@ -120,7 +126,10 @@ mod tests {
         let many = "GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r\n\r\n";
         assert_eq!(heard(many, 64).await.as_deref(), Some(many), "too many fields");
         assert_eq!(heard(&format!("GET /{}", "a".repeat(90)), 64).await.map(|sent| sent.len()), Some(FIRST.bytes));
-        assert_eq!(heard("\n\nGET / HTTP/1.1", 1).await.as_deref(), Some("\n\n"));
+        for lines in ["\n\n", "\r\n\r\n", "\n\r\n", "\r\n\n"] {
+            assert_eq!(heard(&format!("{lines}GET / HTTP/1.1\r\n\r\n"), 1).await, None, "{lines:?}");
+        }
+        assert_eq!(heard("\r\nGET / HTTP/1.1\r\n\r\n", 1).await.as_deref(), Some("\r\nGET / HTTP/1.1\r\n\r\n"));
     }
 
     #[tokio::test]

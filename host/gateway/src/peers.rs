@@ -41,7 +41,7 @@ impl Peers {
     }
 
     /// A place for a new connection. Where a client has all of its own, the oldest that waits for a request makes room, first of
-    /// those that never sent one: an attacker's half-sent heads give way to a neighbour that speaks. None: all are within requests.
+    /// those that never sent one: an attacker's half-sent heads give way to a neighbour that speaks. None: all are within requests, or about to be.
     pub fn enter(self: &Arc<Self>, peer: IpAddr, leave: CancellationToken) -> Option<Place> {
         let connection = Arc::new(Connection::new(leave));
         if self.proxies.trust(peer) {

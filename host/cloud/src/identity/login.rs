@@ -25,7 +25,7 @@ fn too_many(wait: Duration) -> Error {
     Error::new(ErrorCode::RateLimited, "Too many failed logins; try again later.").with_retry_after(wait)
 }
 
-/// Where too many wait to be told so, they may come back after this.
+/// Whoever has too many under way may come back after this.
 const GUESSED: Duration = Duration::from_secs(1);
 
 /// What the methods have shown.
@@ -92,10 +92,12 @@ impl Identity {
         let identity = self;
         let (found, key) = self.user_of_login(context, reference).await?;
         let hash = found.as_ref().filter(|login| login.enabled).and_then(|login| login.password_hash.clone());
-        let share = if identity.throttle.is_slowed(&key) { Share::Rest } else { Share::Fair };
-        let Some(turn) = identity.passwords.turn(share).await? else {
-            return Err(too_many(GUESSED).with_internal("too many guesses wait"));
-        };
+        let is_slowed = identity.throttle.is_slowed(&key);
+        let guess = is_slowed.then(|| identity.throttle.guess(context.client));
+        if matches!(guess, Some(None)) {
+            return Err(too_many(GUESSED).with_internal("too many guesses of the client are under way"));
+        }
+        let turn = identity.passwords.turn(if is_slowed { Share::Rest } else { Share::Fair }).await?;
         let right = identity.passwords.verify(turn, password, hash).await?;
         match found {
             Some(found) if right => {

@@ -23,8 +23,6 @@ const NICENESS: i32 = 10;
 /// After one for [`Share::Rest`], so many times as long as it took, up to a longest time: what took long waited for requests.
 const REST: u32 = 3;
 const LONGEST_REST: Duration = Duration::from_millis(200);
-/// So many wait for [`Share::Rest`]; more would hold what others need for their logins.
-const GUESSES: usize = 4;
 
 /// What hashing gets of the processors where requests want them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,23 +66,22 @@ impl Passwords {
         })
     }
 
-    /// Waits for a turn; `unavailable` when that takes too long, none where too many wait already.
-    pub(super) async fn turn(&self, share: Share) -> Result<Option<Turn>> {
+    /// Waits for a turn; `unavailable` when that takes too long.
+    pub(super) async fn turn(&self, share: Share) -> Result<Turn> {
         let hashers = match share {
             Share::Fair => &self.fair,
             Share::Rest => &self.rest,
         };
-        let Ok(_place) = hashers.places.try_acquire() else { return Ok(None) };
         match tokio::time::timeout(TURN, hashers.turns.clone().acquire_owned()).await {
-            Ok(Ok(held)) => Ok(Some(Turn { work: hashers.work.clone(), held })),
+            Ok(Ok(held)) => Ok(Turn { work: hashers.work.clone(), held }),
             Ok(Err(error)) => Err(Error::internal(error)),
-            Err(_) => Err(too_many()),
+            Err(_) => Err(Error::unavailable("too many passwords to hash")),
         }
     }
 
     /// A new hash, as a PHC string.
     pub(super) async fn hash(&self, password: Arc<str>) -> Result<String> {
-        let turn = self.turn(Share::Fair).await?.ok_or_else(too_many)?;
+        let turn = self.turn(Share::Fair).await?;
         let hasher = self.hasher.clone();
         apart(turn, move |_| {
             let salt = SaltString::generate(&mut OsRng);
@@ -102,18 +99,12 @@ impl Passwords {
     }
 }
 
-fn too_many() -> Error {
-    Error::unavailable("too many passwords to hash")
-}
-
 /// Gives what keeps the turn while the thread rests.
 type Work = Box<dyn FnOnce(&mut Memory) -> OwnedSemaphorePermit + Send>;
 
 /// Threads of one share, as many as there are turns. They stay: a new thread starts without the debt that this one has for what it
 /// took of the processors, and would go before a request once more.
 struct Hashers {
-    /// Who waits for a turn has one of these.
-    places: Semaphore,
     turns: Arc<Semaphore>,
     work: UnboundedSender<Work>,
 }
@@ -142,11 +133,7 @@ impl Hashers {
             };
             std::thread::Builder::new().name("password".to_owned()).spawn(hash).map_err(Error::internal)?;
         }
-        let places = match share {
-            Share::Fair => Semaphore::MAX_PERMITS,
-            Share::Rest => GUESSES,
-        };
-        Ok(Self { places: Semaphore::new(places), turns: Arc::new(Semaphore::new(count)), work })
+        Ok(Self { turns: Arc::new(Semaphore::new(count)), work })
     }
 }
 
@@ -227,7 +214,7 @@ mod tests {
         for (password, hash, expected) in
             [("right", Some(hash.clone()), true), ("wrong", Some(hash), false), ("right", None, false)]
         {
-            let turn = passwords.turn(Share::Rest).await.expect("turn").expect("a place");
+            let turn = passwords.turn(Share::Rest).await.expect("turn");
             assert_eq!(passwords.verify(turn, password.into(), hash).await.expect("verify"), expected, "{password}");
         }
     }
@@ -265,8 +252,8 @@ mod tests {
     async fn only_so_many_at_once() {
         let passwords =
             Passwords::new(&Settings { password_hashing: Some(1), ..Settings::default() }).expect("passwords");
-        let turn = passwords.turn(Share::Fair).await.expect("turn").expect("a place");
-        let slowed = passwords.turn(Share::Rest).await.expect("turn").expect("nobody waits for who guesses");
+        let turn = passwords.turn(Share::Fair).await.expect("turn");
+        let slowed = passwords.turn(Share::Rest).await.expect("nobody waits for who guesses");
         assert_eq!((passwords.fair.turns.available_permits(), passwords.rest.turns.available_permits()), (0, 0));
         drop((turn, slowed));
         assert_eq!((passwords.fair.turns.available_permits(), passwords.rest.turns.available_permits()), (1, 1));
@@ -278,31 +265,11 @@ mod tests {
         let current = || thread_priority::thread_schedule_policy().expect("a policy");
         let before = current();
         let policy = move |_: &mut Memory| current();
-        let turn = passwords.turn(Share::Rest).await.expect("turn").expect("a place");
+        let turn = passwords.turn(Share::Rest).await.expect("turn");
         let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         assert_eq!(apart(turn, policy).await.expect("a policy"), idle);
-        let turn = passwords.turn(Share::Fair).await.expect("turn").expect("a place");
+        let turn = passwords.turn(Share::Fair).await.expect("turn");
         assert_eq!(apart(turn, policy).await.expect("a policy"), before);
-    }
-
-    #[tokio::test]
-    async fn few_guesses_wait_and_one_more_is_told_so() {
-        let passwords = Passwords::new(&Settings::default()).expect("passwords");
-        let held = passwords.turn(Share::Rest).await.expect("turn").expect("a place");
-        let waiting = || passwords.turn(Share::Rest);
-        let ask = async {
-            // Each polls once before the last one is asked.
-            assert!(waiting().await.expect("told").is_none());
-            drop(held);
-        };
-        let (first, second, third, fourth, ()) = tokio::join!(
-            async { waiting().await.expect("turn").is_some() },
-            async { waiting().await.expect("turn").is_some() },
-            async { waiting().await.expect("turn").is_some() },
-            async { waiting().await.expect("turn").is_some() },
-            ask
-        );
-        assert_eq!([first, second, third, fourth], [true; 4]);
     }
 
     #[tokio::test]
@@ -311,9 +278,9 @@ mod tests {
             Passwords::new(&Settings { insecure_test_password_cost: true, ..Settings::default() }).expect("passwords");
         for share in [Share::Fair, Share::Rest] {
             for _ in 0..3 {
-                let turn = passwords.turn(share).await.expect("turn").expect("a place");
+                let turn = passwords.turn(share).await.expect("turn");
                 assert!(apart(turn, |_| panic!("this test's own")).await.is_err());
-                let turn = passwords.turn(share).await.expect("turn").expect("a place");
+                let turn = passwords.turn(share).await.expect("turn");
                 assert_eq!(passwords.verify(turn, "x".into(), None).await, Ok(false));
             }
         }
@@ -322,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn a_guess_keeps_its_turn_while_its_thread_rests() {
         let passwords = Passwords::new(&Settings::default()).expect("passwords");
-        let turn = passwords.turn(Share::Rest).await.expect("turn").expect("a place");
+        let turn = passwords.turn(Share::Rest).await.expect("turn");
         let worked = Duration::from_millis(20);
         let began = apart(turn, move |_| {
             let began = Instant::now();
@@ -332,7 +299,7 @@ mod tests {
             began
         });
         let began = began.await.expect("done");
-        drop(passwords.turn(Share::Rest).await.expect("turn").expect("a place"));
+        drop(passwords.turn(Share::Rest).await.expect("turn"));
         assert!(began.elapsed() >= worked * (1 + REST), "{:?}", began.elapsed());
     }
 }

@@ -119,7 +119,7 @@ static ECS: Rules = Rules {
     ],
     hints_without_effect: &["different_host", "same_host", "cidr", "build_near_host_ip"],
     longest_tag: 80,
-    reserved_tags: &["__type_baremetal", "__type_virtual"],
+    reserved_tags: ecs_rules::RESERVED_TAGS,
     tag_added: added_as_page,
     updatable: &["name"],
     // The document has no number for a suspended guest, which is not running: it gets that of one that is shut down.

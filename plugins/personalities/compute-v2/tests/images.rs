@@ -106,12 +106,16 @@ fn states_of_glance_have_novas_words() {
         (ImageState::Deactivated, "UNKNOWN", 0),
         (ImageState::Deleted, "DELETED", 0),
     ] {
-        let (cloud, _) = with_image(Image { state, ..shot() });
+        let image = Image { state, ..shot() };
+        let (mut cloud, _) = with_image(image.clone());
+        cloud.images.list_images =
+            Some(Box::new(move |_, _| Ok(ImagePage { images: vec![image.clone()], next: None })));
         let (_, body) = ask(&cloud, upstream(), of_image("images.show", "GET"));
-        let shown = (&body["image"]["status"], &body["image"]["progress"]);
-        assert_eq!(shown, (&json!(status), &json!(progress)));
+        let (_, list) = ask(&cloud, upstream(), get("images.list_detail", "/v2.1/images/detail"));
+        for shown in [&body["image"], &list["images"][0]] {
+            assert_eq!((&shown["status"], &shown["progress"]), (&json!(status), &json!(progress)));
+        }
     }
-    rule!("nova.images.list", "12c36b65");
     rule!("nova.images.list_detail", "12c36b65");
 }
 
@@ -288,7 +292,11 @@ fn metadata_is_changed_and_all_else_stays() {
 #[test]
 fn metadata_that_others_change_meanwhile_is_read_again() {
     let (mut cloud, _) = with_image(shot());
-    let seen: Seen<i64> = Seen::default();
+    let (read, seen): (Seen<()>, Seen<i64>) = Default::default();
+    cloud.images.get_image = Some(Box::new(move |_| {
+        read.push(());
+        Ok(Image { updated_at: NOON + i64::try_from(read.all().len()).unwrap(), ..shot() })
+    }));
     let keep = seen.clone();
     cloud.images.update_image = Some(Box::new(move |_, update| {
         keep.push(update.read_at);
@@ -296,7 +304,7 @@ fn metadata_that_others_change_meanwhile_is_read_again() {
     }));
     let update = || of_image("images.update_metadata", "POST").body(&json!({ "metadata": { "a": "b" } }));
     assert_eq!(ask(&cloud, upstream(), update()).0, 200);
-    assert_eq!(seen.all().len(), 3);
+    assert_eq!(seen.all(), [NOON + 1, NOON + 2, NOON + 3]);
     cloud.images.update_image = Some(Box::new(|_, _| Err(error(ErrorCode::WrongState, "Changed."))));
     assert_eq!(refused(&cloud, upstream(), update(), 409), "Changed.");
 }

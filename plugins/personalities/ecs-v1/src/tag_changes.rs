@@ -65,7 +65,11 @@ fn checked(tags: &[Tag]) -> Result<BTreeSet<String>, Failure> {
         if !value.chars().all(|letter| letter == '.' || is_of_keys(letter)) {
             return Err(bad_tag_characters(&format!("{} may have {known}, and dots", name("value"))));
         }
-        Ok(join(&tag.key, value))
+        let text = join(&tag.key, value);
+        if ecs_rules::RESERVED_TAGS.contains(&text.as_str()) {
+            return Err(bad_tag(&format!("{} is reserved", name("key"))));
+        }
+        Ok(text)
     };
     tags.iter().enumerate().map(text).collect()
 }
@@ -74,10 +78,12 @@ fn is_of_keys(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '\u{4E00}'..='\u{9FFF}')
 }
 
-/// First adds, then takes away what other values the keys have: so tags that others change meanwhile stay, and of two requests
-/// with one key the later wins.
+/// First adds, then takes away what other values the keys have, so that tags which others change meanwhile stay.
 fn add<C: Cloud>(cloud: &C, id: &str, new: &BTreeSet<String>) -> Result<(), Failure> {
     let before = of_server(cloud, id)?;
+    if new.is_subset(&before) && overwritten(&before, new).next().is_none() {
+        return Ok(());
+    }
     check_count(&before.union(new).cloned().collect(), new, before.len())?;
     let texts: Vec<String> = new.iter().cloned().collect();
     let all: BTreeSet<String> = cloud.set_tags(id, &texts, MetadataMode::Merge).map_err(refused)?.into_iter().collect();

@@ -38,6 +38,9 @@ pub fn is_description(text: &str) -> bool {
     text.chars().count() <= DESCRIPTION && !text.contains(NOT_IN_DESCRIPTION)
 }
 
+/// Tags that the vendor's own services give.
+pub const RESERVED_TAGS: &[&str] = &["__type_baremetal", "__type_virtual"];
+
 /// The reserved key of a server's metadata that holds the password of a Windows guest's administrator.
 pub const WINDOWS_PASSWORD: &str = "admin_pass";
 

@@ -40,8 +40,9 @@ pub fn unknown(operation: &str) -> Answer {
     Err(Fault::new(404, format!("There is no operation {operation}.")))
 }
 
-/// What is wrong with a request before its handler looks at it: query parameters, and what the body's schema found.
+/// What is wrong with a request before its handler looks at it: its version, query parameters, what the body's schema found.
 fn check<C>(context: &Context<'_, C>) -> Result<(), Fault> {
+    proxies::check_end(context)?;
     queries::check(context)?;
     violations::check(context)
 }

@@ -139,6 +139,7 @@ fn keys_and_values_to_add_have_bounds_and_a_character_set() {
     assert_eq!(done(&[], "create", &longest), [format!("{longest_key}={longest_value}")]);
     for (key, value, code, field) in [
         ("", "v", "Ecs.0906", "tags.0.key"),
+        ("__type_virtual", "", "Ecs.0906", "tags.0.key"),
         ("k".repeat(37).as_str(), "v", "Ecs.0906", "tags.0.key"),
         ("k".repeat(128).as_str(), "v", "Ecs.0906", "tags.0.key"),
         ("k", "v".repeat(44).as_str(), "Ecs.0906", "tags.0.value"),

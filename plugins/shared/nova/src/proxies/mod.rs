@@ -19,6 +19,18 @@ use crate::errors::Fault;
 /// Rows of a list at most.
 const MOST: u32 = 1000;
 
+/// Of what has ended at the request's version, whatever else is wrong with it.
+pub(crate) fn check_end<C>(context: &Context<'_, C>) -> Result<(), Fault> {
+    let operation = context.request.operation.as_str();
+    let kind = operation.split('.').next().unwrap_or_default();
+    let last = match kind {
+        "images" if operation.contains("_metadata") => 38,
+        "networks" | "security_groups" | "security_group_rules" | "volumes" | "snapshots" | "images" => 35,
+        _ => return Ok(()),
+    };
+    if context.minor > last { Err(Fault::not_found("The resource could not be found.")) } else { Ok(()) }
+}
+
 /// None: the operation is none of these.
 pub fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Option<Answer> {
     let handler: fn(&Context<'_, C>) -> Answer = match operation {
@@ -51,8 +63,7 @@ pub fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Option<Answ
         "images.delete_metadata_item" => image_metadata::delete_item,
         _ => return None,
     };
-    let has_ended = if operation.contains("_metadata") { context.since(39) } else { context.since(36) };
-    Some(if has_ended { Err(Fault::not_found("The resource could not be found.")) } else { handler(context) })
+    Some(handler(context))
 }
 
 /// The part of a list that `offset` and `limit` ask for; a limit of 0 is none. `fetch` gives a page of the core's list.
