@@ -66,7 +66,7 @@ fn known(operation: &str) -> Option<&'static [&'static str]> {
         "servers.list" | "servers.list_detail" => SERVERS,
         "flavors.list" | "flavors.list_detail" => FLAVORS,
         "keypairs.list" => &["user_id", "limit", "marker"],
-        "keypairs.show" | "keypairs.delete" => &["user_id"],
+        "keypairs.show" | "keypairs.delete" | "quota_sets.show" | "quota_sets.show_detail" => &["user_id"],
         "instance_actions.list" => &["limit", "marker", "changes-since", "changes-before"],
         "server_volumes.list"
         | "networks.list"
@@ -76,7 +76,6 @@ fn known(operation: &str) -> Option<&'static [&'static str]> {
         | "snapshots.list"
         | "snapshots.list_detail" => &["limit", "offset"],
         "images.list" | "images.list_detail" => IMAGES,
-        "quota_sets.show" | "quota_sets.show_detail" => &["user_id"],
         "limits.show" => &["tenant_id", "project_id", "reserved"],
         _ => return None,
     })

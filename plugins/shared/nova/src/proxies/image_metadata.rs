@@ -19,7 +19,9 @@ pub fn update<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let items = given(context)?;
     check(&items)?;
     let image = change(context, |properties| {
-        items.iter().for_each(|item| put(properties, item));
+        for item in &items {
+            put(properties, item);
+        }
         Ok(())
     })?;
     Ok(whole(&image.properties))
