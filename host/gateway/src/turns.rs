@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use skyloom_model::origin;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::refusal::{Refusal, Refused};
 use crate::settings::{Settings, millis};
@@ -15,6 +15,7 @@ use crate::settings::{Settings, millis};
 #[derive(Debug)]
 pub(crate) struct Turn<'t> {
     _call: SemaphorePermit<'t>,
+    _own: Option<OwnedSemaphorePermit>,
     _held: Option<Place<'t>>,
 }
 
@@ -53,14 +54,15 @@ impl Turns {
             }
             Who::Nobody(client) => (&self.others.calls, Some(self.others.enter(client)?), Refusal::RateLimited),
         };
-        let call = match calls.try_acquire() {
-            Ok(call) => call,
-            Err(_) => match tokio::time::timeout(self.wait, calls.acquire()).await {
-                Ok(Ok(call)) => call,
-                _ => return Err(Refused::again(full)),
-            },
+        let own = place.as_ref().and_then(|place| place.own.clone());
+        let turn = async {
+            let own = match own {
+                Some(own) => Some(own.acquire_owned().await.ok()?),
+                None => None,
+            };
+            Some(Turn { _call: calls.acquire().await.ok()?, _own: own, _held: place })
         };
-        Ok(Turn { _call: call, _held: place })
+        tokio::time::timeout(self.wait, turn).await.ok().flatten().ok_or_else(|| Refused::again(full))
     }
 }
 
@@ -70,14 +72,24 @@ struct Anonymous {
     calls: Semaphore,
     /// For those who are called and those who wait.
     places: Semaphore,
-    share: usize,
-    taken: Mutex<HashMap<IpAddr, usize>>,
+    /// Of one address: calls, and places.
+    shares: (usize, usize),
+    taken: Mutex<HashMap<IpAddr, Taken>>,
+}
+
+/// By one address.
+#[derive(Debug)]
+struct Taken {
+    places: usize,
+    calls: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct Place<'t> {
     of: &'t Anonymous,
     client: Option<IpAddr>,
+    /// The address's calls.
+    own: Option<Arc<Semaphore>>,
     _held: SemaphorePermit<'t>,
 }
 
@@ -88,7 +100,7 @@ impl Anonymous {
         Self {
             calls: Semaphore::new(calls),
             places: Semaphore::new(places),
-            share: places.div_ceil(2),
+            shares: (calls.div_ceil(2), places.div_ceil(2)),
             taken: Mutex::default(),
         }
     }
@@ -96,15 +108,19 @@ impl Anonymous {
     fn enter(&self, client: Option<IpAddr>) -> Result<Place<'_>, Refused> {
         let client = client.map(origin);
         let place = self.places.try_acquire().map_err(|_| Refused::again(Refusal::RateLimited))?;
+        let mut own = None;
         if let Some(client) = client {
+            let (calls, places) = self.shares;
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = taken.entry(client).or_default();
-            if *count >= self.share {
+            let new = || Taken { places: 0, calls: Arc::new(Semaphore::new(calls)) };
+            let taken = taken.entry(client).or_insert_with(new);
+            if taken.places >= places {
                 return Err(Refused::again(Refusal::RateLimited));
             }
-            *count += 1;
+            taken.places += 1;
+            own = Some(taken.calls.clone());
         }
-        Ok(Place { of: self, client, _held: place })
+        Ok(Place { of: self, client, own, _held: place })
     }
 }
 
@@ -112,9 +128,9 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let Some(client) = self.client else { return };
         let mut taken = self.of.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&client) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(of_client) = taken.get_mut(&client) {
+            of_client.places -= 1;
+            if of_client.places == 0 {
                 taken.remove(&client);
             }
         }
@@ -158,6 +174,18 @@ mod tests {
         assert_eq!(turns.take(Who::Nobody(None)).await.unwrap_err().refusal, Refusal::RateLimited);
         drop(first);
         second.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_address_has_half_of_the_calls_however_many_of_its_own_wait() {
+        let turns =
+            Turns::new(&Settings { queue_ms: 60_000, anonymous_calls: 4, anonymous_queue: 8, ..Settings::default() });
+        let held = [turns.take(login(1)).await.unwrap(), turns.take(login(1)).await.unwrap()];
+        let mut third = std::pin::pin!(turns.take(login(1)));
+        assert!(third.as_mut().now_or_never().is_none(), "it waits for its own address");
+        let _others = [turns.take(login(2)).await.unwrap(), turns.take(login(3)).await.unwrap()];
+        drop(held);
+        third.await.unwrap();
     }
 
     #[tokio::test]

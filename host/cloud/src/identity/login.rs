@@ -25,9 +25,6 @@ fn too_many(wait: Duration) -> Error {
     Error::new(ErrorCode::RateLimited, "Too many failed logins; try again later.").with_retry_after(wait)
 }
 
-/// Whoever has too many under way may come back after this.
-const GUESSED: Duration = Duration::from_secs(1);
-
 /// What the methods have shown.
 struct Proven {
     user_id: String,
@@ -92,12 +89,8 @@ impl Identity {
         let identity = self;
         let (found, key) = self.user_of_login(context, reference).await?;
         let hash = found.as_ref().filter(|login| login.enabled).and_then(|login| login.password_hash.clone());
-        let is_slowed = identity.throttle.is_slowed(&key);
-        let guess = is_slowed.then(|| identity.throttle.guess(context.client));
-        if matches!(guess, Some(None)) {
-            return Err(too_many(GUESSED).with_internal("too many guesses of the client are under way"));
-        }
-        let turn = identity.passwords.turn(if is_slowed { Share::Rest } else { Share::Fair }).await?;
+        let share = if identity.throttle.is_slowed(&key) { Share::Rest } else { Share::Fair };
+        let turn = identity.passwords.turn(share).await?;
         let right = identity.passwords.verify(turn, password, hash).await?;
         match found {
             Some(found) if right => {

@@ -1,10 +1,9 @@
 //! Counts wrong passwords, so that who goes on guessing is told to wait. What is remembered is bounded: pairs of user and
 //! client, whether the user exists or not. A process remembers for itself.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -16,41 +15,9 @@ use super::Slowdown;
 /// A hash of user and client.
 pub(super) type Key = [u8; 32];
 
-/// Guesses of one client that may be looked at or wait for it; more would hold what others need for their logins.
-const GUESSES: usize = 4;
-
 pub(super) struct Throttle {
     settings: Slowdown,
     failures: Cache<Key, Arc<AtomicU32>>,
-    guesses: Arc<Guesses>,
-}
-
-/// How many there are by client.
-#[derive(Default)]
-struct Guesses(Mutex<HashMap<Option<IpAddr>, usize>>);
-
-impl Guesses {
-    fn counts(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One password of a client that is told to wait.
-pub(super) struct Guess {
-    guesses: Arc<Guesses>,
-    client: Option<IpAddr>,
-}
-
-impl Drop for Guess {
-    fn drop(&mut self) {
-        let mut counts = self.guesses.counts();
-        if let Some(count) = counts.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.client);
-            }
-        }
-    }
 }
 
 impl Throttle {
@@ -61,20 +28,7 @@ impl Throttle {
                 .time_to_idle(Duration::from_secs(u64::from(settings.forget_seconds)))
                 .build(),
             settings,
-            guesses: Arc::default(),
         }
-    }
-
-    /// None: the client has as many under way as it may.
-    pub(super) fn guess(&self, client: Option<IpAddr>) -> Option<Guess> {
-        let client = client.map(origin);
-        let mut counts = self.guesses.counts();
-        let count = counts.entry(client).or_default();
-        if *count >= GUESSES {
-            return None;
-        }
-        *count += 1;
-        Some(Guess { guesses: self.guesses.clone(), client })
     }
 
     /// One more wrong password. None: it is one of the free ones; else how long to wait before the next.
@@ -131,18 +85,6 @@ mod tests {
         assert_eq!(throttle.failed([2; 32]), None, "another user or client");
         throttle.succeeded(&KEY);
         assert_eq!(throttle.failed(KEY), None, "a success forgets the failures");
-    }
-
-    #[test]
-    fn a_client_has_few_guesses_under_way_and_nothing_is_kept_of_those_that_ended() {
-        let throttle = Throttle::new(Slowdown::default());
-        let from = |address: &str| throttle.guess(Some(address.parse().expect("an address")));
-        let under_way: Vec<_> = (0..GUESSES).map(|_| from("192.0.2.1").expect("one of the few")).collect();
-        assert!(from("192.0.2.1").is_none() && from("::ffff:192.0.2.1").is_none());
-        assert!(from("192.0.2.2").is_some(), "another client");
-        drop(under_way);
-        assert!(from("192.0.2.1").is_some());
-        assert!(throttle.guesses.counts().is_empty());
     }
 
     #[test]
