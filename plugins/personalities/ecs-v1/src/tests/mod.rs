@@ -103,7 +103,7 @@ fn violations_have_the_codes_of_their_fields() {
         ("/tags", "maxItems", "Ecs.0905"),
         ("/not_tags", "maxItems", "Ecs.0905"),
         ("/tags/0/key", "minLength", "Ecs.0906"),
-        ("/not_tags/0/values", "uniqueItems", "Ecs.0005"),
+        ("/not_tags/0/values", "uniqueItems", "Ecs.0906"),
     ];
     for (pointer, keyword, code) in cases {
         let request =
