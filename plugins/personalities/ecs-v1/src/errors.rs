@@ -209,7 +209,7 @@ pub fn of_violation(violation: &Violation) -> Failure {
             Failure::new(400, "Ecs.0118", "The number of ECSs exceeds the maximum allowed limit.")
         }
         (_, "maxItems") if pointer.ends_with("tags") => too_many_tags(),
-        (_, "minLength" | "maxLength" | "uniqueItems") if field.contains("tags.") => {
+        (_, "minLength" | "maxLength" | "maxItems" | "uniqueItems") if field.contains("tags.") => {
             bad_tag(&format!("the value of the parameter {field} is not valid"))
         }
         (_, "required") => {

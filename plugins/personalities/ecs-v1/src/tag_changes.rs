@@ -81,9 +81,6 @@ fn is_of_keys(letter: char) -> bool {
 /// First adds, then takes away what other values the keys have, so that tags which others change meanwhile stay.
 fn add<C: Cloud>(cloud: &C, id: &str, new: &BTreeSet<String>) -> Result<(), Failure> {
     let before = of_server(cloud, id)?;
-    if new.is_subset(&before) && overwritten(&before, new).next().is_none() {
-        return Ok(());
-    }
     check_count(&before.union(new).cloned().collect(), new, before.len())?;
     let texts: Vec<String> = new.iter().cloned().collect();
     let all: BTreeSet<String> = cloud.set_tags(id, &texts, MetadataMode::Merge).map_err(refused)?.into_iter().collect();
