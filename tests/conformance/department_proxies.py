@@ -16,6 +16,8 @@ LABELLED_IMAGE = {"ready": labelled}
 OLD_IMAGES = Entry(
     seen=IMAGE, shares=("public_image_id",), query=ALL, asks=(("marker", "image_id"), ("server", "server_id"))
 )
+# The laptop deployment's.
+ZONE = {"availability_zone": "zone-1"}
 OPENED = {"ip_protocol": "tcp", "from_port": 22, "to_port": 22}
 PROXIES = {
     "networks.list": Entry(seen=("network_id",), query=ALL),
@@ -44,9 +46,11 @@ PROXIES = {
     "volumes.list_detail": Entry(seen=("data_volume_id",), query=ALL),
     "volumes.show": Entry(refs=("volume_id",)),
     "volumes.create": [
-        Entry(body=lambda v: {"volume": {"size": 1, "display_name": f"{v['mark']}-{next(COUNT)}"}}, in_project=True),
         Entry(
-            body=lambda v: {"volume": {"snapshot_id": v["snapshot_id"]}}, refs=("snapshot_id",), in_project=True,
+            body=lambda v: {"volume": {"size": 1, "display_name": f"{v['mark']}-{next(COUNT)}", **ZONE}}, in_project=True
+        ),
+        Entry(
+            body=lambda v: {"volume": {"snapshot_id": v["snapshot_id"], **ZONE}}, refs=("snapshot_id",), in_project=True,
             ready=A_SNAPSHOT, note="from a snapshot",
         ),
     ],

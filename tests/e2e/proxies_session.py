@@ -83,7 +83,9 @@ class Proxies(Images):
         own = f"{self.cloud}/volume/v3/{self.project}"
         for face, base in enumerate(self.faces):
             url, snapshots = f"{base}/v2.1/os-volumes", f"{base}/v2.1/os-snapshots"
-            body = {"volume": {"size": 1, "display_name": f"old-{face}", "metadata": {"a": "b"}}}
+            [zone] = self.call("GET", f"{base}/v2.1/os-availability-zone")["availabilityZoneInfo"]
+            zone = {"availability_zone": zone["zoneName"]}
+            body = {"volume": {"size": 1, "display_name": f"old-{face}", "metadata": {"a": "b"}, **zone}}
             volume = self.call("POST", url, body)["volume"]
             assert (volume["status"], volume["attachments"]) == ("creating", [{}]), volume
             at = f"{own}/volumes/{volume['id']}"
@@ -99,7 +101,7 @@ class Proxies(Images):
             assert self.call("GET", f"{snapshots}/{snapshot['id']}")["snapshot"]["volumeId"] == volume["id"]
             told = self.call("DELETE", f"{url}/{volume['id']}", expect=(400,))["badRequest"]["message"]
             assert "snapshot" in told, told
-            copied = self.call("POST", url, {"volume": {"snapshot_id": snapshot["id"]}})["volume"]
+            copied = self.call("POST", url, {"volume": {"snapshot_id": snapshot["id"], **zone}})["volume"]
             is_there(f"{own}/volumes/{copied['id']}", "volume")
             self.call("DELETE", f"{snapshots}/{snapshot['id']}", expect=(202,))
             poll(60, lambda: (request("GET", f"{own}/snapshots/{snapshot['id']}", self.admin, expect=(200, 404))[0].get("snapshot") is None, None))

@@ -125,6 +125,9 @@ class Volumes(client.Members):
         seen = self.rests("data-1", "in-use")
         (attachment,) = seen["attachments"]
         same("attachment", (attachment["server_id"], attachment["device"]), (self.server, "/dev/vdb"))
+        old = self.call("DELETE", f"/os-volumes/{self.volume}", nova=True, expect=(400,))
+        same("through Nova as well", "in use" in old["badRequest"]["message"], True)
+        rule("nova.volumes.delete", "fd46d3f3", "22feff9c")
         assert f"disk {self.volume} is /dev/vdb" in self.console(), self.console()
         same("disks", len(self.ann("server", "volume", "list", "guest")), 2)
         self.ann.fails("in use", "volume", "delete", "data-1")

@@ -25,6 +25,7 @@ macro_rules! cloud_functions {
                 Changes fn set_metadata(id: String, items: Vec<compute::Pair>, mode: compute::MetadataMode) -> Vec<compute::Pair>;
                 Changes fn delete_metadata(id: String, key: String) -> ();
                 Changes fn set_tags(id: String, tags: Vec<String>, mode: compute::MetadataMode) -> Vec<String>;
+                Changes fn exchange_tags(id: String, old: Vec<String>, new: Vec<String>) -> ();
                 Changes fn delete_tag(id: String, tag: String) -> ();
                 Reads fn list_zones() -> Vec<compute::Zone>;
             }

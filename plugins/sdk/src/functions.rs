@@ -24,6 +24,7 @@ macro_rules! cloud_functions {
                 fn set_metadata(id: &str, items: &[compute::Pair], mode: compute::MetadataMode) -> Vec<compute::Pair>;
                 fn delete_metadata(id: &str, key: &str) -> ();
                 fn set_tags(id: &str, tags: &[String], mode: compute::MetadataMode) -> Vec<String>;
+                fn exchange_tags(id: &str, old: &[String], new: &[String]) -> ();
                 fn delete_tag(id: &str, tag: &str) -> ();
                 fn list_zones() -> Vec<compute::Zone>;
             }

@@ -39,6 +39,12 @@ impl Writer {
         Self { out: Vec::with_capacity(capacity), comma: false }
     }
 
+    /// How many have been written.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.out.len()
+    }
+
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         self.out

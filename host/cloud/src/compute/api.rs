@@ -92,6 +92,16 @@ impl ComputeApi for Compute {
         Ok(self.put_tags(context, &id, &tags, mode).await?)
     }
 
+    async fn exchange_tags(
+        &self,
+        context: &Context,
+        id: String,
+        old: Vec<String>,
+        new: Vec<String>,
+    ) -> Result<(), Error> {
+        Ok(self.swap_tags(context, &id, old, &new).await?)
+    }
+
     async fn delete_tag(&self, context: &Context, id: String, tag: String) -> Result<(), Error> {
         Ok(self.remove_tag(context, &id, &tag).await?)
     }

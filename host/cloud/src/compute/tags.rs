@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::servers as store;
@@ -42,33 +42,60 @@ impl Compute {
     ) -> Result<Vec<String>> {
         let reach = self.permit(context.caller.as_deref(), Action::ServersUpdateTags)?;
         let new = checked(new)?;
-        let mut tx = self.db().begin().await?;
-        let server = self.locked_server(&mut tx, &reach, id).await?;
-        rules::check(Verb::Tags, &server, context.caller()?)?;
-        let old = store::tags(&mut tx, id).await?;
-        let new = match mode {
-            wit::MetadataMode::Replace => new,
-            wit::MetadataMode::Merge => old.union(&new).cloned().collect(),
+        let put = |old: &BTreeSet<String>| match mode {
+            wit::MetadataMode::Replace => Ok(new),
+            wit::MetadataMode::Merge => Ok(old.union(&new).cloned().collect()),
         };
-        check_count(new.len())?;
-        store::put_tags(&mut tx, id, &old, &new, Timestamp::now()).await?;
-        tx.commit().await?;
-        Ok(new.into_iter().collect())
+        Ok(self.change_tags(context, &reach, id, put).await?.into_iter().collect())
+    }
+
+    pub(super) async fn swap_tags(
+        &self,
+        context: &CallContext,
+        id: &str,
+        old: Vec<String>,
+        new: &[String],
+    ) -> Result<()> {
+        let reach = self.permit(context.caller.as_deref(), Action::ServersUpdateTags)?;
+        let new = checked(new)?;
+        let read: BTreeSet<String> = old.into_iter().collect();
+        let swap = |there: &BTreeSet<String>| {
+            let message = "The server has other tags by now.";
+            let changed =
+                || Error::new(ErrorCode::WrongState, message).with_resource("server", id).with_reason("changed");
+            if *there == read { Ok(new) } else { Err(changed()) }
+        };
+        self.change_tags(context, &reach, id, swap).await.map(drop)
     }
 
     pub(super) async fn remove_tag(&self, context: &CallContext, id: &str, tag: &str) -> Result<()> {
         let reach = self.permit(context.caller.as_deref(), Action::ServersUpdateTags)?;
+        let remove = |old: &BTreeSet<String>| {
+            let mut new = old.clone();
+            let message = "The server has no such tag.";
+            let gone = || Error::new(ErrorCode::NotFound, message).with_resource("server", id).with_field("tag");
+            if new.remove(tag) { Ok(new) } else { Err(gone()) }
+        };
+        self.change_tags(context, &reach, id, remove).await.map(drop)
+    }
+
+    /// Gives the server the tags that `change` makes of those that it has, and gives them.
+    async fn change_tags(
+        &self,
+        context: &CallContext,
+        reach: &Reach,
+        id: &str,
+        change: impl FnOnce(&BTreeSet<String>) -> Result<BTreeSet<String>>,
+    ) -> Result<BTreeSet<String>> {
         let mut tx = self.db().begin().await?;
-        let server = self.locked_server(&mut tx, &reach, id).await?;
+        let server = self.locked_server(&mut tx, reach, id).await?;
         rules::check(Verb::Tags, &server, context.caller()?)?;
         let old = store::tags(&mut tx, id).await?;
-        let mut new = old.clone();
-        if !new.remove(tag) {
-            let message = "The server has no such tag.";
-            return Err(Error::new(ErrorCode::NotFound, message).with_resource("server", id).with_field("tag"));
-        }
+        let new = change(&old)?;
+        check_count(new.len())?;
         store::put_tags(&mut tx, id, &old, &new, Timestamp::now()).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(new)
     }
 }
 
@@ -94,7 +121,7 @@ mod tests {
     fn tags_are_bounded() {
         assert_eq!(checked(&texts(&["b", "a", "b"])).expect("tags").len(), 2);
         checked(&["x".repeat(MAX_TAG)]).expect("the longest");
-        for bad in ["", "a/b", "a,b", &"x".repeat(MAX_TAG + 1)] {
+        for bad in ["", "a/b", "a,b", "a\0b", &"x".repeat(MAX_TAG + 1)] {
             assert_eq!(checked(&texts(&[bad])).expect_err(bad).field.as_deref(), Some("tags"));
         }
         let many = |count: usize| checked(&(0..count).map(|number| format!("t{number}")).collect::<Vec<_>>());
@@ -123,6 +150,18 @@ mod tests {
             assert_eq!((gone.kind(), gone.field.as_deref()), (ErrorCode::NotFound, Some("tag")));
             cloud.delete_tag(&context, id.clone(), "z".to_owned()).await.expect("removal");
             assert!(set(&[], wit::MetadataMode::Replace).await.expect("tags").is_empty());
+            // Only instead of what was read.
+            let exchange = async |old: &[&str], new: &[&str]| {
+                cloud.exchange_tags(&context, id.clone(), texts(old), texts(new)).await
+            };
+            exchange(&[], &["a=1", "b"]).await.expect("there are none");
+            exchange(&["b", "a=1"], &["b", "a=2"]).await.expect("in any order");
+            for stale in [&["a=1", "b"][..], &["b"], &[]] {
+                let changed = exchange(stale, &["c"]).await.expect_err("others changed it");
+                assert_eq!((changed.kind(), changed.reason.as_deref()), (ErrorCode::WrongState, Some("changed")));
+            }
+            assert_eq!(exchange(&["a=2", "b"], &["a/b"]).await.expect_err("wrong").field.as_deref(), Some("tags"));
+            exchange(&["a=2", "b"], &[]).await.expect("all of them");
             // Together with those that are there, too.
             let many: Vec<String> = (0..MAX_TAGS).map(|number| format!("t{number}")).collect();
             cloud.set_tags(&context, id.clone(), many, merge).await.expect("as many as there may be");

@@ -40,6 +40,7 @@ async fn a_foreign_server_is_not_found() {
             cloud.set_metadata(&stranger, id.clone(), vec![], wit::MetadataMode::Merge).await.err(),
             cloud.delete_metadata(&stranger, id.clone(), "k".to_owned()).await.err(),
             cloud.set_tags(&stranger, id.clone(), vec![], wit::MetadataMode::Merge).await.err(),
+            cloud.exchange_tags(&stranger, id.clone(), vec![], vec![]).await.err(),
             cloud.delete_tag(&stranger, id.clone(), "a".to_owned()).await.err(),
         ];
         for (number, error) in refused.into_iter().enumerate() {

@@ -300,6 +300,6 @@ mod tests {
         });
         let began = began.await.expect("done");
         drop(passwords.turn(Share::Rest).await.expect("turn"));
-        assert!(began.elapsed() >= worked * (1 + REST), "{:?}", began.elapsed());
+        assert!(began.elapsed() >= worked * 4, "{:?}", began.elapsed());
     }
 }

@@ -21,8 +21,8 @@ pub struct Settings {
     #[serde(skip)]
     #[schemars(skip)]
     pub vocabulary: Vocabulary,
-    /// How many passwords are hashed at once. Each takes 19 MiB while it lasts, and a processor as far as no request needs it.
-    /// Left out: half of the processors, at least one.
+    /// How many passwords are hashed at once, beside one of those that are guessed. Each takes 19 MiB, which is kept for the next, and a
+    /// processor as far as no request needs it. Left out: half of the processors, at least one.
     pub password_hashing: Option<u32>,
     /// FOR TESTS ONLY: hash passwords so cheaply that they can be guessed.
     pub insecure_test_password_cost: bool,

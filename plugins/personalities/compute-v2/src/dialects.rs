@@ -128,6 +128,7 @@ static ECS: Rules = Rules {
     limits_of_others: false,
     groups_without_pages: true,
     new_rules_hide_their_group: true,
+    volumes_name_their_zone: true,
     reserved_snapshots: Some("autobk_snapshot"),
     quotas_look_for_users: true,
     ..UPSTREAM

@@ -310,6 +310,26 @@ fn metadata_that_others_change_meanwhile_is_read_again() {
 }
 
 #[test]
+fn names_that_the_image_service_keeps_are_refused() {
+    let (cloud, seen) = with_changes(with_image(shot()).0);
+    for (name, says) in [
+        ("status", "Attribute 'status' is read-only."),
+        ("location", "Attribute 'location' is reserved."),
+        ("os_glance_x", "Attribute 'os_glance_x' is reserved."),
+        ("min_ram", "Attribute 'min_ram' is the image's own."),
+    ] {
+        let metadata = json!({ "metadata": { name: "x" } });
+        for (operation, method) in [("images.update_metadata", "POST"), ("images.replace_metadata", "PUT")] {
+            let call = of_image(operation, method).body(&metadata);
+            assert_eq!(refused(&cloud, upstream(), call, 403), says);
+        }
+        let call = of_image("images.update_metadata_item", "PUT").param("key", name);
+        assert_eq!(refused(&cloud, upstream(), call.body(&json!({ "meta": { name: "x" } })), 403), says);
+    }
+    assert!(seen.all().is_empty());
+}
+
+#[test]
 fn metadata_that_cannot_be_is_told() {
     let (mut cloud, seen) = with_changes(with_image(shot()).0);
     for (operation, method, body, says) in [

@@ -284,6 +284,27 @@ fn both_lists_of_volumes_show_all() {
 }
 
 #[test]
+fn a_list_is_read_page_by_page_and_ends_before_it_is_too_large() {
+    let mut cloud = FakeCloud::default();
+    let asked: Seen<(Option<String>, u32)> = Seen::default();
+    let keep = asked.clone();
+    cloud.volumes.list_volumes = Some(Box::new(move |_, page| {
+        keep.push((page.marker.clone(), page.limit));
+        let large = Volume { description: "x".repeat(1 << 20), ..volume("available", None) };
+        Ok(VolumePage { volumes: vec![large; 5], next: Some("next".to_owned()) })
+    }));
+    let count = |limit: &str| {
+        let (status, body) = ask(&cloud, upstream(), list("volumes.list").query("limit", limit).query("offset", "3"));
+        assert_eq!(status, 200);
+        body["volumes"].as_array().unwrap().len()
+    };
+    assert_eq!(count("4"), 4);
+    assert_eq!(asked.all(), [(None, 7), (Some("next".to_owned()), 2)]);
+    // Pages of five MiB, of which three rows are passed over: after the third there are more than eight.
+    assert_eq!(count("1000"), 12);
+}
+
+#[test]
 fn a_volume_begins_empty_or_as_a_snapshot() {
     let seen: Seen<VolumeCreate> = Seen::default();
     let keep = seen.clone();
@@ -307,6 +328,13 @@ fn a_volume_begins_empty_or_as_a_snapshot() {
     let gone = refused(&cloud, upstream(), create(json!({ "snapshot_id": "none" })), 404);
     assert_eq!(gone, "Snapshot none could not be found.");
     rule!("nova.volumes.create", "d6646424", "9e6cbe37");
+    let without = || create(json!({ "size": 1 }));
+    assert!(refused(&cloud, ecs(), without(), 400).contains("'availability_zone'"));
+    assert_eq!(ask(&cloud, upstream(), without()).0, 200);
+    let with = create(json!({ "size": 1, "availability_zone": "az1" }));
+    assert_eq!(ask(&cloud, ecs(), with).0, 200);
+    assert_eq!(seen.all().pop().unwrap().zone.as_deref(), Some("az1"));
+    rule!("nova.volumes.create", "ef9da7ca");
 }
 
 #[test]

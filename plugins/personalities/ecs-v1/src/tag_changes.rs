@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use skyloom_sdk::cloud::compute::MetadataMode;
 use skyloom_sdk::conditions::parts;
 use skyloom_sdk::{Cloud, Error, ErrorCode, Request, Response, respond};
 
@@ -14,6 +13,8 @@ use crate::tags::{check_keys, join, split};
 const MOST: usize = 10;
 const LONGEST_KEY: usize = 36;
 const LONGEST_VALUE: usize = 43;
+/// How often a change is made anew of tags that others change at the same time.
+const ATTEMPTS: u32 = 5;
 
 #[derive(Deserialize)]
 struct Tag {
@@ -78,55 +79,41 @@ fn is_of_keys(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '\u{4E00}'..='\u{9FFF}')
 }
 
-/// First adds, then takes away what other values the keys have, so that tags which others change meanwhile stay.
 fn add<C: Cloud>(cloud: &C, id: &str, new: &BTreeSet<String>) -> Result<(), Failure> {
-    let before = of_server(cloud, id)?;
-    check_count(&before.union(new).cloned().collect(), new, before.len())?;
-    let texts: Vec<String> = new.iter().cloned().collect();
-    let all: BTreeSet<String> = cloud.set_tags(id, &texts, MetadataMode::Merge).map_err(refused)?.into_iter().collect();
-    if let Err(full) = check_count(&all, new, before.len()) {
-        // Others added theirs meanwhile.
-        remove(cloud, id, new.difference(&before))?;
-        return Err(full);
-    }
-    remove(cloud, id, overwritten(&all, new))
+    let keys: BTreeSet<&str> = new.iter().map(|tag| split(tag).0).collect();
+    change_all(cloud, id, |there| {
+        let others = there.iter().filter(|tag| !keys.contains(split(tag).0));
+        let all: BTreeSet<String> = others.chain(new).cloned().collect();
+        // Through Nova's interface a server may have come to more than the vendor's most; then it must not become more still.
+        if all.len() > MOST.max(there.len()) { Err(too_many_tags()) } else { Ok(all) }
+    })
 }
 
-/// A value that is given must be the tag's; otherwise the key alone decides.
+/// A value that is given must be the tag's; otherwise the key alone decides. What isn't there is gone already.
 fn delete<C: Cloud>(cloud: &C, id: &str, tags: &[Tag]) -> Result<(), Failure> {
-    let there = of_server(cloud, id)?;
-    let is_meant = |text: &&String| {
+    let is_meant = |text: &str| {
         let (key, value) = split(text);
         tags.iter().any(|tag| tag.key == key && tag.value.as_deref().is_none_or(|wanted| wanted == value))
     };
-    remove(cloud, id, there.iter().filter(is_meant))
+    change_all(cloud, id, |there| Ok(there.iter().filter(|text| !is_meant(text)).cloned().collect()))
 }
 
-fn of_server<C: Cloud>(cloud: &C, id: &str) -> Result<BTreeSet<String>, Failure> {
-    Ok(cloud.get_server(id, &parts(&["tags"]))?.tags.into_iter().collect())
-}
-
-/// What has a key of the new ones, and another value.
-fn overwritten<'a>(all: &'a BTreeSet<String>, new: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
-    let keys: BTreeSet<&str> = new.iter().map(|tag| split(tag).0).collect();
-    all.difference(new).filter(move |tag| keys.contains(split(tag).0))
-}
-
-/// Through Nova's interface a server may have come to more than the vendor's most; then it must not become more still.
-fn check_count(all: &BTreeSet<String>, new: &BTreeSet<String>, before: usize) -> Result<(), Failure> {
-    let count = all.len() - overwritten(all, new).count();
-    if count > MOST.max(before) { Err(too_many_tags()) } else { Ok(()) }
-}
-
-/// What isn't there any more is gone as it was meant to be.
-fn remove<'a, C: Cloud>(cloud: &C, id: &str, tags: impl Iterator<Item = &'a String>) -> Result<(), Failure> {
-    for tag in tags {
-        match cloud.delete_tag(id, tag) {
-            Err(error) if error.code == ErrorCode::NotFound && error.field.as_deref() == Some("tag") => {}
-            done => done?,
+/// The core gives the server these tags only instead of those that were read, so that nothing is lost which others change
+/// meanwhile: then the change is made anew.
+fn change_all<C: Cloud>(
+    cloud: &C,
+    id: &str,
+    change: impl Fn(&BTreeSet<String>) -> Result<BTreeSet<String>, Failure>,
+) -> Result<(), Failure> {
+    let mut attempt = 1;
+    loop {
+        let read = cloud.get_server(id, &parts(&["tags"]))?.tags;
+        let new: Vec<String> = change(&read.iter().cloned().collect())?.into_iter().collect();
+        match cloud.exchange_tags(id, &read, &new) {
+            Err(error) if error.reason.as_deref() == Some("changed") && attempt < ATTEMPTS => attempt += 1,
+            done => return done.map_err(refused),
         }
     }
-    Ok(())
 }
 
 /// The texts were looked at; what the core still finds wrong is their number.

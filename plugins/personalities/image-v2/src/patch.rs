@@ -161,10 +161,10 @@ fn one(update: &mut ImageUpdate, change: &Change) -> Result<(), Fault> {
         return Err(Fault::new(403, format!("Attribute '{name}' is read-only.")));
     }
     views::settable(name)?;
-    if change.verb == Verb::Remove && views::BASE.contains(&name) {
+    if change.verb == Verb::Remove && glance::BASE.contains(&name) {
         return Err(Fault::new(403, format!("Property {name} may not be removed.")));
     }
-    let there = views::BASE.contains(&name) || update.properties.iter().any(|(known, _)| known == name);
+    let there = glance::BASE.contains(&name) || update.properties.iter().any(|(known, _)| known == name);
     if change.verb == Verb::AddNew && there {
         return Err(Fault::new(409, format!("Property {name} already present.")));
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use skyloom_sdk::{Request, Response, respond};
 
-use crate::{Answer, Fault, views};
+use crate::{Answer, Fault};
 
 /// The schema of a new image, which the host checks bodies against; what the service says by itself is added to it.
 const CREATE: &str = include_str!("../schemas/image.create.json");
@@ -37,7 +37,7 @@ fn image() -> Result<Value, Fault> {
         Value::Object(properties) => properties,
         _ => Map::new(),
     };
-    for name in views::READ_ONLY {
+    for name in glance::READ_ONLY {
         let kind = match *name {
             "size" | "virtual_size" => json!(["null", "integer"]),
             "checksum" | "os_hash_algo" | "os_hash_value" => json!(["null", "string"]),

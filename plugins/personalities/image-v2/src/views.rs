@@ -48,7 +48,7 @@ fn number(json: &mut Writer, value: Option<u64>) {
 /// The owner's properties stand beside the image's own, which win over one of the same name.
 pub fn image(json: &mut Writer, image: &Image) {
     json.begin_object();
-    for (name, value) in image.properties.iter().filter(|(name, _)| !is_own(name)) {
+    for (name, value) in image.properties.iter().filter(|(name, _)| !glance::is_own(name)) {
         json.dynamic_key(name).string(value);
     }
     json.key(key!("id")).string(&image.id);
@@ -78,55 +78,7 @@ pub fn image(json: &mut Writer, image: &Image) {
     json.end_object();
 }
 
-/// What only the service says.
-pub const READ_ONLY: &[&str] = &[
-    "created_at",
-    "updated_at",
-    "status",
-    "checksum",
-    "os_hash_algo",
-    "os_hash_value",
-    "size",
-    "virtual_size",
-    "direct_url",
-    "self",
-    "file",
-    "schema",
-    "stores",
-];
-/// Words that nobody may use as a property.
-pub const RESERVED: &[&str] =
-    &["deleted", "deleted_at", "location", "locations", "is_public", "metadata", "checksum_alg"];
-/// Begins the names that are the service's own.
-const RESERVED_BEGIN: &str = "os_glance";
-
 /// 403 for a name that no client may set.
 pub fn settable(name: &str) -> Result<(), Fault> {
-    if READ_ONLY.contains(&name) {
-        return Err(Fault::new(403, format!("Attribute '{name}' is read-only.")));
-    }
-    if RESERVED.contains(&name) || name.starts_with(RESERVED_BEGIN) {
-        return Err(Fault::new(403, format!("Attribute '{name}' is reserved.")));
-    }
-    Ok(())
-}
-
-/// What every image has, and its owner may set.
-pub const BASE: &[&str] = &[
-    "id",
-    "name",
-    "visibility",
-    "protected",
-    "os_hidden",
-    "owner",
-    "container_format",
-    "disk_format",
-    "min_ram",
-    "min_disk",
-    "tags",
-];
-
-/// Whether a name is the image's own and no property's.
-pub fn is_own(name: &str) -> bool {
-    READ_ONLY.contains(&name) || RESERVED.contains(&name) || BASE.contains(&name)
+    glance::forbidden(name).map_or(Ok(()), |why| Err(Fault::new(403, why)))
 }

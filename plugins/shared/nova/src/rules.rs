@@ -80,6 +80,8 @@ pub struct Rules {
     pub groups_without_pages: bool,
     /// A new rule of a security group is answered without the group that it lets in.
     pub new_rules_hide_their_group: bool,
+    /// A volume that is made through this interface names its zone.
+    pub volumes_name_their_zone: bool,
     /// What no name of a snapshot may begin with.
     pub reserved_snapshots: Option<&'static str>,
     /// A quota is asked for a user, too: of one that isn't there it is the default one.
@@ -194,6 +196,7 @@ pub const UPSTREAM: Rules = Rules {
     limits_of_others: true,
     groups_without_pages: false,
     new_rules_hide_their_group: false,
+    volumes_name_their_zone: false,
     reserved_snapshots: None,
     quotas_look_for_users: false,
 };

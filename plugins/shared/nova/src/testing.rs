@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use skyloom_sdk::PageRequest;
 use skyloom_sdk::cloud::compute::{
     Address, MetadataMode, PowerState, Server, ServerCreate, ServerCreated, ServerFlavor, ServerNic, ServerPage,
     ServerVolume, VmState,
@@ -12,8 +11,9 @@ use skyloom_sdk::cloud::compute::{
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
 use skyloom_sdk::cloud::keypairs::{KeyKind, Keypair};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, not_found};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, error, not_found};
 use skyloom_sdk::unsupported::Unsupported;
+use skyloom_sdk::{Error, ErrorCode, PageRequest};
 
 pub const SERVER: &str = "70a599e0-31e7-49b7-b260-868f441e862b";
 pub const IMAGE: &str = "11111111-2222-3333-4444-555555555555";
@@ -136,6 +136,17 @@ pub fn with_tags(server: Server) -> (FakeCloud, Rc<RefCell<Vec<String>>>) {
         tags.sort_unstable();
         tags.dedup();
         Ok(tags.clone())
+    }));
+    let exchanged = tags.clone();
+    cloud.compute.exchange_tags = Some(Box::new(move |_, old, new| {
+        if *exchanged.borrow() != old {
+            return Err(Error {
+                reason: Some("changed".to_owned()),
+                ..error(ErrorCode::WrongState, "Others changed it.")
+            });
+        }
+        *exchanged.borrow_mut() = new.to_vec();
+        Ok(())
     }));
     let removed = tags.clone();
     cloud.compute.delete_tag = Some(Box::new(move |id, tag| {

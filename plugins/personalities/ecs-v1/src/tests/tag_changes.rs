@@ -1,7 +1,9 @@
+use std::cell::Cell;
+
 use nova::testing::{SERVER, server, with_tags};
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::Server;
-use skyloom_sdk::testing::{FakeCloud, error, invalid, json_of};
+use skyloom_sdk::testing::{FakeCloud, Seen, error, invalid, json_of};
 use skyloom_sdk::{Body, Error, ErrorCode, Response, rule};
 
 use super::{code_of, post};
@@ -103,33 +105,54 @@ fn a_server_has_ten_tags_at_most() {
     rule!(DELETE, "b1135fd6");
 }
 
-#[test]
-fn who_finds_that_others_filled_the_server_meanwhile_takes_his_own_back() {
-    let (mut cloud, tags) = with_tags(tagged(&texts(&many(9))));
-    let (written, set) = (tags.clone(), cloud.compute.set_tags.take().unwrap());
-    cloud.compute.set_tags = Some(Box::new(move |id, new, mode| {
-        written.borrow_mut().push("others=1".to_owned());
-        set(id, new, mode)
+/// What the server has after the request, into which others come once, between its look and its change.
+fn disturbed(before: &[&str], others: &'static [&'static str], body: &Value) -> (Response, Vec<String>) {
+    let (mut cloud, tags) = with_tags(tagged(before));
+    let (written, exchange) = (tags.clone(), cloud.compute.exchange_tags.take().unwrap());
+    let comes = Cell::new(true);
+    cloud.compute.exchange_tags = Some(Box::new(move |id, old, new| {
+        if comes.replace(false) {
+            *written.borrow_mut() = others.iter().map(|tag| (*tag).to_owned()).collect();
+        }
+        exchange(id, old, new)
     }));
-    let tags_to_add = json!([{ "key": "more", "value": "1" }, { "key": "k0", "value": "v" }]);
-    let response = ask(&cloud, SERVER, &json!({ "action": "create", "tags": tags_to_add }));
-    assert_eq!(code_of(&response), (400, "Ecs.0905".to_owned()));
-    let mut expected = many(9);
-    expected.push("others=1".to_owned());
-    assert_eq!(*tags.borrow(), expected);
+    let response = ask(&cloud, SERVER, body);
+    let after = tags.borrow().clone();
+    (response, after)
 }
 
 #[test]
-fn of_two_requests_at_once_the_later_value_stays() {
-    let (mut cloud, tags) = with_tags(tagged(&["a=1"]));
-    let (written, set) = (tags.clone(), cloud.compute.set_tags.take().unwrap());
-    cloud.compute.set_tags = Some(Box::new(move |id, new, mode| {
-        written.borrow_mut().extend(["a=2".to_owned(), "b=1".to_owned()]);
-        set(id, new, mode)
+fn what_others_change_meanwhile_is_not_lost() {
+    let add = json!({ "action": "create", "tags": [{ "key": "a", "value": "3" }] });
+    let (response, after) = disturbed(&["a=1"], &["a=2", "b=1"], &add);
+    assert_eq!((response.status, texts(&after)), (204, vec!["a=3", "b=1"]));
+    // Who asks for what is there already loses nothing either.
+    let (response, after) = disturbed(&["a=3"], &["a=1"], &add);
+    assert_eq!((response.status, texts(&after)), (204, vec!["a=3"]));
+    let delete = json!({ "action": "delete", "tags": [{ "key": "a" }, { "key": "b" }] });
+    let (response, after) = disturbed(&["a=1", "b=1"], &["b=1", "c=1"], &delete);
+    assert_eq!((response.status, texts(&after)), (204, vec!["c=1"]));
+}
+
+#[test]
+fn others_who_fill_the_server_meanwhile_count() {
+    let full: &'static [&'static str] = &["a=1", "b=1", "c=1", "d=1", "e=1", "f=1", "g=1", "h=1", "i=1", "j=1"];
+    let add = json!({ "action": "create", "tags": [{ "key": "more", "value": "1" }] });
+    let (response, after) = disturbed(&["a=1"], full, &add);
+    assert_eq!((code_of(&response), texts(&after)), ((400, "Ecs.0905".to_owned()), full.to_vec()));
+}
+
+#[test]
+fn a_server_that_always_changes_is_given_up() {
+    let (mut cloud, _) = with_tags(tagged(&["a=1"]));
+    let asked: Seen<()> = Seen::default();
+    let keep = asked.clone();
+    cloud.compute.exchange_tags = Some(Box::new(move |_, _, _| {
+        keep.push(());
+        Err(Error { reason: Some("changed".to_owned()), ..error(ErrorCode::WrongState, "Others changed it.") })
     }));
     let response = ask(&cloud, SERVER, &json!({ "action": "create", "tags": [{ "key": "a", "value": "3" }] }));
-    assert_eq!(response.status, 204);
-    assert_eq!(*tags.borrow(), ["a=3", "b=1"]);
+    assert_eq!((code_of(&response), asked.all().len()), ((400, "Ecs.0100".to_owned()), 5));
 }
 
 #[test]
@@ -224,16 +247,6 @@ fn a_tag_that_is_not_there_is_deleted_already() {
     ] {
         assert_eq!(done(&["a=1"], "delete", &tags), ["a=1"], "{tags}");
     }
-    // Another request deletes it between the look and the deletion.
-    let (mut cloud, tags) = with_tags(tagged(&["a=1", "b=1"]));
-    let (others, delete) = (tags.clone(), cloud.compute.delete_tag.take().unwrap());
-    cloud.compute.delete_tag = Some(Box::new(move |id, tag| {
-        others.borrow_mut().retain(|known| known != "a=1");
-        delete(id, tag)
-    }));
-    let response = ask(&cloud, SERVER, &json!({ "action": "delete", "tags": [{ "key": "a" }, { "key": "b" }] }));
-    assert_eq!(response.status, 204);
-    assert!(tags.borrow().is_empty());
     rule!(DELETE, "aa970826");
 }
 
@@ -241,9 +254,7 @@ fn a_tag_that_is_not_there_is_deleted_already() {
 fn the_cores_refusals_have_the_vendors_codes() {
     let told = |failure: Error| {
         let (mut cloud, _) = with_tags(tagged(&["a=1"]));
-        let other = failure.clone();
-        cloud.compute.set_tags = Some(Box::new(move |_, _, _| Err(failure.clone())));
-        cloud.compute.delete_tag = Some(Box::new(move |_, _| Err(other.clone())));
+        cloud.compute.exchange_tags = Some(Box::new(move |_, _, _| Err(failure.clone())));
         ["create", "delete"].map(|action| {
             code_of(&ask(&cloud, SERVER, &json!({ "action": action, "tags": [{ "key": "a", "value": "1" }] })))
         })

@@ -2,12 +2,11 @@
 
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::networks::RuleCreate;
-use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::integer;
 use skyloom_sdk::{Cloud, ErrorCode, key, respond};
 
 use super::security_groups::refused;
-use super::text;
+use super::{one, text};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 use crate::servers::groups::write_rule;
@@ -40,12 +39,8 @@ pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
     };
     let made = context.cloud.create_security_group_rules(&[create]).map_err(|error| refused(&group.id, error))?;
     let rule = made.first().ok_or_else(|| Fault::new(500, "The rule was not made."))?;
-    let mut writer = Writer::with_capacity(512);
-    writer.begin_object().key(key!("security_group_rule"));
     let shown = source.as_ref().filter(|_| !context.rules.new_rules_hide_their_group);
-    write_rule(&mut writer, rule, shown);
-    writer.end_object();
-    Ok(respond::json(200, writer.finish()))
+    Ok(one(key!("security_group_rule"), |writer| write_rule(writer, rule, shown)))
 }
 
 pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {

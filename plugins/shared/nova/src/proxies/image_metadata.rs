@@ -93,13 +93,26 @@ fn change<C: Cloud>(
             owner: image.owner,
             attributes: None,
         };
+        let before = update.properties.clone();
         apply(&mut update.properties)?;
+        check_names(&before, &update.properties)?;
         match context.cloud.update_image(&image.id, &update) {
             // Another one changed it since it was read: the change holds of the image as it is then.
             Err(error) if error.code == ErrorCode::WrongState && attempt < ATTEMPTS => attempt += 1,
             updated => return updated.map_err(unchanged),
         }
     }
+}
+
+/// What is written may not have the name of an attribute of images, nor one that the image service keeps for itself.
+fn check_names(before: &[Pair], after: &[Pair]) -> Result<(), Fault> {
+    for (name, _) in after.iter().filter(|item| !before.contains(item)) {
+        let own = || glance::is_own(name).then(|| format!("Attribute '{name}' is the image's own."));
+        if let Some(why) = glance::forbidden(name).or_else(own) {
+            return Err(Fault::new(403, why));
+        }
+    }
+    Ok(())
 }
 
 fn unchanged(error: Error) -> Fault {

@@ -6,54 +6,45 @@ use skyloom_sdk::cloud::images::{Image, ImagePage};
 use skyloom_sdk::conditions::{from, is, pairs};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::Paging;
-use skyloom_sdk::{Cloud, Condition, Error, ErrorCode, Response, SortKey, key, respond};
+use skyloom_sdk::{Cloud, Condition, Error, ErrorCode, SortKey, key, respond};
 
-use super::MOST;
+use super::{MOST, one};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 use crate::servers::list::{number, span};
+use crate::views::Links;
 use crate::views::image::{SERVER, write, write_short};
 
 /// The states that a list is asked for: Glance's words, which are the core's too.
 const STATES: &[&str] = &["queued", "saving", "active", "deactivated"];
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let page = fetch_page(context)?;
-    let mut writer = Writer::with_capacity(256 + page.images.len() * 512);
-    writer.begin_object().key(key!("images")).begin_array();
-    for image in &page.images {
-        write_short(&mut writer, image, &context.links);
-    }
-    Ok(finish(context, writer, &page, "/images"))
+    listed(context, "/images", write_short)
 }
 
 pub fn list_detail<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    listed(context, "/images/detail", write)
+}
+
+fn listed<C: Cloud>(context: &Context<'_, C>, path: &str, write: fn(&mut Writer, &Image, &Links)) -> Answer {
     let page = fetch_page(context)?;
     let mut writer = Writer::with_capacity(256 + page.images.len() * 1024);
     writer.begin_object().key(key!("images")).begin_array();
     for image in &page.images {
         write(&mut writer, image, &context.links);
     }
-    Ok(finish(context, writer, &page, "/images/detail"))
-}
-
-fn finish<C>(context: &Context<'_, C>, mut writer: Writer, page: &ImagePage, collection: &str) -> Response {
     writer.end_array();
     if let Some(next) = &page.next {
         writer.key(key!("images_links"));
-        context.links.write_next(&mut writer, collection, &context.request.query, next);
+        context.links.write_next(&mut writer, path, &context.request.query, next);
     }
     writer.end_object();
-    respond::json(200, writer.finish())
+    Ok(respond::json(200, writer.finish()))
 }
 
 pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let image = fetch(context)?;
-    let mut writer = Writer::with_capacity(1024);
-    writer.begin_object().key(key!("image"));
-    write(&mut writer, &image, &context.links);
-    writer.end_object();
-    Ok(respond::json(200, writer.finish()))
+    Ok(one(key!("image"), |writer| write(writer, &image, &context.links)))
 }
 
 pub fn delete<C: Cloud>(context: &Context<'_, C>) -> Answer {

@@ -10,14 +10,17 @@ pub mod snapshots;
 pub mod volumes;
 
 use serde_json::{Map, Value};
+use skyloom_sdk::json::{Key, Writer};
 use skyloom_sdk::paging::by_id;
-use skyloom_sdk::{Cloud, PageRequest};
+use skyloom_sdk::{Cloud, PageRequest, Response, respond};
 
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 
 /// Rows of a list at most.
 const MOST: u32 = 1000;
+/// Bytes from which on a list takes no further page.
+const LARGEST: usize = 8 * 1024 * 1024;
 
 /// Of what has ended at the request's version, whatever else is wrong with it.
 pub(crate) fn check_end<C>(context: &Context<'_, C>) -> Result<(), Fault> {
@@ -66,27 +69,67 @@ pub fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Option<Answ
     Some(handler(context))
 }
 
-/// The part of a list that `offset` and `limit` ask for; a limit of 0 is none. `fetch` gives a page of the core's list.
-fn limited<C, T>(
-    context: &Context<'_, C>,
+/// The rows of a list that are asked for.
+struct Rows {
+    offset: usize,
+    limit: usize,
+}
+
+impl Rows {
+    const ALL: Self = Self { offset: 0, limit: usize::MAX };
+
+    /// By `offset` and `limit`; a limit of 0 is none, a number that is too large is larger than any list.
+    fn asked<C>(context: &Context<'_, C>) -> Self {
+        let number = |name: &str| context.query().last(name).map(|text| text.parse::<usize>().unwrap_or(usize::MAX));
+        let limit = number("limit").filter(|limit| *limit > 0).unwrap_or(usize::MAX).min(MOST as usize);
+        Self { offset: number("offset").unwrap_or(0), limit }
+    }
+}
+
+/// The rows under `name`, page by page of the core's, of which none is kept. A list that becomes too large ends early, like one whose
+/// limit was smaller.
+fn list<T>(
+    rows: Rows,
+    name: Key,
     mut fetch: impl FnMut(PageRequest) -> Result<(Vec<T>, Option<String>), Fault>,
-) -> Result<Vec<T>, Fault> {
-    // A number that is too large is larger than any list.
-    let number = |name: &str| context.query().last(name).map(|text| text.parse::<usize>().unwrap_or(usize::MAX));
-    let limit = number("limit").filter(|limit| *limit > 0).map_or(MOST as usize, |limit| limit.min(MOST as usize));
-    let mut skipped = number("offset").unwrap_or(0);
-    let (mut found, mut marker) = (Vec::new(), None);
+    mut write: impl FnMut(&mut Writer, &[T]) -> Result<(), Fault>,
+) -> Answer {
+    let Rows { offset: mut before, limit } = rows;
+    let mut writer = Writer::with_capacity(1024);
+    writer.begin_object().key(name).begin_array();
+    let (mut written, mut marker) = (0, None);
     loop {
-        let wanted = skipped.saturating_add(limit - found.len()).min(MOST as usize);
+        let wanted = before.saturating_add(limit - written).min(MOST as usize);
         let (page, next) = fetch(PageRequest { limit: wanted as u32, marker: marker.take(), sort: by_id() })?;
-        let passed = skipped.min(page.len());
-        skipped -= passed;
-        found.extend(page.into_iter().skip(passed).take(limit - found.len()));
+        let passed = before.min(page.len());
+        before -= passed;
+        let shown = &page[passed..page.len().min(passed.saturating_add(limit - written))];
+        write(&mut writer, shown)?;
+        written += shown.len();
         match next {
-            Some(next) if found.len() < limit => marker = Some(next),
-            _ => return Ok(found),
+            Some(next) if written < limit && writer.bytes() < LARGEST => marker = Some(next),
+            _ => break,
         }
     }
+    writer.end_array().end_object();
+    Ok(respond::json(200, writer.finish()))
+}
+
+/// For [`list`]: each row by itself.
+fn each<T>(write: impl Fn(&mut Writer, &T)) -> impl FnMut(&mut Writer, &[T]) -> Result<(), Fault> {
+    move |writer, rows| {
+        rows.iter().for_each(|row| write(writer, row));
+        Ok(())
+    }
+}
+
+/// One thing under `name`.
+fn one(name: Key, write: impl FnOnce(&mut Writer)) -> Response {
+    let mut writer = Writer::with_capacity(1024);
+    writer.begin_object().key(name);
+    write(&mut writer);
+    writer.end_object();
+    respond::json(200, writer.finish())
 }
 
 /// A text of a body that its schema has seen; null and what isn't there are none.

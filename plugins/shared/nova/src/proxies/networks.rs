@@ -2,9 +2,9 @@
 
 use skyloom_sdk::cloud::networks::Network;
 use skyloom_sdk::json::Writer;
-use skyloom_sdk::{Cloud, ErrorCode, key, respond};
+use skyloom_sdk::{Cloud, ErrorCode, key};
 
-use super::limited;
+use super::{Rows, each, one};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 
@@ -35,17 +35,11 @@ const NULL_TOO: &[&str] = &[
 ];
 
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let networks = limited(context, |page| {
+    let fetch = |page| {
         let found = context.cloud.list_networks(&[], &page)?;
         Ok((found.networks, found.next))
-    })?;
-    let mut writer = Writer::with_capacity(64 + networks.len() * 256);
-    writer.begin_object().key(key!("networks")).begin_array();
-    for network in &networks {
-        write(&mut writer, context, network);
-    }
-    writer.end_array().end_object();
-    Ok(respond::json(200, writer.finish()))
+    };
+    super::list(Rows::asked(context), key!("networks"), fetch, each(|writer, network| write(writer, context, network)))
 }
 
 pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -53,11 +47,7 @@ pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
         ErrorCode::NotFound => Fault::not_found("Network not found"),
         _ => error.into(),
     })?;
-    let mut writer = Writer::with_capacity(512);
-    writer.begin_object().key(key!("network"));
-    write(&mut writer, context, &network);
-    writer.end_object();
-    Ok(respond::json(200, writer.finish()))
+    Ok(one(key!("network"), |writer| write(writer, context, &network)))
 }
 
 fn write<C>(writer: &mut Writer, context: &Context<'_, C>, network: &Network) {

@@ -3,12 +3,10 @@
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::networks::{GroupWrite, SecurityGroup};
 use skyloom_sdk::conditions::is;
-use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::boolean_text;
-use skyloom_sdk::paging::every_page;
 use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond};
 
-use super::{limited, text};
+use super::{Rows, text};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 use crate::servers::groups::{remote, write};
@@ -17,19 +15,16 @@ pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let all = context.query().last("all_tenants").is_some_and(|text| boolean_text(text).unwrap_or(true));
     let every = (all && context.admin()) || context.sees_projects();
     let conditions = if every { vec![] } else { vec![is("project-id", context.project())] };
-    let mut fetch = |page| {
+    let fetch = |page| {
         let found = context.cloud.list_security_groups(&conditions, &page)?;
-        Ok::<_, Fault>((found.groups, found.next))
+        Ok((found.groups, found.next))
     };
-    let groups = if context.rules.groups_without_pages { every_page(fetch)? } else { limited(context, &mut fetch)? };
-    let others = remote(context, &groups)?;
-    let mut writer = Writer::with_capacity(64 + groups.len() * 512);
-    writer.begin_object().key(key!("security_groups")).begin_array();
-    for group in &groups {
-        write(&mut writer, group, &[&groups, &others]);
-    }
-    writer.end_array().end_object();
-    Ok(respond::json(200, writer.finish()))
+    let rows = if context.rules.groups_without_pages { Rows::ALL } else { Rows::asked(context) };
+    super::list(rows, key!("security_groups"), fetch, |writer, groups| {
+        let others = remote(context, groups)?;
+        groups.iter().for_each(|group| write(writer, group, &[groups, &others]));
+        Ok(())
+    })
 }
 
 pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -71,11 +66,7 @@ fn written(body: &Map<String, Value>) -> GroupWrite {
 fn one<C: Cloud>(context: &Context<'_, C>, group: SecurityGroup) -> Answer {
     let groups = [group];
     let others = remote(context, &groups)?;
-    let mut writer = Writer::with_capacity(1024);
-    writer.begin_object().key(key!("security_group"));
-    write(&mut writer, &groups[0], &[&groups, &others]);
-    writer.end_object();
-    Ok(respond::json(200, writer.finish()))
+    Ok(super::one(key!("security_group"), |writer| write(writer, &groups[0], &[&groups, &others])))
 }
 
 /// In Nova's words; what neutron says 409 to is 400 here, as upstream has it.

@@ -3,25 +3,19 @@
 use skyloom_sdk::cloud::volumes::{Snapshot, SnapshotCreate};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::boolean;
-use skyloom_sdk::{Cloud, ErrorCode, key, respond, time};
+use skyloom_sdk::{Cloud, ErrorCode, Response, key, respond, time};
 
-use super::{limited, text, volumes};
+use super::{Rows, each, text, volumes};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 
 /// Both lists show the same.
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let snapshots = limited(context, |page| {
+    let fetch = |page| {
         let found = context.cloud.list_snapshots(&[], &page)?;
         Ok((found.snapshots, found.next))
-    })?;
-    let mut writer = Writer::with_capacity(64 + snapshots.len() * 384);
-    writer.begin_object().key(key!("snapshots")).begin_array();
-    for snapshot in &snapshots {
-        write(&mut writer, snapshot);
-    }
-    writer.end_array().end_object();
-    Ok(respond::json(200, writer.finish()))
+    };
+    super::list(Rows::asked(context), key!("snapshots"), fetch, each(write))
 }
 
 pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -72,12 +66,8 @@ pub(super) fn missing(id: &str) -> Fault {
     Fault::not_found(format!("Snapshot {id} could not be found."))
 }
 
-fn one(snapshot: &Snapshot) -> skyloom_sdk::Response {
-    let mut writer = Writer::with_capacity(512);
-    writer.begin_object().key(key!("snapshot"));
-    write(&mut writer, snapshot);
-    writer.end_object();
-    respond::json(200, writer.finish())
+fn one(snapshot: &Snapshot) -> Response {
+    super::one(key!("snapshot"), |writer| write(writer, snapshot))
 }
 
 fn write(writer: &mut Writer, snapshot: &Snapshot) {

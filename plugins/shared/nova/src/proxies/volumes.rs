@@ -4,25 +4,19 @@ use serde_json::{Map, Value};
 use skyloom_sdk::cloud::volumes::{Volume, VolumeCreate};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::count;
-use skyloom_sdk::{Cloud, Error, ErrorCode, key, respond, time};
+use skyloom_sdk::{Cloud, Error, ErrorCode, Response, key, respond, time};
 
-use super::{limited, text};
+use super::{Rows, each, text};
 use crate::context::{Answer, Context};
 use crate::errors::Fault;
 
 /// Both lists show the same.
 pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let volumes = limited(context, |page| {
+    let fetch = |page| {
         let found = context.cloud.list_volumes(&[], &page)?;
         Ok((found.volumes, found.next))
-    })?;
-    let mut writer = Writer::with_capacity(64 + volumes.len() * 512);
-    writer.begin_object().key(key!("volumes")).begin_array();
-    for volume in &volumes {
-        write(&mut writer, volume);
-    }
-    writer.end_array().end_object();
-    Ok(respond::json(200, writer.finish()))
+    };
+    super::list(Rows::asked(context), key!("volumes"), fetch, each(write))
 }
 
 pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
@@ -39,6 +33,10 @@ pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
         None | Some(Value::Null) => return Err(Fault::bad_request("'size' is a required property")),
         Some(size) => Some(count(size).ok_or_else(|| Fault::invalid_type("size", "integer"))?),
     };
+    let zone = given("availability_zone");
+    if zone.is_none() && context.rules.volumes_name_their_zone {
+        return Err(Fault::bad_request("'availability_zone' is a required property"));
+    }
     let create = VolumeCreate {
         name: text(&body, "display_name").unwrap_or_default(),
         description: text(&body, "display_description").unwrap_or_default(),
@@ -46,7 +44,7 @@ pub fn create<C: Cloud>(context: &Context<'_, C>) -> Answer {
         source: if snapshot.is_some() { "snapshot" } else { "empty" }.to_owned(),
         source_id: snapshot,
         volume_type: given("volume_type"),
-        zone: given("availability_zone"),
+        zone,
         metadata: metadata(&body),
         attributes: "{}".to_owned(),
     };
@@ -84,12 +82,8 @@ pub(super) fn status(state: &str) -> &str {
     if state == "growing" { "extending" } else { state }
 }
 
-fn one(volume: &Volume) -> skyloom_sdk::Response {
-    let mut writer = Writer::with_capacity(768);
-    writer.begin_object().key(key!("volume"));
-    write(&mut writer, volume);
-    writer.end_object();
-    respond::json(200, writer.finish())
+fn one(volume: &Volume) -> Response {
+    super::one(key!("volume"), |writer| write(writer, volume))
 }
 
 fn write(writer: &mut Writer, volume: &Volume) {
