@@ -6,14 +6,24 @@ Starts a Skyloom of its own (laptop deployment, simulator) and ends it. Prints P
 first FAIL ends it.
 """
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
+import uuid
 
 import harness
-from harness import SKYLOOM, poll, request, rule
+from harness import ROOT, SKYLOOM, poll, request, rule
 
+sys.path.insert(0, str(ROOT / "tests/coverage"))
+from index import rule_hash
+
+COMPUTE = tomllib.loads((ROOT / "plugins/personalities/compute-v2/plugin.toml").read_text(encoding="utf-8"))
+MEANT = COMPUTE["api"]["rules"]
+# By action that operations of that plugin depend on: the role that lacks it, as the vendor's name of it says.
+LACKS = {action: ("without-" + action.replace(":", "-"), name) for name, action in MEANT.items()}
 PASSWORD = "Correct-Horse-9"
 # The same denial in the words of the core and of two vendors, and roles that the default table doesn't know.
 POLICIES = {
@@ -24,6 +34,7 @@ POLICIES = {
     "stopper": 'allow = ["servers:stop"]',
     "vendor-stopper": 'allow = ["os_compute_api:servers:stop"]',
     "caged": 'allow = ["*"]\\ndeny = ["servers:st*"]',
+    **{role: f'deny = ["{name}"]' for role, name in LACKS.values()},
 }
 EDITS = ["$a" + "\\n".join(f"[identity.policy.{role}]\\n{words}" for role, words in POLICIES.items())]
 # Who may not delete: the roles that each user has in the project.
@@ -33,7 +44,7 @@ HELD = {
 }
 OTHERS = {
     "boss": ["manager"], "audrey": ["auditor"], "stan": ["stopper"], "vera": ["vendor-stopper"], "cain": ["caged"],
-    "nobody": ["blank"],
+    "nobody": ["blank"], **{role: ["manager", role] for role, _ in LACKS.values()},
 }
 
 
@@ -216,6 +227,39 @@ class Session(harness.Session):
         self.refused("Nova", "nobody", "GET", self.nova(f"/servers/{self.server_id}"), verb="show")
         self.act("cain", self.server_id, "delete", "ECS")
         self.gone(self.server_id)
+
+    def ask(self, operation, who, base):
+        """Status and text of the operation's answer, asked about something that isn't there."""
+        path = next(path for path in operation["paths"] if path.startswith("/v2.1/{project_id}/"))
+        path = re.sub(r"{(\w+)}", lambda named: self.project if named[1] == "project_id" else str(uuid.uuid4()), path)
+        body = {operation["body-key"]: None} if "body-key" in operation else {}
+        body = body if operation["method"] in ("POST", "PUT") else None
+        version = {"OpenStack-API-Version": f"compute {operation.get('min-version', '2.1')}"}
+        answer, _ = request(
+            operation["method"], f"{base}{path}", self.tokens[who], body, headers=version, expect=range(200, 500)
+        )
+        return json.dumps(answer)
+
+    def step_dependent_actions(self):
+        """where the mount says so an operation needs what the vendor's document names beside its own permission"""
+        catalog = json.loads((ROOT / "tests/coverage/catalog.json").read_text(encoding="utf-8"))
+        for operation in (one for one in COMPUTE["operation"] if "requires" in one):
+            told = {operation["action"]: operation["rule"]}
+            for name in operation["requires"]:
+                told.setdefault(MEANT[name], name)
+            for action, name in told.items():
+                refused = f"Policy doesn't allow {name} to be performed."
+                if action in LACKS:
+                    who = LACKS[action][0]
+                    assert refused in self.ask(operation, who, self.ecs), (operation["id"], action)
+                    if action != operation["action"]:
+                        assert refused not in self.ask(operation, who, f"{self.cloud}/compute"), (operation["id"], action)
+                assert refused not in self.ask(operation, "boss", self.ecs), (operation["id"], action)
+            text = rule_hash(f"Fine-grained authorization additionally requires: {', '.join(operation['requires'])}.")
+            proven = [name for name in operation["catalog"] if text in catalog[name]]
+            assert proven, f"{operation['id']}: the document says otherwise"
+            for name in proven:
+                rule(name, text)
 
     def step_department(self):
         """a denial holds for who manages a department, in all of its projects; its other managers delete"""

@@ -222,12 +222,14 @@ impl<'g> Exchange<'g> {
     ) -> Result<(), Refused> {
         self.operation = Some(&choice.operation);
         let operation = &choice.operation;
-        self.shared.core.permit(caller.as_deref(), &operation.permission).map_err(|error| {
-            match Refusal::from(error.code) {
-                Refusal::Forbidden => Refused { message: operation.forbidden.clone(), ..Refusal::Forbidden.into() },
-                refusal => refusal.into(),
-            }
-        })?;
+        for right in &operation.rights {
+            self.shared.core.permit(caller.as_deref(), &right.permission).map_err(|error| {
+                match Refusal::from(error.code) {
+                    Refusal::Forbidden => Refused { message: right.forbidden.clone(), ..Refusal::Forbidden.into() },
+                    refusal => refusal.into(),
+                }
+            })?;
+        }
         let Some(known) = caller.as_deref() else { return Ok(()) };
         let path = self.mount().project_param.as_ref().and_then(|wanted| {
             let mut named = choice.params.iter().zip(captures);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header::{ACCEPT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use skyloom_model::{Least, Permission};
+use skyloom_model::{Action, Least, Permission};
 use skyloom_runtime::BodySchemas;
 use skyloom_runtime::collections::Collections;
 use skyloom_runtime::manifest::{self, ApiVersion, BodyKind, Manifest};
@@ -28,6 +28,8 @@ pub struct MountSpec<'a> {
     pub handler: Arc<dyn Handler>,
     /// How requests may be signed; mostly what the manifest has.
     pub signature: Option<&'a manifest::Signature>,
+    /// Whether an operation also needs what its `requires` names.
+    pub dependent_actions: bool,
     /// `/compute/v2.1`, or empty for the root.
     pub prefix: String,
     /// Public URL of the prefix without a trailing slash.
@@ -69,17 +71,23 @@ impl fmt::Debug for Mount {
     }
 }
 
+/// What a caller must be allowed, and what who isn't is told.
+#[derive(Debug)]
+pub struct Right {
+    pub permission: Permission,
+    pub forbidden: Option<String>,
+}
+
 /// One operation of a manifest.
 #[derive(Debug)]
 pub struct Operation {
     pub id: Arc<str>,
     pub method: Method,
     pub paths: Vec<String>,
-    pub permission: Permission,
-    /// The vendor's name of the permission.
+    /// What the caller must be allowed: the operation's own right first.
+    pub rights: Vec<Right>,
+    /// The vendor's name of the operation's own right.
     pub rule: Option<String>,
-    /// What who may not is told.
-    pub forbidden: Option<String>,
     pub body: BodyKind,
     pub body_key: Option<String>,
     /// Of the body; none: it has none.
@@ -96,7 +104,7 @@ pub struct Operation {
 impl Operation {
     /// Whether anybody may call it without a credential.
     pub fn is_open(&self) -> bool {
-        self.permission.least == Least::Anyone
+        self.rights.iter().all(|right| right.permission.least == Least::Anyone)
     }
 
     pub fn exists_at(&self, version: Option<ApiVersion>) -> bool {
@@ -126,7 +134,7 @@ impl Mount {
         let mut defects = Vec::new();
         let mut operations = Vec::new();
         for operation in &manifest.operations {
-            match compile_operation(manifest, operation, &api.errors, spec.schemas) {
+            match compile_operation(spec, operation, api) {
                 Ok(operation) => operations.push(Arc::new(operation)),
                 Err(defect) => {
                     defects.push(format!("plugin `{}`, operation `{}`: {defect}", manifest.id, operation.id));
@@ -190,25 +198,19 @@ impl Mount {
 }
 
 fn compile_operation(
-    manifest: &manifest::Manifest,
+    spec: &MountSpec<'_>,
     operation: &manifest::Operation,
-    errors: &manifest::ApiErrors,
-    schemas: &dyn Fn(&str) -> Option<Arc<BodySchemas>>,
+    api: &manifest::Api,
 ) -> Result<Operation, String> {
     Ok(Operation {
         id: operation.id.as_str().into(),
         method: Method::from_bytes(operation.method.as_str().as_bytes()).map_err(|error| error.to_string())?,
         paths: operation.paths.clone(),
-        permission: manifest.permission(operation).ok_or_else(|| format!("unknown action `{}`", operation.action))?,
+        rights: rights(spec, operation, api)?,
         rule: operation.rule.clone(),
-        forbidden: errors
-            .forbidden
-            .as_ref()
-            .zip(operation.rule.as_ref())
-            .map(|(text, rule)| text.replace("{rule}", rule)),
         body: operation.body(),
         body_key: operation.body_key.clone(),
-        schemas: schemas(&operation.id),
+        schemas: (spec.schemas)(&operation.id),
         secrets: pointers(&operation.secrets)?,
         secret_headers: headers(&operation.secret_headers)?,
         answer_secrets: pointers(&operation.answer_secrets)?,
@@ -217,6 +219,24 @@ fn compile_operation(
         min_version: operation.min_version,
         max_version: operation.max_version,
     })
+}
+
+/// The operation's own, then those that it depends on where the mount asks for them: of several that mean one action, the first.
+fn rights(spec: &MountSpec<'_>, operation: &manifest::Operation, api: &manifest::Api) -> Result<Vec<Right>, String> {
+    let unknown = |action: &str| format!("unknown action `{action}`");
+    let told = |rule: Option<&String>| {
+        api.errors.forbidden.as_ref().zip(rule).map(|(text, rule)| text.replace("{rule}", rule))
+    };
+    let own = spec.manifest.permission(operation).ok_or_else(|| unknown(&operation.action))?;
+    let mut rights = vec![Right { permission: own, forbidden: told(operation.rule.as_ref()) }];
+    for rule in operation.requires.iter().filter(|_| spec.dependent_actions) {
+        let action = api.rules.get(rule).map_or(rule.as_str(), String::as_str);
+        let permission = Permission::from(Action::parse(action).ok_or_else(|| unknown(action))?);
+        if rights.iter().all(|right| right.permission != permission) {
+            rights.push(Right { permission, forbidden: told(Some(rule)) });
+        }
+    }
+    Ok(rights)
 }
 
 fn header(name: &str) -> Result<HeaderName, String> {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use crate::support::{MANIFEST, World, handler, mount, ok, read};
+use crate::support::{MANIFEST, World, handler, mount, mount_with, ok, read};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::StreamBody;
@@ -420,6 +420,19 @@ async fn two_plugins_that_claim_one_route_are_named() {
     let told = "mounts `/api` of plugin `things-v1` and `/api` of plugin `others-v1` both claim GET /api and ";
     assert!(matches!(&defects[..], [one] if one.starts_with(told)), "{defects:?}");
     assert!(skyloom_gateway::Gateway::new(world.shared.clone(), vec![one, far], false).is_ok());
+}
+
+#[tokio::test]
+async fn an_operation_needs_what_it_requires_where_its_mount_says_so() {
+    let world = World::echo();
+    for (dependent_actions, status, told) in [(false, 200, "things.bless"), (true, 403, "flavors:make")] {
+        let mount = mount_with(MANIFEST, "/api", world.handler.clone(), dependent_actions).unwrap();
+        let gateway = skyloom_gateway::Gateway::new(world.shared.clone(), vec![mount], false).unwrap();
+        let request = http::Request::post("/api/things/x/bless").header("x-token", "member");
+        let reply = read(gateway.serve(None, request.body("{}".to_owned().into()).unwrap()).await).await;
+        assert_eq!(reply.status, status, "{}", reply.body);
+        assert!(reply.body.contains(told), "{}", reply.body);
+    }
 }
 
 #[tokio::test]

@@ -45,6 +45,10 @@ min = "2.1"
 max = "2.30"
 echo = true
 
+[api.rules]
+"things:look" = "servers:read"
+"flavors:make" = "flavors:create"
+
 [api.errors]
 content-type = "application/json"
 body = '{"fault":{"code":{status},"why":"{code}","message":"{message}","id":"{request_id}"}}'
@@ -100,6 +104,15 @@ secrets = ["/thing/password"]
 secret-headers = ["X-Secret"]
 answer-secrets = ["/thing/password"]
 answer-secret-headers = ["X-Answer"]
+
+[[operation]]
+id = "things.bless"
+method = "POST"
+paths = ["/things/{id}/bless"]
+action = "servers:start"
+rule = "things:bless"
+requires = ["things:look", "flavors:make"]
+success = [202]
 
 [[operation]]
 id = "things.start"
@@ -317,11 +330,21 @@ pub fn schemas(manifest: &Manifest) -> SchemaSet {
 }
 
 pub fn mount(manifest: &str, prefix: &str, handler: Arc<dyn Handler>) -> std::result::Result<Arc<Mount>, Vec<String>> {
+    mount_with(manifest, prefix, handler, false)
+}
+
+pub fn mount_with(
+    manifest: &str,
+    prefix: &str,
+    handler: Arc<dyn Handler>,
+    dependent_actions: bool,
+) -> std::result::Result<Arc<Mount>, Vec<String>> {
     let manifest = Manifest::parse(manifest).unwrap();
     let schemas = schemas(&manifest);
     Mount::compile(&MountSpec {
         manifest: &manifest,
         signature: manifest.signature(),
+        dependent_actions,
         schemas: &|operation| schemas.of(operation),
         collections: Collections::default(),
         handler,

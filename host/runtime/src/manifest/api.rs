@@ -204,6 +204,9 @@ pub struct Operation {
     /// The vendor's own name of the permission: for its words, and for rules of roles; the guest is told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// What a caller must be allowed beside `action` where the mount says `dependent-actions`: the vendor's names, from `[api.rules]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
     /// Status codes of success, the usual one first.
     pub success: Vec<u16>,
     /// Left out: `none` for GET, HEAD, DELETE and OPTIONS, else `json`.

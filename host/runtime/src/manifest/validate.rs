@@ -259,6 +259,9 @@ fn one_operation(manifest: &Manifest, operation: &Operation, api: &Api, defects:
     if manifest.permission(operation).is_none() {
         defects.push(format!("operation `{id}`: action `{}` is unknown", operation.action.escape_debug()));
     }
+    for rule in operation.requires.iter().filter(|rule| !api.rules.contains_key(*rule)) {
+        defects.push(format!("operation `{id}`: requires `{}`, which [api.rules] lacks", rule.escape_debug()));
+    }
     // 501 alone marks what the vendor has and this cloud has not: a route of its own, so that clients are told so.
     let success = &operation.success;
     if success.is_empty() || (*success != [501] && success.iter().any(|status| !(200..400).contains(status))) {

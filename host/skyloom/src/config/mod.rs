@@ -221,6 +221,9 @@ pub struct Mount {
     /// The plugin whose way of signing requests this mount takes, too. Left out: what the manifest of its own plugin declares.
     #[serde(default)]
     pub signature: Option<String>,
+    /// Whether a caller must be allowed everything that the manifest says an operation `requires`, beside the operation's own action.
+    #[serde(default)]
+    pub dependent_actions: bool,
 }
 
 impl Mount {

@@ -40,6 +40,7 @@ pub struct Place {
     config: toml::Table,
     /// The plugin whose way of signing it takes.
     signature: Option<String>,
+    dependent_actions: bool,
 }
 
 impl Place {
@@ -77,6 +78,7 @@ fn place(mount: &config::Mount, manifest: &Manifest, base: &str) -> Place {
         },
         config: mount.config.clone(),
         signature: mount.signature.clone(),
+        dependent_actions: mount.dependent_actions,
     }
 }
 
@@ -124,6 +126,7 @@ pub fn compile(places: &[Place], listener: &str, plugins: &Plugins, cloud: &Clou
             collections: plugin.collections().clone(),
             handler: Arc::new(handler),
             signature: signer.signature(),
+            dependent_actions: place.dependent_actions,
             prefix: place.prefix.clone(),
             base_url: place.base_url.clone(),
         };
@@ -153,6 +156,7 @@ pub fn check_mounts(deployment: &Deployment, manifests: &[(String, Manifest)]) -
             let spec = MountSpec {
                 manifest,
                 signature: signer.signature(),
+                dependent_actions: mount.dependent_actions,
                 schemas: &|_| None,
                 collections: Collections::default(),
                 handler: Arc::new(CheckOnly),
