@@ -8,6 +8,7 @@ mod deployment;
 mod flood;
 mod native;
 mod process;
+mod reads;
 mod scale;
 mod seed;
 mod serve;
@@ -63,6 +64,20 @@ enum Command {
         #[arg(long, default_value_t = 2000)]
         creations: u32,
     },
+    /// The store's reads on PostgreSQL, beside pgbench with the same statements.
+    Reads {
+        /// Built server; it makes the database that is read.
+        #[arg(long, default_value = "target/release/skyloom")]
+        binary: PathBuf,
+        /// URL of a PostgreSQL server whose user may make databases.
+        #[arg(long, env = "SKYLOOM_TEST_POSTGRES")]
+        postgres: String,
+        #[arg(long, default_value_t = 1000)]
+        servers: u32,
+        /// Rounds in turn, A B A B; the medians are shown.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
     /// A caller's reads while nobody floods: logins, guessed tokens, half-sent heads.
     Flood {
         /// Built server.
@@ -102,6 +117,10 @@ fn main() -> anyhow::Result<()> {
         Command::Scale { binary, sizes, postgres, creations } => {
             let run = scale::Run { binary, plugins: arguments.plugins, sizes, postgres, creations, load };
             runtime.block_on(scale::run(&run))
+        }
+        Command::Reads { binary, postgres, servers, rounds } => {
+            let run = reads::Run { binary, plugins: arguments.plugins, postgres, servers, rounds, load };
+            runtime.block_on(reads::run(&run))
         }
         Command::Flood { binary, requests, heads, rounds } => {
             let run = flood::Run { binary, plugins: arguments.plugins, requests, heads, rounds, load };

@@ -212,12 +212,29 @@ pub struct Prepared {
 }
 
 pub async fn prepare_sqlite(plugins: &Path, binary: &Path, folder: &Path, size: u32) -> Result<Prepared> {
-    let mut deployment = Deployment::new(folder, binary, plugins, "sqlite")?;
+    prepare(plugins, binary, folder, None, size).await
+}
+
+/// What `reads` reads, with its URL: a new database of this server.
+pub async fn prepare_postgres(
+    plugins: &Path,
+    binary: &Path,
+    folder: &Path,
+    server: &str,
+    size: u32,
+) -> Result<(String, Prepared)> {
+    let url = fresh_database(server).await?;
+    let prepared = prepare(plugins, binary, folder, Some(&url), size).await?;
+    Ok((url, prepared))
+}
+
+async fn prepare(plugins: &Path, binary: &Path, folder: &Path, postgres: Option<&str>, size: u32) -> Result<Prepared> {
+    let mut deployment = Deployment::new(folder, binary, plugins, postgres.unwrap_or("sqlite"))?;
     deployment.start().await?;
     let (_, project) = deployment.login().await?;
     let server = first_server(&deployment).await?;
     deployment.stop().await?;
-    let place = open(&deployment, None).await?;
+    let place = open(&deployment, postgres).await?;
     crate::seed::grow(&place, &server, 1, size).await?;
     place.close().await;
     Ok(Prepared { database: deployment.state_file("skyloom.db"), project, server })

@@ -2,11 +2,11 @@
 //! that the core itself made, so that no field is ours to guess.
 
 use anyhow::{Result, anyhow};
-use skyloom_model::{Error, new_id};
+use skyloom_model::Error;
 use skyloom_store::{Conn, Db, args};
 
-/// Rows of one commit.
-const BATCH: u32 = 5000;
+/// Servers of one commit.
+const BATCH: u32 = 50_000;
 
 /// Where copies go.
 pub struct Place {
@@ -23,154 +23,157 @@ impl Place {
     }
 }
 
-/// Copies `server` until the project holds `total` servers. Volumes, ports and addresses are copied with it, and its machine
-/// in the simulator's world: a look at the platform finds what the database says.
+/// Copies `server` until the project holds `total` servers. Volumes, ports and addresses are copied with it, and in the simulator's
+/// world its machine and its disk: a look at the platform finds what the database says.
 pub async fn grow(place: &Place, server: &str, have: u32, total: u32) -> Result<()> {
-    let db = &place.db;
-    let machine = Machine::of(place, server).await.map_err(shown)?;
+    let copied = Copied::of(place, server).await.map_err(shown)?;
     let mut from = have;
     while from < total {
         let until = total.min(from + BATCH);
-        let mut tx = db.begin().await.map_err(shown)?;
-        let mut made = Vec::new();
-        for number in from..until {
-            made.push(copy(&mut tx, server, number).await.map_err(shown)?);
-        }
+        let batch = Batch { postgres: place.db.is_postgres(), from, until };
+        let mut tx = place.db.begin().await.map_err(shown)?;
+        batch.copy(&mut tx, &copied).await.map_err(shown)?;
         tx.commit().await.map_err(shown)?;
         let mut tx = place.world.begin().await.map_err(shown)?;
-        for (id, own) in &made {
-            machine.copy(&mut tx, place.documents, id, own).await.map_err(shown)?;
-        }
+        batch.copy_documents(&mut tx, &copied, place.documents).await.map_err(shown)?;
         tx.commit().await.map_err(shown)?;
         from = until;
+        println!("{until} of {total} servers are in the database");
     }
-    if db.is_postgres() {
+    if place.db.is_postgres() {
         // What its own housekeeping does some time after such a growth.
-        let mut connection = db.read().await.map_err(shown)?;
+        let mut connection = place.db.read().await.map_err(shown)?;
         connection.execute("ANALYZE", &[]).await.map_err(shown)?;
     }
     Ok(())
 }
 
-/// A server's document in the simulator's world.
-struct Machine {
-    owner: String,
-    collection: String,
-    body: String,
-    version: i64,
+/// The server that the core made, and what belongs to it.
+struct Copied {
     server: String,
     volume: String,
+    port: String,
 }
 
-impl Machine {
+impl Copied {
     async fn of(place: &Place, server: &str) -> skyloom_model::Result<Self> {
         let mut conn = place.db.read().await?;
-        let volumes = "SELECT id FROM volumes WHERE server_id = $1";
-        let volume = conn.one(volumes, args![server], |row| row.text(0)).await?;
-        let sql = format!("SELECT owner, collection, body, version FROM {} WHERE id = $1", place.documents);
-        let mut conn = place.world.read().await?;
-        conn.one(sql, args![server], |row| {
-            Ok(Self {
-                owner: row.text(0)?,
-                collection: row.text(1)?,
-                body: row.text(2)?,
-                version: row.int(3)?,
-                server: server.to_owned(),
-                volume: volume.clone(),
-            })
-        })
-        .await
-    }
-
-    async fn copy(&self, tx: &mut Conn, documents: &str, id: &str, volume: &str) -> skyloom_model::Result<()> {
-        let body = self.body.replace(&self.server, id).replace(&self.volume, volume);
-        let sql = format!("INSERT INTO {documents} (owner, collection, id, body, version) VALUES ($1, $2, $3, $4, $5)");
-        tx.execute(sql, args![&self.owner, &self.collection, id, &body, self.version]).await.map(|_| ())
+        let sql = "SELECT v.id, p.id FROM volumes v JOIN ports p ON p.device_id = v.server_id WHERE v.server_id = $1";
+        let (volume, port) = conn.one(sql, args![server], |row| Ok((row.text(0)?, row.text(1)?))).await?;
+        Ok(Self { server: server.to_owned(), volume, port })
     }
 }
 
-/// The ids of the copy and of its volume.
-async fn copy(tx: &mut Conn, server: &str, number: u32) -> skyloom_model::Result<(String, String)> {
-    let (id, volume, port) = (new_id(), new_id(), new_id());
-    let name = format!("load-{number:06}");
-    // Ages differ, so that lists in order of creation mean something.
-    let age = i64::from(number) * 1000;
-    let [_, a, b, c] = number.to_be_bytes();
-    let (mac, address) = (format!("fa:16:3f:{a:02x}:{b:02x}:{c:02x}"), format!("11.{a}.{b}.{c}"));
-    copy_row(tx, "servers", "id", server, &[("id", &id), ("name", &name), ("hostname", &name)], age).await?;
-    copy_row(tx, "volumes", "server_id", server, &[("id", &volume), ("server_id", &id)], 0).await?;
-    copy_row(tx, "ports", "device_id", server, &[("id", &port), ("device_id", &id), ("mac", &mac)], 0).await?;
-    let sort_key = format!("{:032x}", u32::from_be_bytes([11, a, b, c]));
-    tx.execute(
-        "INSERT INTO port_addresses (subnet_id, address, number, port_id) \
-         SELECT subnet_id, $1, $2, $3 FROM port_addresses WHERE port_id = (SELECT id FROM ports WHERE device_id = $4)",
-        args![&address, &sort_key, &port, server],
-    )
-    .await?;
-    tx.execute(
-        "INSERT INTO port_groups (port_id, group_id) \
-         SELECT $1, group_id FROM port_groups WHERE port_id = (SELECT id FROM ports WHERE device_id = $2)",
-        args![&port, server],
-    )
-    .await?;
-    Ok((id, volume))
+/// The copies that have these numbers, as SQL that counts through them.
+struct Batch {
+    postgres: bool,
+    from: u32,
+    until: u32,
 }
 
-/// Copies the rows of a table where `key` is `of`, with other values in some columns and another time of creation.
-async fn copy_row(
-    tx: &mut Conn,
-    table: &str,
-    key: &str,
-    of: &str,
-    replaced: &[(&str, &String)],
-    age: i64,
-) -> skyloom_model::Result<()> {
-    let columns = columns(table);
-    let values: Vec<String> = columns
-        .iter()
-        .map(|column| match replaced.iter().position(|(name, _)| name == column) {
-            Some(index) => format!("${}", index + 2),
-            None if *column == "created_at" => format!("created_at - {age}"),
-            None => (*column).to_owned(),
-        })
-        .collect();
-    let sql = format!(
-        "INSERT INTO {table} ({}) SELECT {} FROM {table} WHERE {key} = $1",
-        columns.join(", "),
-        values.join(", ")
-    );
-    let mut parameters = vec![skyloom_store::Value::from(of)];
-    parameters.extend(replaced.iter().map(|(_, value)| skyloom_store::Value::from(*value)));
-    tx.execute(sql, &parameters).await.map(|_| ())
+/// What a copy has otherwise than its original: column and SQL of its value.
+type Replaced<'a> = &'a [(&'a str, &'a str)];
+
+impl Batch {
+    async fn copy(&self, tx: &mut Conn, of: &Copied) -> skyloom_model::Result<()> {
+        let (server, volume, port) = (self.id(0), self.id(1), self.id(2));
+        let name = format!("'load-' || {}", self.padded(7, "n.i"));
+        // Ages differ, so that lists in order of creation mean something.
+        let replaced =
+            [("id", &*server), ("name", &*name), ("hostname", &*name), ("created_at", "t.created_at - n.i * 1000")];
+        self.rows(tx, "servers", ("id", &of.server), &replaced).await?;
+        let replaced = [("id", &*volume), ("server_id", &*server)];
+        self.rows(tx, "volumes", ("id", &of.volume), &replaced).await?;
+        let digits = self.hex(6, "n.i");
+        let pair = |at: u32| format!("substr({digits}, {at}, 2)");
+        let mac = format!("'fa:16:3f:' || {} || ':' || {} || ':' || {}", pair(1), pair(3), pair(5));
+        let replaced = [("id", &*port), ("device_id", &*server), ("mac", &*mac)];
+        self.rows(tx, "ports", ("id", &of.port), &replaced).await?;
+        let part = |unit: u32| format!("CAST((n.i / {unit}) % 256 AS TEXT)");
+        let address = format!("'11.' || {} || '.' || {} || '.' || {}", part(1 << 16), part(1 << 8), part(1));
+        let number = format!("'{:024}' || {}", 0, self.hex(8, &format!("n.i + {}", 11 << 24)));
+        let replaced = [("address", &*address), ("number", &*number), ("port_id", &*port)];
+        self.rows(tx, "port_addresses", ("port_id", &of.port), &replaced).await?;
+        self.rows(tx, "port_groups", ("port_id", &of.port), &[("port_id", &*port)]).await
+    }
+
+    async fn copy_documents(&self, tx: &mut Conn, of: &Copied, documents: &str) -> skyloom_model::Result<()> {
+        let (server, volume) = (self.id(0), self.id(1));
+        for (id, new_id) in [(&of.server, &server), (&of.volume, &volume)] {
+            let body = format!("replace(replace(t.body, '{}', {server}), '{}', {volume})", of.server, of.volume);
+            let sql = format!(
+                "INSERT INTO {documents} (owner, collection, id, body, version) {} \
+                 SELECT t.owner, t.collection, {new_id}, {body}, t.version FROM {documents} t, n WHERE t.id = $1",
+                self.numbers()
+            );
+            tx.execute(sql, args![id]).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies the rows of a table where `key` is `of`.
+    async fn rows(
+        &self,
+        tx: &mut Conn,
+        table: &str,
+        (key, of): (&str, &str),
+        replaced: Replaced<'_>,
+    ) -> skyloom_model::Result<()> {
+        let columns = columns(tx, table).await?;
+        let value = |column: &String| {
+            let other = replaced.iter().find(|(name, _)| name == column);
+            other.map_or_else(|| format!("t.{column}"), |(_, sql)| (*sql).to_owned())
+        };
+        let sql = format!(
+            "INSERT INTO {table} ({}) {} SELECT {} FROM {table} t, n WHERE t.{key} = $1",
+            columns.join(", "),
+            self.numbers(),
+            columns.iter().map(value).collect::<Vec<_>>().join(", ")
+        );
+        tx.execute(sql, args![of]).await.map(drop)
+    }
+
+    /// The table `n` of the numbers `i`.
+    fn numbers(&self) -> String {
+        let Self { from, until, .. } = self;
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT CAST({from} AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {until})"
+        )
+    }
+
+    /// Ids ascend with the numbers, as those of the core do with time.
+    fn id(&self, kind: u8) -> String {
+        format!("'01900000-0000-7000-800{kind}-' || {}", self.hex(12, "n.i"))
+    }
+
+    fn hex(&self, width: u8, number: &str) -> String {
+        if self.postgres {
+            format!("lpad(to_hex({number}), {width}, '0')")
+        } else {
+            format!("printf('%0{width}x', {number})")
+        }
+    }
+
+    fn padded(&self, width: u8, number: &str) -> String {
+        if self.postgres {
+            format!("lpad(CAST({number} AS TEXT), {width}, '0')")
+        } else {
+            format!("printf('%0{width}d', {number})")
+        }
+    }
 }
 
-/// Of the tables that are copied, as the migrations have them.
-fn columns(table: &str) -> Vec<&'static str> {
-    const COMPUTE: &str = include_str!("../../../host/store/migrations/0004_compute.sql");
-    const NETWORKS: &str = include_str!("../../../host/store/migrations/0003_networks.sql");
-    let head = format!("CREATE TABLE {table} (");
-    let text = if COMPUTE.contains(&head) { COMPUTE } else { NETWORKS };
-    let body = text.split_once(&head).map_or("", |(_, rest)| rest.split_once(");").map_or("", |(body, _)| body));
-    let lines = body.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
-    let names = lines.filter_map(|line| line.split(' ').next());
-    names
-        .filter(|name| name.chars().all(|letter| letter.is_ascii_lowercase() || "_0123456789".contains(letter)))
-        .collect()
+/// As the database has them.
+async fn columns(tx: &mut Conn, table: &str) -> skyloom_model::Result<Vec<String>> {
+    let sql = if tx.is_postgres() {
+        "SELECT column_name::TEXT FROM information_schema.columns WHERE table_name = $1 AND table_schema = 'public' \
+         ORDER BY ordinal_position"
+    } else {
+        "SELECT name FROM pragma_table_info($1)"
+    };
+    tx.all(sql, args![table], |row| row.text(0)).await
 }
 
 fn shown(error: Error) -> anyhow::Error {
     anyhow!(error.for_log())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_columns_are_those_of_the_schema() {
-        let servers = columns("servers");
-        assert!(servers.contains(&"id") && servers.contains(&"created_at") && servers.contains(&"user_data"));
-        assert!(columns("ports").contains(&"device_id"));
-        assert!(columns("volumes").contains(&"server_id"));
-    }
 }

@@ -50,3 +50,14 @@ fn the_whole_server_is_measured_on_each_database_that_is_there() {
     assert_eq!(finished, databases, "{text}");
     assert_eq!(text.lines().filter(|row| row.contains("detail of 1000")).count(), 2 * databases, "{text}");
 }
+
+#[test]
+fn the_stores_reads_stand_beside_those_of_pgbench() {
+    if std::env::var_os("SKYLOOM_TEST_POSTGRES").is_none() {
+        return;
+    }
+    let text = run(&["reads", "--servers", "50", "--rounds", "1"]);
+    for read in ["show", "list of 20", "list of 1000"] {
+        assert_eq!(text.lines().filter(|row| row.starts_with(read)).count(), 1, "{text}");
+    }
+}

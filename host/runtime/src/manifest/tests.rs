@@ -126,7 +126,8 @@ fn a_vendors_names_of_permissions_mean_actions() {
     assert_eq!(words, [("acme:addresses:make".to_owned(), "public-addresses:create".to_owned())]);
     let defects = Manifest::parse(&text.replacen("public-addresses:create", "addresses:make", 1)).unwrap_err().0;
     assert_eq!(defects, ["[api.rules] `acme:addresses:make`: action `addresses:make` is unknown"]);
-    let dependent = |rule: &str| text.replacen("[[operation]]\n", &format!("[[operation]]\nrequires = [\"{rule}\"]\n"), 1);
+    let dependent =
+        |rule: &str| text.replacen("[[operation]]\n", &format!("[[operation]]\nrequires = [\"{rule}\"]\n"), 1);
     assert!(Manifest::parse(&dependent("acme:addresses:make")).is_ok());
     let defects = Manifest::parse(&dependent("acme:addresses:look")).unwrap_err().0;
     assert_eq!(defects, ["operation `servers.create`: requires `acme:addresses:look`, which [api.rules] lacks"]);
