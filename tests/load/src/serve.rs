@@ -70,6 +70,7 @@ pub async fn run(plugins: &Path, native: bool, database: Option<&Path>, project:
     let socket = TcpListener::bind("127.0.0.1:0").await?;
     let address = socket.local_addr()?;
     let mount = Mount::compile(&MountSpec {
+        dependent_actions: false,
         manifest: plugin.manifest(),
         signature: plugin.manifest().signature(),
         schemas: &|operation| plugin.body_schemas(operation),
