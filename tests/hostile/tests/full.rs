@@ -59,6 +59,7 @@ fn gateway() -> Arc<Gateway> {
     let runtime = runtime(|options| options.memory_mib = 64);
     let plugin = load(&runtime, packed("hostile-face", &text), grants(FACE_CAPABILITIES), limits).expect("a plugin");
     let mount = Mount::compile(&MountSpec {
+        dependent_actions: false,
         manifest: plugin.manifest(),
         signature: plugin.manifest().signature(),
         schemas: &|operation| plugin.body_schemas(operation),
