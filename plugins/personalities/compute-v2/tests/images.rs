@@ -323,7 +323,8 @@ fn names_that_the_image_service_keeps_are_refused() {
             let call = of_image(operation, method).body(&metadata);
             assert_eq!(refused(&cloud, upstream(), call, 403), says);
         }
-        let call = of_image("images.update_metadata_item", "PUT").param("key", name);
+        let call = Call::new("images.update_metadata_item", "PUT", "/v2.1/images/x").version(2, 1);
+        let call = call.param("image_id", IMAGE).param("key", name);
         assert_eq!(refused(&cloud, upstream(), call.body(&json!({ "meta": { name: "x" } })), 403), says);
     }
     assert!(seen.all().is_empty());
