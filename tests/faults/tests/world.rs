@@ -192,7 +192,7 @@ fn effect(key: &StepKey, call: StepCall<'_>, holds: &mut Holds) -> Result<()> {
             }
             holds.disks.insert(disk.id.clone());
         }
-        StepCall::GrowDisk { id, .. } => require(holds, [&id.to_owned()])?,
+        StepCall::ExportDisk { id, .. } | StepCall::GrowDisk { id, .. } => require(holds, [&id.to_owned()])?,
         StepCall::RemoveDisk { id } if holds.machines.values().any(|machine| machine.disks.contains(id)) => {
             return Err(failure(ErrorCode::DriverFailed, "the disk is in use by a domain"));
         }
