@@ -1,7 +1,8 @@
 //! A server takes another flavor, and goes back to the one that it had. The guest is switched off, its domain changed, and the guest
-//! switched on again if it ran. Where its node has no room it goes to another one with its disks (`moving.rs`). The flavor that the server does not have stands in `resizes`, its room in a place beside the home.
-//! On the way there both change sides in the write that ends the operation, so that all before it can be undone by the server's own
-//! record; on the way back, which is not undone, as soon as the domain is changed.
+//! switched on again if it ran. Where its node has no room it goes to another one with its disks (`moving.rs`). The flavor that the
+//! server does not have stands in `resizes`, its room in a place beside the home. On the way there both change sides in the write that
+//! ends the operation, so that all before it can be undone by the server's own record; on the way back, which is not undone, as soon as
+//! the domain is changed.
 
 use std::time::Duration;
 

@@ -15,7 +15,6 @@ use tokio_util::task::AbortOnDropHandle;
 const AT_ONCE: usize = 2;
 /// So long a call waits for its copy before it answers that it goes on.
 const PATIENCE: Duration = Duration::from_millis(200);
-
 /// What nobody has asked for since is given up.
 const UNASKED: Duration = Duration::from_mins(15);
 
