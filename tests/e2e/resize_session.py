@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Another flavor for a server, through every face that has it: Nova at upstream's mount and at the ECS listener, ECS v1, EasyStack.
 
-Starts a Skyloom of its own (laptop deployment, simulator, a node with little memory) and ends it. Prints PASS or FAIL with seconds
+Starts a Skyloom of its own (laptop deployment, simulator, two nodes with little memory) and ends it. Prints PASS or FAIL with seconds
 for each step; the first FAIL ends it. What a passed step proved it says in lines `RULE operation hash`.
 """
 
@@ -11,9 +11,20 @@ import harness
 from harness import poll, request, rule
 
 MEMORY_MIB = 6000
+OTHER_MEMORY_MIB = 4300
 # Seconds; much less than a token lasts.
 CONFIRM_AFTER = 600
-SMALL, LARGER, TOO_LARGE = "1", "2", "4"
+SMALL, LARGER, MEDIUM, TOO_LARGE = "1", "2", "3", "4"
+
+
+OTHER_NODE = "\\n".join((
+    "[[node]]",
+    'name = "node-2"',
+    'driver = "simulator"',
+    'zone = "zone-1"',
+    f"memory-mib = {OTHER_MEMORY_MIB}",
+    'platform-networks = { "*" = "simulated" }',
+))
 
 
 class Resizes(harness.Session):
@@ -102,6 +113,40 @@ class Resizes(harness.Session):
         seen = self.settled("ACTIVE")
         assert seen["flavor"]["id"] == LARGER and self.used() == (1, 2048), seen
         rule("nova.servers.resize", "6d42f611")
+
+    def host(self, server=None):
+        return self.shown(server)["OS-EXT-SRV-ATTR:host"]
+
+    def disk_gib(self, server=None):
+        volumes = self.shown(server)["os-extended-volumes:volumes_attached"]
+        return [self.call("GET", self.cinder(f"/volumes/{volume['id']}"))["volume"]["size"] for volume in volumes]
+
+    def step_elsewhere(self):
+        """where its node has no room it goes to the other one: back with what it had, or for good with nothing left behind"""
+        at, was = self.faces[0], self.disk_gib()
+        assert self.host() == "node-1", self.host()
+        self.act(at, {"resize": {"flavorRef": MEDIUM}})
+        seen = self.settled("VERIFY_RESIZE")
+        assert (self.host(), seen["flavor"]["id"], self.disk_gib()) == ("node-2", MEDIUM, [40]), seen
+        assert seen["OS-EXT-STS:power_state"] == 1, seen
+        self.act(at, {"revertResize": None})
+        seen = self.settled("ACTIVE")
+        assert (self.host(), seen["flavor"]["id"], self.disk_gib()) == ("node-1", LARGER, was), seen
+        assert self.used() == (1, 2048), self.used()
+
+        body = {"id": "wide", "name": "wide", "ram": 3900, "vcpus": 1, "disk": 20}
+        self.call("POST", self.nova("/flavors"), {"flavor": body})
+        mover = self.make("mover")
+        assert self.host(mover) == "node-2", "the emptier one"
+        self.act(at, {"resize": {"flavorRef": "wide"}}, server=mover)
+        self.settled("VERIFY_RESIZE", mover)
+        self.act(at, {"confirmResize": None}, expect=(204,), server=mover)
+        self.settled("ACTIVE", mover)
+        assert self.host(mover) == "node-1", self.host(mover)
+        self.call("DELETE", self.nova(f"/servers/{mover}"), expect=(204,))
+        url = self.nova(f"/servers/{mover}")
+        poll(60, lambda: ((r := request("GET", url, self.token, expect=(200, 404))[0]).get("itemNotFound"), r))
+        assert self.used() == (1, 2048), self.used()
 
     def step_refusals(self):
         """what is wrong is told and named"""
@@ -204,6 +249,7 @@ class Resizes(harness.Session):
 if __name__ == "__main__":
     edits = (
         f's/^name = "node-1"/&\\nmemory-mib = {MEMORY_MIB}/',
+        f's/^# --- the APIs/{OTHER_NODE}\\n\\n&/',
         f"s/^default-zone = .*/&\\nconfirm-resizes-after-seconds = {CONFIRM_AFTER}/",
         r"s/^\[operator\]/&\nturns-clock = true/",
     )

@@ -106,6 +106,7 @@ impl Driver for WasmDriver {
             StepCall::Stop { server_id, mode } => call!(self, operation, servers.call_stop(key, server_id, mode)),
             StepCall::CreateDisk { disk } => call!(self, operation, disks.call_create(key, disk)),
             StepCall::GrowDisk { id, size_gib } => call!(self, operation, disks.call_grow(key, id, size_gib)),
+            StepCall::ExportDisk { id, blob } => call!(self, operation, disks.call_export(key, id, blob)),
             StepCall::RemoveDisk { id } => call!(self, operation, disks.call_remove(key, id)),
             StepCall::AttachDisk { server_id, disk } => {
                 let hotplug = self.hotplug.as_ref().ok_or_else(no_hotplug)?;

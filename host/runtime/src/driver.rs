@@ -21,6 +21,7 @@ pub enum StepCall<'a> {
     Stop { server_id: &'a str, mode: StopMode },
     CreateDisk { disk: &'a Disk },
     GrowDisk { id: &'a str, size_gib: u32 },
+    ExportDisk { id: &'a str, blob: &'a str },
     RemoveDisk { id: &'a str },
     AttachDisk { server_id: &'a str, disk: &'a Disk },
     DetachDisk { server_id: &'a str, id: &'a str },
@@ -108,6 +109,10 @@ impl dyn Driver + '_ {
 
     pub async fn grow_disk(&self, key: &StepKey, id: &str, size_gib: u32) -> Result<Progress> {
         self.step(key, StepCall::GrowDisk { id, size_gib }).await
+    }
+
+    pub async fn export_disk(&self, key: &StepKey, id: &str, blob: &str) -> Result<Progress> {
+        self.step(key, StepCall::ExportDisk { id, blob }).await
     }
 
     pub async fn remove_disk(&self, key: &StepKey, id: &str) -> Result<Progress> {

@@ -39,6 +39,7 @@ calls! {
     fn describe_host() -> wit::HostInfo;
     fn create_volume(name: String => &name, size_gib: u32 => size_gib, source: wit::VolumeSource => &source) -> bool;
     fn grow_volume(name: String => &name, size_gib: u32 => size_gib) -> ();
+    fn export_volume(name: String => &name, blob: String => &blob) -> bool;
     fn delete_volume(name: String => &name) -> ();
     fn list_volumes(prefix: String => &prefix) -> Vec<String>;
     fn file_reference(kind: String => &kind, name: String => &name) -> String;

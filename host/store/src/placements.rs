@@ -243,6 +243,28 @@ pub async fn exchange(tx: &mut Conn, server_id: &str) -> Result<()> {
     Ok(())
 }
 
+/// The server is at home on the node of its other place from here on, and its volumes, which have the sizes of their disks there, with
+/// it. The other place is where it was, with all that it has there.
+pub async fn exchange_nodes(tx: &mut Conn, server_id: &str) -> Result<()> {
+    let held = held(tx, server_id).await?;
+    let [home, other] = held.as_slice() else {
+        return Err(Error::internal(format!("server {server_id} has {} places instead of two", held.len())));
+    };
+    let disks = "SELECT CAST(coalesce(sum(p.disk_gib), 0) AS BIGINT) FROM placements p \
+                 JOIN volumes v ON v.id = p.holder_id WHERE v.server_id = $1";
+    let left: i64 = tx.one(reading(&["placements", "volumes"], disks), args![server_id], |row| row.int(0)).await?;
+    let with_it = "SET node = $2, disk_gib = (SELECT v.size_gib FROM volumes v WHERE v.id = placements.holder_id) \
+                   WHERE holder_id IN (SELECT v.id FROM volumes v WHERE v.server_id = $1)";
+    tx.defer(update("placements", with_it).reading(&["volumes"]), args![server_id, &other.node]).await?;
+    for (to, from, disk_gib) in [(home, other, 0), (other, home, left)] {
+        let sql = "SET node = $3, vcpus = $4, memory_mib = $5, disk_gib = $6 WHERE holder_id = $1 AND purpose = $2";
+        let (purpose, amount) = (to.purpose.as_str(), from.amount);
+        let values = args![server_id, purpose, &from.node, amount.vcpus, amount.memory_mib, disk_gib];
+        tx.defer(update("placements", sql), values).await?;
+    }
+    Ok(())
+}
+
 /// Nodes whose sum is not what the places on them come to: node, sum, places. For the reconciler and the tests.
 pub async fn differences(conn: &mut Conn) -> Result<Vec<(String, Amount, Amount)>> {
     let rows = conn
@@ -391,6 +413,41 @@ mod tests {
                 release(&mut tx, holder).await.unwrap();
             }
             assert_eq!(used(&mut tx).await.unwrap()["n"], Amount::default(), "{}", database.name);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_goes_to_another_node_takes_its_volumes_along_and_holds_what_it_left() {
+        for database in databases().await {
+            let mut tx = database.db.begin().await.unwrap();
+            let limit = held_of(10, 100, 100);
+            let volume = "INSERT INTO volumes (id, project_id, user_id, name, size_gib, volume_type, bootable, state, \
+                          server_id, boot_index, device, delete_on_termination, image_id, created_at, updated_at) \
+                          VALUES ('v', 'p', 'u', '', 5, '', 1, 'in-use', 's', 0, '/dev/vda', 1, '', 1, 1)";
+            tx.execute(volume, &[]).await.unwrap();
+            let taken = [
+                ((HolderKind::Server, "s"), Purpose::Home, "old", held_of(1, 10, 0)),
+                ((HolderKind::Volume, "v"), Purpose::Home, "old", held_of(0, 0, 5)),
+                ((HolderKind::Server, "s"), Purpose::Resize, "new", held_of(4, 40, 8)),
+            ];
+            for (holder, purpose, node, need) in taken {
+                assert!(take(&mut tx, node, need, limit).await.unwrap(), "{}", database.name);
+                hold(&mut tx, holder, purpose, node, need).await.unwrap();
+            }
+            for (size_gib, home, sizes) in [(8, "new", [0, 5, 8]), (5, "old", [0, 8, 5])] {
+                crate::volumes::set_size(&mut tx, "v", size_gib, Timestamp(1)).await.unwrap();
+                exchange_nodes(&mut tx, "s").await.unwrap();
+                for (holder, purpose) in [("s", Purpose::Home), ("v", Purpose::Home)] {
+                    let place = place_of(&mut tx, holder, purpose).await.unwrap();
+                    assert_eq!(place.as_deref(), Some(home), "{} {holder}", database.name);
+                }
+                let amounts = [amounts(&mut tx, "s").await, amounts(&mut tx, "v").await].concat();
+                assert_eq!(amounts.iter().map(|held| held.disk_gib).collect::<Vec<_>>(), sizes, "{}", database.name);
+                assert_eq!(differences(&mut tx).await.unwrap(), [], "{}", database.name);
+            }
+            release_other(&mut tx, "s").await.unwrap();
+            let used = used(&mut tx).await.unwrap();
+            assert_eq!((used["old"], used["new"]), (held_of(1, 10, 5), Amount::default()), "{}", database.name);
         }
     }
 }

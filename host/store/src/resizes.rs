@@ -1,6 +1,7 @@
 //! Servers between two flavors: each with the flavor that it does not have, from the request of a resize to its confirmation or
 //! the way back.
 
+use serde::{Deserialize, Serialize};
 use skyloom_model::{Error, Result, Timestamp};
 
 use crate::rows::rows;
@@ -24,7 +25,30 @@ rows! {
         extra_volume_gib: u32,
         /// The guest ran when the resize was asked for.
         running: bool,
+        /// None: the server stays on its node.
+        moves: Option<Move> as JsonOrNull,
     }
+}
+
+/// The way to another node. What the server has on the old one stays there until it is known that it stays on the new one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Move {
+    pub from: String,
+    pub to: String,
+    pub disks: Vec<MovedDisk>,
+}
+
+/// One of the server's disks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MovedDisk {
+    /// Of its volume.
+    pub id: String,
+    /// Through which it goes.
+    pub blob: String,
+    /// Its size on the old node.
+    pub was_gib: u32,
 }
 
 /// The flavor that a server has, as it was when it took it.
@@ -38,6 +62,19 @@ pub async fn insert(tx: &mut Conn, resize: &Resize) -> Result<()> {
 
 pub async fn get(conn: &mut Conn, server_id: &str) -> Result<Option<Resize>> {
     conn.optional(Resize::select("WHERE r.server_id = $1"), args![server_id], Resize::of_row).await
+}
+
+/// The resize goes to another node.
+pub async fn put_move(tx: &mut Conn, server_id: &str, moves: &Move) -> Result<()> {
+    let text = serde_json::to_string(moves).map_err(Error::internal)?;
+    tx.defer(update("resizes", "SET moves = $2 WHERE server_id = $1"), args![server_id, &text]).await
+}
+
+/// The names of all blobs through which disks go at the moment.
+pub async fn blobs(conn: &mut Conn) -> Result<Vec<String>> {
+    let moving = conn.all(Resize::select("WHERE r.moves IS NOT NULL"), &[], Resize::of_row).await?;
+    let disks = moving.into_iter().filter_map(|resize| resize.moves).flat_map(|moves| moves.disks);
+    Ok(disks.map(|disk| disk.blob).collect())
 }
 
 /// The system disk has grown: its volume says so from here on.

@@ -166,8 +166,8 @@ pub async fn grow(tx: &mut Conn, id: &str, size_gib: u32, now: Timestamp) -> Res
     .await
 }
 
-/// It did not grow.
-pub async fn shrink(tx: &mut Conn, id: &str, size_gib: u32, now: Timestamp) -> Result<()> {
+/// Its disk did not grow, or is another one.
+pub async fn set_size(tx: &mut Conn, id: &str, size_gib: u32, now: Timestamp) -> Result<()> {
     tx.defer(update("volumes", "SET size_gib = $2, updated_at = $3 WHERE id = $1"), args![id, size_gib, now]).await
 }
 

@@ -65,6 +65,7 @@ reported!(servers {
 reported!(disks {
     fn create(key: StepKey, disk: Disk) -> Result<Progress, Error>;
     fn grow(key: StepKey, id: String, size_gib: u32) -> Result<Progress, Error>;
+    fn export(key: StepKey, id: String, blob: String) -> Result<Progress, Error>;
     fn remove(key: StepKey, id: String) -> Result<Progress, Error>;
     fn list(after: Option<String>, limit: u32) -> Result<Vec<String>, Error>;
 });

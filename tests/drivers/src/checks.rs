@@ -2,7 +2,9 @@
 
 use skyloom_model::{ErrorCode, Result};
 use skyloom_runtime::context::SecretVault;
-use skyloom_runtime::driver::{Disk, DiskSource, Domain, DomainSpec, Driver, Power, Progress, StepKey, StopMode};
+use skyloom_runtime::driver::{
+    Disk, DiskSource, Domain, DomainSpec, Driver, ImageBlob, Power, Progress, StepKey, StopMode,
+};
 
 use crate::{Bench, eventually};
 
@@ -220,6 +222,36 @@ pub async fn disks(bench: &dyn Bench) {
     assert_eq!(bench.evidence(all).await, Vec::<String>::new());
 }
 
+/// Disks go through blobs to another node, here this one again, and grow on the way, every call twice; they are whole without the
+/// blobs.
+pub async fn export(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let (driver, spec) = (&*driver, &bench.spec());
+    let blobs: Vec<String> = spec.disks.iter().map(|_| uuid::Uuid::new_v4().to_string()).collect();
+    let refused = driver.export_disk(&key("export-disk"), &spec.disks[0].id, &blobs[0]).await.expect_err("no disk");
+    assert_eq!(refused.code, ErrorCode::WrongState, "{}", refused.for_log());
+    make_disks(bench, driver, &spec.disks).await;
+    let mut moved = spec.clone();
+    for (disk, blob) in moved.disks.iter_mut().zip(&blobs) {
+        let export = async |key: &StepKey| driver.export_disk(key, &disk.id, blob).await;
+        twice(bench, driver, spec, &key("export-disk"), export).await;
+        disk.source = DiskSource::Copy(ImageBlob { blob: blob.clone(), format: "qcow2".to_owned() });
+        disk.size_gib += 1;
+    }
+    remove_disks(bench, driver, &spec.disks).await;
+    for disk in &moved.disks {
+        twice(bench, driver, &moved, &key("create-disk"), async |key| driver.create_disk(key, disk).await).await;
+    }
+    for blob in &blobs {
+        bench.remove_blob(blob);
+    }
+    make(bench, driver, &moved).await;
+    bench.assert_size(&moved).await;
+    start(bench, driver, &moved.server_id).await;
+    booted(bench, driver, &moved.server_id, 1).await;
+    remove(bench, driver, &moved).await;
+}
+
 /// A disk comes to a server that runs, and goes, every call twice; what a running server writes to is not copied.
 pub async fn hotplug(bench: &dyn Bench) {
     let driver = bench.load().await;
@@ -249,6 +281,8 @@ pub async fn hotplug(bench: &dyn Bench) {
     said(bench, driver, id, &bench.seen_text(disk, true)).await;
     let copy = Disk { id: uuid::Uuid::new_v4().to_string(), source: DiskSource::Disk(disk.id.clone()), ..disk.clone() };
     let written = driver.create_disk(&key("create-disk"), &copy).await.expect_err("a guest writes to it");
+    assert_eq!(written.code, ErrorCode::WrongState, "{}", written.for_log());
+    let written = driver.export_disk(&key("export-disk"), &disk.id, &copy.id).await.expect_err("a guest writes to it");
     assert_eq!(written.code, ErrorCode::WrongState, "{}", written.for_log());
     twice(bench, driver, all, &key("detach"), async |key| driver.detach_disk(key, id, &disk.id).await).await;
     said(bench, driver, id, &bench.seen_text(disk, false)).await;

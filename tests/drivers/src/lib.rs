@@ -30,6 +30,9 @@ pub trait Bench: Send + Sync {
     async fn assert_password(&self, driver: &dyn Driver, spec: &DomainSpec, password: &str);
     /// The platform has given the server the processors, the memory and the disks of the spec. Panics where that isn't so.
     async fn assert_size(&self, spec: &DomainSpec);
+    /// Removes the blob of an exported disk from the host's store. Panics where it isn't there; disks that have no bytes have no
+    /// blobs either.
+    fn remove_blob(&self, _blob: &str) {}
     /// The console says this when the guest sees that the disk comes, or that it goes.
     fn seen_text(&self, disk: &Disk, comes: bool) -> String;
     /// The console says this each time when the guest is up. None: the platform keeps no console log.
@@ -44,8 +47,8 @@ pub trait Bench: Send + Sync {
 macro_rules! kit {
     ($bench:expr $(, $more:ident)*) => {
         $crate::kit!(
-            @tests $bench, life, console, removal_of_a_running_server, definition_without_disks, disks, other_disks, absence,
-            list, capacity, reload, at_once, hostile_names $(, $more)*
+            @tests $bench, life, console, removal_of_a_running_server, definition_without_disks, disks, export, other_disks,
+            absence, list, capacity, reload, at_once, hostile_names $(, $more)*
         );
     };
     (@tests $bench:expr $(, $check:ident)+) => {

@@ -241,6 +241,10 @@ impl Bench for Libvirt {
         assert_eq!(xml.matches("<disk ").count(), spec.disks.len() + 1, "disks and seed: {xml}");
     }
 
+    fn remove_blob(&self, blob: &str) {
+        std::fs::remove_file(self.daemon.folder().join("blobs").join(blob)).expect("the blob");
+    }
+
     /// The guest knows a disk by the beginning of its id.
     fn seen_text(&self, disk: &Disk, comes: bool) -> String {
         format!("SKYLOOM-GUEST-DISK {} serial={}", if comes { "came" } else { "went" }, &disk.id[..20])

@@ -52,17 +52,18 @@ async fn living(conn: &mut Conn, sight: &Sight, disks: usize, server: &servers::
     assert_eq!(server.task_state, None, "{case}: a task is left");
     let volumes = volumes::of_server(conn, &server.id).await.unwrap();
     assert_eq!(volumes.len(), disks, "{case}: {volumes:?}");
-    same_disks(conn, machine, sight, &volumes, case).await;
+    same_disks(conn, machine, sight, (&volumes, &server.node), case).await;
     let ports = networks::ports_of_device(conn, &server.id).await.unwrap();
     assert_eq!(ports.len(), 1, "{case}: {ports:?}");
     assert_eq!(ports[0].addresses.len(), 1, "{case}: {ports:?}");
-    assert_eq!(ports[0].port.node, "node-1", "{case}");
+    let node = server.node.as_str();
+    assert_eq!(ports[0].port.node, node, "{case}");
     if let Some(leases) = &machine.leases {
         let wanted = [(ports[0].port.mac.clone(), ports[0].addresses[0].address.clone())].into();
         assert_eq!(*leases, wanted, "{case}: the platform hands out other addresses than the ports have");
     }
     let place = placements::place_of(conn, &server.id, Purpose::Home).await.unwrap();
-    assert_eq!((place.as_deref(), server.node.as_str()), (Some("node-1"), "node-1"), "{case}");
+    assert_eq!(place.as_deref(), Some(node), "{case}");
     let other = placements::place_of(conn, &server.id, Purpose::Resize).await.unwrap();
     let between = resizes::get(conn, &server.id).await.unwrap().is_some();
     assert_eq!((other.is_some(), between), (resized, resized), "{case}: the other flavor and its room");
@@ -75,7 +76,7 @@ async fn living(conn: &mut Conn, sight: &Sight, disks: usize, server: &servers::
     assert_eq!(meters(conn, &server.id).await, expected, "{case}: the spans don't fit {:?}", server.vm_state);
 }
 
-async fn same_disks(conn: &mut Conn, machine: &Machine, sight: &Sight, volumes: &[Volume], case: &str) {
+async fn same_disks(conn: &mut Conn, machine: &Machine, sight: &Sight, (volumes, node): (&[Volume], &str), case: &str) {
     let found: Vec<&str> = machine.disks.iter().map(String::as_str).collect();
     let mut wanted: Vec<&str> = volumes.iter().map(|volume| volume.id.as_str()).collect();
     wanted.sort_unstable();
@@ -83,7 +84,7 @@ async fn same_disks(conn: &mut Conn, machine: &Machine, sight: &Sight, volumes: 
     for volume in volumes {
         assert!(sight.disks.contains(&volume.id), "{case}: {} has no disk", volume.id);
         let place = placements::place_of(conn, &volume.id, Purpose::Home).await.unwrap();
-        assert_eq!(place.as_deref(), Some("node-1"), "{case}: {}", volume.id);
+        assert_eq!(place.as_deref(), Some(node), "{case}: {}", volume.id);
         assert_eq!(volume.state, volumes::VolumeState::InUse, "{case}");
         let spans = metering::open_of(conn, &volume.id).await.unwrap();
         assert_eq!(spans.len(), 1, "{case}: spans of volume {}", volume.id);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use skyloom_cloud::compute::{NodeSettings, sagas};
 use skyloom_cloud::{Cloud, Seed, Settings};
+use skyloom_faults::machine::Sight;
 use skyloom_faults::{PATIENCE, check};
 use skyloom_jobs::faults::{self, Faults};
 use skyloom_jobs::{Engine, Operation, State};
@@ -29,6 +30,8 @@ pub struct Fixture {
     pub settings: Settings,
     pub cloud: Cloud,
     pub world: Arc<World>,
+    /// That of `node-2`, to which a resize goes because `node-1` is too small for it.
+    pub other: Option<Arc<World>>,
     pub engine: Mutex<Option<Engine>>,
     caller: Arc<Caller>,
     image_id: String,
@@ -55,6 +58,15 @@ pub fn times() -> skyloom_jobs::Settings {
 
 impl Fixture {
     pub async fn new(database: TestDatabase) -> Arc<Self> {
+        Self::with(database, None).await
+    }
+
+    /// With two nodes; the larger flavor fits on the second one only.
+    pub async fn with_two_nodes(database: TestDatabase) -> Arc<Self> {
+        Self::with(database, Some(Arc::default())).await
+    }
+
+    async fn with(database: TestDatabase, other: Option<Arc<World>>) -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
         settings.images.folder = folder.path().join("images");
@@ -69,6 +81,14 @@ impl Fixture {
         cloud.seed(&Seed::default()).await.unwrap();
         let world = Arc::new(World::default());
         cloud.compute.attach_node(node("node-1"), world.clone() as Arc<dyn Driver>).await.unwrap();
+        world.keep_blobs_in(&settings.images.folder);
+        if let Some(other) = &other {
+            other.keep_blobs_in(&settings.images.folder);
+            cloud.compute.attach_node(node("node-2"), other.clone() as Arc<dyn Driver>).await.unwrap();
+            let mut tx = database.db.begin().await.unwrap();
+            tx.execute("UPDATE nodes SET memory_mib = 1000 WHERE name = 'node-1'", &[]).await.unwrap();
+            tx.commit().await.unwrap();
+        }
         let mut conn = database.db.read().await.unwrap();
         let project = "SELECT id FROM projects WHERE name = 'admin'";
         let project = conn.one(project, &[], |row| row.text(0)).await.unwrap();
@@ -87,6 +107,7 @@ impl Fixture {
             settings,
             cloud,
             world,
+            other,
             engine: Mutex::default(),
             caller: Arc::new(caller),
             image_id,
@@ -205,25 +226,26 @@ impl Fixture {
         let (ids, context) = (vec![server_id.to_owned()], self.context());
         let (verb, hard) = match kind {
             Kind::Create | Kind::CreateFrom => unreachable!("a creation has no server yet"),
-            Kind::Delete => {
+            Kind::Delete | Kind::DeleteResized => {
                 let options = wit::DeleteOptions { delete_volumes: false, delete_public_addresses: None };
                 return self.cloud.delete_servers(&context, ids, options, false, true).await.expect("accepted");
             }
             Kind::Start => ("start", None),
             Kind::Stop { hard } => ("stop", Some(hard)),
             Kind::Reboot { hard } => ("reboot", Some(hard)),
-            Kind::Resize { .. } => ("resize", None),
+            Kind::Resize { .. } | Kind::ResizeForGood => ("resize", None),
             Kind::Confirm => ("confirm-resize", None),
             Kind::Revert { .. } => ("revert-resize", None),
             Kind::Attach { .. } => ("attach-volume", None),
             Kind::Detach { .. } => ("detach-volume", None),
-            Kind::Recycle => ("recycle", None),
+            Kind::Recycle | Kind::RecycleResized => ("recycle", None),
             Kind::Restore => ("restore", None),
             Kind::Purge => ("purge", None),
         };
         let mut options: Vec<_> = hard.map(|hard| ("hard".to_owned(), hard.to_string())).into_iter().collect();
         if verb == "resize" {
             options.push(("flavor-id".to_owned(), LARGER.to_owned()));
+            options.push(("confirmed".to_owned(), (kind == Kind::ResizeForGood).to_string()));
         }
         if verb.ends_with("-volume") {
             let spare = self.spare().await.expect("a volume beside the server's own");
@@ -256,10 +278,23 @@ impl Fixture {
         }
     }
 
-    /// Waits until the world was called for this step.
+    fn worlds(&self) -> impl Iterator<Item = &Arc<World>> {
+        [&self.world].into_iter().chain(&self.other)
+    }
+
+    /// The step stays pending wherever it is done, until it is let go.
+    pub fn hold(&self, step: &str) {
+        self.worlds().for_each(|world| world.hold(step));
+    }
+
+    pub fn let_go(&self) {
+        self.worlds().for_each(|world| world.let_go());
+    }
+
+    /// Waits until a world was called for this step.
     pub async fn called(&self, operation: &str, step: &str) {
         let end = Instant::now() + PATIENCE;
-        while !self.world.called(operation, step) {
+        while !self.worlds().any(|world| world.called(operation, step)) {
             assert!(Instant::now() < end, "{}: step {step} was never called", self.name);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -283,7 +318,9 @@ impl Fixture {
             }
             Kind::Detach { running: true } => (&[Kind::Attach { running: true }], VmState::Active),
             Kind::Detach { running: false } => (&[off, Kind::Attach { running: false }], VmState::Stopped),
-            Kind::Confirm | Kind::Revert { running: true } => (&[Kind::Resize { running: true }], VmState::Resized),
+            Kind::Confirm | Kind::Revert { running: true } | Kind::DeleteResized | Kind::RecycleResized => {
+                (&[Kind::Resize { running: true }], VmState::Resized)
+            }
             Kind::Revert { running: false } => (&[off, Kind::Resize { running: false }], VmState::Resized),
             Kind::Restore | Kind::Purge => (&[Kind::Recycle], VmState::SoftDeleted),
             _ => (&[], VmState::Active),
@@ -358,13 +395,35 @@ impl Fixture {
         let case = format!("{} {case}", self.name);
         let given = "SELECT count(*) FROM volumes WHERE name = 'spare' AND server_id = $1";
         let disks = 2 + usize::try_from(self.count(given, id).await).unwrap();
-        check::server(&self.db, &self.world.sight(), disks, id, &case).await;
+        let server = self.server(id).await;
+        let away = server.as_ref().is_some_and(|server| server.node == "node-2");
+        let (here, there) = match &self.other {
+            Some(other) if away => (other, Some(&self.world)),
+            other => (&self.world, other.as_ref()),
+        };
+        check::server(&self.db, &here.sight(), disks, id, &case).await;
+        let between = server.is_some_and(|server| server.vm_state == VmState::Resized);
+        match there {
+            Some(there) => check_left(&there.sight(), here, between.then_some(id), &case),
+            None => assert!(!away, "{case}: there is one node only"),
+        }
+        self.check_blobs(&case).await;
+    }
+
+    /// The store has the images' blobs and no other ones.
+    async fn check_blobs(&self, case: &str) {
+        let blobs = std::fs::read_dir(&self.settings.images.folder).unwrap().count();
+        let images = self.count("SELECT count(*) FROM images WHERE blob <> $1", "").await;
+        assert_eq!(i64::try_from(blobs).unwrap(), images, "{case}: blobs are left");
     }
 
     /// Compares everything, once all servers are deleted; the quota's figures are those of the records.
     pub async fn check_everything(&self) {
         use skyloom_runtime::api::QuotasApi;
-        check::nothing_left(&self.db, &self.world.sight(), self.name).await;
+        for world in self.worlds() {
+            check::nothing_left(&self.db, &world.sight(), self.name).await;
+        }
+        self.check_blobs(self.name).await;
         let quotas = self.cloud.get_quotas(&self.context(), None).await.expect("quotas");
         for quota in quotas {
             if ["servers", "vcpus", "memory-mib", "volumes", "volume-gib", "ports"].contains(&quota.name.as_str()) {
@@ -377,6 +436,17 @@ impl Fixture {
     pub async fn count(&self, sql: &str, id: &str) -> i64 {
         self.db.read().await.unwrap().one(sql, args![id], |row| row.int(0)).await.unwrap()
     }
+}
+
+/// The node where the server is not has all that the server had there, off, while it is between the two; else nothing.
+fn check_left(left: &Sight, here: &World, between: Option<&str>, case: &str) {
+    let Some(id) = between else {
+        assert!(left.machines.is_empty() && left.disks.is_empty(), "{case}: on the other node are {left:?}");
+        return;
+    };
+    let (machine, now) = (left.machines.get(id).expect("what it had"), here.machine(id).expect("what it has"));
+    assert!(!machine.running, "{case}: it runs on both nodes");
+    assert_eq!((&machine.disks, &left.disks), (&now.disks, &now.disks), "{case}: its disks are on both nodes");
 }
 
 /// An engine that does a core's operations, on its nodes.

@@ -31,6 +31,11 @@ pub enum Kind {
     Restore,
     /// The deletion of one in the recycle bin.
     Purge,
+    /// Nobody is asked whether the new flavor stays.
+    ResizeForGood,
+    /// Of a server between two flavors.
+    DeleteResized,
+    RecycleResized,
 }
 
 impl Kind {
@@ -57,6 +62,18 @@ impl Kind {
         Kind::Purge,
     ];
 
+    /// Those that are otherwise where a resize goes to another node.
+    pub const MOVING: &'static [Kind] = &[
+        Kind::Resize { running: true },
+        Kind::Resize { running: false },
+        Kind::ResizeForGood,
+        Kind::Confirm,
+        Kind::Revert { running: true },
+        Kind::Revert { running: false },
+        Kind::DeleteResized,
+        Kind::RecycleResized,
+    ];
+
     /// Whether it makes its server.
     pub fn creates(self) -> bool {
         matches!(self, Self::Create | Self::CreateFrom)
@@ -65,16 +82,16 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Create | Self::CreateFrom => "server.create",
-            Self::Delete | Self::Purge => "server.delete",
+            Self::Delete | Self::Purge | Self::DeleteResized => "server.delete",
             Self::Start => "server.start",
             Self::Stop { .. } => "server.stop",
             Self::Reboot { .. } => "server.reboot",
-            Self::Resize { .. } => "server.resize",
+            Self::Resize { .. } | Self::ResizeForGood => "server.resize",
             Self::Confirm => "server.confirm-resize",
             Self::Revert { .. } => "server.revert-resize",
             Self::Attach { .. } => "server.attach-volume",
             Self::Detach { .. } => "server.detach-volume",
-            Self::Recycle => "server.recycle",
+            Self::Recycle | Self::RecycleResized => "server.recycle",
             Self::Restore => "server.restore",
         }
     }

@@ -12,28 +12,44 @@ use crate::fixture::Fixture;
 use crate::kinds::Kind;
 use crate::walk::{clear, crash, fault, run};
 
-const FAILURES: [Failure; 4] = [Failure::FailBefore, Failure::FailAfter, Failure::LoseReply, Failure::Repeat];
-const MOMENTS: [Moment; 2] = [Moment::Before, Moment::After];
+pub const FAILURES: [Failure; 4] = [Failure::FailBefore, Failure::FailAfter, Failure::LoseReply, Failure::Repeat];
+pub const MOMENTS: [Moment; 2] = [Moment::Before, Moment::After];
 /// More writes than any operation makes, its retries included.
 const MOST_WRITES: u32 = 60;
 
 /// The steps of a kind that call the platform.
-fn steps(fixture: &Fixture, kind: Kind) -> Vec<Step> {
+pub fn steps(fixture: &Fixture, kind: Kind) -> Vec<Step> {
     let all: Vec<Arc<dyn Saga>> = sagas::all(&fixture.cloud, Arc::new(Faults::default()));
     let saga = all.iter().find(|saga| saga.kind() == kind.name()).expect("a saga of this kind");
-    let calls = |step: &&Step| match kind {
+    let moves = fixture.other.is_some();
+    saga.steps().iter().filter(|step| is_called(kind, step.name, moves)).copied().collect()
+}
+
+/// `moves`: a resize goes to another node.
+fn is_called(kind: Kind, step: &str, moves: bool) -> bool {
+    match kind {
         // A guest that is off is neither switched off nor on.
-        Kind::Resize { running: false } | Kind::Revert { running: false } => step.name == "reconfigure",
-        Kind::Purge => step.name != "power-off",
-        _ => !["place", "release"].contains(&step.name),
-    };
-    saga.steps().iter().filter(calls).copied().collect()
+        Kind::Revert { running: false } => step == "reconfigure",
+        Kind::Resize { running: false } => step == "reconfigure" || (moves && ["export", "disks"].contains(&step)),
+        // The disks grow where they are, or go along; what is left elsewhere is left until somebody decides.
+        Kind::Resize { .. } | Kind::ResizeForGood => match step {
+            "place" => false,
+            "grow" => !moves,
+            "leave" => moves && kind == Kind::ResizeForGood,
+            "export" | "disks" => moves,
+            _ => true,
+        },
+        Kind::Confirm => moves,
+        Kind::DeleteResized | Kind::RecycleResized => moves || step != "leave",
+        Kind::Purge => !["power-off", "leave"].contains(&step),
+        _ => !["place", "leave"].contains(&step),
+    }
 }
 
 /// The failures that, if they last, make a step fail. Who looks before it switches the guest off doesn't repeat what had its effect.
 fn lasting(kind: Kind, step: &str) -> &'static [Failure] {
-    if matches!(kind, Kind::Delete | Kind::Purge | Kind::Recycle)
-        || (matches!(kind, Kind::Resize { .. } | Kind::Revert { .. }) && step == "stop")
+    if matches!(kind, Kind::Delete | Kind::Purge | Kind::Recycle | Kind::DeleteResized | Kind::RecycleResized)
+        || (matches!(kind, Kind::Resize { .. } | Kind::ResizeForGood | Kind::Revert { .. }) && step == "stop")
     {
         &[Failure::FailBefore]
     } else {
@@ -46,7 +62,7 @@ async fn sqlite() -> Arc<Fixture> {
 }
 
 /// One failure of a call is survived; one that stays makes the operation fail, and nothing is left between.
-async fn driver_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32 {
+pub async fn driver_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32 {
     let mut points = 0;
     for step in steps(fixture, kind) {
         for &failure in wanted {
@@ -69,7 +85,7 @@ async fn driver_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32
 }
 
 /// A step that fails for good makes the steps before it unwind; each undo fails once in every way.
-async fn undo_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32 {
+pub async fn undo_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32 {
     let mut points = 0;
     let steps = steps(fixture, kind);
     for (failing, step) in steps.iter().enumerate().filter(|(_, step)| !step.no_return) {
@@ -91,7 +107,7 @@ async fn undo_faults(fixture: &Fixture, kind: Kind, wanted: &[Failure]) -> u32 {
 }
 
 /// The engine dies before or after each write, forwards and, with a step that fails, backwards.
-async fn crashes(fixture: &Fixture, kind: Kind, failing: Option<&str>) -> u32 {
+pub async fn crashes(fixture: &Fixture, kind: Kind, failing: Option<&str>) -> u32 {
     let mut points = 0;
     for write in 0..MOST_WRITES {
         let mut came = false;
@@ -161,11 +177,11 @@ async fn a_delete_comes_during_every_step() {
 }
 
 /// The step hangs; a delete cancels it and goes after the unwinding, or after its end where there is no way back; a second delete joins the first one.
-async fn during(fixture: &Fixture, kind: Kind, Step { name: step, no_return, .. }: Step) {
+pub async fn during(fixture: &Fixture, kind: Kind, Step { name: step, no_return, .. }: Step) {
     let case = format!("delete during {kind:?} {step}");
     let prepared = if kind.creates() { None } else { Some(fixture.prepare(kind).await) };
     fixture.start(Settings::default()).await;
-    fixture.world.hold(step);
+    fixture.hold(step);
     let (server, operation) = match prepared {
         Some(server) => {
             let operation = fixture.ask(kind, &server).await;
@@ -178,12 +194,12 @@ async fn during(fixture: &Fixture, kind: Kind, Step { name: step, no_return, .. 
     assert_eq!(fixture.ask(Kind::Delete, &server).await, delete, "{case}: the second one joins");
     // What cannot be undone is done first.
     if no_return {
-        fixture.world.let_go();
+        fixture.let_go();
     }
     let ended = fixture.rest(&operation).await.unwrap();
     let expected = if no_return { State::Succeeded } else { State::Cancelled };
     assert_eq!(ended.state, expected, "{case}: {:?}", ended.error);
-    fixture.world.let_go();
+    fixture.let_go();
     let deleted = fixture.rest(&delete).await.unwrap();
     assert_eq!(deleted.state, State::Succeeded, "{case}: {:?}", deleted.error);
     fixture.check(&server, &case).await;

@@ -18,6 +18,7 @@ use crate::world::World;
 async fn neighbour(fixture: &Fixture) -> (Cloud, Arc<World>) {
     let cloud = Cloud::new(fixture.db.clone(), fixture.settings.clone()).unwrap();
     let world = Arc::new(World::default());
+    world.keep_blobs_in(&fixture.settings.images.folder);
     cloud.compute.attach_node(node("node-2"), world.clone() as Arc<dyn Driver>).await.expect("attached");
     (cloud, world)
 }
@@ -79,6 +80,43 @@ async fn a_server_is_the_work_of_the_process_that_has_its_node() {
         assert_eq!((done.state, done.attempt), (State::Succeeded, 0), "{kind:?}: {:?}", done.error);
     }
     assert!(world.machine(&server).is_none());
+    assert_eq!((retries(&here), retries(&there)), (0, 0), "no attempt was made in vain");
+    there.abort();
+    fixture.kill();
+    fixture.check_everything().await;
+}
+
+/// A resize goes to another process's node and back: each process does the steps of its own node.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_goes_to_the_node_of_another_process_and_back() {
+    let Some(database) = testing::postgres().await else { return };
+    let fixture = Fixture::new(database).await;
+    let (cloud, world) = neighbour(&fixture).await;
+    let here = fixture.start(Settings::default()).await;
+    let there = run(&cloud, times(), Settings::default()).await;
+    let (server, created) = fixture.create(OnFailure::Keep).await;
+    assert_eq!(fixture.rest(&created).await.unwrap().state, State::Succeeded);
+    assert!(fixture.world.machine(&server).is_some_and(|machine| machine.running), "the first of two empty nodes");
+    change(&fixture, "UPDATE nodes SET memory_mib = 1000 WHERE name = $1", "node-1").await;
+    let life = [
+        (Kind::Resize { running: true }, true),
+        (Kind::Revert { running: true }, false),
+        (Kind::Resize { running: true }, true),
+        (Kind::Confirm, true),
+    ];
+    for (kind, away) in life {
+        fixture.cloud.compute.beat().await.expect("both say that they are there");
+        cloud.compute.beat().await.expect("both say that they are there");
+        let operation = fixture.ask(kind, &server).await;
+        let done = fixture.rest(&operation).await.unwrap();
+        assert_eq!((done.state, done.attempt), (State::Succeeded, 0), "{kind:?}: {:?}", done.error);
+        let runs = [&fixture.world, &world].map(|world| world.machine(&server).is_some_and(|machine| machine.running));
+        assert_eq!(runs, [!away, away], "{kind:?}: on which node it runs");
+    }
+    assert_eq!(fixture.world.machine(&server), None, "confirmed, and nothing is left");
+    let operation = fixture.ask(Kind::Delete, &server).await;
+    assert_eq!(fixture.rest(&operation).await.unwrap().state, State::Succeeded);
+    assert!(world.sight().disks.is_empty(), "{:?}", world.sight());
     assert_eq!((retries(&here), retries(&there)), (0, 0), "no attempt was made in vain");
     there.abort();
     fixture.kill();

@@ -1,7 +1,8 @@
 //! A hypervisor of the test's own. It survives the engine's deaths, as a real one would.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use async_trait::async_trait;
 use skyloom_faults::machine::{Machine, Sight};
@@ -25,10 +26,16 @@ pub enum Presence {
 pub struct Holds {
     pub machines: BTreeMap<String, Machine>,
     pub disks: BTreeSet<String>,
+    /// Those that began as blobs.
+    copied: BTreeSet<String>,
+    /// Blobs that were written.
+    exported: BTreeSet<String>,
 }
 
 #[derive(Default)]
 pub struct World {
+    /// Where blobs are.
+    blobs: OnceLock<PathBuf>,
     presence: Mutex<Presence>,
     holds: Mutex<Holds>,
     /// Steps that stay pending until they are let go.
@@ -53,12 +60,44 @@ impl World {
         self.holds().machines.get(server_id).cloned()
     }
 
+    pub fn keep_blobs_in(&self, folder: &Path) {
+        self.blobs.set(folder.to_owned()).expect("one folder");
+    }
+
+    /// A blob holds the id of the disk that was written into it.
+    fn blob(&self, name: &str) -> PathBuf {
+        self.blobs.get().expect("a folder for blobs").join(name)
+    }
+
+    fn export(&self, holds: &mut Holds, id: &str, blob: &str) -> Result<()> {
+        require(holds, [&id.to_owned()])?;
+        if holds.machines.values().any(|machine| machine.running && machine.disks.contains(id)) {
+            return Err(failure(ErrorCode::WrongState, "a domain writes to the disk"));
+        }
+        std::fs::write(self.blob(blob), id).map_err(Error::internal)?;
+        holds.exported.insert(blob.to_owned());
+        Ok(())
+    }
+
+    /// What is there needs its source no more.
+    fn copy(&self, holds: &mut Holds, id: &str, blob: &str) -> Result<()> {
+        if holds.disks.contains(id) {
+            return Ok(());
+        }
+        match std::fs::read_to_string(self.blob(blob)) {
+            Ok(of) if of == id => {}
+            found => return Err(failure(ErrorCode::WrongState, &format!("the blob has not the disk: {found:?}"))),
+        }
+        holds.copied.insert(id.to_owned());
+        Ok(())
+    }
+
     pub fn be(&self, presence: Presence) {
         *self.presence.lock().unwrap() = presence;
     }
 
     pub fn sight(&self) -> Sight {
-        let Holds { machines, disks } = self.holds().clone();
+        let Holds { machines, disks, .. } = self.holds().clone();
         Sight { machines, disks, strays: Vec::new() }
     }
 
@@ -100,6 +139,15 @@ impl World {
         }
         let mut holds = self.holds();
         let before = holds.clone();
+        match call {
+            StepCall::ExportDisk { id, blob } => self.export(&mut holds, id, blob)?,
+            StepCall::CreateDisk { disk } => {
+                if let DiskSource::Copy(image) = &disk.source {
+                    self.copy(&mut holds, &disk.id, &image.blob)?;
+                }
+            }
+            _ => {}
+        }
         effect(key, call, &mut holds)?;
         let held = self.held.lock().unwrap().contains(&key.step);
         Ok(if *holds != before || held { Progress::Pending("more".to_owned()) } else { Progress::Done })
@@ -196,13 +244,16 @@ fn effect(key: &StepKey, call: StepCall<'_>, holds: &mut Holds) -> Result<()> {
         StepCall::RemoveDisk { id } if holds.machines.values().any(|machine| machine.disks.contains(id)) => {
             return Err(failure(ErrorCode::DriverFailed, "the disk is in use by a domain"));
         }
-        StepCall::RemoveDisk { id } => drop(holds.disks.remove(id)),
+        StepCall::RemoveDisk { id } => {
+            holds.disks.remove(id);
+            holds.copied.remove(id);
+        }
         StepCall::AttachDisk { server_id, disk } => {
             require(holds, [&disk.id])?;
             running(holds, server_id)?.disks.insert(disk.id.clone());
         }
         StepCall::DetachDisk { server_id, id } => drop(running(holds, server_id)?.disks.remove(id)),
-        StepCall::Poll { .. } => {}
+        StepCall::ExportDisk { .. } | StepCall::Poll { .. } => {}
     }
     Ok(())
 }
@@ -214,7 +265,9 @@ impl Driver for World {
             let held = self.held.lock().unwrap().contains(&key.step);
             return Ok(if held { Progress::Pending("more".to_owned()) } else { Progress::Done });
         }
+        // A guest whose disks come from another node has its password already.
         if let StepCall::Define { spec, secrets } = call
+            && !spec.disks.iter().all(|disk| self.holds().copied.contains(&disk.id))
             && spec.admin_password.as_deref().and_then(|handle| secrets.get(handle)).is_none()
         {
             return Err(failure(ErrorCode::Invalid, "the administrator's password got lost"));

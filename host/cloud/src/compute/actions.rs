@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use skyloom_jobs::{NewOperation, Superseded};
-use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp, VmState};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::bindings::types::common::Pair;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
 use skyloom_store::collisions::again;
 use skyloom_store::quotas::Quota;
+use skyloom_store::resizes;
 use skyloom_store::schedules::Schedule;
 use skyloom_store::servers::{self as store, Brief, Change};
 
@@ -312,13 +313,8 @@ impl Compute {
         operation: NewOperation,
     ) -> Result<Superseded> {
         // What may refuse comes before anything is written of the operation.
-        if wish.verb.needs_node() && !self.is_driven(tx, &server.node, operation.now).await? {
-            let id = &server.id;
-            let away = |message: String| Error::new(ErrorCode::WrongState, message).with_resource("server", id);
-            if server.node.is_empty() {
-                return Err(away(format!("The server {id} is on no compute node.")));
-            }
-            return Err(away(format!("The compute node of server {id} is not up.")).with_reason("node-away"));
+        if wish.verb.needs_node() {
+            self.require_nodes(tx, server, wish.verb, operation.now).await?;
         }
         match &wish.with {
             With::Volume(comer) => attachments::begin(tx, &operation.id, server, comer).await?,
@@ -339,6 +335,27 @@ impl Compute {
             self.quotas.check_quota_made(tx, &server.project_id, &made).await?;
         }
         Ok(begun)
+    }
+
+    /// The node of the server, and the one that it goes back to, must be driven by a process. A server between two nodes takes and gives
+    /// up no volumes: its disks are the same on both.
+    async fn require_nodes(&self, tx: &mut Conn, server: &Brief, verb: Verb, now: Timestamp) -> Result<()> {
+        let id = &server.id;
+        let refused = |message: String| Error::new(ErrorCode::WrongState, message).with_resource("server", id);
+        let away = || refused(format!("The compute node of server {id} is not up.")).with_reason("node-away");
+        if !self.is_driven(tx, &server.node, now).await? {
+            let nowhere = || refused(format!("The server {id} is on no compute node."));
+            return Err(if server.node.is_empty() { nowhere() } else { away() });
+        }
+        if server.vm_state != VmState::Resized {
+            return Ok(());
+        }
+        let Some(moves) = resizes::get(tx, id).await?.and_then(|resize| resize.moves) else { return Ok(()) };
+        if matches!(verb, Verb::AttachVolume | Verb::DetachVolume) {
+            let message = format!("The server {id} is between two compute nodes: confirm or revert its resize first.");
+            return Err(refused(message).with_reason("between-nodes"));
+        }
+        if self.is_driven(tx, &moves.from, now).await? { Ok(()) } else { Err(away()) }
     }
 
     /// Whether a verb can be done without a caller and without options.

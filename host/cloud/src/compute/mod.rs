@@ -32,6 +32,8 @@ mod tests_flavors;
 #[cfg(test)]
 mod tests_lists;
 #[cfg(test)]
+mod tests_moving;
+#[cfg(test)]
 mod tests_recycle;
 #[cfg(test)]
 mod tests_resize;

@@ -41,6 +41,7 @@ impl Compute {
             extra_memory_mib: flavor.memory_mib.saturating_sub(server.memory_mib),
             extra_volume_gib,
             running: server.vm_state == VmState::Active,
+            moves: None,
         };
         resizes::insert(tx, &resize).await?;
         let more = [

@@ -96,6 +96,11 @@ impl Images {
         Ok(UploadWriter::new(self.clone(), context.clone(), self.blobs.create().await?))
     }
 
+    /// Removes bytes that are no image's: those of a disk on its way to another node.
+    pub(crate) fn remove_blob(&self, name: &str) {
+        self.blobs.remove(name);
+    }
+
     /// The bytes that a plugin named in its answer, with their length.
     pub async fn open_blob(&self, name: &str) -> Result<(tokio::fs::File, u64)> {
         self.blobs.open(name).await

@@ -8,7 +8,7 @@ use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::images as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::images::{self as store, Content, Image, ImageState};
-use skyloom_store::quotas;
+use skyloom_store::{quotas, resizes};
 
 use super::Images;
 use super::blobs::{BlobInfo, BlobWriter};
@@ -222,7 +222,8 @@ impl Images {
         // The clock may have been set back since the upload began.
         let before = if sole_owner { Timestamp(i64::MAX) } else { now.minus(age) };
         let queued = store::abort_stale_uploads(&mut tx, before, now).await?;
-        let known: HashSet<String> = store::blobs(&mut tx).await?.into_iter().collect();
+        let mut known: HashSet<String> = store::blobs(&mut tx).await?.into_iter().collect();
+        known.extend(resizes::blobs(&mut tx).await?);
         tx.commit().await?;
         let blobs = images.blobs.clone();
         let removed =

@@ -58,6 +58,10 @@ impl disks::Guest for Component {
         Libvirt::new(HostPlatform)?.grow_disk(&id, size_gib)
     }
 
+    fn export(_key: StepKey, id: String, blob: String) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.export_disk(&id, &blob)
+    }
+
     fn remove(_key: StepKey, id: String) -> Result<Progress, Error> {
         Libvirt::new(HostPlatform)?.remove_disk(&id)
     }

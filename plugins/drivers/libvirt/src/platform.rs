@@ -20,6 +20,7 @@ pub trait Platform {
     fn detach_disk(&self, uuid: &str, volume: &str) -> Result<bool, Error>;
     fn create_volume(&self, name: &str, size_gib: u32, source: &VolumeSource) -> Result<bool, Error>;
     fn grow_volume(&self, name: &str, size_gib: u32) -> Result<(), Error>;
+    fn export_volume(&self, name: &str, blob: &str) -> Result<bool, Error>;
     fn delete_volume(&self, name: &str) -> Result<(), Error>;
     fn list_volumes(&self, prefix: &str) -> Result<Vec<String>, Error>;
     fn create_seed(&self, name: &str, files: &[(String, Vec<u8>)]) -> Result<(), Error>;
@@ -84,6 +85,10 @@ impl Platform for HostPlatform {
 
     fn grow_volume(&self, name: &str, size_gib: u32) -> Result<(), Error> {
         libvirt::grow_volume(name, size_gib)
+    }
+
+    fn export_volume(&self, name: &str, blob: &str) -> Result<bool, Error> {
+        libvirt::export_volume(name, blob)
     }
 
     fn delete_volume(&self, name: &str) -> Result<(), Error> {

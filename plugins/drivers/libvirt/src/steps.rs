@@ -19,6 +19,10 @@ const STARTING: &str = "starting ";
 const DETACHING: &str = "detaching ";
 /// Token of a copy that goes on; the size, the ids of the disk and of the one it is a copy of follow.
 const COPYING: &str = "copying ";
+/// Token of a copy of a blob; the size, the disk's id, the blob and its format follow.
+const FILLING: &str = "filling ";
+/// Token of an export that goes on; the disk's id and the blob follow.
+const EXPORTING: &str = "exporting ";
 /// Ends the name of a server's seed; a disk is named by its id.
 const SEED: &str = ".seed";
 
@@ -46,6 +50,7 @@ impl<P: Platform> Libvirt<P> {
             DiskSource::Empty => VolumeSource::Empty,
             DiskSource::Image(image) => VolumeSource::Image((image.blob.clone(), image.format.clone())),
             DiskSource::Disk(other) => return self.copy(&disk.id, disk.size_gib, other),
+            DiskSource::Copy(image) => return self.fill(&disk.id, disk.size_gib, &image.blob, &image.format),
         };
         self.platform.create_volume(&disk.id, disk.size_gib, &source)?;
         Ok(Progress::Done)
@@ -54,6 +59,17 @@ impl<P: Platform> Libvirt<P> {
     fn copy(&self, id: &str, size_gib: u32, of: &str) -> Result<Progress, Error> {
         let whole = self.platform.create_volume(id, size_gib, &VolumeSource::Volume(of.to_owned()))?;
         Ok(if whole { Progress::Done } else { Progress::Pending(format!("{COPYING}{size_gib} {id} {of}")) })
+    }
+
+    fn fill(&self, id: &str, size_gib: u32, blob: &str, format: &str) -> Result<Progress, Error> {
+        let source = VolumeSource::Copy((blob.to_owned(), format.to_owned()));
+        let whole = self.platform.create_volume(id, size_gib, &source)?;
+        Ok(if whole { Progress::Done } else { Progress::Pending(format!("{FILLING}{size_gib} {id} {blob} {format}")) })
+    }
+
+    pub fn export_disk(&self, id: &str, blob: &str) -> Result<Progress, Error> {
+        let whole = self.platform.export_volume(id, blob)?;
+        Ok(if whole { Progress::Done } else { Progress::Pending(format!("{EXPORTING}{id} {blob}")) })
     }
 
     pub fn grow_disk(&self, id: &str, size_gib: u32) -> Result<Progress, Error> {
@@ -167,6 +183,11 @@ impl<P: Platform> Libvirt<P> {
         } else if let Some((size, ids)) = rest(COPYING).and_then(|rest| rest.split_once(' ')) {
             let (id, of) = ids.split_once(' ').ok_or_else(not_ours)?;
             self.copy(id, size.parse().map_err(|_| not_ours())?, of)
+        } else if let Some(words) = rest(FILLING) {
+            let [size, id, blob, format] = words.splitn(4, ' ').collect::<Vec<_>>()[..] else { return Err(not_ours()) };
+            self.fill(id, size.parse().map_err(|_| not_ours())?, blob, format)
+        } else if let Some((id, blob)) = rest(EXPORTING).and_then(|rest| rest.split_once(' ')) {
+            self.export_disk(id, blob)
         } else {
             Err(not_ours())
         }

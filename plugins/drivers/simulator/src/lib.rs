@@ -54,6 +54,10 @@ impl disks::Guest for Component {
         Simulator::new(HostWorld)?.grow_disk(&id, size_gib)
     }
 
+    fn export(_key: StepKey, id: String, blob: String) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.export_disk(&id, &blob)
+    }
+
     fn remove(_key: StepKey, id: String) -> Result<Progress, Error> {
         Simulator::new(HostWorld)?.remove_disk(&id)
     }

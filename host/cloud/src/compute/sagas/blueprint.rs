@@ -20,13 +20,23 @@ pub(super) struct Blueprint {
 }
 
 impl Blueprint {
+    /// On the node where it has its place.
     pub async fn load(context: &Context, run: &Run, kind: &'static str) -> Result<Self> {
+        Self::read(context, run, kind, None).await
+    }
+
+    /// As it would be on this node.
+    pub async fn on(context: &Context, run: &Run, kind: &'static str, node: &str) -> Result<Self> {
+        Self::read(context, run, kind, Some(node)).await
+    }
+
+    async fn read(context: &Context, run: &Run, kind: &'static str, node: Option<&str>) -> Result<Self> {
         let id = &run.operation.resource_id;
         let mut conn = context.compute.db().read().await?;
         let volumes = volumes::of_server(&mut conn, id).await?;
         let made_of = servers::for_platform(&mut conn, id).await?;
         drop(conn);
-        let place = made_of.as_ref().and_then(|made_of| made_of.node.as_deref());
+        let place = node.or_else(|| made_of.as_ref().and_then(|made_of| made_of.node.as_deref()));
         let platform = context.platform(("server", id), place, kind)?;
         let node = place.and_then(|name| context.compute.node(name).ok());
         Ok(Self { platform, volumes, node, made_of })

@@ -1,4 +1,4 @@
-//! A resized server keeps its new flavor: the old one and its room are free.
+//! A resized server keeps its new flavor: the old one and its room are free, and what it has on the node that it came from goes.
 
 use async_trait::async_trait;
 use skyloom_jobs::{Event, Outcome, Retry, Run, Step};
@@ -7,6 +7,7 @@ use skyloom_store::Conn;
 use skyloom_store::servers::{self, Change};
 
 use super::context::{Context, Platform};
+use super::moving::Places;
 use super::resize::{at_rest, decided, locked};
 use super::server_saga::ServerSaga;
 use super::settle;
@@ -20,14 +21,14 @@ pub(super) struct Confirm {
 
 impl Confirm {
     pub fn new(context: Context) -> Self {
-        let deadline = context.times.records;
-        Self { steps: [Step { name: "release", retry: Retry::Passing, deadline, no_return: false }], context }
+        let deadline = context.times.define + context.times.disks;
+        Self { steps: [Step { name: "release", retry: Retry::Passing, deadline, no_return: true }], context }
     }
 }
 
 #[async_trait]
 impl ServerSaga for Confirm {
-    type Plan = Platform;
+    type Plan = Places;
 
     fn kind(&self) -> &'static str {
         KIND
@@ -37,23 +38,19 @@ impl ServerSaga for Confirm {
         &self.steps
     }
 
-    fn in_records(&self, _step: usize) -> bool {
-        true
+    async fn plan(&self, run: &Run) -> Result<Places> {
+        Places::left(&self.context, run, KIND).await
     }
 
-    async fn plan(&self, run: &Run) -> Result<Platform> {
-        self.context.platform_of(run, KIND).await
+    fn platform<'p>(&self, places: &'p Places, _step: usize) -> &'p Platform {
+        places.leaving()
     }
 
-    fn platform<'p>(&self, platform: &'p Platform, _step: usize) -> &'p Platform {
-        platform
+    async fn act(&self, run: &Run, places: &Places, step: usize, token: Option<&str>) -> Result<Outcome> {
+        places.leave(&self.context, run, self.steps[step].name, token).await
     }
 
-    async fn act(&self, _run: &Run, _plan: &Platform, _step: usize, _token: Option<&str>) -> Result<Outcome> {
-        Ok(Outcome::Done)
-    }
-
-    async fn undo(&self, _run: &Run, _plan: &Platform, _step: usize, _token: Option<&str>) -> Result<Outcome> {
+    async fn undo(&self, _run: &Run, _plan: &Places, _step: usize, _token: Option<&str>) -> Result<Outcome> {
         Ok(Outcome::Done)
     }
 

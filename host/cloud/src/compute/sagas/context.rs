@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use skyloom_jobs::{Faults, Outcome, Run};
 use skyloom_model::{Error, ErrorCode, Reach, Result};
 use skyloom_runtime::driver::{Disk, Domain, Driver, Power, Progress, StepCall, StepKey, StopMode};
+use skyloom_store::resizes::MovedDisk;
 use skyloom_store::servers;
 
 use super::super::Compute;
 use super::faulty::FaultyDriver;
 use super::times::Times;
+use crate::images::Images;
 
 /// Shared by the sagas.
 #[derive(Clone)]
@@ -17,6 +19,8 @@ pub(super) struct Context {
     pub compute: Arc<Compute>,
     pub faults: Arc<Faults>,
     pub times: Times,
+    /// For the blobs through which disks go.
+    pub images: Arc<Images>,
 }
 
 /// One thing's part of a compute node.
@@ -148,6 +152,25 @@ impl Platform {
     pub async fn remove_disks(&self, run: &Run, step: &str, disks: &[String], token: Option<&str>) -> Result<Outcome> {
         let calls: Vec<StepCall<'_>> = disks.iter().map(|id| StepCall::RemoveDisk { id }).collect();
         self.each(run, step, token, &calls, true).await
+    }
+
+    /// Removes the definition, then the disks.
+    pub async fn clear(&self, run: &Run, step: &str, disks: &[String], token: Option<&str>) -> Result<Outcome> {
+        let undefine = StepCall::Undefine { server_id: &self.id };
+        let calls: Vec<_> = [undefine].into_iter().chain(disks.iter().map(|id| StepCall::RemoveDisk { id })).collect();
+        self.each(run, step, token, &calls, true).await
+    }
+
+    /// Writes disks into their blobs, one after the other.
+    pub async fn export_disks(
+        &self,
+        run: &Run,
+        step: &str,
+        disks: &[MovedDisk],
+        token: Option<&str>,
+    ) -> Result<Outcome> {
+        let calls: Vec<_> = disks.iter().map(|disk| StepCall::ExportDisk { id: &disk.id, blob: &disk.blob }).collect();
+        self.each(run, step, token, &calls, false).await
     }
 
     /// The disks of a server, one after the other.

@@ -1,13 +1,13 @@
-//! The deletion of a server: power off, remove the definition, remove the disks. From the definition's removal on it only goes
-//! forward.
+//! The deletion of a server: power off, remove the definition, remove the disks, and all that it has on another node. From the
+//! definition's removal on it only goes forward.
 
 use async_trait::async_trait;
 use skyloom_jobs::{Event, Outcome, Retry, Run, Step};
 use skyloom_model::{Result, Timestamp};
-use skyloom_store::placements::{self, Purpose};
 use skyloom_store::{Conn, servers, snapshots, volumes};
 
 use super::context::{Context, Platform};
+use super::moving::Places;
 use super::release::{self, Volumes};
 use super::server_saga::ServerSaga;
 use super::{guest, settle};
@@ -16,6 +16,7 @@ pub(super) const KIND: &str = "server.delete";
 
 const POWER_OFF: usize = 0;
 const UNDEFINE: usize = 1;
+const DISKS: usize = 2;
 
 pub(super) struct Delete {
     context: Context,
@@ -37,8 +38,8 @@ impl Params {
 }
 
 pub(super) struct Plan {
-    platform: Platform,
-    /// Ids of the disks that go.
+    places: Places,
+    /// Ids of the disks that go; on another node all go.
     disks: Vec<String>,
 }
 
@@ -50,6 +51,7 @@ impl Delete {
             step("power-off", times.power, false),
             step("undefine", times.define, true),
             step("delete-disks", times.disks, true),
+            step("leave", times.define + times.disks, true),
         ];
         Self { context, steps }
     }
@@ -77,30 +79,32 @@ impl ServerSaga for Delete {
     async fn plan(&self, run: &Run) -> Result<Plan> {
         let id = &run.operation.resource_id;
         let wanted = run.params::<Params>()?.volumes();
+        let places = Places::load(&self.context, run, KIND).await?;
         let mut conn = self.context.compute.db().read().await?;
         let volumes = volumes::of_server(&mut conn, id).await?;
-        let node = placements::place_of(&mut conn, id, Purpose::Home).await?;
         let kept = snapshots::volumes_of_server(&mut conn, id).await?;
         let goes = |volume: &&volumes::Volume| wanted.takes(volume) && !kept.contains(&volume.id);
         let disks = volumes.iter().filter(goes).map(|volume| volume.id.clone()).collect();
-        Ok(Plan { platform: self.context.platform(("server", id), node.as_deref(), KIND)?, disks })
+        Ok(Plan { places, disks })
     }
 
-    fn platform<'p>(&self, plan: &'p Plan, _step: usize) -> &'p Platform {
-        &plan.platform
+    fn platform<'p>(&self, plan: &'p Plan, step: usize) -> &'p Platform {
+        if step > DISKS { plan.places.leaving() } else { &plan.places.home }
     }
 
     async fn act(&self, run: &Run, plan: &Plan, step: usize, token: Option<&str>) -> Result<Outcome> {
+        let home = &plan.places.home;
         match step {
-            POWER_OFF => self.power_off(run, &plan.platform, token).await,
-            UNDEFINE => plan.platform.undefine(run, "undefine", token).await,
-            _ => plan.platform.remove_disks(run, "delete-disks", &plan.disks, token).await,
+            POWER_OFF => self.power_off(run, home, token).await,
+            UNDEFINE => home.undefine(run, "undefine", token).await,
+            DISKS => home.remove_disks(run, "delete-disks", &plan.disks, token).await,
+            _ => plan.places.leave(&self.context, run, "leave", token).await,
         }
     }
 
     async fn undo(&self, _run: &Run, plan: &Plan, _step: usize, _token: Option<&str>) -> Result<Outcome> {
         // Only the power-off can be undone, and a guest that lost its power has lost it: what is there is what counts.
-        plan.platform.look().await?;
+        plan.places.home.look().await?;
         Ok(Outcome::Done)
     }
 
@@ -117,7 +121,7 @@ impl ServerSaga for Delete {
             // Before the point of no return: the server is what its platform says.
             Event::Failed(_) | Event::Cancelled => {
                 let plan = run.kept::<Plan>();
-                settle::as_seen(tx, run, plan.as_ref().map(|plan| &plan.platform), now).await
+                settle::as_seen(tx, run, plan.as_ref().map(|plan| &plan.places.home), now).await
             }
             _ => Ok(()),
         }

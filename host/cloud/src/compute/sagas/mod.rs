@@ -9,6 +9,7 @@ mod create;
 mod delete;
 mod faulty;
 mod guest;
+mod moving;
 mod place;
 mod power;
 mod recycle;
@@ -44,7 +45,7 @@ use volumes::{DiskSaga, Work};
 /// All of them, for `skyloom_jobs::Engine::start`. Every call to a driver goes through the faults.
 pub fn all(cloud: &Cloud, faults: Arc<Faults>) -> Vec<Arc<dyn Saga>> {
     let compute = cloud.compute.clone();
-    let context = Context { times: compute.settings.times.clone(), compute, faults };
+    let context = Context { times: compute.settings.times.clone(), compute, faults, images: cloud.images.clone() };
     let of_disks = Work::ALL.map(|work| Arc::new(DiskSaga::new(context.clone(), work)) as Arc<dyn Saga>);
     let of_servers = vec![
         saga(Create::new(context.clone())),

@@ -1,8 +1,8 @@
 //! The choice of a compute node.
 
 use skyloom_model::{Error, ErrorCode, Result};
-use skyloom_store::Conn;
 use skyloom_store::placements::{self as store, Amount, Candidate, HolderKind, Need, Purpose};
+use skyloom_store::{Conn, volumes};
 
 use crate::compute::Compute;
 
@@ -73,16 +73,25 @@ fn no_room(id: &str, unreachable: bool, gib: u32) -> Error {
     Error::new(ErrorCode::NoCapacity, message).with_resource("volume", id).with_internal(format!("{gib} GiB"))
 }
 
-/// Reserves the server's other place for a resize to this size, beside its home; one that has it keeps it. The disks stay.
-pub(super) async fn other(tx: &mut Conn, compute: &Compute, server_id: &str, size: Amount) -> Result<String> {
+/// Reserves the server's other place for a resize to this size and gives the node's name; one that has it keeps it. That is beside its
+/// home, where the disks stay, or else on another node, where they need their room.
+pub(super) async fn other(tx: &mut Conn, compute: &Compute, server_id: &str, mut size: Amount) -> Result<String> {
     if let Some(node) = store::place_of(tx, server_id, Purpose::Resize).await? {
         return Ok(node);
     }
     let need = needed(tx, server_id).await?;
-    let mut candidates = candidates(tx, compute, &need.zone).await?;
-    candidates.retain(|(_, candidate)| need.node.as_ref() == Some(&candidate.name));
-    let Some(node) = choose(tx, size, &candidates).await? else {
-        return Err(full(server_id, candidates.is_empty(), format!("size {size:?}, at home {need:?}")));
+    let candidates = candidates(tx, compute, &need.zone).await?;
+    let is_home = |(_, candidate): &(Amount, Candidate)| need.node.as_ref() == Some(&candidate.name);
+    let (own, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_home);
+    let mut found = choose(tx, size, &own).await?;
+    if found.is_none() {
+        let disks = volumes::of_server(tx, server_id).await?;
+        size.disk_gib += disks.iter().map(|volume| i64::from(volume.size_gib)).sum::<i64>();
+        found = choose(tx, size, &others).await?;
+    }
+    let Some(node) = found else {
+        let unreachable = own.is_empty() && others.is_empty();
+        return Err(full(server_id, unreachable, format!("size {size:?}, at home {need:?}")));
     };
     store::hold(tx, (HolderKind::Server, server_id), Purpose::Resize, &node, size).await?;
     Ok(node)

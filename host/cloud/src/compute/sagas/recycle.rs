@@ -11,9 +11,13 @@ use skyloom_store::servers::{self, Brief, Change, Recycled};
 use skyloom_store::{Conn, metering, schedules};
 
 use super::context::{Context, Platform};
+use super::moving::Places;
 use super::resize::{decided, locked};
 use super::server_saga::ServerSaga;
 use super::{guest, settle};
+
+/// The second step on the way into the bin.
+const LEAVE: usize = 1;
 
 /// What a schedule does with a server that nobody takes out again.
 const PURGE: &str = "purge";
@@ -22,17 +26,20 @@ pub(super) struct Recycle {
     context: Context,
     /// Into the bin, or out of it.
     goes: bool,
-    steps: [Step; 1],
+    steps: Vec<Step>,
 }
 
 impl Recycle {
     pub fn goes(context: Context) -> Self {
-        let deadline = context.times.soft_stop + context.times.power;
-        Self { goes: true, steps: [step("stop", deadline)], context }
+        let times = &context.times;
+        let stop = step("stop", times.soft_stop + times.power);
+        // One between two flavors keeps the one that it has, and gives up what it left on another node for it.
+        let leave = Step { no_return: true, ..step("leave", times.define + times.disks) };
+        Self { goes: true, steps: vec![stop, leave], context }
     }
 
     pub fn comes_back(context: Context) -> Self {
-        Self { goes: false, steps: [step("start", context.times.power)], context }
+        Self { goes: false, steps: vec![step("start", context.times.power)], context }
     }
 
     /// A server between two flavors keeps the one that it has.
@@ -75,7 +82,7 @@ fn step(name: &'static str, deadline: Duration) -> Step {
 
 #[async_trait]
 impl ServerSaga for Recycle {
-    type Plan = Platform;
+    type Plan = Places;
 
     fn kind(&self) -> &'static str {
         if self.goes { "server.recycle" } else { "server.restore" }
@@ -85,17 +92,21 @@ impl ServerSaga for Recycle {
         &self.steps
     }
 
-    async fn plan(&self, run: &Run) -> Result<Platform> {
-        self.context.platform_of(run, self.kind()).await
+    async fn plan(&self, run: &Run) -> Result<Places> {
+        Places::load(&self.context, run, self.kind()).await
     }
 
-    fn platform<'p>(&self, platform: &'p Platform, _step: usize) -> &'p Platform {
-        platform
+    fn platform<'p>(&self, places: &'p Places, step: usize) -> &'p Platform {
+        if step == LEAVE { places.leaving() } else { &places.home }
     }
 
-    async fn act(&self, run: &Run, platform: &Platform, _step: usize, token: Option<&str>) -> Result<Outcome> {
+    async fn act(&self, run: &Run, places: &Places, step: usize, token: Option<&str>) -> Result<Outcome> {
+        let platform = &places.home;
         if !self.goes {
             return guest::switch_on(run, platform, "start", token).await;
+        }
+        if step == LEAVE {
+            return places.leave(&self.context, run, "leave", token).await;
         }
         if token.is_none() && guest::is_off(platform).await? {
             return Ok(Outcome::Done);
@@ -103,7 +114,8 @@ impl ServerSaga for Recycle {
         guest::switch_off(&self.context, run, platform, ("stop", false), token).await
     }
 
-    async fn undo(&self, run: &Run, platform: &Platform, _step: usize, token: Option<&str>) -> Result<Outcome> {
+    async fn undo(&self, run: &Run, places: &Places, _step: usize, token: Option<&str>) -> Result<Outcome> {
+        let platform = &places.home;
         if !self.goes {
             return platform.hard_stop(run, "start/undo", token).await;
         }
@@ -117,7 +129,8 @@ impl ServerSaga for Recycle {
             Event::Succeeded if self.goes => self.gone(tx, id, now).await,
             Event::Succeeded => Self::back(tx, id, now).await,
             Event::Failed(_) | Event::Cancelled if self.goes => {
-                settle::as_seen(tx, run, run.kept::<Platform>().as_deref(), now).await
+                let places = run.kept::<Places>();
+                settle::as_seen(tx, run, places.as_ref().map(|places| &places.home), now).await
             }
             // It lies in the bin as before, also when the operation was stuck meanwhile.
             Event::Failed(_) | Event::Cancelled => servers::change(tx, id, &IN_THE_BIN, now).await,

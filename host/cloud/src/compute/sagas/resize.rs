@@ -1,7 +1,8 @@
 //! A server takes another flavor, and goes back to the one that it had. The guest is switched off, its domain changed, and the guest
-//! switched on again if it ran. The flavor that the server does not have stands in `resizes`, its room in a place beside the home.
-//! On the way there both change sides in the write that ends the operation, so that all before it can be undone by the server's own
-//! record; on the way back, which is not undone, as soon as the domain is changed.
+//! switched on again if it ran. Where its node has no room it goes to another one with its disks (`moving.rs`). The flavor that the
+//! server does not have stands in `resizes`, its room in a place beside the home. On the way there both change sides in the write that
+//! ends the operation, so that all before it can be undone by the server's own record; on the way back, which is not undone, as soon as
+//! the domain is changed.
 
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use skyloom_store::{Conn, metering, schedules};
 
 use super::blueprint::Blueprint;
 use super::context::{Context, Platform};
+use super::moving::Target;
 use super::server_saga::ServerSaga;
-use super::{guest, place, settle};
+use super::{guest, moving, place, settle};
 
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +28,16 @@ enum Act {
     /// Takes room for the new flavor.
     Place,
     SwitchOff,
+    /// Writes the disks into blobs, where the server goes to another node.
+    Export,
+    /// Makes the disks of the blobs there.
+    Import,
     /// The system disk, where the new flavor's is larger.
     Grow,
     Reconfigure,
     SwitchOn,
+    /// Takes away what was left on the old node, where nobody is asked.
+    Leave,
 }
 
 impl Act {
@@ -37,12 +45,16 @@ impl Act {
     fn task(self) -> TaskState {
         match self {
             Self::Place => TaskState::ResizePrep,
-            Self::SwitchOff => TaskState::ResizeMigrating,
+            Self::SwitchOff | Self::Export | Self::Import => TaskState::ResizeMigrating,
             Self::Grow | Self::Reconfigure => TaskState::ResizeMigrated,
-            Self::SwitchOn => TaskState::ResizeFinish,
+            Self::SwitchOn | Self::Leave => TaskState::ResizeFinish,
         }
     }
 }
+
+const THERE: &[Act] =
+    &[Act::Place, Act::SwitchOff, Act::Export, Act::Import, Act::Grow, Act::Reconfigure, Act::SwitchOn, Act::Leave];
+const BACK: &[Act] = &[Act::SwitchOff, Act::Reconfigure, Act::SwitchOn];
 
 /// What a schedule does with a server that nobody confirms.
 const CONFIRM: &str = "confirm-resize";
@@ -62,19 +74,22 @@ struct Params {
 }
 
 pub(super) struct Plan {
+    /// On the node where the server was when the resize was asked for.
     blueprint: Blueprint,
     resize: Resize,
+    /// None: it stays there.
+    target: Option<Target>,
 }
 
 impl ResizeSaga {
     /// To the new flavor, until somebody confirms it or goes back.
     pub fn there(context: Context) -> Self {
-        Self::new(context, "server.resize", &[Act::Place, Act::SwitchOff, Act::Grow, Act::Reconfigure, Act::SwitchOn])
+        Self::new(context, "server.resize", THERE)
     }
 
-    /// To the old flavor. Once the domain is being changed it only goes forward.
+    /// To the old flavor. Once the domain is being changed, or is taken from the new node, it only goes forward.
     pub fn back(context: Context) -> Self {
-        Self::new(context, "server.revert-resize", &[Act::SwitchOff, Act::Reconfigure, Act::SwitchOn])
+        Self::new(context, "server.revert-resize", BACK)
     }
 
     fn new(context: Context, kind: &'static str, acts: &'static [Act]) -> Self {
@@ -83,11 +98,15 @@ impl ResizeSaga {
             let (name, retry, deadline) = match act {
                 Act::Place => ("place", Retry::Never, times.records),
                 Act::SwitchOff => ("stop", Retry::Passing, times.soft_stop + times.power),
+                Act::Export => ("export", Retry::Passing, times.disks),
+                Act::Import => ("disks", Retry::Passing, times.disks),
                 Act::Grow => ("grow", Retry::Passing, times.disks),
                 Act::Reconfigure => ("reconfigure", Retry::Passing, times.define),
                 Act::SwitchOn => ("start", Retry::Passing, times.power),
+                Act::Leave => ("leave", Retry::Passing, times.define + times.disks),
             };
-            Step { name, retry, deadline, no_return: acts[0] != Act::Place && *act != Act::SwitchOff }
+            let back = acts[0] != Act::Place;
+            Step { name, retry, deadline, no_return: *act == Act::Leave || (back && *act != Act::SwitchOff) }
         });
         Self { kind, acts, steps: steps.collect(), context }
     }
@@ -125,7 +144,56 @@ impl ResizeSaga {
             memory_mib: resize.memory_mib.into(),
             disk_gib: resize.extra_volume_gib.into(),
         };
-        place::other(tx, &self.context.compute, id, size).await.map(drop)
+        let node = place::other(tx, &self.context.compute, id, size).await?;
+        if node == locked(tx, id).await?.node { Ok(()) } else { moving::begin(tx, id, node).await }
+    }
+
+    /// The node on which the step is done, where that is the one that the server goes to, or comes back from.
+    fn target<'p>(&self, plan: &'p Plan, step: usize) -> Option<&'p Target> {
+        let there = match self.acts[step] {
+            Act::SwitchOff => self.goes_back(),
+            Act::SwitchOn => !self.goes_back(),
+            Act::Import | Act::Reconfigure => true,
+            Act::Place | Act::Export | Act::Grow | Act::Leave => false,
+        };
+        plan.target.as_ref().filter(|_| there)
+    }
+
+    /// What is done otherwise where the server goes to another node, or comes back from it. None: nothing is.
+    async fn act_elsewhere(&self, run: &Run, plan: &Plan, step: usize, token: Option<&str>) -> Result<Option<Outcome>> {
+        let Some(target) = &plan.target else { return Ok(None) };
+        let (context, name, home) = (&self.context, self.steps[step].name, &plan.blueprint.platform);
+        let outcome = match self.acts[step] {
+            Act::Export => home.export_disks(run, name, &target.moves().disks, token).await,
+            Act::Import => target.import(context, run, (name, plan.resize.extra_volume_gib), token).await,
+            Act::Reconfigure if self.goes_back() => target.clear(run, name, token).await,
+            Act::Reconfigure => target.define(context, run, (name, &plan.resize), token).await,
+            Act::Leave if run.params::<Params>()?.confirmed => target.leave(home, run, name, token).await,
+            Act::Grow | Act::Leave => Ok(Outcome::Done),
+            Act::Place | Act::SwitchOff | Act::SwitchOn => return Ok(None),
+        };
+        outcome.map(Some)
+    }
+
+    /// As [`ResizeSaga::act_elsewhere`].
+    async fn undo_elsewhere(
+        &self,
+        run: &Run,
+        plan: &Plan,
+        step: usize,
+        token: Option<&str>,
+    ) -> Result<Option<Outcome>> {
+        let Some(target) = &plan.target else { return Ok(None) };
+        let outcome = match self.acts[step] {
+            Act::Reconfigure => target.platform().undefine(run, "reconfigure/undo", token).await,
+            Act::Import => target.undo_import(&self.context, run, "disks/undo", token).await,
+            Act::Export => {
+                moving::forget_blobs(&self.context, target.moves());
+                Ok(Outcome::Done)
+            }
+            _ => return Ok(None),
+        };
+        outcome.map(Some)
     }
 
     /// The domain has the other flavor. On the way back that is so for good, whatever becomes of the guest; on the way there the
@@ -179,19 +247,24 @@ impl ResizeSaga {
             decided(tx, &run.operation.resource_id).await?;
         }
         let plan = run.kept::<Plan>();
-        settle::as_seen(tx, run, plan.as_ref().map(|plan| &plan.blueprint.platform), now).await
+        settle::as_seen(tx, run, plan.as_ref().map(|plan| self.platform(plan, 0)), now).await
     }
 }
 
-/// The server and its room take the other flavor.
+/// The server and its room take the other flavor, on the other node where it goes to one.
 async fn exchange(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
+    let resize = resizes::get(tx, server_id).await?.ok_or_else(|| Error::not_found("resize", server_id))?;
     resizes::exchange(tx, server_id, now).await?;
-    placements::exchange(tx, server_id).await
+    match &resize.moves {
+        Some(moves) => moving::exchange(tx, &resize, moves, now).await,
+        None => placements::exchange(tx, server_id).await,
+    }
 }
 
 /// What has grown stays so, whatever becomes of the resize: a smaller disk would lose what is written at its end.
 async fn disk_grown(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()> {
-    let gib = resizes::get(tx, server_id).await?.map_or(0, |resize| resize.extra_volume_gib);
+    let resize = resizes::get(tx, server_id).await?.filter(|resize| resize.moves.is_none());
+    let gib = resize.map_or(0, |resize| resize.extra_volume_gib);
     if gib == 0 {
         return Ok(());
     }
@@ -241,15 +314,22 @@ impl ServerSaga for ResizeSaga {
         let id = &run.operation.resource_id;
         let blueprint = Blueprint::load(&self.context, run, self.kind).await?;
         let found = resizes::get(&mut self.context.compute.db().read().await?, id).await?;
-        Ok(Plan { blueprint, resize: found.ok_or_else(|| Error::not_found("resize", id))? })
+        let resize = found.ok_or_else(|| Error::not_found("resize", id))?;
+        let Some(moves) = resize.moves.clone() else { return Ok(Plan { blueprint, resize, target: None }) };
+        let blueprint = Blueprint::on(&self.context, run, self.kind, &moves.from).await?;
+        let target = Some(Target::load(&self.context, run, self.kind, moves).await?);
+        Ok(Plan { blueprint, resize, target })
     }
 
-    fn platform<'p>(&self, plan: &'p Plan, _step: usize) -> &'p Platform {
-        &plan.blueprint.platform
+    fn platform<'p>(&self, plan: &'p Plan, step: usize) -> &'p Platform {
+        self.target(plan, step).map_or(&plan.blueprint.platform, Target::platform)
     }
 
     async fn act(&self, run: &Run, plan: &Plan, step: usize, token: Option<&str>) -> Result<Outcome> {
-        let (platform, name) = (&plan.blueprint.platform, self.steps[step].name);
+        if let Some(outcome) = self.act_elsewhere(run, plan, step, token).await? {
+            return Ok(outcome);
+        }
+        let (platform, name) = (self.platform(plan, step), self.steps[step].name);
         match self.acts[step] {
             Act::SwitchOff if token.is_none() && guest::is_off(platform).await? => Ok(Outcome::Done),
             Act::SwitchOff => guest::switch_off(&self.context, run, platform, (name, false), token).await,
@@ -259,12 +339,15 @@ impl ServerSaga for ResizeSaga {
                 platform.step(run, name, token, StepCall::Reconfigure { spec: &spec }).await
             }
             Act::SwitchOn if plan.resize.running => guest::switch_on(run, platform, name, token).await,
-            Act::SwitchOn | Act::Place => Ok(Outcome::Done),
+            Act::SwitchOn | Act::Place | Act::Export | Act::Import | Act::Leave => Ok(Outcome::Done),
         }
     }
 
     async fn undo(&self, run: &Run, plan: &Plan, step: usize, token: Option<&str>) -> Result<Outcome> {
-        let platform = &plan.blueprint.platform;
+        if let Some(outcome) = self.undo_elsewhere(run, plan, step, token).await? {
+            return Ok(outcome);
+        }
+        let platform = self.platform(plan, step);
         match self.acts[step] {
             Act::SwitchOn => platform.hard_stop(run, "start/undo", token).await,
             Act::Reconfigure => {
@@ -276,7 +359,7 @@ impl ServerSaga for ResizeSaga {
                 guest::switch_on(run, platform, "stop/undo", token).await
             }
             // The records of a server that is as it was are written from what is seen here, by whichever process comes last.
-            Act::SwitchOff | Act::Place | Act::Grow => platform.look().await.map(|_| Outcome::Done),
+            _ => platform.look().await.map(|_| Outcome::Done),
         }
     }
 
@@ -289,7 +372,7 @@ impl ServerSaga for ResizeSaga {
                 Act::SwitchOff => self.switched_off(tx, id, now).await,
                 Act::Grow => disk_grown(tx, id, now).await,
                 Act::Reconfigure => self.reconfigured(tx, id, now).await,
-                Act::SwitchOn => Ok(()),
+                Act::Export | Act::Import | Act::SwitchOn | Act::Leave => Ok(()),
             },
             Event::Succeeded => self.done(tx, run, now).await,
             Event::Failed(_) | Event::Cancelled => self.failed(tx, run, now).await,

@@ -179,7 +179,7 @@ impl DiskSaga {
                 volumes::set_state(tx, id, VolumeState::Error, now).await
             }
             Work::Grow => {
-                volumes::shrink(tx, id, params.was_gib, now).await?;
+                volumes::set_size(tx, id, params.was_gib, now).await?;
                 placements::fit(tx, id, params.was_gib).await?;
                 volumes::set_state(tx, id, VolumeState::Available, now).await
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use skyloom_model::{Error, ErrorCode, Result};
 use tokio::process::Command;
@@ -15,43 +15,100 @@ use tokio_util::task::AbortOnDropHandle;
 const AT_ONCE: usize = 2;
 /// So long a call waits for its copy before it answers that it goes on.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// What nobody has asked for since is given up.
+const UNASKED: Duration = Duration::from_mins(15);
 
-type Going = AbortOnDropHandle<Result<()>>;
+/// One copy: what is read, as what, and where to.
+#[derive(Debug)]
+pub struct Copying {
+    pub from: PathBuf,
+    pub format: &'static str,
+    pub to: PathBuf,
+}
+
+/// Removes what isn't whole when it is dropped.
+#[derive(Debug)]
+struct Part(Option<PathBuf>);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // What cannot be removed is swept later, with what a dead process left.
+        let _ = self.0.take().map(std::fs::remove_file);
+    }
+}
+
+/// The file goes after the task that writes it.
+#[derive(Debug)]
+struct Going {
+    task: AbortOnDropHandle<Result<()>>,
+    part: Part,
+    asked: Instant,
+    /// Gives it up when nobody asks.
+    _watch: AbortOnDropHandle<()>,
+}
+
+type ByName = BTreeMap<String, Going>;
+
+fn locked(going: &Mutex<ByName>) -> MutexGuard<'_, ByName> {
+    going.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn watch(going: Arc<Mutex<ByName>>, name: String) {
+    loop {
+        tokio::time::sleep(UNASKED).await;
+        let mut going = locked(&going);
+        if going.get(&name).is_some_and(|one| one.asked.elapsed() >= UNASKED) {
+            going.remove(&name);
+        }
+    }
+}
 
 /// The copies that are under way, by the names of what they make. A process that dies takes them with it: what it left half made is
 /// swept, and the next call begins again.
 #[derive(Debug)]
 pub struct Copies {
-    going: Mutex<BTreeMap<String, Going>>,
+    going: Arc<Mutex<ByName>>,
     places: Arc<Semaphore>,
 }
 
 impl Default for Copies {
     fn default() -> Self {
-        Self { going: Mutex::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { going: Arc::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 }
 
 impl Copies {
-    fn going(&self) -> MutexGuard<'_, BTreeMap<String, Going>> {
-        self.going.lock().unwrap_or_else(PoisonError::into_inner)
+    fn going(&self) -> MutexGuard<'_, ByName> {
+        locked(&self.going)
     }
 
-    /// Begins the copy, or goes on waiting for it. True: it is whole. False: ask again. One call at a time of one name.
-    pub async fn made(&self, name: &str, from: PathBuf, to: PathBuf) -> Result<bool> {
+    /// Whether the copy of this name is under way.
+    pub fn is_going(&self, name: &str) -> bool {
+        self.going().contains_key(name)
+    }
+
+    fn begin(&self, name: &str, copy: Copying) -> Going {
+        let (places, part) = (self.places.clone(), Part(Some(copy.to.clone())));
+        let task = AbortOnDropHandle::new(tokio::spawn(async move {
+            let _place = places.acquire().await.map_err(Error::internal)?;
+            copied(copy).await
+        }));
+        let watch = AbortOnDropHandle::new(tokio::spawn(watch(self.going.clone(), name.to_owned())));
+        Going { task, part, asked: Instant::now(), _watch: watch }
+    }
+
+    /// Begins the copy, or goes on waiting for the one of this name. Gives the file when it is whole; none: ask again. One call at a
+    /// time of one name.
+    pub async fn made(&self, name: &str, copy: Copying) -> Result<Option<PathBuf>> {
         let begun = self.going().remove(name);
-        let mut going = begun.unwrap_or_else(|| {
-            let places = self.places.clone();
-            AbortOnDropHandle::new(tokio::spawn(async move {
-                let _place = places.acquire().await.map_err(Error::internal)?;
-                copy(from, to).await
-            }))
-        });
-        if let Ok(ended) = tokio::time::timeout(PATIENCE, &mut going).await {
-            return ended.map_err(Error::internal)?.map(|()| true);
+        let mut going = begun.unwrap_or_else(|| self.begin(name, copy));
+        if let Ok(ended) = tokio::time::timeout(PATIENCE, &mut going.task).await {
+            ended.map_err(Error::internal)??;
+            return Ok(going.part.0.take());
         }
+        going.asked = Instant::now();
         self.going().insert(name.to_owned(), going);
-        Ok(false)
+        Ok(None)
     }
 
     /// Nobody wants it any more.
@@ -60,10 +117,12 @@ impl Copies {
     }
 }
 
-/// Whole and without a backing file. QEMU's lock keeps a disk that a guest writes to from being read.
-async fn copy(from: PathBuf, to: PathBuf) -> Result<()> {
+/// Whole, without a backing file, and on the disk: what it is a copy of may go. QEMU's lock keeps a disk that a guest writes to from
+/// being read.
+async fn copied(Copying { from, format, to }: Copying) -> Result<()> {
     let mut command = Command::new("qemu-img");
-    command.args(["convert", "-q", "-f", "qcow2", "-O", "qcow2"]).arg(from).arg(to).stdin(Stdio::null());
+    command.args(["convert", "-q", "-t", "writeback", "-f", format, "-O", "qcow2"]);
+    command.arg(from).arg(to).stdin(Stdio::null());
     let output = command
         .kill_on_drop(true)
         .output()
@@ -73,6 +132,9 @@ async fn copy(from: PathBuf, to: PathBuf) -> Result<()> {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if text.contains("No space left") {
+        return Err(Error::full(format!("qemu-img: {text}")));
+    }
     let (code, message) = if text.contains("lock") {
         (ErrorCode::WrongState, "The disk is in use by a server that runs.")
     } else {

@@ -33,7 +33,7 @@ pub struct LibvirtGrant {
     pub uri: String,
     /// Folder of disks and console logs; made if it isn't there.
     pub storage: PathBuf,
-    /// Folder of the images' blobs; read only.
+    /// Folder of the images' blobs; only new ones are written there.
     pub blobs: PathBuf,
     /// libvirt networks that NICs may use; `user` stands for QEMU's own user networking.
     pub networks: Vec<String>,
@@ -79,6 +79,10 @@ impl Libvirt {
 
     pub async fn grow_volume(&self, name: &str, size_gib: u32) -> Result<()> {
         self.storage.grow_volume(name, size_gib).await
+    }
+
+    pub async fn export_volume(&self, name: &str, blob: &str) -> Result<bool> {
+        self.storage.export_volume(name, blob).await
     }
 
     pub async fn delete_volume(&self, name: &str) -> Result<()> {

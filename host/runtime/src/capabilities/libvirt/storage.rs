@@ -11,7 +11,7 @@ use skyloom_model::{Error, ErrorCode, Result};
 use tokio::process::Command;
 
 use super::VolumeSource;
-use super::copies::Copies;
+use super::copies::{Copies, Copying};
 use super::making::{Making, broken, open};
 use super::turns::Turns;
 use crate::limits::WAIT_MS;
@@ -95,11 +95,12 @@ impl Storage {
                 grow(&path, size).await?;
             }
             VolumeSource::Volume(other) => {
-                let other = self.existing("volume", other)?;
-                if !self.copies.made(name, other, path.clone()).await? {
-                    return Ok(false);
-                }
-                grow(&path, size).await?;
+                let from = self.existing("volume", other)?;
+                return self.copy_volume(name, size, Copying { from, format: "qcow2", to: path }).await;
+            }
+            VolumeSource::Copy((blob, format)) => {
+                let (from, format) = (self.existing("blob", blob)?, check_format(format)?);
+                return self.copy_volume(name, size, Copying { from, format, to: path }).await;
             }
             VolumeSource::Empty if size == 0 => return Err(Error::invalid("size-gib", "an empty disk needs a size")),
             VolumeSource::Empty => {
@@ -108,6 +109,47 @@ impl Storage {
         }
         self.made(name)?;
         Ok(true)
+    }
+
+    async fn copy_volume(&self, name: &str, size: u64, copy: Copying) -> Result<bool> {
+        let Some(path) = self.copies.made(name, copy).await? else { return Ok(false) };
+        grow(&path, size).await?;
+        self.made(name)?;
+        Ok(true)
+    }
+
+    /// The volume whole, in a new blob: it has the name only when it is whole. False: the copy goes on.
+    pub async fn export_volume(&self, name: &str, blob: &str) -> Result<bool> {
+        check_name(name)?;
+        check_blob(blob)?;
+        let _turn = self.turns.take(blob).await;
+        let whole = self.blobs_path.join(blob);
+        if whole.exists() {
+            return Ok(true);
+        }
+        let from = self.existing("volume", name)?;
+        if !self.copies.is_going(blob) {
+            open(&self.blobs_path)?;
+            self.require_room(&from).await?;
+        }
+        // A name of this process's own: what a dead one's `qemu-img` still writes is another file, and swept.
+        let to = self.blobs_path.join(format!("{}.part", uuid::Uuid::new_v4()));
+        let Some(part) = self.copies.made(blob, Copying { from, format: "qcow2", to }).await? else { return Ok(false) };
+        std::fs::rename(part, whole).map_err(|error| broken(&error))?;
+        Ok(true)
+    }
+
+    /// Whether the blobs' folder has room for a copy of the disk.
+    async fn require_room(&self, disk: &Path) -> Result<()> {
+        let mut command = Command::new("qemu-img");
+        command.args(["measure", "-U", "-f", "qcow2", "-O", "qcow2", "--output=json"]).arg(disk);
+        let needed = told(&image_tool(&mut command).await?, "required")?;
+        let stat = rustix::fs::statvfs(&self.blobs_path).map_err(|error| broken(&error.into()))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if needed > free {
+            return Err(Error::full(format!("a disk's export needs {needed} bytes, {free} are free")));
+        }
+        Ok(())
     }
 
     pub async fn grow_volume(&self, name: &str, size_gib: u32) -> Result<()> {
@@ -210,6 +252,14 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The name of a blob to be: a UUID, as the host gives them out.
+fn check_blob(blob: &str) -> Result<()> {
+    if uuid::Uuid::try_parse(blob).is_ok_and(|id| id.to_string() == blob) {
+        return Ok(());
+    }
+    Err(Error::invalid("blob", format!("{blob:?} cannot name a blob")))
+}
+
 fn check_format(format: &str) -> Result<&'static str> {
     match format {
         "raw" => Ok("raw"),
@@ -253,8 +303,13 @@ async fn grow(path: &Path, size: u64) -> Result<()> {
 
 async fn virtual_size(path: &Path) -> Result<u64> {
     let output = image_tool(Command::new("qemu-img").args(["info", "-f", "qcow2", "--output=json"]).arg(path)).await?;
-    let info: serde_json::Value = serde_json::from_slice(&output).map_err(Error::internal)?;
-    info["virtual-size"].as_u64().ok_or_else(|| Error::internal("qemu-img tells no virtual size"))
+    told(&output, "virtual-size")
+}
+
+/// A number of what `qemu-img` says.
+fn told(output: &[u8], name: &str) -> Result<u64> {
+    let info: serde_json::Value = serde_json::from_slice(output).map_err(Error::internal)?;
+    info[name].as_u64().ok_or_else(|| Error::internal(format!("qemu-img tells no {name}")))
 }
 
 #[cfg(test)]
@@ -276,6 +331,25 @@ mod tests {
         }
         assert!(storage.resolve("device", "sda").is_err());
         assert!(storage.resolve("volume", "server.disk-1").unwrap().ends_with("disks/server.disk-1"));
+    }
+
+    #[tokio::test]
+    async fn an_export_names_a_disk_and_a_new_blob_and_writes_over_nothing() {
+        let (folder, storage) = storage();
+        let blob = "6f1c9d3e-0000-4000-8000-00000000000b";
+        for name in ["vmlinuz", "../x", "6F1C9D3E-0000-4000-8000-00000000000B", ""] {
+            assert_eq!(storage.export_volume("s.disk", name).await.unwrap_err().code, ErrorCode::Invalid, "{name:?}");
+        }
+        assert_eq!(storage.export_volume("s.disk", blob).await.unwrap_err().code, ErrorCode::WrongState);
+        let blobs = folder.path().join("blobs");
+        std::fs::create_dir(&blobs).unwrap();
+        std::fs::write(blobs.join(blob), b"somebody's").unwrap();
+        storage.write_disk("s.disk", b"another's").unwrap();
+        assert!(storage.export_volume("s.disk", blob).await.unwrap(), "it is whole");
+        assert_eq!(std::fs::read(blobs.join(blob)).unwrap(), b"somebody's");
+        let missing = VolumeSource::Copy(("6f1c9d3e-0000-4000-8000-00000000000c".to_owned(), "qcow2".to_owned()));
+        assert_eq!(storage.create_volume("t.disk", 1, &missing).await.unwrap_err().code, ErrorCode::WrongState);
+        assert_eq!(storage.list_volumes("").unwrap(), ["s.disk"]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ struct Fake {
     domains: RefCell<BTreeMap<String, (String, DomainState)>>,
     volumes: RefCell<BTreeMap<String, VolumeSource>>,
     leases: RefCell<Vec<(String, String, String)>>,
+    /// What disks were written into.
+    blobs: RefCell<BTreeMap<String, VolumeSource>>,
     fail_at: RefCell<Option<&'static str>>,
     /// A start takes its time.
     slow: bool,
@@ -133,10 +135,21 @@ impl Platform for &Fake {
 
     fn create_volume(&self, name: &str, _size: u32, source: &VolumeSource) -> Result<bool, Error> {
         self.pass("create-volume")?;
-        if matches!(source, VolumeSource::Volume(_)) && self.is_going_on() {
+        if matches!(source, VolumeSource::Volume(_) | VolumeSource::Copy(_)) && self.is_going_on() {
             return Ok(false);
         }
         self.volumes.borrow_mut().insert(name.to_owned(), source.clone());
+        Ok(true)
+    }
+
+    fn export_volume(&self, name: &str, blob: &str) -> Result<bool, Error> {
+        self.pass("export-volume")?;
+        if self.is_going_on() {
+            return Ok(false);
+        }
+        let volume = self.volumes.borrow().get(name).cloned();
+        let volume = volume.ok_or_else(|| failure(ErrorCode::WrongState, "no volume"))?;
+        self.blobs.borrow_mut().insert(blob.to_owned(), volume);
         Ok(true)
     }
 
@@ -415,4 +428,27 @@ fn a_copy_that_goes_on_and_a_disk_that_its_guest_keeps_are_asked_for_again() {
     assert_eq!(driver.poll(&token).unwrap(), Progress::Done);
     assert!(fake.attached.borrow().is_empty());
     assert_eq!(driver.poll("copying much x y").unwrap_err().code, ErrorCode::Invalid);
+}
+
+#[test]
+fn a_disk_goes_to_another_node_through_a_blob() {
+    let (fake, there) = (Fake::default(), Fake::default());
+    let (driver, other) = (Libvirt::new(&fake).unwrap(), Libvirt::new(&there).unwrap());
+    assert_eq!(driver.export_disk(DISK, "blob-2").unwrap_err().code, ErrorCode::WrongState);
+    driver.create_disk(&disk()).unwrap();
+    fake.goes_on.set(2);
+    let Progress::Pending(token) = driver.export_disk(DISK, "blob-2").unwrap() else { panic!("it goes on") };
+    assert_eq!(driver.poll(&token).unwrap(), Progress::Pending(token.clone()));
+    assert_eq!(driver.poll(&token).unwrap(), Progress::Done);
+    assert!(fake.blobs.borrow().contains_key("blob-2"));
+    let image = ImageBlob { blob: "blob-2".into(), format: "qcow2".into() };
+    let moved = Disk { source: DiskSource::Copy(image), ..disk() };
+    there.goes_on.set(1);
+    let Progress::Pending(token) = other.create_disk(&moved).unwrap() else { panic!("it goes on") };
+    assert_eq!(other.poll(&token).unwrap(), Progress::Done);
+    let made = there.volumes.borrow()[DISK].clone();
+    assert!(matches!(made, VolumeSource::Copy((blob, format)) if (&*blob, &*format) == ("blob-2", "qcow2")));
+    for token in ["filling 1 x", "filling much x blob qcow2", "exporting x"] {
+        assert_eq!(other.poll(token).unwrap_err().code, ErrorCode::Invalid, "{token}");
+    }
 }

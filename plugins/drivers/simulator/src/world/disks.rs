@@ -14,7 +14,7 @@ const PAGE: u32 = 500;
 struct SimulatedDisk {
     id: String,
     size_gib: u32,
-    /// What it began as: `empty`, `image BLOB` or `disk ID`.
+    /// What it began as: `empty`, `image BLOB`, `disk ID` or `copy BLOB`.
     began_as: String,
 }
 
@@ -27,8 +27,11 @@ impl<W: World> Simulator<W> {
         let began_as = match &disk.source {
             DiskSource::Empty => "empty".to_owned(),
             DiskSource::Image(image) => format!("image {}", image.blob),
+            DiskSource::Copy(copy) => format!("copy {}", copy.blob),
             DiskSource::Disk(other) => {
-                self.at_rest(other)?;
+                if self.read::<SimulatedDisk>(&disk.id)?.is_none() {
+                    self.at_rest(other)?;
+                }
                 format!("disk {other}")
             }
         };
@@ -47,6 +50,14 @@ impl<W: World> Simulator<W> {
             let disk = kept.as_mut().ok_or_else(|| absent("disk", id))?;
             disk.size_gib = disk.size_gib.max(size_gib);
             Ok(())
+        })
+    }
+
+    /// Simulated disks have no bytes: there is nothing to write, and a copy of the blob needs none.
+    pub fn export_disk(&self, id: &str, _blob: &str) -> Result<Progress, Error> {
+        self.faulty(Call::ExportDisk, id, || {
+            self.at_rest(id)?;
+            Ok(self.after(self.config.delay_ms.get(&Call::ExportDisk).copied().unwrap_or(0)))
         })
     }
 

@@ -20,6 +20,7 @@ pub enum Call {
     Stop,
     CreateDisk,
     GrowDisk,
+    ExportDisk,
     RemoveDisk,
     AttachDisk,
     DetachDisk,

@@ -1,7 +1,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use skyloom_sdk::driver::types::{Disk, DiskSource, DomainSpec, Power, StepKey};
+use skyloom_sdk::driver::types::{Disk, DiskSource, DomainSpec, ImageBlob, Power, StepKey};
 
 use super::faults::COLLECTION as FAULTS;
 use super::servers::Server;
@@ -185,6 +185,24 @@ fn a_copy_is_of_a_disk_at_rest() {
 }
 
 #[test]
+fn an_export_is_of_a_disk_at_rest_and_a_copy_that_is_there_needs_it_no_more() {
+    let fake = Fake::default();
+    let simulator = made(&fake);
+    assert_eq!(simulator.export_disk("nothing", "blob").unwrap_err().code, ErrorCode::WrongState);
+    assert_eq!(simulator.export_disk("disk-1", "blob").unwrap_err().code, ErrorCode::WrongState);
+    simulator.stop("s", false).unwrap();
+    let image = ImageBlob { blob: "blob".into(), format: "qcow2".into() };
+    for _ in 0..2 {
+        assert_eq!(simulator.export_disk("disk-1", "blob").unwrap(), Progress::Done);
+        simulator.create_disk(&disk("moved", DiskSource::Copy(image.clone()))).unwrap();
+    }
+    let copy = disk("copy", DiskSource::Disk("disk-1".into()));
+    simulator.create_disk(&copy).unwrap();
+    simulator.start("s").unwrap();
+    assert_eq!(simulator.create_disk(&copy).unwrap(), Progress::Done, "it is there");
+}
+
+#[test]
 fn a_delayed_step_is_pending_until_its_time() {
     let fake = Fake { config: r#"{"delay-ms":{"start":5}}"#.into(), ..Fake::default() };
     let simulator = made(&fake);
@@ -279,6 +297,7 @@ fn every_call_has_its_faults() {
         "attach-disk",
         "detach-disk",
         "stop",
+        "export-disk",
         "undefine",
         "remove-disk",
     ];
@@ -296,6 +315,7 @@ fn every_call_has_its_faults() {
             simulator.attach_disk("s", &empty("disk-1")),
             simulator.detach_disk("s", "disk-1"),
             simulator.stop("s", false),
+            simulator.export_disk("disk-1", "blob"),
             simulator.undefine("s"),
             simulator.remove_disk("disk-1"),
         ];

@@ -66,6 +66,9 @@ impl disks::Guest for Driver {
     fn grow(_: StepKey, id: String, _: u32) -> Result<Progress, Error> {
         misbehave(&id)
     }
+    fn export(_: StepKey, id: String, _: String) -> Result<Progress, Error> {
+        misbehave(&id)
+    }
     fn remove(_: StepKey, id: String) -> Result<Progress, Error> {
         misbehave(&id)
     }
