@@ -16,7 +16,7 @@ use crate::Cloud;
 
 macro_rules! areas {
     ($($(#[$meta:meta])* trait $name:ident in $area:ident needs $capability:ident {
-        $($effect:ident fn $function:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*
+        $($effect:ident fn $function:ident($($arg:ident: $kind:ty),*) -> $answer:ty $(as $packed:ident)?;)*
     })*) => {
         $(
             #[async_trait::async_trait]

@@ -10,7 +10,7 @@ use crate::context::CallContext;
 
 macro_rules! traits {
     ($($(#[$meta:meta])* trait $name:ident in $module:ident needs $capability:ident {
-        $($effect:ident fn $function:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*
+        $($effect:ident fn $function:ident($($arg:ident: $kind:ty),*) -> $answer:ty $(as $packed:ident)?;)*
     })*) => {
         $(
             $(#[$meta])*

@@ -9,6 +9,8 @@ pub mod personality {
         world: "skyloom:personality/personality",
         imports: { default: async | trappable },
         exports: { default: async },
+        // For what crosses packed.
+        additional_derives: [serde::Serialize],
     });
 }
 

@@ -15,7 +15,7 @@ macro_rules! cloud_functions {
             }
             /// `skyloom:cloud/compute`.
             trait ComputeApi in compute needs Compute {
-                Reads fn list_servers(conditions: Vec<compute::Condition>, parts: Vec<String>, page: compute::PageRequest) -> compute::ServerPage;
+                Reads fn list_servers(conditions: Vec<compute::Condition>, parts: Vec<String>, page: compute::PageRequest) -> compute::ServerPage as packed;
                 Reads fn get_server(id: String, parts: Vec<String>) -> compute::Server;
                 Changes fn create_servers(create: compute::ServerCreate) -> compute::ServerCreated;
                 Changes fn update_server(id: String, update: compute::ServerUpdate) -> compute::Server;

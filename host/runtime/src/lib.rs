@@ -28,6 +28,7 @@ pub mod limits;
 pub mod manifest;
 mod memory;
 pub mod package;
+pub mod packed;
 pub mod personality;
 pub mod plain;
 mod plugin;

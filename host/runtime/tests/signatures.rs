@@ -94,8 +94,20 @@ impl Contract {
         let TypeDefKind::Result(answer) = &self.resolve.types[answer].kind else {
             panic!("{}: no result", function.name)
         };
-        let answer = answer.ok.map_or("()".to_owned(), |kind| self.kind(module, &kind, Whose::Owned));
+        let answer = answer.ok.map_or("()".to_owned(), |kind| self.answer(module, &kind));
         format!("fn {}({args}) -> {answer};", function.name.replace('-', "_"))
+    }
+
+    /// The type `packed-page` is a `page` that crosses packed: both sides' callers have the page itself.
+    fn answer(&self, module: &str, kind: &Type) -> String {
+        let name = match kind {
+            Type::Id(id) => self.resolve.types[*id].name.as_deref(),
+            _ => None,
+        };
+        match name.and_then(|name| name.strip_prefix("packed-")) {
+            Some(name) => format!("{module}::{} as packed", pascal(name)),
+            None => self.kind(module, kind, Whose::Owned),
+        }
     }
 
     fn table(&self, head: impl Fn(&str) -> String, of_host: bool, whose: Whose) -> String {

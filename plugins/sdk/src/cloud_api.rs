@@ -8,7 +8,7 @@ use crate::cloud::{
 
 macro_rules! interfaces {
     ($($(#[$meta:meta])* trait $name:ident in $module:ident {
-        $(fn $function:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*
+        $(fn $function:ident($($arg:ident: $kind:ty),*) -> $answer:ty $(as $packed:ident)?;)*
     })*) => {
         $(
             $(#[$meta])*
@@ -18,7 +18,7 @@ macro_rules! interfaces {
 
             impl $name for Imports {
                 $(fn $function(&self, $($arg: $kind),*) -> Result<$answer, Error> {
-                    $module::$function($($arg),*)
+                    received!($($packed)? $module::$function($($arg),*))
                 })*
             }
         )*
@@ -62,6 +62,16 @@ macro_rules! interfaces {
                 })*
             }
         )*
+    };
+}
+
+/// An answer as the host hands it over: itself, or its bytes.
+macro_rules! received {
+    (packed $module:ident::$function:ident($($arg:ident),*)) => {
+        crate::packed::unpack(&$module::$function($($arg),*)?)
+    };
+    ($module:ident::$function:ident($($arg:ident),*)) => {
+        $module::$function($($arg),*)
     };
 }
 

@@ -14,7 +14,7 @@ macro_rules! cloud_functions {
             }
             /// `skyloom:cloud/compute`.
             trait Compute in compute {
-                fn list_servers(conditions: &[compute::Condition], parts: &[String], page: &compute::PageRequest) -> compute::ServerPage;
+                fn list_servers(conditions: &[compute::Condition], parts: &[String], page: &compute::PageRequest) -> compute::ServerPage as packed;
                 fn get_server(id: &str, parts: &[String]) -> compute::Server;
                 fn create_servers(create: &compute::ServerCreate) -> compute::ServerCreated;
                 fn update_server(id: &str, update: &compute::ServerUpdate) -> compute::Server;

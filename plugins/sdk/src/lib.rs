@@ -12,7 +12,9 @@ mod bindings {
             world: "skyloom:personality/personality",
             pub_export_macro: true,
             default_bindings_module: "skyloom_sdk::personality_bindings",
-            additional_derives: [PartialEq, Clone],
+            additional_derives: [PartialEq, Clone, serde::Deserialize],
+            // What crosses packed is named by no function.
+            generate_unused_types: true,
             generate_all,
         });
     }
@@ -111,6 +113,8 @@ mod functions;
 pub mod json;
 pub mod lenient;
 pub mod money;
+#[doc(hidden)]
+pub mod packed;
 pub mod paging;
 #[doc(hidden)]
 pub mod panics;
