@@ -74,9 +74,9 @@ async fn a_guest_that_stands_still_is_rebooted_hard_recycled_or_deleted_and_noth
             ] {
                 rests(&world, &id, state).await;
                 let options = option.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
-                let asked =
-                    world.cloud.act_on_servers(&member("p"), vec![id.clone()], verb.to_owned(), options, false, true);
-                let error = asked.await.expect_err(verb);
+                let (ids, verb) = (vec![id.clone()], verb.to_owned());
+                let asked = world.cloud.act_on_servers(&member("p"), ids, verb.clone(), options, false, true).await;
+                let error = asked.expect_err(&verb);
                 assert_eq!(error.kind(), ErrorCode::WrongState, "{} {verb} {state:?}", world.database.name);
             }
             let hard = vec![("hard".to_owned(), "true".to_owned())];

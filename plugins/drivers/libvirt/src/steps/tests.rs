@@ -72,7 +72,10 @@ impl Platform for &Fake {
 
     fn start(&self, uuid: &str) -> Result<(), Error> {
         self.pass("start")?;
-        self.set_state(uuid, if self.slow { DomainState::Other } else { DomainState::Running });
+        let runs = self.domains.borrow().get(uuid).is_some_and(|(_, state)| *state == DomainState::Paused);
+        if !runs {
+            self.set_state(uuid, if self.slow { DomainState::Other } else { DomainState::Running });
+        }
         Ok(())
     }
 
