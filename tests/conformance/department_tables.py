@@ -51,6 +51,9 @@ def named(kind, **more):
 AT = ("server_id",)
 POWERED = {"ready": lambda place, caller: place.power("ACTIVE")}
 STOPPED = {"ready": lambda place, caller: place.power("SHUTOFF")}
+STILL = {**POWERED, "then": lambda place, answer: place.power("ACTIVE")}
+PAUSED_SERVER = {"ready": lambda place, caller: {"server_id": place.still(place.server(), "pause", "PAUSED")}}
+SUSPENDED_SERVER = {"ready": lambda place, caller: {"server_id": place.still(place.server(), "suspend", "SUSPENDED")}}
 FRESH_SERVER = {"ready": lambda place, caller: {"server_id": place.server()}}
 RESIZED_SERVER = {"ready": lambda place, caller: {"server_id": place.resized(place.server())}}
 RECYCLED_SERVER = {"ready": lambda place, caller: {"server_id": place.recycled(place.server())}}
@@ -128,6 +131,10 @@ SERVERS = {
     "servers.start": Entry(body=fixed({"os-start": None}), refs=AT, **STOPPED),
     "servers.stop": Entry(body=fixed({"os-stop": None}), refs=AT, **POWERED),
     "servers.reboot": Entry(body=fixed({"reboot": {"type": "HARD"}}), refs=AT, **POWERED),
+    "servers.pause": Entry(body=fixed({"pause": None}), refs=AT, **STILL),
+    "servers.unpause": Entry(body=fixed({"unpause": None}), refs=AT, **PAUSED_SERVER),
+    "servers.suspend": Entry(body=fixed({"suspend": None}), refs=AT, **STILL),
+    "servers.resume": Entry(body=fixed({"resume": None}), refs=AT, **SUSPENDED_SERVER),
     "servers.resize": Entry(
         body=lambda v: {"resize": {"flavorRef": v["flavor_id"]}}, refs=(*AT, "flavor_id"), **FRESH_SERVER
     ),
@@ -156,6 +163,8 @@ COMPUTE = {
     "servers.list": [LISTED, EVERYWHERE],
     "servers.list_detail": [LISTED, EVERYWHERE],
     "servers.update": Entry(body=named("server"), refs=AT),
+    "servers.lock": Entry(body=fixed({"lock": None}), refs=AT, **FRESH_SERVER),
+    "servers.unlock": Entry(body=fixed({"unlock": None}), refs=AT, **FRESH_SERVER),
     "servers.confirm_resize": Entry(body=fixed({"confirmResize": None}), refs=AT, **RESIZED_SERVER),
     "servers.revert_resize": Entry(body=fixed({"revertResize": None}), refs=AT, **RESIZED_SERVER),
     "servers.get_console_output": Entry(body=fixed({"os-getConsoleOutput": {}}), refs=AT, **POWERED),

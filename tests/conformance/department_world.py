@@ -147,15 +147,20 @@ class Place:
 
     def power(self, status):
         """The server has this status, whatever was done to it before."""
-        if self.settle()["status"] != status:
-            action = {"ACTIVE": "os-start", "SHUTOFF": "os-stop"}[status]
-            self.call("POST", f"{self.world.nova}/servers/{self.values['server_id']}/action", {action: None})
-            self.settle(status=status)
+        found = self.settle()["status"]
+        if found != status:
+            goes_on = {"SHUTOFF": "os-start", "PAUSED": "unpause", "SUSPENDED": "resume"}
+            action = "os-stop" if status == "SHUTOFF" else goes_on[found]
+            self.still(self.values["server_id"], action, status)
+
+    def still(self, server, action, status):
+        """The server, once the action has brought it there."""
+        self.call("POST", f"{self.world.nova}/servers/{server}/action", {action: None})
+        self.settle(server, status)
+        return server
 
     def stopped(self, server):
-        self.call("POST", f"{self.world.nova}/servers/{server}/action", {"os-stop": None})
-        self.settle(server, "SHUTOFF")
-        return server
+        return self.still(server, "os-stop", "SHUTOFF")
 
     def recycled(self, server):
         """The server, once it lies in the recycle bin, which EasyStack's face has."""

@@ -164,8 +164,23 @@ class Session(harness.Session):
         self.act(self.first, {"os-start": {}}, "ACTIVE")
         for kind in ("SOFT", "HARD"):
             self.act(self.first, {"reboot": {"type": kind}}, "ACTIVE")
-        for wrong in ({"reboot": {}}, {"reboot": {"type": "WARM"}}, {"pause": None}, {}):
+        for wrong in ({"reboot": {}}, {"reboot": {"type": "WARM"}}, {"injectNetworkInfo": None}, {}):
             self.refused(400, "POST", f"/servers/{self.first}/action", wrong)
+
+    def step_stands_still(self):
+        """pause, unpause, suspend, resume; one that stands still is neither stopped nor resized nor paused again"""
+        for action, goes_on, status in (("pause", "unpause", "PAUSED"), ("suspend", "resume", "SUSPENDED")):
+            self.act(self.first, {action: None}, status)
+            for wrong in ({"os-stop": {}}, {"pause": None}, {"suspend": None}, {"resize": {"flavorRef": self.flavor}}):
+                message = self.refused(409, "POST", f"/servers/{self.first}/action", wrong)
+                assert f"vm_state {status.lower()}" in message, message
+            other = {"unpause": "resume", "resume": "unpause"}[goes_on]
+            self.refused(409, "POST", f"/servers/{self.first}/action", {other: None})
+            self.act(self.first, {goes_on: None}, "ACTIVE")
+            self.act(self.first, {action: None}, status)
+            self.act(self.first, HARD, "ACTIVE")
+        kinds = {one["action"] for one in self.call("GET", self.nova(f"/servers/{self.first}/os-instance-actions"))["instanceActions"]}
+        assert {"pause", "unpause", "suspend", "resume"} <= kinds, kinds
 
     def step_metadata(self):
         """metadata and with it the boot order, whose values may be objects, is replaced as a whole"""

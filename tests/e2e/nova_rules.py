@@ -353,8 +353,8 @@ class Rules:
             said = self.call("POST", f"{self.compute}/servers", {"server": {member: "hunter2"}}, expect=(400,))
             assert "hunter2" not in str(said), said
         url = f"{self.compute}/servers/none/action"
-        said = self.call("POST", url, {"pause": None}, expect=(400,))["badRequest"]["message"]
-        assert said == "There is no such action: pause.", said
+        said = self.call("POST", url, {"injectNetworkInfo": None}, expect=(400,))["badRequest"]["message"]
+        assert said == "There is no such action: injectNetworkInfo.", said
         said = self.server("x" * 256, expect=(400,))["badRequest"]["message"]
         name = "x" * 256
         assert said == f"Invalid input for field/attribute name. Value: {name}. '{name}' is too long", said
@@ -428,7 +428,11 @@ class Rules:
         role = call("GET", f"{identity}/roles?name=member")["roles"][0]["id"]
         project = project["project"]["id"]
         call("PUT", f"{identity}/projects/{project}/users/{self.other_id}/roles/{role}", expect=(204,))
-        token = self.login("other", self.other_password, "torn")[0]
+        token = self.foreign = self.login("other", self.other_password, "torn")[0]
+        role = call("GET", f"{identity}/roles?name=admin")["roles"][0]["id"]
+        user = call("GET", f"{identity}/users?name=admin")["users"][0]["id"]
+        call("PUT", f"{identity}/projects/{project}/users/{user}/roles/{role}", expect=(204,))
+        self.outside = self.login("admin", self.password, "torn")[0]
         for name, cidr in (("one", "10.201.0.0/24"), ("two", "10.202.0.0/24")):
             network = call("POST", f"{self.network_url}/networks", {"network": {"name": name}}, token=token)["network"]["id"]
             subnet = {"network_id": network, "ip_version": 4, "cidr": cidr}
@@ -437,6 +441,54 @@ class Rules:
         create = lambda **more: call("POST", f"{self.compute}/servers", {"server": {**server, **more}}, token=token, minor=37, expect=(409,))
         assert "Multiple possible networks" in create(networks="auto")["conflictingRequest"]["message"]
         call("POST", f"{self.compute}/servers", {"server": server}, token=token, expect=(409,))
+
+    def step_locks(self):
+        """a locked server is changed by operators only, until who locked it, or an operator, unlocks it"""
+        server = self.server("locked")["id"]
+        self.active(server)
+        url, volume = f"{self.compute}/servers/{server}", {"volumeAttachment": {"volumeId": server}}
+
+        def act(body, token=self.other, status=202, minor=None, base=self.compute):
+            return self.call("POST", f"{base}/servers/{server}/action", body, token=token, minor=minor, expect=(status,))
+
+        for wrong in ("", "x" * 256, 1):
+            act({"lock": {"locked_reason": wrong}}, minor=73, status=400)
+        for verb in ("lock", "unlock"):
+            act({verb: None}, token=self.foreign, status=404)
+        act({"lock": {"locked_reason": "audit"}}, minor=73)
+        shown = lambda minor: self.call("GET", url, token=self.other, minor=minor)["server"]
+        assert "locked" not in shown(8) and shown(9)["locked"] is True and "locked_reason" not in shown(72)
+        assert shown(73)["locked_reason"] == "audit" and shown(73)["status"] == "ACTIVE", shown(73)
+        listed = lambda query: {one["id"] for one in self.call("GET", f"{self.compute}/servers?{query}", minor=73)["servers"]}
+        assert server in listed("locked=True") and server not in listed("locked=False")
+        assert listed("locked_by=owner&sort_key=locked") == {server} and not listed("locked_by=admin")
+        wants = [{word: None} for word in ("os-start", "os-stop", "pause", "unpause", "suspend", "resume", "confirmResize")]
+        wants += [{"reboot": {"type": "HARD"}}, {"resize": {"flavorRef": self.flavor}}, {"forceDelete": None}]
+        for want in wants:
+            assert act(want, status=409)["conflictingRequest"]["message"] == f"Instance {server} is locked", want
+        refused = lambda method, path, body=None: self.call(method, f"{url}{path}", body, token=self.other, expect=(409,))
+        refused("DELETE", "")
+        refused("POST", "/metadata", {"metadata": {"k": "v"}})
+        refused("POST", "/os-volume_attachments", volume)
+        refused("DELETE", f"/os-volume_attachments/{server}")
+        self.call("PUT", url, {"server": {"name": "renamed"}}, token=self.other)
+
+        act({"os-stop": None}, token=self.admin)
+        poll(60, lambda: ((one := shown(73))["status"] == "SHUTOFF", one))
+        act({"unlock": None}, base=f"{self.cloud}/compute/v2")
+        assert (shown(73)["locked"], shown(73)["locked_reason"]) == (False, None)
+        act({"os-start": None})
+        self.active(server)
+        act({"lock": None}, token=self.outside)
+        assert listed("locked_by=admin") == {server}
+        said = act({"unlock": None}, status=403)["forbidden"]["message"]
+        assert said == "Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed.", said
+        act({"unlock": None}, token=self.admin, base=f"{self.ecs}/v2.1")
+        kinds = [one["action"] for one in self.call("GET", f"{url}/os-instance-actions")["instanceActions"]]
+        assert (kinds.count("lock"), kinds.count("unlock")) == (2, 2), kinds
+        self.delete(server)
+        rule("nova.servers.lock", "7ec08d80", "ef6fa479", "2687982f")
+        rule("nova.servers.unlock", "af212215")
 
 
 if __name__ == "__main__":

@@ -128,13 +128,34 @@ zones() {
   holds '[(z["Zone Name"], z["Zone Status"]) for z in it] == [("zone-1", "available")]' availability zone list --compute
   holds '{z["Host Name"] for z in it} == {"node-1"}' availability zone list --compute --long
 }
+stand_still() { # and go on
+  os server pause web-2
+  poll 60 holds 'it["status"] == "PAUSED"' server show web-2
+  os server unpause web-2
+  poll 60 holds 'it["status"] == "ACTIVE"' server show web-2
+  os server suspend web-2
+  poll 60 holds 'it["status"] == "SUSPENDED"' server show web-2
+  os server resume web-2
+  poll 60 holds 'it["status"] == "ACTIVE"' server show web-2
+}
+locks() {
+  at 2.73 os server lock --reason "under audit" web-2
+  at 2.73 holds 'it["locked"] is True and it["locked_reason"] == "under audit"' server show web-2
+  at 2.73 holds '[s["Name"] for s in it] == ["web-2"]' server list --locked
+  at 2.73 holds 'it == []' server list --unlocked
+  os server unlock web-2
+  at 2.73 holds 'it["locked"] is False and it["locked_reason"] is None' server show web-2
+  os server lock web-2
+  at 2.9 holds 'it["locked"] is True' server show web-2
+  os server unlock web-2
+}
 events() {
-  holds '[e["Action"] for e in it] == ["create"]' server event list web-2
+  holds 'sorted(e["Action"] for e in it) == ["create", "lock", "lock", "pause", "resume", "suspend", "unlock", "unlock", "unpause"]' server event list web-2
   local request
-  request=$(os server event list web-2 -f value -c "Request ID")
+  request=$(os server event list web-2 -f value -c "Request ID" -c Action | sed -n 's/ create$//p')
   holds "it['request_id'] == '$request' and it['action'] == 'create'" server event show web-2 "$request"
   at 2.96 holds 'all(e["result"] == "Success" for e in it["events"]) and it["events"]' server event show web-2 "$request"
-  at 2.66 holds 'len(it) == 1 and it[0]["Action"] == "create"' server event list web-2 --long --limit 1
+  at 2.66 holds 'len(it) == 1' server event list web-2 --long --limit 1
 }
 refusals() { # what the client shows of a refusal
   if os server show nothing >"$work/refused" 2>&1; then echo "a missing server is shown" && return 1; fi
@@ -144,7 +165,7 @@ refusals() { # what the client shows of a refusal
 }
 server_delete() {
   os server delete --wait web-2
-  at 2.21 holds '{e["Action"] for e in it} == {"create", "delete"}' server event list "$(cat "$work/server")"
+  at 2.21 holds '{e["Action"] for e in it} > {"create", "delete"}' server event list "$(cat "$work/server")"
   os flavor delete own
   holds '"own" not in [f["Name"] for f in it]' flavor list --all
 }
@@ -160,6 +181,8 @@ step "limits show" limits
 step "quota show" quotas
 step "server set and unset of tags and security groups" server_tags
 step "availability zone list" zones
+step "server pause, unpause, suspend, resume" stand_still
+step "server lock and unlock" locks
 step "server event list and show" events
 step "refusals in the client's words" refusals
 os server show web-2 -f value -c id >"$work/server"

@@ -109,15 +109,22 @@ pub async fn enqueue(tx: &mut Conn, operation: NewOperation) -> Result<String> {
 
 /// Writes an operation that has failed already: the part of a batch whose resource isn't there or doesn't allow it.
 pub async fn enqueue_failed(tx: &mut Conn, operation: NewOperation, error: Error) -> Result<String> {
-    let now = operation.now;
-    let row = Operation {
-        state: State::Failed,
-        runnable: false,
-        error: Some(error),
-        started_at: Some(now),
-        ended_at: Some(now),
-        ..operation.into_row()
-    };
+    insert_ended(tx, operation, |row| Operation { state: State::Failed, error: Some(error), ..row }).await
+}
+
+/// Writes an operation that is done already: all of it is a change that this transaction makes. It holds no resource.
+pub async fn enqueue_done(tx: &mut Conn, operation: NewOperation) -> Result<String> {
+    insert_ended(tx, operation, |row| Operation { state: State::Succeeded, progress: 100, ..row }).await
+}
+
+async fn insert_ended(
+    tx: &mut Conn,
+    operation: NewOperation,
+    end: impl FnOnce(Operation) -> Operation,
+) -> Result<String> {
+    let now = Some(operation.now);
+    let row = Operation { runnable: false, started_at: now, ended_at: now, ..operation.into_row() };
+    let row = end(row);
     store::insert(tx, &row).await?;
     Ok(row.id)
 }
@@ -140,7 +147,7 @@ pub async fn lock_new_resource(
 /// What became of an operation that goes before others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Superseded {
-    /// Written, and it holds the resource.
+    /// Written, and it holds the resource, if it has anything left to do.
     Locked(String),
     /// Written; it begins when the one that holds the resource, now cancelled, has unwound.
     Waiting(String),

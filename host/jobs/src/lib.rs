@@ -15,8 +15,8 @@ mod settings;
 
 pub use engine::Engine;
 pub use enqueue::{
-    NewOperation, Superseded, enqueue, enqueue_failed, enqueue_superseding, lock_new_resource, lock_resource,
-    settle_parent,
+    NewOperation, Superseded, enqueue, enqueue_done, enqueue_failed, enqueue_superseding, lock_new_resource,
+    lock_resource, settle_parent,
 };
 pub use faults::Faults;
 pub use metrics::Metrics;

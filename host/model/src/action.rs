@@ -120,6 +120,14 @@ actions! {
     ServersStart "servers:start" Member;
     ServersStop "servers:stop" Member;
     ServersReboot "servers:reboot" Member;
+    ServersPause "servers:pause" Member;
+    ServersUnpause "servers:unpause" Member;
+    ServersSuspend "servers:suspend" Member;
+    ServersResume "servers:resume" Member;
+    ServersLock "servers:lock" Member;
+    ServersUnlock "servers:unlock" Member;
+    // Where an operator locked it.
+    ServersUnlockAny "servers:unlock-any" Operator;
     ServersResize "servers:resize" Member;
     ServersConfirmResize "servers:confirm-resize" Member;
     ServersRevertResize "servers:revert-resize" Member;

@@ -8,7 +8,9 @@ use skyloom_model::{Error, ErrorCode, Result};
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
-use crate::bindings::driver::exports::skyloom::driver::{console, disks, hotplug, inventory, servers, steps};
+use crate::bindings::driver::exports::skyloom::driver::{
+    console, disks, hotplug, inventory, servers, steps, suspension,
+};
 use crate::bindings::types::errors::Error as WitError;
 use crate::context::SecretVault;
 use crate::driver::{Driver, Progress, ReadCall, Reading, StepCall, StepKey};
@@ -27,6 +29,7 @@ pub struct WasmDriver {
     /// None: the driver doesn't export it.
     console: Option<console::GuestIndices>,
     hotplug: Option<hotplug::GuestIndices>,
+    suspension: Option<suspension::GuestIndices>,
     sandbox: Arc<Sandbox>,
     digest: Arc<str>,
 }
@@ -45,6 +48,7 @@ impl Plugin {
             inventory: inventory::GuestIndices::new(pre).map_err(failed)?,
             console: console::GuestIndices::new(pre).ok(),
             hotplug: hotplug::GuestIndices::new(pre).ok(),
+            suspension: suspension::GuestIndices::new(pre).ok(),
             sandbox: self.sandbox(None, format!("{}/{node}", self.id()).into(), config)?,
             digest: self.digest_shared(),
         }))
@@ -52,6 +56,16 @@ impl Plugin {
 }
 
 impl WasmDriver {
+    fn hotplug(&self) -> Result<&hotplug::GuestIndices> {
+        let none = not_supported("This platform takes no disks to or from a server that runs.");
+        self.hotplug.as_ref().ok_or_else(none)
+    }
+
+    fn suspension(&self) -> Result<&suspension::GuestIndices> {
+        let none = not_supported("This platform neither pauses nor suspends servers.");
+        self.suspension.as_ref().ok_or_else(none)
+    }
+
     /// What went wrong in the sandbox is the driver's failure; what the driver itself says is passed on.
     async fn call<T>(
         &self,
@@ -104,16 +118,32 @@ impl Driver for WasmDriver {
             StepCall::Undefine { server_id } => call!(self, operation, servers.call_undefine(key, server_id)),
             StepCall::Start { server_id } => call!(self, operation, servers.call_start(key, server_id)),
             StepCall::Stop { server_id, mode } => call!(self, operation, servers.call_stop(key, server_id, mode)),
+            StepCall::Pause { server_id } => {
+                let suspension = self.suspension()?;
+                call!(self, operation, &SecretVault::default(), (suspension).call_pause(key, server_id))
+            }
+            StepCall::Unpause { server_id } => {
+                let suspension = self.suspension()?;
+                call!(self, operation, &SecretVault::default(), (suspension).call_unpause(key, server_id))
+            }
+            StepCall::Suspend { server_id } => {
+                let suspension = self.suspension()?;
+                call!(self, operation, &SecretVault::default(), (suspension).call_suspend(key, server_id))
+            }
+            StepCall::Resume { server_id } => {
+                let suspension = self.suspension()?;
+                call!(self, operation, &SecretVault::default(), (suspension).call_resume(key, server_id))
+            }
             StepCall::CreateDisk { disk } => call!(self, operation, disks.call_create(key, disk)),
             StepCall::GrowDisk { id, size_gib } => call!(self, operation, disks.call_grow(key, id, size_gib)),
             StepCall::ExportDisk { id, blob } => call!(self, operation, disks.call_export(key, id, blob)),
             StepCall::RemoveDisk { id } => call!(self, operation, disks.call_remove(key, id)),
             StepCall::AttachDisk { server_id, disk } => {
-                let hotplug = self.hotplug.as_ref().ok_or_else(no_hotplug)?;
+                let hotplug = self.hotplug()?;
                 call!(self, operation, &SecretVault::default(), (hotplug).call_attach_disk(key, server_id, disk))
             }
             StepCall::DetachDisk { server_id, id } => {
-                let hotplug = self.hotplug.as_ref().ok_or_else(no_hotplug)?;
+                let hotplug = self.hotplug()?;
                 call!(self, operation, &SecretVault::default(), (hotplug).call_detach_disk(key, server_id, id))
             }
             StepCall::Poll { token } => call!(self, operation, steps.call_poll(key, token)),
@@ -151,6 +181,6 @@ impl Driver for WasmDriver {
     }
 }
 
-fn no_hotplug() -> Error {
-    Error::new(ErrorCode::NotSupported, "This platform takes no disks to or from a server that runs.")
+fn not_supported(message: &str) -> impl Fn() -> Error {
+    move || Error::new(ErrorCode::NotSupported, message)
 }

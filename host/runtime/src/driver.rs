@@ -11,7 +11,8 @@ pub use crate::bindings::driver::skyloom::driver::types::{
     Disk, DiskSource, Domain, DomainSpec, ImageBlob, Nic, NodeCapacity, Power, Progress, StepKey,
 };
 
-/// A call with an effect; see `skyloom:driver` for what each promises. `secrets` holds the values of the handles in `spec`.
+/// A call with an effect; see `skyloom:driver` for what each promises. `secrets` holds the values of the handles in `spec`. One of an
+/// interface that the driver doesn't export is `not-supported`.
 #[derive(Clone, Copy)]
 pub enum StepCall<'a> {
     Define { spec: &'a DomainSpec, secrets: &'a SecretVault },
@@ -19,6 +20,10 @@ pub enum StepCall<'a> {
     Undefine { server_id: &'a str },
     Start { server_id: &'a str },
     Stop { server_id: &'a str, mode: StopMode },
+    Pause { server_id: &'a str },
+    Unpause { server_id: &'a str },
+    Suspend { server_id: &'a str },
+    Resume { server_id: &'a str },
     CreateDisk { disk: &'a Disk },
     GrowDisk { id: &'a str, size_gib: u32 },
     ExportDisk { id: &'a str, blob: &'a str },
@@ -101,6 +106,22 @@ impl dyn Driver + '_ {
 
     pub async fn stop(&self, key: &StepKey, server_id: &str, mode: StopMode) -> Result<Progress> {
         self.step(key, StepCall::Stop { server_id, mode }).await
+    }
+
+    pub async fn pause(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
+        self.step(key, StepCall::Pause { server_id }).await
+    }
+
+    pub async fn unpause(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
+        self.step(key, StepCall::Unpause { server_id }).await
+    }
+
+    pub async fn suspend(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
+        self.step(key, StepCall::Suspend { server_id }).await
+    }
+
+    pub async fn resume(&self, key: &StepKey, server_id: &str) -> Result<Progress> {
+        self.step(key, StepCall::Resume { server_id }).await
     }
 
     pub async fn create_disk(&self, key: &StepKey, disk: &Disk) -> Result<Progress> {

@@ -34,6 +34,9 @@ calls! {
     fn start(uuid: String => &uuid) -> ();
     fn shutdown(uuid: String => &uuid) -> ();
     fn destroy(uuid: String => &uuid) -> ();
+    fn pause(uuid: String => &uuid) -> ();
+    fn unpause(uuid: String => &uuid) -> ();
+    fn save(uuid: String => &uuid) -> ();
     fn inspect(uuid: String => &uuid) -> Option<wit::DomainInfo>;
     fn list(after: Option<String> => after.as_deref(), limit: u32 => limit) -> Vec<wit::DomainInfo>;
     fn describe_host() -> wit::HostInfo;

@@ -44,11 +44,11 @@ macro_rules! of_core {
 pub(crate) use of_core;
 pub(crate) const OF_CORE: &str = of_core!();
 
-/// Of a row of `ports`, as SQL: whether its machine runs, which is the truth about a port's activity. (Only what is a server's has
-/// a node.)
+/// Of a row of `ports`, as SQL: whether its machine has its cards on the node, running or paused, which is the truth about a port's
+/// activity. (Only what is a server's has a node.)
 macro_rules! active {
     () => {
-        "p.node <> '' AND EXISTS (SELECT 1 FROM servers v WHERE v.id = p.device_id AND v.power_state = 'running')"
+        "p.node <> '' AND EXISTS (SELECT 1 FROM servers v WHERE v.id = p.device_id AND v.power_state IN ('running', 'paused'))"
     };
 }
 pub(crate) use active;

@@ -83,6 +83,27 @@ mod bindings {
             generate_all,
         });
     }
+    pub mod suspension {
+        wit_bindgen::generate!({
+            inline: r"
+                package skyloom:sdk;
+                world suspension {
+                  export skyloom:driver/suspension@0.1.0;
+                }
+            ",
+            path: ["../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0"],
+            world: "skyloom:sdk/suspension",
+            pub_export_macro: true,
+            default_bindings_module: "skyloom_sdk::suspension_bindings",
+            additional_derives: [PartialEq, Clone],
+            with: {
+                "skyloom:types/common@0.1.0": crate::bindings::personality::skyloom::types::common,
+                "skyloom:types/errors@0.1.0": crate::bindings::personality::skyloom::types::errors,
+                "skyloom:driver/types@0.1.0": crate::bindings::driver::skyloom::driver::types,
+            },
+            generate_all,
+        });
+    }
     pub mod tariff {
         wit_bindgen::generate!({
             path: ["../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/tariff/0.1.0"],
@@ -102,7 +123,7 @@ mod bindings {
 #[doc(hidden)]
 pub use bindings::{
     console as console_bindings, driver as driver_bindings, hotplug as hotplug_bindings,
-    personality as personality_bindings, tariff as tariff_bindings,
+    personality as personality_bindings, suspension as suspension_bindings, tariff as tariff_bindings,
 };
 
 pub mod base64;
@@ -146,6 +167,7 @@ pub mod driver {
     pub use crate::bindings::driver::exports::skyloom::driver::{disks, inventory, servers, steps};
     pub use crate::bindings::driver::skyloom::driver::types;
     pub use crate::bindings::hotplug::exports::skyloom::driver::hotplug;
+    pub use crate::bindings::suspension::exports::skyloom::driver::suspension;
 }
 
 /// Tariff side.
@@ -168,7 +190,7 @@ macro_rules! personality {
 }
 
 /// Makes the crate a driver component: `driver!(MyDriver);`, or with what the platform can beside,
-/// `driver!(MyDriver, console, hotplug);`.
+/// `driver!(MyDriver, console, hotplug, suspension);`.
 #[macro_export]
 macro_rules! driver {
     ($driver:ident $(, $more:ident)*) => {
@@ -180,6 +202,9 @@ macro_rules! driver {
     };
     (@more $driver:ident hotplug) => {
         $crate::exported!($driver, hotplug_bindings);
+    };
+    (@more $driver:ident suspension) => {
+        $crate::exported!($driver, suspension_bindings);
     };
 }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::panic::PanicHookInfo;
 
 use crate::driver::types::{Disk, Domain, DomainSpec, NodeCapacity, Progress, StepKey};
-use crate::driver::{console, disks, hotplug, inventory, servers, steps};
+use crate::driver::{console, disks, hotplug, inventory, servers, steps, suspension};
 use crate::tariff::rating;
 use crate::{Error, Personality, Request, Response, host::log};
 
@@ -73,6 +73,13 @@ reported!(disks {
 reported!(hotplug {
     fn attach_disk(key: StepKey, server: String, disk: Disk) -> Result<Progress, Error>;
     fn detach_disk(key: StepKey, server: String, id: String) -> Result<Progress, Error>;
+});
+
+reported!(suspension {
+    fn pause(key: StepKey, server: String) -> Result<Progress, Error>;
+    fn unpause(key: StepKey, server: String) -> Result<Progress, Error>;
+    fn suspend(key: StepKey, server: String) -> Result<Progress, Error>;
+    fn resume(key: StepKey, server: String) -> Result<Progress, Error>;
 });
 
 reported!(inventory {

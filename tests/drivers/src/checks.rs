@@ -6,6 +6,7 @@ use skyloom_runtime::driver::{
     Disk, DiskSource, Domain, DomainSpec, Driver, ImageBlob, Power, Progress, StepKey, StopMode,
 };
 
+pub use crate::suspension::suspension;
 use crate::{Bench, eventually};
 
 /// A key as a new operation has it.
@@ -28,7 +29,7 @@ pub async fn finish(bench: &dyn Bench, driver: &dyn Driver, key: &StepKey, begun
 }
 
 /// Does a step to its end, then again with the same key: the second one must change nothing.
-async fn twice(
+pub(crate) async fn twice(
     bench: &dyn Bench,
     driver: &dyn Driver,
     spec: &DomainSpec,
@@ -99,7 +100,7 @@ pub async fn inspect(driver: &dyn Driver, id: &str) -> Option<Domain> {
     driver.inspect(id).await.unwrap_or_else(|error| panic!("inspect {id}: {}", error.for_log()))
 }
 
-async fn expect(driver: &dyn Driver, spec: &DomainSpec, power: Power, operation: &str) {
+pub(crate) async fn expect(driver: &dyn Driver, spec: &DomainSpec, power: Power, operation: &str) {
     let domain = inspect(driver, &spec.server_id).await.expect("the server exists");
     assert_eq!(domain.server_id, spec.server_id);
     assert_eq!(domain.power, power);
@@ -119,7 +120,7 @@ pub async fn booted(bench: &dyn Bench, driver: &dyn Driver, id: &str, times: usi
 }
 
 /// Waits until the console has this text.
-async fn said(bench: &dyn Bench, driver: &dyn Driver, id: &str, text: &str) {
+pub(crate) async fn said(bench: &dyn Bench, driver: &dyn Driver, id: &str, text: &str) {
     console_shows(bench, driver, id, text, |console| console.contains(text)).await;
 }
 

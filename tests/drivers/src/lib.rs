@@ -5,6 +5,7 @@
 pub mod checks;
 pub mod libvirt;
 pub mod simulator;
+mod suspension;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -12,7 +12,7 @@ fn bench(test: &str) -> Option<Libvirt> {
     Libvirt::start().map_err(|reason| skip(&format!("driver-tests libvirt {test}"), &reason)).ok()
 }
 
-kit!(bench, admin_password, hotplug);
+kit!(bench, admin_password, hotplug, suspension);
 
 /// What the core says of the guest is what the guest has: its name and its address, by its own word.
 #[tokio::test]
@@ -82,6 +82,10 @@ async fn foreign_domains_are_untouchable() {
     refused.push(("start", driver.start(&key, id).await.map(|_| ())));
     refused.push(("soft stop", driver.stop(&key, id, StopMode::Soft).await.map(|_| ())));
     refused.push(("hard stop", driver.stop(&key, id, StopMode::Hard).await.map(|_| ())));
+    refused.push(("pause", driver.pause(&key, id).await.map(|_| ())));
+    refused.push(("unpause", driver.unpause(&key, id).await.map(|_| ())));
+    refused.push(("suspend", driver.suspend(&key, id).await.map(|_| ())));
+    refused.push(("resume", driver.resume(&key, id).await.map(|_| ())));
     refused.push(("inspect", driver.inspect(id).await.map(|_| ())));
     refused.push(("console", driver.console_output(id, 100).await.map(|_| ())));
     for (call, answer) in refused {

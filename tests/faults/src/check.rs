@@ -16,9 +16,9 @@ pub async fn server(db: &Db, sight: &Sight, disks: usize, id: &str, case: &str) 
     let locks = "SELECT count(*) FROM operation_locks WHERE resource_id = $1";
     let locked: i64 = conn.one(locks, args![id], |row| row.int(0)).await.unwrap();
     assert_eq!(locked, 0, "{case}: the server is locked");
-    let lives = record.as_ref().filter(|server| {
-        matches!(server.vm_state, VmState::Active | VmState::Stopped | VmState::Resized | VmState::SoftDeleted)
-    });
+    let lives = record
+        .as_ref()
+        .filter(|server| !matches!(server.vm_state, VmState::Deleted | VmState::Error | VmState::Building));
     match lives {
         Some(server) => living(&mut conn, sight, disks, server, case).await,
         None => gone(&mut conn, machine, id, record.map(|server| server.vm_state), case).await,
@@ -41,13 +41,21 @@ async fn gone(conn: &mut Conn, machine: Option<&Machine>, id: &str, state: Optio
 
 async fn living(conn: &mut Conn, sight: &Sight, disks: usize, server: &servers::Server, case: &str) {
     let resized = server.vm_state == VmState::Resized;
-    let running = server.vm_state == VmState::Active || (resized && server.power_state == PowerState::Running);
+    let state = server.vm_state;
+    let (paused, suspended) = (state == VmState::Paused, state == VmState::Suspended);
+    let running = state == VmState::Active || paused || (resized && server.power_state == PowerState::Running);
     let machine = sight.machines.get(&server.id);
     let machine = machine.unwrap_or_else(|| panic!("{case}: the server is {:?} without a domain", server.vm_state));
     assert!(!machine.operation.is_empty(), "{case}: nobody has defined it");
     assert_eq!(machine.memory_mib, server.memory_mib, "{case}: the domain has another flavor's memory");
-    assert_eq!(machine.running, running, "{case}: the world's power differs from {:?}", server.vm_state);
-    let power = if running { PowerState::Running } else { PowerState::ShutDown };
+    let found = (machine.running, machine.paused, machine.suspended);
+    assert_eq!(found, (running, paused, suspended), "{case}: the world's power differs from {state:?}");
+    let power = match state {
+        VmState::Paused => PowerState::Paused,
+        VmState::Suspended => PowerState::Suspended,
+        _ if running => PowerState::Running,
+        _ => PowerState::ShutDown,
+    };
     assert_eq!(server.power_state, power, "{case}");
     assert_eq!(server.task_state, None, "{case}: a task is left");
     let volumes = volumes::of_server(conn, &server.id).await.unwrap();
@@ -72,7 +80,7 @@ async fn living(conn: &mut Conn, sight: &Sight, disks: usize, server: &servers::
         let charged = (span.class.as_str(), span.quantity);
         assert_eq!(charged, (server.flavor_id.as_str(), i64::from(quantity)), "{case}: {}", span.meter);
     }
-    let expected: &[&str] = if running { &["memory-mib", "vcpu"] } else { &[] };
+    let expected: &[&str] = if running || suspended { &["memory-mib", "vcpu"] } else { &[] };
     assert_eq!(meters(conn, &server.id).await, expected, "{case}: the spans don't fit {:?}", server.vm_state);
 }
 

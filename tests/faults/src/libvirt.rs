@@ -14,6 +14,8 @@ use crate::walk::Doom;
 
 /// Ends the name of a server's seed.
 const SEED: &str = ".seed";
+/// What `dominfo` says of a domain whose memory is kept.
+const SAVED: [&str; 3] = ["Managed", "save:", "yes"];
 /// Of the network that a fresh cloud has: what the core gives out is what libvirt's network holds.
 const SUBNET: &str = "10.0.0.0/22";
 
@@ -65,11 +67,14 @@ impl Libvirt {
         let mut server_of_mac = BTreeMap::new();
         for id in self.virsh(&["list", "--all", "--uuid"]).split_whitespace() {
             let xml = self.virsh(&["dumpxml", id]);
+            let state = self.virsh(&["domstate", id]).trim().to_owned();
             let machine = Machine {
                 operation: between(&xml, "operation\":\"", "\"")
                     .or(between(&xml, "operation&quot;:&quot;", "&quot;"))
                     .unwrap_or_default(),
-                running: self.virsh(&["domstate", id]).trim() == "running",
+                running: ["running", "paused"].contains(&state.as_str()),
+                paused: state == "paused",
+                suspended: self.virsh(&["dominfo", id]).lines().any(|line| line.split_whitespace().eq(SAVED)),
                 memory_mib: between(&xml, "<memory unit='KiB'>", "<")
                     .map_or(0, |kib| kib.parse::<u32>().unwrap() / 1024),
                 boots: self.boots(id),

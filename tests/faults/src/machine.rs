@@ -13,7 +13,12 @@ pub struct Machine {
     pub disks: BTreeSet<String>,
     /// The operation that defined it.
     pub operation: String,
+    /// It has its memory on the node.
     pub running: bool,
+    /// While it is running: its guest stands still.
+    pub paused: bool,
+    /// While it is off: its memory is kept.
+    pub suspended: bool,
     /// What its definition has.
     pub memory_mib: u32,
     /// How often it changed from off to on: a boot too many is a loss of the guest's work.

@@ -68,6 +68,8 @@ impl Platform for Simulator {
                 disks: disks.map(|disk| disk["id"].as_str().expect("an id").to_owned()).collect(),
                 operation: text("operation"),
                 running: body["running"] == true,
+                paused: body["paused"] == true,
+                suspended: body["suspended"] == true,
                 memory_mib: body["memory_mib"].as_u64().expect("memory") as u32,
                 ..Machine::default()
             };

@@ -234,6 +234,10 @@ impl Fixture {
             Kind::Stop { hard } => ("stop", Some(hard)),
             Kind::Reboot { hard } => ("reboot", Some(hard)),
             Kind::Resize { .. } | Kind::ResizeForGood => ("resize", None),
+            Kind::Pause => ("pause", None),
+            Kind::Unpause => ("unpause", None),
+            Kind::Suspend => ("suspend", None),
+            Kind::Resume => ("resume", None),
             Kind::Confirm => ("confirm-resize", None),
             Kind::Revert { .. } => ("revert-resize", None),
             Kind::Attach { .. } => ("attach-volume", None),
@@ -322,6 +326,8 @@ impl Fixture {
                 (&[Kind::Resize { running: true }], VmState::Resized)
             }
             Kind::Revert { running: false } => (&[off, Kind::Resize { running: false }], VmState::Resized),
+            Kind::Unpause => (&[Kind::Pause], VmState::Paused),
+            Kind::Resume => (&[Kind::Suspend], VmState::Suspended),
             Kind::Restore | Kind::Purge => (&[Kind::Recycle], VmState::SoftDeleted),
             _ => (&[], VmState::Active),
         };

@@ -259,6 +259,8 @@ async fn each_kind_of_fault_on_postgresql() {
         Kind::Start,
         Kind::Stop { hard: false },
         Kind::Reboot { hard: true },
+        Kind::Pause,
+        Kind::Resume,
     ] {
         let first = steps(&fixture, kind)[0];
         for failure in FAILURES {

@@ -45,6 +45,36 @@ async fn a_guest_that_powers_itself_off_is_stopped_and_no_longer_charged() {
     }
 }
 
+/// Somebody paused or suspended it at the platform, or it goes on there: its record follows, and it is charged for all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_stands_still_by_itself_is_shown_so_and_charged() {
+    for database in databases().await {
+        let fixture = Fixture::new(database).await;
+        let server = fixture.prepare(Kind::Suspend).await;
+        let reconciler = reconciler(&fixture, Settings::default()).await;
+        let states = [
+            ((true, true, false), VmState::Paused),
+            ((true, false, false), VmState::Active),
+            ((false, false, true), VmState::Suspended),
+            ((false, false, false), VmState::Stopped),
+        ];
+        for ((running, paused, suspended), expected) in states {
+            let mut holds = fixture.world.holds();
+            let machine = holds.machines.get_mut(&server).unwrap();
+            (machine.running, machine.paused, machine.suspended) = (running, paused, suspended);
+            drop(holds);
+            for _ in 0..2 {
+                reconciler.look().await.unwrap();
+            }
+            assert_eq!(fixture.server(&server).await.unwrap().vm_state, expected, "{}", fixture.name);
+            fixture.check(&server, &format!("{expected:?} by itself")).await;
+        }
+        assert_eq!(counted(&reconciler, "power_differences"), 4, "{}", fixture.name);
+        clear(&fixture, &server, "stood still").await;
+        fixture.check_everything().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn differences_are_only_reported_where_the_policy_says_so() {
     let fixture = Fixture::new(skyloom_store::testing::sqlite().await).await;

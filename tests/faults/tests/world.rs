@@ -172,12 +172,17 @@ impl World {
     }
 }
 
-fn domain(server_id: &str, machine: &Machine) -> Domain {
-    Domain {
-        server_id: server_id.to_owned(),
-        power: if machine.running { Power::Running } else { Power::Stopped },
-        operation: machine.operation.clone(),
+fn power(machine: &Machine) -> Power {
+    match (machine.running, machine.paused, machine.suspended) {
+        (true, false, _) => Power::Running,
+        (true, true, _) => Power::Paused,
+        (false, _, true) => Power::Suspended,
+        (false, _, false) => Power::Stopped,
     }
+}
+
+fn domain(server_id: &str, machine: &Machine) -> Domain {
+    Domain { server_id: server_id.to_owned(), power: power(machine), operation: machine.operation.clone() }
 }
 
 /// The domain, if it is there; only then can it be changed.
@@ -222,6 +227,17 @@ fn running<'h>(holds: &'h mut Holds, server_id: &str) -> Result<&'h mut Machine>
     if machine.running { Ok(machine) } else { Err(failure(ErrorCode::WrongState, "the domain is off")) }
 }
 
+fn resume(machine: &mut Machine) -> Result<()> {
+    match power(machine) {
+        Power::Running => Ok(()),
+        Power::Suspended => {
+            (machine.running, machine.suspended) = (true, false);
+            Ok(())
+        }
+        _ => Err(failure(ErrorCode::WrongState, "the domain is not suspended")),
+    }
+}
+
 /// What a call does to what the platform holds.
 fn effect(key: &StepKey, call: StepCall<'_>, holds: &mut Holds) -> Result<()> {
     match call {
@@ -230,10 +246,21 @@ fn effect(key: &StepKey, call: StepCall<'_>, holds: &mut Holds) -> Result<()> {
         StepCall::Undefine { server_id } => drop(holds.machines.remove(server_id)),
         StepCall::Start { server_id } => {
             let machine = defined(holds, server_id)?;
-            machine.boots += u32::from(!machine.running);
-            machine.running = true;
+            machine.boots += u32::from(power(machine) == Power::Stopped);
+            (machine.running, machine.paused, machine.suspended) = (true, false, false);
         }
-        StepCall::Stop { server_id, .. } => defined(holds, server_id)?.running = false,
+        StepCall::Stop { server_id, .. } => {
+            let machine = defined(holds, server_id)?;
+            (machine.running, machine.paused, machine.suspended) = (false, false, false);
+        }
+        StepCall::Pause { server_id } => running(holds, server_id)?.paused = true,
+        StepCall::Unpause { server_id } => running(holds, server_id)?.paused = false,
+        StepCall::Suspend { server_id } if power(defined(holds, server_id)?) == Power::Suspended => {}
+        StepCall::Suspend { server_id } => {
+            let machine = running(holds, server_id)?;
+            (machine.running, machine.paused, machine.suspended) = (false, false, true);
+        }
+        StepCall::Resume { server_id } => resume(defined(holds, server_id)?)?,
         StepCall::CreateDisk { disk } => {
             if let DiskSource::Disk(other) = &disk.source {
                 require(holds, [other])?;

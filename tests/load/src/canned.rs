@@ -81,6 +81,7 @@ fn server(id: String) -> Server {
         host_id: "2a1e9a1f2f2d4ac0a6f7d7d1f6b9a3c1".into(),
         hostname: "load-000001".into(),
         locked: false,
+        locked_reason: None,
         progress: 100,
         access_ipv4: String::new(),
         access_ipv6: String::new(),

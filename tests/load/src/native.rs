@@ -139,6 +139,7 @@ fn server_to_guest(server: host::Server) -> guest::Server {
         host_id: server.host_id,
         hostname: server.hostname,
         locked: server.locked,
+        locked_reason: server.locked_reason,
         progress: server.progress,
         access_ipv4: server.access_ipv4,
         access_ipv6: server.access_ipv6,

@@ -17,6 +17,7 @@ use skyloom_store::servers::{self as store, Brief, Change};
 
 use super::Compute;
 use super::attachments::{self, Comer};
+use super::locks;
 use super::rules::{self, Verb};
 use crate::schedules::Came;
 
@@ -46,6 +47,9 @@ enum With {
     Volume(Comer),
     /// One that goes.
     OwnVolume(String),
+    /// Why it is locked.
+    Lock(Option<String>),
+    NoLock,
 }
 
 /// The options of a verb; each is taken once, and none may be left.
@@ -108,6 +112,10 @@ impl Wish {
                 let verb = if hard { Verb::HardReboot } else { Verb::SoftReboot };
                 Self { params: json!({ "hard": hard }), ..wish(verb, Action::ServersReboot, "server.reboot") }
             }
+            "pause" => wish(Verb::Pause, Action::ServersPause, "server.pause"),
+            "unpause" => wish(Verb::Unpause, Action::ServersUnpause, "server.unpause"),
+            "suspend" => wish(Verb::Suspend, Action::ServersSuspend, "server.suspend"),
+            "resume" => wish(Verb::Resume, Action::ServersResume, "server.resume"),
             "resize" => {
                 let with = With::Flavor(options.text("flavor-id")?);
                 let params = json!({ "confirmed": options.flag("confirmed")? });
@@ -133,6 +141,11 @@ impl Wish {
                 let wish = wish(Verb::DetachVolume, Action::VolumesDetach, "server.detach-volume");
                 Self { params, with: With::OwnVolume(id), ..wish }
             }
+            "lock" => {
+                let with = With::Lock(locks::checked(options.optional("reason"))?);
+                Self { with, ..wish(Verb::Lock, Action::ServersLock, "server.lock") }
+            }
+            "unlock" => Self { with: With::NoLock, ..wish(Verb::Unlock, Action::ServersUnlock, "server.unlock") },
             "recycle" => wish(Verb::Recycle, Action::ServersDelete, "server.recycle"),
             "restore" => wish(Verb::Restore, Action::ServersRestore, "server.restore"),
             "purge" => wish(Verb::Purge, Action::ServersDelete, DELETE),
@@ -319,6 +332,10 @@ impl Compute {
         match &wish.with {
             With::Volume(comer) => attachments::begin(tx, &operation.id, server, comer).await?,
             With::OwnVolume(id) => attachments::end(tx, &operation.id, server, id).await?,
+            With::Lock(reason) => {
+                locks::lock(tx, context.caller()?, server, reason.as_deref(), operation.now).await?;
+            }
+            With::NoLock => self.unlock(tx, context, server, operation.now).await?,
             With::Nothing | With::Flavor(_) => {}
         }
         let begun = begin(tx, server, wish, operation).await?;
@@ -396,6 +413,10 @@ impl Compute {
 async fn begin(tx: &mut Conn, server: &Brief, wish: &Wish, mut operation: NewOperation) -> Result<Superseded> {
     let now = operation.now;
     let verb = wish.verb.on(server);
+    if verb.in_records() {
+        // It changes nothing of what else is being done to the server.
+        return skyloom_jobs::enqueue_done(tx, operation).await.map(Superseded::Locked);
+    }
     let begun = if verb == Verb::Delete {
         operation.kind = DELETE.to_owned();
         skyloom_jobs::enqueue_superseding(tx, operation).await?

@@ -12,6 +12,7 @@ mod image;
 pub mod keypairs;
 pub mod leftovers;
 mod list;
+mod locks;
 mod nodes;
 pub mod operations;
 mod patterns;
@@ -37,6 +38,8 @@ mod tests_moving;
 mod tests_recycle;
 #[cfg(test)]
 mod tests_resize;
+#[cfg(test)]
+mod tests_suspension;
 mod update;
 mod view;
 pub mod volumes;

@@ -37,6 +37,10 @@ verbs! {
     Stop "stop" [Active Error] => PoweringOff;
     SoftReboot "reboot" [Active] => Rebooting;
     HardReboot "reboot" [Active Stopped Paused Suspended Error] => RebootingHard;
+    Pause "pause" [Active] => Pausing;
+    Unpause "unpause" [Paused] => Unpausing;
+    Suspend "suspend" [Active] => Suspending;
+    Resume "resume" [Suspended] => Resuming;
     Resize "resize" [Active Stopped] => ResizePrep;
     ConfirmResize "confirm the resize of" [Resized] => ResizeConfirming;
     RevertResize "revert the resize of" [Resized] => ResizeReverting;
@@ -49,6 +53,8 @@ verbs! {
     Purge "delete for good" [SoftDeleted] => Deleting;
     Metadata "update the metadata of" [Active Paused Suspended Stopped];
     Tags "change the tags of" [Active Paused Suspended Stopped];
+    Lock "lock" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error];
+    Unlock "unlock" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error];
     Console "read the console of" [Active Stopped Paused Suspended Rescued Resized Shelved Error];
 }
 
@@ -60,7 +66,12 @@ impl Verb {
 
     /// Whether nothing else may be under way.
     fn needs_rest(self) -> bool {
-        !matches!(self, Self::Delete | Self::Metadata | Self::Tags | Self::Console)
+        !self.in_records() && !matches!(self, Self::Delete | Self::Metadata | Self::Tags | Self::Console)
+    }
+
+    /// Whether its operation is over with the write that asks for it.
+    pub(super) fn in_records(self) -> bool {
+        matches!(self, Self::Lock | Self::Unlock)
     }
 
     /// Whether it is refused while nobody drives the server's node. What takes a server away waits for the node instead.
@@ -71,6 +82,10 @@ impl Verb {
                 | Self::Stop
                 | Self::SoftReboot
                 | Self::HardReboot
+                | Self::Pause
+                | Self::Unpause
+                | Self::Suspend
+                | Self::Resume
                 | Self::Resize
                 | Self::RevertResize
                 | Self::AttachVolume
@@ -79,13 +94,13 @@ impl Verb {
         )
     }
 
-    /// Whether the owner's lock keeps it away.
+    /// Whether a lock keeps it away.
     fn respects_lock(self) -> bool {
-        !matches!(self, Self::Tags | Self::Console)
+        !self.in_records() && !matches!(self, Self::Tags | Self::Console)
     }
 }
 
-/// `locked`, `wrong-state` or `busy`. An operator passes the owner's lock.
+/// `locked`, `wrong-state` or `busy`. An operator passes every lock.
 pub(super) fn check(verb: Verb, server: &Brief, caller: &Caller) -> Result<()> {
     let id = &server.id;
     if verb.respects_lock() && server.locked && !caller.admin {
@@ -130,8 +145,18 @@ mod tests {
         assert_eq!(allowing(Verb::Start), [VmState::Stopped]);
         assert_eq!(allowing(Verb::Stop), [VmState::Active, VmState::Error]);
         assert_eq!(allowing(Verb::SoftReboot), [VmState::Active]);
+        assert_eq!([Verb::Pause, Verb::Suspend].map(allowing), [[VmState::Active], [VmState::Active]]);
+        assert_eq!([Verb::Unpause, Verb::Resume].map(allowing), [[VmState::Paused], [VmState::Suspended]]);
+        for still in [VmState::Paused, VmState::Suspended] {
+            let allowed = Verb::ALL.iter().filter(|verb| verb.allowed(still) && verb.needs_node()).copied();
+            let goes_on = if still == VmState::Paused { Verb::Unpause } else { Verb::Resume };
+            assert_eq!(allowed.collect::<Vec<_>>(), [Verb::HardReboot, goes_on], "{still:?}");
+        }
         let bin = Verb::ALL.iter().filter(|verb| verb.allowed(VmState::SoftDeleted)).copied();
-        assert_eq!(bin.collect::<Vec<_>>(), [Verb::DetachVolume, Verb::Delete, Verb::Restore, Verb::Purge]);
+        assert_eq!(
+            bin.collect::<Vec<_>>(),
+            [Verb::DetachVolume, Verb::Delete, Verb::Restore, Verb::Purge, Verb::Lock, Verb::Unlock]
+        );
         assert_eq!(allowing(Verb::Delete).len(), VmState::ALL.len() - 1);
     }
 }

@@ -427,6 +427,7 @@ async fn every_order_of_servers_is_a_whole_list() {
             "config-drive",
             "launch-index",
             "locked",
+            "locked-by",
             "progress",
             "power-state",
         ] {

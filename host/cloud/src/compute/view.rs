@@ -106,6 +106,7 @@ pub(super) fn server(context: &CallContext, full: Full, sees_nodes: bool) -> Res
         zone: server.zone,
         hostname: server.hostname,
         locked: server.locked,
+        locked_reason: server.locked_reason,
         progress: u8::try_from(server.progress.min(100)).unwrap_or(100),
         access_ipv4: server.access_ipv4,
         access_ipv6: server.access_ipv6,

@@ -187,8 +187,8 @@ fn differs(record: &OnNode, power: Option<Power>) -> bool {
     let gone = state == Some(VmState::Error) && record.power_state == PowerState::NoState.as_str();
     let resized = state == Some(VmState::Resized);
     let recycled = state == Some(VmState::SoftDeleted);
-    let settled =
-        gone || resized || recycled || matches!(state, Some(VmState::Active | VmState::Stopped | VmState::Paused));
+    let rests = matches!(state, Some(VmState::Active | VmState::Stopped | VmState::Paused | VmState::Suspended));
+    let settled = gone || resized || recycled || rests;
     if !settled || record.busy || power == Some(Power::Unknown) {
         return false;
     }
@@ -228,6 +228,12 @@ mod tests {
         assert!(!differs(&record("resized", "running", false), Some(Power::Running)));
         assert!(differs(&record("resized", "running", false), Some(Power::Stopped)));
         assert!(differs(&record("resized", "running", false), None));
+        for (state, power) in [("paused", Power::Paused), ("suspended", Power::Suspended)] {
+            assert!(!differs(&record(state, state, false), Some(power)), "{state}");
+            assert!(differs(&record("active", "running", false), Some(power)), "{state}");
+            assert!(differs(&record(state, state, false), Some(Power::Running)), "{state}");
+            assert!(differs(&record(state, state, false), None), "{state}");
+        }
         assert!(!differs(&record("soft-deleted", "shut-down", false), Some(Power::Stopped)));
         assert!(differs(&record("soft-deleted", "shut-down", false), Some(Power::Running)), "it is to be off");
         assert!(differs(&record("soft-deleted", "shut-down", false), None));

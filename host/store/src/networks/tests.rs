@@ -251,6 +251,12 @@ async fn a_device_sees_its_ports_and_leaves_those_it_took() {
         assert_eq!(ports[1].addresses[0].gateway, subnet.gateway.map(|gateway| gateway.to_string()));
         assert_eq!(ports[1].addresses[0].dns, ["192.0.2.53"]);
         assert_eq!(ports_of_device(&mut tx, "").await.expect("none").len(), 0);
+        for (power, active) in [("paused", true), ("suspended", false), ("shut-down", false)] {
+            let sql = "UPDATE servers SET power_state = $2 WHERE id = $1";
+            tx.execute(sql, crate::args!["server", power]).await.expect("power");
+            let port = get_port(&mut tx, &mine.id, &Reach::All).await.expect("get").expect("there");
+            assert_eq!(port.active, active, "{} {power}", database.name);
+        }
 
         release_ports_of_device(&mut tx, "server").await.expect("release");
         let left =

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use skyloom_model::{Error, PowerState, Reach, Result, TaskState, Timestamp, VmState};
 
-use super::Fault;
+use super::{Fault, LockedBy};
 use crate::Conn;
 use crate::args;
 use crate::dialect;
@@ -24,6 +24,7 @@ rows! {
         task_state: Option<TaskState> as OrEmpty,
         power_state: PowerState,
         locked: bool,
+        locked_by: Option<LockedBy> as OrEmpty,
         created_at: Timestamp,
         launched_at: Option<Timestamp> as OrEmpty,
         terminated_at: Option<Timestamp> as OrEmpty,
@@ -132,6 +133,25 @@ pub async fn change(tx: &mut Conn, id: &str, change: &Change<'_>, now: Timestamp
         metering::server_state(tx, id, state, now).await?;
     }
     tx.defer(sql, &values).await
+}
+
+/// Locks the server for those who are no operators. Without a reason the one that it has stays.
+pub async fn set_lock(tx: &mut Conn, id: &str, by: LockedBy, reason: Option<&str>, now: Timestamp) -> Result<()> {
+    let sql = update(
+        "servers",
+        "SET locked = 1, locked_by = $2, locked_reason = coalesce($3, locked_reason), updated_at = $4 \
+         WHERE id = $1 AND deleted = 0",
+    );
+    tx.defer(sql, args![id, by.as_str(), reason, now]).await
+}
+
+/// Nobody has locked it any more.
+pub async fn clear_lock(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
+    let sql = update(
+        "servers",
+        "SET locked = 0, locked_by = '', locked_reason = NULL, updated_at = $2 WHERE id = $1 AND deleted = 0",
+    );
+    tx.defer(sql, args![id, now]).await
 }
 
 /// The end of a server's life; the row is kept for operators. Its tags go.

@@ -14,17 +14,25 @@ use crate::boot_images::BootImages;
 use crate::listing::{Packed, Query};
 use crate::metering;
 use crate::networks::of_core;
-use crate::rows::{self, Members, rows, value};
+use crate::rows::{self, Members, rows, value, words};
 use crate::statement::insert_into;
 use crate::{Conn, Row, args};
 
 pub use change::{
-    Brief, Change, Recycled, UserFields, brief, change, lock, lock_many, mark_deleted, put_tags, put_user_fields,
-    remove, remove_deleted,
+    Brief, Change, Recycled, UserFields, brief, change, clear_lock, lock, lock_many, mark_deleted, put_tags,
+    put_user_fields, remove, remove_deleted, set_lock,
 };
 pub use list::{Filter, Life, Looks, list, looks};
 pub use parts::Parts;
 use parts::{packed, packed_own};
+
+words! {
+    /// Who locked a server: somebody of its own project, or an operator.
+    LockedBy {
+        Owner "owner",
+        Operator "operator",
+    }
+}
 
 /// The flavor as it was when the server was made.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -69,6 +77,8 @@ rows! {
         node: String [sorts, finds],
         hostname: String [sorts, finds],
         locked: bool [sorts, finds],
+        locked_by: Option<LockedBy> as OrEmpty [sorts, finds],
+        locked_reason: Option<String>,
         progress: u32 [sorts, finds],
         access_ipv4: String [sorts, finds],
         access_ipv6: String [sorts, finds],

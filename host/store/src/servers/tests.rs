@@ -45,6 +45,8 @@ fn server(number: i64) -> Server {
         node: String::new(),
         hostname: "host".to_owned(),
         locked: false,
+        locked_by: None,
+        locked_reason: None,
         progress: 0,
         access_ipv4: String::new(),
         access_ipv6: String::new(),
@@ -225,6 +227,29 @@ async fn changes_touch_only_what_they_name() {
 }
 
 /// Whatever the size of the table, a page in the default order is read from an index and never sorted.
+#[tokio::test]
+async fn a_lock_keeps_its_reason_until_there_is_another_or_none() {
+    for database in databases().await {
+        let mut tx = database.db.begin().await.expect("begin");
+        insert(&mut tx, &server(1), "").await.expect("insert");
+        let id = "server-000001";
+        let shown = async |tx: &mut Conn| {
+            let server = get(tx, id, &Reach::All, Parts::ALL).await.expect("get").expect("a server").server;
+            (server.locked, server.locked_by, server.locked_reason, server.updated_at.0)
+        };
+        set_lock(&mut tx, id, LockedBy::Owner, Some("audit"), Timestamp(2_000)).await.expect("locked");
+        let owner = (true, Some(LockedBy::Owner), Some("audit".to_owned()), 2_000);
+        assert_eq!(shown(&mut tx).await, owner, "{}", database.name);
+        set_lock(&mut tx, id, LockedBy::Operator, None, Timestamp(3_000)).await.expect("locked");
+        let operator = (true, Some(LockedBy::Operator), Some("audit".to_owned()), 3_000);
+        assert_eq!(shown(&mut tx).await, operator, "{}", database.name);
+        let brief = lock(&mut tx, id).await.expect("row").expect("a server");
+        assert_eq!((brief.locked, brief.locked_by), (true, Some(LockedBy::Operator)), "{}", database.name);
+        clear_lock(&mut tx, id, Timestamp(4_000)).await.expect("unlocked");
+        assert_eq!(shown(&mut tx).await, (false, None, None, 4_000), "{}", database.name);
+    }
+}
+
 #[tokio::test]
 async fn the_default_order_is_an_index() {
     let database = crate::testing::sqlite().await;

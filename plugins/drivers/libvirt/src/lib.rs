@@ -9,7 +9,7 @@ mod xml;
 use skyloom_sdk::Error;
 use skyloom_sdk::driver::servers::StopMode;
 use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, NodeCapacity, Progress, StepKey};
-use skyloom_sdk::driver::{console, disks, hotplug, inventory, servers, steps as pending};
+use skyloom_sdk::driver::{console, disks, hotplug, inventory, servers, steps as pending, suspension};
 
 use platform::HostPlatform;
 use steps::Libvirt;
@@ -81,6 +81,24 @@ impl hotplug::Guest for Component {
     }
 }
 
+impl suspension::Guest for Component {
+    fn pause(_key: StepKey, server_id: String) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.pause(&server_id)
+    }
+
+    fn unpause(_key: StepKey, server_id: String) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.unpause(&server_id)
+    }
+
+    fn suspend(_key: StepKey, server_id: String) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.suspend(&server_id)
+    }
+
+    fn resume(_key: StepKey, server_id: String) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.resume(&server_id)
+    }
+}
+
 impl inventory::Guest for Component {
     fn capacity() -> Result<NodeCapacity, Error> {
         Libvirt::new(HostPlatform)?.capacity()
@@ -97,4 +115,4 @@ impl console::Guest for Component {
     }
 }
 
-skyloom_sdk::driver!(Component, console, hotplug);
+skyloom_sdk::driver!(Component, console, hotplug, suspension);

@@ -13,6 +13,9 @@ pub trait Platform {
     fn start(&self, uuid: &str) -> Result<(), Error>;
     fn shutdown(&self, uuid: &str) -> Result<(), Error>;
     fn destroy(&self, uuid: &str) -> Result<(), Error>;
+    fn pause(&self, uuid: &str) -> Result<(), Error>;
+    fn unpause(&self, uuid: &str) -> Result<(), Error>;
+    fn save(&self, uuid: &str) -> Result<(), Error>;
     fn inspect(&self, uuid: &str) -> Result<Option<DomainInfo>, Error>;
     fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<DomainInfo>, Error>;
     fn describe_host(&self) -> Result<HostInfo, Error>;
@@ -57,6 +60,18 @@ impl Platform for HostPlatform {
 
     fn destroy(&self, uuid: &str) -> Result<(), Error> {
         libvirt::destroy(uuid)
+    }
+
+    fn pause(&self, uuid: &str) -> Result<(), Error> {
+        libvirt::pause(uuid)
+    }
+
+    fn unpause(&self, uuid: &str) -> Result<(), Error> {
+        libvirt::unpause(uuid)
+    }
+
+    fn save(&self, uuid: &str) -> Result<(), Error> {
+        libvirt::save(uuid)
     }
 
     fn inspect(&self, uuid: &str) -> Result<Option<DomainInfo>, Error> {

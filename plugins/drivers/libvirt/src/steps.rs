@@ -13,8 +13,10 @@ use crate::xml::{self, Files, Machine};
 
 /// Token of a soft stop that waits for the guest; the server's id follows.
 const SOFT_STOP: &str = "soft-stop ";
-/// Token of a start that libvirt has not ended; the server's id follows.
+/// Token of a start, also from kept memory, that libvirt has not ended; the server's id follows.
 const STARTING: &str = "starting ";
+/// Token of a guest whose memory an earlier call is saving; the server's id follows.
+const SAVING: &str = "saving ";
 /// Token of a disk that its guest keeps; ids of server and disk follow.
 const DETACHING: &str = "detaching ";
 /// Token of a copy that goes on; the size, the ids of the disk and of the one it is a copy of follow.
@@ -147,17 +149,21 @@ impl<P: Platform> Libvirt<P> {
     /// The start of an earlier call whose reply was lost may still be under way; then this one has nothing to do but wait.
     pub fn start(&self, server_id: &str) -> Result<Progress, Error> {
         self.platform.start(server_id)?;
-        self.started(server_id)
+        let power = self.power_of(server_id)?;
+        if power == Power::Paused {
+            self.platform.unpause(server_id)?;
+        }
+        Ok(begun(server_id, power))
+    }
+
+    fn power_of(&self, server_id: &str) -> Result<Power, Error> {
+        let info = self.platform.inspect(server_id)?.ok_or_else(|| no_domain(server_id))?;
+        Ok(power(&info))
     }
 
     /// Done means that libvirt has ended it, well or not: a guest that switched itself off at once must not be started again.
     fn started(&self, server_id: &str) -> Result<Progress, Error> {
-        let info = self.platform.inspect(server_id)?.ok_or_else(|| no_domain(server_id))?;
-        Ok(if power(&info) == Power::Unknown {
-            Progress::Pending(format!("{STARTING}{server_id}"))
-        } else {
-            Progress::Done
-        })
+        Ok(begun(server_id, self.power_of(server_id)?))
     }
 
     pub fn stop(&self, server_id: &str, mode: StopMode) -> Result<Progress, Error> {
@@ -170,6 +176,43 @@ impl<P: Platform> Libvirt<P> {
         }
     }
 
+    pub fn pause(&self, server_id: &str) -> Result<Progress, Error> {
+        self.platform.pause(server_id)?;
+        Ok(Progress::Done)
+    }
+
+    pub fn unpause(&self, server_id: &str) -> Result<Progress, Error> {
+        self.platform.unpause(server_id)?;
+        Ok(Progress::Done)
+    }
+
+    /// The save of an earlier call whose reply was lost may still be under way.
+    pub fn suspend(&self, server_id: &str) -> Result<Progress, Error> {
+        match self.power_of(server_id)? {
+            Power::Suspended => Ok(Progress::Done),
+            Power::Unknown => Ok(Progress::Pending(format!("{SAVING}{server_id}"))),
+            _ => {
+                self.platform.save(server_id)?;
+                Ok(Progress::Done)
+            }
+        }
+    }
+
+    pub fn resume(&self, server_id: &str) -> Result<Progress, Error> {
+        match self.power_of(server_id)? {
+            Power::Running => Ok(Progress::Done),
+            Power::Suspended => {
+                self.platform.start(server_id)?;
+                self.started(server_id)
+            }
+            // An earlier call's start.
+            Power::Unknown => self.started(server_id),
+            Power::Paused | Power::Stopped | Power::Crashed => {
+                Err(failure(ErrorCode::WrongState, &format!("server {server_id} is not suspended")))
+            }
+        }
+    }
+
     /// A guest that boots misses the button, so each poll presses it again.
     pub fn poll(&self, token: &str) -> Result<Progress, Error> {
         let not_ours = || failure(ErrorCode::Invalid, &format!("token {token:?} is not ours"));
@@ -178,6 +221,8 @@ impl<P: Platform> Libvirt<P> {
             self.ask_to_stop(server_id)
         } else if let Some(server_id) = rest(STARTING) {
             self.started(server_id)
+        } else if let Some(server_id) = rest(SAVING) {
+            self.suspend(server_id)
         } else if let Some((server_id, disk)) = rest(DETACHING).and_then(|rest| rest.split_once(' ')) {
             self.detach_disk(server_id, disk)
         } else if let Some((size, ids)) = rest(COPYING).and_then(|rest| rest.split_once(' ')) {
@@ -194,12 +239,15 @@ impl<P: Platform> Libvirt<P> {
     }
 
     fn ask_to_stop(&self, server_id: &str) -> Result<Progress, Error> {
-        let info = self.platform.inspect(server_id)?.ok_or_else(|| no_domain(server_id))?;
-        if power(&info) == Power::Stopped {
-            return Ok(Progress::Done);
+        match self.power_of(server_id)? {
+            Power::Stopped => Ok(Progress::Done),
+            // It hears nothing.
+            Power::Paused | Power::Suspended => self.stop(server_id, StopMode::Hard),
+            Power::Running | Power::Crashed | Power::Unknown => {
+                self.platform.shutdown(server_id)?;
+                Ok(Progress::Pending(format!("{SOFT_STOP}{server_id}")))
+            }
         }
-        self.platform.shutdown(server_id)?;
-        Ok(Progress::Pending(format!("{SOFT_STOP}{server_id}")))
     }
 
     pub fn inspect(&self, server_id: &str) -> Result<Option<Domain>, Error> {
@@ -253,6 +301,10 @@ impl<P: Platform> Libvirt<P> {
     }
 }
 
+fn begun(server_id: &str, power: Power) -> Progress {
+    if power == Power::Unknown { Progress::Pending(format!("{STARTING}{server_id}")) } else { Progress::Done }
+}
+
 fn seed_name(server_id: &str) -> String {
     format!("{server_id}{SEED}")
 }
@@ -275,6 +327,7 @@ fn power(info: &DomainInfo) -> Power {
         DomainState::Running | DomainState::Blocked | DomainState::ShuttingDown => Power::Running,
         DomainState::Paused | DomainState::Suspended => Power::Paused,
         DomainState::ShutOff => Power::Stopped,
+        DomainState::Saved => Power::Suspended,
         DomainState::Crashed => Power::Crashed,
         DomainState::NoState | DomainState::Other => Power::Unknown,
     }

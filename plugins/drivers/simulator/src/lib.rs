@@ -6,7 +6,7 @@ mod world;
 use skyloom_sdk::Error;
 use skyloom_sdk::driver::servers::StopMode;
 use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, NodeCapacity, Progress, StepKey};
-use skyloom_sdk::driver::{console, disks, hotplug, inventory, servers, steps};
+use skyloom_sdk::driver::{console, disks, hotplug, inventory, servers, steps, suspension};
 
 use world::{HostWorld, Simulator};
 
@@ -77,6 +77,24 @@ impl hotplug::Guest for Component {
     }
 }
 
+impl suspension::Guest for Component {
+    fn pause(_key: StepKey, server_id: String) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.pause(&server_id)
+    }
+
+    fn unpause(_key: StepKey, server_id: String) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.unpause(&server_id)
+    }
+
+    fn suspend(_key: StepKey, server_id: String) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.suspend(&server_id)
+    }
+
+    fn resume(_key: StepKey, server_id: String) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.resume(&server_id)
+    }
+}
+
 impl inventory::Guest for Component {
     fn capacity() -> Result<NodeCapacity, Error> {
         Ok(Simulator::new(HostWorld)?.capacity())
@@ -93,4 +111,4 @@ impl console::Guest for Component {
     }
 }
 
-skyloom_sdk::driver!(Component, console, hotplug);
+skyloom_sdk::driver!(Component, console, hotplug, suspension);

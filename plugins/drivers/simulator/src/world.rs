@@ -113,7 +113,7 @@ impl<W: World> Simulator<W> {
     /// A token is the time at which the step is over, or says that a guest ignores a soft stop.
     pub fn poll(&self, token: &str) -> Result<Progress, Error> {
         if let Some(server_id) = token.strip_prefix(servers::IGNORED) {
-            let running = self.server(server_id)?.is_some_and(|server| server.running);
+            let running = self.server(server_id)?.is_some_and(|server| server.is_awake());
             return Ok(if running { Progress::Pending(token.to_owned()) } else { Progress::Done });
         }
         let until: i64 = token

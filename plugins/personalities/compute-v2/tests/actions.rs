@@ -9,7 +9,7 @@ use skyloom_sdk::cloud::compute::{MetadataMode, Server, TaskState, VmState};
 use skyloom_sdk::cloud::networks::{FixedIp, GroupPage, Port, PortPage, SecurityGroup, SecurityGroupRule};
 use skyloom_sdk::cloud::operations::{Operation, OperationPage, OperationState, Step};
 use skyloom_sdk::conditions::{is, told};
-use skyloom_sdk::testing::{Call, FakeCloud, Seen, error};
+use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, not_permitted};
 use skyloom_sdk::{ErrorCode, rule};
 
 #[test]
@@ -39,6 +39,82 @@ fn power_is_changed_of_one_server() {
     }
     refused(&cloud, ecs(), post("servers.stop", "/v2.1/servers/x/action", &json!({ "os-stop": { "type": 1 } })), 400);
     assert!(seen.all().is_empty());
+}
+
+#[test]
+fn a_server_stands_still_and_goes_on() {
+    for settings in [upstream(), ecs()] {
+        for word in ["pause", "unpause", "suspend", "resume"] {
+            for value in [Value::Null, json!({})] {
+                assert_eq!(act(&format!("servers.{word}"), json!({ word: value }), settings), word);
+            }
+        }
+    }
+    let (mut cloud, _) = with_actions();
+    cloud.compute.act_on_servers = Some(Box::new(|_, _, _, _, _| Err(error(ErrorCode::WrongState, "no"))));
+    cloud.compute.get_server = with_server(Server { vm_state: VmState::Suspended, ..server() }).compute.get_server;
+    let pause = post("servers.pause", "/v2.1/servers/x/action", &json!({ "pause": null }));
+    let message = refused(&cloud, upstream(), pause, 409);
+    assert_eq!(message, format!("Cannot 'pause' instance {SERVER} while it is in vm_state suspended"));
+}
+
+#[test]
+fn a_lock_has_a_reason_from_2_73_on() {
+    let reason = || json!({ "lock": { "locked_reason": "audit" } });
+    for (body, version, expected) in [
+        (json!({ "lock": null }), 1, "lock"),
+        (json!({ "lock": null }), 73, "lock"),
+        (json!({ "lock": {} }), 96, "lock"),
+        (reason(), 72, "lock"),
+        (reason(), 73, "lock reason=audit"),
+    ] {
+        let (cloud, seen) = with_acts(server());
+        let lock = post("servers.lock", "/v2.1/servers/x/action", &body).version(2, version);
+        assert_eq!(call(&cloud, upstream(), lock).status, 202, "{body}");
+        assert_eq!(seen.only(), expected, "{body} at 2.{version}");
+    }
+    assert_eq!(act("servers.unlock", json!({ "unlock": null }), ecs()), "unlock");
+    let (cloud, seen) = with_acts(server());
+    let wrong = post("servers.lock", "/v2.1/servers/x/action", &json!({ "lock": { "locked_reason": 1 } }));
+    let message = refused(&cloud, upstream(), wrong.version(2, 73), 400);
+    assert_eq!(message, "Invalid input for field/attribute locked_reason. It is not of type 'string'");
+    assert!(seen.all().is_empty());
+}
+
+#[test]
+fn what_is_locked_is_a_conflict_and_an_operators_lock_forbidden_to_others() {
+    let (mut cloud, _) = with_actions();
+    cloud.compute.act_on_servers = Some(Box::new(|_, verb, _, _, _| {
+        if verb == "unlock" {
+            return Err(not_permitted("servers:unlock-any"));
+        }
+        let resource = Some(("server".to_owned(), SERVER.to_owned()));
+        Err(skyloom_sdk::Error { resource, ..error(ErrorCode::Locked, "It is locked.") })
+    }));
+    for settings in [upstream(), ecs()] {
+        let stop = post("servers.stop", "/v2.1/servers/x/action", &json!({ "os-stop": null }));
+        assert_eq!(refused(&cloud, settings, stop, 409), format!("Instance {SERVER} is locked"));
+        let unlock = post("servers.unlock", "/v2.1/servers/x/action", &json!({ "unlock": null }));
+        let rule = "os_compute_api:os-lock-server:unlock:unlock_override";
+        let expected = format!("Policy doesn't allow {rule} to be performed.");
+        assert_eq!(refused(&cloud, settings, unlock, 403), expected);
+    }
+}
+
+#[test]
+fn a_locked_server_says_so_and_why() {
+    let cloud = with_server(Server { locked: true, locked_reason: Some("audit".to_owned()), ..server() });
+    for (version, locked, reason) in [
+        (8, Value::Null, Value::Null),
+        (9, json!(true), Value::Null),
+        (72, json!(true), Value::Null),
+        (73, json!(true), json!("audit")),
+    ] {
+        let (_, body) = ask(&cloud, upstream(), get("servers.show", "/v2.1/servers/x").version(2, version));
+        let shown = (body["server"]["locked"].clone(), body["server"]["locked_reason"].clone());
+        assert_eq!(shown, (locked, reason), "2.{version}");
+    }
+    rule!("nova.servers.lock", "2687982f");
 }
 
 #[test]

@@ -62,6 +62,8 @@ fn every_filter_of_the_record_reaches_the_core() {
         ("config_drive", "", is("config-drive", false)),
         ("launch_index", "2", is("launch-index", 2)),
         ("progress", "100", is("progress", 100)),
+        ("locked_by", "owner", is("locked-by", "owner")),
+        ("locked_by", "admin", is("locked-by", "operator")),
         ("power_state", "4", is("power-state", "shut-down")),
         ("access_ip_v4", "192.0.2.1", is("access-ipv4", "192.0.2.1")),
         ("access_ip_v6", "2001:db8::1", is("access-ipv6", "2001:db8::1")),
@@ -86,7 +88,7 @@ fn every_filter_of_the_record_reaches_the_core() {
         ("root_device_name", "/dev/sda", 0),
         ("kernel_id", "x", 0),
         ("ramdisk_id", "x", 0),
-        ("locked_by", "admin", 0),
+        ("locked_by", "nobody", 0),
         ("power_state", "9", 0),
     ] {
         assert_eq!(ask_for(name, value).1, count, "{name} {value}");

@@ -123,6 +123,10 @@ fn what_the_node_has_to_do_is_a_conflict_while_it_is_away() {
         ("servers.start", json!({ "os-start": null })),
         ("servers.stop", json!({ "os-stop": {} })),
         ("servers.reboot", json!({ "reboot": { "type": "HARD" } })),
+        ("servers.pause", json!({ "pause": null })),
+        ("servers.unpause", json!({ "unpause": null })),
+        ("servers.suspend", json!({ "suspend": null })),
+        ("servers.resume", json!({ "resume": null })),
         ("servers.resize", json!({ "resize": { "flavorRef": "2" } })),
         ("server_volumes.attach", json!({ "volumeAttachment": { "volumeId": NETWORK } })),
         ("server_volumes.detach", Value::Null),
@@ -134,6 +138,9 @@ fn what_the_node_has_to_do_is_a_conflict_while_it_is_away() {
     rule!("easystack.servers.start", "1a87a528");
     rule!("easystack.servers.stop", "1a87a528");
     rule!("easystack.servers.reboot", "84e5e3c5", "f0c9339d");
+    for word in ["pause", "unpause", "suspend", "resume"] {
+        rule!(format!("easystack.servers.{word}"), "1a87a528");
+    }
     rule!("easystack.servers.resize", "1a87a528");
     rule!("easystack.server_volumes.attach", "1a87a528");
     rule!("easystack.server_volumes.detach", "1a87a528");
@@ -147,12 +154,26 @@ fn power_is_changed() {
         ("servers.stop", json!({ "os-stop": {} })),
         ("servers.reboot", json!({ "reboot": { "type": "HARD" } })),
         ("servers.reboot", json!({ "reboot": { "type": "SOFT" } })),
+        ("servers.pause", json!({ "pause": null })),
+        ("servers.unpause", json!({ "unpause": {} })),
+        ("servers.suspend", json!({ "suspend": null })),
+        ("servers.resume", json!({ "resume": null })),
         ("servers.resize", json!({ "resize": { "flavorRef": "2" } })),
     ] {
         assert_eq!(ask(&cloud, send(operation, "POST", "/v2.1/servers/x/action", &body)), (202, Value::Null));
     }
     assert_eq!(
         seen.all(),
-        ["start", "stop hard=false", "reboot hard=true", "reboot hard=false", "resize flavor-id=2 confirmed=true",]
+        [
+            "start",
+            "stop hard=false",
+            "reboot hard=true",
+            "reboot hard=false",
+            "pause",
+            "unpause",
+            "suspend",
+            "resume",
+            "resize flavor-id=2 confirmed=true",
+        ]
     );
 }

@@ -42,6 +42,7 @@ impl Fault {
             ("servers:create-on-node", _) => Some("os_compute_api:servers:create:forced_host"),
             ("servers:read-all", "servers.list") => Some("os_compute_api:servers:index:get_all_tenants"),
             ("servers:read-all", "servers.list_detail") => Some("os_compute_api:servers:detail:get_all_tenants"),
+            ("servers:unlock-any", _) => Some("os_compute_api:os-lock-server:unlock:unlock_override"),
             ("quotas:read-all", "limits.show") => Some("os_compute_api:limits:other_project"),
             _ => request.rule.as_deref(),
         };
@@ -121,6 +122,7 @@ impl From<Error> for Fault {
         let (status, denied) = (status_of(&error.code), respond::denied(&error).map(str::to_owned));
         let message = match (&error.code, &error.resource, &error.field, &error.reason) {
             (ErrorCode::NotFound, Some((kind, id)), ..) => missing(kind, id).unwrap_or(error.message),
+            (ErrorCode::Locked, Some((_, id)), ..) => format!("Instance {id} is locked"),
             // Where the core says what is wrong in a word, its message doesn't name the field.
             (ErrorCode::QuotaExceeded, _, Some(quota), _) => {
                 error.message.replace(quota.as_str(), &quota_name(quota)).replacen(": requested", ": Requested", 1)
@@ -209,6 +211,7 @@ mod tests {
             ("servers.list", "servers:read-all", "os_compute_api:servers:index:get_all_tenants"),
             ("servers.list_detail", "servers:read-all", "os_compute_api:servers:detail:get_all_tenants"),
             ("limits.show", "quotas:read-all", "os_compute_api:limits:other_project"),
+            ("servers.unlock", "servers:unlock-any", "os_compute_api:os-lock-server:unlock:unlock_override"),
             ("keypairs.list", "keypairs:others", "os_compute_api:of:the:operation"),
             ("quota_sets.show", "quotas:read-all", "os_compute_api:of:the:operation"),
         ] {

@@ -54,6 +54,7 @@ pub fn server() -> Server {
         host_id: "abc".to_owned(),
         hostname: "web-1".to_owned(),
         locked: false,
+        locked_reason: None,
         progress: 100,
         access_ipv4: String::new(),
         access_ipv6: String::new(),

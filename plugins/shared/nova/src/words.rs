@@ -53,6 +53,7 @@ pub fn attribute(core: &str) -> Cow<'_, str> {
         "ephemeral-gib" => "OS-FLV-EXT-DATA:ephemeral",
         "rxtx-factor-milli" => "rxtx_factor",
         "names" => "name",
+        "reason" => "locked_reason",
         "flavor-id" => "flavorRef",
         "image-id" => "imageRef",
         "admin-password" => "adminPass",

@@ -117,6 +117,8 @@ fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
         node: String::new(),
         hostname: checks::hostname(create, index, name, id),
         locked: false,
+        locked_by: None,
+        locked_reason: None,
         progress: 0,
         access_ipv4: create.access_ipv4.clone(),
         access_ipv6: canonical_ipv6(&create.access_ipv6),

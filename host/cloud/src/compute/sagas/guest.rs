@@ -55,7 +55,7 @@ fn off(power: Power) -> bool {
 }
 
 /// Done only when the platform shows the power that was wanted.
-async fn judged(platform: &Platform, outcome: Outcome, wanted: Power) -> Result<Outcome> {
+pub(super) async fn judged(platform: &Platform, outcome: Outcome, wanted: Power) -> Result<Outcome> {
     if outcome != Outcome::Done {
         return Ok(outcome);
     }

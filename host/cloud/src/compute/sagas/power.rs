@@ -1,18 +1,40 @@
-//! Start, stop and reboot. A reboot is a stop, then a start. What fails leaves the server as the platform has it.
+//! Start, stop, reboot, and what lets a guest stand still and go on. A reboot is a stop, then a start. What fails leaves the server as the
+//! platform has it.
 
 use async_trait::async_trait;
 use skyloom_jobs::{Event, Outcome, Retry, Run, Step};
 use skyloom_model::{Result, Timestamp};
+use skyloom_runtime::driver::{Power, StepCall};
 use skyloom_store::Conn;
 
 use super::context::{Context, Platform};
 use super::server_saga::ServerSaga;
+use super::times::Times;
 use super::{guest, settle};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Start,
     Stop,
+    Pause,
+    Unpause,
+    Suspend,
+    Resume,
+}
+
+impl Action {
+    fn step(self, times: &Times) -> Step {
+        let (name, deadline) = match self {
+            Self::Start => ("start", times.power),
+            Self::Stop => ("stop", times.soft_stop + times.power),
+            Self::Pause => ("pause", times.power),
+            Self::Unpause => ("unpause", times.power),
+            // The memory is written, or read, as a disk is.
+            Self::Suspend => ("suspend", times.disks),
+            Self::Resume => ("resume", times.disks),
+        };
+        Step { name, retry: Retry::Passing, deadline, no_return: false }
+    }
 }
 
 pub(super) struct PowerSaga {
@@ -42,18 +64,24 @@ impl PowerSaga {
         Self::new(context, "server.reboot", &[Action::Stop, Action::Start])
     }
 
+    pub fn pause(context: Context) -> Self {
+        Self::new(context, "server.pause", &[Action::Pause])
+    }
+
+    pub fn unpause(context: Context) -> Self {
+        Self::new(context, "server.unpause", &[Action::Unpause])
+    }
+
+    pub fn suspend(context: Context) -> Self {
+        Self::new(context, "server.suspend", &[Action::Suspend])
+    }
+
+    pub fn resume(context: Context) -> Self {
+        Self::new(context, "server.resume", &[Action::Resume])
+    }
+
     fn new(context: Context, kind: &'static str, actions: &'static [Action]) -> Self {
-        let times = &context.times;
-        let steps = actions
-            .iter()
-            .map(|action| {
-                let (name, deadline) = match action {
-                    Action::Start => ("start", times.power),
-                    Action::Stop => ("stop", times.soft_stop + times.power),
-                };
-                Step { name, retry: Retry::Passing, deadline, no_return: false }
-            })
-            .collect();
+        let steps = actions.iter().map(|action| action.step(&context.times)).collect();
         Self { context, kind, actions, steps }
     }
 }
@@ -79,13 +107,20 @@ impl ServerSaga for PowerSaga {
     }
 
     async fn act(&self, run: &Run, platform: &Platform, step: usize, token: Option<&str>) -> Result<Outcome> {
-        match self.actions[step] {
-            Action::Start => guest::switch_on(run, platform, "start", token).await,
+        let (server_id, name) = (&platform.id, self.steps[step].name);
+        let (call, wanted) = match self.actions[step] {
+            Action::Start => return guest::switch_on(run, platform, name, token).await,
             Action::Stop => {
                 let hard = run.params::<Params>()?.hard;
-                guest::switch_off(&self.context, run, platform, ("stop", hard), token).await
+                return guest::switch_off(&self.context, run, platform, (name, hard), token).await;
             }
-        }
+            Action::Pause => (StepCall::Pause { server_id }, Power::Paused),
+            Action::Unpause => (StepCall::Unpause { server_id }, Power::Running),
+            Action::Suspend => (StepCall::Suspend { server_id }, Power::Suspended),
+            Action::Resume => (StepCall::Resume { server_id }, Power::Running),
+        };
+        let called = platform.step(run, name, token, call).await?;
+        guest::judged(platform, called, wanted).await
     }
 
     async fn undo(&self, _run: &Run, platform: &Platform, _step: usize, _token: Option<&str>) -> Result<Outcome> {

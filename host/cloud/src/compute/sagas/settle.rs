@@ -14,6 +14,7 @@ pub(crate) fn judge(power: Option<Power>) -> (VmState, PowerState) {
         Some(Power::Running) => (VmState::Active, PowerState::Running),
         Some(Power::Stopped) => (VmState::Stopped, PowerState::ShutDown),
         Some(Power::Paused) => (VmState::Paused, PowerState::Paused),
+        Some(Power::Suspended) => (VmState::Suspended, PowerState::Suspended),
         // A guest that crashed is off: it can be started again.
         Some(Power::Crashed) => (VmState::Stopped, PowerState::Crashed),
         Some(Power::Unknown) | None => (VmState::Error, PowerState::NoState),
@@ -24,7 +25,8 @@ pub(crate) fn judge(power: Option<Power>) -> (VmState, PowerState) {
 /// until somebody decides, and one in the recycle bin until somebody takes it out.
 pub(crate) async fn settle(tx: &mut Conn, server: &Brief, power: Option<Power>, now: Timestamp) -> Result<()> {
     let (judged, power_state) = judge(power);
-    let running = matches!(judged, VmState::Active | VmState::Paused);
+    // Whoever stands still keeps what it has of the node, and is charged for it as one that runs.
+    let running = matches!(judged, VmState::Active | VmState::Paused | VmState::Suspended);
     let vm_state = match judged {
         _ if server.recycled() => VmState::SoftDeleted,
         VmState::Error => judged,

@@ -14,7 +14,7 @@ pub struct Times {
     #[serde(rename = "soft-stop-ms", deserialize_with = "milliseconds")]
     #[schemars(with = "u64")]
     pub soft_stop: Duration,
-    /// Making or removing disks: a large image is copied here at worst.
+    /// Making or removing disks, and keeping a guest's memory: a large image is copied here at worst.
     #[serde(rename = "disks-ms", deserialize_with = "milliseconds")]
     #[schemars(with = "u64")]
     pub disks: Duration,

@@ -65,7 +65,7 @@ impl Libvirt {
     pub async fn undefine(&self, uuid: &str) -> Result<()> {
         self.with_own(uuid, |domain| match domain {
             Some(domain) => {
-                destroy(&domain)?;
+                power_off(&domain)?;
                 let flags = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
                     | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
                     | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
@@ -106,7 +106,50 @@ impl Libvirt {
     }
 
     pub async fn destroy(&self, uuid: &str) -> Result<()> {
-        self.with_existing(uuid, |domain| destroy(&domain)).await
+        self.with_existing(uuid, |domain| {
+            power_off(&domain)?;
+            forget_saved(&domain)
+        })
+        .await
+    }
+
+    pub async fn pause(&self, uuid: &str) -> Result<()> {
+        self.with_existing(uuid, |domain| {
+            require_active(&domain)?;
+            domain.suspend()?;
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn unpause(&self, uuid: &str) -> Result<()> {
+        self.with_existing(uuid, |domain| {
+            require_active(&domain)?;
+            match domain.resume() {
+                Ok(_) => Ok(()),
+                // It runs already.
+                Err(error) if error.code() == ErrorNumber::OperationInvalid && runs(&domain)? => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    pub async fn save(&self, uuid: &str) -> Result<()> {
+        self.with_existing(uuid, |domain| {
+            if is_saved(&domain)? {
+                return Ok(());
+            }
+            require_active(&domain)?;
+            // A guest that was paused goes on when it comes back.
+            match domain.managed_save(sys::VIR_DOMAIN_SAVE_RUNNING) {
+                Ok(_) => Ok(()),
+                // An earlier call, whose caller died, was quicker.
+                Err(error) if error.code() == ErrorNumber::OperationInvalid && is_saved(&domain)? => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
     }
 
     pub async fn inspect(&self, uuid: &str) -> Result<Option<DomainInfo>> {
@@ -192,10 +235,32 @@ impl Definition {
 
 /// Both; a domain that is off is `wrong-state`.
 fn running(domain: &Domain) -> std::result::Result<[Definition; 2], Failure> {
+    require_active(domain).map(|()| [KEPT, LIVE])
+}
+
+fn require_active(domain: &Domain) -> std::result::Result<(), Failure> {
     if domain.is_active()? {
-        return Ok([KEPT, LIVE]);
+        return Ok(());
     }
     Err(Error::new(ErrorCode::WrongState, "The server does not run.").into())
+}
+
+fn runs(domain: &Domain) -> std::result::Result<bool, Failure> {
+    Ok(domain.get_state()?.0 == sys::VIR_DOMAIN_RUNNING)
+}
+
+/// Whether it is off with its memory kept.
+fn is_saved(domain: &Domain) -> std::result::Result<bool, Failure> {
+    Ok(!domain.is_active()? && domain.has_managed_save(0)?)
+}
+
+/// Without it the next start is a boot.
+fn forget_saved(domain: &Domain) -> std::result::Result<(), Failure> {
+    match domain.has_managed_save(0) {
+        Ok(true) => tolerate_absence(domain.managed_save_remove(0).map(drop)),
+        Ok(false) => Ok(()),
+        Err(error) => tolerate_absence(Err(error)),
+    }
 }
 
 fn valid_uuid(text: &str) -> Result<String> {
@@ -212,7 +277,7 @@ fn lookup(connection: &Connect, uuid: &str) -> std::result::Result<Option<Domain
     }
 }
 
-fn destroy(domain: &Domain) -> std::result::Result<(), Failure> {
+fn power_off(domain: &Domain) -> std::result::Result<(), Failure> {
     match domain.destroy() {
         Ok(()) => Ok(()),
         Err(error) if matches!(error.code(), ErrorNumber::OperationInvalid | ErrorNumber::NoDomain) => Ok(()),
@@ -247,20 +312,36 @@ fn describe(domain: &Domain) -> std::result::Result<Option<DomainInfo>, Failure>
     Ok(Some(DomainInfo {
         name: domain.get_name()?,
         uuid: domain.get_uuid_string()?,
-        state: if is_starting(state, reason, domain.is_active()?) {
-            DomainState::Other
-        } else {
-            translate_state(state)
-        },
+        state: state_of(domain, state, reason)?,
         metadata,
     }))
 }
 
-/// libvirt lists a domain as active before QEMU runs, and lets QEMU wait until everything is ready.
-fn is_starting(state: sys::virDomainState, reason: i32, active: bool) -> bool {
+fn state_of(domain: &Domain, state: sys::virDomainState, reason: i32) -> std::result::Result<DomainState, Failure> {
+    if is_between(state, reason, domain.is_active()?) {
+        return Ok(DomainState::Other);
+    }
+    if state != sys::VIR_DOMAIN_SHUTOFF {
+        return Ok(translate_state(state));
+    }
+    match domain.has_managed_save(0) {
+        Ok(true) => Ok(DomainState::Saved),
+        Ok(false) => Ok(DomainState::ShutOff),
+        // It went while we look.
+        Err(error) if error.code() == ErrorNumber::NoDomain => Ok(DomainState::ShutOff),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// libvirt lists a domain as active before QEMU runs, and lets QEMU wait until everything is ready, while its memory is saved, and while
+/// it comes back.
+fn is_between(state: sys::virDomainState, reason: i32, active: bool) -> bool {
     match state {
         sys::VIR_DOMAIN_SHUTOFF => active,
-        sys::VIR_DOMAIN_PAUSED => reason as sys::virDomainPausedReason == sys::VIR_DOMAIN_PAUSED_STARTING_UP,
+        sys::VIR_DOMAIN_PAUSED => matches!(
+            reason as sys::virDomainPausedReason,
+            sys::VIR_DOMAIN_PAUSED_STARTING_UP | sys::VIR_DOMAIN_PAUSED_SAVE | sys::VIR_DOMAIN_PAUSED_MIGRATION
+        ),
         _ => false,
     }
 }
@@ -288,12 +369,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_domain_that_starts_is_neither_off_nor_paused() {
-        assert!(is_starting(sys::VIR_DOMAIN_SHUTOFF, 0, true));
-        assert!(!is_starting(sys::VIR_DOMAIN_SHUTOFF, 1, false));
-        assert!(is_starting(sys::VIR_DOMAIN_PAUSED, 11, true));
+    fn a_domain_that_starts_or_is_saved_is_neither_off_nor_paused() {
+        assert!(is_between(sys::VIR_DOMAIN_SHUTOFF, 0, true));
+        assert!(!is_between(sys::VIR_DOMAIN_SHUTOFF, 1, false));
+        // It starts, its memory is saved, or comes back.
+        for reason in [11, 3, 2] {
+            assert!(is_between(sys::VIR_DOMAIN_PAUSED, reason, true), "{reason}");
+        }
         // Somebody paused it.
-        assert!(!is_starting(sys::VIR_DOMAIN_PAUSED, 1, true));
-        assert!(!is_starting(sys::VIR_DOMAIN_RUNNING, 11, true));
+        assert!(!is_between(sys::VIR_DOMAIN_PAUSED, 1, true));
+        assert!(!is_between(sys::VIR_DOMAIN_RUNNING, 11, true));
     }
 }

@@ -74,7 +74,10 @@ impl Platform for &Fake {
 
     fn start(&self, uuid: &str) -> Result<(), Error> {
         self.pass("start")?;
-        self.set_state(uuid, if self.slow { DomainState::Other } else { DomainState::Running });
+        let runs = self.domains.borrow().get(uuid).is_some_and(|(_, state)| *state == DomainState::Paused);
+        if !runs {
+            self.set_state(uuid, if self.slow { DomainState::Other } else { DomainState::Running });
+        }
         Ok(())
     }
 
@@ -86,6 +89,24 @@ impl Platform for &Fake {
     fn destroy(&self, uuid: &str) -> Result<(), Error> {
         self.pass("destroy")?;
         self.set_state(uuid, DomainState::ShutOff);
+        Ok(())
+    }
+
+    fn pause(&self, uuid: &str) -> Result<(), Error> {
+        self.pass("pause")?;
+        self.set_state(uuid, DomainState::Paused);
+        Ok(())
+    }
+
+    fn unpause(&self, uuid: &str) -> Result<(), Error> {
+        self.pass("unpause")?;
+        self.set_state(uuid, DomainState::Running);
+        Ok(())
+    }
+
+    fn save(&self, uuid: &str) -> Result<(), Error> {
+        self.pass("save")?;
+        self.set_state(uuid, DomainState::Saved);
         Ok(())
     }
 
@@ -352,6 +373,49 @@ fn a_start_is_done_when_libvirt_has_ended_it() {
         assert!(matches!(driver.poll(&token).unwrap(), Progress::Done));
         assert!(matches!(driver.poll(&token).unwrap(), Progress::Done));
     }
+}
+
+#[test]
+fn a_guest_that_stands_still_goes_on_and_cannot_be_asked_to_stop() {
+    let fake = Fake::default();
+    make(&fake).unwrap();
+    let driver = Libvirt::new(&fake).unwrap();
+    let power = || driver.inspect(ID).unwrap().unwrap().power;
+    driver.pause(ID).unwrap();
+    assert_eq!(power(), Power::Paused);
+    assert_eq!(driver.resume(ID).unwrap_err().code, ErrorCode::WrongState);
+    driver.unpause(ID).unwrap();
+    assert_eq!(power(), Power::Running);
+    for _ in 0..2 {
+        assert_eq!(driver.suspend(ID).unwrap(), Progress::Done);
+        assert_eq!(power(), Power::Suspended);
+    }
+    for _ in 0..2 {
+        assert_eq!(driver.resume(ID).unwrap(), Progress::Done);
+        assert_eq!(power(), Power::Running);
+    }
+    driver.pause(ID).unwrap();
+    driver.start(ID).unwrap();
+    assert_eq!(power(), Power::Running, "a start lets it go on");
+    for state in [DomainState::Paused, DomainState::Saved] {
+        fake.set_state(ID, state);
+        assert_eq!(driver.stop(ID, StopMode::Soft).unwrap(), Progress::Done, "{state:?}");
+        assert_eq!(power(), Power::Stopped, "{state:?}");
+    }
+    assert_eq!(driver.resume(ID).unwrap_err().code, ErrorCode::WrongState);
+    assert_eq!(driver.suspend("other").unwrap_err().code, ErrorCode::NotFound);
+}
+
+#[test]
+fn a_save_that_is_under_way_is_waited_for() {
+    let fake = Fake::default();
+    make(&fake).unwrap();
+    let driver = Libvirt::new(&fake).unwrap();
+    fake.set_state(ID, DomainState::Other);
+    let Progress::Pending(token) = driver.suspend(ID).unwrap() else { panic!("an earlier call saves it") };
+    assert!(matches!(driver.poll(&token).unwrap(), Progress::Pending(_)));
+    fake.set_state(ID, DomainState::Saved);
+    assert_eq!(driver.poll(&token).unwrap(), Progress::Done);
 }
 
 #[test]

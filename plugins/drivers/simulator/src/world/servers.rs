@@ -17,7 +17,14 @@ pub struct Server {
     pub id: String,
     /// The operation that defined it.
     operation: String,
+    /// It has its memory on the node.
     pub running: bool,
+    /// While it is running: its guest stands still.
+    #[serde(default)]
+    paused: bool,
+    /// While it is off: its memory is kept.
+    #[serde(default)]
+    suspended: bool,
     disks: Vec<Attached>,
     /// The guest was given an administrator's password.
     has_password: bool,
@@ -43,12 +50,28 @@ impl Server {
         self.disks.iter().any(|disk| disk.id == id)
     }
 
-    fn to_domain(&self) -> Domain {
-        Domain {
-            server_id: self.id.clone(),
-            power: if self.running { Power::Running } else { Power::Stopped },
-            operation: self.operation.clone(),
+    fn power(&self) -> Power {
+        match (self.running, self.paused, self.suspended) {
+            (true, true, _) => Power::Paused,
+            (true, false, _) => Power::Running,
+            (false, _, true) => Power::Suspended,
+            (false, _, false) => Power::Stopped,
         }
+    }
+
+    /// Whether its guest hears what it is asked.
+    pub fn is_awake(&self) -> bool {
+        self.power() == Power::Running
+    }
+
+    /// The guest goes on where it was.
+    fn go_on(&mut self) {
+        (self.running, self.paused, self.suspended) = (true, false, false);
+        self.print("simulated guest: goes on");
+    }
+
+    fn to_domain(&self) -> Domain {
+        Domain { server_id: self.id.clone(), power: self.power(), operation: self.operation.clone() }
     }
 
     fn take(&mut self, spec: &DomainSpec) {
@@ -132,7 +155,9 @@ impl<W: World> Simulator<W> {
 
     pub fn start(&self, server_id: &str) -> Result<Progress, Error> {
         self.change_server(Call::Start, server_id, |server| {
-            if !server.running {
+            if server.paused || server.suspended {
+                server.go_on();
+            } else if !server.running {
                 server.running = true;
                 server.print(&format!(
                     "simulated guest {server_id}: boot with {} vCPU, {} MiB",
@@ -150,15 +175,54 @@ impl<W: World> Simulator<W> {
 
     pub fn stop(&self, server_id: &str, soft: bool) -> Result<Progress, Error> {
         let server = self.server(server_id)?.ok_or_else(|| absent("domain", server_id))?;
-        if soft && self.config.ignore_soft_stop && server.running {
+        if soft && self.config.ignore_soft_stop && server.is_awake() {
             return Ok(Progress::Pending(format!("{IGNORED}{server_id}")));
         }
         self.change_server(Call::Stop, server_id, |server| {
-            if server.running {
-                server.running = false;
+            if server.power() != Power::Stopped {
+                (server.running, server.paused, server.suspended) = (false, false, false);
                 server.print("simulated guest: power down");
             }
             Ok(())
+        })
+    }
+
+    pub fn pause(&self, server_id: &str) -> Result<Progress, Error> {
+        self.change_server(Call::Pause, server_id, |server| {
+            server.require_running()?;
+            server.paused = true;
+            Ok(())
+        })
+    }
+
+    pub fn unpause(&self, server_id: &str) -> Result<Progress, Error> {
+        self.change_server(Call::Unpause, server_id, |server| {
+            server.require_running()?;
+            if server.paused {
+                server.go_on();
+            }
+            Ok(())
+        })
+    }
+
+    pub fn suspend(&self, server_id: &str) -> Result<Progress, Error> {
+        self.change_server(Call::Suspend, server_id, |server| {
+            if !server.suspended {
+                server.require_running()?;
+                (server.running, server.paused, server.suspended) = (false, false, true);
+            }
+            Ok(())
+        })
+    }
+
+    pub fn resume(&self, server_id: &str) -> Result<Progress, Error> {
+        self.change_server(Call::Resume, server_id, |server| match server.power() {
+            Power::Running => Ok(()),
+            Power::Suspended => {
+                server.go_on();
+                Ok(())
+            }
+            _ => Err(wrong_state(&format!("server {} is not suspended", server.id))),
         })
     }
 

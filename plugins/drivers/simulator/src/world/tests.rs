@@ -224,6 +224,46 @@ fn a_guest_that_ignores_a_soft_stop_obeys_a_hard_one() {
 }
 
 #[test]
+fn a_guest_that_stands_still_goes_on_and_cannot_be_asked_to_stop() {
+    let fake = Fake { config: r#"{"ignore-soft-stop":true}"#.into(), ..Fake::default() };
+    let simulator = made(&fake);
+    let power = || simulator.inspect("s").unwrap().unwrap().power;
+    for _ in 0..2 {
+        simulator.pause("s").unwrap();
+        assert_eq!(power(), Power::Paused);
+    }
+    assert_eq!(simulator.resume("s").unwrap_err().code, ErrorCode::WrongState);
+    for _ in 0..2 {
+        simulator.unpause("s").unwrap();
+        assert_eq!(power(), Power::Running);
+    }
+    for _ in 0..2 {
+        simulator.suspend("s").unwrap();
+        assert_eq!(power(), Power::Suspended);
+    }
+    for call in [simulator.pause("s"), simulator.unpause("s")] {
+        assert_eq!(call.unwrap_err().code, ErrorCode::WrongState);
+    }
+    for _ in 0..2 {
+        simulator.resume("s").unwrap();
+        assert_eq!(power(), Power::Running);
+    }
+    let console = simulator.console("s", 10_000).unwrap();
+    assert_eq!((console.matches("goes on").count(), console.matches("boot with").count()), (2, 1), "{console}");
+    for suspended in [false, true] {
+        let still = if suspended { simulator.suspend("s") } else { simulator.pause("s") };
+        still.unwrap();
+        assert!(matches!(simulator.stop("s", true).unwrap(), Progress::Done), "it hears nothing");
+        assert_eq!(power(), Power::Stopped);
+        for call in [simulator.pause("s"), simulator.unpause("s"), simulator.suspend("s"), simulator.resume("s")] {
+            assert_eq!(call.unwrap_err().code, ErrorCode::WrongState);
+        }
+        simulator.start("s").unwrap();
+    }
+    assert_eq!(simulator.pause("t").unwrap_err().code, ErrorCode::NotFound);
+}
+
+#[test]
 fn a_domain_is_not_defined_over_missing_disks_and_not_started_undefined() {
     let fake = Fake::default();
     let simulator = Simulator::new(&fake).unwrap();
@@ -296,6 +336,10 @@ fn every_call_has_its_faults() {
         "start",
         "attach-disk",
         "detach-disk",
+        "pause",
+        "unpause",
+        "suspend",
+        "resume",
         "stop",
         "export-disk",
         "undefine",
@@ -314,6 +358,10 @@ fn every_call_has_its_faults() {
             simulator.start("s"),
             simulator.attach_disk("s", &empty("disk-1")),
             simulator.detach_disk("s", "disk-1"),
+            simulator.pause("s"),
+            simulator.unpause("s"),
+            simulator.suspend("s"),
+            simulator.resume("s"),
             simulator.stop("s", false),
             simulator.export_disk("disk-1", "blob"),
             simulator.undefine("s"),

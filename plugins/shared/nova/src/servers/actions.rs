@@ -9,13 +9,21 @@ use crate::context::{Answer, Context};
 use crate::errors::{Fault, of_server};
 use crate::status::{task_word, vm_word};
 
-pub fn start<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    act(context, "start", &[], "start")
+/// What takes no options and is called the same there and here: `start`, `pause`, `restore` out of the recycle bin.
+pub fn plain<C: Cloud>(context: &Context<'_, C>, verb: &str) -> Answer {
+    act(context, verb, &[], verb)
 }
 
-/// Out of the recycle bin.
-pub fn restore<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    act(context, "restore", &[], "restore")
+/// From 2.73 on with a reason; before, whatever stands there is overlooked.
+pub fn lock<C: Cloud>(context: &Context<'_, C>) -> Answer {
+    let body = context.body()?;
+    let lock = body.get("lock").filter(|_| context.since(73));
+    let reason = match lock.and_then(|lock| lock.get("locked_reason")) {
+        None => None,
+        Some(Value::String(reason)) => Some(("reason", reason.clone())),
+        Some(_) => return Err(Fault::invalid_type("locked_reason", "string")),
+    };
+    act(context, "lock", reason.as_slice(), "lock")
 }
 
 /// The vendor's stop may say how; upstream's overlooks what stands there.

@@ -238,8 +238,13 @@ impl<C> Reader<'_, '_, C> {
             "created_at" => self.put_all(within("created-at", time::second_of(span(name, value)?.0))),
             "launched_at" => self.put_all(within("launched-at", span(name, value)?)),
             "terminated_at" => self.put_all(within("terminated-at", span(name, value)?)),
-            // Every server has the same of these here: no kernel and no locker of its own, its system disk as the first one.
-            "kernel_id" | "ramdisk_id" | "locked_by" => self.void |= !value.is_empty(),
+            "locked_by" => match value {
+                "owner" => self.put(is("locked-by", "owner")),
+                "admin" => self.put(is("locked-by", "operator")),
+                other => self.void |= !other.is_empty(),
+            },
+            // Every server has the same of these here: no kernel of its own, its system disk as the first one.
+            "kernel_id" | "ramdisk_id" => self.void |= !value.is_empty(),
             "root_device_name" => self.void |= value != ROOT_DEVICE,
             "changes-since" => self.changed_since = Some(span(name, value)?),
             // The time of a server's last change is shown in whole seconds.

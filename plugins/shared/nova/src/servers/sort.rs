@@ -32,12 +32,13 @@ const SORT_KEYS: &[(&str, &str)] = &[
     ("config_drive", "config-drive"),
     ("launch_index", "launch-index"),
     ("locked", "locked"),
+    ("locked_by", "locked-by"),
     ("power_state", "power-state"),
     ("progress", "progress"),
 ];
 
 /// Those whose value is the same for every server here.
-const CONSTANT: &[&str] = &["kernel_id", "ramdisk_id", "root_device_name", "locked_by"];
+const CONSTANT: &[&str] = &["kernel_id", "ramdisk_id", "root_device_name"];
 
 /// Those that Nova overlooks, and refuses from 2.75 on.
 const OVERLOOKED: &[&str] = &[

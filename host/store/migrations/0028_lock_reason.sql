@@ -1,0 +1,3 @@
+-- Whose lock it is (`owner`, `operator`; empty: it is not locked), and why.
+ALTER TABLE servers ADD COLUMN locked_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE servers ADD COLUMN locked_reason TEXT;
