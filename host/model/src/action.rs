@@ -126,6 +126,12 @@ actions! {
     ServersDelete "servers:delete" Member;
     ServersRestore "servers:restore" Member;
     ServersConsole "servers:console" Member;
+    ServerGroupsRead "server-groups:read" Reader;
+    ServerGroupsReadAll "server-groups:read-all" Manager;
+    ServerGroupsCreate "server-groups:create" Member;
+    // Which servers are in it.
+    ServerGroupsUpdate "server-groups:update" Member;
+    ServerGroupsDelete "server-groups:delete" Member;
     ZonesRead "zones:read" Reader;
     ZonesReadNodes "zones:read-nodes" Operator;
     NodesConfigure "nodes:configure" Operator;

@@ -49,6 +49,9 @@ verbs! {
     Purge "delete for good" [SoftDeleted] => Deleting;
     Metadata "update the metadata of" [Active Paused Suspended Stopped];
     Tags "change the tags of" [Active Paused Suspended Stopped];
+    // A guest that runs stays where it is: only one that is off could be placed elsewhere.
+    JoinGroup "add to a group the" [Stopped];
+    LeaveGroup "take out of its group the" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error];
     Console "read the console of" [Active Stopped Paused Suspended Rescued Resized Shelved Error];
 }
 
@@ -60,7 +63,7 @@ impl Verb {
 
     /// Whether nothing else may be under way.
     fn needs_rest(self) -> bool {
-        !matches!(self, Self::Delete | Self::Metadata | Self::Tags | Self::Console)
+        !matches!(self, Self::Delete | Self::Metadata | Self::Tags | Self::LeaveGroup | Self::Console)
     }
 
     /// Whether it is refused while nobody drives the server's node. What takes a server away waits for the node instead.
@@ -131,7 +134,11 @@ mod tests {
         assert_eq!(allowing(Verb::Stop), [VmState::Active, VmState::Error]);
         assert_eq!(allowing(Verb::SoftReboot), [VmState::Active]);
         let bin = Verb::ALL.iter().filter(|verb| verb.allowed(VmState::SoftDeleted)).copied();
-        assert_eq!(bin.collect::<Vec<_>>(), [Verb::DetachVolume, Verb::Delete, Verb::Restore, Verb::Purge]);
+        assert_eq!(
+            bin.collect::<Vec<_>>(),
+            [Verb::DetachVolume, Verb::Delete, Verb::Restore, Verb::Purge, Verb::LeaveGroup]
+        );
+        assert_eq!(allowing(Verb::JoinGroup), [VmState::Stopped]);
         assert_eq!(allowing(Verb::Delete).len(), VmState::ALL.len() - 1);
     }
 }

@@ -60,6 +60,7 @@ pub fn server() -> Server {
         config_drive: false,
         reservation_id: "r-1".to_owned(),
         launch_index: 0,
+        group_id: None,
         user_data: Some("aGVsbG8=".to_owned()),
         metadata: vec![("role".to_owned(), "web".to_owned())],
         tags: vec!["a=b".to_owned(), "c".to_owned()],
