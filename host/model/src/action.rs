@@ -129,8 +129,9 @@ actions! {
     ServerGroupsRead "server-groups:read" Reader;
     ServerGroupsReadAll "server-groups:read-all" Manager;
     ServerGroupsCreate "server-groups:create" Member;
-    // Which servers are in it.
-    ServerGroupsUpdate "server-groups:update" Member;
+    // A new server that is made in one, too.
+    ServerGroupsAddMember "server-groups:add-member" Member;
+    ServerGroupsRemoveMember "server-groups:remove-member" Member;
     ServerGroupsDelete "server-groups:delete" Member;
     ZonesRead "zones:read" Reader;
     ZonesReadNodes "zones:read-nodes" Operator;

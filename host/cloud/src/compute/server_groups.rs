@@ -118,7 +118,7 @@ impl Compute {
 
     /// A server that is in the group already stays in it.
     pub(super) async fn join_server_group(&self, context: &CallContext, id: &str, server_id: &str) -> Result<()> {
-        let reach = self.permit(context.caller.as_deref(), Action::ServerGroupsUpdate)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ServerGroupsAddMember)?;
         again(|| async {
             let mut tx = self.db().begin().await?;
             // Servers come before groups, as where they are placed.
@@ -145,7 +145,7 @@ impl Compute {
     }
 
     pub(super) async fn leave_server_group(&self, context: &CallContext, id: &str, server_id: &str) -> Result<()> {
-        let reach = self.permit(context.caller.as_deref(), Action::ServerGroupsUpdate)?;
+        let reach = self.permit(context.caller.as_deref(), Action::ServerGroupsRemoveMember)?;
         again(|| async {
             let mut tx = self.db().begin().await?;
             let server = self.locked_server(&mut tx, &reach, server_id).await;

@@ -112,6 +112,7 @@ fn missing(kind: &str, id: &str) -> Option<String> {
         "server" => format!("Instance {id} could not be found."),
         "port" => format!("Port id {id} could not be found."),
         "security-group" => format!("Security group {id} not found."),
+        "server-group" => format!("Instance group {id} could not be found."),
         _ => return None,
     })
 }
@@ -121,6 +122,12 @@ impl From<Error> for Fault {
         let (status, denied) = (status_of(&error.code), respond::denied(&error).map(str::to_owned));
         let message = match (&error.code, &error.resource, &error.field, &error.reason) {
             (ErrorCode::NotFound, Some((kind, id)), ..) => missing(kind, id).unwrap_or(error.message),
+            (ErrorCode::QuotaExceeded, _, Some(quota), _) if quota == "server-groups" => {
+                "Quota exceeded, too many server groups.".to_owned()
+            }
+            (ErrorCode::QuotaExceeded, _, Some(quota), _) if quota == "server-group-members" => {
+                "Quota exceeded, too many servers in group".to_owned()
+            }
             // Where the core says what is wrong in a word, its message doesn't name the field.
             (ErrorCode::QuotaExceeded, _, Some(quota), _) => {
                 error.message.replace(quota.as_str(), &quota_name(quota)).replacen(": requested", ": Requested", 1)
@@ -166,6 +173,7 @@ mod tests {
             ("server", "Instance x could not be found."),
             ("port", "Port id x could not be found."),
             ("security-group", "Security group x not found."),
+            ("server-group", "Instance group x could not be found."),
         ] {
             assert_eq!(Fault::from(not_found(kind, "x")), Fault::not_found(expected));
         }
@@ -230,5 +238,12 @@ mod tests {
         let full = Error { field: Some("memory-mib".to_owned()), ..error(ErrorCode::QuotaExceeded, said) };
         let expected = "Quota exceeded for ram: Requested 512, but already used 0 of 1 ram.";
         assert_eq!(Fault::from(full).message, expected);
+        for (quota, expected) in [
+            ("server-groups", "Quota exceeded, too many server groups."),
+            ("server-group-members", "Quota exceeded, too many servers in group"),
+        ] {
+            let full = Error { field: Some(quota.to_owned()), ..error(ErrorCode::QuotaExceeded, "It is full.") };
+            assert_eq!(Fault::from(full), Fault::new(403, expected));
+        }
     }
 }

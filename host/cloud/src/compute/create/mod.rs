@@ -70,7 +70,7 @@ impl Compute {
             self.permit(context.caller.as_deref(), Action::ServersCreateOnNode)?;
         }
         if create.group_id.is_some() {
-            self.permit(context.caller.as_deref(), Action::ServerGroupsUpdate)?;
+            self.permit(context.caller.as_deref(), Action::ServerGroupsAddMember)?;
         }
         if let Some(address) = &create.public_address {
             let action = if address.id.is_some() { Action::PublicAddressesBind } else { Action::PublicAddressesCreate };
