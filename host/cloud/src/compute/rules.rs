@@ -50,8 +50,8 @@ verbs! {
     Metadata "update the metadata of" [Active Paused Suspended Stopped];
     Tags "change the tags of" [Active Paused Suspended Stopped];
     // A guest that runs stays where it is: only one that is off could be placed elsewhere.
-    JoinGroup "add to a group the" [Stopped];
-    LeaveGroup "take out of its group the" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error];
+    JoinGroup "change the group of" [Stopped];
+    LeaveGroup "change the group of" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error];
     Console "read the console of" [Active Stopped Paused Suspended Rescued Resized Shelved Error];
 }
 
