@@ -72,7 +72,7 @@ fn the_groups_of_the_tenant_are_listed() {
 fn all_projects_are_for_administrators_only() {
     let (cloud, _) = with_groups();
     let message = refused(&cloud, list(15).query("all_projects", "True"), 403);
-    assert_eq!(message, "Policy doesn't allow os_compute_api:os-server-groups:index to be performed.");
+    assert_eq!(message, "Policy doesn't allow os_compute_api:os-server-groups:index:all_projects to be performed.");
     assert_eq!(ask(&cloud, list(15).query("all_projects", "False")).0, 200);
     let (mut cloud, _) = with_groups();
     cloud.compute.list_server_groups = Some(Box::new(|conditions, _| {

@@ -43,6 +43,7 @@ impl Fault {
             ("servers:read-all", "servers.list") => Some("os_compute_api:servers:index:get_all_tenants"),
             ("servers:read-all", "servers.list_detail") => Some("os_compute_api:servers:detail:get_all_tenants"),
             ("quotas:read-all", "limits.show") => Some("os_compute_api:limits:other_project"),
+            ("server-groups:read-all", _) => Some("os_compute_api:os-server-groups:index:all_projects"),
             _ => request.rule.as_deref(),
         };
         rule.map_or(self.clone(), |rule| Self::new(403, format!("Policy doesn't allow {rule} to be performed.")))
@@ -217,6 +218,7 @@ mod tests {
             ("servers.list", "servers:read-all", "os_compute_api:servers:index:get_all_tenants"),
             ("servers.list_detail", "servers:read-all", "os_compute_api:servers:detail:get_all_tenants"),
             ("limits.show", "quotas:read-all", "os_compute_api:limits:other_project"),
+            ("server_groups.list", "server-groups:read-all", "os_compute_api:os-server-groups:index:all_projects"),
             ("keypairs.list", "keypairs:others", "os_compute_api:of:the:operation"),
             ("quota_sets.show", "quotas:read-all", "os_compute_api:of:the:operation"),
         ] {
