@@ -157,7 +157,7 @@ mod tests {
             assert_eq!(found.members, ["a", "b", "c", "d"], "{}", database.name);
             assert_eq!(get(&mut tx, "g", &Reach::project("q")).await.unwrap(), None, "{}", database.name);
             let by_node = others_by_node(&mut tx, "g", "a").await.unwrap();
-            assert_eq!(by_node, [("m".to_owned(), 1), ("n".to_owned(), 1)].into(), "{}", database.name);
+            assert_eq!(by_node, BTreeMap::from([("m".to_owned(), 1), ("n".to_owned(), 1)]), "{}", database.name);
             let terms = Terms { policy: Policy::AntiAffinity, max_servers_per_node: Some(2) };
             assert_eq!(terms_locked(&mut tx, "g").await.unwrap(), Some(terms), "{}", database.name);
             put_server(&mut tx, "d", None, Timestamp(5)).await.unwrap();

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use skyloom_model::ErrorCode;
 use skyloom_runtime::api::ComputeApi;
 use skyloom_runtime::bindings::cloud::compute as wit;
+use skyloom_runtime::bindings::types::errors::Error as WitError;
 use skyloom_runtime::context::CallContext;
+use skyloom_store::quotas::Quota;
 
 use super::quotas;
 use super::testing::{Kind, World, member, operator, page, worlds};
 use crate::Settings;
 use crate::lists::asked;
-use skyloom_store::quotas::Quota;
 
 fn wanted(policy: &str, most: Option<u32>) -> wit::ServerGroupCreate {
     wit::ServerGroupCreate { name: "group".to_owned(), policy: policy.to_owned(), max_servers_per_node: most }
@@ -102,7 +103,7 @@ async fn a_list_holds_the_own_groups_page_by_page_and_all_for_operators() {
         let other = group(&world, &member("q")).await;
         let list = async |context: &Arc<CallContext>, conditions, request| {
             let listed = cloud.list_server_groups(context, conditions, request).await?;
-            Ok::<_, wit::Error>((listed.groups.into_iter().map(|group| group.id).collect::<Vec<_>>(), listed.next))
+            Ok::<_, WitError>((listed.groups.into_iter().map(|group| group.id).collect::<Vec<_>>(), listed.next))
         };
         let (first, next) = list(&member("p"), vec![], page(2, None)).await.expect("a page");
         assert_eq!(first, own[..2], "{}: the oldest first", world.database.name);

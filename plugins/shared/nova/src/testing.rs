@@ -211,7 +211,6 @@ pub fn with_create() -> (FakeCloud, Seen<ServerCreate>) {
     (cloud, seen)
 }
 
-/// A public flavor.
 /// With one server.
 pub fn server_group(id: &str, policy: &str, max_servers_per_node: Option<u32>) -> ServerGroup {
     ServerGroup {
@@ -226,6 +225,7 @@ pub fn server_group(id: &str, policy: &str, max_servers_per_node: Option<u32>) -
     }
 }
 
+/// A public flavor.
 pub fn flavor(id: &str) -> Flavor {
     Flavor {
         id: id.to_owned(),
