@@ -2,7 +2,9 @@
 
 import dataclasses
 
-from department_tables import AT, COMPUTE, COUNT, FLAVOR, FRESH_SERVER, OWN, POWERED, STOPPED, Entry, fixed
+from department_tables import (
+    AT, COMPUTE, COUNT, FLAVOR, FRESH_SERVER, GROUP, OWN, POWERED, STOPPED, Entry, fixed, groups,
+)
 from world import poll
 
 
@@ -33,6 +35,23 @@ def job_lands(place, answer):
     return None if job["status"] == "SUCCESS" else f"the job failed: {job}"
 
 
+def member(verb):
+    return lambda v: {verb: {"instance_uuid": v["server_id"]}}
+
+
+def outside(place, caller):
+    """A server that may join a group."""
+    return {"server_id": place.stopped(place.server())}
+
+
+def inside(place, caller):
+    """A group and its server."""
+    values = outside(place, caller)
+    url = f"{place.world.ecs}/v1/{place.project_id}/cloudservers/os-server-groups/{place.values['server_group_id']}/action"
+    place.call("POST", url, member("add_member")(values))
+    return values
+
+
 ECS = {
     "servers.create": Entry(
         body=ecs_server, refs=("image_id", "network_id", "router_id", "security_group_id", "flavor_id"), then=job_lands
@@ -59,6 +78,10 @@ ECS = {
         Entry(body=fixed({"action": "delete", "tags": [{"key": "added"}]}), refs=AT, note="taking some away"),
     ],
     "tags.query_servers": Entry(body=fixed({"action": "filter"})),
+    **groups("anti-affinity"),
+    "server_groups.get": Entry(refs=GROUP),
+    "server_groups.add_member": Entry(body=member("add_member"), refs=(*GROUP, *AT), ready=outside),
+    "server_groups.remove_member": Entry(body=member("remove_member"), refs=(*GROUP, *AT), ready=inside),
     "jobs.get": Entry(refs=("job_id",)),
     "flavors.list": Entry(seen=FLAVOR, shares=("public_flavor_id",)),
     "limits.get": Entry(),

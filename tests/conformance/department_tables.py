@@ -100,6 +100,11 @@ CREATIONS = [
         ready=lambda place, caller: {"keypair_name": own_keypair(place, caller)},
     ),
     Entry(
+        body=lambda v: {**nova_server()(v), "os:scheduler_hints": {"group": v["server_group_id"]}}, refs=("server_group_id",),
+        in_project=True, then=lands, note="in a server group",
+        ready=lambda place, caller: {"server_group_id": place.server_group("soft-affinity")},
+    ),
+    Entry(
         body=nova_server(block_device_mapping_v2=disk, imageRef=lambda v: ""), refs=("image_id",), in_project=True,
         note="from a volume",
     ),
@@ -111,6 +116,20 @@ def own_keypair(place, caller):
     name, world = new(place), place.world
     world.call(caller.token, "POST", f"{world.nova}/os-keypairs", {"keypair": {"name": name}})
     return name
+
+
+GROUP = ("server_group_id",)
+
+
+def groups(policy, **more):
+    """The entries of server groups on an API that makes them with this policy."""
+    body = lambda v: {"server_group": {"name": f"{v['mark']}-{next(COUNT)}", "policies": [policy]}}
+    return {
+        "server_groups.list": Entry(seen=GROUP, query=ALL),
+        "server_groups.create": Entry(body=body, in_project=True),
+        "server_groups.delete": Entry(refs=GROUP, ready=lambda place, caller: {"server_group_id": place.server_group()}),
+        **more,
+    }
 
 
 KEYPAIRS = {
@@ -216,6 +235,7 @@ COMPUTE = {
     "flavors.add_access": Entry(OPERATORS, body=TENANT("addTenantAccess")),
     "flavors.remove_access": Entry(OPERATORS, body=TENANT("removeTenantAccess")),
     **KEYPAIRS,
+    **groups("anti-affinity", **{"server_groups.show": Entry(refs=GROUP)}),
     "limits.show": Entry(EITHER, asks=PROJECT_FILTERS),
     "quota_sets.show": Entry(EITHER, alias=QUOTA_OF, asks=(("user_id", "user_id"),)),
     "quota_sets.show_detail": Entry(EITHER, alias=QUOTA_OF, asks=(("user_id", "user_id"),)),
@@ -231,6 +251,7 @@ LOGIN = lambda v: {"auth": {
 EASYSTACK = {
     **SERVERS,
     **KEYPAIRS,
+    **groups("soft-affinity"),
     "tokens.create": Entry(EVERYBODY, body=LOGIN),
     "servers.list": LISTED,
     "servers.list_detail": LISTED,

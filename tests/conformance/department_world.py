@@ -87,6 +87,12 @@ class Place:
         group = self.call("POST", f"{self.world.neutron}/security-groups", {"security_group": group})["security_group"]
         return group["id"], group["security_group_rules"][0]["id"]
 
+    def server_group(self, policy="anti-affinity"):
+        """At the version that knows all policies."""
+        group, newer = {"name": fresh(self.mark), "policies": [policy]}, {"X-OpenStack-Nova-API-Version": "2.15"}
+        at = f"{self.world.nova}/os-server-groups"
+        return self.call("POST", at, {"server_group": group}, headers=newer)["server_group"]["id"]
+
     def image(self, filled=True):
         image = {"name": fresh(self.mark), "disk_format": "raw", "container_format": "bare", "tags": [self.mark]}
         image = self.call("POST", f"{self.world.glance}/images", image)["id"]
@@ -181,7 +187,7 @@ class Place:
         values["subnet_id"], values["port_id"] = self.subnet(network), self.port(network)
         values["security_group_id"], values["rule_id"] = self.group()
         values["image_id"], values["keypair_name"] = self.image(), self.keypair()
-        values["flavor_id"] = world.private_flavor(self)
+        values["flavor_id"], values["server_group_id"] = world.private_flavor(self), self.server_group()
         values["server_id"] = server = self.server()
         at = f"{world.nova}/servers/{server}"
         values["volume_id"] = self.call("GET", f"{at}/os-volume_attachments")["volumeAttachments"][0]["id"]
@@ -202,7 +208,7 @@ class Place:
         world, own = self.world, self.values
         urls = [
             *(f"{world.nova}/servers/{own['server_id']}{part}" for part in ("", "/metadata", "/ips", "/os-interface")),
-            *(f"{world.nova}/{part}" for part in ("os-keypairs", "servers", "limits", f"flavors/{own['flavor_id']}")),
+            *(f"{world.nova}/{part}" for part in ("os-keypairs", "os-server-groups", "servers", "limits", f"flavors/{own['flavor_id']}")),
             f"{world.glance}/images/{own['image_id']}", f"{world.glance}/images/{own['image_id']}/file",
             *(f"{world.neutron}/{kind}" for kind in ("networks", "subnets", "ports", "security-groups")),
             f"{world.neutron}/security-group-rules",

@@ -124,6 +124,28 @@ server_tags() { # and groups, of a running server
   holds '"late" not in {g["name"] for g in it["security_groups"]}' server show web-2
   os security group delete late
 }
+server_groups() { # and servers that are made in one
+  at 2.15 os server group create --policy soft-anti-affinity loose
+  at 2.64 holds 'it["policy"] == "anti-affinity" and "2" in str(it["rules"])' \
+    server group create --policy anti-affinity --rule max_server_per_host=2 apart
+  at 2.15 holds 'sorted((g["Name"], g["Policies"]) for g in it) == [("apart", ["anti-affinity"]), ("loose", ["soft-anti-affinity"])]' \
+    server group list
+  at 2.64 holds '{g["Policy"] for g in it} == {"anti-affinity", "soft-anti-affinity"}' server group list --all-projects --long
+  local group number
+  group=$(os server group show apart -f value -c id)
+  for number in 3 4; do
+    local into=(--server-group apart)
+    if [ $number = 4 ]; then into=(--hint "group=$group"); fi
+    os server create --flavor own --image "$(sed -n 1p "$work/images")" --nic net-id="$(sed -n 1p "$work/networks")" \
+      "${into[@]}" --wait "web-$number"
+  done
+  at 2.13 holds 'it["policies"] == ["anti-affinity"] and len(it["members"]) == 2 and it["project_id"]' server group show apart
+  at 2.71 holds "'$group' in str(it)" server show web-3
+  os server delete --wait web-3 web-4
+  holds 'it["members"] == []' server group show apart
+  os server group delete apart loose
+  holds 'it == []' server group list
+}
 zones() {
   holds '[(z["Zone Name"], z["Zone Status"]) for z in it] == [("zone-1", "available")]' availability zone list --compute
   holds '{z["Host Name"] for z in it} == {"node-1"}' availability zone list --compute --long
@@ -180,6 +202,7 @@ step "keypair create, show, list, delete" keypairs
 step "limits show" limits
 step "quota show" quotas
 step "server set and unset of tags and security groups" server_tags
+step "server group create, list, show, delete; servers made in one" server_groups
 step "availability zone list" zones
 step "server pause, unpause, suspend, resume" stand_still
 step "server lock and unlock" locks

@@ -134,6 +134,13 @@ actions! {
     ServersDelete "servers:delete" Member;
     ServersRestore "servers:restore" Member;
     ServersConsole "servers:console" Member;
+    ServerGroupsRead "server-groups:read" Reader;
+    ServerGroupsReadAll "server-groups:read-all" Manager;
+    ServerGroupsCreate "server-groups:create" Member;
+    // A new server that is made in one, too.
+    ServerGroupsAddMember "server-groups:add-member" Member;
+    ServerGroupsRemoveMember "server-groups:remove-member" Member;
+    ServerGroupsDelete "server-groups:delete" Member;
     ZonesRead "zones:read" Reader;
     ZonesReadNodes "zones:read-nodes" Operator;
     NodesConfigure "nodes:configure" Operator;

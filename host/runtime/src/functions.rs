@@ -28,6 +28,12 @@ macro_rules! cloud_functions {
                 Changes fn exchange_tags(id: String, old: Vec<String>, new: Vec<String>) -> ();
                 Changes fn delete_tag(id: String, tag: String) -> ();
                 Reads fn list_zones() -> Vec<compute::Zone>;
+                Reads fn list_server_groups(conditions: Vec<compute::Condition>, page: compute::PageRequest) -> compute::ServerGroupPage;
+                Reads fn get_server_group(id: String) -> compute::ServerGroup;
+                Changes fn create_server_group(create: compute::ServerGroupCreate) -> compute::ServerGroup;
+                Changes fn delete_server_group(id: String) -> ();
+                Changes fn add_server_group_member(id: String, server_id: String) -> ();
+                Changes fn remove_server_group_member(id: String, server_id: String) -> ();
             }
             /// `skyloom:cloud/flavors`.
             trait FlavorsApi in flavors needs Flavors {

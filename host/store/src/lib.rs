@@ -39,6 +39,7 @@ pub mod retired_ids;
 mod rows;
 pub mod schedules;
 pub mod secrets;
+pub mod server_groups;
 pub mod servers;
 pub mod snapshots;
 pub mod statement;

@@ -35,6 +35,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (27, "recycle-bin", include_str!("../migrations/0027_recycle_bin.sql")),
     (28, "lock-reason", include_str!("../migrations/0028_lock_reason.sql")),
     (29, "moves", include_str!("../migrations/0029_moves.sql")),
+    (30, "server groups", include_str!("../migrations/0030_server_groups.sql")),
 ];
 
 /// What the database holds and what this program knows.

@@ -60,6 +60,8 @@ pub struct Need {
     pub node: Option<String>,
     /// The first and the last of the nodes, by name, on which volumes of it, and the snapshots that they begin as, have theirs.
     pub volumes_on: Option<(String, String)>,
+    /// The server group that it is in.
+    pub group_id: Option<String>,
 }
 
 /// None: there is no such server.
@@ -70,13 +72,14 @@ pub async fn need(conn: &mut Conn, server_id: &str) -> Result<Option<Need>> {
          (SELECT min(q.node) FROM volumes v JOIN placements q ON q.holder_id IN (v.id, v.snapshot_id) \
          WHERE v.server_id = s.id), \
          (SELECT max(q.node) FROM volumes v JOIN placements q ON q.holder_id IN (v.id, v.snapshot_id) \
-         WHERE v.server_id = s.id) \
+         WHERE v.server_id = s.id), s.group_id \
          FROM servers s LEFT JOIN placements p ON p.holder_id = s.id AND p.purpose = 'home' \
          WHERE s.id = $1 AND s.deleted = 0",
         args![server_id],
         |row| {
             let volumes_on = row.opt_text(5)?.zip(row.opt_text(6)?);
-            Ok(Need { zone: row.text(0)?, amount: amount(row, 1)?, node: row.opt_text(4)?, volumes_on })
+            let group_id = Some(row.text(7)?).filter(|id| !id.is_empty());
+            Ok(Need { zone: row.text(0)?, amount: amount(row, 1)?, node: row.opt_text(4)?, volumes_on, group_id })
         },
     )
     .await

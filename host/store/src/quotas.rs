@@ -81,7 +81,8 @@ quotas! {
               + CAST((SELECT coalesce(sum(size_gib), 0) FROM volume_snapshots WHERE project_id = $1) AS BIGINT) \
               FROM volumes WHERE project_id = $1");
     Snapshots "snapshots" Some("SELECT count(*) FROM volume_snapshots WHERE project_id = $1");
-    ServerGroups "server-groups" None;
+    ServerGroups "server-groups" Some("SELECT count(*) FROM server_groups WHERE project_id = $1");
+    // Of a group, not of a project: see `server_groups::count_members`.
     ServerGroupMembers "server-group-members" None;
     MetadataItems "metadata-items" None;
 }

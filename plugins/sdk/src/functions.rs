@@ -27,6 +27,12 @@ macro_rules! cloud_functions {
                 fn exchange_tags(id: &str, old: &[String], new: &[String]) -> ();
                 fn delete_tag(id: &str, tag: &str) -> ();
                 fn list_zones() -> Vec<compute::Zone>;
+                fn list_server_groups(conditions: &[compute::Condition], page: &compute::PageRequest) -> compute::ServerGroupPage;
+                fn get_server_group(id: &str) -> compute::ServerGroup;
+                fn create_server_group(create: &compute::ServerGroupCreate) -> compute::ServerGroup;
+                fn delete_server_group(id: &str) -> ();
+                fn add_server_group_member(id: &str, server_id: &str) -> ();
+                fn remove_server_group_member(id: &str, server_id: &str) -> ();
             }
             /// `skyloom:cloud/flavors`.
             trait Flavors in flavors {

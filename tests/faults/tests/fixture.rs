@@ -200,6 +200,7 @@ impl Fixture {
             key_name: None,
             zone: None,
             node: None,
+            group_id: None,
             hostname: None,
             networks: wit::NetworkChoice::Automatic,
             security_groups: Vec::new(),

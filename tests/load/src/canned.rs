@@ -88,6 +88,7 @@ fn server(id: String) -> Server {
         config_drive: false,
         reservation_id: "r-00000001".into(),
         launch_index: 0,
+        group_id: None,
         user_data: None,
         metadata: vec![("purpose".into(), "load".into())],
         tags: vec![],

@@ -146,6 +146,7 @@ fn server_to_guest(server: host::Server) -> guest::Server {
         config_drive: server.config_drive,
         reservation_id: server.reservation_id,
         launch_index: server.launch_index,
+        group_id: server.group_id,
         user_data: server.user_data,
         metadata: server.metadata,
         tags: server.tags,

@@ -109,4 +109,37 @@ impl ComputeApi for Compute {
     async fn list_zones(&self, context: &Context) -> Result<Vec<wit::Zone>, Error> {
         Ok(self.zones(context).await?)
     }
+
+    async fn list_server_groups(
+        &self,
+        context: &Context,
+        conditions: Vec<wit::Condition>,
+        page: PageRequest,
+    ) -> Result<wit::ServerGroupPage, Error> {
+        Ok(self.server_group_page(context, conditions, page).await?)
+    }
+
+    async fn get_server_group(&self, context: &Context, id: String) -> Result<wit::ServerGroup, Error> {
+        Ok(self.show_server_group(context, &id).await?)
+    }
+
+    async fn create_server_group(
+        &self,
+        context: &Context,
+        create: wit::ServerGroupCreate,
+    ) -> Result<wit::ServerGroup, Error> {
+        Ok(self.make_server_group(context, create).await?)
+    }
+
+    async fn delete_server_group(&self, context: &Context, id: String) -> Result<(), Error> {
+        Ok(self.remove_server_group(context, &id).await?)
+    }
+
+    async fn add_server_group_member(&self, context: &Context, id: String, server_id: String) -> Result<(), Error> {
+        Ok(self.join_server_group(context, &id, &server_id).await?)
+    }
+
+    async fn remove_server_group_member(&self, context: &Context, id: String, server_id: String) -> Result<(), Error> {
+        Ok(self.leave_server_group(context, &id, &server_id).await?)
+    }
 }

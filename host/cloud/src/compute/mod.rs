@@ -20,6 +20,7 @@ pub mod quotas;
 mod resize;
 mod rules;
 pub mod sagas;
+mod server_groups;
 mod settings;
 mod tags;
 #[cfg(test)]
@@ -30,6 +31,8 @@ mod tests;
 mod tests_attachments;
 #[cfg(test)]
 mod tests_flavors;
+#[cfg(test)]
+mod tests_groups;
 #[cfg(test)]
 mod tests_lists;
 #[cfg(test)]

@@ -10,11 +10,15 @@ use skyloom_runtime::bindings::types::errors::Error as WitError;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::identity::projects;
 use skyloom_store::quotas::{self as store, Quota};
+use skyloom_store::server_groups::{self, ServerGroup};
 use skyloom_store::{Conn, Db};
 
 use super::Settings;
 use crate::base::{Base, stands_on_base};
 use crate::reach;
+
+/// The most servers of a group, whatever its project's quota: the group is shown with all of them.
+const MOST_MEMBERS: i64 = 1000;
 
 /// How a project stands with one quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +109,19 @@ impl Quotas {
             fit = fit.min(room);
         }
         Ok(fit)
+    }
+
+    /// How many more servers the group, which is held until the commit, takes; fewer than `least` is `quota-exceeded`.
+    pub(crate) async fn room_in_group(&self, tx: &mut Conn, group: &ServerGroup, least: u32) -> Result<u32> {
+        let own = store::limits(tx, &group.project_id).await?;
+        let quota = Quota::ServerGroupMembers;
+        let limit = match self.limit(&own, quota) {
+            none if none < 0 => MOST_MEMBERS,
+            limit => limit.min(MOST_MEMBERS),
+        };
+        let standing = Standing { quota, limit, used: server_groups::count_members(tx, &group.id).await? };
+        let room = u32::try_from(standing.room()).unwrap_or(u32::MAX);
+        if room < least { Err(standing.exceeded(least.into())) } else { Ok(room) }
     }
 
     /// How the project, which is held until the commit, stands with those of the quotas that bound it, each with what is needed

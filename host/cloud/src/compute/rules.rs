@@ -55,6 +55,9 @@ verbs! {
     Tags "change the tags of" [Active Paused Suspended Stopped];
     Lock "lock" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error];
     Unlock "unlock" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error];
+    // A guest that runs stays where it is: only one that is off could be placed elsewhere.
+    JoinGroup "change the group of" [Stopped];
+    LeaveGroup "change the group of" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error];
     Console "read the console of" [Active Stopped Paused Suspended Rescued Resized Shelved Error];
 }
 
@@ -66,7 +69,7 @@ impl Verb {
 
     /// Whether nothing else may be under way.
     fn needs_rest(self) -> bool {
-        !self.in_records() && !matches!(self, Self::Delete | Self::Metadata | Self::Tags | Self::Console)
+        !self.in_records() && !matches!(self, Self::Delete | Self::Metadata | Self::Tags | Self::LeaveGroup | Self::Console)
     }
 
     /// Whether its operation is over with the write that asks for it.
@@ -155,8 +158,17 @@ mod tests {
         let bin = Verb::ALL.iter().filter(|verb| verb.allowed(VmState::SoftDeleted)).copied();
         assert_eq!(
             bin.collect::<Vec<_>>(),
-            [Verb::DetachVolume, Verb::Delete, Verb::Restore, Verb::Purge, Verb::Lock, Verb::Unlock]
+            [
+                Verb::DetachVolume,
+                Verb::Delete,
+                Verb::Restore,
+                Verb::Purge,
+                Verb::Lock,
+                Verb::Unlock,
+                Verb::LeaveGroup
+            ]
         );
+        assert_eq!(allowing(Verb::JoinGroup), [VmState::Stopped]);
         assert_eq!(allowing(Verb::Delete).len(), VmState::ALL.len() - 1);
     }
 }

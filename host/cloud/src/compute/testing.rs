@@ -88,6 +88,20 @@ async fn insert_project(database: &TestDatabase, id: &str) {
     tx.commit().await.expect("commit");
 }
 
+/// What a deployment file says of a node.
+fn node(name: &str) -> NodeSettings {
+    NodeSettings {
+        name: name.to_owned(),
+        driver: "fake".to_owned(),
+        zone: "zone-1".to_owned(),
+        vcpus: None,
+        memory_mib: None,
+        disk_gib: None,
+        platform_networks: std::collections::BTreeMap::new(),
+        enabled: true,
+    }
+}
+
 /// One for each kind of database.
 pub(crate) async fn worlds(settings: Settings) -> Vec<World> {
     let mut worlds = Vec::new();
@@ -97,17 +111,7 @@ pub(crate) async fn worlds(settings: Settings) -> Vec<World> {
         settings.images.folder = folder.path().to_owned();
         let cloud = Cloud::new(database.db.clone(), settings).expect("settings");
         cloud.seed(&Seed::default()).await.expect("seeds");
-        let node = NodeSettings {
-            name: "node-1".to_owned(),
-            driver: "fake".to_owned(),
-            zone: "zone-1".to_owned(),
-            vcpus: None,
-            memory_mib: None,
-            disk_gib: None,
-            platform_networks: std::collections::BTreeMap::new(),
-            enabled: true,
-        };
-        cloud.compute.attach_node(node, Arc::new(FakeDriver)).await.expect("a node");
+        cloud.compute.attach_node(node("node-1"), Arc::new(FakeDriver)).await.expect("a node");
         for id in PROJECTS {
             insert_project(&database, id).await;
         }
@@ -188,6 +192,11 @@ impl World {
         self.cloud.create_image(context, create).await.expect("an image")
     }
 
+    /// One more node beside `node-1`.
+    pub(crate) async fn add_node(&self, name: &str) {
+        self.cloud.compute.attach_node(node(name), Arc::new(FakeDriver)).await.expect("a node");
+    }
+
     /// How many rows there are.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         let mut conn = self.database.db.read().await.expect("a connection");
@@ -196,13 +205,22 @@ impl World {
 
     /// As if the creation had gone through: active on the node, nothing under way.
     pub(crate) async fn make_active(&self, id: &str) {
+        self.make(id, "node-1", (skyloom_model::VmState::Active, skyloom_model::PowerState::Running)).await;
+    }
+
+    /// The same, switched off.
+    pub(crate) async fn make_stopped(&self, id: &str, node: &str) {
+        self.make(id, node, (skyloom_model::VmState::Stopped, skyloom_model::PowerState::ShutDown)).await;
+    }
+
+    async fn make(&self, id: &str, node: &str, (vm, power): (skyloom_model::VmState, skyloom_model::PowerState)) {
         let now = skyloom_model::Timestamp::now();
         let mut tx = self.database.db.begin().await.expect("begin");
         let change = skyloom_store::servers::Change {
-            vm_state: Some(skyloom_model::VmState::Active),
+            vm_state: Some(vm),
             task_state: Some(None),
-            power_state: Some(skyloom_model::PowerState::Running),
-            node: Some("node-1"),
+            power_state: Some(power),
+            node: Some(node),
             launched_at: Some(now),
             ..Default::default()
         };
@@ -239,6 +257,7 @@ pub(crate) fn creation(names: &[&str]) -> wit::ServerCreate {
         key_name: None,
         zone: None,
         node: None,
+        group_id: None,
         hostname: None,
         networks: wit::NetworkChoice::Automatic,
         security_groups: Vec::new(),

@@ -113,6 +113,7 @@ pub(super) fn server(context: &CallContext, full: Full, sees_nodes: bool) -> Res
         config_drive: server.config_drive,
         reservation_id: server.reservation_id,
         launch_index: server.launch_index,
+        group_id: server.group_id,
         user_data: server.user_data,
         metadata: server.metadata.into_iter().collect(),
         tags,

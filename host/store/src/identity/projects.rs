@@ -123,6 +123,7 @@ const BELONGINGS: &[&str] = &[
     "DELETE FROM assignments WHERE target_kind = 'project' AND target_id IN ({these})",
     "DELETE FROM flavor_access WHERE project_id IN ({these})",
     "DELETE FROM quotas WHERE project_id IN ({these})",
+    "DELETE FROM server_groups WHERE project_id IN ({these})",
     "DELETE FROM routers WHERE project_id IN ({these})",
     // Of other projects, too, where an operator let them name these groups.
     "DELETE FROM port_groups WHERE group_id IN (SELECT id FROM security_groups WHERE project_id IN ({these}))",

@@ -338,6 +338,8 @@ const KEPT: &[&str] = &[
      VALUES ('r-P', 'P', 'default', '', 1, 1, 1, 1)",
     "INSERT INTO quotas (project_id, name, quota_limit) VALUES ('P', 'servers', 1)",
     "INSERT INTO flavor_access (flavor_id, project_id) VALUES ('f', 'P')",
+    "INSERT INTO server_groups (id, project_id, domain_id, user_id, name, policy, created_at) \
+     VALUES ('s-P', 'P', 'd1', 'U', 'g', 'affinity', 1)",
     "INSERT INTO collection_items (id, plugin, collection, owner_id, schema_version, version, created_at, updated_at, body) \
      VALUES ('i-P', 'f', 'c', 'P', 1, 1, 1, 1, '{}')",
     "INSERT INTO collection_uniques (plugin, collection, owner_id, place, value, item_id) VALUES ('f', 'c', 'P', 0, '', 'i-P')",
@@ -374,14 +376,14 @@ async fn nothing_of_a_deleted_project_or_user_is_left() {
         keep(&mut tx, "p1", "u1").await;
         keep(&mut tx, "p2", "u2").await;
         assert_eq!(domains::delete(&mut tx, "d1").await.expect("delete"), 1);
-        assert_eq!(left(&mut tx).await, [2, 2, 1, 1, 1, 1, 1, 1, 1, 1], "{}", database.name);
+        assert_eq!(left(&mut tx).await, [2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1], "{}", database.name);
         assert_eq!(projects::delete(&mut tx, "p2").await.expect("delete"), 1);
         assert_eq!(users::delete(&mut tx, "u2").await.expect("delete"), 1);
-        assert_eq!(left(&mut tx).await, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0], "{}", database.name);
+        assert_eq!(left(&mut tx).await, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "{}", database.name);
     }
 }
 
-/// Rows of groups, rules, groups of ports, routers, quotas, flavor access, key pairs, records of plugins.
+/// Rows of groups, rules, groups of ports, routers, quotas, flavor access, key pairs, server groups, records of plugins.
 async fn left(conn: &mut Conn) -> Vec<i64> {
     let mut counts = Vec::new();
     for table in [
@@ -392,6 +394,7 @@ async fn left(conn: &mut Conn) -> Vec<i64> {
         "quotas",
         "flavor_access",
         "keypairs",
+        "server_groups",
         "collection_items",
         "collection_uniques",
         "collection_usage",

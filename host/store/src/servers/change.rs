@@ -33,6 +33,8 @@ rows! {
         flavor_id: String,
         vcpus: u32,
         memory_mib: u32,
+        /// The server group that it is in.
+        group_id: Option<String> as OrEmpty,
         metadata: BTreeMap<String, String> as Json,
         attributes: String,
     }
@@ -154,14 +156,14 @@ pub async fn clear_lock(tx: &mut Conn, id: &str, now: Timestamp) -> Result<()> {
     tx.defer(sql, args![id, now]).await
 }
 
-/// The end of a server's life; the row is kept for operators. Its tags go.
+/// The end of a server's life; the row is kept for operators. It leaves its server group.
 pub async fn mark_deleted(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     let done = tx
         .execute(
             update(
                 "servers",
                 "SET vm_state = 'deleted', task_state = '', power_state = 'no-state', deleted = 1, purge_at = 0, \
-                 admin_password = '', terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
+                 admin_password = '', group_id = '', terminated_at = $2, updated_at = $2 WHERE id = $1 AND deleted = 0",
             ),
             args![id, now],
         )

@@ -4,7 +4,7 @@ mod change;
 mod list;
 mod parts;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,6 +85,8 @@ rows! {
         config_drive: bool [sorts, finds],
         reservation_id: String [finds],
         launch_index: u32 [sorts, finds],
+        /// The server group that it is in.
+        group_id: Option<String> as OrEmpty [finds],
         /// Base64; only where one server is read.
         user_data: Option<String>,
         flavor: FlavorCopy as Json,

@@ -12,7 +12,7 @@ use crate::testing::databases;
 use crate::volumes::{self, Volume, VolumeState};
 use crate::{Conn, metering};
 
-fn server(number: i64) -> Server {
+pub(crate) fn server(number: i64) -> Server {
     Server {
         id: format!("server-{number:06}"),
         project_id: "p".to_owned(),
@@ -53,6 +53,7 @@ fn server(number: i64) -> Server {
         config_drive: true,
         reservation_id: "r-1".to_owned(),
         launch_index: 0,
+        group_id: None,
         fault: None,
         metadata: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
         attributes: r#"{"face":"{}"}"#.to_owned(),

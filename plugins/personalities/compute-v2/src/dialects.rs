@@ -126,6 +126,8 @@ static ECS: Rules = Rules {
     power_states: [0, 1, 2, 3, 4, 3],
     limits_end: &[("maxSecurityGroupRules", 34)],
     limits_of_others: false,
+    group_policies: &["anti-affinity"],
+    group_name_bytes: Some(255),
     groups_without_pages: true,
     new_rules_hide_their_group: true,
     volumes_name_their_zone: true,

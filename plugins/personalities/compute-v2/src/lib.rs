@@ -8,7 +8,7 @@ mod settings;
 pub use settings::Settings;
 
 use dialects::Dialect;
-use nova::{Answer, Context, flavors, keypairs, quotas, servers, versions, zones};
+use nova::{Answer, Context, flavors, keypairs, quotas, server_groups, servers, versions, zones};
 use skyloom_sdk::{Cloud, Personality, Request, Response};
 
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
@@ -114,6 +114,10 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "keypairs.show" => keypairs::show(context),
         "keypairs.create" => keypairs::create(context),
         "keypairs.delete" => keypairs::delete(context),
+        "server_groups.list" => server_groups::list(context),
+        "server_groups.show" => server_groups::show(context),
+        "server_groups.create" => server_groups::create(context),
+        "server_groups.delete" => server_groups::delete(context),
         "limits.show" => zones::limits(context),
         "quota_sets.show" => quotas::show(context),
         "quota_sets.show_detail" => quotas::show_detail(context),

@@ -227,11 +227,10 @@ fn hints_are_kept_or_refused() {
     let vendors = json!({ "different_host": [SERVER], "same_host": [SERVER], "cidr": "/24", "build_near_host_ip": "10.0.0.1", "tenancy": "shared" });
     assert_eq!(ask(&cloud, ecs(), with(vendors)).0, 202);
     assert!(seen.only().attributes.contains("different_host"));
-    for hints in [json!({ "group": SERVER }), json!({ "tenancy": "dedicated" }), json!({ "dedicated_host_id": "x" })] {
+    for hints in [json!({ "tenancy": "dedicated" }), json!({ "dedicated_host_id": "x" })] {
         assert!(refused(&cloud, ecs(), with(hints), 400).contains("not supported"));
     }
-    for name in
-        ["group", "different_host", "same_host", "query", "cidr", "build_near_host_ip", "target_cell", "different_cell"]
+    for name in ["different_host", "same_host", "query", "cidr", "build_near_host_ip", "target_cell", "different_cell"]
     {
         let message = refused(&cloud, upstream(), with(json!({ name: SERVER })), 400);
         assert!(message.contains(name), "{message}");

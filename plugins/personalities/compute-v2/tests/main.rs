@@ -11,6 +11,7 @@ mod keypairs;
 mod others;
 mod proxies;
 mod quotas;
+mod server_groups;
 mod servers;
 mod sizes;
 mod support;

@@ -7,7 +7,7 @@ mod tokens;
 
 pub use settings::Settings;
 
-use nova::{Answer, Context, Rules, UPSTREAM, keypairs, servers, zones};
+use nova::{Answer, Context, Rules, UPSTREAM, keypairs, server_groups, servers, zones};
 use skyloom_sdk::{Cloud, Imports, Personality, Request, Response};
 
 /// The component.
@@ -52,6 +52,9 @@ static RULES: Rules = Rules {
     unversioned_keypairs: true,
     unversioned_members: &[("/keypair", "type"), ("/keypair", "user_id")],
     keypair_deleted: 200,
+    group_policies: &["soft-anti-affinity", "soft-affinity"],
+    soft_policies_always: true,
+    all_groups_are_refused: true,
     ..UPSTREAM
 };
 
@@ -97,6 +100,9 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "server_volumes.attach" => servers::attachments::attach(context),
         "server_volumes.detach" => servers::attachments::detach(context),
         "availability_zones.list_detail" => zones::list_detail(context),
+        "server_groups.list" => server_groups::list(context),
+        "server_groups.create" => server_groups::create(context),
+        "server_groups.delete" => server_groups::delete(context),
         "keypairs.list" => keypairs::list(context),
         "keypairs.create" => keypairs::create(context),
         "keypairs.delete" => keypairs::delete(context),

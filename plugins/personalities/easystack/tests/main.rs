@@ -2,4 +2,5 @@
 
 mod api;
 mod refusals;
+mod server_groups;
 mod servers;

@@ -44,6 +44,7 @@ fn to_core<C: Cloud>(cloud: &C, request: &Request, server: &Server, dry_run: boo
         key_name: server.key_name.clone().filter(|name| !name.is_empty()),
         zone: server.zone().map(ToOwned::to_owned),
         node: None,
+        group_id: server.scheduler_hints.as_ref().and_then(|hints| hints.group.clone()),
         hostname: None,
         networks: NetworkChoice::Nics(server.nics.iter().map(nic).collect()),
         security_groups: groups(server),

@@ -67,7 +67,6 @@ fn data_volume(volume: &DataVolume) -> Result<(), Failure> {
 
 /// `dedicated_host_id` takes effect only with tenancy `dedicated`, so it may stand alone or beside `shared`.
 fn hints(hints: &Hints) -> Result<(), Failure> {
-    refuse_if(hints.group.is_some(), "server.os:scheduler_hints.group")?;
     let dedicated = hints.tenancy.as_deref() == Some("dedicated");
     refuse_if(dedicated, "server.os:scheduler_hints.tenancy (dedicated)")
 }

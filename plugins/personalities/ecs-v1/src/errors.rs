@@ -134,6 +134,7 @@ fn code_of_missing(kind: &str) -> (u16, &'static str) {
         "flavor" => (400, "Ecs.0029"),
         "image" => (400, "Ecs.0031"),
         "keypair" => (400, "Ecs.0314"),
+        "server-group" => (400, "Ecs.0313"),
         "network" | "subnet" => (400, "Ecs.0038"),
         "router" | "security-group" | "port" => (400, "Ecs.0014"),
         "operation" => (400, "Common.0011"),

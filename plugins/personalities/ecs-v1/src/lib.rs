@@ -14,6 +14,7 @@ mod jobs;
 mod limits;
 mod projects;
 mod resize;
+mod server_groups;
 mod tag_changes;
 mod tag_queries;
 mod tags;
@@ -50,6 +51,12 @@ pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
         "server_volumes.detach" => attachments::detach(cloud, request),
         "server_block_devices.list" => block_devices::list(cloud, request),
         "server_block_devices.get" => block_devices::get(cloud, request),
+        "server_groups.create" => server_groups::create(cloud, request),
+        "server_groups.delete" => server_groups::delete(cloud, request),
+        "server_groups.add_member" => server_groups::add_member(cloud, request),
+        "server_groups.remove_member" => server_groups::remove_member(cloud, request),
+        "server_groups.list" => server_groups::list(cloud, request),
+        "server_groups.get" => server_groups::get(cloud, request),
         "jobs.get" => return jobs::get(cloud, respond::param(request, "job_id")),
         "server_tags.list" => tags::of_server(cloud, request),
         "project_tags.list" => tags::of_project(cloud),

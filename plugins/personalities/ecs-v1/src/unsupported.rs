@@ -40,7 +40,6 @@ pub static UNSUPPORTED: Table = Table(&[
     entry("server.metadata.admin_pass (Windows image)", "Ecs.0005", "the password of a Windows guest cannot be set"),
     entry("server.metadata.agency_name", "Ecs.0005", "there are no agencies"),
     entry("server.metadata.BYOL (True)", "Ecs.0090", "licences are not managed"),
-    entry("server.os:scheduler_hints.group", "Ecs.0313", "there are no server groups"),
     entry("server.os:scheduler_hints.tenancy (dedicated)", "Ecs.0005", NO_HOSTS),
     entry_of(ATTACH, "volumeAttachment.hw:passthrough", "Ecs.0037", NO_SCSI),
     entry_of(DETACH, "delete_flag (1, of a running ECS)", "Ecs.0005", "a running guest gives its disk back itself"),

@@ -44,6 +44,7 @@ impl Fault {
             ("servers:read-all", "servers.list_detail") => Some("os_compute_api:servers:detail:get_all_tenants"),
             ("servers:unlock-any", _) => Some("os_compute_api:os-lock-server:unlock:unlock_override"),
             ("quotas:read-all", "limits.show") => Some("os_compute_api:limits:other_project"),
+            ("server-groups:read-all", _) => Some("os_compute_api:os-server-groups:index:all_projects"),
             _ => request.rule.as_deref(),
         };
         rule.map_or(self.clone(), |rule| Self::new(403, format!("Policy doesn't allow {rule} to be performed.")))
@@ -113,6 +114,7 @@ fn missing(kind: &str, id: &str) -> Option<String> {
         "server" => format!("Instance {id} could not be found."),
         "port" => format!("Port id {id} could not be found."),
         "security-group" => format!("Security group {id} not found."),
+        "server-group" => format!("Instance group {id} could not be found."),
         _ => return None,
     })
 }
@@ -123,6 +125,12 @@ impl From<Error> for Fault {
         let message = match (&error.code, &error.resource, &error.field, &error.reason) {
             (ErrorCode::NotFound, Some((kind, id)), ..) => missing(kind, id).unwrap_or(error.message),
             (ErrorCode::Locked, Some((_, id)), ..) => format!("Instance {id} is locked"),
+            (ErrorCode::QuotaExceeded, _, Some(quota), _) if quota == "server-groups" => {
+                "Quota exceeded, too many server groups.".to_owned()
+            }
+            (ErrorCode::QuotaExceeded, _, Some(quota), _) if quota == "server-group-members" => {
+                "Quota exceeded, too many servers in group".to_owned()
+            }
             // Where the core says what is wrong in a word, its message doesn't name the field.
             (ErrorCode::QuotaExceeded, _, Some(quota), _) => {
                 error.message.replace(quota.as_str(), &quota_name(quota)).replacen(": requested", ": Requested", 1)
@@ -168,6 +176,7 @@ mod tests {
             ("server", "Instance x could not be found."),
             ("port", "Port id x could not be found."),
             ("security-group", "Security group x not found."),
+            ("server-group", "Instance group x could not be found."),
         ] {
             assert_eq!(Fault::from(not_found(kind, "x")), Fault::not_found(expected));
         }
@@ -212,6 +221,7 @@ mod tests {
             ("servers.list_detail", "servers:read-all", "os_compute_api:servers:detail:get_all_tenants"),
             ("limits.show", "quotas:read-all", "os_compute_api:limits:other_project"),
             ("servers.unlock", "servers:unlock-any", "os_compute_api:os-lock-server:unlock:unlock_override"),
+            ("server_groups.list", "server-groups:read-all", "os_compute_api:os-server-groups:index:all_projects"),
             ("keypairs.list", "keypairs:others", "os_compute_api:of:the:operation"),
             ("quota_sets.show", "quotas:read-all", "os_compute_api:of:the:operation"),
         ] {
@@ -233,5 +243,12 @@ mod tests {
         let full = Error { field: Some("memory-mib".to_owned()), ..error(ErrorCode::QuotaExceeded, said) };
         let expected = "Quota exceeded for ram: Requested 512, but already used 0 of 1 ram.";
         assert_eq!(Fault::from(full).message, expected);
+        for (quota, expected) in [
+            ("server-groups", "Quota exceeded, too many server groups."),
+            ("server-group-members", "Quota exceeded, too many servers in group"),
+        ] {
+            let full = Error { field: Some(quota.to_owned()), ..error(ErrorCode::QuotaExceeded, "It is full.") };
+            assert_eq!(Fault::from(full), Fault::new(403, expected));
+        }
     }
 }

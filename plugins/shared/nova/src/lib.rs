@@ -11,6 +11,7 @@ pub mod proxies;
 mod queries;
 pub mod quotas;
 pub mod rules;
+pub mod server_groups;
 pub mod servers;
 pub mod settings;
 pub mod status;

@@ -76,6 +76,7 @@ fn known(operation: &str) -> Option<&'static [&'static str]> {
         | "snapshots.list"
         | "snapshots.list_detail" => &["limit", "offset"],
         "images.list" | "images.list_detail" => IMAGES,
+        "server_groups.list" => &["limit", "offset", "all_projects"],
         "limits.show" => &["tenant_id", "project_id", "reserved"],
         _ => return None,
     })

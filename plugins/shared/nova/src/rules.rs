@@ -76,6 +76,14 @@ pub struct Rules {
     pub limits_end: &'static [(&'static str, u32)],
     /// Operators may ask for another project's limits.
     pub limits_of_others: bool,
+    /// Of new server groups, in the order in which a refusal names them.
+    pub group_policies: &'static [&'static str],
+    /// The soft ones are known at every version, not from 2.15 on only.
+    pub soft_policies_always: bool,
+    /// Longest name of a server group in bytes, beside that in characters.
+    pub group_name_bytes: Option<usize>,
+    /// Who is no operator and asks for the server groups of all projects is refused, not overlooked.
+    pub all_groups_are_refused: bool,
     /// Lists of security groups know no limit and no offset.
     pub groups_without_pages: bool,
     /// A new rule of a security group is answered without the group that it lets in.
@@ -194,6 +202,10 @@ pub const UPSTREAM: Rules = Rules {
         ("maxPersonalitySize", 56),
     ],
     limits_of_others: true,
+    group_policies: &["anti-affinity", "affinity", "soft-anti-affinity", "soft-affinity"],
+    soft_policies_always: false,
+    group_name_bytes: None,
+    all_groups_are_refused: false,
     groups_without_pages: false,
     new_rules_hide_their_group: false,
     volumes_name_their_zone: false,

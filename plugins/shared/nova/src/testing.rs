@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{
-    Address, MetadataMode, PowerState, Server, ServerCreate, ServerCreated, ServerFlavor, ServerNic, ServerPage,
-    ServerVolume, VmState,
+    Address, MetadataMode, PowerState, Server, ServerCreate, ServerCreated, ServerFlavor, ServerGroup, ServerNic,
+    ServerPage, ServerVolume, VmState,
 };
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
@@ -19,6 +19,7 @@ pub const SERVER: &str = "70a599e0-31e7-49b7-b260-868f441e862b";
 pub const IMAGE: &str = "11111111-2222-3333-4444-555555555555";
 pub const NETWORK: &str = "99999999-2222-3333-4444-555555555555";
 pub const PORT: &str = "88888888-2222-3333-4444-555555555555";
+pub const GROUP: &str = "77777777-2222-3333-4444-555555555555";
 /// 2026-01-31T12:00:00.5Z.
 pub const NOON: i64 = 1_769_860_800_500_000;
 
@@ -61,6 +62,7 @@ pub fn server() -> Server {
         config_drive: false,
         reservation_id: "r-1".to_owned(),
         launch_index: 0,
+        group_id: None,
         user_data: Some("aGVsbG8=".to_owned()),
         metadata: vec![("role".to_owned(), "web".to_owned())],
         tags: vec!["a=b".to_owned(), "c".to_owned()],
@@ -208,6 +210,20 @@ pub fn with_create() -> (FakeCloud, Seen<ServerCreate>) {
         })
     }));
     (cloud, seen)
+}
+
+/// With one server.
+pub fn server_group(id: &str, policy: &str, max_servers_per_node: Option<u32>) -> ServerGroup {
+    ServerGroup {
+        id: id.to_owned(),
+        name: "test".to_owned(),
+        project_id: "project-1".to_owned(),
+        user_id: "user-1".to_owned(),
+        policy: policy.to_owned(),
+        max_servers_per_node,
+        created_at: NOON,
+        members: vec![SERVER.to_owned()],
+    }
 }
 
 /// A public flavor.

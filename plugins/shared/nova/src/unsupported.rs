@@ -9,7 +9,6 @@ const fn entry(operation: &'static str, what: &'static str, why: &'static str) -
 }
 
 const NO_LOCAL_DISKS: &str = "nodes have no local disks beside the system disk";
-const NO_GROUPS: &str = "there are no server groups yet";
 const NO_PLACEMENT_HINTS: &str = "placement takes no hints yet";
 const NOT_IN_THE_CORE: &str = "servers are neither looked for nor ordered by it";
 
@@ -21,7 +20,6 @@ pub static UNSUPPORTED: Table = Table(&[
     entry("servers.create", "guest_format", NO_LOCAL_DISKS),
     entry("servers.create", "source_type snapshot of several servers", "a snapshot is copied once at a time"),
     entry("servers.create", "no_device", "images name no devices that could be left out"),
-    entry("servers.create", "os:scheduler_hints.group", NO_GROUPS),
     entry("servers.create", "os:scheduler_hints.different_host", NO_PLACEMENT_HINTS),
     entry("servers.create", "os:scheduler_hints.same_host", NO_PLACEMENT_HINTS),
     entry("servers.create", "os:scheduler_hints.query", NO_PLACEMENT_HINTS),

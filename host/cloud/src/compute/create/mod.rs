@@ -13,7 +13,7 @@ mod write;
 pub(super) use checks::MAX_DISKS;
 pub(super) use write::device;
 
-use skyloom_model::{Action, Result, Timestamp};
+use skyloom_model::{Action, Reach, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::collisions::again;
@@ -22,7 +22,7 @@ use skyloom_store::quotas::Quota;
 use self::checks::Checked;
 use self::password::Password;
 use self::references::References;
-use super::Compute;
+use super::{Compute, server_groups};
 
 /// A request that is understood, with all that it names.
 struct Plan<'a> {
@@ -68,6 +68,9 @@ impl Compute {
         self.permit(context.caller.as_deref(), Action::ServersCreate)?;
         if create.node.is_some() {
             self.permit(context.caller.as_deref(), Action::ServersCreateOnNode)?;
+        }
+        if create.group_id.is_some() {
+            self.permit(context.caller.as_deref(), Action::ServerGroupsAddMember)?;
         }
         if let Some(address) = &create.public_address {
             let action = if address.id.is_some() { Action::PublicAddressesBind } else { Action::PublicAddressesCreate };
@@ -121,7 +124,11 @@ impl Compute {
     async fn write(&self, plan: &Plan<'_>) -> Result<write::Made> {
         let create = &plan.create;
         let mut tx = self.db().begin().await?;
-        let most = u32::try_from(create.names.len()).unwrap_or(u32::MAX);
+        let mut most = u32::try_from(create.names.len()).unwrap_or(u32::MAX);
+        if let Some(id) = &create.group_id {
+            let group = server_groups::locked(&mut tx, &Reach::project(&plan.project_id), id).await?;
+            most = most.min(self.quotas.room_in_group(&mut tx, &group, create.min_count).await?);
+        }
         // The quota is counted before much is written, but after a single server is: that holds up the project's other
         // creations for a moment only.
         let made = if most > 1 {

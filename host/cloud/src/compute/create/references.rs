@@ -14,6 +14,7 @@ use skyloom_store::{keypairs, networks, nodes, public_addresses};
 
 use super::super::Compute;
 use super::super::image::{BootImage, GIB};
+use super::super::server_groups;
 use super::checks::wrong_disk;
 
 /// All that a request names.
@@ -82,6 +83,9 @@ impl Compute {
         let (image, disks) = self.disks(conn, caller, create, (&flavor, &origins)).await?;
         if image.as_ref().is_some_and(|image| image.min_memory_mib > flavor.memory_mib) {
             return Err(Error::invalid("flavor-id", "Flavor's memory is too small for requested image."));
+        }
+        if let Some(id) = &create.group_id {
+            server_groups::seen(conn, &Reach::project(project_id), id).await?;
         }
         let boots_with = match &image {
             Some(image) => self.boots_with(conn, caller, image).await?,

@@ -125,6 +125,7 @@ fn server(plan: &Plan<'_>, index: usize, name: &str, id: &str) -> Server {
         config_drive: create.config_drive,
         reservation_id: plan.reservation_id.clone(),
         launch_index: u32::try_from(index).unwrap_or(u32::MAX),
+        group_id: create.group_id.clone(),
         fault: None,
         metadata: plan.checked.metadata.clone(),
         attributes: plan.checked.attributes.clone(),

@@ -3,6 +3,7 @@
 
 mod attach;
 mod blueprint;
+mod company;
 mod confirm;
 mod context;
 mod create;
@@ -18,6 +19,8 @@ mod resize;
 mod server_saga;
 pub(crate) mod settle;
 mod spec;
+#[cfg(test)]
+mod tests_place;
 mod times;
 mod volumes;
 

@@ -4,10 +4,11 @@ use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_store::placements::{self as store, Amount, Candidate, HolderKind, Need, Purpose};
 use skyloom_store::{Conn, volumes};
 
+use super::company::Company;
 use crate::compute::Compute;
 
 /// Reserves the server's home and gives the node's name; a server that has one keeps it. `no-capacity` when no node of its zone
-/// fits. `wanted`: only this node.
+/// fits, with the reason `group-policy` where the policy of its server group kept it from some. `wanted`: only this node.
 pub(super) async fn home(tx: &mut Conn, compute: &Compute, server_id: &str, wanted: Option<&str>) -> Result<String> {
     let need = needed(tx, server_id).await?;
     if let Some(node) = need.node {
@@ -18,8 +19,15 @@ pub(super) async fn home(tx: &mut Conn, compute: &Compute, server_id: &str, want
     if let Some((first, last)) = &need.volumes_on {
         candidates.retain(|(_, candidate)| candidate.name == *first && first == last);
     }
-    let Some(node) = choose(tx, need.amount, &candidates).await? else {
-        return Err(full(server_id, candidates.is_empty(), format!("need {need:?}, wanted node {wanted:?}")));
+    let company = Company::of(tx, server_id, need.group_id.as_deref()).await?;
+    let all = candidates.len();
+    candidates.retain(|(_, candidate)| company.as_ref().is_none_or(|company| company.allows(&candidate.name)));
+    let Some(node) = choose_beside(tx, need.amount, &candidates, company.as_ref()).await? else {
+        let why = format!("need {need:?}, wanted node {wanted:?}");
+        return Err(match company {
+            Some(company) if candidates.len() < all => kept_away(server_id, &company, why),
+            _ => full(server_id, candidates.is_empty(), why),
+        });
     };
     let own = Amount { disk_gib: 0, ..need.amount };
     store::hold(tx, (HolderKind::Server, server_id), Purpose::Home, &node, own).await?;
@@ -111,11 +119,25 @@ async fn candidates(tx: &mut Conn, compute: &Compute, zone: &str) -> Result<Vec<
     Ok(found.map(|candidate| (limit(&candidate, ratio), candidate)).collect())
 }
 
-/// Takes from the emptiest node that fits: servers spread. Equal nodes go by name, so that the choice can be foretold.
 async fn choose(tx: &mut Conn, need: Amount, candidates: &[(Amount, Candidate)]) -> Result<Option<String>> {
+    choose_beside(tx, need, candidates, None).await
+}
+
+/// Takes from the emptiest node that fits: servers spread, unless their group wants them elsewhere. Equal nodes go by name, so that
+/// the choice can be foretold.
+async fn choose_beside(
+    tx: &mut Conn,
+    need: Amount,
+    candidates: &[(Amount, Candidate)],
+    company: Option<&Company>,
+) -> Result<Option<String>> {
+    let rank = |(_, candidate): &(Amount, Candidate)| company.map_or(0, |company| company.rank(&candidate.name));
     let mut fitting: Vec<&(Amount, Candidate)> =
         candidates.iter().filter(|(limit, candidate)| fits(candidate.used, need, *limit)).collect();
-    fitting.sort_by(|one, other| room(other).cmp(&room(one)).then_with(|| one.1.name.cmp(&other.1.name)));
+    fitting.sort_by(|one, other| {
+        let by_room = || room(other).cmp(&room(one)).then_with(|| one.1.name.cmp(&other.1.name));
+        rank(one).cmp(&rank(other)).then_with(by_room)
+    });
     for (limit, candidate) in fitting {
         if store::take(tx, &candidate.name, need, *limit).await? {
             return Ok(Some(candidate.name.clone()));
@@ -131,6 +153,14 @@ fn full(server_id: &str, unreachable: bool, why: String) -> Error {
         "No compute node has room for the server."
     };
     Error::new(ErrorCode::NoCapacity, message).with_resource("server", server_id).with_internal(why)
+}
+
+fn kept_away(server_id: &str, company: &Company, why: String) -> Error {
+    let policy = company.policy().as_str();
+    let message =
+        format!("No compute node that the {policy} policy of the server's group allows has room for the server.");
+    let error = Error::new(ErrorCode::NoCapacity, message).with_resource("server", server_id);
+    error.with_reason("group-policy").with_internal(why)
 }
 
 fn limit(candidate: &Candidate, vcpus_per_core: u32) -> Amount {

@@ -8,6 +8,7 @@ mod projects;
 mod reads;
 mod refusals;
 mod resizes;
+mod server_groups;
 mod tag_changes;
 mod tag_queries;
 mod tags;

@@ -33,7 +33,6 @@ fn asks_for(field: &str) -> Value {
         "server.publicip.eip.bandwidth.sharetype (WHOLE)" => changed("/publicip", json!({ "eip": eip })),
         "server.metadata.agency_name" => changed("/metadata", json!({ "agency_name": "a" })),
         "server.metadata.BYOL (True)" => changed("/metadata", json!({ "BYOL": "True" })),
-        "server.os:scheduler_hints.group" => changed("/os:scheduler_hints", json!({ "group": NETWORK })),
         "server.os:scheduler_hints.tenancy (dedicated)" => {
             changed("/os:scheduler_hints", json!({ "tenancy": "dedicated", "dedicated_host_id": "x" }))
         }

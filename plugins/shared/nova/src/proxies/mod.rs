@@ -70,7 +70,7 @@ pub fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Option<Answ
 }
 
 /// The rows of a list that are asked for.
-struct Rows {
+pub(crate) struct Rows {
     offset: usize,
     limit: usize,
 }
@@ -79,7 +79,7 @@ impl Rows {
     const ALL: Self = Self { offset: 0, limit: usize::MAX };
 
     /// By `offset` and `limit`; a limit of 0 is none, a number that is too large is larger than any list.
-    fn asked<C>(context: &Context<'_, C>) -> Self {
+    pub(crate) fn asked<C>(context: &Context<'_, C>) -> Self {
         let number = |name: &str| context.query().last(name).map(|text| text.parse::<usize>().unwrap_or(usize::MAX));
         let limit = number("limit").filter(|limit| *limit > 0).unwrap_or(usize::MAX).min(MOST as usize);
         Self { offset: number("offset").unwrap_or(0), limit }
@@ -88,7 +88,7 @@ impl Rows {
 
 /// The rows under `name`, page by page of the core's, of which none is kept. A list that becomes too large ends early, like one whose
 /// limit was smaller.
-fn list<T>(
+pub(crate) fn list<T>(
     rows: Rows,
     name: Key,
     mut fetch: impl FnMut(PageRequest) -> Result<(Vec<T>, Option<String>), Fault>,
@@ -116,7 +116,7 @@ fn list<T>(
 }
 
 /// For [`list`]: each row by itself.
-fn each<T>(write: impl Fn(&mut Writer, &T)) -> impl FnMut(&mut Writer, &[T]) -> Result<(), Fault> {
+pub(crate) fn each<T>(write: impl Fn(&mut Writer, &T)) -> impl FnMut(&mut Writer, &[T]) -> Result<(), Fault> {
     move |writer, rows| {
         rows.iter().for_each(|row| write(writer, row));
         Ok(())
@@ -124,7 +124,7 @@ fn each<T>(write: impl Fn(&mut Writer, &T)) -> impl FnMut(&mut Writer, &[T]) -> 
 }
 
 /// One thing under `name`.
-fn one(name: Key, write: impl FnOnce(&mut Writer)) -> Response {
+pub(crate) fn one(name: Key, write: impl FnOnce(&mut Writer)) -> Response {
     let mut writer = Writer::with_capacity(1024);
     writer.begin_object().key(name);
     write(&mut writer);

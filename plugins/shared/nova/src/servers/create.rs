@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::compute::{OnFailure, PasswordChoice, ServerCreate, ServerCreated};
 use skyloom_sdk::json::{Fields, Writer};
-use skyloom_sdk::lenient::{boolean, count};
+use skyloom_sdk::lenient::{boolean, count, is_uuid};
 use skyloom_sdk::{Cloud, Error, ErrorCode, base64, key, respond};
 
 use super::{disks, names, networks};
@@ -44,11 +44,7 @@ pub fn create_after<C: Cloud>(
     answer(context, &wanted, &created)
 }
 
-fn read<C: Cloud>(
-    context: &Context<'_, C>,
-    server: &Map<String, Value>,
-    hints: Option<Value>,
-) -> Result<Wanted, Fault> {
+fn read<C: Cloud>(context: &Context<'_, C>, server: &Map<String, Value>, hints: Hints) -> Result<Wanted, Fault> {
     let fields = Fields::new(server, &["server"]);
     refuse_what_has_no_capability(&fields)?;
     let (min_count, max_count) = counts(&fields)?;
@@ -68,7 +64,7 @@ fn read<C: Cloud>(
         from_volume: disks.root.is_some(),
         nic_tags,
         disk_tags: std::mem::take(&mut disks.tags),
-        hints,
+        hints: hints.kept,
     };
     let create = ServerCreate {
         min_count,
@@ -80,6 +76,7 @@ fn read<C: Cloud>(
         security_groups: groups.clone(),
         disks: disks.list(),
         public_address: None,
+        group_id: hints.group_id,
         user_data: user_data(context, &fields)?,
         config_drive: config_drive(context, &fields)?,
         admin_password: match fields.optional_str("adminPass")? {
@@ -238,14 +235,23 @@ fn one_node(host: Option<&str>, node: Option<&str>) -> Result<Option<String>, Fa
     }
 }
 
-/// Hints that placement would have to follow are refused; those that the dialect lists and those that nobody knows are kept.
-fn hints<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<Option<Value>, Fault> {
-    let hints = match body.get("os:scheduler_hints").or_else(|| body.get("OS-SCH-HNT:scheduler_hints")) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Object(hints)) => hints,
+/// What the scheduler hints say.
+struct Hints {
+    /// The server group whose policy places the server.
+    group_id: Option<String>,
+    /// Those without effect.
+    kept: Option<Value>,
+}
+
+/// Hints that placement can't follow are refused; those that the dialect lists and those that nobody knows are kept.
+fn hints<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<Hints, Fault> {
+    let mut hints = match body.get("os:scheduler_hints").or_else(|| body.get("OS-SCH-HNT:scheduler_hints")) {
+        None | Some(Value::Null) => return Ok(Hints { group_id: None, kept: None }),
+        Some(Value::Object(hints)) => hints.clone(),
         Some(_) => return Err(Fault::invalid_type("os:scheduler_hints", "object")),
     };
-    for (name, value) in hints {
+    let group_id = hints.remove("group").map(group_of).transpose()?;
+    for (name, value) in &hints {
         if context.rules.hints_without_effect.contains(&name.as_str()) {
             continue;
         }
@@ -258,7 +264,14 @@ fn hints<C>(context: &Context<'_, C>, body: &Map<String, Value>) -> Result<Optio
             return Err(refuse(CREATE, &what));
         }
     }
-    Ok((!hints.is_empty()).then(|| Value::Object(hints.clone())))
+    Ok(Hints { group_id, kept: (!hints.is_empty()).then_some(Value::Object(hints)) })
+}
+
+fn group_of(hint: Value) -> Result<String, Fault> {
+    match hint {
+        Value::String(id) if is_uuid(&id) => Ok(id),
+        other => Err(Fault::bad_request(of_field("group", &other, &format!("{} is not a 'uuid'", python(&other))))),
+    }
 }
 
 /// What is wrong with a reference in the body is a bad request, not a missing resource.

@@ -248,8 +248,7 @@ fn write_later(writer: &mut Writer, server: &Server, attributes: &Attributes<'_>
         writer.key(key!("trusted_image_certificates")).null();
     }
     if view.minor >= 71 && view.single {
-        // There are no server groups, so no server is in one.
-        writer.key(key!("server_groups")).begin_array().end_array();
+        writer.key(key!("server_groups")).strings(&server.group_id);
     }
     if view.minor >= 73 {
         writer.key(key!("locked_reason")).optional_string(server.locked_reason.as_deref());
