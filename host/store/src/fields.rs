@@ -152,6 +152,7 @@ impl Field {
 #[cfg(test)]
 pub(crate) const LISTS: &[(&str, &[Field])] = &[
     ("list-servers", crate::servers::Server::FIELDS),
+    ("list-aggregates", crate::aggregates::Aggregate::FIELDS),
     ("list-flavors", crate::flavors::Flavor::FIELDS),
     ("list-operations", crate::operations::Operation::FIELDS),
     ("list-volumes", crate::volumes::Volume::FIELDS),

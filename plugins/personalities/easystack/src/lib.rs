@@ -7,7 +7,7 @@ mod tokens;
 
 pub use settings::Settings;
 
-use nova::{Answer, Context, Rules, UPSTREAM, keypairs, servers, zones};
+use nova::{Answer, Context, Rules, UPSTREAM, aggregates, keypairs, servers, zones};
 use skyloom_sdk::{Cloud, Imports, Personality, Request, Response};
 
 /// The component.
@@ -52,6 +52,7 @@ static RULES: Rules = Rules {
     unversioned_keypairs: true,
     unversioned_members: &[("/keypair", "type"), ("/keypair", "user_id")],
     keypair_deleted: 200,
+    aggregate_uuid_always: true,
     ..UPSTREAM
 };
 
@@ -93,6 +94,12 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "server_volumes.attach" => servers::attachments::attach(context),
         "server_volumes.detach" => servers::attachments::detach(context),
         "availability_zones.list_detail" => zones::list_detail(context),
+        "aggregates.list" => aggregates::list(context),
+        "aggregates.create" => aggregates::create(context),
+        "aggregates.update" => aggregates::update(context),
+        "aggregates.delete" => aggregates::delete(context),
+        "aggregates.add_host" => aggregates::add_host(context),
+        "aggregates.remove_host" => aggregates::remove_host(context),
         "keypairs.list" => keypairs::list(context),
         "keypairs.create" => keypairs::create(context),
         "keypairs.delete" => keypairs::delete(context),

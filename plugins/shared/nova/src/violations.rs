@@ -25,7 +25,8 @@ pub fn check<C>(context: &Context<'_, C>) -> Result<(), Fault> {
         }
         "pattern" => {
             context.legacy
-                && ["/server/name", "/flavor/name", "/keypair/name"].contains(&violation.pointer.as_str())
+                && ["/server/name", "/flavor/name", "/keypair/name", "/aggregate/name"]
+                    .contains(&violation.pointer.as_str())
                 && expected(violation) == names::PATTERN
         }
         _ => false,

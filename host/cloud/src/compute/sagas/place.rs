@@ -1,8 +1,8 @@
 //! The choice of a compute node.
 
 use skyloom_model::{Error, ErrorCode, Result};
-use skyloom_store::Conn;
 use skyloom_store::placements::{self as store, Amount, Candidate, HolderKind, Need, Purpose};
+use skyloom_store::{Conn, nodes};
 
 use crate::compute::Compute;
 
@@ -18,7 +18,7 @@ pub(super) async fn home(tx: &mut Conn, compute: &Compute, server_id: &str, want
     if let Some((first, last)) = &need.volumes_on {
         candidates.retain(|(_, candidate)| candidate.name == *first && first == last);
     }
-    let Some(node) = choose(tx, need.amount, &candidates).await? else {
+    let Some(node) = choose(tx, &need.zone, need.amount, &candidates).await? else {
         return Err(full(server_id, candidates.is_empty(), format!("need {need:?}, wanted node {wanted:?}")));
     };
     let own = Amount { disk_gib: 0, ..need.amount };
@@ -45,7 +45,7 @@ pub(super) async fn disk(
         candidates.retain(|(_, candidate)| Some(&candidate.name) == node.as_ref());
     }
     let need = Amount { disk_gib: disk_gib.into(), ..Amount::default() };
-    let Some(node) = choose(tx, need, &candidates).await? else {
+    let Some(node) = choose(tx, zone, need, &candidates).await? else {
         return Err(no_room(holder.1, candidates.is_empty(), disk_gib));
     };
     store::hold(tx, holder, Purpose::Home, &node, need).await?;
@@ -58,7 +58,7 @@ pub(super) async fn more_disk(tx: &mut Conn, compute: &Compute, id: &str, zone: 
     let mut candidates = candidates(tx, compute, zone).await?;
     candidates.retain(|(_, candidate)| Some(&candidate.name) == node.as_ref());
     let need = Amount { disk_gib: gib.into(), ..Amount::default() };
-    match choose(tx, need, &candidates).await? {
+    match choose(tx, zone, need, &candidates).await? {
         Some(_) => store::grow(tx, id, gib.into()).await,
         None => Err(no_room(id, candidates.is_empty(), gib)),
     }
@@ -81,7 +81,7 @@ pub(super) async fn other(tx: &mut Conn, compute: &Compute, server_id: &str, siz
     let need = needed(tx, server_id).await?;
     let mut candidates = candidates(tx, compute, &need.zone).await?;
     candidates.retain(|(_, candidate)| need.node.as_ref() == Some(&candidate.name));
-    let Some(node) = choose(tx, size, &candidates).await? else {
+    let Some(node) = choose(tx, &need.zone, size, &candidates).await? else {
         return Err(full(server_id, candidates.is_empty(), format!("size {size:?}, at home {need:?}")));
     };
     store::hold(tx, (HolderKind::Server, server_id), Purpose::Resize, &node, size).await?;
@@ -103,12 +103,14 @@ async fn candidates(tx: &mut Conn, compute: &Compute, zone: &str) -> Result<Vec<
 }
 
 /// Takes from the emptiest node that fits: servers spread. Equal nodes go by name, so that the choice can be foretold.
-async fn choose(tx: &mut Conn, need: Amount, candidates: &[(Amount, Candidate)]) -> Result<Option<String>> {
+async fn choose(tx: &mut Conn, zone: &str, need: Amount, candidates: &[(Amount, Candidate)]) -> Result<Option<String>> {
     let mut fitting: Vec<&(Amount, Candidate)> =
         candidates.iter().filter(|(limit, candidate)| fits(candidate.used, need, *limit)).collect();
     fitting.sort_by(|one, other| room(other).cmp(&room(one)).then_with(|| one.1.name.cmp(&other.1.name)));
     for (limit, candidate) in fitting {
-        if store::take(tx, &candidate.name, need, *limit).await? {
+        // An operator may have moved it to another zone since it was read.
+        let stays = nodes::stays_in(tx, &candidate.name, zone).await?;
+        if stays && store::take(tx, &candidate.name, need, *limit).await? {
             return Ok(Some(candidate.name.clone()));
         }
     }
@@ -142,7 +144,41 @@ fn room((limit, candidate): &(Amount, Candidate)) -> i128 {
 
 #[cfg(test)]
 mod tests {
+    use skyloom_runtime::api::ComputeApi as _;
+    use skyloom_runtime::bindings::cloud::compute::ServerCreate;
+
     use super::*;
+    use crate::Settings;
+    use crate::compute::testing::{World, member, operator, worlds};
+
+    async fn server_in(world: &World, zone: &str) -> String {
+        let create = ServerCreate { zone: Some(zone.to_owned()), ..world.create(&["a"]) };
+        world.cloud.create_servers(&member("p"), create).await.expect("creation").server_ids.remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_server_goes_to_a_node_of_its_aggregates_zone() {
+        for world in worlds(Settings::default()).await {
+            let (cloud, admin, compute) = (&world.cloud, operator("op"), &world.cloud.compute);
+            for name in ["node-2", "node-3"] {
+                world.attach(name, "zone-1").await;
+            }
+            let east = cloud.create_aggregate(&admin, "fast".to_owned(), Some("east".to_owned())).await.expect("one");
+            cloud.add_aggregate_node(&admin, east.id.clone(), "node-2".to_owned()).await.expect("node-2");
+            let (here, there) = (server_in(&world, "zone-1").await, server_in(&world, "east").await);
+            let mut tx = world.database.db.begin().await.expect("begin");
+            assert_eq!(home(&mut tx, compute, &there, None).await.expect("a place"), "node-2");
+            let wrong = home(&mut tx, compute, &here, Some("node-2")).await.expect_err("of another zone");
+            assert_eq!(wrong.code, ErrorCode::NoCapacity, "{}", world.database.name);
+            assert_ne!(home(&mut tx, compute, &here, None).await.expect("a place"), "node-2");
+            tx.commit().await.expect("commit");
+            // What a placement read before an operator moved the node holds no more.
+            let mut tx = world.database.db.begin().await.expect("begin");
+            let stale = super::candidates(&mut tx, compute, "zone-1").await.expect("candidates");
+            let need = Amount { vcpus: 1, memory_mib: 1, disk_gib: 0 };
+            assert_eq!(choose(&mut tx, "east", need, &stale).await.expect("none"), None, "{}", world.database.name);
+        }
+    }
 
     fn candidate(memory_mib: i64, used: i64) -> (Amount, Candidate) {
         let capacity = Amount { vcpus: 4, memory_mib, disk_gib: 100 };
