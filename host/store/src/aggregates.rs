@@ -63,11 +63,7 @@ pub async fn get(conn: &mut Conn, id: &str) -> Result<Option<Aggregate>> {
 
 /// The aggregate, held until the commit.
 pub async fn lock(tx: &mut Conn, id: &str) -> Result<Option<Aggregate>> {
-    let lock = dialect::for_update(tx.is_postgres());
-    let sql = format!("SELECT id FROM aggregates WHERE id = $1{lock}");
-    let held = tx.optional(sql, args![id], |row| row.text(0)).await?;
-    // Read once it is held, so that its nodes are those of now.
-    if held.is_none() { Ok(None) } else { get(tx, id).await }
+    if tx.lock("aggregates", id).await? { get(tx, id).await } else { Ok(None) }
 }
 
 /// Writes all that may change. After [`lock`]; `already-exists` when the name is taken.
