@@ -174,6 +174,15 @@ QUOTA_OF = {"target_project_id": "project_id"}
 FLAVOR = ("flavor_id",)
 FLAVORS = Entry(seen=FLAVOR, shares=("public_flavor_id",), asks=(("marker", "flavor_id"),), query=ALL)
 TENANT = lambda kind: lambda v: {kind: {"tenant": v["project_id"]}}
+A_HOST = lambda action: Entry(OPERATORS, body=fixed({action: {"host": "node-1"}}))
+AGGREGATES = {
+    "aggregates.list": Entry(OPERATORS),
+    "aggregates.create": Entry(OPERATORS, body=named("aggregate")),
+    "aggregates.update": Entry(OPERATORS, body=named("aggregate")),
+    "aggregates.delete": Entry(OPERATORS),
+    "aggregates.add_host": A_HOST("add_host"),
+    "aggregates.remove_host": A_HOST("remove_host"),
+}
 
 COMPUTE = {
     "versions.list": Entry(EVERYBODY),
@@ -199,6 +208,8 @@ COMPUTE = {
     "server_tags.check": Entry(refs=AT, ready=A_TAG),
     "server_tags.add": Entry(refs=AT, ready=lambda place, caller: {"tag": "added"}),
     "server_tags.delete": Entry(refs=AT, ready=A_TAG),
+    "server_password.show": Entry(refs=AT),
+    "server_password.clear": Entry(refs=AT),
     "server_ips.list": Entry(refs=AT),
     "server_ips.show": Entry(refs=(*AT, "network_name")),
     "server_interfaces.list": Entry(refs=AT),
@@ -242,6 +253,9 @@ COMPUTE = {
     "quota_sets.show_defaults": Entry(alias=QUOTA_OF),
     "availability_zones.list": Entry(),
     "availability_zones.list_detail": Entry(OPERATORS),
+    **AGGREGATES,
+    "aggregates.show": Entry(OPERATORS),
+    "aggregates.set_metadata": Entry(OPERATORS, body=fixed({"set_metadata": {"metadata": {"key": "x"}}})),
 }
 
 LOGIN = lambda v: {"auth": {
@@ -259,6 +273,7 @@ EASYSTACK = {
     "servers.metadata.replace": Entry(body=METADATA, refs=AT),
     **{id: entry for id, entry in COMPUTE.items() if id.startswith("server_volumes.")},
     "availability_zones.list_detail": COMPUTE["availability_zones.list_detail"],
+    **AGGREGATES,
 }
 
 # --- images ---

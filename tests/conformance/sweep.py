@@ -154,7 +154,7 @@ class Sweep:
     def paths(self, operation):
         for name in operation.parameters:
             # The last parameter is what is asked for; those before it lead there.
-            unknown = self.values(operation, **{name: str(uuid.uuid4())})
+            unknown = self.values(operation, **{name: tables.NUMBERS.get(name, str(uuid.uuid4()))})
             if name == "project_id" and operation.api.get("project-param") == name:
                 mismatch = self.judge(operation, 400)
                 yield "foreign project in the URL", self.request(operation, operation.url(unknown)), mismatch

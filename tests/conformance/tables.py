@@ -23,6 +23,8 @@ REFUSED = [
 FILTERS = {"virtual_type", "os_type", "target_id", "target_project_id"}
 # And those that name what is no project's own, or may be asked for by anybody.
 NOBODYS = {"project_id", "flavor_id", "schema", "alias", "router_id", "image_type_id", "type_id", *FILTERS}
+# Ids that are numbers; of these one that is unknown is none that was ever given.
+NUMBERS = {"aggregate_id": "987654321"}
 
 
 @dataclasses.dataclass

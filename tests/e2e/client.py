@@ -106,10 +106,10 @@ def same(what, found, wanted):
     assert found == wanted, f"{what}: {found!r} and not {wanted!r}"
 
 
-def main(session, deployment="laptop"):
+def main(session, edits=(), deployment="laptop"):
     """`harness.main` where the client is, and with nothing of the machine's own clouds."""
     inside_venv()
     for key in [key for key in os.environ if key.startswith("OS_")]:
         del os.environ[key]
     os.environ["OS_CLIENT_CONFIG_FILE"] = os.devnull
-    return harness.main(session, deployment=deployment)
+    return harness.main(session, edits, deployment)

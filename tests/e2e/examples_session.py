@@ -87,4 +87,4 @@ class Plugins(Session):
 
 
 if __name__ == "__main__":
-    sys.exit(main(Plugins, "plugins"))
+    sys.exit(main(Plugins, deployment="plugins"))

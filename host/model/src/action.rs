@@ -143,6 +143,12 @@ actions! {
     ServerGroupsDelete "server-groups:delete" Member;
     ZonesRead "zones:read" Reader;
     ZonesReadNodes "zones:read-nodes" Operator;
+    AggregatesRead "aggregates:read" Operator;
+    AggregatesCreate "aggregates:create" Operator;
+    AggregatesUpdate "aggregates:update" Operator;
+    AggregatesDelete "aggregates:delete" Operator;
+    AggregatesAddNode "aggregates:add-node" Operator;
+    AggregatesRemoveNode "aggregates:remove-node" Operator;
     NodesConfigure "nodes:configure" Operator;
     ClockTurn "clock:turn" Operator;
     FlavorsRead "flavors:read" Reader;

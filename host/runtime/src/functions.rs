@@ -34,6 +34,13 @@ macro_rules! cloud_functions {
                 Changes fn delete_server_group(id: String) -> ();
                 Changes fn add_server_group_member(id: String, server_id: String) -> ();
                 Changes fn remove_server_group_member(id: String, server_id: String) -> ();
+                Reads fn list_aggregates(conditions: Vec<compute::Condition>, page: compute::PageRequest) -> compute::AggregatePage;
+                Reads fn get_aggregate(id: String) -> compute::Aggregate;
+                Changes fn create_aggregate(name: String, zone: Option<String>) -> compute::Aggregate;
+                Changes fn update_aggregate(id: String, update: compute::AggregateUpdate) -> compute::Aggregate;
+                Changes fn delete_aggregate(id: String) -> ();
+                Changes fn add_aggregate_node(id: String, node: String) -> compute::Aggregate;
+                Changes fn remove_aggregate_node(id: String, node: String) -> compute::Aggregate;
             }
             /// `skyloom:cloud/flavors`.
             trait FlavorsApi in flavors needs Flavors {

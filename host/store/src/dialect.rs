@@ -74,6 +74,11 @@ pub fn for_share(postgres: bool) -> &'static str {
     if postgres { " FOR SHARE" } else { "" }
 }
 
+/// Like [`for_share`], but also beside changes that don't ask for [`for_update`].
+pub fn for_key_share(postgres: bool) -> &'static str {
+    if postgres { " FOR KEY SHARE" } else { "" }
+}
+
 /// Like [`for_update`], but rows that another transaction holds are left out: for work that is leased.
 pub fn for_update_skip_locked(postgres: bool) -> &'static str {
     if postgres { " FOR UPDATE SKIP LOCKED" } else { "" }

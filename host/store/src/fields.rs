@@ -153,6 +153,7 @@ impl Field {
 pub(crate) const LISTS: &[(&str, &[Field])] = &[
     ("list-servers", crate::servers::Server::FIELDS),
     ("list-server-groups", crate::server_groups::ServerGroup::FIELDS),
+    ("list-aggregates", crate::aggregates::Aggregate::FIELDS),
     ("list-flavors", crate::flavors::Flavor::FIELDS),
     ("list-operations", crate::operations::Operation::FIELDS),
     ("list-volumes", crate::volumes::Volume::FIELDS),

@@ -4,6 +4,7 @@
 //! One file per resource: a function takes a [`Conn`] (reading or in a transaction) and plain values. The rules of the cloud
 //! live above, in `cloud`, which composes one transaction from several of these functions.
 
+pub mod aggregates;
 pub mod boot_images;
 pub mod charges;
 pub mod collections;

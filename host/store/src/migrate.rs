@@ -36,6 +36,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (28, "lock-reason", include_str!("../migrations/0028_lock_reason.sql")),
     (29, "moves", include_str!("../migrations/0029_moves.sql")),
     (30, "server groups", include_str!("../migrations/0030_server_groups.sql")),
+    (34, "aggregates", include_str!("../migrations/0034_aggregates.sql")),
 ];
 
 /// What the database holds and what this program knows.
@@ -229,6 +230,20 @@ mod tests {
         assert_eq!(metering::accounts(&mut conn).await.expect("accounts"), ["", "d"]);
     }
 
+    /// A node of the time before aggregates is in the zone that the deployment says.
+    async fn zones_are_kept(db: &Db) {
+        let aggregates = MIGRATIONS.iter().find(|migration| migration.1 == "aggregates").expect("the migration").0;
+        migrate_to(db, aggregates - 1).await.expect("the schema before");
+        let mut tx = db.begin().await.expect("begin");
+        let sql = "INSERT INTO nodes (name, zone, driver, hypervisor, hypervisor_version, vcpus, memory_mib, disk_gib, \
+                   enabled, updated_at) VALUES ('n', 'z', 'd', '', 0, 1, 1, 1, 1, 1)";
+        tx.execute(sql, &[]).await.expect("a node");
+        tx.commit().await.expect("commit");
+        migrate(db).await.expect("the schema of now");
+        let node = crate::nodes::get(&mut db.read().await.expect("read"), "n").await.expect("get").expect("the node");
+        assert_eq!((node.zone.as_str(), node.own_zone.as_str()), ("z", "z"));
+    }
+
     async fn on_both(check: impl AsyncFn(&Db)) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         check(&Db::sqlite(&folder.path().join("test.db"), Options::default()).await.expect("SQLite")).await;
@@ -245,6 +260,11 @@ mod tests {
     #[tokio::test]
     async fn a_ledger_of_one_price_for_all_is_an_accounts() {
         on_both(ledgers_are_kept).await;
+    }
+
+    #[tokio::test]
+    async fn the_zone_that_the_deployment_says_is_a_nodes_own() {
+        on_both(zones_are_kept).await;
     }
 
     #[tokio::test]

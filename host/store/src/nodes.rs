@@ -3,12 +3,14 @@
 use skyloom_model::{Result, Timestamp};
 
 use crate::rows::rows;
-use crate::{Conn, args};
+use crate::statement::reading;
+use crate::{Conn, args, dialect};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Node in "nodes" as "n" {
         name: String,
+        /// The one in which it takes servers: that of its aggregates, and where they name none, its own.
         zone: String,
         /// Id of the driver's plugin.
         driver: String,
@@ -20,14 +22,44 @@ rows! {
         /// False: takes no new servers.
         enabled: bool,
         updated_at: Timestamp,
+        /// What the deployment says.
+        own_zone: String,
     }
 }
 
-/// Writes the node, new or again.
+/// Writes the node, new or again. Its zone is what its aggregates and its own zone make it.
 pub async fn put(tx: &mut Conn, node: &Node) -> Result<()> {
-    let again = "(name) DO UPDATE SET zone = $2, driver = $3, hypervisor = $4, hypervisor_version = $5, vcpus = $6, \
-                 memory_mib = $7, disk_gib = $8, enabled = $9, updated_at = $10";
-    node.insert()?.on_conflict(again).run(tx).await.map(drop)
+    let again = "(name) DO UPDATE SET driver = $3, hypervisor = $4, hypervisor_version = $5, vcpus = $6, \
+                 memory_mib = $7, disk_gib = $8, enabled = $9, updated_at = $10, own_zone = $11";
+    node.insert()?.on_conflict(again).run(tx).await?;
+    // The row is held now, so no aggregate changes meanwhile.
+    settle_zones(tx, std::slice::from_ref(&node.name)).await
+}
+
+/// Those of these names that are there, by name, held until the commit: nothing new is placed on them meanwhile.
+pub async fn locked(tx: &mut Conn, names: &[String]) -> Result<Vec<Node>> {
+    let postgres = tx.is_postgres();
+    let (is_one, lock) = (dialect::is_listed(postgres, "n.name", true, "$1"), dialect::for_update(postgres));
+    let sql = Node::select(&format!("WHERE {is_one} ORDER BY n.name{lock}"));
+    tx.all(sql, args![&serde_json::Value::from(names).to_string()], Node::of_row).await
+}
+
+/// Puts these nodes into the zone that their aggregates name, and where they name none, into their own.
+pub async fn settle_zones(tx: &mut Conn, names: &[String]) -> Result<()> {
+    let is_one = dialect::is_listed(tx.is_postgres(), "nodes.name", true, "$1");
+    let sql = format!(
+        "UPDATE nodes SET zone = coalesce((SELECT min(a.zone) FROM aggregate_nodes m \
+         JOIN aggregates a ON a.id = m.aggregate_id WHERE m.node = nodes.name AND a.zone <> ''), own_zone) \
+         WHERE {is_one}"
+    );
+    tx.execute(sql, args![&serde_json::Value::from(names).to_string()]).await.map(drop)
+}
+
+/// Whether the node is still in this zone; if so, it stays there until the commit.
+pub async fn stays_in(tx: &mut Conn, name: &str, zone: &str) -> Result<bool> {
+    let lock = dialect::for_key_share(tx.is_postgres());
+    let sql = format!("SELECT n.name FROM nodes n WHERE n.name = $1 AND n.zone = $2{lock}");
+    Ok(tx.optional(reading(&["nodes"], sql), args![name, zone], |row| row.text(0)).await?.is_some())
 }
 
 pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<Node>> {
@@ -48,7 +80,7 @@ pub async fn beat(tx: &mut Conn, name: &str, enabled: bool, now: Timestamp) -> R
 /// Nodes of which nobody has said anything since before `before`, other than `names`, take no new servers. Gives how many. They are
 /// as old as the last word about them; where nobody says any, since now.
 pub async fn disable_others(tx: &mut Conn, names: &[String], before: Timestamp, now: Timestamp) -> Result<u64> {
-    let list = crate::dialect::placeholders(3, names.len());
+    let list = dialect::placeholders(3, names.len());
     let mut values: Vec<crate::Value<'_>> = vec![now.into(), before.into()];
     values.extend(names.iter().map(crate::Value::from));
     let other = if names.is_empty() { String::new() } else { format!(" AND name NOT IN ({list})") };
@@ -63,7 +95,7 @@ pub async fn disable_others(tx: &mut Conn, names: &[String], before: Timestamp, 
 /// Forgets nodes that take no new servers since before `before`, hold nothing, and are none of `names` (those that are in use
 /// here). Gives how many.
 pub async fn remove_retired(tx: &mut Conn, names: &[String], before: Timestamp) -> Result<u64> {
-    let list = crate::dialect::placeholders(2, names.len());
+    let list = dialect::placeholders(2, names.len());
     let mut values: Vec<crate::Value<'_>> = vec![before.into()];
     values.extend(names.iter().map(crate::Value::from));
     let other = if names.is_empty() { String::new() } else { format!(" AND name NOT IN ({list})") };
@@ -78,13 +110,34 @@ pub async fn remove_retired(tx: &mut Conn, names: &[String], before: Timestamp) 
         let sums = "DELETE FROM node_usage WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.name = node_usage.node) \
                     AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.node = node_usage.node)";
         tx.execute(sums, &[]).await?;
+        let left =
+            "DELETE FROM aggregate_nodes WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.name = aggregate_nodes.node)";
+        tx.execute(left, &[]).await?;
     }
     Ok(gone)
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::aggregates;
+
+    /// One that takes servers.
+    pub(crate) fn node(name: &str, own_zone: &str) -> Node {
+        Node {
+            name: name.to_owned(),
+            zone: own_zone.to_owned(),
+            driver: "d".to_owned(),
+            hypervisor: String::new(),
+            hypervisor_version: 0,
+            vcpus: 1,
+            memory_mib: 1,
+            disk_gib: 1,
+            enabled: true,
+            updated_at: Timestamp(1),
+            own_zone: own_zone.to_owned(),
+        }
+    }
 
     #[tokio::test]
     async fn only_what_is_left_empty_and_unused_for_long_is_forgotten() {
@@ -97,18 +150,7 @@ mod tests {
                 ("holding", false, 1),
                 ("here", false, 1),
             ] {
-                let node = Node {
-                    name: name.to_owned(),
-                    zone: "z".to_owned(),
-                    driver: "d".to_owned(),
-                    hypervisor: String::new(),
-                    hypervisor_version: 0,
-                    vcpus: 1,
-                    memory_mib: 1,
-                    disk_gib: 1,
-                    enabled,
-                    updated_at: Timestamp(updated_at),
-                };
+                let node = Node { enabled, updated_at: Timestamp(updated_at), ..node(name, "z") };
                 put(&mut tx, &node).await.unwrap();
                 tx.execute(
                     "INSERT INTO node_usage (node, vcpus, memory_mib, disk_gib) VALUES ($1, 0, 0, 0)",
@@ -116,6 +158,7 @@ mod tests {
                 )
                 .await
                 .unwrap();
+                assert!(aggregates::add_node(&mut tx, "1", name).await.unwrap());
             }
             let sql = "INSERT INTO placements (holder_kind, holder_id, purpose, node, vcpus, memory_mib, disk_gib) \
                        VALUES ('server', 's', 'home', 'holding', 1, 1, 1)";
@@ -127,6 +170,9 @@ mod tests {
             assert_eq!(names, ["here", "holding", "serving", "young"], "{}", database.name);
             let sums = tx.all("SELECT node FROM node_usage ORDER BY node", &[], |row| row.text(0)).await.unwrap();
             assert_eq!(sums, names, "{}", database.name);
+            let members = "SELECT node FROM aggregate_nodes ORDER BY node";
+            let members = tx.all(members, &[], |row| row.text(0)).await.unwrap();
+            assert_eq!(members, names, "they leave their aggregates: {}", database.name);
             // Where this process uses none.
             assert_eq!(remove_retired(&mut tx, &[], Timestamp(10)).await.unwrap(), 1, "{}", database.name);
         }

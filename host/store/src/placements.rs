@@ -97,6 +97,13 @@ pub async fn candidates(conn: &mut Conn, zone: &str) -> Result<Vec<Candidate>> {
     .await
 }
 
+/// The first by name of these nodes that hold anything.
+pub async fn first_in_use(conn: &mut Conn, nodes: &[&str]) -> Result<Option<String>> {
+    let is_one = crate::dialect::is_listed(conn.is_postgres(), "p.node", true, "$1");
+    let sql = format!("SELECT min(p.node) FROM placements p WHERE {is_one}");
+    conn.one(sql, args![&serde_json::Value::from(nodes).to_string()], |row| row.opt_text(0)).await
+}
+
 /// What is reserved on each node that has ever held anything, by its name.
 pub async fn used(conn: &mut Conn) -> Result<BTreeMap<String, Amount>> {
     let sql = "SELECT node, vcpus, memory_mib, disk_gib FROM node_usage";

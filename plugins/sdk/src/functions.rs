@@ -33,6 +33,13 @@ macro_rules! cloud_functions {
                 fn delete_server_group(id: &str) -> ();
                 fn add_server_group_member(id: &str, server_id: &str) -> ();
                 fn remove_server_group_member(id: &str, server_id: &str) -> ();
+                fn list_aggregates(conditions: &[compute::Condition], page: &compute::PageRequest) -> compute::AggregatePage;
+                fn get_aggregate(id: &str) -> compute::Aggregate;
+                fn create_aggregate(name: &str, zone: Option<&str>) -> compute::Aggregate;
+                fn update_aggregate(id: &str, update: &compute::AggregateUpdate) -> compute::Aggregate;
+                fn delete_aggregate(id: &str) -> ();
+                fn add_aggregate_node(id: &str, node: &str) -> compute::Aggregate;
+                fn remove_aggregate_node(id: &str, node: &str) -> compute::Aggregate;
             }
             /// `skyloom:cloud/flavors`.
             trait Flavors in flavors {

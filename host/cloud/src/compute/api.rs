@@ -142,4 +142,52 @@ impl ComputeApi for Compute {
     async fn remove_server_group_member(&self, context: &Context, id: String, server_id: String) -> Result<(), Error> {
         Ok(self.leave_server_group(context, &id, &server_id).await?)
     }
+
+    async fn list_aggregates(
+        &self,
+        context: &Context,
+        conditions: Vec<wit::Condition>,
+        page: PageRequest,
+    ) -> Result<wit::AggregatePage, Error> {
+        Ok(self.aggregate_page(context, conditions, page).await?)
+    }
+
+    async fn get_aggregate(&self, context: &Context, id: String) -> Result<wit::Aggregate, Error> {
+        Ok(self.show_aggregate(context, &id).await?)
+    }
+
+    async fn create_aggregate(
+        &self,
+        context: &Context,
+        name: String,
+        zone: Option<String>,
+    ) -> Result<wit::Aggregate, Error> {
+        Ok(self.make_aggregate(context, name, zone).await?)
+    }
+
+    async fn update_aggregate(
+        &self,
+        context: &Context,
+        id: String,
+        update: wit::AggregateUpdate,
+    ) -> Result<wit::Aggregate, Error> {
+        Ok(self.change_aggregate(context, &id, update).await?)
+    }
+
+    async fn delete_aggregate(&self, context: &Context, id: String) -> Result<(), Error> {
+        Ok(self.drop_aggregate(context, &id).await?)
+    }
+
+    async fn add_aggregate_node(&self, context: &Context, id: String, node: String) -> Result<wit::Aggregate, Error> {
+        Ok(self.put_node_in(context, &id, &node).await?)
+    }
+
+    async fn remove_aggregate_node(
+        &self,
+        context: &Context,
+        id: String,
+        node: String,
+    ) -> Result<wit::Aggregate, Error> {
+        Ok(self.take_node_out(context, &id, &node).await?)
+    }
 }

@@ -129,7 +129,7 @@ impl Compute {
         let mut tx = self.db().begin().await?;
         let before = store::get(&mut tx, &settings.name).await?;
         let mut row = before.unwrap_or_else(|| blank(&settings.name));
-        row.zone = settings.zone.clone();
+        row.own_zone = settings.zone.clone();
         row.driver = settings.driver.clone();
         row.updated_at = Timestamp::now();
         if let Some(capacity) = capacity {
@@ -162,6 +162,7 @@ fn blank(name: &str) -> store::Node {
         disk_gib: 0,
         enabled: false,
         updated_at: Timestamp::now(),
+        own_zone: String::new(),
     }
 }
 

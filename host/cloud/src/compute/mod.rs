@@ -1,6 +1,7 @@
 //! Servers and what they are made of: flavors, key pairs, volumes, zones, quotas; and the operations on them.
 
 mod actions;
+mod aggregates;
 mod api;
 mod attach;
 mod attachments;
@@ -27,6 +28,8 @@ mod tags;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_aggregates;
 #[cfg(test)]
 mod tests_attachments;
 #[cfg(test)]

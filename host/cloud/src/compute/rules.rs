@@ -69,7 +69,8 @@ impl Verb {
 
     /// Whether nothing else may be under way.
     fn needs_rest(self) -> bool {
-        !self.in_records() && !matches!(self, Self::Delete | Self::Metadata | Self::Tags | Self::LeaveGroup | Self::Console)
+        !self.in_records()
+            && !matches!(self, Self::Delete | Self::Metadata | Self::Tags | Self::LeaveGroup | Self::Console)
     }
 
     /// Whether its operation is over with the write that asks for it.
@@ -158,15 +159,7 @@ mod tests {
         let bin = Verb::ALL.iter().filter(|verb| verb.allowed(VmState::SoftDeleted)).copied();
         assert_eq!(
             bin.collect::<Vec<_>>(),
-            [
-                Verb::DetachVolume,
-                Verb::Delete,
-                Verb::Restore,
-                Verb::Purge,
-                Verb::Lock,
-                Verb::Unlock,
-                Verb::LeaveGroup
-            ]
+            [Verb::DetachVolume, Verb::Delete, Verb::Restore, Verb::Purge, Verb::Lock, Verb::Unlock, Verb::LeaveGroup]
         );
         assert_eq!(allowing(Verb::JoinGroup), [VmState::Stopped]);
         assert_eq!(allowing(Verb::Delete).len(), VmState::ALL.len() - 1);

@@ -88,18 +88,19 @@ async fn insert_project(database: &TestDatabase, id: &str) {
     tx.commit().await.expect("commit");
 }
 
-/// What a deployment file says of a node.
-fn node(name: &str) -> NodeSettings {
-    NodeSettings {
+/// A compute node of the deployment.
+async fn attach(cloud: &Cloud, name: &str, zone: &str) {
+    let node = NodeSettings {
         name: name.to_owned(),
         driver: "fake".to_owned(),
-        zone: "zone-1".to_owned(),
+        zone: zone.to_owned(),
         vcpus: None,
         memory_mib: None,
         disk_gib: None,
         platform_networks: std::collections::BTreeMap::new(),
         enabled: true,
-    }
+    };
+    cloud.compute.attach_node(node, Arc::new(FakeDriver)).await.expect("a node");
 }
 
 /// One for each kind of database.
@@ -111,7 +112,7 @@ pub(crate) async fn worlds(settings: Settings) -> Vec<World> {
         settings.images.folder = folder.path().to_owned();
         let cloud = Cloud::new(database.db.clone(), settings).expect("settings");
         cloud.seed(&Seed::default()).await.expect("seeds");
-        cloud.compute.attach_node(node("node-1"), Arc::new(FakeDriver)).await.expect("a node");
+        attach(&cloud, "node-1", "zone-1").await;
         for id in PROJECTS {
             insert_project(&database, id).await;
         }
@@ -156,6 +157,11 @@ pub(crate) fn operator(project: &str) -> Arc<CallContext> {
 }
 
 impl World {
+    /// One more compute node, or a new word of the deployment about one that is there.
+    pub(crate) async fn attach(&self, name: &str, zone: &str) {
+        attach(&self.cloud, name, zone).await;
+    }
+
     /// A request for servers of the smallest flavor with these names.
     pub(crate) fn create(&self, names: &[&str]) -> wit::ServerCreate {
         wit::ServerCreate { disks: vec![disk_of(&self.image)], ..creation(names) }
@@ -190,11 +196,6 @@ impl World {
             attributes: "{}".to_owned(),
         };
         self.cloud.create_image(context, create).await.expect("an image")
-    }
-
-    /// One more node beside `node-1`.
-    pub(crate) async fn add_node(&self, name: &str) {
-        self.cloud.compute.attach_node(node(name), Arc::new(FakeDriver)).await.expect("a node");
     }
 
     /// How many rows there are.

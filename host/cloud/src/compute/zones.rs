@@ -1,9 +1,11 @@
-//! Zones: where servers may be placed. A zone is what the nodes say.
+//! Zones: where servers may be placed. A zone is what nodes and aggregates say.
+
+use std::collections::BTreeMap;
 
 use skyloom_model::{Action, Result};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
-use skyloom_store::nodes;
+use skyloom_store::{aggregates, nodes};
 
 use super::Compute;
 
@@ -12,20 +14,17 @@ impl Compute {
         self.permit(context.caller.as_deref(), Action::ZonesRead)?;
         let sees_nodes = self.sees_nodes(context);
         let mut conn = self.db().read().await?;
-        let nodes = nodes::all(&mut conn).await?;
-        let mut zones: Vec<wit::Zone> = Vec::new();
+        let empty = |name: String| wit::Zone { name, available: false, nodes: Vec::new() };
+        let named = aggregates::zones(&mut conn).await?.into_iter();
+        let mut zones: BTreeMap<String, wit::Zone> = named.map(|name| (name.clone(), empty(name))).collect();
         // By zone, then by name.
-        for node in nodes {
-            if zones.last().is_none_or(|zone| zone.name != node.zone) {
-                zones.push(wit::Zone { name: node.zone.clone(), available: false, nodes: Vec::new() });
-            }
-            if let Some(zone) = zones.last_mut() {
-                zone.available |= node.enabled;
-                if sees_nodes {
-                    zone.nodes.push(node.name);
-                }
+        for node in nodes::all(&mut conn).await? {
+            let zone = zones.entry(node.zone.clone()).or_insert_with(|| empty(node.zone));
+            zone.available |= node.enabled;
+            if sees_nodes {
+                zone.nodes.push(node.name);
             }
         }
-        Ok(zones)
+        Ok(zones.into_values().collect())
     }
 }

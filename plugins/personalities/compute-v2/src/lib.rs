@@ -8,7 +8,7 @@ mod settings;
 pub use settings::Settings;
 
 use dialects::Dialect;
-use nova::{Answer, Context, flavors, keypairs, quotas, server_groups, servers, versions, zones};
+use nova::{Answer, Context, aggregates, flavors, keypairs, quotas, server_groups, servers, versions, zones};
 use skyloom_sdk::{Cloud, Personality, Request, Response};
 
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
@@ -83,6 +83,8 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "server_tags.replace" => servers::tags::replace(context),
         "server_tags.delete" => servers::tags::delete(context),
         "server_tags.delete_all" => servers::tags::delete_all(context),
+        "server_password.show" => servers::password::show(context),
+        "server_password.clear" => servers::password::clear(context),
         "server_ips.list" => servers::parts::ips(context),
         "server_ips.show" => servers::parts::ips_of_network(context),
         "server_interfaces.list" => servers::parts::interfaces(context),
@@ -124,6 +126,14 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "quota_sets.show_defaults" => quotas::show_defaults(context),
         "availability_zones.list" => zones::list(context),
         "availability_zones.list_detail" => zones::list_detail(context),
+        "aggregates.list" => aggregates::list(context),
+        "aggregates.create" => aggregates::create(context),
+        "aggregates.show" => aggregates::show(context),
+        "aggregates.update" => aggregates::update(context),
+        "aggregates.delete" => aggregates::delete(context),
+        "aggregates.add_host" => aggregates::add_host(context),
+        "aggregates.remove_host" => aggregates::remove_host(context),
+        "aggregates.set_metadata" => aggregates::set_metadata(context),
         other => nova::proxies::serve(context, other).unwrap_or_else(|| nova::unknown(other)),
     }
 }

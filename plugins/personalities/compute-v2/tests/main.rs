@@ -1,6 +1,7 @@
 //! One program of all of them: each would be compiled and linked with what it tests.
 
 mod actions;
+mod aggregates;
 mod create;
 mod disks;
 mod filters;

@@ -185,3 +185,21 @@ fn links_hold_the_project_where_the_path_does() {
     assert_eq!(links[0]["href"], format!("http://cloud.test/v2.1/project-1/servers/{SERVER}"));
     assert_eq!(links[1]["href"], format!("http://cloud.test/project-1/servers/{SERVER}"));
 }
+
+#[test]
+fn a_guest_that_hands_over_no_password_has_none_to_read() {
+    let cloud = with_server(server());
+    let of = |operation: &str, method: &str, id: &str| {
+        Call::new(operation, method, "/v2.1/servers/x/os-server-password").version(2, 1).param("server_id", id)
+    };
+    let shown = ask(&cloud, upstream(), of("server_password.show", "GET", SERVER));
+    assert_eq!(shown, (200, json!({ "password": "" })));
+    let cleared = call(&cloud, upstream(), of("server_password.clear", "DELETE", SERVER));
+    assert_eq!((cleared.status, cleared.body), (204, skyloom_sdk::Body::Empty));
+    for (operation, method) in [("server_password.show", "GET"), ("server_password.clear", "DELETE")] {
+        let message = refused(&cloud, upstream(), of(operation, method, "gone"), 404);
+        assert_eq!(message, "Instance gone could not be found.");
+    }
+    rule!("nova.server_password.show", "21b331b1");
+    rule!("nova.server_password.clear", "21b331b1");
+}

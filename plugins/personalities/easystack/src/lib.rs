@@ -7,7 +7,7 @@ mod tokens;
 
 pub use settings::Settings;
 
-use nova::{Answer, Context, Rules, UPSTREAM, keypairs, server_groups, servers, zones};
+use nova::{Answer, Context, Rules, UPSTREAM, aggregates, keypairs, server_groups, servers, zones};
 use skyloom_sdk::{Cloud, Imports, Personality, Request, Response};
 
 /// The component.
@@ -55,6 +55,7 @@ static RULES: Rules = Rules {
     group_policies: &["soft-anti-affinity", "soft-affinity"],
     soft_policies_always: true,
     all_groups_are_refused: true,
+    aggregate_uuid_always: true,
     ..UPSTREAM
 };
 
@@ -103,6 +104,12 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "server_groups.list" => server_groups::list(context),
         "server_groups.create" => server_groups::create(context),
         "server_groups.delete" => server_groups::delete(context),
+        "aggregates.list" => aggregates::list(context),
+        "aggregates.create" => aggregates::create(context),
+        "aggregates.update" => aggregates::update(context),
+        "aggregates.delete" => aggregates::delete(context),
+        "aggregates.add_host" => aggregates::add_host(context),
+        "aggregates.remove_host" => aggregates::remove_host(context),
         "keypairs.list" => keypairs::list(context),
         "keypairs.create" => keypairs::create(context),
         "keypairs.delete" => keypairs::delete(context),

@@ -1,6 +1,7 @@
 //! Nova's API over the neutral core, as a library: handlers, bodies, views, lists, microversions, errors. It exports nothing: a face
 //! brings its manifest, says which operation is which handler's, and makes a component of both.
 
+pub mod aggregates;
 pub mod attributes;
 pub mod context;
 pub mod errors;

@@ -43,6 +43,7 @@ pub static DIFFERENCES: &[Difference] = &[
     difference(37, "networks must be named at creation and may be auto or none"),
     difference(38, "an unknown status in the filter is refused"),
     difference(39, "limits leave out maxImageMeta; the metadata of images is not passed on any more"),
+    difference(41, "an aggregate has a UUID"),
     difference(42, "tags of networks and disks at creation are back"),
     difference(47, "a server holds its flavor's figures"),
     difference(49, "a tag at the attachment of a disk (refused: disks of running servers have none here)"),

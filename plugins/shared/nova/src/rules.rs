@@ -92,6 +92,8 @@ pub struct Rules {
     pub volumes_name_their_zone: bool,
     /// What no name of a snapshot may begin with.
     pub reserved_snapshots: Option<&'static str>,
+    /// Aggregates show their UUID at every version, not from 2.41 on only.
+    pub aggregate_uuid_always: bool,
     /// A quota is asked for a user, too: of one that isn't there it is the default one.
     pub quotas_look_for_users: bool,
 }
@@ -210,6 +212,7 @@ pub const UPSTREAM: Rules = Rules {
     new_rules_hide_their_group: false,
     volumes_name_their_zone: false,
     reserved_snapshots: None,
+    aggregate_uuid_always: false,
     quotas_look_for_users: false,
 };
 

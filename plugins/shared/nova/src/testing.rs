@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{
-    Address, MetadataMode, PowerState, Server, ServerCreate, ServerCreated, ServerFlavor, ServerGroup, ServerNic,
-    ServerPage, ServerVolume, VmState,
+    Address, Aggregate, AggregatePage, AggregateUpdate, MetadataMode, PowerState, Server, ServerCreate, ServerCreated,
+    ServerFlavor, ServerGroup, ServerNic, ServerPage, ServerVolume, VmState,
 };
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
@@ -224,6 +224,70 @@ pub fn server_group(id: &str, policy: &str, max_servers_per_node: Option<u32>) -
         created_at: NOON,
         members: vec![SERVER.to_owned()],
     }
+}
+
+/// The aggregate `1` in the zone `london`.
+pub fn aggregate() -> Aggregate {
+    Aggregate {
+        id: "1".to_owned(),
+        uuid: "6ba28ba7-f29b-45cc-a30b-6e3a40c2fb14".to_owned(),
+        name: "fast".to_owned(),
+        zone: Some("london".to_owned()),
+        metadata: vec![("ssd".to_owned(), "yes".to_owned())],
+        nodes: vec!["compute".to_owned()],
+        created_at: NOON,
+        updated_at: None,
+    }
+}
+
+/// A core with the aggregate `1`, whose changes are kept and shown.
+pub fn with_aggregate() -> (FakeCloud, Seen<AggregateUpdate>) {
+    let (mut cloud, seen) = (FakeCloud::default(), Seen::default());
+    let known = |id: &str| if id == "1" { Ok(aggregate()) } else { Err(not_found("aggregate", id)) };
+    cloud.compute.get_aggregate = Some(Box::new(known));
+    cloud.compute.list_aggregates = Some(Box::new(|_, page| {
+        let ids: &[&str] = if page.marker.is_none() { &["1", "10"] } else { &["2"] };
+        let aggregates = ids.iter().map(|id| Aggregate { id: (*id).to_owned(), ..aggregate() }).collect();
+        Ok(AggregatePage { aggregates, next: page.marker.is_none().then(|| "10".to_owned()) })
+    }));
+    cloud.compute.create_aggregate = Some(Box::new(|name, zone| match name {
+        "twin" => Err(error(ErrorCode::AlreadyExists, "Aggregate twin already exists.")),
+        _ => Ok(Aggregate { name: name.to_owned(), zone: zone.map(str::to_owned), ..aggregate() }),
+    }));
+    let keep = seen.clone();
+    cloud.compute.update_aggregate = Some(Box::new(move |id, update| {
+        keep.push(update.clone());
+        let before = known(id)?;
+        let zone = update.zone.clone().or(before.zone.clone());
+        Ok(Aggregate {
+            name: update.name.clone().unwrap_or(before.name.clone()),
+            zone,
+            updated_at: Some(NOON + 60_000_000),
+            ..before
+        })
+    }));
+    cloud.compute.delete_aggregate = Some(Box::new(move |id| known(id).map(drop)));
+    cloud.compute.add_aggregate_node = Some(Box::new(move |id, node| {
+        let before = known(id)?;
+        Ok(Aggregate { nodes: vec!["compute".to_owned(), node.to_owned()], ..before })
+    }));
+    cloud.compute.remove_aggregate_node =
+        Some(Box::new(move |id, _| Ok(Aggregate { nodes: Vec::new(), ..known(id)? })));
+    (cloud, seen)
+}
+
+/// A core that refuses every change of an aggregate in this way.
+pub fn with_refused_aggregates(refusal: &Error) -> FakeCloud {
+    let mut cloud = FakeCloud::default();
+    let told = refusal.clone();
+    cloud.compute.update_aggregate = Some(Box::new(move |_, _| Err(told.clone())));
+    let told = refusal.clone();
+    cloud.compute.delete_aggregate = Some(Box::new(move |_| Err(told.clone())));
+    let told = refusal.clone();
+    cloud.compute.add_aggregate_node = Some(Box::new(move |_, _| Err(told.clone())));
+    let told = refusal.clone();
+    cloud.compute.remove_aggregate_node = Some(Box::new(move |_, _| Err(told.clone())));
+    cloud
 }
 
 /// A public flavor.

@@ -25,7 +25,7 @@ pub fn check<C>(context: &Context<'_, C>) -> Result<(), Fault> {
         }
         "pattern" => {
             context.legacy
-                && ["/server/name", "/flavor/name", "/keypair/name", "/server_group/name"]
+                && ["/server/name", "/flavor/name", "/keypair/name", "/server_group/name", "/aggregate/name"]
                     .contains(&violation.pointer.as_str())
                 && expected(violation) == names::PATTERN
         }

@@ -2,7 +2,7 @@
 
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_store::placements::{self as store, Amount, Candidate, HolderKind, Need, Purpose};
-use skyloom_store::{Conn, volumes};
+use skyloom_store::{Conn, nodes, volumes};
 
 use super::company::Company;
 use crate::compute::Compute;
@@ -22,7 +22,7 @@ pub(super) async fn home(tx: &mut Conn, compute: &Compute, server_id: &str, want
     let company = Company::of(tx, server_id, need.group_id.as_deref()).await?;
     let all = candidates.len();
     candidates.retain(|(_, candidate)| company.as_ref().is_none_or(|company| company.allows(&candidate.name)));
-    let Some(node) = choose_beside(tx, need.amount, &candidates, company.as_ref()).await? else {
+    let Some(node) = choose_beside(tx, &need.zone, need.amount, &candidates, company.as_ref()).await? else {
         let why = format!("need {need:?}, wanted node {wanted:?}");
         return Err(match company {
             Some(company) if candidates.len() < all => kept_away(server_id, &company, why),
@@ -53,7 +53,7 @@ pub(super) async fn disk(
         candidates.retain(|(_, candidate)| Some(&candidate.name) == node.as_ref());
     }
     let need = Amount { disk_gib: disk_gib.into(), ..Amount::default() };
-    let Some(node) = choose(tx, need, &candidates).await? else {
+    let Some(node) = choose(tx, zone, need, &candidates).await? else {
         return Err(no_room(holder.1, candidates.is_empty(), disk_gib));
     };
     store::hold(tx, holder, Purpose::Home, &node, need).await?;
@@ -66,7 +66,7 @@ pub(super) async fn more_disk(tx: &mut Conn, compute: &Compute, id: &str, zone: 
     let mut candidates = candidates(tx, compute, zone).await?;
     candidates.retain(|(_, candidate)| Some(&candidate.name) == node.as_ref());
     let need = Amount { disk_gib: gib.into(), ..Amount::default() };
-    match choose(tx, need, &candidates).await? {
+    match choose(tx, zone, need, &candidates).await? {
         Some(_) => store::grow(tx, id, gib.into()).await,
         None => Err(no_room(id, candidates.is_empty(), gib)),
     }
@@ -90,12 +90,14 @@ pub(super) async fn other(tx: &mut Conn, compute: &Compute, server_id: &str, mut
     let need = needed(tx, server_id).await?;
     let candidates = candidates(tx, compute, &need.zone).await?;
     let is_home = |(_, candidate): &(Amount, Candidate)| need.node.as_ref() == Some(&candidate.name);
-    let (own, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_home);
-    let mut found = choose(tx, size, &own).await?;
+    let (own, mut others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_home);
+    let mut found = choose(tx, &need.zone, size, &own).await?;
     if found.is_none() {
         let disks = volumes::of_server(tx, server_id).await?;
         size.disk_gib += disks.iter().map(|volume| i64::from(volume.size_gib)).sum::<i64>();
-        found = choose(tx, size, &others).await?;
+        let company = Company::of(tx, server_id, need.group_id.as_deref()).await?;
+        others.retain(|(_, candidate)| company.as_ref().is_none_or(|company| company.allows(&candidate.name)));
+        found = choose_beside(tx, &need.zone, size, &others, company.as_ref()).await?;
     }
     let Some(node) = found else {
         let unreachable = own.is_empty() && others.is_empty();
@@ -119,14 +121,15 @@ async fn candidates(tx: &mut Conn, compute: &Compute, zone: &str) -> Result<Vec<
     Ok(found.map(|candidate| (limit(&candidate, ratio), candidate)).collect())
 }
 
-async fn choose(tx: &mut Conn, need: Amount, candidates: &[(Amount, Candidate)]) -> Result<Option<String>> {
-    choose_beside(tx, need, candidates, None).await
+async fn choose(tx: &mut Conn, zone: &str, need: Amount, candidates: &[(Amount, Candidate)]) -> Result<Option<String>> {
+    choose_beside(tx, zone, need, candidates, None).await
 }
 
 /// Takes from the emptiest node that fits: servers spread, unless their group wants them elsewhere. Equal nodes go by name, so that
 /// the choice can be foretold.
 async fn choose_beside(
     tx: &mut Conn,
+    zone: &str,
     need: Amount,
     candidates: &[(Amount, Candidate)],
     company: Option<&Company>,
@@ -139,7 +142,9 @@ async fn choose_beside(
         rank(one).cmp(&rank(other)).then_with(by_room)
     });
     for (limit, candidate) in fitting {
-        if store::take(tx, &candidate.name, need, *limit).await? {
+        // An operator may have moved it to another zone since it was read.
+        let stays = nodes::stays_in(tx, &candidate.name, zone).await?;
+        if stays && store::take(tx, &candidate.name, need, *limit).await? {
             return Ok(Some(candidate.name.clone()));
         }
     }
@@ -181,7 +186,41 @@ fn room((limit, candidate): &(Amount, Candidate)) -> i128 {
 
 #[cfg(test)]
 mod tests {
+    use skyloom_runtime::api::ComputeApi as _;
+    use skyloom_runtime::bindings::cloud::compute::ServerCreate;
+
     use super::*;
+    use crate::Settings;
+    use crate::compute::testing::{World, member, operator, worlds};
+
+    async fn server_in(world: &World, zone: &str) -> String {
+        let create = ServerCreate { zone: Some(zone.to_owned()), ..world.create(&["a"]) };
+        world.cloud.create_servers(&member("p"), create).await.expect("creation").server_ids.remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_server_goes_to_a_node_of_its_aggregates_zone() {
+        for world in worlds(Settings::default()).await {
+            let (cloud, admin, compute) = (&world.cloud, operator("op"), &world.cloud.compute);
+            for name in ["node-2", "node-3"] {
+                world.attach(name, "zone-1").await;
+            }
+            let east = cloud.create_aggregate(&admin, "fast".to_owned(), Some("east".to_owned())).await.expect("one");
+            cloud.add_aggregate_node(&admin, east.id.clone(), "node-2".to_owned()).await.expect("node-2");
+            let (here, there) = (server_in(&world, "zone-1").await, server_in(&world, "east").await);
+            let mut tx = world.database.db.begin().await.expect("begin");
+            assert_eq!(home(&mut tx, compute, &there, None).await.expect("a place"), "node-2");
+            let wrong = home(&mut tx, compute, &here, Some("node-2")).await.expect_err("of another zone");
+            assert_eq!(wrong.code, ErrorCode::NoCapacity, "{}", world.database.name);
+            assert_ne!(home(&mut tx, compute, &here, None).await.expect("a place"), "node-2");
+            tx.commit().await.expect("commit");
+            // What a placement read before an operator moved the node holds no more.
+            let mut tx = world.database.db.begin().await.expect("begin");
+            let stale = super::candidates(&mut tx, compute, "zone-1").await.expect("candidates");
+            let need = Amount { vcpus: 1, memory_mib: 1, disk_gib: 0 };
+            assert_eq!(choose(&mut tx, "east", need, &stale).await.expect("none"), None, "{}", world.database.name);
+        }
+    }
 
     fn candidate(memory_mib: i64, used: i64) -> (Amount, Candidate) {
         let capacity = Amount { vcpus: 4, memory_mib, disk_gib: 100 };

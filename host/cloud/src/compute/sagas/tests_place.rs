@@ -20,8 +20,8 @@ async fn wide() -> Vec<World> {
     }
     let worlds = worlds(settings).await;
     for world in &worlds {
-        world.add_node("node-2").await;
-        world.add_node("node-3").await;
+        world.attach("node-2", "zone-1").await;
+        world.attach("node-3", "zone-1").await;
     }
     worlds
 }

@@ -11,6 +11,7 @@ pub mod metadata;
 pub(crate) mod names;
 mod networks;
 pub mod parts;
+pub mod password;
 pub mod sizes;
 mod sort;
 pub mod tags;
