@@ -1,4 +1,4 @@
-"""The entries of what Nova passes on to other services, up to 2.35."""
+"""The entries of what Nova passes on to other services, up to 2.35; floating IPs of servers, up to 2.43."""
 
 from department_tables import ALL, COUNT, FRESH_IMAGE, IMAGE, ITEM, METADATA, NOBODY, PUBLIC, Entry
 
@@ -19,7 +19,35 @@ OLD_IMAGES = Entry(
 # The laptop deployment's.
 ZONE = {"availability_zone": "zone-1"}
 OPENED = {"ip_protocol": "tcp", "from_port": 22, "to_port": 22}
+FLOATING = ("floating_ip_id",)
+
+
+def floating(action):
+    """A floating IP of its own where one is made for it, else one that nobody has."""
+    return lambda v: {action: {"address": v.get("floating_address", "192.0.2.254")}}
+
+
+def unbound(place, caller):
+    return {"floating_address": place.floating_ip()[1]}
+
+
+def bound(place, caller):
+    values = unbound(place, caller)
+    at = f"{place.world.nova}/servers/{place.values['server_id']}/action"
+    place.call("POST", at, floating("addFloatingIp")(values))
+    return values
+
+
 PROXIES = {
+    "floating_ips.list": Entry(seen=FLOATING),
+    "floating_ips.show": Entry(refs=FLOATING),
+    "floating_ips.create": Entry(body=lambda v: {"pool": None}, in_project=True),
+    "floating_ips.delete": Entry(
+        refs=FLOATING, ready=lambda place, caller: {"floating_ip_id": place.floating_ip()[0]}
+    ),
+    "floating_ip_pools.list": Entry(),
+    "server_floating_ips.add": Entry(body=floating("addFloatingIp"), refs=("server_id",), ready=unbound),
+    "server_floating_ips.remove": Entry(body=floating("removeFloatingIp"), refs=("server_id",), ready=bound),
     "networks.list": Entry(seen=("network_id",), query=ALL),
     "networks.show": Entry(refs=("network_id",)),
     "security_groups.list": Entry(seen=("security_group_id",), query=ALL),

@@ -377,6 +377,11 @@ def a_rule(v, with_project=True):
     return {"security_group_rule": {**rule, **({"project_id": v["project_id"]} if with_project else {})}}
 
 
+def a_floating_ip(v, with_project=True, **more):
+    own = {"floating_network_id": v["external_network_id"], "description": v["mark"], **more}
+    return {"floatingip": {**own, **({"project_id": v["project_id"]} if with_project else {})}}
+
+
 def listed(name, *filters, shares=()):
     own = (("id", name), ("marker", name), ("sort_key=id&marker", name), *PROJECT_FILTERS)
     return Entry(seen=(name,), shares=shares, query=ALL, asks=(*own, *filters))
@@ -460,6 +465,26 @@ NETWORKS = {
         Entry(body=a_rule, refs=("remote_group_id",), alias={"remote_group_id": "security_group_id"}, note="from a group"),
     ],
     "security-group-rules.delete": Entry(refs=("rule_id",), ready=lambda place, caller: {"rule_id": place.group()[1]}),
+    "floatingips.list": listed("floatingip_id", ("port_id", "port_id")),
+    "floatingips.show": Entry(refs=("floatingip_id",)),
+    "floatingips.create": [
+        Entry(body=a_floating_ip, refs=PROJECT, then=belongs("floatingip")),
+        Entry(body=lambda v: a_floating_ip(v, with_project=False), in_project=True, note="of no project"),
+        Entry(
+            body=lambda v: a_floating_ip(v, port_id=v["port_id"]), refs=("port_id",), then=belongs("floatingip"), note="on a port",
+            ready=lambda place, caller: {"port_id": place.port(place.values["network_id"])},
+        ),
+    ],
+    "floatingips.update": [
+        Entry(body=fixed({"floatingip": {"description": "changed"}}), refs=("floatingip_id",)),
+        Entry(
+            body=lambda v: {"floatingip": {"port_id": v["port_id"]}}, refs=("floatingip_id", "port_id"), note="to a port",
+            ready=lambda place, caller: {"floatingip_id": place.floating_ip()[0], "port_id": place.port(place.values["network_id"])},
+        ),
+    ],
+    "floatingips.delete": Entry(
+        refs=("floatingip_id",), ready=lambda place, caller: {"floatingip_id": place.floating_ip()[0]}
+    ),
     "routers.list": listed("router_id"),
     "routers.show": Entry(refs=("router_id",)),
 }

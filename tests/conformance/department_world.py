@@ -93,6 +93,16 @@ class Place:
         at = f"{self.world.nova}/os-server-groups"
         return self.call("POST", at, {"server_group": group}, headers=newer)["server_group"]["id"]
 
+    def floating_ip(self):
+        """Id and address of a new one; none leads anywhere then."""
+        at = f"{self.world.neutron}/floatingips"
+        for one in self.call("GET", at)["floatingips"]:
+            if one["port_id"]:
+                self.call("PUT", f"{at}/{one['id']}", {"floatingip": {"port_id": None}})
+        body = {"floating_network_id": self.world.common["external_network_id"], "description": self.mark}
+        made = self.call("POST", at, {"floatingip": body})["floatingip"]
+        return made["id"], made["floating_ip_address"]
+
     def image(self, filled=True):
         image = {"name": fresh(self.mark), "disk_format": "raw", "container_format": "bare", "tags": [self.mark]}
         image = self.call("POST", f"{self.world.glance}/images", image)["id"]
@@ -186,6 +196,7 @@ class Place:
         values["network_id"] = network = self.network()
         values["subnet_id"], values["port_id"] = self.subnet(network), self.port(network)
         values["security_group_id"], values["rule_id"] = self.group()
+        values["floatingip_id"] = values["floating_ip_id"] = self.floating_ip()[0]
         values["image_id"], values["keypair_name"] = self.image(), self.keypair()
         values["flavor_id"], values["server_group_id"] = world.private_flavor(self), self.server_group()
         values["server_id"] = server = self.server()
@@ -210,7 +221,7 @@ class Place:
             *(f"{world.nova}/servers/{own['server_id']}{part}" for part in ("", "/metadata", "/ips", "/os-interface")),
             *(f"{world.nova}/{part}" for part in ("os-keypairs", "os-server-groups", "servers", "limits", f"flavors/{own['flavor_id']}")),
             f"{world.glance}/images/{own['image_id']}", f"{world.glance}/images/{own['image_id']}/file",
-            *(f"{world.neutron}/{kind}" for kind in ("networks", "subnets", "ports", "security-groups")),
+            *(f"{world.neutron}/{kind}" for kind in ("networks", "subnets", "ports", "security-groups", "floatingips")),
             f"{world.neutron}/security-group-rules",
             f"{world.cinder}/volumes/{own['data_volume_id']}", f"{world.cinder}/snapshots/{own['snapshot_id']}",
         ]

@@ -11,8 +11,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 OPEN_ACTIONS = {"public", "tokens:issue", "users:change-password"}
 # Upstream's functions that aren't there answer 501 in upstream's own words.
 ABSENT = re.compile(r"^unsupported\.")
-# What Nova passes on to other services ends with 2.35; `/v2`, which has no versions, has it whatever a header says.
-PASSED_ON = re.compile(r"(networks|security_groups|security_group_rules|volumes|snapshots|images)\.")
+# What Nova passes on to other services ends with these versions; `/v2`, which has none, has it whatever a header says.
+PASSED_ON = {
+    "2.35": re.compile(r"(networks|security_groups|security_group_rules|floating_ips|floating_ip_pools|volumes|snapshots|images)\."),
+    "2.43": re.compile(r"server_floating_ips\."),
+}
 # (plugin, operation): the one status with which everything is refused that got past the token. Each is a deviation that is
 # known and said: an image has no members yet; whoever doesn't know a user's password isn't told whether the user exists.
 REFUSED = [
@@ -76,8 +79,8 @@ class Operation:
             return {}
         header = versioning["headers"][0]
         version = self.table.get("max-version", versioning["max"])
-        if self.plugin == "compute-v2" and PASSED_ON.match(self.id):
-            version = "2.35"
+        if self.plugin == "compute-v2":
+            version = next((last for last, ids in PASSED_ON.items() if ids.match(self.id)), version)
         prefix = header.get("prefix")
         return {header["name"]: f"{prefix} {version}" if prefix else version}
 

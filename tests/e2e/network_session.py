@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Networks, subnets, ports and security groups, with the unchanged OpenStack client.
+"""Networks, subnets, ports, floating IPs and security groups, with the unchanged OpenStack client.
 
 Starts a Skyloom of its own (laptop deployment) and ends it. Prints PASS or FAIL with seconds for each step; the first
 FAIL ends it. Exit code 77: the client is missing here.
@@ -162,6 +162,51 @@ class Networks(Members):
         self.ann.fails("409", "network", "delete", "lab 2")
         self.ann.text("server", "delete", "--wait", "one")
         same("the port is the user's", self.ann("port", "show", "plug 2")["device_id"], "")
+
+    # --- floating IPs ---
+
+    def floating(self, server):
+        """The server's addresses on its network."""
+        return sorted(self.ann("server", "show", server)["addresses"]["lab 2"])
+
+    def step_floating_ips(self):
+        """floating ip create, list, show, set, unset, delete"""
+        (outside,) = names(self.ann("network", "list", "--external"))
+        made = self.ann("floating", "ip", "create", "--description", "Front", outside)
+        address = made["floating_ip_address"]
+        same("made", (made["description"], made["status"], made["port_id"], made["project_id"]), ("Front", "DOWN", None, self.ids["ann"]))
+        same("list", names(self.ann("floating", "ip", "list"), "Floating IP Address"), [address])
+        same("free", names(self.ann("floating", "ip", "list", "--status", "DOWN"), "ID"), [made["id"]])
+        same("by network", names(self.ann("floating", "ip", "list", "--network", outside), "ID"), [made["id"]])
+        self.ann.text("floating", "ip", "set", "--port", "plug 2", address)
+        shown = self.ann("floating", "ip", "show", address)
+        same("set", (shown["port_id"], shown["fixed_ip_address"], shown["status"]), (self.ids["plug"], "192.0.2.41", "ACTIVE"))
+        same("by port", names(self.ann("floating", "ip", "list", "--port", "plug 2"), "ID"), [made["id"]])
+        same("by fixed", names(self.ann("floating", "ip", "list", "--fixed-ip-address", "192.0.2.41"), "ID"), [made["id"]])
+        self.ann.fails("409", "floating", "ip", "create", "--port", "plug 2", outside)
+        self.ann.text("floating", "ip", "unset", "--port", address)
+        same("unset", self.ann("floating", "ip", "show", address)["port_id"], None)
+        self.ann.fails("400", "floating", "ip", "create", "lab 2")
+        self.ann.fails("403", "floating", "ip", "create", "--floating-ip-address", address, outside)
+        self.bob.fails("No FloatingIP found", "floating", "ip", "show", address)
+        self.ids["address"], self.ids["outside"] = address, outside
+
+    def step_floating_ip_of_a_server(self):
+        """server add and remove floating ip; what goes with the port and with the server"""
+        image, address = self.ann("image", "list")[0]["ID"], self.ids["address"]
+        self.ann.text("server", "create", "--flavor", "1", "--image", image, "--port", "plug 2", "--wait", "one")
+        self.ann.text("server", "add", "floating", "ip", "one", address)
+        same("on the server", self.floating("one"), sorted(["192.0.2.41", address]))
+        self.ann.text("server", "remove", "floating", "ip", "one", address)
+        same("off the server", self.floating("one"), ["192.0.2.41"])
+        self.ann.text("server", "add", "floating", "ip", "--fixed-ip-address", "192.0.2.41", "one", address)
+        same("on it again", self.floating("one"), sorted(["192.0.2.41", address]))
+        self.ann.text("server", "delete", "--wait", "one")
+        same("the address stays", self.ann("floating", "ip", "show", address)["status"], "DOWN")
+        self.ann.text("floating", "ip", "set", "--port", "plug 2", address)
+        self.ann.text("floating", "ip", "delete", address)
+        same("none is left", self.ann("floating", "ip", "list"), [])
+        same("the port stays", self.ann("port", "show", "plug 2")["id"], self.ids["plug"])
 
     # --- the end of it ---
 

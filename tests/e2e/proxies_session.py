@@ -78,6 +78,69 @@ class Proxies(Images):
         ):
             rule(f"nova.{operation}", proven)
 
+    def a_server(self, name):
+        """Its id once it runs, and its fixed address."""
+        nova = f"{self.cloud}/compute/v2.1"
+        image = self.call("GET", f"{nova}/images")["images"][0]["id"]
+        body = {"name": name, "imageRef": image, "flavorRef": "1"}
+        id = self.call("POST", f"{nova}/servers", {"server": body}, expect=(202,))["server"]["id"]
+
+        def runs():
+            server = self.call("GET", f"{nova}/servers/{id}")["server"]
+            assert server["status"] != "ERROR", server
+            return server["status"] == "ACTIVE", server
+
+        (addresses,) = poll(60, runs)["addresses"].values()
+        return id, addresses[0]["addr"]
+
+    def step_floating_ips(self):
+        """floating IPs through Nova are the network service's, and servers get and lose them"""
+        own = f"{self.network_url}/floatingips"
+        external = self.call("GET", f"{self.network_url}/networks?router:external=True")["networks"]
+        pool = external[0]["name"]
+        server, fixed = self.a_server("floats")
+        for base in self.faces:
+            url, at = f"{base}/v2.1/os-floating-ips", f"{base}/v2.1/servers/{server}/action"
+            pools = self.call("GET", f"{base}/v2.1/os-floating-ip-pools")["floating_ip_pools"]
+            assert sorted(one["name"] for one in pools) == sorted(network["name"] for network in external), pools
+            made = self.call("POST", url, {"pool": pool})["floating_ip"]
+            assert (made["pool"], made["fixed_ip"], made["instance_id"]) == (pool, None, None), made
+            of_default = self.call("POST", url, {})["floating_ip"]
+            assert of_default["pool"] == pool, of_default
+            told = self.call("POST", url, {"pool": "none"}, expect=(404,))["itemNotFound"]["message"]
+            assert told == "Floating IP pool not found.", told
+            of_own = self.call("GET", f"{own}/{made['id']}")["floatingip"]
+            assert (of_own["floating_ip_address"], of_own["project_id"]) == (made["ip"], self.project), of_own
+            body = {"addFloatingIp": {"address": made["ip"], "fixed_address": fixed}}
+            self.call("POST", at, body, minor=44, expect=(404,))
+            self.call("POST", at, body, minor=43, expect=(202,))
+            of_own = self.call("GET", f"{own}/{made['id']}")["floatingip"]
+            assert (of_own["fixed_ip_address"], of_own["status"]) == (fixed, "ACTIVE"), of_own
+            shown = self.call("GET", f"{url}/{made['id']}")["floating_ip"]
+            assert (shown["fixed_ip"], shown["instance_id"]) == (fixed, server), shown
+            (addresses,) = self.call("GET", f"{base}/v2.1/servers/{server}")["server"]["addresses"].values()
+            assert {(one["addr"], one["OS-EXT-IPS:type"]) for one in addresses} == {(fixed, "fixed"), (made["ip"], "floating")}, addresses
+            other = {"addFloatingIp": {"address": of_default["ip"]}}
+            assert "Unable to associate" in self.call("POST", at, other, expect=(400,))["badRequest"]["message"]
+            body = {"removeFloatingIp": {"address": made["ip"]}}
+            self.call("POST", at, body, minor=44, expect=(404,))
+            self.call("POST", at, body, minor=43, expect=(202,))
+            assert self.call("GET", f"{own}/{made['id']}")["floatingip"]["port_id"] is None
+            self.call("POST", at, body, expect=(409,))
+            listed = {one["id"]: one["ip"] for one in self.call("GET", url)["floating_ips"]}
+            assert listed == {made["id"]: made["ip"], of_default["id"]: of_default["ip"]}, listed
+            for gone in (made["id"], of_default["id"]):
+                self.call("DELETE", f"{url}/{gone}", expect=(202,))
+                self.call("GET", f"{own}/{gone}", expect=(404,))
+            self.call("GET", url, minor=36, expect=(404,))
+        rule("nova.floating_ip_pools.list", "c38a3011", "c01a12d8")
+        rule("nova.floating_ips.create", "02d0ad07", "0d2ab208", "d6dcf7a4")
+        for operation, *proven in (
+            ("list", "68525db4"), ("show", "65c31bb2"), ("delete", "c07c2fcc"), ("add_to_server", "519125e8", "97c0ab1f", "0d51e08a"),
+            ("remove_from_server", "9ac9d142", "97c0ab1f", "0d51e08a"),
+        ):
+            rule(f"nova.floating_ips.{operation}", *proven)
+
     def step_volumes(self):
         """volumes and snapshots through Nova are the volume service's"""
         own = f"{self.cloud}/volume/v3/{self.project}"

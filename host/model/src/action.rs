@@ -202,8 +202,12 @@ actions! {
     SecurityRulesCreate "security-rules:create" Member;
     SecurityRulesDelete "security-rules:delete" Member;
     RoutersRead "routers:read" Reader;
+    PublicAddressesRead "public-addresses:read" Reader;
     PublicAddressesCreate "public-addresses:create" Member;
+    PublicAddressesUpdate "public-addresses:update" Member;
+    // To a server or a port, or away from it.
     PublicAddressesBind "public-addresses:bind" Member;
+    PublicAddressesDelete "public-addresses:delete" Member;
     VolumesRead "volumes:read" Reader;
     VolumesReadAll "volumes:read-all" Manager;
     VolumesCreate "volumes:create" Member;

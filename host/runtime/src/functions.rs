@@ -143,6 +143,11 @@ macro_rules! cloud_functions {
                 Changes fn delete_security_group_rule(id: String) -> ();
                 Reads fn list_routers(conditions: Vec<networks::Condition>, page: networks::PageRequest) -> networks::RouterPage;
                 Reads fn get_router(id: String) -> networks::Router;
+                Reads fn list_public_addresses(conditions: Vec<networks::Condition>, page: networks::PageRequest) -> networks::PublicAddressPage;
+                Reads fn get_public_address(id: String) -> networks::PublicAddress;
+                Changes fn create_public_addresses(writes: Vec<networks::PublicAddressWrite>) -> Vec<networks::PublicAddress>;
+                Changes fn update_public_address(id: String, write: networks::PublicAddressWrite) -> networks::PublicAddress;
+                Changes fn delete_public_address(id: String) -> ();
             }
             /// `skyloom:cloud/operations`.
             trait OperationsApi in operations needs Operations {

@@ -165,6 +165,7 @@ pub(crate) const LISTS: &[(&str, &[Field])] = &[
     ("list-security-groups", crate::networks::Group::FIELDS),
     ("list-security-group-rules", crate::networks::Rule::FIELDS),
     ("list-routers", crate::networks::Router::FIELDS),
+    ("list-public-addresses", crate::public_addresses::PublicAddress::FIELDS),
     ("list-domains", crate::identity::Domain::FIELDS),
     ("list-projects", crate::identity::Project::FIELDS),
     ("list-users", crate::identity::User::FIELDS),

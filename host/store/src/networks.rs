@@ -63,4 +63,6 @@ mod tests;
 #[cfg(test)]
 mod tests_conditions;
 #[cfg(test)]
+mod tests_public_addresses;
+#[cfg(test)]
 mod tests_reach;

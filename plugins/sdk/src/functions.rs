@@ -142,6 +142,11 @@ macro_rules! cloud_functions {
                 fn delete_security_group_rule(id: &str) -> ();
                 fn list_routers(conditions: &[networks::Condition], page: &networks::PageRequest) -> networks::RouterPage;
                 fn get_router(id: &str) -> networks::Router;
+                fn list_public_addresses(conditions: &[networks::Condition], page: &networks::PageRequest) -> networks::PublicAddressPage;
+                fn get_public_address(id: &str) -> networks::PublicAddress;
+                fn create_public_addresses(writes: &[networks::PublicAddressWrite]) -> Vec<networks::PublicAddress>;
+                fn update_public_address(id: &str, write: &networks::PublicAddressWrite) -> networks::PublicAddress;
+                fn delete_public_address(id: &str) -> ();
             }
             /// `skyloom:cloud/operations`.
             trait Operations in operations {

@@ -1,10 +1,10 @@
 //! What outlives its server, for the operator: volumes and public addresses that were not to go with it. A volume goes at once, also
-//! where its node is lost; its project's own deletion waits for the node. No API here gives addresses back yet.
+//! where its node is lost; its project's own deletion waits for the node.
 
-use skyloom_model::{Error, ErrorCode, Result, Timestamp};
-use skyloom_store::public_addresses::{self, Held};
+use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
+use skyloom_store::public_addresses::{self, PublicAddress};
 use skyloom_store::volumes::{self, Volume};
-use skyloom_store::{Db, metering, placements, quotas};
+use skyloom_store::{Db, metering, placements};
 
 use super::volumes::deletable;
 
@@ -24,7 +24,7 @@ pub async fn volumes(db: &Db, filter: &Filter) -> Result<Vec<Volume>> {
 }
 
 /// The newest first.
-pub async fn public_addresses(db: &Db, filter: &Filter) -> Result<Vec<Held>> {
+pub async fn public_addresses(db: &Db, filter: &Filter) -> Result<Vec<PublicAddress>> {
     public_addresses::newest(&mut db.read().await?, filter.project_id.as_deref(), filter.free, filter.limit).await
 }
 
@@ -50,11 +50,12 @@ pub async fn delete_volume(db: &Db, id: &str) -> Result<()> {
 /// Gives the address back, and ends what it is charged for. `in-use`: a server has it.
 pub async fn delete_public_address(db: &Db, id: &str) -> Result<()> {
     let mut tx = db.begin().await?;
-    let address = public_addresses::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("public address", id))?;
-    quotas::lock_project(&mut tx, &address.project_id).await?;
-    if !public_addresses::release(&mut tx, id, Timestamp::now()).await? {
+    let address = public_addresses::lock(&mut tx, id, &Reach::All).await?;
+    let address = address.ok_or_else(|| Error::not_found("public address", id))?;
+    if !address.server_id.is_empty() {
         return Err(in_use("public address", id, &address.server_id));
     }
+    public_addresses::release(&mut tx, id, Timestamp::now()).await?;
     tx.commit().await
 }
 

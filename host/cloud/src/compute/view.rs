@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 use skyloom_model::{PowerState, Result, TaskState, Timestamp, VmState};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::context::CallContext;
-use skyloom_store::servers::{FlavorCopy, Full, Nic, Server};
+use skyloom_store::servers::{FlavorCopy, Full, Nic, Public, Server};
 
 use super::common::pairs;
 use crate::attributes;
@@ -56,8 +56,8 @@ fn address(address: String, floating: bool) -> wit::Address {
     wit::Address { ip_version: if address.contains(':') { 6 } else { 4 }, address, floating }
 }
 
-/// Lines of one card each stand together. Public addresses reach the first card.
-fn nics(lines: Vec<Nic>, public: Vec<String>) -> Vec<wit::ServerNic> {
+/// Lines of one card each stand together, with the public addresses that lead to it.
+fn nics(lines: Vec<Nic>, public: Vec<Public>) -> Vec<wit::ServerNic> {
     let mut nics: Vec<wit::ServerNic> = Vec::new();
     for line in lines {
         if nics.last().is_none_or(|nic| nic.port_id != line.port_id) {
@@ -73,8 +73,10 @@ fn nics(lines: Vec<Nic>, public: Vec<String>) -> Vec<wit::ServerNic> {
             nic.addresses.push(address(text, false));
         }
     }
-    if let Some(first) = nics.first_mut() {
-        first.addresses.extend(public.into_iter().map(|text| address(text, true)));
+    for Public { address: text, port_id } in public {
+        if let Some(nic) = nics.iter_mut().find(|nic| nic.port_id == port_id) {
+            nic.addresses.push(address(text, true));
+        }
     }
     nics
 }
@@ -151,7 +153,8 @@ mod tests {
             address: address.map(ToOwned::to_owned),
         };
         let lines = vec![line("b", Some("10.0.0.5")), line("b", Some("fd00::5")), line("a", None)];
-        let nics = nics(lines, vec!["192.0.2.7".to_owned()]);
+        let public = |text: &str, port: &str| Public { address: text.to_owned(), port_id: port.to_owned() };
+        let nics = nics(lines, vec![public("192.0.2.7", "b"), public("192.0.2.8", "gone")]);
         let ports: Vec<&str> = nics.iter().map(|nic| nic.port_id.as_str()).collect();
         assert_eq!(ports, ["b", "a"]);
         let addresses = |at: usize| -> Vec<(&str, u8, bool)> {

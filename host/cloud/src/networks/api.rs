@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use skyloom_runtime::api::NetworksApi;
 use skyloom_runtime::bindings::cloud::networks::{
-    Condition, GroupPage, GroupWrite, Network, NetworkPage, NetworkWrite, Port, PortPage, PortWrite, Router,
-    RouterPage, RuleCreate, RulePage, SecurityGroup, SecurityGroupRule, Subnet, SubnetPage, SubnetWrite,
+    Condition, GroupPage, GroupWrite, Network, NetworkPage, NetworkWrite, Port, PortPage, PortWrite, PublicAddress,
+    PublicAddressPage, PublicAddressWrite, Router, RouterPage, RuleCreate, RulePage, SecurityGroup, SecurityGroupRule,
+    Subnet, SubnetPage, SubnetWrite,
 };
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::bindings::types::errors::Error;
@@ -55,4 +56,9 @@ forward! {
     delete_security_group_rule => rules_delete(id;) -> ();
     list_routers => routers_list(; conditions: Vec<Condition>, page: PageRequest) -> RouterPage;
     get_router => routers_get(id;) -> Router;
+    list_public_addresses => public_addresses_list(; conditions: Vec<Condition>, page: PageRequest) -> PublicAddressPage;
+    get_public_address => public_addresses_get(id;) -> PublicAddress;
+    create_public_addresses => public_addresses_create(; writes: Vec<PublicAddressWrite>) -> Vec<PublicAddress>;
+    update_public_address => public_addresses_update(id; write: PublicAddressWrite) -> PublicAddress;
+    delete_public_address => public_addresses_delete(id;) -> ();
 }

@@ -4,6 +4,7 @@ use skyloom_model::Result;
 use skyloom_runtime::bindings::cloud::networks as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::networks::{Group, Network, Port, Router, Rule, Subnet};
+use skyloom_store::public_addresses::PublicAddress;
 
 use crate::attributes;
 
@@ -121,6 +122,25 @@ pub(super) fn group(context: &CallContext, row: Group) -> Result<wit::SecurityGr
         project_id: row.project_id,
         stateful: row.stateful,
         rules: row.rules.into_iter().map(|row| rule(context, row)).collect::<Result<_>>()?,
+        tags: Vec::new(),
+        created_at: row.created_at.0,
+        updated_at: row.updated_at.0,
+        revision: revision(row.revision),
+        attributes: attributes::own(context, &row.attributes)?,
+    })
+}
+
+pub(super) fn public_address(context: &CallContext, row: PublicAddress) -> Result<wit::PublicAddress> {
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    Ok(wit::PublicAddress {
+        id: row.id,
+        project_id: row.project_id,
+        network_id: row.network_id,
+        address: row.address,
+        port_id: some(row.port_id),
+        fixed_address: some(row.fixed_address),
+        server_id: some(row.server_id),
+        description: row.description,
         tags: Vec::new(),
         created_at: row.created_at.0,
         updated_at: row.updated_at.0,

@@ -6,6 +6,7 @@ mod group_rules;
 mod groups;
 mod network;
 mod ports;
+mod public_addresses;
 mod rules;
 mod seed;
 mod subnets;

@@ -134,6 +134,9 @@ impl Networks {
         };
         let update = PortUpdate { security_group_ids: groups, ..update };
         let port = store::update_port(&mut tx, id, &update).await?;
+        if update.fixed_ips.is_some() {
+            public_addresses::leave_port(&mut tx, id, &port.fixed_ips, Timestamp::now()).await?;
+        }
         tx.commit().await?;
         shown(port, &asking)
     }
@@ -167,10 +170,13 @@ impl Networks {
     pub(super) async fn ports_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
         let asking = self.asking(context, Action::PortsDelete)?;
         let mut tx = self.db().begin().await?;
+        // Held, so that nobody leads a public address to it meanwhile.
+        store::lock_port(&mut tx, id).await?;
         let port = seen(&mut tx, id, &asking).await?;
         if port.of_core {
             return Err(used(&port));
         }
+        public_addresses::leave_port(&mut tx, id, &[], Timestamp::now()).await?;
         store::delete_port(&mut tx, id).await?;
         tx.commit().await
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use skyloom_runtime::api::NetworksApi as _;
 use skyloom_runtime::bindings::cloud::networks::{
-    GroupWrite, Network, NetworkWrite, Port, PortWrite, RuleCreate, SecurityGroup, SecurityGroupRule, Subnet,
-    SubnetWrite,
+    GroupWrite, Network, NetworkWrite, Port, PortWrite, PublicAddress, PublicAddressWrite, RuleCreate, SecurityGroup,
+    SecurityGroupRule, Subnet, SubnetWrite,
 };
 use skyloom_runtime::bindings::types::errors::Error;
 use skyloom_runtime::context::CallContext;
@@ -30,6 +30,7 @@ make_one! {
     create_network by create_networks: NetworkWrite => Network;
     create_subnet by create_subnets: SubnetWrite => Subnet;
     create_port by create_ports: PortWrite => Port;
+    create_public_address by create_public_addresses: PublicAddressWrite => PublicAddress;
     create_security_group by create_security_groups: GroupWrite => SecurityGroup;
     create_security_group_rule by create_security_group_rules: RuleCreate => SecurityGroupRule;
 }

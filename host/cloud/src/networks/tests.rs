@@ -3,6 +3,7 @@
 mod bounds;
 mod groups;
 mod ports;
+mod public_addresses;
 
 use std::sync::Arc;
 

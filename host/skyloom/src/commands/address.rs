@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use skyloom_cloud::compute::leftovers::{self, Filter};
-use skyloom_store::public_addresses::Held;
+use skyloom_store::public_addresses::PublicAddress;
 
 use super::{or_dash, print_json, print_table, time, with_database};
 use crate::cli::LeftoverCommand;
@@ -24,16 +24,16 @@ pub fn run(command: LeftoverCommand) -> Result<(), Failure> {
     }
 }
 
-fn list(addresses: &[Held], json: bool) {
+fn list(addresses: &[PublicAddress], json: bool) {
     if json {
         print_json(&addresses.iter().map(address_json).collect());
         return;
     }
     let header = ["ID", "ADDRESS", "PROJECT", "SERVER", "CREATED"].map(str::to_owned).to_vec();
-    let rows = addresses.iter().map(|Held { record, address }| {
+    let rows = addresses.iter().map(|record| {
         vec![
             record.id.clone(),
-            or_dash(address),
+            or_dash(&record.address),
             record.project_id.clone(),
             or_dash(&record.server_id),
             time(Some(record.created_at)),
@@ -42,10 +42,10 @@ fn list(addresses: &[Held], json: bool) {
     print_table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
 }
 
-fn address_json(Held { record, address }: &Held) -> Value {
+fn address_json(record: &PublicAddress) -> Value {
     json!({
         "id": record.id,
-        "address": address,
+        "address": record.address,
         "project-id": record.project_id,
         "server-id": (!record.server_id.is_empty()).then_some(&record.server_id),
         "bandwidth-mbit": record.bandwidth_mbit,

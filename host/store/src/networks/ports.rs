@@ -207,6 +207,23 @@ impl PortNetwork {
             network_with_subnets(conn, id).await?.ok_or_else(|| Error::not_found("network", id))?;
         Ok(Self { id: id.to_owned(), port_security, subnets })
     }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The network with its subnets of IP version 4 alone.
+    #[must_use]
+    pub fn of_version_4(&self) -> Self {
+        let subnets = self.subnets.iter().filter(|subnet| subnet.cidr.ip_version() == 4).cloned().collect();
+        Self { id: self.id.clone(), port_security: self.port_security, subnets }
+    }
+
+    /// It has no subnet.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.subnets.is_empty()
+    }
 }
 
 /// Makes a port with its addresses and groups.

@@ -108,7 +108,7 @@ rows! {
 /// The addresses of a server's cards, and the public ones that reach it.
 const ADDRESSES: &[(&str, &str)] = &[
     (concat!("ports p JOIN port_addresses a ON a.port_id = p.id AND ", of_core!()), "p.device_id"),
-    ("public_addresses b JOIN port_addresses a ON a.port_id = b.port_id", "b.server_id"),
+    ("public_addresses b JOIN port_addresses a ON a.port_id = b.carrier_id", "b.server_id"),
 ];
 
 /// The order of the fields is the order in which a server's query has them.
@@ -130,6 +130,13 @@ pub struct Nic {
     pub address: Option<String>,
 }
 
+/// A public address that leads to one of a server's cards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Public {
+    pub address: String,
+    pub port_id: String,
+}
+
 /// A volume of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
@@ -146,7 +153,7 @@ pub struct Full {
     pub server: Server,
     /// A line for each card and address, in the order of the cards.
     pub nics: Vec<Nic>,
-    pub public_addresses: Vec<String>,
+    pub public_addresses: Vec<Public>,
     /// Names.
     pub security_groups: Vec<String>,
     pub volumes: Vec<Attached>,
@@ -182,7 +189,9 @@ fn unpack(packed: &mut Packed<'_>) -> Result<Full> {
             mac,
             address,
         });
-    let public_addresses = belongings::<(String, String)>(packed)?.into_iter().map(|(_, address)| address);
+    let public_addresses = belongings::<(String, String, String)>(packed)?
+        .into_iter()
+        .map(|(_, address, port_id)| Public { address, port_id });
     let mut groups = belongings::<(String,)>(packed)?;
     groups.dedup();
     let volumes = belongings::<(u32, String, String, u8)>(packed)?.into_iter().map(

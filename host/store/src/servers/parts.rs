@@ -66,8 +66,8 @@ const BELONGINGS: [(&str, &[&str], &str); 5] = [
     ),
     (
         "nics",
-        &["a.number", "a.address"],
-        "public_addresses b JOIN port_addresses a ON a.port_id = b.port_id WHERE b.server_id = s.id",
+        &["a.number", "a.address", "b.port_id"],
+        "public_addresses b JOIN port_addresses a ON a.port_id = b.carrier_id WHERE b.server_id = s.id",
     ),
     (
         "security-groups",

@@ -7,7 +7,6 @@ use skyloom_model::{PowerState, Reach, TaskState, Timestamp, VmState};
 use super::*;
 use crate::listing::Page;
 use crate::networks::{self, Network, NewPort};
-use crate::public_addresses::{self, PublicAddress};
 use crate::testing::databases;
 use crate::volumes::{self, Volume, VolumeState};
 use crate::{Conn, metering};
@@ -303,40 +302,6 @@ async fn the_states_that_prices_depend_on_are_written_down_as_they_come() {
         assert_eq!(within(&mut tx, 115, 140).await, all[1..3], "{}: the first began before", database.name);
         assert_eq!(within(&mut tx, 0, 100).await, [], "{}", database.name);
         assert_eq!(metering::server_states(&mut tx, &[], Timestamp(0), Timestamp(9)).await.expect("none"), []);
-    }
-}
-
-#[tokio::test]
-async fn an_address_is_used_by_a_server_from_when_it_takes_it_until_it_goes() {
-    for database in databases().await {
-        let mut tx = database.db.begin().await.expect("begin");
-        let address = PublicAddress {
-            id: "a".to_owned(),
-            project_id: "p".to_owned(),
-            port_id: "port".to_owned(),
-            server_id: String::new(),
-            bandwidth_mbit: 1,
-            delete_on_termination: false,
-            created_at: Timestamp(10),
-        };
-        public_addresses::insert(&mut tx, &address).await.expect("address");
-        assert!(public_addresses::bind(&mut tx, "a", "s", false, Timestamp(20)).await.expect("bind"));
-        assert!(!public_addresses::bind(&mut tx, "a", "t", false, Timestamp(30)).await.expect("bound already"));
-        public_addresses::release_of_server(&mut tx, "s", None, Timestamp(40)).await.expect("it stays");
-        let wanted = metering::Select {
-            account: None,
-            reach: Reach::All,
-            resource_id: Some("a".to_owned()),
-            meter: None,
-            start: Timestamp(0),
-            end: Timestamp(99),
-        };
-        let ids = metering::span_ids(&mut tx, &wanted).await.expect("ids");
-        let mut spans = metering::spans(&mut tx, &ids).await.expect("spans");
-        spans.sort_by_key(|span| span.started_at);
-        let spans: Vec<_> =
-            spans.iter().map(|span| (span.started_at.0, span.server_id.as_str(), span.is_open())).collect();
-        assert_eq!(spans, [(10, "", false), (20, "s", false), (40, "", true)], "{}", database.name);
     }
 }
 

@@ -6,6 +6,7 @@ mod create;
 mod disks;
 mod filters;
 mod flavors;
+mod floating_ips;
 mod groups;
 mod images;
 mod keypairs;

@@ -108,6 +108,10 @@ impl Given {
         self.map.get(name)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
     pub fn text(&self, name: &str) -> Result<Option<String>, Fault> {
         match self.map.get(name) {
             None => Ok(None),

@@ -82,6 +82,8 @@ fn words(resource: &str) -> Option<(&'static str, &'static str, &'static str)> {
         "security-group" => ("SecurityGroup", "Security group", "does not exist"),
         "security-group-rule" => ("SecurityGroupRule", "Security group rule", "does not exist"),
         "router" => ("Router", "Router", GONE),
+        // In lists it has upstream's name.
+        "public-address" | "floatingip" => ("FloatingIP", "Floating IP", "could not be found"),
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@
 mod attributes;
 mod body;
 mod errors;
+mod floating_ips;
 mod groups;
 mod lists;
 mod networks;
@@ -77,6 +78,11 @@ fn dispatch<C: Networks + Compute>(cloud: &C, request: &Request) -> Answer {
         "security-group-rules.delete" => rules::delete(cloud, request),
         "routers.list" => routers::list(cloud, request),
         "routers.show" => routers::show(cloud, request),
+        "floatingips.list" => floating_ips::list(cloud, request),
+        "floatingips.show" => floating_ips::show(cloud, request),
+        "floatingips.create" => floating_ips::create(cloud, request),
+        "floatingips.update" => floating_ips::update(cloud, request),
+        "floatingips.delete" => floating_ips::delete(cloud, request),
         other => Err(Fault::new(404, "HTTPNotFound", format!("The operation {other} could not be found."))),
     }
 }

@@ -36,7 +36,7 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
     ("pagination", "Pagination support", "Lists come in pages."),
     ("port-security", "Port Security", "Lets the filtering of a port be switched."),
     ("project-id", "project_id field enabled", "Resources name their project."),
-    ("router", "Neutron L3 Router", "Shows the routers of a project."),
+    ("router", "Neutron L3 Router", "Shows the routers of a project; floating IPs."),
     ("security-group", "security-group", "Groups of rules for the traffic of ports."),
     ("sorting", "Sorting support", "Lists can be ordered."),
     ("standard-attr-description", "standard-attr-description", "Resources have a description."),

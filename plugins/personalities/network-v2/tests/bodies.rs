@@ -396,18 +396,21 @@ fn what_is_deleted_answers_204() {
             cloud.networks.$function = Some(Box::new(move |id| Ok(log.push(format!("{} {id}", stringify!($function))))));
         )* };
     }
-    deleting! { delete_network delete_subnet delete_port delete_security_group delete_security_group_rule }
+    deleting! {
+        delete_network delete_subnet delete_port delete_security_group delete_security_group_rule delete_public_address
+    }
     for (operation, param) in [
         ("networks.delete", "network_id"),
         ("subnets.delete", "subnet_id"),
         ("ports.delete", "port_id"),
         ("security-groups.delete", "security_group_id"),
         ("security-group-rules.delete", "rule_id"),
+        ("floatingips.delete", "floatingip_id"),
     ] {
         assert_eq!(handle(&cloud, call(operation).param(param, "x").build()).status, 204, "{operation}");
     }
-    let expected =
-        ["network", "subnet", "port", "security_group", "security_group_rule"].map(|name| format!("delete_{name} x"));
+    let expected = ["network", "subnet", "port", "security_group", "security_group_rule", "public_address"]
+        .map(|name| format!("delete_{name} x"));
     assert_eq!(seen.all(), expected);
     // The path may end with the format.
     assert_eq!(handle(&cloud, call("networks.delete").param("network_id", "x.json").build()).status, 204);

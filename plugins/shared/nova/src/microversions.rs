@@ -45,6 +45,7 @@ pub static DIFFERENCES: &[Difference] = &[
     difference(39, "limits leave out maxImageMeta; the metadata of images is not passed on any more"),
     difference(41, "an aggregate has a UUID"),
     difference(42, "tags of networks and disks at creation are back"),
+    difference(44, "floating IPs are no longer given to servers through Nova"),
     difference(47, "a server holds its flavor's figures"),
     difference(49, "a tag at the attachment of a disk (refused: disks of running servers have none here)"),
     difference(51, "events of an action are for everybody"),

@@ -404,9 +404,9 @@ async fn outside(
             None => Err(Error::new(ErrorCode::NotSupported, message).with_field("public-address")),
         };
     };
-    let address = public_addresses::get(conn, id).await?.filter(|address| address.project_id == project_id);
+    let address = public_addresses::get(conn, id, &Reach::project(project_id)).await?;
     let address = address.ok_or_else(|| Error::not_found("public-address", id))?;
-    if !address.server_id.is_empty() {
+    if !address.port_id.is_empty() {
         let message = format!("Public address {id} is bound already.");
         return Err(Error::new(ErrorCode::InUse, message).with_resource("public-address", id));
     }

@@ -7,7 +7,7 @@ use skyloom_jobs::{NewOperation, OnFailure};
 use skyloom_model::{Error, ErrorCode, PowerState, Result, TaskState, VmState, new_id};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::networks::{self, PortNetwork, PortSpec};
-use skyloom_store::public_addresses::{self, PublicAddress};
+use skyloom_store::public_addresses::{self, NewAddress};
 use skyloom_store::servers::{self, Server};
 use skyloom_store::volumes::{self, Place, Volume, VolumeState};
 use skyloom_store::{Conn, boot_images, snapshots};
@@ -231,6 +231,7 @@ async fn cards(
         let position = u32::try_from(position).unwrap_or(u32::MAX);
         if let Some(port_id) = &nic.port_id {
             networks::take_port(tx, port_id, &plan.project_id, server_id, &owner, position).await?;
+            public_addresses::join_server(tx, port_id, server_id, plan.now).await?;
             continue;
         }
         let spec = PortSpec {
@@ -255,6 +256,7 @@ async fn cards(
     Ok(())
 }
 
+/// Leads to the first card that it can lead to.
 async fn public_address(
     tx: &mut Conn,
     plan: &Plan<'_>,
@@ -262,33 +264,27 @@ async fn public_address(
     server_id: &str,
 ) -> Result<()> {
     let Some(wanted) = &plan.create.public_address else { return Ok(()) };
+    let target = public_addresses::free_target(tx, server_id).await?.ok_or_else(|| {
+        let message = "The server has no IPv4 address that a public address could lead to.";
+        Error::invalid("public-address", message)
+    })?;
     if let Some(id) = &wanted.id {
-        if public_addresses::bind(tx, id, server_id, wanted.delete_on_termination, plan.now).await? {
+        if public_addresses::bind(tx, id, target, wanted.delete_on_termination, plan.now).await? {
             return Ok(());
         }
         let message = format!("Public address {id} is bound already.");
         return Err(Error::new(ErrorCode::InUse, message).with_resource("public-address", id));
     }
     let Some(network_id) = &plan.references.outside else { return Ok(()) };
-    let (id, port_id) = (new_id(), new_id());
-    let spec = PortSpec {
-        id: port_id.clone(),
+    let new = NewAddress {
         project_id: plan.project_id.clone(),
-        device_id: id.clone(),
-        device_owner: public_addresses::DEVICE_OWNER.to_owned(),
-        ..PortSpec::default()
-    };
-    networks::allocate_port(tx, network(networks, network_id)?, spec).await?;
-    let address = PublicAddress {
-        id,
-        project_id: plan.project_id.clone(),
-        port_id,
-        server_id: server_id.to_owned(),
+        target: Some(target),
         bandwidth_mbit: wanted.bandwidth_mbit,
         delete_on_termination: wanted.delete_on_termination,
-        created_at: plan.now,
+        attributes: attributes::NONE.to_owned(),
+        ..NewAddress::default()
     };
-    public_addresses::insert(tx, &address).await
+    public_addresses::make(tx, network(networks, network_id)?, new, plan.now).await.map(drop)
 }
 
 fn on_failure(create: &wit::ServerCreate) -> OnFailure {

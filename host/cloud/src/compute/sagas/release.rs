@@ -46,8 +46,8 @@ pub(super) async fn all_of_server(
         }
     }
     boot_images::release(tx, server_id).await?;
-    public_addresses::release_of_server(tx, server_id, addresses, now).await?;
     networks::release_ports_of_device(tx, server_id).await?;
+    public_addresses::release_of_server(tx, server_id, addresses, now).await?;
     metering::close_spans(tx, server_id, &[], now).await?;
     resizes::remove(tx, server_id).await?;
     schedules::remove_of(tx, server_id).await?;

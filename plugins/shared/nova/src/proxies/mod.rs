@@ -1,6 +1,8 @@
-//! What Nova once did for other services, as clients of old ask for it: security groups, networks, volumes, snapshots, images. The
-//! records are those of the services' own APIs. All of it ends with 2.35, but the metadata of images with 2.38.
+//! What Nova once did for other services, as clients of old ask for it: security groups, networks, floating IPs, volumes, snapshots,
+//! images. The records are those of the services' own APIs. All of it ends with 2.35, but the metadata of images with 2.38 and what
+//! gives servers floating IPs with 2.43.
 
+pub mod floating_ips;
 pub mod group_rules;
 pub mod image_metadata;
 pub mod images;
@@ -28,7 +30,15 @@ pub(crate) fn check_end<C>(context: &Context<'_, C>) -> Result<(), Fault> {
     let kind = operation.split('.').next().unwrap_or_default();
     let last = match kind {
         "images" if operation.contains("_metadata") => 38,
-        "networks" | "security_groups" | "security_group_rules" | "volumes" | "snapshots" | "images" => 35,
+        "server_floating_ips" => 43,
+        "floating_ips"
+        | "floating_ip_pools"
+        | "networks"
+        | "security_groups"
+        | "security_group_rules"
+        | "volumes"
+        | "snapshots"
+        | "images" => 35,
         _ => return Ok(()),
     };
     if context.minor > last { Err(Fault::not_found("The resource could not be found.")) } else { Ok(()) }
@@ -37,6 +47,13 @@ pub(crate) fn check_end<C>(context: &Context<'_, C>) -> Result<(), Fault> {
 /// None: the operation is none of these.
 pub fn serve<C: Cloud>(context: &Context<'_, C>, operation: &str) -> Option<Answer> {
     let handler: fn(&Context<'_, C>) -> Answer = match operation {
+        "floating_ips.list" => floating_ips::list,
+        "floating_ips.show" => floating_ips::show,
+        "floating_ips.create" => floating_ips::create,
+        "floating_ips.delete" => floating_ips::delete,
+        "floating_ip_pools.list" => floating_ips::list_pools,
+        "server_floating_ips.add" => floating_ips::add,
+        "server_floating_ips.remove" => floating_ips::remove,
         "networks.list" => networks::list,
         "networks.show" => networks::show,
         "security_groups.list" => security_groups::list,
