@@ -33,6 +33,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (25, "accounts", include_str!("../migrations/0025_accounts.sql")),
     (26, "volumes", include_str!("../migrations/0026_volumes.sql")),
     (27, "recycle-bin", include_str!("../migrations/0027_recycle_bin.sql")),
+    (33, "internal addresses", include_str!("../migrations/0033_internal_addresses.sql")),
 ];
 
 /// What the database holds and what this program knows.

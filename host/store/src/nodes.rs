@@ -20,13 +20,15 @@ rows! {
         /// False: takes no new servers.
         enabled: bool,
         updated_at: Timestamp,
+        /// Where its process answers what other processes ask about it, `host:port`; empty: nowhere.
+        internal_address: String,
     }
 }
 
 /// Writes the node, new or again.
 pub async fn put(tx: &mut Conn, node: &Node) -> Result<()> {
     let again = "(name) DO UPDATE SET zone = $2, driver = $3, hypervisor = $4, hypervisor_version = $5, vcpus = $6, \
-                 memory_mib = $7, disk_gib = $8, enabled = $9, updated_at = $10";
+                 memory_mib = $7, disk_gib = $8, enabled = $9, updated_at = $10, internal_address = $11";
     node.insert()?.on_conflict(again).run(tx).await.map(drop)
 }
 
@@ -39,9 +41,10 @@ pub async fn all(conn: &mut Conn) -> Result<Vec<Node>> {
     conn.all(Node::select("ORDER BY n.zone, n.name"), &[], Node::of_row).await
 }
 
-/// A process says that it still drives the node.
-pub async fn beat(tx: &mut Conn, name: &str, enabled: bool, now: Timestamp) -> Result<()> {
-    tx.execute("UPDATE nodes SET enabled = $2, updated_at = $3 WHERE name = $1", args![name, enabled, now]).await?;
+/// A process says that it still drives the node, and where it is asked about it.
+pub async fn beat(tx: &mut Conn, name: &str, enabled: bool, internal_address: &str, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE nodes SET enabled = $2, internal_address = $3, updated_at = $4 WHERE name = $1";
+    tx.execute(sql, args![name, enabled, internal_address, now]).await?;
     Ok(())
 }
 
@@ -86,6 +89,39 @@ pub async fn remove_retired(tx: &mut Conn, names: &[String], before: Timestamp) 
 mod tests {
     use super::*;
 
+    fn node(name: &str) -> Node {
+        Node {
+            name: name.to_owned(),
+            zone: "z".to_owned(),
+            driver: "d".to_owned(),
+            hypervisor: String::new(),
+            hypervisor_version: 0,
+            vcpus: 1,
+            memory_mib: 1,
+            disk_gib: 1,
+            enabled: true,
+            updated_at: Timestamp(1),
+            internal_address: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_says_with_each_word_about_a_node_where_it_is_asked() {
+        for database in crate::testing::databases().await {
+            let mut tx = database.db.begin().await.unwrap();
+            put(&mut tx, &Node { internal_address: "a:1".to_owned(), ..node("n") }).await.unwrap();
+            put(&mut tx, &node("other")).await.unwrap();
+            let moved = Node { internal_address: "b:2".to_owned(), ..node("n") };
+            put(&mut tx, &moved).await.unwrap();
+            assert_eq!(get(&mut tx, "n").await.unwrap(), Some(moved), "{}", database.name);
+            beat(&mut tx, "n", false, "c:3", Timestamp(7)).await.unwrap();
+            let told =
+                Node { enabled: false, updated_at: Timestamp(7), internal_address: "c:3".to_owned(), ..node("n") };
+            assert_eq!(get(&mut tx, "n").await.unwrap(), Some(told), "{}", database.name);
+            assert_eq!(get(&mut tx, "other").await.unwrap(), Some(node("other")), "{}", database.name);
+        }
+    }
+
     #[tokio::test]
     async fn only_what_is_left_empty_and_unused_for_long_is_forgotten() {
         for database in crate::testing::databases().await {
@@ -97,18 +133,7 @@ mod tests {
                 ("holding", false, 1),
                 ("here", false, 1),
             ] {
-                let node = Node {
-                    name: name.to_owned(),
-                    zone: "z".to_owned(),
-                    driver: "d".to_owned(),
-                    hypervisor: String::new(),
-                    hypervisor_version: 0,
-                    vcpus: 1,
-                    memory_mib: 1,
-                    disk_gib: 1,
-                    enabled,
-                    updated_at: Timestamp(updated_at),
-                };
+                let node = Node { enabled, updated_at: Timestamp(updated_at), ..node(name) };
                 put(&mut tx, &node).await.unwrap();
                 tx.execute(
                     "INSERT INTO node_usage (node, vcpus, memory_mib, disk_gib) VALUES ($1, 0, 0, 0)",
