@@ -21,7 +21,7 @@ use super::wire::{Answered, Asked, METHOD, PATH, Proof, Read, too_slow};
 use super::{InternalLimits, clock};
 use crate::settings::millis;
 
-/// Bytes of a refusal's line that the log shows.
+/// Bytes of a refusal's line; a longer one is not shown.
 const LINE: usize = 512;
 
 /// Asks over a connection of its own each time: such reads are few.
@@ -70,12 +70,11 @@ impl Asking {
         // It ends with this read, however that ends.
         let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
         let (head, body) = sender.send_request(request).await.map_err(|error| failed(&error))?.into_parts();
-        let most = if head.status == StatusCode::OK { asked.read.most_bytes() } else { LINE };
-        let body = collected(body, most).await.map_err(|why| failed(&why))?;
         if head.status != StatusCode::OK {
-            let line = String::from_utf8_lossy(&body);
-            return Err(failed(&format!("{}: {:?}", head.status, line.trim_end())));
+            let line = collected(body, LINE).await.unwrap_or_default();
+            return Err(failed(&format!("{}: {:?}", head.status, String::from_utf8_lossy(&line).trim_end())));
         }
+        let body = collected(body, asked.read.most_bytes()).await.map_err(|why| failed(&why))?;
         if !proof.proves_answer(&self.key, &head.headers, head.status, &body) {
             return Err(failed(&"the answer is not signed with this deployment's key"));
         }
