@@ -7,7 +7,7 @@ use skyloom_store::identity::assignments;
 use skyloom_store::{Conn, Db};
 
 use crate::identity::policy::Policy;
-use crate::secrets::Sealer;
+use crate::secrets::{Authenticator, Sealer};
 
 /// Clones share it.
 #[derive(Clone)]
@@ -36,6 +36,11 @@ impl Base {
 
     pub(crate) fn sealer(&self) -> &Sealer {
         &self.0.sealer
+    }
+
+    /// With it this process proves to the deployment's others that it is one of them; see [`Sealer::authenticator`].
+    pub fn authenticator(&self, purpose: &str) -> Authenticator {
+        self.sealer().authenticator(purpose)
     }
 
     /// The one place where it is decided whether somebody may do something. `unauthenticated` when nobody is known and the

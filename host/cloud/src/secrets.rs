@@ -1,21 +1,27 @@
-//! Secrets that wait in the database for an operation's step, sealed with the deployment's key.
+//! Secrets that wait in the database for an operation's step, sealed with the deployment's key; and how its processes prove to one
+//! another that they have that key.
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::{hkdf, hmac};
 use sha2::{Digest, Sha256};
 use skyloom_model::{Error, ErrorCode, Result};
 use skyloom_store::Conn;
 
 /// Bytes of a key.
 pub const KEY_BYTES: usize = 32;
+/// Bytes of a message's HMAC.
+pub const MAC_BYTES: usize = 32;
 
 /// Seals and opens. The default has a key of its own that nobody else will ever have: what it sealed is lost with the process.
 #[derive(Clone)]
 pub struct Sealer {
     key: Arc<LessSafeKey>,
+    /// What other keys are made from.
+    root: hkdf::Prk,
     fingerprint: Arc<str>,
 }
 
@@ -35,11 +41,20 @@ impl Sealer {
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
         let fingerprint =
             hex::encode(&Sha256::new().chain_update("skyloom sealing key").chain_update(key).finalize()[..8]);
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"skyloom").extract(key);
         let key = match UnboundKey::new(&CHACHA20_POLY1305, key) {
             Ok(key) => LessSafeKey::new(key),
             Err(_) => unreachable!("a key of this algorithm has 32 bytes"),
         };
-        Self { key: Arc::new(key), fingerprint: fingerprint.into() }
+        Self { key: Arc::new(key), root, fingerprint: fingerprint.into() }
+    }
+
+    /// For this purpose alone: its key is made from the deployment's, and tells nothing of that one or of another purpose's.
+    pub fn authenticator(&self, purpose: &str) -> Authenticator {
+        match self.root.expand(&[purpose.as_bytes()], hmac::HMAC_SHA256) {
+            Ok(made) => Authenticator { key: made.into() },
+            Err(_) => unreachable!("a key of this algorithm can be made"),
+        }
     }
 
     /// Base64 of nonce and sealed bytes. It opens only for the same `owner`: a row's secret is worth nothing in another row.
@@ -75,6 +90,26 @@ impl Sealer {
     }
 }
 
+/// Proves that a message comes from a process that has the deployment's key.
+#[derive(Clone, Debug)]
+pub struct Authenticator {
+    key: hmac::Key,
+}
+
+impl Authenticator {
+    /// HMAC-SHA256 of the message.
+    pub fn sign(&self, message: &[u8]) -> [u8; MAC_BYTES] {
+        let mut mac = [0; MAC_BYTES];
+        mac.copy_from_slice(hmac::sign(&self.key, message).as_ref());
+        mac
+    }
+
+    /// Takes the same time whatever `mac` is.
+    pub fn verifies(&self, message: &[u8], mac: &[u8; MAC_BYTES]) -> bool {
+        hmac::verify(&self.key, message, mac).is_ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use skyloom_store::testing::databases;
@@ -101,6 +136,19 @@ mod tests {
             assert_eq!(error.code, ErrorCode::Internal);
             assert!(!error.message.contains("key"), "for the operator only: {}", error.message);
         }
+    }
+
+    #[test]
+    fn a_message_is_proven_by_who_has_the_key_and_for_one_purpose_only() {
+        let reads = Sealer::new(&[7; KEY_BYTES]).authenticator("reads");
+        let mac = reads.sign(b"message");
+        assert!(Sealer::new(&[7; KEY_BYTES]).authenticator("reads").verifies(b"message", &mac));
+        assert!(!reads.verifies(b"another", &mac));
+        assert!(!Sealer::new(&[8; KEY_BYTES]).authenticator("reads").verifies(b"message", &mac));
+        assert!(!Sealer::new(&[7; KEY_BYTES]).authenticator("writes").verifies(b"message", &mac));
+        let mut forged = mac;
+        forged[0] ^= 1;
+        assert!(!reads.verifies(b"message", &forged));
     }
 
     #[tokio::test]

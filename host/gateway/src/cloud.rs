@@ -8,8 +8,10 @@ use skyloom_cloud::images::UploadWriter;
 use skyloom_cloud::{Base, Cloud};
 use skyloom_model::{Caller, Error, ErrorCode, Permission, Result};
 use skyloom_runtime::context::CallContext;
+use skyloom_runtime::driver::{ReadCall, Reading};
 
 use crate::core::{BlobSink, Core, SigningKey};
+use crate::internal::DrivenNodes;
 
 #[async_trait]
 impl Core for Cloud {
@@ -46,6 +48,13 @@ impl Core for Cloud {
         asked.await.map(drop).map_err(|error| {
             Error::new(ErrorCode::Unavailable, "the database does not answer").with_internal(error.for_log())
         })
+    }
+}
+
+#[async_trait]
+impl DrivenNodes for Cloud {
+    async fn read(&self, node: &str, call: ReadCall<'_>) -> Option<Result<Reading>> {
+        self.compute.read_for_another(node, call).await
     }
 }
 

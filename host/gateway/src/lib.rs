@@ -16,6 +16,7 @@ mod exchange;
 mod gateway;
 mod held;
 mod incoming;
+mod internal;
 mod json;
 mod lingering;
 mod metrics;
@@ -46,6 +47,7 @@ mod versioning;
 
 pub use core::{BlobSink, Body, Core, Handler, Request, Response, SigningKey, Upload, Violation};
 pub use gateway::Gateway;
+pub use internal::{Answering, Asking, DrivenNodes, INTERNAL_READS, InternalLimits};
 pub use metrics::{Metrics, Sample, SampleKind, Source};
 pub use mount::{Mount, MountSpec};
 pub use operator::Check;

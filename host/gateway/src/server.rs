@@ -27,6 +27,7 @@ use tower::{Layer, ServiceExt};
 use crate::connection::{Connection, Ending};
 use crate::door::{Door, First};
 use crate::gateway::Gateway;
+use crate::internal::{self, Answering};
 use crate::metrics::Metrics;
 use crate::operator::{self, Check};
 use crate::operator_nodes::Nodes;
@@ -83,6 +84,15 @@ impl Server {
         // Not at the door, so that whoever crowds it keeps no operator out.
         let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
         self.spawn(socket, &Handle::current(), None, router, stop, connections)
+    }
+
+    /// Answers what other processes ask about this one's compute nodes; drains as the APIs do.
+    ///
+    /// # Errors
+    /// The socket can't be watched.
+    pub fn listen_internal(&self, socket: TcpListener, answering: Answering) -> io::Result<()> {
+        let (stop, connections) = (self.stop.clone(), self.connections.clone());
+        self.spawn(socket, &Handle::current(), None, internal::router(answering), stop, connections)
     }
 
     fn spawn(

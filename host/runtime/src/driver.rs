@@ -1,6 +1,8 @@
 //! A hypervisor driver as the core sees it: what has an effect goes through one function, what only looks through another. Faults,
 //! logs and fakes wrap these two.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use skyloom_model::{Error, Result};
 
@@ -76,17 +78,60 @@ pub trait Driver: Send + Sync {
     fn plugs_disks(&self) -> bool;
 }
 
+/// What looks only, wherever the driver is: here, or in the process that drives the node.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    async fn read(&self, call: ReadCall<'_>) -> Result<Reading>;
+}
+
+/// The driver is here.
+#[async_trait]
+impl Reader for Arc<dyn Driver> {
+    async fn read(&self, call: ReadCall<'_>) -> Result<Reading> {
+        Driver::read(&**self, call).await
+    }
+}
+
 /// The read of this kind, typed.
 macro_rules! reading {
-    ($driver:ident, $call:expr, $kind:ident) => {
-        match $driver.read($call).await? {
+    ($reader:ident, $call:expr, $kind:ident) => {
+        match $reader.read($call).await? {
             Reading::$kind(found) => Ok(found),
             other => Err(Error::internal(format!("a driver answered with {other:?}"))),
         }
     };
 }
 
-/// Each call by its name.
+/// Each read by its name.
+macro_rules! reads {
+    ($($reader:ident)*) => {$(
+        impl dyn $reader + '_ {
+            pub async fn inspect(&self, server_id: &str) -> Result<Option<Domain>> {
+                reading!(self, ReadCall::Inspect { server_id }, Domain)
+            }
+
+            pub async fn capacity(&self) -> Result<NodeCapacity> {
+                reading!(self, ReadCall::Capacity, Capacity)
+            }
+
+            pub async fn servers(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>> {
+                reading!(self, ReadCall::Servers { after, limit }, Domains)
+            }
+
+            pub async fn disks(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>> {
+                reading!(self, ReadCall::Disks { after, limit }, Ids)
+            }
+
+            pub async fn console_output(&self, server_id: &str, max_bytes: u32) -> Result<String> {
+                reading!(self, ReadCall::ConsoleOutput { server_id, max_bytes }, Text)
+            }
+        }
+    )*};
+}
+
+reads!(Driver Reader);
+
+/// Each call with an effect by its name.
 impl dyn Driver + '_ {
     pub async fn define(&self, key: &StepKey, spec: &DomainSpec, secrets: &SecretVault) -> Result<Progress> {
         self.step(key, StepCall::Define { spec, secrets }).await
@@ -150,25 +195,5 @@ impl dyn Driver + '_ {
 
     pub async fn poll(&self, key: &StepKey, token: &str) -> Result<Progress> {
         self.step(key, StepCall::Poll { token }).await
-    }
-
-    pub async fn inspect(&self, server_id: &str) -> Result<Option<Domain>> {
-        reading!(self, ReadCall::Inspect { server_id }, Domain)
-    }
-
-    pub async fn capacity(&self) -> Result<NodeCapacity> {
-        reading!(self, ReadCall::Capacity, Capacity)
-    }
-
-    pub async fn servers(&self, after: Option<&str>, limit: u32) -> Result<Vec<Domain>> {
-        reading!(self, ReadCall::Servers { after, limit }, Domains)
-    }
-
-    pub async fn disks(&self, after: Option<&str>, limit: u32) -> Result<Vec<String>> {
-        reading!(self, ReadCall::Disks { after, limit }, Ids)
-    }
-
-    pub async fn console_output(&self, server_id: &str, max_bytes: u32) -> Result<String> {
-        reading!(self, ReadCall::ConsoleOutput { server_id, max_bytes }, Text)
     }
 }

@@ -37,6 +37,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (29, "moves", include_str!("../migrations/0029_moves.sql")),
     (30, "server groups", include_str!("../migrations/0030_server_groups.sql")),
     (32, "public addresses", include_str!("../migrations/0032_public_addresses.sql")),
+    (33, "internal addresses", include_str!("../migrations/0033_internal_addresses.sql")),
     (34, "aggregates", include_str!("../migrations/0034_aggregates.sql")),
 ];
 

@@ -24,13 +24,15 @@ rows! {
         updated_at: Timestamp,
         /// What the deployment says.
         own_zone: String,
+        /// Where its process answers what other processes ask about it, `host:port`; empty: nowhere.
+        internal_address: String,
     }
 }
 
 /// Writes the node, new or again. Its zone is what its aggregates and its own zone make it.
 pub async fn put(tx: &mut Conn, node: &Node) -> Result<()> {
     let again = "(name) DO UPDATE SET driver = $3, hypervisor = $4, hypervisor_version = $5, vcpus = $6, \
-                 memory_mib = $7, disk_gib = $8, enabled = $9, updated_at = $10, own_zone = $11";
+                 memory_mib = $7, disk_gib = $8, enabled = $9, updated_at = $10, own_zone = $11, internal_address = $12";
     node.insert()?.on_conflict(again).run(tx).await?;
     // The row is held now, so no aggregate changes meanwhile.
     settle_zones(tx, std::slice::from_ref(&node.name)).await
@@ -71,9 +73,10 @@ pub async fn all(conn: &mut Conn) -> Result<Vec<Node>> {
     conn.all(Node::select("ORDER BY n.zone, n.name"), &[], Node::of_row).await
 }
 
-/// A process says that it still drives the node.
-pub async fn beat(tx: &mut Conn, name: &str, enabled: bool, now: Timestamp) -> Result<()> {
-    tx.execute("UPDATE nodes SET enabled = $2, updated_at = $3 WHERE name = $1", args![name, enabled, now]).await?;
+/// A process says that it still drives the node, and where it is asked about it.
+pub async fn beat(tx: &mut Conn, name: &str, enabled: bool, internal_address: &str, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE nodes SET enabled = $2, internal_address = $3, updated_at = $4 WHERE name = $1";
+    tx.execute(sql, args![name, enabled, internal_address, now]).await?;
     Ok(())
 }
 
@@ -136,6 +139,24 @@ pub(crate) mod tests {
             enabled: true,
             updated_at: Timestamp(1),
             own_zone: own_zone.to_owned(),
+            internal_address: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_says_with_each_word_about_a_node_where_it_is_asked() {
+        for database in crate::testing::databases().await {
+            let mut tx = database.db.begin().await.unwrap();
+            put(&mut tx, &Node { internal_address: "a:1".to_owned(), ..node("n", "z") }).await.unwrap();
+            put(&mut tx, &node("other", "z")).await.unwrap();
+            let moved = Node { internal_address: "b:2".to_owned(), ..node("n", "z") };
+            put(&mut tx, &moved).await.unwrap();
+            assert_eq!(get(&mut tx, "n").await.unwrap(), Some(moved), "{}", database.name);
+            beat(&mut tx, "n", false, "c:3", Timestamp(7)).await.unwrap();
+            let told =
+                Node { enabled: false, updated_at: Timestamp(7), internal_address: "c:3".to_owned(), ..node("n", "z") };
+            assert_eq!(get(&mut tx, "n").await.unwrap(), Some(told), "{}", database.name);
+            assert_eq!(get(&mut tx, "other").await.unwrap(), Some(node("other", "z")), "{}", database.name);
         }
     }
 

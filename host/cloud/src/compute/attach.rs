@@ -139,6 +139,7 @@ impl Compute {
             row.memory_mib = clamp(settings.memory_mib.unwrap_or(capacity.memory_mib));
             row.disk_gib = clamp(settings.disk_gib.unwrap_or(capacity.disk_gib));
             row.enabled = settings.enabled;
+            row.internal_address = self.own_address().to_owned();
         } else {
             row.enabled &= settings.enabled;
         }
@@ -163,6 +164,7 @@ fn blank(name: &str) -> store::Node {
         enabled: false,
         updated_at: Timestamp::now(),
         own_zone: String::new(),
+        internal_address: String::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The serial console's log, from the platform through the node's driver.
+//! The serial console's log, from the platform through the node's driver, whichever process has it.
 
 use skyloom_model::{Action, Error, ErrorCode, Result};
 use skyloom_runtime::context::CallContext;
@@ -20,8 +20,7 @@ impl Compute {
             let message = format!("Server {id} has no console yet.");
             return Err(Error::new(ErrorCode::WrongState, message).with_resource("server", id));
         }
-        let most = self.settings.console_kib.saturating_mul(1024);
-        let log = self.node(&server.node)?.driver.console_output(id, most).await?;
+        let log = self.reader(&server.node).await?.console_output(id, self.settings.console_bytes()).await?;
         Ok(match lines {
             Some(lines) => last_lines(&log, lines as usize).to_owned(),
             None => log,

@@ -18,6 +18,7 @@ mod nodes;
 pub mod operations;
 mod patterns;
 pub mod quotas;
+mod readers;
 mod resize;
 mod rules;
 pub mod sagas;
@@ -41,6 +42,8 @@ mod tests_lists;
 #[cfg(test)]
 mod tests_moving;
 #[cfg(test)]
+mod tests_readers;
+#[cfg(test)]
 mod tests_recycle;
 #[cfg(test)]
 mod tests_resize;
@@ -52,7 +55,7 @@ pub mod volumes;
 mod zones;
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use skyloom_model::Result;
 use skyloom_store::Conn;
@@ -61,6 +64,7 @@ use crate::base::{Base, stands_on_base};
 
 pub use attach::AttachTimes;
 pub use nodes::{Node, NodeSettings};
+pub use readers::{Processes, out_of_reach};
 pub use settings::{Seed, SeedFlavor, Settings};
 
 /// The area's own state; everything durable stands in the store.
@@ -71,6 +75,8 @@ pub struct Compute {
     pub(crate) settings: Arc<Settings>,
     /// Compute nodes by name, with their drivers.
     pub(crate) nodes: RwLock<HashMap<String, Node>>,
+    /// None: no wiring has said how other processes are reached.
+    processes: OnceLock<readers::Reached>,
 }
 
 stands_on_base!(Compute);
@@ -83,7 +89,7 @@ impl Compute {
         settings: Arc<Settings>,
     ) -> Result<Self> {
         settings.check()?;
-        Ok(Self { base, quotas, flavors, settings, nodes: RwLock::default() })
+        Ok(Self { base, quotas, flavors, settings, nodes: RwLock::default(), processes: OnceLock::new() })
     }
 
     /// The flavors that a fresh cloud offers.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use skyloom_model::{Error, ErrorCode, Result, Timestamp};
+use skyloom_model::{Result, Timestamp};
 use skyloom_runtime::driver::Driver;
 use skyloom_store::networks::DevicePort;
 use skyloom_store::{Conn, nodes as store, placements};
 use tokio::task::JoinHandle;
 
-use super::Compute;
+use super::{Compute, out_of_reach};
 
 /// What the deployment says of a node, `[[node]]`.
 #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -72,12 +72,14 @@ impl Compute {
         Ok(retired)
     }
 
-    /// Says that this process drives the nodes whose platforms have answered. One that was held for lost takes servers again.
+    /// Says that this process drives the nodes whose platforms have answered, and where it is asked about them. One that was held for
+    /// lost takes servers again.
     pub async fn beat(&self) -> Result<()> {
         let mut tx = self.db().begin().await?;
         // By name in every process, so that two of them can't wait for one another.
         for node in self.attached_nodes().iter().filter(|node| node.answered) {
-            store::beat(&mut tx, &node.settings.name, node.settings.enabled, Timestamp::now()).await?;
+            let NodeSettings { name, enabled, .. } = &*node.settings;
+            store::beat(&mut tx, name, *enabled, self.own_address(), Timestamp::now()).await?;
         }
         tx.commit().await
     }
@@ -115,13 +117,10 @@ impl Compute {
         Ok(())
     }
 
-    /// The node of this name. `unavailable` when this process has no driver for it.
+    /// The node of this name. `unavailable` when this process has no driver for it. What only looks asks [`Compute::reader`].
     pub fn node(&self, name: &str) -> Result<Node> {
         let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        nodes.get(name).cloned().ok_or_else(|| {
-            Error::new(ErrorCode::Unavailable, "The compute node is not available at the moment.")
-                .with_internal(format!("no driver is attached for node {name}"))
-        })
+        nodes.get(name).cloned().ok_or_else(|| out_of_reach(format!("no driver is attached for node {name}")))
     }
 
     /// Whether a process drives the node: this one, or one that said so lately.

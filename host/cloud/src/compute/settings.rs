@@ -85,6 +85,11 @@ impl Settings {
         Ok(())
     }
 
+    /// The most of a console's log that is read at once.
+    pub(crate) fn console_bytes(&self) -> u32 {
+        self.console_kib.saturating_mul(1024)
+    }
+
     /// What a project may have unless its own quota says otherwise.
     pub fn default_limit(&self, quota: Quota) -> i64 {
         self.quotas.get(quota.as_str()).copied().unwrap_or(match quota {

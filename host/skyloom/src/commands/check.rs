@@ -93,7 +93,9 @@ fn defects(loaded: &Loaded) -> Vec<String> {
         defects.extend(read_tls(loaded, listener).err());
     }
     let listeners = deployment.listeners.iter().map(|listener| (listener.name.as_str(), &listener.address));
-    for (name, address) in listeners.chain(deployment.operator.iter().map(|operator| ("operator", &operator.address))) {
+    let operator = deployment.operator.iter().map(|operator| ("operator", &operator.address));
+    let internal = deployment.internal.address.iter().map(|address| ("internal", address));
+    for (name, address) in listeners.chain(operator).chain(internal) {
         if let Err(error) = address.to_string().to_socket_addrs() {
             defects.push(cannot_have(name, address, &error));
         }

@@ -27,7 +27,8 @@ fn list(nodes: &[(Node, Amount)], json: bool) {
         print_json(&nodes.iter().map(node_json).collect());
         return;
     }
-    let header = ["NAME", "ZONE", "DRIVER", "HYPERVISOR", "TAKES SERVERS", "VCPUS", "MIB", "GIB", "SAID AT"];
+    let header =
+        ["NAME", "ZONE", "DRIVER", "HYPERVISOR", "TAKES SERVERS", "VCPUS", "MIB", "GIB", "SAID AT", "ASKED AT"];
     let of = |used: i64, all: i64| format!("{used}/{all}");
     let rows = nodes.iter().map(|(node, used)| {
         vec![
@@ -40,6 +41,7 @@ fn list(nodes: &[(Node, Amount)], json: bool) {
             of(used.memory_mib, node.memory_mib),
             of(used.disk_gib, node.disk_gib),
             time(Some(node.updated_at)),
+            or_dash(&node.internal_address),
         ]
     });
     print_table(&std::iter::once(header.map(str::to_owned).to_vec()).chain(rows).collect::<Vec<_>>());
@@ -57,5 +59,6 @@ fn node_json((node, used): &(Node, Amount)) -> Value {
         "disk-gib": node.disk_gib,
         "used": { "vcpus": used.vcpus, "memory-mib": used.memory_mib, "disk-gib": used.disk_gib },
         "said-at": time(Some(node.updated_at)),
+        "internal-address": node.internal_address,
     })
 }

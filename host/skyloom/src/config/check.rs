@@ -14,6 +14,7 @@ pub fn defects(deployment: &Deployment) -> Vec<String> {
     unique(&mut found, "client-file", deployment.client_files.iter().map(|file| file.name.as_str()));
     same_mounts(&mut found, deployment);
     clock(&mut found, deployment);
+    internal(&mut found, deployment);
     addresses(&mut found, deployment);
     for listener in &deployment.listeners {
         check_listener(&mut found, listener);
@@ -53,6 +54,7 @@ pub fn defects(deployment: &Deployment) -> Vec<String> {
     }
     let tables = [
         deployment.limits.check(),
+        deployment.internal.limits.check(),
         deployment.jobs.check(),
         deployment.reconcile.check(),
         deployment.schedules.check(),
@@ -145,12 +147,30 @@ fn clock(found: &mut Vec<String>, deployment: &Deployment) {
     }
 }
 
+/// Whoever is told an address must be able to go there.
+fn internal(found: &mut Vec<String>, deployment: &Deployment) {
+    let internal = &deployment.internal;
+    let Some(address) = &internal.address else {
+        if internal.advertise.is_some() {
+            found.push("[internal] advertise: there is no address to be told of: set address, too".to_owned());
+        }
+        return;
+    };
+    let (key, told) = internal.advertise.as_ref().map_or(("address", address), |told| ("advertise", told));
+    if told.is_wildcard() {
+        found.push(format!(
+            "[internal] {key}: other processes cannot go to {told}: say in advertise where they find this one"
+        ));
+    }
+}
+
 /// Port 0 (any free one) may stand more than once. A second entry of one name was told already.
 fn addresses(found: &mut Vec<String>, deployment: &Deployment) {
     let (mut names, mut seen, mut told) = (HashSet::new(), HashSet::new(), HashSet::new());
     let named = deployment.listeners.iter().filter(|listener| names.insert(listener.name.as_str()));
     let all = named.map(|listener| &listener.address);
-    for address in all.chain(deployment.operator.iter().map(|operator| &operator.address)) {
+    let beside = deployment.operator.iter().map(|operator| &operator.address).chain(&deployment.internal.address);
+    for address in all.chain(beside) {
         if address.port != 0 && !seen.insert(address) && told.insert(address) {
             found.push(format!("two listeners on {address}"));
         }
@@ -366,6 +386,10 @@ pub mod tests {
             ("reconcile", "sweep-ms"),
             ("database", "readers"),
             ("sandbox", "instances"),
+            ("internal.limits", "reads"),
+            ("internal.limits", "timeout-ms"),
+            ("internal.limits", "window-seconds"),
+            ("internal.limits", "remembered"),
         ] {
             let found = defects(&format!("[{table}]\n{key} = 0\n"));
             assert!(
@@ -405,6 +429,45 @@ pub mod tests {
             assert_eq!(defects(&listener(address, url)), Vec::<String>::new());
         }
         assert_eq!(defects(&listener("cloud.example.org:1", "")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn other_processes_are_told_an_address_that_they_can_go_to() {
+        let internal = |lines: &str| defects(&format!("[internal]\n{lines}\n"));
+        for lines in [
+            "",
+            "address = \"127.0.0.1:0\"",
+            "address = \"0.0.0.0:7010\"\nadvertise = \"node-1.internal:7010\"",
+            "address = \"[::]:0\"\nadvertise = \"10.0.0.5:0\"",
+        ] {
+            assert_eq!(internal(lines), Vec::<String>::new(), "{lines}");
+        }
+        for (lines, key) in [
+            ("address = \"0.0.0.0:7010\"", "address"),
+            ("address = \"10.0.0.5:7010\"\nadvertise = \"[::]:7010\"", "advertise"),
+        ] {
+            let found = internal(lines);
+            let begin = format!("[internal] {key}: other processes cannot go to ");
+            assert!(matches!(&found[..], [line] if line.starts_with(&begin)), "{found:?}");
+        }
+        let found = internal("advertise = \"10.0.0.5:7010\"");
+        assert!(matches!(&found[..], [line] if line.contains("set address")), "{found:?}");
+        assert_eq!(internal("address = \"127.0.0.1:7000\""), ["two listeners on 127.0.0.1:7000"]);
+        let found = internal("listen = \"127.0.0.1:0\"");
+        assert!(matches!(&found[..], [line] if line.contains("listen")), "{found:?}");
+    }
+
+    #[test]
+    fn what_others_are_told_has_the_port_that_the_listener_got() {
+        let told = |lines: &str| {
+            let text = format!("{BASE}[internal]\n{lines}\n");
+            let internal = Deployment::parse(&text).expect("a deployment").0.internal;
+            internal.told(5).map(|address| address.to_string())
+        };
+        assert_eq!(told(""), None);
+        assert_eq!(told("address = \"127.0.0.1:0\"").as_deref(), Some("127.0.0.1:5"));
+        assert_eq!(told("address = \"0.0.0.0:0\"\nadvertise = \"10.0.0.5:0\"").as_deref(), Some("10.0.0.5:5"));
+        assert_eq!(told("address = \"0.0.0.0:5\"\nadvertise = \"nat.test:9\"").as_deref(), Some("nat.test:9"));
     }
 
     #[test]

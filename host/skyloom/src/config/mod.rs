@@ -31,6 +31,9 @@ pub struct Deployment {
     pub listeners: Vec<Listener>,
     /// Health and metrics; left out: none.
     pub operator: Option<Operator>,
+    /// How processes that share a database ask one another about their compute nodes.
+    #[serde(default)]
+    pub internal: Internal,
     #[serde(default, rename = "plugin")]
     pub plugins: Vec<PluginEntry>,
     #[serde(default, rename = "mount")]
@@ -182,6 +185,33 @@ pub struct Operator {
     /// Tests may turn the clock of this process on, by `PATCH /clock`; refused unless the address is on loopback.
     #[serde(default)]
     pub turns_clock: bool,
+}
+
+/// Where several processes share a database, a read that only a server's node can answer (its console) is passed on to the process
+/// that drives the node. Needs nothing of a process that only asks.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Internal {
+    /// Where this process answers the others, which prove themselves with `[database] secret-key`. What crosses is signed, not
+    /// sealed: on loopback or a private network. Left out: the consoles of its servers are read through this process only.
+    pub address: Option<Address>,
+    /// Where the others find it; its port may be 0 for the one that `address` has got. Left out: `address`, which must then be one that
+    /// they can go to.
+    pub advertise: Option<Address>,
+    #[serde(default)]
+    pub limits: skyloom_gateway::InternalLimits,
+}
+
+impl Internal {
+    /// What the others are told, with the port that the listener has got.
+    pub fn told(&self, port: u16) -> Option<Address> {
+        let address = self.address.as_ref()?.with_port(port);
+        Some(match &self.advertise {
+            Some(advertise) if advertise.port == 0 => advertise.with_port(port),
+            Some(advertise) => advertise.clone(),
+            None => address,
+        })
+    }
 }
 
 /// A packed component and what it may do.

@@ -4,6 +4,7 @@ mod announce;
 mod client_files;
 mod core;
 mod disks;
+mod internal;
 mod mounts;
 mod nodes;
 mod plugins;
@@ -82,6 +83,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
         Some(operator) => Some(listen(&operator.address, "operator").await?),
         None => None,
     };
+    let internal = internal::bind(deployment).await?;
     let images = state.path().join(&deployment.images.folder);
     let disks = Arc::new(disks::Disks::new(state.path().to_owned(), images.clone(), deployment.state.min_free_mib));
     let documents = core::open_documents(deployment, state.path()).await?;
@@ -96,6 +98,7 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
         cloud.collections.settle(plugin.id(), plugin.collections()).await?;
     }
     cloud.images.sweep_images(!db.is_postgres()).await?;
+    internal::reach_others(deployment, &cloud, internal.as_ref());
     let engine = engine(deployment, &db, &cloud, &plugins).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());
     let mut background =
@@ -124,6 +127,9 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
         let tls = read_tls(loaded, listener).map_err(|defect| Failure::config(vec![defect]))?;
         server.listen(socket, tls.as_ref(), &gateway)?;
         certificates.extend(tls.map(|tls| (listener.name.clone(), tls)));
+    }
+    if let Some(internal) = internal {
+        internal.answer(deployment, &cloud, &server)?;
     }
     let operator = match operator {
         Some(socket) => {

@@ -342,6 +342,8 @@ fn a_deployment_is_checked_without_starting_it() {
         ("[[seed.images.images]]\nname = \"i\"\nfile = \"checked.toml\"\ndisk-format = \"qcow2\"\n", "[seed.images] i"),
         ("[[seed.billing.prices]]\nmeter = \"vcpu\"\nper-unit-hour = \"much\"\n", "much is not an amount"),
         ("[[listener]]\nname = \"all\"\naddress = \"0.0.0.0:0\"\n", "listener `all`: clients cannot go to 0.0.0.0:0"),
+        ("[internal]\naddress = \"0.0.0.0:0\"\n", "[internal] address: other processes cannot go to 0.0.0.0:0"),
+        ("[internal.limits]\nreads = 0\n", "[internal.limits] reads is at least 1"),
         (
             "[[listener]]\nname = \"safe\"\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"gone.pem\", key = \"k\" }\n",
             "listener `safe`",
