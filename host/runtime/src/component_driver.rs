@@ -115,6 +115,14 @@ impl Driver for WasmDriver {
                 let hotplug = self.hotplug.as_ref().ok_or_else(no_hotplug)?;
                 call!(self, operation, &SecretVault::default(), (hotplug).call_detach_disk(key, server_id, id))
             }
+            StepCall::AttachNic { server_id, nic } => {
+                let hotplug = self.hotplug.as_ref().ok_or_else(no_hotplug)?;
+                call!(self, operation, &SecretVault::default(), (hotplug).call_attach_nic(key, server_id, nic))
+            }
+            StepCall::DetachNic { server_id, nic } => {
+                let hotplug = self.hotplug.as_ref().ok_or_else(no_hotplug)?;
+                call!(self, operation, &SecretVault::default(), (hotplug).call_detach_nic(key, server_id, nic))
+            }
             StepCall::Poll { token } => call!(self, operation, steps.call_poll(key, token)),
         }
     }
@@ -141,7 +149,7 @@ impl Driver for WasmDriver {
         }
     }
 
-    fn plugs_disks(&self) -> bool {
+    fn hotplugs(&self) -> bool {
         self.hotplug.is_some()
     }
 
@@ -151,5 +159,5 @@ impl Driver for WasmDriver {
 }
 
 fn no_hotplug() -> Error {
-    Error::new(ErrorCode::NotSupported, "This platform takes no disks to or from a server that runs.")
+    Error::new(ErrorCode::NotSupported, "This platform gives a server that runs no disks and no network cards, and takes none away.")
 }

@@ -4,6 +4,7 @@ use skyloom_model::{ErrorCode, Result};
 use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Disk, DiskSource, Domain, DomainSpec, Driver, Power, Progress, StepKey, StopMode};
 
+pub use crate::nics::{hotplug_nics, other_nics};
 use crate::{Bench, eventually};
 
 /// A key as a new operation has it.
@@ -26,7 +27,7 @@ pub async fn finish(bench: &dyn Bench, driver: &dyn Driver, key: &StepKey, begun
 }
 
 /// Does a step to its end, then again with the same key: the second one must change nothing.
-async fn twice(
+pub(crate) async fn twice(
     bench: &dyn Bench,
     driver: &dyn Driver,
     spec: &DomainSpec,
@@ -97,7 +98,7 @@ pub async fn inspect(driver: &dyn Driver, id: &str) -> Option<Domain> {
     driver.inspect(id).await.unwrap_or_else(|error| panic!("inspect {id}: {}", error.for_log()))
 }
 
-async fn expect(driver: &dyn Driver, spec: &DomainSpec, power: Power, operation: &str) {
+pub(crate) async fn expect(driver: &dyn Driver, spec: &DomainSpec, power: Power, operation: &str) {
     let domain = inspect(driver, &spec.server_id).await.expect("the server exists");
     assert_eq!(domain.server_id, spec.server_id);
     assert_eq!(domain.power, power);
@@ -223,7 +224,7 @@ pub async fn disks(bench: &dyn Bench) {
 /// A disk comes to a server that runs, and goes, every call twice; what a running server writes to is not copied.
 pub async fn hotplug(bench: &dyn Bench) {
     let driver = bench.load().await;
-    assert!(driver.plugs_disks());
+    assert!(driver.hotplugs());
     let (driver, spec) = (&*driver, &bench.spec());
     let id = &spec.server_id;
     let disk = &Disk {

@@ -4,6 +4,7 @@
 
 pub mod checks;
 pub mod libvirt;
+mod nics;
 pub mod simulator;
 
 use std::path::PathBuf;
@@ -30,6 +31,9 @@ pub trait Bench: Send + Sync {
     async fn assert_password(&self, driver: &dyn Driver, spec: &DomainSpec, password: &str);
     /// The platform has given the server the processors, the memory and the disks of the spec. Panics where that isn't so.
     async fn assert_size(&self, spec: &DomainSpec);
+    /// The platform gives the server the network cards of the spec, if it runs now, and after its next start, and hands out their
+    /// addresses and no others. Panics where that isn't so.
+    async fn assert_nics(&self, spec: &DomainSpec);
     /// The console says this when the guest sees that the disk comes, or that it goes.
     fn seen_text(&self, disk: &Disk, comes: bool) -> String;
     /// The console says this each time when the guest is up. None: the platform keeps no console log.
@@ -44,8 +48,8 @@ pub trait Bench: Send + Sync {
 macro_rules! kit {
     ($bench:expr $(, $more:ident)*) => {
         $crate::kit!(
-            @tests $bench, life, console, removal_of_a_running_server, definition_without_disks, disks, other_disks, absence,
-            list, capacity, reload, at_once, hostile_names $(, $more)*
+            @tests $bench, life, console, removal_of_a_running_server, definition_without_disks, disks, other_disks,
+            other_nics, absence, list, capacity, reload, at_once, hostile_names $(, $more)*
         );
     };
     (@tests $bench:expr $(, $check:ident)+) => {

@@ -247,7 +247,7 @@ impl Driver for World {
         "sha256:world"
     }
 
-    fn plugs_disks(&self) -> bool {
+    fn hotplugs(&self) -> bool {
         true
     }
 }
