@@ -159,5 +159,8 @@ impl Driver for WasmDriver {
 }
 
 fn no_hotplug() -> Error {
-    Error::new(ErrorCode::NotSupported, "This platform gives a server that runs no disks and no network cards, and takes none away.")
+    Error::new(
+        ErrorCode::NotSupported,
+        "This platform gives a server that runs no disks and no network cards, and takes none away.",
+    )
 }

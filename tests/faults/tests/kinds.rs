@@ -27,6 +27,13 @@ pub enum Kind {
     Detach {
         running: bool,
     },
+    /// Of a port that is there, and of one that is made.
+    AttachNics {
+        running: bool,
+    },
+    DetachNics {
+        running: bool,
+    },
     Recycle,
     Restore,
     /// The deletion of one in the recycle bin.
@@ -52,6 +59,10 @@ impl Kind {
         Kind::Attach { running: false },
         Kind::Detach { running: true },
         Kind::Detach { running: false },
+        Kind::AttachNics { running: true },
+        Kind::AttachNics { running: false },
+        Kind::DetachNics { running: true },
+        Kind::DetachNics { running: false },
         Kind::Recycle,
         Kind::Restore,
         Kind::Purge,
@@ -74,6 +85,8 @@ impl Kind {
             Self::Revert { .. } => "server.revert-resize",
             Self::Attach { .. } => "server.attach-volume",
             Self::Detach { .. } => "server.detach-volume",
+            Self::AttachNics { .. } => "server.attach-nic",
+            Self::DetachNics { .. } => "server.detach-nic",
             Self::Recycle => "server.recycle",
             Self::Restore => "server.restore",
         }

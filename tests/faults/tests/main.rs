@@ -5,6 +5,7 @@ mod fixture;
 mod kill;
 mod kinds;
 mod knobs;
+mod nics;
 mod over_libvirt;
 mod overlap;
 mod points;

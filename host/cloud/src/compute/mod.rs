@@ -12,6 +12,7 @@ mod image;
 pub mod keypairs;
 pub mod leftovers;
 mod list;
+mod nics;
 mod nodes;
 pub mod operations;
 mod patterns;
@@ -31,6 +32,8 @@ mod tests_attachments;
 mod tests_flavors;
 #[cfg(test)]
 mod tests_lists;
+#[cfg(test)]
+mod tests_nics;
 #[cfg(test)]
 mod tests_recycle;
 #[cfg(test)]

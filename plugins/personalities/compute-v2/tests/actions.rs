@@ -353,6 +353,7 @@ fn operation() -> Operation {
         progress: 50,
         resource_kind: "server".to_owned(),
         resource_id: SERVER.to_owned(),
+        port_ids: Vec::new(),
         project_id: "project-1".to_owned(),
         user_id: "user-1".to_owned(),
         request_id: "req-1".to_owned(),

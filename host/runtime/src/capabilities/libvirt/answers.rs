@@ -69,7 +69,8 @@ fn devices<D: Default>(
             Event::End(element) if element.name().as_ref() == kind => within = false,
             _ => {}
         }
-        if let (true, Event::Start(element) | Event::Empty(element), Some(device)) = (within, &event, found.last_mut()) {
+        if let (true, Event::Start(element) | Event::Empty(element), Some(device)) = (within, &event, found.last_mut())
+        {
             read(device, element)?;
         }
     }
@@ -137,8 +138,7 @@ mod tests {
             network: network.to_owned(),
             model: model.to_owned(),
         };
-        let wanted =
-            [card("52:54:00:00:00:0a", "network", "n", "virtio"), card("52:54:00:00:00:0b", "user", "", "")];
+        let wanted = [card("52:54:00:00:00:0a", "network", "n", "virtio"), card("52:54:00:00:00:0b", "user", "", "")];
         assert_eq!(cards(xml).unwrap(), wanted);
     }
 

@@ -448,7 +448,8 @@ mod tests {
             "default" => Ok(()),
             _ => Err(Error::new(ErrorCode::Forbidden, "no")),
         };
-        let card = "<interface type='network'><mac address='52:54:00:00:00:01'/><source network='default'/></interface>";
+        let card =
+            "<interface type='network'><mac address='52:54:00:00:00:01'/><source network='default'/></interface>";
         let (mac, xml) = check_interface(card, &permit).unwrap();
         assert_eq!(mac, "52:54:00:00:00:01");
         let kept = CardOf { mac, kind: "network".to_owned(), network: "default".to_owned(), model: String::new() };

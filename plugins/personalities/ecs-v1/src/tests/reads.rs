@@ -16,6 +16,7 @@ fn operation(id: &str, kind: &str, state: OperationState, server: &str) -> Opera
         progress: 0,
         resource_kind: "server".into(),
         resource_id: server.into(),
+        port_ids: vec![],
         project_id: "project-1".into(),
         user_id: "user-1".into(),
         request_id: "req-1".into(),
