@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::support::*;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{MetadataMode, Server, TaskState, VmState};
-use skyloom_sdk::cloud::networks::{FixedIp, GroupPage, Port, PortPage, SecurityGroup, SecurityGroupRule};
+use skyloom_sdk::cloud::networks::{GroupPage, PortPage, SecurityGroup, SecurityGroupRule};
 use skyloom_sdk::cloud::operations::{Operation, OperationPage, OperationState, Step};
 use skyloom_sdk::conditions::{is, told};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, error};
@@ -207,30 +207,6 @@ fn metadata_has_short_names_of_few_letters() {
         let call = metadata_calls(&fine).into_iter().find(|(other, _)| other == operation).expect("a call").1;
         assert_eq!(ask(&cloud, ecs(), call).0, 200);
         rule!(*operation, "f43651a4", "0267cded");
-    }
-}
-
-pub fn port() -> Port {
-    Port {
-        id: PORT.to_owned(),
-        name: String::new(),
-        description: String::new(),
-        network_id: NETWORK.to_owned(),
-        project_id: "project-1".to_owned(),
-        mac: "fa:16:3e:00:00:01".to_owned(),
-        enabled: true,
-        active: true,
-        fixed_ips: vec![FixedIp { subnet_id: "subnet-1".to_owned(), address: "10.0.0.5".to_owned() }],
-        security_group_ids: vec!["group-1".to_owned()],
-        device_id: SERVER.to_owned(),
-        device_owner: "compute".to_owned(),
-        node: "node-1".to_owned(),
-        port_security: true,
-        tags: Vec::new(),
-        created_at: NOON,
-        updated_at: NOON,
-        revision: 1,
-        attributes: "{}".to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ mod filters;
 mod flavors;
 mod groups;
 mod images;
+mod interfaces;
 mod keypairs;
 mod others;
 mod proxies;

@@ -57,7 +57,11 @@ pub fn interfaces<C: Cloud>(context: &Context<'_, C>) -> Answer {
 }
 
 pub fn interface<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let id = context.param("port_id");
+    interface_of(context, context.param("port_id"))
+}
+
+/// The server's card with this port.
+pub(super) fn interface_of<C: Cloud>(context: &Context<'_, C>, id: &str) -> Answer {
     let server = fetch(context, &["nics", "attributes"])?;
     let ports = ports(context, &server)?;
     let Some(port) = ports.iter().find(|port| port.id == id) else {
