@@ -82,9 +82,12 @@ pub fn detach<C: Cloud>(context: &Context<'_, C>) -> Answer {
 
 /// In Nova's words.
 fn refused<C: Cloud>(context: &Context<'_, C>, id: &str, word: &str, error: Error) -> Fault {
-    let of_server = error.resource.as_ref().is_none_or(|(kind, _)| kind == "server");
+    let resource = error.resource.as_ref().map(|(kind, id)| (kind.as_str(), id.as_str()));
     match (&error.code, error.field.as_deref()) {
-        (ErrorCode::NotFound, _) if !of_server => error.into(),
+        (ErrorCode::NotFound, _) if resource.is_some_and(|(kind, _)| kind == "network") => {
+            Fault::not_found(format!("Network {} could not be found.", resource.map_or("", |(_, id)| id)))
+        }
+        (ErrorCode::NotFound, _) if resource.is_some_and(|(kind, _)| kind != "server") => error.into(),
         (ErrorCode::Invalid, Some("address")) => {
             let field = if error.reason.as_deref() == Some("missing") { "net_id" } else { "fixed_ips" };
             Fault::bad_request(format!("Invalid input for field/attribute {field}. {}", error.message))
