@@ -14,6 +14,10 @@ use super::Compute;
 use super::actions::Wish;
 use super::create::{self, MAX_NICS, PlannedNic, Slot};
 
+/// Behind every place that a card may have had in the request that made its server: those are never given again, because faces go by
+/// them.
+const FIRST_LATER: u32 = MAX_NICS as u32;
+
 /// A network card that a server is to be given.
 #[derive(Clone, Debug)]
 pub(super) struct Card {
@@ -78,7 +82,7 @@ impl Compute {
         };
         // An operator gives a server only what its project has.
         let planned = create::planned_nics(tx, caller, &server.project_id, &choice).await?;
-        let first = places.iter().map(|(_, position)| position + 1).max().unwrap_or(0);
+        let first = places.iter().map(|(_, position)| position + 1).max().unwrap_or(0).max(FIRST_LATER);
         for ((position, card), nic) in (first..).zip(cards).zip(&planned) {
             let slot = Slot { project_id: &server.project_id, server_id: &server.id, zone: &server.zone, position };
             plug_in(tx, card, nic, &slot).await?;

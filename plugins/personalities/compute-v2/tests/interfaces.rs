@@ -125,3 +125,15 @@ fn a_card_leaves_and_the_vendors_first_one_stays() {
     let (cloud, _) = with_interfaces(server_of_two(), Some(not_found("port", "x")));
     assert_eq!(refused(&cloud, upstream(), delete("x"), 404), "Port id x could not be found.");
 }
+
+#[test]
+fn a_tag_stays_with_its_card_when_others_leave_and_come() {
+    let attributes = r#"{"nic_tags":["first","second"]}"#.to_owned();
+    for (position, tag) in [(0, json!("first")), (1, json!("second")), (64, Value::Null)] {
+        let nics = vec![ServerNic { position, ..server().nics.remove(0) }];
+        let (cloud, _) = with_interfaces(Server { nics, attributes: attributes.clone(), ..server() }, None);
+        let show =
+            get("server_interfaces.show", "/v2.1/servers/x/os-interface/y").param("port_id", PORT).version(2, 70);
+        assert_eq!(ask(&cloud, upstream(), show).1["interfaceAttachment"]["tag"], tag, "{position}");
+    }
+}

@@ -66,6 +66,7 @@ pub fn server() -> Server {
         tags: vec!["a=b".to_owned(), "c".to_owned()],
         nics: vec![ServerNic {
             port_id: PORT.to_owned(),
+            position: 0,
             network_id: NETWORK.to_owned(),
             network_name: "private".to_owned(),
             mac: "fa:16:3e:00:00:01".to_owned(),
