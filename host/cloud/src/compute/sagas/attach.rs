@@ -73,10 +73,10 @@ impl Attachment {
         let runs = found.is_some_and(|domain| matches!(domain.power, Power::Running | Power::Paused));
         let mark = if runs { PLUG } else { DEFINE };
         let token = token.and_then(|token| token.strip_prefix(mark));
-        let mut spec = plan.blueprint.spec(&self.context).await?;
         let outcome = if runs {
-            self.plug(run, plan, &spec, with, (step, token)).await?
+            self.plug(run, plan, with, step, token).await?
         } else {
+            let mut spec = plan.blueprint.spec(&self.context).await?;
             spec.disks.retain(|disk| with || !plan.ids.contains(&disk.id));
             spec.nics.retain(|nic| with || !plan.ids.contains(&nic.port_id));
             platform.step(run, step, token, StepCall::Reconfigure { spec: &spec }).await?
@@ -88,34 +88,19 @@ impl Attachment {
     }
 
     /// While the guest runs, one after the other.
-    async fn plug(
-        &self,
-        run: &Run,
-        plan: &Plan,
-        spec: &DomainSpec,
-        with: bool,
-        (step, token): (&str, Option<&str>),
-    ) -> Result<Outcome> {
+    async fn plug(&self, run: &Run, plan: &Plan, with: bool, step: &str, token: Option<&str>) -> Result<Outcome> {
         let platform = &plan.blueprint.platform;
         if platform.driver().is_some_and(|driver| !driver.hotplugs()) {
             let message = "The server's platform takes disks and network cards only to and from servers that are off.";
             return Err(Error::new(ErrorCode::NotSupported, message).with_resource("server", &platform.id));
         }
-        let calls = plan.ids.iter().map(|id| self.call(&platform.id, spec, id, with));
-        platform.each(run, step, token, &calls.collect::<Result<Vec<_>>>()?, false).await
-    }
-
-    fn call<'c>(&self, server_id: &'c str, spec: &'c DomainSpec, id: &'c str, with: bool) -> Result<StepCall<'c>> {
-        let gone = || Error::internal(format!("{id} is not among what its server has"));
-        if self.part == Part::Volume {
-            if !with {
-                return Ok(StepCall::DetachDisk { server_id, id });
-            }
-            let disk = spec.disks.iter().find(|disk| disk.id == *id).ok_or_else(gone)?;
-            return Ok(StepCall::AttachDisk { server_id, disk });
-        }
-        let nic = spec.nics.iter().find(|nic| nic.port_id == *id).ok_or_else(gone)?;
-        Ok(if with { StepCall::AttachNic { server_id, nic } } else { StepCall::DetachNic { server_id, nic } })
+        let spec = match self.part {
+            Part::Volume if !with => None,
+            _ => Some(plan.blueprint.spec(&self.context).await?),
+        };
+        let calls: Vec<StepCall<'_>> =
+            plan.ids.iter().map(|id| call(&platform.id, spec.as_ref(), id, with)).collect::<Result<_>>()?;
+        platform.each(run, step, token, &calls, false).await
     }
 
     async fn record_volume(&self, tx: &mut Conn, id: &str, has_it: bool, now: Timestamp) -> Result<()> {
@@ -142,6 +127,17 @@ impl Attachment {
         }
         Ok(())
     }
+}
+
+/// `spec`: none for a disk that goes, which its id alone names.
+fn call<'c>(server_id: &'c str, spec: Option<&'c DomainSpec>, id: &'c str, with: bool) -> Result<StepCall<'c>> {
+    let Some(spec) = spec else { return Ok(StepCall::DetachDisk { server_id, id }) };
+    if let Some(disk) = spec.disks.iter().find(|disk| disk.id == id) {
+        return Ok(StepCall::AttachDisk { server_id, disk });
+    }
+    let nic = spec.nics.iter().find(|nic| nic.port_id == id);
+    let nic = nic.ok_or_else(|| Error::internal(format!("{id} is not among what its server has")))?;
+    Ok(if with { StepCall::AttachNic { server_id, nic } } else { StepCall::DetachNic { server_id, nic } })
 }
 
 /// Marks of tokens: of calls about a server that runs, and about one that is off.
