@@ -243,6 +243,8 @@ async fn each_kind_of_fault_on_postgresql() {
         Kind::Start,
         Kind::Stop { hard: false },
         Kind::Reboot { hard: true },
+        Kind::AttachNics { running: true },
+        Kind::DetachNics { running: false },
     ] {
         let first = steps(&fixture, kind)[0];
         for failure in FAILURES {

@@ -186,26 +186,26 @@ async fn cards_are_those_of_the_server_and_the_server_is_the_callers() {
         let server = active(&world).await;
         let (own, network) = (cards(&world, &server).await.remove(0), shared(&world).await.id);
         let spare = port(&world, "p").await.id;
-        let detach = async |caller: &str, ids: &[&str]| {
-            let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        let detach = async |caller: &str, ids: Vec<&str>| {
+            let ids = ids.into_iter().map(ToOwned::to_owned).collect();
             world.cloud.detach_nics(&member(caller), server.clone(), ids).await
         };
         for (ids, code, field) in [
-            (&[][..], ErrorCode::Invalid, "port-ids"),
-            (&[own.as_str(), own.as_str()], ErrorCode::Invalid, "port-ids"),
-            (&["nowhere"], ErrorCode::NotFound, "port-ids"),
-            (&[own.as_str(), spare.as_str()], ErrorCode::NotFound, "port-ids"),
+            (vec![], ErrorCode::Invalid, "port-ids"),
+            (vec![own.as_str(), own.as_str()], ErrorCode::Invalid, "port-ids"),
+            (vec!["nowhere"], ErrorCode::NotFound, "port-ids"),
+            (vec![own.as_str(), spare.as_str()], ErrorCode::NotFound, "port-ids"),
         ] {
             let error = detach("p", ids).await.expect_err("refused");
             assert_eq!((error.kind(), error.field.as_deref()), (code, Some(field)), "{}", world.database.name);
         }
         // Another project's people see nothing.
-        let error = detach("q", &[&own]).await.expect_err("foreign");
+        let error = detach("q", vec![&own]).await.expect_err("foreign");
         assert_eq!((error.kind(), error.resource), (ErrorCode::NotFound, Some(("server".to_owned(), server.clone()))));
         let foreign = world.cloud.attach_nics(&member("q"), server.clone(), vec![on(&network)], false).await;
         let error = foreign.expect_err("foreign");
         assert_eq!((error.kind(), error.resource), (ErrorCode::NotFound, Some(("server".to_owned(), server.clone()))));
-        detach("p", &[&own]).await.expect("the only card, too");
+        detach("p", vec![&own]).await.expect("the only card, too");
     }
 }
 

@@ -45,7 +45,7 @@ pub(in crate::compute) struct Groups {
 pub(in crate::compute) struct PlannedNic {
     /// Some: an existing port.
     pub(in crate::compute) port_id: Option<String>,
-    pub(super) network_id: String,
+    pub(in crate::compute) network_id: String,
     pub(super) subnet_id: Option<String>,
     pub(super) address: Option<IpAddr>,
     /// None: those of the server.

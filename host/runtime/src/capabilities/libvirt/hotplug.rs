@@ -124,7 +124,10 @@ impl Definition {
                 tracing::debug!(device, error = error.message(), "a device is still in use");
                 Ok(())
             }
-            answer => Ok(drop(answer?)),
+            answer => {
+                answer?;
+                Ok(())
+            }
         }
     }
 }
