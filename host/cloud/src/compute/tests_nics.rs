@@ -38,6 +38,14 @@ async fn cards(world: &World, server: &str) -> Vec<String> {
     server.nics.into_iter().map(|nic| nic.port_id).collect()
 }
 
+/// Behind the core's back; the value is SQL.
+async fn set(world: &World, server: &str, column: &str, value: &str) {
+    let mut tx = world.database.db.begin().await.expect("begin");
+    let sql = format!("UPDATE servers SET {column} = {value} WHERE id = $1");
+    tx.execute(sql, skyloom_store::args![server]).await.expect("change");
+    tx.commit().await.expect("commit");
+}
+
 /// The shared network that everybody has.
 async fn shared(world: &World) -> wit::Network {
     let named = vec![asked("name", "any-of", &["private"])];
@@ -205,6 +213,11 @@ async fn cards_are_those_of_the_server_and_the_server_is_the_callers() {
         let foreign = world.cloud.attach_nics(&member("q"), server.clone(), vec![on(&network)], false).await;
         let error = foreign.expect_err("foreign");
         assert_eq!((error.kind(), error.resource), (ErrorCode::NotFound, Some(("server".to_owned(), server.clone()))));
+        set(&world, &server, "locked", "1").await;
+        assert_eq!(detach("p", vec![&own]).await.expect_err("locked").kind(), ErrorCode::Locked);
+        let locked = attach(&world, &server, vec![on(&network)]).await.expect_err("locked");
+        assert_eq!(locked.kind(), ErrorCode::Locked, "{}", world.database.name);
+        set(&world, &server, "locked", "0").await;
         detach("p", vec![&own]).await.expect("the only card, too");
     }
 }
@@ -221,10 +234,7 @@ async fn the_quota_of_ports_and_the_servers_state_hold() {
         attach(&world, &server, vec![given(&own)]).await.expect("it is counted already");
         done(&world, &server).await;
         for (state, code) in [("building", ErrorCode::WrongState), ("resized", ErrorCode::WrongState)] {
-            let mut tx = world.database.db.begin().await.expect("begin");
-            let sql = "UPDATE servers SET vm_state = $2 WHERE id = $1";
-            tx.execute(sql, skyloom_store::args![&server, state]).await.expect(sql);
-            tx.commit().await.expect("commit");
+            set(&world, &server, "vm_state", &format!("'{state}'")).await;
             let error = attach(&world, &server, vec![on(&network)]).await.expect_err(state);
             assert_eq!(error.kind(), code, "{state}");
             let refused = world.cloud.detach_nics(&member("p"), server.clone(), vec![own.id.clone()]).await;
