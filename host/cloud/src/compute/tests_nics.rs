@@ -208,17 +208,17 @@ async fn cards_are_those_of_the_server_and_the_server_is_the_callers() {
             assert_eq!((error.kind(), error.field.as_deref()), (code, Some(field)), "{}", world.database.name);
         }
         // Another project's people see nothing.
-        let error = detach("q", vec![&own]).await.expect_err("foreign");
+        let error = detach("q", vec![own.as_str()]).await.expect_err("foreign");
         assert_eq!((error.kind(), error.resource), (ErrorCode::NotFound, Some(("server".to_owned(), server.clone()))));
         let foreign = world.cloud.attach_nics(&member("q"), server.clone(), vec![on(&network)], false).await;
         let error = foreign.expect_err("foreign");
         assert_eq!((error.kind(), error.resource), (ErrorCode::NotFound, Some(("server".to_owned(), server.clone()))));
         set(&world, &server, "locked", "1").await;
-        assert_eq!(detach("p", vec![&own]).await.expect_err("locked").kind(), ErrorCode::Locked);
+        assert_eq!(detach("p", vec![own.as_str()]).await.expect_err("locked").kind(), ErrorCode::Locked);
         let locked = attach(&world, &server, vec![on(&network)]).await.expect_err("locked");
         assert_eq!(locked.kind(), ErrorCode::Locked, "{}", world.database.name);
         set(&world, &server, "locked", "0").await;
-        detach("p", vec![&own]).await.expect("the only card, too");
+        detach("p", vec![own.as_str()]).await.expect("the only card, too");
     }
 }
 
