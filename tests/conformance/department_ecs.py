@@ -69,6 +69,13 @@ ECS = {
     ),
     "server_volumes.attach": dataclasses.replace(COMPUTE["server_volumes.attach"], then=job_lands),
     "server_volumes.detach": dataclasses.replace(COMPUTE["server_volumes.detach"], then=job_lands),
+    "server_nics.batch_add": Entry(
+        body=lambda v: {"nics": [{"subnet_id": v["network_id"]}]}, refs=(*AT, "network_id"), then=job_lands, **POWERED
+    ),
+    "server_nics.batch_delete": Entry(
+        body=lambda v: {"nics": [{"id": v.get("new_card", v["nic_id"])}]}, refs=AT, then=job_lands,
+        ready=lambda place, caller: {"new_card": place.new_card()},
+    ),
     "server_block_devices.list": Entry(refs=AT),
     "server_block_devices.get": Entry(refs=(*AT, "volume_id")),
     "server_tags.list": Entry(refs=AT),

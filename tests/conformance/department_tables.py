@@ -214,6 +214,13 @@ COMPUTE = {
     "server_ips.show": Entry(refs=(*AT, "network_name")),
     "server_interfaces.list": Entry(refs=AT),
     "server_interfaces.show": Entry(refs=(*AT, "port_id"), alias={"port_id": "nic_id"}),
+    "server_interfaces.create": Entry(
+        body=lambda v: {"interfaceAttachment": {"net_id": v["network_id"]}}, refs=(*AT, "network_id"),
+        then=lambda place, answer: place.card_came(answer.json()["interfaceAttachment"]["port_id"]), **POWERED,
+    ),
+    "server_interfaces.delete": Entry(
+        refs=AT, ready=lambda place, caller: {"port_id": place.new_card()}, then=lambda place, answer: place.card_went(),
+    ),
     "server_volumes.list": Entry(refs=AT),
     "server_volumes.show": Entry(refs=(*AT, "volume_id")),
     "server_volumes.attach": Entry(
@@ -272,6 +279,10 @@ EASYSTACK = {
     "servers.metadata.list": Entry(refs=AT),
     "servers.metadata.replace": Entry(body=METADATA, refs=AT),
     **{id: entry for id, entry in COMPUTE.items() if id.startswith("server_volumes.")},
+    "server_interfaces.list": COMPUTE["server_interfaces.list"],
+    "server_interfaces.show": COMPUTE["server_interfaces.show"],
+    "server_interfaces.attach": COMPUTE["server_interfaces.create"],
+    "server_interfaces.detach": COMPUTE["server_interfaces.delete"],
     "availability_zones.list_detail": COMPUTE["availability_zones.list_detail"],
     **AGGREGATES,
 }

@@ -150,6 +150,26 @@ class Place:
         poll("the volume is in use", lambda: shown() == "in-use")
         return volume
 
+    def cards(self):
+        """Port -> state, of the server's network cards."""
+        at = f"{self.world.nova}/servers/{self.values['server_id']}/os-interface"
+        return {one["port_id"]: one["port_state"] for one in self.call("GET", at)["interfaceAttachments"]}
+
+    def new_card(self):
+        """The port of a network card that the server was given, and that may leave it."""
+        self.power("ACTIVE")
+        at = f"{self.world.nova}/servers/{self.values['server_id']}/os-interface"
+        made = self.call("POST", at, {"interfaceAttachment": {"net_id": self.values["network_id"]}})
+        self.card = made["interfaceAttachment"]["port_id"]
+        self.card_came(self.card)
+        return self.card
+
+    def card_came(self, port):
+        poll("the guest has the card", lambda: self.cards().get(port) == "ACTIVE")
+
+    def card_went(self):
+        poll("the guest has given the card back", lambda: self.card not in self.cards())
+
     def settle(self, server=None, status=None):
         """Until nothing is being done to it, and it has this status."""
         url = f"{self.world.nova}/servers/{server or self.values['server_id']}"

@@ -182,6 +182,26 @@ class Session(harness.Session):
         kinds = {one["action"] for one in self.call("GET", self.nova(f"/servers/{self.first}/os-instance-actions"))["instanceActions"]}
         assert {"pause", "unpause", "suspend", "resume"} <= kinds, kinds
 
+    def step_networks(self):
+        """a network comes to a server and leaves it, and with it goes its port"""
+        at = f"/servers/{self.first}/os-interface"
+        cards = lambda: {one["port_id"]: one for one in self.call("GET", self.es(at))["interfaceAttachments"]}
+        (own,) = cards()
+        body = {"interfaceAttachment": {"net_id": self.network}}
+        made = self.call("POST", self.es(at), body, expect=(200,))["interfaceAttachment"]
+        port = made["port_id"]
+        assert made["net_id"] == self.network and len(made["fixed_ips"]) == 1, made
+        poll(60, lambda: ((seen := cards())[port]["port_state"] == "ACTIVE", seen))
+        assert set(cards()) == {own, port}
+        assert self.call("GET", self.es(f"{at}/{port}"))["interfaceAttachment"] == cards()[port]
+        for wrong in ({"net_id": "x"}, {"net_id": self.network, "port_id": port}, {"port_id": port, "fixed_ips": []}):
+            self.refused(400, "POST", at, {"interfaceAttachment": wrong})
+        self.refused(404, "POST", at, {"interfaceAttachment": {"net_id": NOWHERE}})
+        self.refused(404, "DELETE", f"{at}/{NOWHERE}")
+        self.call("DELETE", self.es(f"{at}/{port}"), expect=(202,))
+        poll(60, lambda: (set(seen := cards()) == {own}, seen))
+        self.call("GET", self.neutron(f"/ports/{port}"), expect=(404,))
+
     def step_metadata(self):
         """metadata and with it the boot order, whose values may be objects, is replaced as a whole"""
         shown = lambda: self.call("GET", self.es(f"/servers/{self.first}"))["server"]

@@ -314,6 +314,56 @@ class Session(harness.Session):
             self.call("DELETE", self.cinder(f"/volumes/{volume}"))
         rule(DETACH, "3ef558f5", "f0f29e88", "259c2b7f")
 
+    def step_nics(self):
+        """network cards come to a server together, and leave it; the first one stays"""
+        (server,) = self.create("cards")
+        at = f"/cloudservers/{server}/nics"
+        listed = lambda: self.call("GET", self.nova(f"/servers/{server}/os-interface"))["interfaceAttachments"]
+        cards = lambda: {one["port_id"]: one["fixed_ips"][0]["ip_address"] for one in listed()}
+        (primary,) = cards()
+        add = lambda *nics: self.job(self.call("POST", self.v1(at), {"nics": list(nics)})["job_id"])
+        on = {"subnet_id": self.network}
+        job = add(on)
+        assert job["job_type"] == "attachNic" and list(job["entities"]) == ["nic_id"], job
+        one = job["entities"]["nic_id"]
+        assert set(cards()) == {primary, one} and cards()[one]
+
+        pools = self.call("GET", self.neutron(f"/subnets?network_id={self.network}"))["subnets"][0]["allocation_pools"]
+        last, name = pools[0]["end"], {"security_group": {"name": "of-cards"}}
+        group = self.call("POST", self.neutron("/security-groups"), name)["security_group"]["id"]
+        job = add({**on, "security_groups": [{"id": group}]}, {**on, "ip_address": last})
+        assert job["entities"]["sub_jobs_total"] == 2, job
+        grouped, addressed = [sub["entities"]["nic_id"] for sub in job["entities"]["sub_jobs"]]
+        assert cards()[addressed] == last and set(cards()) == {primary, one, grouped, addressed}
+        assert self.call("GET", self.neutron(f"/ports/{grouped}"))["port"]["security_groups"] == [group]
+
+        for nic, code in [
+            ({"subnet_id": server}, "Ecs.0038"), ({**on, "ip_address": last}, "Ecs.0010"), ({"subnet_id": "x"}, "Ecs.0005"),
+            ({**on, "security_groups": [{"id": server}]}, "Ecs.0014"),
+        ]:
+            self.refused(400, code, at, {"nics": [nic]})
+        outside = self.refused(400, "Ecs.0005", at, {"nics": [{**on, "ip_address": "192.0.2.9"}]})
+        assert outside["details"][0]["code"] == "Ecs.0039", outside
+        self.refused(404, "Ecs.0114", f"/cloudservers/{self.network}/nics", {"nics": [on]})
+        assert len(cards()) == 4
+
+        ids = lambda *ports: {"nics": [{"id": port} for port in ports]}
+        for ports in ((primary,), (one, primary)):
+            self.refused(403, "Ecs.0507", f"{at}/delete", ids(*ports))
+        self.refused(400, "Ecs.0085", f"{at}/delete", ids(one, self.network))
+        self.refused(404, "Ecs.0114", f"/cloudservers/{self.network}/nics/delete", ids(one))
+        self.job(self.call("POST", self.v1(f"{at}/delete"), ids(one, grouped))["job_id"])
+        assert set(cards()) == {primary, addressed}
+        for port in (one, grouped):
+            self.call("GET", self.neutron(f"/ports/{port}"), expect=(404,))
+        self.change([server], "os-stop", type="HARD")
+        job = self.job(self.call("POST", self.v1(f"{at}/delete"), ids(addressed))["job_id"])
+        assert (job["job_type"], job["entities"], set(cards())) == ("detachNic", {"nic_id": addressed}, {primary}), job
+        self.delete([server], delete_volume=True)
+        self.call("DELETE", self.neutron(f"/security-groups/{group}"))
+        rule("ecs.server_nics.batch_add", "574c903b", "af5af9a7", "bc1ce787")
+        rule("ecs.server_nics.batch_delete", "2b798db1", "37f240b6", "a60a4b6a")
+
     def step_tags(self):
         """tags of servers are keys with values, gathered by key over the project and no further"""
         servers = self.tagged(["role=web", "stage=test", "bare"], ["role=db", "stage=test"])

@@ -194,6 +194,9 @@ actions! {
     PortsCreate "ports:create" Member;
     PortsUpdate "ports:update" Member;
     PortsDelete "ports:delete" Member;
+    // To a server, and from it.
+    PortsAttach "ports:attach" Member;
+    PortsDetach "ports:detach" Member;
     SecurityGroupsRead "security-groups:read" Reader;
     SecurityGroupsCreate "security-groups:create" Member;
     SecurityGroupsUpdate "security-groups:update" Member;

@@ -57,7 +57,8 @@ impl Plugin {
 
 impl WasmDriver {
     fn hotplug(&self) -> Result<&hotplug::GuestIndices> {
-        let none = not_supported("This platform takes no disks to or from a server that runs.");
+        let none =
+            not_supported("This platform gives a server that runs no disks and no network cards, and takes none away.");
         self.hotplug.as_ref().ok_or_else(none)
     }
 
@@ -146,6 +147,14 @@ impl Driver for WasmDriver {
                 let hotplug = self.hotplug()?;
                 call!(self, operation, &SecretVault::default(), (hotplug).call_detach_disk(key, server_id, id))
             }
+            StepCall::AttachNic { server_id, nic } => {
+                let hotplug = self.hotplug()?;
+                call!(self, operation, &SecretVault::default(), (hotplug).call_attach_nic(key, server_id, nic))
+            }
+            StepCall::DetachNic { server_id, nic } => {
+                let hotplug = self.hotplug()?;
+                call!(self, operation, &SecretVault::default(), (hotplug).call_detach_nic(key, server_id, nic))
+            }
             StepCall::Poll { token } => call!(self, operation, steps.call_poll(key, token)),
         }
     }
@@ -172,7 +181,7 @@ impl Driver for WasmDriver {
         }
     }
 
-    fn plugs_disks(&self) -> bool {
+    fn hotplugs(&self) -> bool {
         self.hotplug.is_some()
     }
 

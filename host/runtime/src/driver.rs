@@ -32,6 +32,8 @@ pub enum StepCall<'a> {
     RemoveDisk { id: &'a str },
     AttachDisk { server_id: &'a str, disk: &'a Disk },
     DetachDisk { server_id: &'a str, id: &'a str },
+    AttachNic { server_id: &'a str, nic: &'a Nic },
+    DetachNic { server_id: &'a str, nic: &'a Nic },
     Poll { token: &'a str },
 }
 
@@ -74,8 +76,8 @@ pub trait Driver: Send + Sync {
     async fn read(&self, call: ReadCall<'_>) -> Result<Reading>;
     /// Digest of the component, `sha256:<hex>`; stands in the step log.
     fn digest(&self) -> &str;
-    /// Whether it takes disks to and from servers that run.
-    fn plugs_disks(&self) -> bool;
+    /// Whether disks and network cards come to servers that run, and leave them.
+    fn hotplugs(&self) -> bool;
 }
 
 /// What looks only, wherever the driver is: here, or in the process that drives the node.
@@ -191,6 +193,14 @@ impl dyn Driver + '_ {
 
     pub async fn detach_disk(&self, key: &StepKey, server_id: &str, id: &str) -> Result<Progress> {
         self.step(key, StepCall::DetachDisk { server_id, id }).await
+    }
+
+    pub async fn attach_nic(&self, key: &StepKey, server_id: &str, nic: &Nic) -> Result<Progress> {
+        self.step(key, StepCall::AttachNic { server_id, nic }).await
+    }
+
+    pub async fn detach_nic(&self, key: &StepKey, server_id: &str, nic: &Nic) -> Result<Progress> {
+        self.step(key, StepCall::DetachNic { server_id, nic }).await
     }
 
     pub async fn poll(&self, key: &StepKey, token: &str) -> Result<Progress> {

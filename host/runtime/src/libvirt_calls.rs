@@ -30,6 +30,9 @@ calls! {
     fn define(xml: String => &xml) -> ();
     fn attach_disk(uuid: String => &uuid, xml: String => &xml) -> ();
     fn detach_disk(uuid: String => &uuid, volume: String => &volume) -> bool;
+    fn attach_interface(uuid: String => &uuid, xml: String => &xml) -> ();
+    fn detach_interface(uuid: String => &uuid, mac: String => &mac) -> bool;
+    fn set_metadata(uuid: String => &uuid, text: String => &text) -> ();
     fn undefine(uuid: String => &uuid) -> ();
     fn start(uuid: String => &uuid) -> ();
     fn shutdown(uuid: String => &uuid) -> ();

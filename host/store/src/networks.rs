@@ -16,7 +16,8 @@ use crate::fields::Members;
 
 pub use addresses::{Cidr, Prefixed, Range};
 pub use device_ports::{
-    DevicePort, NicAddress, bind_port, bind_ports_of_device, ports_of_device, release_ports_of_device, take_port,
+    DevicePort, NicAddress, bind_port, bind_ports_of_device, places_of_device, ports_of_device, release_port_of_device,
+    release_ports_of_device, take_port,
 };
 pub use fixing::{FixedIp, FixedRequest, address_taken, same_addresses};
 pub use groups::{

@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 use std::panic::PanicHookInfo;
 
-use crate::driver::types::{Disk, Domain, DomainSpec, NodeCapacity, Progress, StepKey};
+use crate::driver::types::{Disk, Domain, DomainSpec, Nic, NodeCapacity, Progress, StepKey};
 use crate::driver::{console, disks, hotplug, inventory, servers, steps, suspension};
 use crate::tariff::rating;
 use crate::{Error, Personality, Request, Response, host::log};
@@ -73,6 +73,8 @@ reported!(disks {
 reported!(hotplug {
     fn attach_disk(key: StepKey, server: String, disk: Disk) -> Result<Progress, Error>;
     fn detach_disk(key: StepKey, server: String, id: String) -> Result<Progress, Error>;
+    fn attach_nic(key: StepKey, server: String, nic: Nic) -> Result<Progress, Error>;
+    fn detach_nic(key: StepKey, server: String, nic: Nic) -> Result<Progress, Error>;
 });
 
 reported!(suspension {

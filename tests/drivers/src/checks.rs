@@ -6,6 +6,7 @@ use skyloom_runtime::driver::{
     Disk, DiskSource, Domain, DomainSpec, Driver, ImageBlob, Power, Progress, StepKey, StopMode,
 };
 
+pub use crate::nics::{hotplug_nics, other_nics};
 pub use crate::suspension::suspension;
 use crate::{Bench, eventually};
 
@@ -256,7 +257,7 @@ pub async fn export(bench: &dyn Bench) {
 /// A disk comes to a server that runs, and goes, every call twice; what a running server writes to is not copied.
 pub async fn hotplug(bench: &dyn Bench) {
     let driver = bench.load().await;
-    assert!(driver.plugs_disks());
+    assert!(driver.hotplugs());
     let (driver, spec) = (&*driver, &bench.spec());
     let id = &spec.server_id;
     let disk = &Disk {

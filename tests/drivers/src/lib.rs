@@ -4,6 +4,7 @@
 
 pub mod checks;
 pub mod libvirt;
+mod nics;
 pub mod simulator;
 mod suspension;
 
@@ -34,6 +35,9 @@ pub trait Bench: Send + Sync {
     /// Removes the blob of an exported disk from the host's store. Panics where it isn't there; disks that have no bytes have no
     /// blobs either.
     fn remove_blob(&self, _blob: &str) {}
+    /// The platform gives the server the network cards of the spec, if it runs now, and after its next start, and hands out their
+    /// addresses and no others. Panics where that isn't so.
+    async fn assert_nics(&self, spec: &DomainSpec);
     /// The console says this when the guest sees that the disk comes, or that it goes.
     fn seen_text(&self, disk: &Disk, comes: bool) -> String;
     /// The console says this each time when the guest is up. None: the platform keeps no console log.
@@ -49,7 +53,7 @@ macro_rules! kit {
     ($bench:expr $(, $more:ident)*) => {
         $crate::kit!(
             @tests $bench, life, console, removal_of_a_running_server, definition_without_disks, disks, export, other_disks,
-            absence, list, capacity, reload, at_once, hostile_names $(, $more)*
+            other_nics, absence, list, capacity, reload, at_once, hostile_names $(, $more)*
         );
     };
     (@tests $bench:expr $(, $check:ident)+) => {

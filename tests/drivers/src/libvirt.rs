@@ -245,6 +245,24 @@ impl Bench for Libvirt {
         std::fs::remove_file(self.daemon.folder().join("blobs").join(blob)).expect("the blob");
     }
 
+    async fn assert_nics(&self, spec: &DomainSpec) {
+        let id = &spec.server_id;
+        let mut wanted: Vec<&str> = spec.nics.iter().map(|nic| nic.mac.as_str()).collect();
+        wanted.sort_unstable();
+        for definition in [&["dumpxml", id][..], &["dumpxml", "--inactive", id]] {
+            let xml = self.virsh(definition);
+            let mut found: Vec<&str> =
+                xml.split("<mac address='").skip(1).filter_map(|rest| rest.split('\'').next()).collect();
+            found.sort_unstable();
+            assert_eq!(found, wanted, "{definition:?}: {xml}");
+        }
+        for nic in &spec.nics {
+            let entries = self.dhcp_entries(&nic.mac);
+            assert_eq!(entries.len(), nic.addresses.len(), "{entries:?}");
+            assert!(entries[0].contains(&format!("ip='{}'", nic.addresses[0])), "{entries:?}");
+        }
+    }
+
     /// The guest knows a disk by the beginning of its id.
     fn seen_text(&self, disk: &Disk, comes: bool) -> String {
         format!("SKYLOOM-GUEST-DISK {} serial={}", if comes { "came" } else { "went" }, &disk.id[..20])

@@ -72,7 +72,7 @@ impl Simulator {
             disks: vec![disk(0), disk(1)],
             nics: vec![Nic {
                 port_id: format!("{server_id}-port"),
-                mac: "52:54:00:00:00:01".to_owned(),
+                mac: mac_of(server_id),
                 platform_network: "private".to_owned(),
                 addresses: vec!["10.0.0.7".to_owned()],
                 prefix_lengths: vec![24],
@@ -88,6 +88,13 @@ impl Simulator {
             metadata: vec![("purpose".to_owned(), "conformance".to_owned())],
         }
     }
+}
+
+/// As many addresses as servers, nearly.
+fn mac_of(server_id: &str) -> String {
+    let digits: Vec<u8> = server_id.bytes().filter(u8::is_ascii_hexdigit).take(6).collect();
+    let pairs: Vec<String> = digits.chunks(2).map(|pair| String::from_utf8_lossy(pair).to_ascii_lowercase()).collect();
+    format!("52:54:00:{}", pairs.join(":"))
 }
 
 #[async_trait]
@@ -135,6 +142,16 @@ impl Bench for Simulator {
                 assert!(evidence.contains(&format!(r#"{{\"id\":\"{}\",\"device\":"#, disk.id)), "{evidence}");
             }
         }
+    }
+
+    async fn assert_nics(&self, spec: &DomainSpec) {
+        if self.plugin != "simulator" {
+            return;
+        }
+        let evidence = self.evidence(spec).await.concat();
+        let card = |nic: &Nic| format!(r#"{{\"mac\":\"{}\",\"network\":"#, nic.mac);
+        assert!(spec.nics.iter().all(|nic| evidence.contains(&card(nic))), "{evidence}");
+        assert_eq!(evidence.matches(r#"\"mac\":"#).count(), spec.nics.len(), "{evidence}");
     }
 
     fn seen_text(&self, disk: &Disk, comes: bool) -> String {

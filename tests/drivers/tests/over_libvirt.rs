@@ -12,7 +12,7 @@ fn bench(test: &str) -> Option<Libvirt> {
     Libvirt::start().map_err(|reason| skip(&format!("driver-tests libvirt {test}"), &reason)).ok()
 }
 
-kit!(bench, admin_password, hotplug, suspension);
+kit!(bench, admin_password, hotplug, hotplug_nics, suspension);
 
 /// What the core says of the guest is what the guest has: its name and its address, by its own word.
 #[tokio::test]
@@ -78,6 +78,8 @@ async fn foreign_domains_are_untouchable() {
     refused.push(("define", driver.define(&key, &spec, &SecretVault::default()).await.map(|_| ())));
     refused.push(("attach", driver.attach_disk(&key, id, &spec.disks[0]).await.map(|_| ())));
     refused.push(("detach", driver.detach_disk(&key, id, &spec.disks[0].id).await.map(|_| ())));
+    refused.push(("attach a card", driver.attach_nic(&key, id, &spec.nics[0]).await.map(|_| ())));
+    refused.push(("detach a card", driver.detach_nic(&key, id, &spec.nics[0]).await.map(|_| ())));
     refused.push(("undefine", driver.undefine(&key, id).await.map(|_| ())));
     refused.push(("start", driver.start(&key, id).await.map(|_| ())));
     refused.push(("soft stop", driver.stop(&key, id, StopMode::Soft).await.map(|_| ())));

@@ -10,7 +10,7 @@ use serde_json::json;
 use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Power, Progress, StepKey, StopMode};
 
-kit!(|_| Some(Simulator::new(json!({}))), admin_password, hotplug, suspension);
+kit!(|_| Some(Simulator::new(json!({}))), admin_password, hotplug, hotplug_nics, suspension);
 
 /// Every kind of step takes its time: pending until then, done after, and the kit goes through all the same.
 #[tokio::test]

@@ -60,16 +60,9 @@ async fn living(conn: &mut Conn, sight: &Sight, disks: usize, server: &servers::
     assert_eq!(server.task_state, None, "{case}: a task is left");
     let volumes = volumes::of_server(conn, &server.id).await.unwrap();
     assert_eq!(volumes.len(), disks, "{case}: {volumes:?}");
-    same_disks(conn, machine, sight, (&volumes, &server.node), case).await;
-    let ports = networks::ports_of_device(conn, &server.id).await.unwrap();
-    assert_eq!(ports.len(), 1, "{case}: {ports:?}");
-    assert_eq!(ports[0].addresses.len(), 1, "{case}: {ports:?}");
     let node = server.node.as_str();
-    assert_eq!(ports[0].port.node, node, "{case}");
-    if let Some(leases) = &machine.leases {
-        let wanted = [(ports[0].port.mac.clone(), ports[0].addresses[0].address.clone())].into();
-        assert_eq!(*leases, wanted, "{case}: the platform hands out other addresses than the ports have");
-    }
+    same_disks(conn, machine, sight, (&volumes, node), case).await;
+    same_nics(conn, machine, (&server.id, node), case).await;
     let place = placements::place_of(conn, &server.id, Purpose::Home).await.unwrap();
     assert_eq!(place.as_deref(), Some(node), "{case}");
     let other = placements::place_of(conn, &server.id, Purpose::Resize).await.unwrap();
@@ -82,6 +75,22 @@ async fn living(conn: &mut Conn, sight: &Sight, disks: usize, server: &servers::
     }
     let expected: &[&str] = if running || suspended { &["memory-mib", "vcpu"] } else { &[] };
     assert_eq!(meters(conn, &server.id).await, expected, "{case}: the spans don't fit {:?}", server.vm_state);
+}
+
+/// The server has its own card; how many others came to it, the caller knows.
+async fn same_nics(conn: &mut Conn, machine: &Machine, (id, node): (&str, &str), case: &str) {
+    let ports = networks::ports_of_device(conn, id).await.unwrap();
+    assert!(!ports.is_empty(), "{case}: no card is left");
+    let macs = ports.iter().map(|port| port.port.mac.clone()).collect();
+    assert_eq!(machine.nics, macs, "{case}: the cards differ from the ports");
+    for port in &ports {
+        assert_eq!(port.addresses.len(), 1, "{case}: {port:?}");
+        assert_eq!(port.port.node, node, "{case}");
+    }
+    if let Some(leases) = &machine.leases {
+        let wanted = ports.iter().map(|port| (port.port.mac.clone(), port.addresses[0].address.clone())).collect();
+        assert_eq!(*leases, wanted, "{case}: the platform hands out other addresses than the ports have");
+    }
 }
 
 async fn same_disks(conn: &mut Conn, machine: &Machine, sight: &Sight, (volumes, node): (&[Volume], &str), case: &str) {

@@ -79,6 +79,7 @@ impl Libvirt {
                     .map_or(0, |kib| kib.parse::<u32>().unwrap() / 1024),
                 boots: self.boots(id),
                 leases: Some(BTreeSet::new()),
+                nics: parts(&xml, "<mac address='").into_iter().collect(),
                 disks: parts(&xml, &format!("<source file='{}/", self.storage().join("disks").display()))
                     .into_iter()
                     .filter(|name| !name.ends_with(SEED))

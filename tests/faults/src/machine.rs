@@ -11,6 +11,8 @@ use crate::walk::Doom;
 pub struct Machine {
     /// Ids of the disks in its definition.
     pub disks: BTreeSet<String>,
+    /// Hardware addresses of the network cards in its definition.
+    pub nics: BTreeSet<String>,
     /// The operation that defined it.
     pub operation: String,
     /// It has its memory on the node.

@@ -64,8 +64,10 @@ impl Platform for Simulator {
         for body in self.documents("domains").await {
             let text = |key: &str| body[key].as_str().expect("a text").to_owned();
             let disks = body["disks"].as_array().expect("disks").iter();
+            let nics = body["nics"].as_array().expect("cards").iter();
             let machine = Machine {
                 disks: disks.map(|disk| disk["id"].as_str().expect("an id").to_owned()).collect(),
+                nics: nics.map(|nic| nic["mac"].as_str().expect("an address").to_owned()).collect(),
                 operation: text("operation"),
                 running: body["running"] == true,
                 paused: body["paused"] == true,

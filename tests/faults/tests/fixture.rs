@@ -21,6 +21,7 @@ use skyloom_store::volumes::{self as volumes_of, VolumeState};
 use skyloom_store::{Db, args, metering, operations, servers};
 
 use crate::kinds::Kind;
+use crate::nics;
 use crate::world::World;
 
 pub struct Fixture {
@@ -243,6 +244,8 @@ impl Fixture {
             Kind::Revert { .. } => ("revert-resize", None),
             Kind::Attach { .. } => ("attach-volume", None),
             Kind::Detach { .. } => ("detach-volume", None),
+            Kind::AttachNics { .. } => return nics::attach(self, server_id).await,
+            Kind::DetachNics { .. } => return nics::detach(self, server_id).await,
             Kind::Recycle | Kind::RecycleResized => ("recycle", None),
             Kind::Restore => ("restore", None),
             Kind::Purge => ("purge", None),
@@ -318,9 +321,12 @@ impl Fixture {
         assert_eq!(self.rest(&operation).await.unwrap().state, State::Succeeded);
         let off = Kind::Stop { hard: true };
         let (before, state): (&[Kind], _) = match kind {
-            Kind::Start | Kind::Resize { running: false } | Kind::Attach { running: false } => {
-                (&[off], VmState::Stopped)
-            }
+            Kind::Start
+            | Kind::Resize { running: false }
+            | Kind::Attach { running: false }
+            | Kind::AttachNics { running: false } => (&[off], VmState::Stopped),
+            Kind::DetachNics { running: true } => (&[Kind::AttachNics { running: true }], VmState::Active),
+            Kind::DetachNics { running: false } => (&[off, Kind::AttachNics { running: false }], VmState::Stopped),
             Kind::Detach { running: true } => (&[Kind::Attach { running: true }], VmState::Active),
             Kind::Detach { running: false } => (&[off, Kind::Attach { running: false }], VmState::Stopped),
             Kind::Confirm | Kind::Revert { running: true } | Kind::DeleteResized | Kind::RecycleResized => {
@@ -334,6 +340,9 @@ impl Fixture {
         };
         if matches!(kind, Kind::Attach { .. } | Kind::Detach { .. }) {
             self.make_spare().await;
+        }
+        if matches!(kind, Kind::AttachNics { .. } | Kind::DetachNics { .. }) {
+            nics::make_spare(self).await;
         }
         for &kind in before {
             let operation = self.ask(kind, &id).await;
@@ -385,6 +394,7 @@ impl Fixture {
 
     /// What no server took with it.
     pub async fn remove_spare(&self) {
+        nics::remove_spare(self).await;
         let snapshots = "SELECT id FROM volume_snapshots";
         let snapshots = self.db.read().await.unwrap().all(snapshots, &[], |row| row.text(0)).await.unwrap();
         for id in snapshots {
@@ -415,6 +425,7 @@ impl Fixture {
             None => assert!(!away, "{case}: there is one node only"),
         }
         self.check_blobs(&case).await;
+        nics::check(self, id, &case).await;
     }
 
     /// The store has the images' blobs and no other ones.

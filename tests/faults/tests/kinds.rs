@@ -31,6 +31,13 @@ pub enum Kind {
     Detach {
         running: bool,
     },
+    /// Of a port that is there, and of one that is made.
+    AttachNics {
+        running: bool,
+    },
+    DetachNics {
+        running: bool,
+    },
     Recycle,
     Restore,
     /// The deletion of one in the recycle bin.
@@ -65,6 +72,10 @@ impl Kind {
         Kind::Attach { running: false },
         Kind::Detach { running: true },
         Kind::Detach { running: false },
+        Kind::AttachNics { running: true },
+        Kind::AttachNics { running: false },
+        Kind::DetachNics { running: true },
+        Kind::DetachNics { running: false },
         Kind::Recycle,
         Kind::Restore,
         Kind::Purge,
@@ -103,6 +114,8 @@ impl Kind {
             Self::Revert { .. } => "server.revert-resize",
             Self::Attach { .. } => "server.attach-volume",
             Self::Detach { .. } => "server.detach-volume",
+            Self::AttachNics { .. } => "server.attach-nic",
+            Self::DetachNics { .. } => "server.detach-nic",
             Self::Recycle | Self::RecycleResized => "server.recycle",
             Self::Restore => "server.restore",
         }

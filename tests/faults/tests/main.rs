@@ -6,6 +6,7 @@ mod kill;
 mod kinds;
 mod knobs;
 mod moving;
+mod nics;
 mod over_libvirt;
 mod overlap;
 mod points;

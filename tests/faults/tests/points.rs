@@ -261,6 +261,8 @@ async fn each_kind_of_fault_on_postgresql() {
         Kind::Reboot { hard: true },
         Kind::Pause,
         Kind::Resume,
+        Kind::AttachNics { running: true },
+        Kind::DetachNics { running: false },
     ] {
         let first = steps(&fixture, kind)[0];
         for failure in FAILURES {

@@ -201,6 +201,10 @@ fn ids(spec: &DomainSpec) -> BTreeSet<String> {
     spec.disks.iter().map(|disk| disk.id.clone()).collect()
 }
 
+fn macs(spec: &DomainSpec) -> BTreeSet<String> {
+    spec.nics.iter().map(|nic| nic.mac.clone()).collect()
+}
+
 fn define(holds: &mut Holds, operation: &str, spec: &DomainSpec) -> Result<()> {
     require(holds, &ids(spec))?;
     let machine = holds.machines.entry(spec.server_id.clone()).or_default();
@@ -208,7 +212,7 @@ fn define(holds: &mut Holds, operation: &str, spec: &DomainSpec) -> Result<()> {
         return Err(failure(ErrorCode::AlreadyExists, "another operation has defined it"));
     }
     machine.operation = operation.to_owned();
-    (machine.memory_mib, machine.disks) = (spec.memory_mib, ids(spec));
+    (machine.memory_mib, machine.disks, machine.nics) = (spec.memory_mib, ids(spec), macs(spec));
     Ok(())
 }
 
@@ -218,7 +222,7 @@ fn reconfigure(holds: &mut Holds, spec: &DomainSpec) -> Result<()> {
     if machine.running {
         return Err(failure(ErrorCode::WrongState, "the domain runs"));
     }
-    (machine.memory_mib, machine.disks) = (spec.memory_mib, ids(spec));
+    (machine.memory_mib, machine.disks, machine.nics) = (spec.memory_mib, ids(spec), macs(spec));
     Ok(())
 }
 
@@ -280,6 +284,8 @@ fn effect(key: &StepKey, call: StepCall<'_>, holds: &mut Holds) -> Result<()> {
             running(holds, server_id)?.disks.insert(disk.id.clone());
         }
         StepCall::DetachDisk { server_id, id } => drop(running(holds, server_id)?.disks.remove(id)),
+        StepCall::AttachNic { server_id, nic } => drop(running(holds, server_id)?.nics.insert(nic.mac.clone())),
+        StepCall::DetachNic { server_id, nic } => drop(running(holds, server_id)?.nics.remove(&nic.mac)),
         StepCall::ExportDisk { .. } | StepCall::Poll { .. } => {}
     }
     Ok(())
@@ -327,7 +333,7 @@ impl Driver for World {
         "sha256:world"
     }
 
-    fn plugs_disks(&self) -> bool {
+    fn hotplugs(&self) -> bool {
         true
     }
 }

@@ -94,6 +94,7 @@ fn server(id: String) -> Server {
         tags: vec![],
         nics: vec![ServerNic {
             port_id: "157ee789-03ea-45b1-a698-76c92660dd83".into(),
+            position: 0,
             network_id: "0dae26c9-9a70-4392-93f3-87d53115d171".into(),
             network_name: "private".into(),
             mac: "fa:16:3e:00:00:01".into(),

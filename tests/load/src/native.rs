@@ -166,6 +166,7 @@ fn nic_to_guest(nic: host::ServerNic) -> guest::ServerNic {
     });
     guest::ServerNic {
         port_id: nic.port_id,
+        position: nic.position,
         network_id: nic.network_id,
         network_name: nic.network_name,
         mac: nic.mac,

@@ -18,6 +18,7 @@ use skyloom_store::servers::{self as store, Brief, Change};
 use super::Compute;
 use super::attachments::{self, Comer};
 use super::locks;
+use super::nics::{self, Card};
 use super::rules::{self, Verb};
 use crate::schedules::Came;
 
@@ -26,7 +27,7 @@ const DELETE: &str = "server.delete";
 const MAX_SERVERS: usize = 1000;
 
 /// What is asked of each server of a call.
-struct Wish {
+pub(super) struct Wish {
     verb: Verb,
     action: Action,
     /// The operation's kind.
@@ -38,7 +39,7 @@ struct Wish {
 }
 
 /// What else is taken for the wish, together with the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum With {
     Nothing,
     /// Of a resize.
@@ -50,6 +51,10 @@ enum With {
     /// Why it is locked.
     Lock(Option<String>),
     NoLock,
+    /// Network cards that come.
+    Nics(Vec<Card>),
+    /// Those that go, by their ports.
+    OwnNics(Vec<String>),
 }
 
 /// The options of a verb; each is taken once, and none may be left.
@@ -155,6 +160,29 @@ impl Wish {
         Ok(wish)
     }
 
+    pub(super) fn of_nics(cards: Vec<Card>, dry_run: bool) -> Self {
+        let ports: Vec<&String> = cards.iter().map(|card| &card.port_id).collect();
+        Self {
+            verb: Verb::AttachNics,
+            action: Action::PortsAttach,
+            kind: "server.attach-nic",
+            params: json!({ "port-ids": ports }),
+            with: With::Nics(cards),
+            dry_run,
+        }
+    }
+
+    pub(super) fn of_own_nics(ports: Vec<String>) -> Self {
+        Self {
+            verb: Verb::DetachNics,
+            action: Action::PortsDetach,
+            kind: "server.detach-nic",
+            params: json!({ "port-ids": ports }),
+            with: With::OwnNics(ports),
+            dry_run: false,
+        }
+    }
+
     fn of_delete(options: wit::DeleteOptions) -> Self {
         let params = json!({
             "delete-volumes": options.delete_volumes,
@@ -227,7 +255,7 @@ impl Compute {
     }
 
     /// One transaction for the whole call; gives the operation to follow.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         context: &CallContext,
         ids: Vec<String>,
@@ -336,6 +364,8 @@ impl Compute {
                 locks::lock(tx, context.caller()?, server, reason.as_deref(), operation.now).await?;
             }
             With::NoLock => self.unlock(tx, context, server, operation.now).await?,
+            With::Nics(cards) => self.begin_nics(tx, context.caller()?, server, cards).await?,
+            With::OwnNics(ports) => nics::require_own(tx, server, ports).await?,
             With::Nothing | With::Flavor(_) => {}
         }
         let begun = begin(tx, server, wish, operation).await?;

@@ -53,6 +53,20 @@ impl ComputeApi for Compute {
         Ok(self.act_on(context, ids, (&verb, options), as_batch, strict).await?)
     }
 
+    async fn attach_nics(
+        &self,
+        context: &Context,
+        id: String,
+        nics: Vec<wit::NicRequest>,
+        dry_run: bool,
+    ) -> Result<wit::NicsAttached, Error> {
+        Ok(self.give_nics(context, id, nics, dry_run).await?)
+    }
+
+    async fn detach_nics(&self, context: &Context, id: String, port_ids: Vec<String>) -> Result<String, Error> {
+        Ok(self.take_nics(context, id, port_ids).await?)
+    }
+
     async fn delete_servers(
         &self,
         context: &Context,

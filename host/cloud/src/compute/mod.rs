@@ -14,6 +14,7 @@ pub mod keypairs;
 pub mod leftovers;
 mod list;
 mod locks;
+mod nics;
 mod nodes;
 pub mod operations;
 mod patterns;
@@ -41,6 +42,8 @@ mod tests_groups;
 mod tests_lists;
 #[cfg(test)]
 mod tests_moving;
+#[cfg(test)]
+mod tests_nics;
 #[cfg(test)]
 mod tests_readers;
 #[cfg(test)]

@@ -28,7 +28,16 @@ fn state(state: jobs::State) -> wit::OperationState {
     }
 }
 
+/// What an operation's parameters say that people may know.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct About {
+    port_ids: Vec<String>,
+}
+
 fn view(operation: jobs::Operation, steps: Vec<store::Step>) -> wit::Operation {
+    // What is written there of other operations tells nothing of ports.
+    let about: About = serde_json::from_str(&operation.params).unwrap_or_default();
     wit::Operation {
         state: state(operation.state),
         progress: u8::try_from(operation.progress.clamp(0, 100)).unwrap_or(0),
@@ -36,6 +45,7 @@ fn view(operation: jobs::Operation, steps: Vec<store::Step>) -> wit::Operation {
         kind: operation.kind,
         resource_kind: operation.resource_kind,
         resource_id: operation.resource_id,
+        port_ids: about.port_ids,
         project_id: operation.project_id,
         user_id: operation.user_id,
         request_id: operation.request_id,

@@ -46,6 +46,8 @@ verbs! {
     RevertResize "revert the resize of" [Resized] => ResizeReverting;
     AttachVolume "attach a volume to" [Active Stopped Resized];
     DetachVolume "detach a volume from" [Active Stopped Resized SoftDeleted];
+    AttachNics "attach a network card to" [Active Stopped Paused];
+    DetachNics "detach a network card from" [Active Stopped Paused];
     Delete "delete" [Building Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded SoftDeleted Error] => Deleting;
     // Into the recycle bin; see `Verb::on`.
     Recycle "delete" [Active Stopped Paused Suspended Rescued Resized Shelved ShelvedOffloaded Error] => SoftDeleting;
@@ -94,6 +96,8 @@ impl Verb {
                 | Self::RevertResize
                 | Self::AttachVolume
                 | Self::DetachVolume
+                | Self::AttachNics
+                | Self::DetachNics
                 | Self::Restore
         )
     }

@@ -55,7 +55,7 @@ impl Driver for FakeDriver {
         "sha256:fake"
     }
 
-    fn plugs_disks(&self) -> bool {
+    fn hotplugs(&self) -> bool {
         true
     }
 }

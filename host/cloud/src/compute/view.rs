@@ -63,6 +63,7 @@ fn nics(lines: Vec<Nic>, public: Vec<Public>) -> Vec<wit::ServerNic> {
         if nics.last().is_none_or(|nic| nic.port_id != line.port_id) {
             nics.push(wit::ServerNic {
                 port_id: line.port_id,
+                position: line.position,
                 network_id: line.network_id,
                 network_name: line.network_name,
                 mac: line.mac,
@@ -147,6 +148,7 @@ mod tests {
     fn cards_keep_their_addresses_and_order() {
         let line = |port: &str, address: Option<&str>| Nic {
             port_id: port.to_owned(),
+            position: 0,
             network_id: "n".to_owned(),
             network_name: "private".to_owned(),
             mac: "fa:16:3e:00:00:01".to_owned(),

@@ -6,7 +6,7 @@ use super::OF_CORE;
 use super::ports::{Port, get_port, query};
 use crate::rows::{Columns, Source as _, Stored as _};
 use crate::statement::{delete_from, update};
-use crate::{Conn, args, dialect};
+use crate::{Conn, Row, args, dialect};
 
 /// A device's port with what its machine must know of the network.
 #[derive(Clone, Debug)]
@@ -105,33 +105,44 @@ pub async fn ports_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<Dev
     Ok(found.into_iter().map(|(_, port)| port).collect())
 }
 
+/// Ids of the device's ports with their places among its cards, in their order.
+pub async fn places_of_device(conn: &mut Conn, device_id: &str) -> Result<Vec<(String, u32)>> {
+    let sql = format!("SELECT id, position FROM ports WHERE device_id = $1 AND {OF_CORE} ORDER BY position, id");
+    let place = |row: Row<'_>| Ok((row.text(0)?, u32::try_from(row.int(1)?).map_err(Error::internal)?));
+    conn.all(sql, args![device_id], place).await
+}
+
 /// Gives back the device's ports: those that were made for it go with their addresses, the others are free again. Nothing to
 /// give back is no error.
 pub async fn release_ports_of_device(tx: &mut Conn, device_id: &str) -> Result<()> {
+    release(tx, device_id, "").await
+}
+
+/// [`release_ports_of_device`] for one of them.
+pub async fn release_port_of_device(tx: &mut Conn, device_id: &str, id: &str) -> Result<()> {
+    if id.is_empty() {
+        return Ok(());
+    }
+    release(tx, device_id, id).await
+}
+
+/// `only`: this port; empty: all.
+async fn release(tx: &mut Conn, device_id: &str, only: &str) -> Result<()> {
     if device_id.is_empty() {
         return Ok(());
     }
+    let these = format!("device_id = $1 AND ($2 = '' OR id = $2) AND {OF_CORE}");
+    let made_for_it = format!("{these} AND with_device = 1");
     for table in ["port_addresses", "port_groups"] {
-        let of_device =
-            format!("WHERE port_id IN (SELECT id FROM ports WHERE device_id = $1 AND with_device = 1 AND {OF_CORE})");
-        tx.defer(delete_from(table, &of_device).reading(&["ports"]), args![device_id]).await?;
+        let of_device = format!("WHERE port_id IN (SELECT id FROM ports WHERE {made_for_it})");
+        tx.defer(delete_from(table, &of_device).reading(&["ports"]), args![device_id, only]).await?;
     }
-    tx.defer(
-        delete_from("ports", &format!("WHERE device_id = $1 AND with_device = 1 AND {OF_CORE}")),
-        args![device_id],
-    )
-    .await?;
-    tx.defer(
-        update(
-            "ports",
-            &format!(
-                "SET device_id = '', device_owner = '', of_core = 0, node = '', position = 0, updated_at = $2, \
-                 revision = revision + 1 WHERE device_id = $1 AND {OF_CORE}"
-            ),
-        ),
-        args![device_id, Timestamp::now()],
-    )
-    .await
+    tx.defer(delete_from("ports", &format!("WHERE {made_for_it}")), args![device_id, only]).await?;
+    let free = format!(
+        "SET device_id = '', device_owner = '', of_core = 0, node = '', position = 0, updated_at = $3, \
+         revision = revision + 1 WHERE {these}"
+    );
+    tx.defer(update("ports", &free), args![device_id, only, Timestamp::now()]).await
 }
 
 /// Says which compute node the port's device runs on; empty: none. False: there is no such port.

@@ -257,6 +257,8 @@ async fn a_device_sees_its_ports_and_leaves_those_it_took() {
             let port = get_port(&mut tx, &mine.id, &Reach::All).await.expect("get").expect("there");
             assert_eq!(port.active, active, "{} {power}", database.name);
         }
+        let places = places_of_device(&mut tx, "server").await.expect("places");
+        assert_eq!(places, [(own.id.clone(), 0), (mine.id.clone(), 1)], "{}", database.name);
 
         release_ports_of_device(&mut tx, "server").await.expect("release");
         let left =
@@ -494,4 +496,32 @@ async fn a_network_goes_after_the_port_that_is_being_made_on_it() {
     port.one(hold("subnets"), args![&subnet.id], |row| row.text(0)).await.expect("as a port's address does");
     port.commit().await.expect("the port");
     deletion.await.expect("a task").expect("the deletion");
+}
+
+#[tokio::test]
+async fn a_device_gives_back_one_of_its_ports() {
+    for database in databases().await {
+        let (network, _) = made(&database.db, "10.0.0.0/24").await;
+        let mut tx = tx(&database).await;
+        let new =
+            NewPort { id: new_id(), project_id: "p".to_owned(), network_id: network.id.clone(), ..NewPort::default() };
+        let given = insert_port(&mut tx, &new).await.expect("a port of the project");
+        let stays = allocated(&mut tx, &network, spec("server")).await.expect("stays");
+        let goes = PortSpec { id: new_id(), position: 1, ..spec("server") };
+        let goes = allocated(&mut tx, &network, goes).await.expect("goes");
+        take_port(&mut tx, &given.id, "p", "server", "compute:zone", 2).await.expect("take");
+        for id in [&goes.id, &given.id, &goes.id, "", "nobody"] {
+            release_port_of_device(&mut tx, "server", id).await.expect("release");
+        }
+        // Another device's.
+        release_port_of_device(&mut tx, "other", &stays.id).await.expect("release");
+        let places = places_of_device(&mut tx, "server").await.expect("places");
+        assert_eq!(places, [(stays.id.clone(), 0)], "{}", database.name);
+        assert_eq!(get_port(&mut tx, &goes.id, &Reach::All).await.expect("get"), None, "{}", database.name);
+        let free = get_port(&mut tx, &given.id, &Reach::All).await.expect("get").expect("it stays");
+        assert_eq!((free.device_id.as_str(), free.of_core, free.fixed_ips.len()), ("", false, 1));
+        let sql = "SELECT count(*) FROM port_addresses WHERE port_id = $1";
+        let left = tx.one(sql, args![&goes.id], |row| row.int(0)).await.expect("addresses");
+        assert_eq!(left, 0, "{}: its address is free", database.name);
+    }
 }

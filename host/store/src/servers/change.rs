@@ -29,6 +29,7 @@ rows! {
         launched_at: Option<Timestamp> as OrEmpty,
         terminated_at: Option<Timestamp> as OrEmpty,
         deleted: bool,
+        zone: String,
         node: String,
         flavor_id: String,
         vcpus: u32,

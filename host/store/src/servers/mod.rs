@@ -124,6 +124,7 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nic {
     pub port_id: String,
+    pub position: u32,
     pub network_id: String,
     pub network_name: String,
     pub mac: String,
@@ -176,19 +177,21 @@ fn belongings<'de, T: serde::Deserialize<'de> + Ord>(packed: &mut Packed<'de>) -
 }
 
 /// Position of the card, port, network, its name, hardware address, number of the address, address.
-type NicRow = (i64, String, String, String, String, Option<String>, Option<String>);
+type NicRow = (u32, String, String, String, String, Option<String>, Option<String>);
 
 /// The next server of a text of [`packed`].
 fn unpack(packed: &mut Packed<'_>) -> Result<Full> {
     let server = own(packed)?;
-    let nics =
-        belongings::<NicRow>(packed)?.into_iter().map(|(_, port_id, network_id, network_name, mac, _, address)| Nic {
+    let nics = belongings::<NicRow>(packed)?.into_iter().map(
+        |(position, port_id, network_id, network_name, mac, _, address)| Nic {
             port_id,
+            position,
             network_id,
             network_name,
             mac,
             address,
-        });
+        },
+    );
     let public_addresses = belongings::<(String, String, String)>(packed)?
         .into_iter()
         .map(|(_, address, port_id)| Public { address, port_id });

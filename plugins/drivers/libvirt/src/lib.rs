@@ -8,7 +8,7 @@ mod xml;
 
 use skyloom_sdk::Error;
 use skyloom_sdk::driver::servers::StopMode;
-use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, NodeCapacity, Progress, StepKey};
+use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, Nic, NodeCapacity, Progress, StepKey};
 use skyloom_sdk::driver::{console, disks, hotplug, inventory, servers, steps as pending, suspension};
 
 use platform::HostPlatform;
@@ -78,6 +78,14 @@ impl hotplug::Guest for Component {
 
     fn detach_disk(_key: StepKey, server_id: String, id: String) -> Result<Progress, Error> {
         Libvirt::new(HostPlatform)?.detach_disk(&server_id, &id)
+    }
+
+    fn attach_nic(_key: StepKey, server_id: String, nic: Nic) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.attach_nic(&server_id, &nic)
+    }
+
+    fn detach_nic(_key: StepKey, server_id: String, nic: Nic) -> Result<Progress, Error> {
+        Libvirt::new(HostPlatform)?.detach_nic(&server_id, &nic.mac)
     }
 }
 

@@ -21,6 +21,9 @@ pub trait Platform {
     fn describe_host(&self) -> Result<HostInfo, Error>;
     fn attach_disk(&self, uuid: &str, xml: &str) -> Result<(), Error>;
     fn detach_disk(&self, uuid: &str, volume: &str) -> Result<bool, Error>;
+    fn attach_interface(&self, uuid: &str, xml: &str) -> Result<(), Error>;
+    fn detach_interface(&self, uuid: &str, mac: &str) -> Result<bool, Error>;
+    fn set_metadata(&self, uuid: &str, text: &str) -> Result<(), Error>;
     fn create_volume(&self, name: &str, size_gib: u32, source: &VolumeSource) -> Result<bool, Error>;
     fn grow_volume(&self, name: &str, size_gib: u32) -> Result<(), Error>;
     fn export_volume(&self, name: &str, blob: &str) -> Result<bool, Error>;
@@ -92,6 +95,18 @@ impl Platform for HostPlatform {
 
     fn detach_disk(&self, uuid: &str, volume: &str) -> Result<bool, Error> {
         libvirt::detach_disk(uuid, volume)
+    }
+
+    fn attach_interface(&self, uuid: &str, xml: &str) -> Result<(), Error> {
+        libvirt::attach_interface(uuid, xml)
+    }
+
+    fn detach_interface(&self, uuid: &str, mac: &str) -> Result<bool, Error> {
+        libvirt::detach_interface(uuid, mac)
+    }
+
+    fn set_metadata(&self, uuid: &str, text: &str) -> Result<(), Error> {
+        libvirt::set_metadata(uuid, text)
     }
 
     fn create_volume(&self, name: &str, size_gib: u32, source: &VolumeSource) -> Result<bool, Error> {

@@ -1,7 +1,7 @@
 //! What the driver keeps in the domain's metadata element: enough to undo the definition without asking the core.
 
 use serde::{Deserialize, Serialize};
-use skyloom_sdk::driver::types::DomainSpec;
+use skyloom_sdk::driver::types::{DomainSpec, Nic};
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -11,7 +11,7 @@ pub struct Record {
     pub leases: Vec<Lease>,
 }
 
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lease {
     pub network: String,
     pub mac: String,
@@ -21,17 +21,39 @@ pub struct Lease {
 /// A NIC on this pseudo-network uses QEMU's own user networking: no libvirt network, no DHCP entry.
 pub const USER_NETWORK: &str = "user";
 
+/// What libvirt's DHCP gives a card.
+pub fn leases(nic: &Nic) -> Vec<Lease> {
+    if nic.platform_network == USER_NETWORK {
+        return Vec::new();
+    }
+    let lease = |address: &String| Lease {
+        network: nic.platform_network.clone(),
+        mac: nic.mac.clone(),
+        address: address.clone(),
+    };
+    nic.addresses.iter().map(lease).collect()
+}
+
 impl Record {
     pub fn of(operation: &str, spec: &DomainSpec) -> Self {
-        let nics = spec.nics.iter().filter(|nic| nic.platform_network != USER_NETWORK);
-        let leases = nics.flat_map(|nic| {
-            nic.addresses.iter().map(|address| Lease {
-                network: nic.platform_network.clone(),
-                mac: nic.mac.clone(),
-                address: address.clone(),
-            })
-        });
-        Self { operation: operation.to_owned(), leases: leases.collect() }
+        Self { operation: operation.to_owned(), leases: spec.nics.iter().flat_map(leases).collect() }
+    }
+
+    /// With these leases, each once.
+    pub fn with(&self, more: &[Lease]) -> Self {
+        let mut leases = self.leases.clone();
+        leases.extend(more.iter().filter(|lease| !self.leases.contains(lease)).cloned());
+        Self { operation: self.operation.clone(), leases }
+    }
+
+    /// Without those of the card with this hardware address.
+    pub fn without(&self, mac: &str) -> Self {
+        let leases = self.leases.iter().filter(|lease| lease.mac != mac).cloned().collect();
+        Self { operation: self.operation.clone(), leases }
+    }
+
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// A domain whose record can't be read is still ours; it has nothing to release.

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use skyloom_sdk::driver::libvirt::{DomainInfo, DomainState, VolumeSource};
 use skyloom_sdk::driver::servers::StopMode;
-use skyloom_sdk::driver::types::{Disk, DiskSource, Domain, DomainSpec, NodeCapacity, Power, Progress, StepKey};
+use skyloom_sdk::driver::types::{Disk, DiskSource, Domain, DomainSpec, Nic, NodeCapacity, Power, Progress, StepKey};
 use skyloom_sdk::{Error, ErrorClass, ErrorCode};
 
 use crate::platform::Platform;
-use crate::record::Record;
+use crate::record::{Record, leases};
 use crate::seed;
 use crate::xml::{self, Files, Machine};
 
@@ -19,12 +19,16 @@ const STARTING: &str = "starting ";
 const SAVING: &str = "saving ";
 /// Token of a disk that its guest keeps; ids of server and disk follow.
 const DETACHING: &str = "detaching ";
+/// Token of a card that its guest keeps; the server's id and the hardware address follow.
+const DETACHING_NIC: &str = "detaching-nic ";
 /// Token of a copy that goes on; the size, the ids of the disk and of the one it is a copy of follow.
 const COPYING: &str = "copying ";
 /// Token of a copy of a blob; the size, the disk's id, the blob and its format follow.
 const FILLING: &str = "filling ";
 /// Token of an export that goes on; the disk's id and the blob follow.
 const EXPORTING: &str = "exporting ";
+/// The guest has its host name by its first card.
+const NO_NAME: &str = "";
 /// Ends the name of a server's seed; a disk is named by its id.
 const SEED: &str = ".seed";
 
@@ -104,6 +108,40 @@ impl<P: Platform> Libvirt<P> {
         Ok(if gone { Progress::Done } else { Progress::Pending(format!("{DETACHING}{server_id} {id}")) })
     }
 
+    /// The record goes before the addresses, and these before the card: the guest asks for them as soon as it has it. A card that comes
+    /// later isn't on the seed disk, which a guest reads at its first boot.
+    pub fn attach_nic(&self, server_id: &str, nic: &Nic) -> Result<Progress, Error> {
+        let info = self.platform.inspect(server_id)?.ok_or_else(|| no_domain(server_id))?;
+        if power(&info) == Power::Stopped {
+            return Err(failure(ErrorCode::WrongState, &format!("server {server_id} does not run")));
+        }
+        let (before, leases) = (Record::parse(&info.metadata), leases(nic));
+        self.keep(server_id, &before, &before.with(&leases))?;
+        for lease in &leases {
+            self.platform.add_dhcp_host(&lease.network, &lease.mac, &lease.address, NO_NAME)?;
+        }
+        self.platform.attach_interface(server_id, &xml::nic(nic))?;
+        Ok(Progress::Done)
+    }
+
+    /// As [`Libvirt::detach_disk`]; the addresses stay while the guest has the card.
+    pub fn detach_nic(&self, server_id: &str, mac: &str) -> Result<Progress, Error> {
+        if !self.platform.detach_interface(server_id, mac)? {
+            return Ok(Progress::Pending(format!("{DETACHING_NIC}{server_id} {mac}")));
+        }
+        let info = self.platform.inspect(server_id)?.ok_or_else(|| no_domain(server_id))?;
+        let before = Record::parse(&info.metadata);
+        for lease in before.leases.iter().filter(|lease| lease.mac == mac) {
+            self.platform.remove_dhcp_host(&lease.network, &lease.mac, &lease.address)?;
+        }
+        self.keep(server_id, &before, &before.without(mac))?;
+        Ok(Progress::Done)
+    }
+
+    fn keep(&self, server_id: &str, before: &Record, after: &Record) -> Result<(), Error> {
+        if before == after { Ok(()) } else { self.platform.set_metadata(server_id, &after.text()) }
+    }
+
     /// The definition goes before the addresses: it carries their list, by which `undefine` releases them.
     pub fn define(&self, key: &StepKey, spec: &DomainSpec) -> Result<Progress, Error> {
         let files = seed::files(spec).map_err(|text| failure(ErrorCode::Invalid, &text))?;
@@ -117,10 +155,21 @@ impl<P: Platform> Libvirt<P> {
         Ok(Progress::Done)
     }
 
-    /// The record stays: what it says of the domain's leases and of who defined it is still true.
+    /// Who defined it stays. While addresses come and go the record has them all, so that `undefine` releases each.
     pub fn reconfigure(&self, spec: &DomainSpec) -> Result<Progress, Error> {
         let info = self.platform.inspect(&spec.server_id)?.ok_or_else(|| no_domain(&spec.server_id))?;
-        self.put(spec, &Record::parse(&info.metadata))?;
+        let before = Record::parse(&info.metadata);
+        let after = Record::of(&before.operation, spec);
+        if before.leases != after.leases {
+            self.put(spec, &after.with(&before.leases))?;
+            for lease in &after.leases {
+                self.platform.add_dhcp_host(&lease.network, &lease.mac, &lease.address, &spec.hostname)?;
+            }
+            for lease in before.leases.iter().filter(|lease| !after.leases.contains(lease)) {
+                self.platform.remove_dhcp_host(&lease.network, &lease.mac, &lease.address)?;
+            }
+        }
+        self.put(spec, &after)?;
         Ok(Progress::Done)
     }
 
@@ -225,6 +274,8 @@ impl<P: Platform> Libvirt<P> {
             self.suspend(server_id)
         } else if let Some((server_id, disk)) = rest(DETACHING).and_then(|rest| rest.split_once(' ')) {
             self.detach_disk(server_id, disk)
+        } else if let Some((server_id, mac)) = rest(DETACHING_NIC).and_then(|rest| rest.split_once(' ')) {
+            self.detach_nic(server_id, mac)
         } else if let Some((size, ids)) = rest(COPYING).and_then(|rest| rest.split_once(' ')) {
             let (id, of) = ids.split_once(' ').ok_or_else(not_ours)?;
             self.copy(id, size.parse().map_err(|_| not_ours())?, of)

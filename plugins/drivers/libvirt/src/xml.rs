@@ -34,7 +34,7 @@ pub fn domain(spec: &DomainSpec, record: &Record, files: &Files, machine: &Machi
         machine.domain_type,
         id = escape(&spec.server_id),
         title = escape(&title(&spec.name)),
-        record = escape(&serde_json::to_string(record).unwrap_or_default()),
+        record = escape(&record.text()),
         memory = spec.memory_mib,
         vcpus = spec.vcpus,
     );
@@ -48,7 +48,7 @@ pub fn domain(spec: &DomainSpec, record: &Record, files: &Files, machine: &Machi
     }
     write_disk(&mut xml, &files.seed, "raw", SEED_TARGET, "<readonly/>");
     for nic in &spec.nics {
-        write_nic(&mut xml, nic);
+        xml.push_str(&self::nic(nic));
     }
     let _ = write!(
         xml,
@@ -102,17 +102,16 @@ fn write_disk(xml: &mut String, source: &str, format: &str, target: &str, more: 
     );
 }
 
-fn write_nic(xml: &mut String, nic: &Nic) {
+/// One network card.
+pub fn nic(nic: &Nic) -> String {
     let mac = escape(&nic.mac);
     if nic.platform_network == USER_NETWORK {
-        let _ = write!(xml, "<interface type='user'><mac address='{mac}'/><model type='virtio'/></interface>");
-    } else {
-        let network = escape(&nic.platform_network);
-        let _ = write!(
-            xml,
-            "<interface type='network'><mac address='{mac}'/><source network='{network}'/><model type='virtio'/></interface>"
-        );
+        return format!("<interface type='user'><mac address='{mac}'/><model type='virtio'/></interface>");
     }
+    let network = escape(&nic.platform_network);
+    format!(
+        "<interface type='network'><mac address='{mac}'/><source network='{network}'/><model type='virtio'/></interface>"
+    )
 }
 
 /// libvirt takes no line break in a title.

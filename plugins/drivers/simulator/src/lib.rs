@@ -5,7 +5,7 @@ mod world;
 
 use skyloom_sdk::Error;
 use skyloom_sdk::driver::servers::StopMode;
-use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, NodeCapacity, Progress, StepKey};
+use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, Nic, NodeCapacity, Progress, StepKey};
 use skyloom_sdk::driver::{console, disks, hotplug, inventory, servers, steps, suspension};
 
 use world::{HostWorld, Simulator};
@@ -74,6 +74,14 @@ impl hotplug::Guest for Component {
 
     fn detach_disk(_key: StepKey, server_id: String, id: String) -> Result<Progress, Error> {
         Simulator::new(HostWorld)?.detach_disk(&server_id, &id)
+    }
+
+    fn attach_nic(_key: StepKey, server_id: String, nic: Nic) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.attach_nic(&server_id, &nic)
+    }
+
+    fn detach_nic(_key: StepKey, server_id: String, nic: Nic) -> Result<Progress, Error> {
+        Simulator::new(HostWorld)?.detach_nic(&server_id, &nic)
     }
 }
 

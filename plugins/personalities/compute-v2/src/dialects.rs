@@ -105,6 +105,7 @@ static ECS: Rules = Rules {
         "VERIFY_RESIZE",
     ],
     hosts_may_be_chosen: false,
+    primary_interface_stays: true,
     volume_type_always: true,
     private_keypairs: true,
     without_effect: &[

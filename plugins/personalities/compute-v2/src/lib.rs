@@ -89,6 +89,8 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "server_ips.show" => servers::parts::ips_of_network(context),
         "server_interfaces.list" => servers::parts::interfaces(context),
         "server_interfaces.show" => servers::parts::interface(context),
+        "server_interfaces.create" => servers::interfaces::attach(context),
+        "server_interfaces.delete" => servers::interfaces::detach(context),
         "server_volumes.list" => servers::parts::volumes(context),
         "server_volumes.show" => servers::parts::volume(context),
         "server_volumes.attach" => servers::attachments::attach(context),

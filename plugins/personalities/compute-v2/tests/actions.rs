@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::support::*;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{MetadataMode, Server, TaskState, VmState};
-use skyloom_sdk::cloud::networks::{FixedIp, GroupPage, Port, PortPage, SecurityGroup, SecurityGroupRule};
+use skyloom_sdk::cloud::networks::{GroupPage, PortPage, SecurityGroup, SecurityGroupRule};
 use skyloom_sdk::cloud::operations::{Operation, OperationPage, OperationState, Step};
 use skyloom_sdk::conditions::{is, told};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, error, not_permitted};
@@ -286,30 +286,6 @@ fn metadata_has_short_names_of_few_letters() {
     }
 }
 
-pub fn port() -> Port {
-    Port {
-        id: PORT.to_owned(),
-        name: String::new(),
-        description: String::new(),
-        network_id: NETWORK.to_owned(),
-        project_id: "project-1".to_owned(),
-        mac: "fa:16:3e:00:00:01".to_owned(),
-        enabled: true,
-        active: true,
-        fixed_ips: vec![FixedIp { subnet_id: "subnet-1".to_owned(), address: "10.0.0.5".to_owned() }],
-        security_group_ids: vec!["group-1".to_owned()],
-        device_id: SERVER.to_owned(),
-        device_owner: "compute".to_owned(),
-        node: "node-1".to_owned(),
-        port_security: true,
-        tags: Vec::new(),
-        created_at: NOON,
-        updated_at: NOON,
-        revision: 1,
-        attributes: "{}".to_owned(),
-    }
-}
-
 fn group_rule(id: &str, protocol: Option<&str>, remote: Option<&str>) -> SecurityGroupRule {
     SecurityGroupRule {
         id: id.to_owned(),
@@ -429,6 +405,7 @@ fn operation() -> Operation {
         progress: 50,
         resource_kind: "server".to_owned(),
         resource_id: SERVER.to_owned(),
+        port_ids: Vec::new(),
         project_id: "project-1".to_owned(),
         user_id: "user-1".to_owned(),
         request_id: "req-1".to_owned(),

@@ -1,6 +1,5 @@
 //! Security groups that a running server gets and loses.
 
-use crate::actions::port;
 use crate::support::*;
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{Server, ServerNic};

@@ -9,6 +9,7 @@ mod flavors;
 mod floating_ips;
 mod groups;
 mod images;
+mod interfaces;
 mod keypairs;
 mod others;
 mod proxies;

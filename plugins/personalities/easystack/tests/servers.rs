@@ -91,6 +91,23 @@ fn a_volume_comes_to_a_server_and_leaves_it() {
 }
 
 #[test]
+fn a_network_comes_to_a_server_and_leaves_it() {
+    let (cloud, seen) = with_interfaces(server(), None);
+    let path = "/v2.1/servers/x/os-interface";
+    let body = json!({ "interfaceAttachment": { "net_id": NETWORK, "fixed_ips": [{ "ip_address": "10.0.0.5" }] } });
+    let (status, answer) = ask(&cloud, send("server_interfaces.attach", "POST", path, &body));
+    assert_eq!((status, &answer["interfaceAttachment"]["port_id"]), (200, &json!(PORT)), "{answer}");
+    let (_, listed) = ask(&cloud, get("server_interfaces.list", path));
+    assert_eq!(listed["interfaceAttachments"], json!([answer["interfaceAttachment"]]));
+    let (_, shown) = ask(&cloud, get("server_interfaces.show", path).param("port_id", PORT));
+    assert_eq!(shown, answer);
+    // The document names no card that stays.
+    let detach = Call::new("server_interfaces.detach", "DELETE", path).version(2, 1).param("server_id", SERVER);
+    assert_eq!(ask(&cloud, detach.param("port_id", PORT)), (202, Value::Null));
+    assert_eq!(seen.all(), [format!("attach network={NETWORK} address=10.0.0.5"), format!("detach {PORT}")]);
+}
+
+#[test]
 fn zones_have_their_hosts_and_the_services_of_each() {
     let mut cloud = FakeCloud::default();
     cloud.compute.list_zones = Some(Box::new(|| {
@@ -134,6 +151,21 @@ fn what_the_node_has_to_do_is_a_conflict_while_it_is_away() {
         let message = refused(&cloud, send(operation, "POST", "/v2.1/servers/x/action", &body), 409);
         assert_eq!(message, "The compute node of the server is not up.");
     }
+    let away = skyloom_sdk::Error {
+        message: "The compute node of the server is not up.".to_owned(),
+        reason: Some("node-away".to_owned()),
+        ..error(ErrorCode::WrongState, "")
+    };
+    let (cloud, _) = with_interfaces(server(), Some(away));
+    for (operation, body) in [
+        ("server_interfaces.attach", json!({ "interfaceAttachment": { "net_id": NETWORK } })),
+        ("server_interfaces.detach", Value::Null),
+    ] {
+        let message = refused(&cloud, send(operation, "POST", "/v2.1/servers/x/os-interface", &body), 409);
+        assert_eq!(message, "The compute node of the server is not up.");
+    }
+    rule!("easystack.server_interfaces.attach", "1a87a528");
+    rule!("easystack.server_interfaces.detach", "1a87a528");
     rule!("easystack.servers.restore", "d190079c", "0fd61f0f");
     rule!("easystack.servers.start", "1a87a528");
     rule!("easystack.servers.stop", "1a87a528");

@@ -6,7 +6,7 @@ use skyloom_sdk::cloud::compute::{
 use skyloom_sdk::{Cloud, Error, ErrorCode, Request, Response, respond};
 
 use crate::create_body::{CreateBody, DataVolume, Nic, PublicIp, Server};
-use crate::errors::Failure;
+use crate::errors::{Failure, bad_address};
 use crate::{body, create_checks as checks, job_answer};
 
 /// The group that an entry without an id stands for.
@@ -120,7 +120,7 @@ fn public_address(public: &PublicIp) -> PublicAddressRequest {
     }
 }
 
-/// An address beside its subnet has a finer code, in the form of the document's own example.
+/// An address beside its subnet has a finer code.
 fn refusal(server: &Server, error: Error) -> Failure {
     if error.code != ErrorCode::Invalid || error.field.as_deref() != Some("address") {
         return error.into();
@@ -128,9 +128,5 @@ fn refusal(server: &Server, error: Error) -> Failure {
     let network = error.resource.as_ref().map(|(_, id)| id.as_str());
     let fits = |nic: &&Nic| nic.address().is_some() && network.is_none_or(|network| nic.subnet_id == network);
     let Some(nic) = server.nics.iter().find(fits) else { return error.into() };
-    let address = nic.address().unwrap_or_default();
-    let subnet = &nic.subnet_id;
-    let mut failure = Failure::invalid(format!("privateIp [{address}] is not in this subnet [{subnet}]"));
-    failure.detail = Some(("Ecs.0039", error.message));
-    failure
+    bad_address(nic.address().unwrap_or_default(), &nic.subnet_id, error.message)
 }

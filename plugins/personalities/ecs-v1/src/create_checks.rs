@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use ecs_rules::sale;
 use skyloom_sdk::cloud::compute::PasswordChoice;
-use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::Image;
 use skyloom_sdk::conditions::any_of;
-use skyloom_sdk::{Cloud, ErrorCode, PageRequest, Request, base64};
+use skyloom_sdk::{Cloud, ErrorCode, PageRequest, Pair, Request, base64};
 
 use crate::create_body::{DataVolume, Device, Hints, Nic, Server};
 use crate::errors::{Failure, too_long_name};
@@ -124,14 +123,14 @@ pub fn flavor<C: Cloud>(cloud: &C, server: &Server) -> Result<(), Failure> {
         }
         _ => {}
     }
-    match most_nics(&flavor) {
+    match most_nics(&flavor.extra_specs) {
         Some(most) if server.nics.len() > most => Err(too_many_nics()),
         _ => Ok(()),
     }
 }
 
-fn most_nics(flavor: &Flavor) -> Option<usize> {
-    let (_, value) = flavor.extra_specs.iter().find(|(key, _)| key == MOST_NICS)?;
+pub fn most_nics(extra_specs: &[Pair]) -> Option<usize> {
+    let (_, value) = extra_specs.iter().find(|(key, _)| key == MOST_NICS)?;
     value.trim().parse().ok()
 }
 

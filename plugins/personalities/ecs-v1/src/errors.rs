@@ -180,6 +180,8 @@ pub fn code_of_job(operation: &Operation, error: &Error) -> &'static str {
         ("reboot", _) => "Ecs.0227",
         ("resize", _) => "Ecs.0207",
         ("attach-volume", _) => "Ecs.0205",
+        ("attach-nic", _) => "Ecs.0217",
+        ("detach-nic", _) => "Ecs.0507",
         _ => "Ecs.1001",
     }
 }
@@ -198,7 +200,7 @@ pub fn of_violation(violation: &Violation) -> Failure {
             Failure::new(400, "Ecs.0913", "The number of ECSs to be created exceeds the maximum allowed limit.")
         }
         ("/server/data_volumes", "maxItems") => too_many_disks(),
-        ("/server/nics", "maxItems") => too_many_nics(),
+        ("/server/nics" | "/nics", "maxItems") => too_many_nics(),
         ("/server/adminPass" | "/server/metadata/admin_pass", _) => {
             Failure::new(400, "Ecs.0011", "Ensure the password meets the password complexity requirements.")
         }
@@ -236,6 +238,16 @@ pub fn too_many_disks() -> Failure {
 
 pub fn unknown_disk_type() -> Failure {
     Failure::new(400, "Ecs.0043", "The disk type does not exist.")
+}
+
+/// In the form of the document's own example.
+pub fn bad_address(address: &str, subnet: &str, why: String) -> Failure {
+    let failure = Failure::invalid(format!("privateIp [{address}] is not in this subnet [{subnet}]"));
+    Failure { detail: Some(("Ecs.0039", why)), ..failure }
+}
+
+pub fn no_interface(server: &str, nic: &str) -> Failure {
+    Failure::new(400, "Ecs.0085", format!("The server {server} does not have the interface {nic}."))
 }
 
 pub fn not_attached(server: &str, volume: &str) -> Failure {

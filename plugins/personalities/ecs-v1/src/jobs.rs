@@ -56,18 +56,14 @@ fn write(tree: &OperationTree) -> Vec<u8> {
     let is_batch = tree.operation.kind.starts_with("batch.");
     write_head(&mut out, &tree.operation, is_batch);
     out.key(key!("entities")).begin_object();
-    if is_batch {
+    if tree.operation.port_ids.len() > 1 {
+        write_cards(&mut out, &tree.operation);
+    } else if is_batch {
         out.key(key!("sub_jobs_total")).unsigned(tree.children.len() as u64);
         out.key(key!("sub_jobs")).begin_array();
         for child in &tree.children {
             out.begin_object();
-            write_head(&mut out, child, false);
-            out.key(key!("entities")).begin_object();
-            write_entity(&mut out, child);
-            if let (true, Some(error)) = (is_failed(child), &child.error) {
-                out.key(key!("errorcode_message")).string(&error.message);
-            }
-            out.end_object();
+            write_sub_job(&mut out, child, |out| write_entity(out, child));
             out.end_object();
         }
         out.end_array();
@@ -79,7 +75,35 @@ fn write(tree: &OperationTree) -> Vec<u8> {
     out.finish()
 }
 
+/// A sub-job for each card. They are one operation, so each has its id and its state.
+fn write_cards(out: &mut Writer, operation: &Operation) {
+    out.key(key!("sub_jobs_total")).unsigned(operation.port_ids.len() as u64);
+    out.key(key!("sub_jobs")).begin_array();
+    for id in &operation.port_ids {
+        out.begin_object();
+        write_sub_job(out, operation, |out| {
+            out.key(key!("nic_id")).string(id);
+        });
+        out.end_object();
+    }
+    out.end_array();
+}
+
+fn write_sub_job(out: &mut Writer, operation: &Operation, write_entity: impl FnOnce(&mut Writer)) {
+    write_head(out, operation, false);
+    out.key(key!("entities")).begin_object();
+    write_entity(out);
+    if let (true, Some(error)) = (is_failed(operation), &operation.error) {
+        out.key(key!("errorcode_message")).string(&error.message);
+    }
+    out.end_object();
+}
+
 fn write_entity(out: &mut Writer, operation: &Operation) {
+    if let [card] = operation.port_ids.as_slice() {
+        out.key(key!("nic_id")).string(card);
+        return;
+    }
     let name = match operation.resource_kind.as_str() {
         "server" => "server_id",
         "port" => "nic_id",
@@ -165,6 +189,7 @@ mod tests {
             ("server.create", false, "createSingleServer"),
             ("server.attach-volume", false, "attachVolume"),
             ("server.detach-volume", false, "detachVolume"),
+            ("server.attach-nic", false, "attachNic"),
         ] {
             assert_eq!(job_type(kind, is_batch), name);
         }

@@ -1,4 +1,4 @@
-//! ECS v1: servers made, removed and powered, disks attached and detached, as jobs.
+//! ECS v1: servers made, removed and powered, disks and network cards attached and detached, as jobs.
 //!
 //! Ids of jobs cross the wire as 32 hexadecimal digits, as the vendor's do; the core's are dashed.
 
@@ -12,6 +12,7 @@ mod errors;
 mod flavors;
 mod jobs;
 mod limits;
+mod nics;
 mod projects;
 mod resize;
 mod server_groups;
@@ -49,6 +50,8 @@ pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
         "servers.resize" => resize::resize(cloud, request),
         "server_volumes.attach" => attachments::attach(cloud, request),
         "server_volumes.detach" => attachments::detach(cloud, request),
+        "server_nics.batch_add" => nics::add(cloud, request),
+        "server_nics.batch_delete" => nics::remove(cloud, request),
         "server_block_devices.list" => block_devices::list(cloud, request),
         "server_block_devices.get" => block_devices::get(cloud, request),
         "server_groups.create" => server_groups::create(cloud, request),

@@ -47,7 +47,10 @@ pub static DIFFERENCES: &[Difference] = &[
     difference(42, "tags of networks and disks at creation are back"),
     difference(44, "floating IPs are no longer given to servers through Nova"),
     difference(47, "a server holds its flavor's figures"),
-    difference(49, "a tag at the attachment of a disk (refused: disks of running servers have none here)"),
+    difference(
+        49,
+        "a tag at the attachment of a disk or an interface (refused: what comes to a server later has none here)",
+    ),
     difference(51, "events of an action are for everybody"),
     difference(52, "tags at creation"),
     difference(55, "a flavor has a description; it can be changed"),

@@ -48,6 +48,8 @@ pub struct Rules {
     pub hosts_may_be_chosen: bool,
     /// A subnet may be named for an interface of a new server.
     pub nic_subnets: bool,
+    /// Nobody takes the first interface of a server away.
+    pub primary_interface_stays: bool,
     /// The volume type of a disk may be named at every version, not from 2.67 on only.
     pub volume_type_always: bool,
     /// Nobody, operators neither, sees another user's key pairs.
@@ -174,6 +176,7 @@ pub const UPSTREAM: Rules = Rules {
     ],
     hosts_may_be_chosen: true,
     nic_subnets: false,
+    primary_interface_stays: false,
     volume_type_always: false,
     private_keypairs: false,
     unversioned_keypairs: false,

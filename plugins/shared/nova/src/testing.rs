@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{
-    Address, Aggregate, AggregatePage, AggregateUpdate, MetadataMode, PowerState, Server, ServerCreate, ServerCreated,
-    ServerFlavor, ServerGroup, ServerNic, ServerPage, ServerVolume, VmState,
+    Address, Aggregate, AggregatePage, AggregateUpdate, MetadataMode, NicsAttached, PowerState, Server, ServerCreate,
+    ServerCreated, ServerFlavor, ServerGroup, ServerNic, ServerPage, ServerVolume, VmState,
 };
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
 use skyloom_sdk::cloud::keypairs::{KeyKind, Keypair};
+use skyloom_sdk::cloud::networks::{FixedIp, Port, PortPage};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, error, not_found};
 use skyloom_sdk::unsupported::Unsupported;
 use skyloom_sdk::{Error, ErrorCode, PageRequest};
@@ -68,6 +69,7 @@ pub fn server() -> Server {
         tags: vec!["a=b".to_owned(), "c".to_owned()],
         nics: vec![ServerNic {
             port_id: PORT.to_owned(),
+            position: 0,
             network_id: NETWORK.to_owned(),
             network_name: "private".to_owned(),
             mac: "fa:16:3e:00:00:01".to_owned(),
@@ -176,6 +178,58 @@ pub fn with_server(server: Server) -> FakeCloud {
         Ok(with_parts(&server, parts))
     }));
     cloud
+}
+
+/// The port of the server's network card.
+pub fn port() -> Port {
+    Port {
+        id: PORT.to_owned(),
+        name: String::new(),
+        description: String::new(),
+        network_id: NETWORK.to_owned(),
+        project_id: "project-1".to_owned(),
+        mac: "fa:16:3e:00:00:01".to_owned(),
+        enabled: true,
+        active: true,
+        fixed_ips: vec![FixedIp { subnet_id: "subnet-1".to_owned(), address: "10.0.0.5".to_owned() }],
+        security_group_ids: vec!["group-1".to_owned()],
+        device_id: SERVER.to_owned(),
+        device_owner: "compute".to_owned(),
+        node: "node-1".to_owned(),
+        port_security: true,
+        tags: Vec::new(),
+        created_at: NOON,
+        updated_at: NOON,
+        revision: 1,
+        attributes: "{}".to_owned(),
+    }
+}
+
+/// A core that knows one server, and gives it network cards and takes them; what it is asked for is kept. Each new card has the port
+/// [`PORT`], or this refusal.
+pub fn with_interfaces(server: Server, refusal: Option<Error>) -> (FakeCloud, Seen<String>) {
+    let (mut cloud, seen, id) = (with_server(server.clone()), Seen::default(), server.id);
+    cloud.networks.list_ports = Some(Box::new(|_, _| Ok(PortPage { ports: vec![port()], next: None })));
+    let (keep, own, refused) = (seen.clone(), id.clone(), refusal.clone());
+    cloud.compute.attach_nics = Some(Box::new(move |server, nics, dry_run| {
+        assert_eq!((server, dry_run), (own.as_str(), false));
+        let told = nics.iter().map(|nic| {
+            let parts = [("port", &nic.port_id), ("network", &nic.network_id), ("address", &nic.address)];
+            let groups = nic.security_groups.as_ref().map(|groups| format!("groups={}", groups.join(",")));
+            let parts = parts.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
+            parts.chain(groups).collect::<Vec<_>>().join(" ")
+        });
+        keep.push(format!("attach {}", told.collect::<Vec<_>>().join("; ")));
+        let port_ids = nics.iter().map(|_| PORT.to_owned()).collect();
+        refused.clone().map_or(Ok(NicsAttached { operation_id: "operation-1".to_owned(), port_ids }), Err)
+    }));
+    let keep = seen.clone();
+    cloud.compute.detach_nics = Some(Box::new(move |server, ports| {
+        assert_eq!(server, id);
+        keep.push(format!("detach {}", ports.join(" ")));
+        refusal.clone().map_or(Ok("operation-1".to_owned()), Err)
+    }));
+    (cloud, seen)
 }
 
 /// A core whose list is one page of these servers; what it was asked for is kept.

@@ -22,7 +22,7 @@ pub(in crate::compute) const MAX_DISKS: usize = 62;
 /// The largest disk.
 const MAX_DISK_GIB: u32 = 65_536;
 /// Cards of one server, and security groups that it or a card of it names.
-const MAX_NICS: usize = 64;
+pub(in crate::compute) const MAX_NICS: usize = 64;
 const MAX_GROUPS: usize = 128;
 /// Of a host name that is made, in letters: the longest label of a domain name.
 const MAX_HOSTNAME: usize = 63;
@@ -149,16 +149,26 @@ pub(super) fn wrong_disk(place: usize, message: &str) -> Error {
 }
 
 fn check_networks(create: &wit::ServerCreate) -> Result<()> {
-    let nics = if let wit::NetworkChoice::Nics(nics) = &create.networks { nics.as_slice() } else { &[] };
-    if nics.len() > MAX_NICS {
-        return Err(Error::invalid("networks", format!("A server has at most {MAX_NICS} network cards.")));
+    if let wit::NetworkChoice::Nics(nics) = &create.networks {
+        if nics.len() > MAX_NICS {
+            return Err(Error::invalid("networks", format!("A server has at most {MAX_NICS} network cards.")));
+        }
+        check_groups(nics)?;
     }
-    let of_nics = nics.iter().filter_map(|nic| nic.security_groups.as_ref());
-    if of_nics.chain([&create.security_groups]).any(|groups| groups.len() > MAX_GROUPS) {
-        let message = format!("A network card is in at most {MAX_GROUPS} security groups.");
-        return Err(Error::invalid("security-groups", message));
+    few_groups(&create.security_groups)
+}
+
+/// Of each card.
+pub(in crate::compute) fn check_groups(nics: &[wit::NicRequest]) -> Result<()> {
+    nics.iter().filter_map(|nic| nic.security_groups.as_deref()).try_for_each(few_groups)
+}
+
+fn few_groups(groups: &[String]) -> Result<()> {
+    if groups.len() <= MAX_GROUPS {
+        return Ok(());
     }
-    Ok(())
+    let message = format!("A network card is in at most {MAX_GROUPS} security groups.");
+    Err(Error::invalid("security-groups", message))
 }
 
 fn check_user_data(data: &str) -> Result<()> {

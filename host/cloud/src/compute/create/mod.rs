@@ -10,8 +10,9 @@ mod tests;
 mod tests_parts;
 mod write;
 
-pub(super) use checks::MAX_DISKS;
-pub(super) use write::device;
+pub(super) use checks::{MAX_DISKS, MAX_NICS, check_groups};
+pub(super) use references::{PlannedNic, planned_nics};
+pub(super) use write::{Slot, card, device, groups_of};
 
 use skyloom_model::{Action, Reach, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::compute as wit;

@@ -37,20 +37,20 @@ pub(super) struct References {
 
 /// Security groups of the server's new cards.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Groups {
+pub(in crate::compute) struct Groups {
     /// The project's default one, which may not exist yet.
     pub(super) default: bool,
     pub(super) ids: Vec<String>,
 }
 
-pub(super) struct PlannedNic {
+pub(in crate::compute) struct PlannedNic {
     /// Some: an existing port.
-    pub(super) port_id: Option<String>,
-    pub(super) network_id: String,
+    pub(in crate::compute) port_id: Option<String>,
+    pub(in crate::compute) network_id: String,
     pub(super) subnet_id: Option<String>,
     pub(super) address: Option<IpAddr>,
     /// None: those of the server.
-    pub(super) groups: Option<Groups>,
+    pub(in crate::compute) groups: Option<Groups>,
 }
 
 pub(super) struct PlannedDisk {
@@ -295,7 +295,8 @@ async fn groups(conn: &mut Conn, project_id: &str, named: &[String]) -> Result<G
     Ok(Groups { default, ids })
 }
 
-async fn planned_nics(
+/// What cards of a project's server name.
+pub(in crate::compute) async fn planned_nics(
     conn: &mut Conn,
     caller: &Caller,
     project_id: &str,

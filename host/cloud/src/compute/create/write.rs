@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use skyloom_jobs::{NewOperation, OnFailure};
-use skyloom_model::{Error, ErrorCode, PowerState, Result, TaskState, VmState, new_id};
+use skyloom_model::{Error, ErrorCode, PowerState, Result, TaskState, Timestamp, VmState, new_id};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::networks::{self, PortNetwork, PortSpec};
 use skyloom_store::public_addresses::{self, NewAddress};
@@ -12,7 +12,7 @@ use skyloom_store::servers::{self, Server};
 use skyloom_store::volumes::{self, Place, Volume, VolumeState};
 use skyloom_store::{Conn, boot_images, snapshots};
 
-use super::references::Groups;
+use super::references::{Groups, PlannedNic};
 use super::{Plan, checks};
 use crate::attributes;
 use crate::compute::actions::new_operation;
@@ -226,37 +226,84 @@ async fn cards(
     groups: &GroupIds,
     server_id: &str,
 ) -> Result<()> {
-    let owner = format!("compute:{}", plan.references.zone);
-    for (position, nic) in plan.references.nics.iter().enumerate() {
-        let position = u32::try_from(position).unwrap_or(u32::MAX);
+    let references = &plan.references;
+    for (position, nic) in references.nics.iter().enumerate() {
+        let slot = Slot {
+            project_id: &plan.project_id,
+            server_id,
+            zone: &references.zone,
+            position: u32::try_from(position).unwrap_or(u32::MAX),
+            now: plan.now,
+        };
         if let Some(port_id) = &nic.port_id {
-            networks::take_port(tx, port_id, &plan.project_id, server_id, &owner, position).await?;
-            public_addresses::join_server(tx, port_id, server_id, plan.now).await?;
+            slot.take(tx, port_id).await?;
             continue;
         }
-        let spec = PortSpec {
-            id: new_id(),
-            project_id: plan.project_id.clone(),
-            subnet_id: nic.subnet_id.clone(),
-            address: nic.address,
-            security_groups: Some(groups.of(nic.groups.as_ref().unwrap_or(&plan.references.groups))),
-            device_id: server_id.to_owned(),
-            device_owner: owner.clone(),
-            mac: None,
-            position,
-        };
-        networks::allocate_port(tx, network(networks, &nic.network_id)?, spec).await.map_err(|error| {
-            match error.field.as_deref() {
-                // An address that doesn't fit: the request has it on this network.
-                Some("fixed-ips") => error.with_field("address").with_resource("network", &nic.network_id),
-                _ => error,
-            }
-        })?;
+        let ids = groups.of(nic.groups.as_ref().unwrap_or(&references.groups));
+        card(tx, network(networks, &nic.network_id)?, nic, (new_id(), Some(ids)), &slot).await?;
     }
     Ok(())
 }
 
-/// Leads to the first card that it can lead to.
+/// A card's place at a server.
+pub(in crate::compute) struct Slot<'s> {
+    pub(in crate::compute) project_id: &'s str,
+    pub(in crate::compute) server_id: &'s str,
+    pub(in crate::compute) zone: &'s str,
+    pub(in crate::compute) position: u32,
+    pub(in crate::compute) now: Timestamp,
+}
+
+impl Slot<'_> {
+    fn owner(&self) -> String {
+        format!("compute:{}", self.zone)
+    }
+
+    /// With a port that is there, and with the public addresses that lead to it.
+    pub(in crate::compute) async fn take(&self, tx: &mut Conn, port_id: &str) -> Result<()> {
+        let owner = self.owner();
+        networks::take_port(tx, port_id, self.project_id, self.server_id, &owner, self.position).await?;
+        public_addresses::join_server(tx, port_id, self.server_id, self.now).await
+    }
+}
+
+/// With a new port of this id, in these groups; none: in those that the network gives.
+pub(in crate::compute) async fn card(
+    tx: &mut Conn,
+    network: &PortNetwork,
+    nic: &PlannedNic,
+    (id, security_groups): (String, Option<Vec<String>>),
+    slot: &Slot<'_>,
+) -> Result<()> {
+    let spec = PortSpec {
+        id,
+        project_id: slot.project_id.to_owned(),
+        subnet_id: nic.subnet_id.clone(),
+        address: nic.address,
+        security_groups,
+        device_id: slot.server_id.to_owned(),
+        device_owner: slot.owner(),
+        mac: None,
+        position: slot.position,
+    };
+    networks::allocate_port(tx, network, spec).await.map_err(|error| match error.field.as_deref() {
+        // An address that doesn't fit: the request has it on this network.
+        Some("fixed-ips") => error.with_field("address").with_resource("network", &nic.network_id),
+        _ => error,
+    })
+}
+
+/// The groups that a card names; the default one is made where it isn't there yet.
+pub(in crate::compute) async fn groups_of(
+    tx: &mut Conn,
+    project_id: &str,
+    groups: &Groups,
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    let default = if groups.default { Some(networks::default_group(tx, project_id, now).await?) } else { None };
+    Ok(GroupIds { default }.of(groups))
+}
+
 async fn public_address(
     tx: &mut Conn,
     plan: &Plan<'_>,

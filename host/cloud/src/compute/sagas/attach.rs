@@ -1,54 +1,72 @@
-//! A volume comes to a server, or goes: while the guest runs, where the platform can, else by a change of the definition.
+//! Volumes or network cards come to a server, or go: while the guest runs, where the platform can, else by a change of the definition.
 
 use async_trait::async_trait;
 use skyloom_jobs::{Event, Outcome, Retry, Run, Step};
 use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
-use skyloom_runtime::driver::{Disk, Power, StepCall};
+use skyloom_runtime::driver::{DomainSpec, Power, StepCall};
 use skyloom_store::volumes::{self, VolumeState};
-use skyloom_store::{Conn, metering};
+use skyloom_store::{Conn, metering, networks, servers};
 
 use super::blueprint::Blueprint;
 use super::context::{Context, Platform};
 use super::server_saga::ServerSaga;
 use super::settle;
 
+/// What comes or goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Volume,
+    Nics,
+}
+
 pub(super) struct Attachment {
     context: Context,
+    part: Part,
     comes: bool,
     steps: [Step; 1],
 }
 
-#[derive(Debug, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// What the operation is about: a volume, or ports.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 struct Params {
-    volume_id: String,
+    volume_id: Option<String>,
+    port_ids: Vec<String>,
+}
+
+impl Params {
+    fn ids(self) -> Vec<String> {
+        self.volume_id.into_iter().chain(self.port_ids).collect()
+    }
 }
 
 pub(super) struct Plan {
     blueprint: Blueprint,
-    volume_id: String,
+    /// Of the volume, or of the ports.
+    ids: Vec<String>,
 }
 
 impl Attachment {
-    pub fn attach(context: Context) -> Self {
-        Self::new(context, true)
+    pub fn attach(context: Context, part: Part) -> Self {
+        Self::new(context, part, true)
     }
 
-    pub fn detach(context: Context) -> Self {
-        Self::new(context, false)
+    pub fn detach(context: Context, part: Part) -> Self {
+        Self::new(context, part, false)
     }
 
-    fn new(context: Context, comes: bool) -> Self {
+    fn new(context: Context, part: Part, comes: bool) -> Self {
         let (name, deadline) = if comes {
             ("attach", context.times.define)
         } else {
             // The guest has to let go of it.
             ("detach", context.times.soft_stop + context.times.define)
         };
-        Self { context, comes, steps: [Step { name, retry: Retry::Passing, deadline, no_return: false }] }
+        let steps = [Step { name, retry: Retry::Passing, deadline, no_return: false }];
+        Self { context, part, comes, steps }
     }
 
-    /// The server with the volume, or without it. A token goes on with the call that gave it.
+    /// The server with what comes or goes, or without it. A token goes on with the call that gave it.
     async fn bring(&self, run: &Run, plan: &Plan, with: bool, step: &str, token: Option<&str>) -> Result<Outcome> {
         let platform = &plan.blueprint.platform;
         let found = platform.look().await?;
@@ -59,7 +77,8 @@ impl Attachment {
             self.plug(run, plan, with, step, token).await?
         } else {
             let mut spec = plan.blueprint.spec(&self.context).await?;
-            spec.disks.retain(|disk| with || disk.id != plan.volume_id);
+            spec.disks.retain(|disk| with || !plan.ids.contains(&disk.id));
+            spec.nics.retain(|nic| with || !plan.ids.contains(&nic.port_id));
             platform.step(run, step, token, StepCall::Reconfigure { spec: &spec }).await?
         };
         Ok(match outcome {
@@ -68,22 +87,57 @@ impl Attachment {
         })
     }
 
-    /// While the guest runs.
+    /// While the guest runs, one after the other.
     async fn plug(&self, run: &Run, plan: &Plan, with: bool, step: &str, token: Option<&str>) -> Result<Outcome> {
         let platform = &plan.blueprint.platform;
-        if platform.driver().is_some_and(|driver| !driver.plugs_disks()) {
-            let message = "The server's platform takes disks only to and from servers that are off.";
+        if platform.driver().is_some_and(|driver| !driver.hotplugs()) {
+            let message = "The server's platform takes disks and network cards only to and from servers that are off.";
             return Err(Error::new(ErrorCode::NotSupported, message).with_resource("server", &platform.id));
         }
-        let (server_id, id) = (&platform.id, &plan.volume_id);
-        if !with {
-            return platform.step(run, step, token, StepCall::DetachDisk { server_id, id }).await;
-        }
-        let spec = plan.blueprint.spec(&self.context).await?;
-        let gone = || Error::internal(format!("volume {id} is not among those of its server"));
-        let disk: &Disk = spec.disks.iter().find(|disk| disk.id == *id).ok_or_else(gone)?;
-        platform.step(run, step, token, StepCall::AttachDisk { server_id, disk }).await
+        let spec = match self.part {
+            Part::Volume if !with => None,
+            _ => Some(plan.blueprint.spec(&self.context).await?),
+        };
+        let calls: Vec<StepCall<'_>> =
+            plan.ids.iter().map(|id| call(&platform.id, spec.as_ref(), id, with)).collect::<Result<_>>()?;
+        platform.each(run, step, token, &calls, false).await
     }
+
+    async fn record_volume(&self, tx: &mut Conn, id: &str, has_it: bool, now: Timestamp) -> Result<()> {
+        match (has_it, self.comes) {
+            (true, true) => volumes::attached(tx, id, now).await?,
+            (true, false) => return volumes::set_state(tx, id, VolumeState::InUse, now).await,
+            (false, _) => volumes::detach(tx, id, now).await?,
+        }
+        // What it costs may depend on its server's state.
+        let Some(volume) = volumes::get(tx, id, &Reach::All).await? else { return Ok(()) };
+        metering::close_spans(tx, id, &[], now).await?;
+        metering::open_volume(tx, &volume, volume.size_gib, now).await
+    }
+
+    /// A port that was made for its server goes, one that was there before is free.
+    async fn record_port(&self, tx: &mut Conn, server_id: &str, id: &str, has_it: bool) -> Result<()> {
+        if !has_it {
+            return networks::release_port_of_device(tx, server_id, id).await;
+        }
+        if self.comes
+            && let Some(server) = servers::brief(tx, server_id, &Reach::All).await?
+        {
+            networks::bind_port(tx, id, &server.node).await?;
+        }
+        Ok(())
+    }
+}
+
+/// `spec`: none for a disk that goes, which its id alone names.
+fn call<'c>(server_id: &'c str, spec: Option<&'c DomainSpec>, id: &'c str, with: bool) -> Result<StepCall<'c>> {
+    let Some(spec) = spec else { return Ok(StepCall::DetachDisk { server_id, id }) };
+    if let Some(disk) = spec.disks.iter().find(|disk| disk.id == id) {
+        return Ok(StepCall::AttachDisk { server_id, disk });
+    }
+    let nic = spec.nics.iter().find(|nic| nic.port_id == id);
+    let nic = nic.ok_or_else(|| Error::internal(format!("{id} is not among what its server has")))?;
+    Ok(if with { StepCall::AttachNic { server_id, nic } } else { StepCall::DetachNic { server_id, nic } })
 }
 
 /// Marks of tokens: of calls about a server that runs, and about one that is off.
@@ -95,7 +149,12 @@ impl ServerSaga for Attachment {
     type Plan = Plan;
 
     fn kind(&self) -> &'static str {
-        if self.comes { "server.attach-volume" } else { "server.detach-volume" }
+        match (self.part, self.comes) {
+            (Part::Volume, true) => "server.attach-volume",
+            (Part::Volume, false) => "server.detach-volume",
+            (Part::Nics, true) => "server.attach-nic",
+            (Part::Nics, false) => "server.detach-nic",
+        }
     }
 
     fn steps(&self) -> &[Step] {
@@ -104,7 +163,7 @@ impl ServerSaga for Attachment {
 
     async fn plan(&self, run: &Run) -> Result<Plan> {
         let blueprint = Blueprint::load(&self.context, run, self.kind()).await?;
-        Ok(Plan { blueprint, volume_id: run.params::<Params>()?.volume_id })
+        Ok(Plan { blueprint, ids: run.params::<Params>()?.ids() })
     }
 
     fn platform<'p>(&self, plan: &'p Plan, _step: usize) -> &'p Platform {
@@ -118,7 +177,7 @@ impl ServerSaga for Attachment {
     async fn undo(&self, run: &Run, plan: &Plan, _step: usize, token: Option<&str>) -> Result<Outcome> {
         let step = if self.comes { "attach/undo" } else { "detach/undo" };
         match self.bring(run, plan, !self.comes, step, token).await {
-            // Where there is no domain, or one that takes no disks while it runs, the step had no effect.
+            // Where there is no domain, one that takes nothing while it runs, or no way into a network, the step had no effect.
             Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::NotSupported) => Ok(Outcome::Done),
             undone => undone,
         }
@@ -132,15 +191,12 @@ impl ServerSaga for Attachment {
         };
         let plan = run.kept::<Plan>();
         settle::as_seen(tx, run, plan.as_ref().map(|plan| &plan.blueprint.platform), now).await?;
-        let id = run.params::<Params>()?.volume_id;
-        match (has_it, self.comes) {
-            (true, true) => volumes::attached(tx, &id, now).await?,
-            (true, false) => return volumes::set_state(tx, &id, VolumeState::InUse, now).await,
-            (false, _) => volumes::detach(tx, &id, now).await?,
+        for id in run.params::<Params>()?.ids() {
+            match self.part {
+                Part::Volume => self.record_volume(tx, &id, has_it, now).await?,
+                Part::Nics => self.record_port(tx, &run.operation.resource_id, &id, has_it).await?,
+            }
         }
-        // What it costs may depend on its server's state.
-        let Some(volume) = volumes::get(tx, &id, &Reach::All).await? else { return Ok(()) };
-        metering::close_spans(tx, &id, &[], now).await?;
-        metering::open_volume(tx, &volume, volume.size_gib, now).await
+        Ok(())
     }
 }

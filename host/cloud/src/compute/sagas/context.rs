@@ -179,8 +179,8 @@ impl Platform {
         self.each(run, step, token, &calls, false).await
     }
 
-    /// One call after the other; a token says at which one it stands.
-    async fn each(
+    /// One call after the other; a token says at which one it stands. `removes`: as [`Platform::remove`].
+    pub async fn each(
         &self,
         run: &Run,
         step: &str,

@@ -57,7 +57,7 @@ impl Driver for FaultyDriver {
         self.inner.digest()
     }
 
-    fn plugs_disks(&self) -> bool {
-        self.inner.plugs_disks()
+    fn hotplugs(&self) -> bool {
+        self.inner.hotplugs()
     }
 }

@@ -34,7 +34,7 @@ pub use times::Times;
 pub(crate) use volumes::kinds as volume_kinds;
 
 use crate::Cloud;
-use attach::Attachment;
+use attach::{Attachment, Part};
 use confirm::Confirm;
 use context::Context;
 use create::Create;
@@ -62,8 +62,10 @@ pub fn all(cloud: &Cloud, faults: Arc<Faults>) -> Vec<Arc<dyn Saga>> {
         saga(PowerSaga::resume(context.clone())),
         saga(ResizeSaga::there(context.clone())),
         saga(ResizeSaga::back(context.clone())),
-        saga(Attachment::attach(context.clone())),
-        saga(Attachment::detach(context.clone())),
+        saga(Attachment::attach(context.clone(), Part::Volume)),
+        saga(Attachment::detach(context.clone(), Part::Volume)),
+        saga(Attachment::attach(context.clone(), Part::Nics)),
+        saga(Attachment::detach(context.clone(), Part::Nics)),
         saga(Recycle::goes(context.clone())),
         saga(Recycle::comes_back(context.clone())),
         saga(Confirm::new(context)),

@@ -1,7 +1,7 @@
 //! What the XML that libvirt gives says.
 
 use quick_xml::Reader;
-use quick_xml::events::Event;
+use quick_xml::events::{BytesStart, Event};
 use skyloom_model::{Error, Result};
 
 /// A disk of a domain, by its file.
@@ -12,35 +12,75 @@ pub struct DiskOf {
     pub target: String,
 }
 
+/// A network card of a domain, by its hardware address.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CardOf {
+    pub mac: String,
+    /// `network` or `user`.
+    pub kind: String,
+    /// Empty: none.
+    pub network: String,
+    pub model: String,
+}
+
 /// The disks that the XML of a domain, or of one disk, has.
 pub fn disks(text: &str) -> Result<Vec<DiskOf>> {
+    devices(text, b"disk", |disk: &mut DiskOf, element| {
+        match element.name().as_ref() {
+            // What the disk is made of behind it has a source of its own.
+            b"source" if disk.file.is_empty() => disk.file = value(element, "file")?,
+            b"target" => disk.target = value(element, "dev")?,
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+/// The network cards that the XML of a domain, or of one card, has.
+pub fn cards(text: &str) -> Result<Vec<CardOf>> {
+    devices(text, b"interface", |card: &mut CardOf, element| {
+        match element.name().as_ref() {
+            b"interface" => card.kind = value(element, "type")?,
+            b"mac" => card.mac = value(element, "address")?.to_ascii_lowercase(),
+            b"source" => card.network = value(element, "network")?,
+            b"model" => card.model = value(element, "type")?,
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+/// What `read` makes of the elements of each device of this kind, its own first.
+fn devices<D: Default>(
+    text: &str,
+    kind: &[u8],
+    read: impl Fn(&mut D, &BytesStart<'_>) -> Result<()>,
+) -> Result<Vec<D>> {
     let mut reader = Reader::from_str(text);
     let (mut found, mut within) = (Vec::new(), false);
     loop {
-        match reader.read_event().map_err(Error::internal)? {
+        let event = reader.read_event().map_err(Error::internal)?;
+        match &event {
             Event::Eof => return Ok(found),
-            Event::Start(element) if element.name().as_ref() == b"disk" => {
+            Event::Start(element) if element.name().as_ref() == kind => {
                 within = true;
-                found.push(DiskOf::default());
+                found.push(D::default());
             }
-            Event::End(element) if element.name().as_ref() == b"disk" => within = false,
-            Event::Start(element) | Event::Empty(element) if within => {
-                let value = |name: &str| -> Result<String> {
-                    let value = element.try_get_attribute(name).map_err(Error::internal)?;
-                    let value = value.map(|value| value.unescape_value().map(std::borrow::Cow::into_owned));
-                    Ok(value.transpose().map_err(Error::internal)?.unwrap_or_default())
-                };
-                let Some(disk) = found.last_mut() else { continue };
-                match element.name().as_ref() {
-                    // What the disk is made of behind it has a source of its own.
-                    b"source" if disk.file.is_empty() => disk.file = value("file")?,
-                    b"target" => disk.target = value("dev")?,
-                    _ => {}
-                }
-            }
+            Event::End(element) if element.name().as_ref() == kind => within = false,
             _ => {}
         }
+        if let (true, Event::Start(element) | Event::Empty(element), Some(device)) = (within, &event, found.last_mut())
+        {
+            read(device, element)?;
+        }
     }
+}
+
+/// Of an attribute; empty: it isn't there.
+fn value(element: &BytesStart<'_>, name: &str) -> Result<String> {
+    let value = element.try_get_attribute(name).map_err(Error::internal)?;
+    let value = value.map(|value| value.unescape_value().map(std::borrow::Cow::into_owned));
+    Ok(value.transpose().map_err(Error::internal)?.unwrap_or_default())
 }
 
 /// The text of one element as libvirt gave it.
@@ -85,6 +125,21 @@ mod tests {
         let found = disks(xml).unwrap();
         let shown: Vec<(&str, &str)> = found.iter().map(|disk| (&*disk.file, &*disk.target)).collect();
         assert_eq!(shown, [("/d/a&b", "vda"), ("", "vdzz")]);
+    }
+
+    #[test]
+    fn the_cards_of_a_domain_are_found_by_their_hardware_addresses() {
+        let xml = "<domain><devices><disk><source file='/d/a'/></disk><interface type='network'>\
+                   <mac address='52:54:00:00:00:0A'/><source network='n' bridge='b'/><target dev='vnet0'/><model type='virtio'/>\
+                   </interface><interface type='user'><mac address='52:54:00:00:00:0b'/></interface></devices></domain>";
+        let card = |mac: &str, kind: &str, network: &str, model: &str| CardOf {
+            mac: mac.to_owned(),
+            kind: kind.to_owned(),
+            network: network.to_owned(),
+            model: model.to_owned(),
+        };
+        let wanted = [card("52:54:00:00:00:0a", "network", "n", "virtio"), card("52:54:00:00:00:0b", "user", "", "")];
+        assert_eq!(cards(xml).unwrap(), wanted);
     }
 
     #[test]

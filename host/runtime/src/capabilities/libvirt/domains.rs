@@ -27,41 +27,6 @@ impl Libvirt {
             .await
     }
 
-    pub async fn attach_disk(&self, uuid: &str, text: &str) -> Result<()> {
-        let (file, xml) = xml::check_disk(text, &|kind, name| self.storage.existing(kind, name))?;
-        self.with_existing(uuid, move |domain| {
-            for definition in running(&domain)? {
-                if definition.disk(&domain, &file)?.is_none() {
-                    domain.attach_device_flags(&xml, definition.change)?;
-                }
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    pub async fn detach_disk(&self, uuid: &str, volume: &str) -> Result<bool> {
-        let path = self.storage.resolve("volume", volume)?;
-        let file = path.into_os_string().into_string().map_err(|_| Error::internal("a storage path is no UTF-8"))?;
-        self.with_existing(uuid, move |domain| {
-            for definition in running(&domain)? {
-                let Some(target) = definition.disk(&domain, &file)? else { continue };
-                let (file, target) = (xml::escape(&file), xml::escape(&target));
-                let disk =
-                    format!("<disk type='file' device='disk'><source file='{file}'/><target dev='{target}'/></disk>");
-                match domain.detach_device_flags(&disk, definition.change) {
-                    // The guest has been asked already.
-                    Err(error) if definition.live && error.code() != ErrorNumber::NoDomain => {
-                        tracing::debug!(file, error = error.message(), "a disk is still in use");
-                    }
-                    answer => drop(answer?),
-                }
-            }
-            Ok(LIVE.disk(&domain, &file)?.is_none())
-        })
-        .await
-    }
-
     pub async fn undefine(&self, uuid: &str) -> Result<()> {
         self.with_own(uuid, |domain| match domain {
             Some(domain) => {
@@ -198,7 +163,7 @@ impl Libvirt {
             .await
     }
 
-    async fn with_existing<T: Send + 'static>(
+    pub(super) async fn with_existing<T: Send + 'static>(
         &self,
         uuid: &str,
         work: impl FnOnce(Domain) -> std::result::Result<T, Failure> + Send + 'static,
@@ -212,33 +177,7 @@ impl Libvirt {
     }
 }
 
-/// One of the two definitions of a domain that runs, by the flags that read and change it.
-#[derive(Clone, Copy, Debug)]
-struct Definition {
-    read: u32,
-    change: u32,
-    /// What the guest has; else what it has after its next start.
-    live: bool,
-}
-
-const LIVE: Definition = Definition { read: 0, change: sys::VIR_DOMAIN_AFFECT_LIVE, live: true };
-const KEPT: Definition =
-    Definition { read: sys::VIR_DOMAIN_XML_INACTIVE, change: sys::VIR_DOMAIN_AFFECT_CONFIG, live: false };
-
-impl Definition {
-    /// The target of the disk with this file; none: there is no such disk.
-    fn disk(self, domain: &Domain, file: &str) -> std::result::Result<Option<String>, Failure> {
-        let found = answers::disks(&domain.get_xml_desc(self.read)?)?;
-        Ok(found.into_iter().find(|disk| disk.file == file).map(|disk| disk.target))
-    }
-}
-
-/// Both; a domain that is off is `wrong-state`.
-fn running(domain: &Domain) -> std::result::Result<[Definition; 2], Failure> {
-    require_active(domain).map(|()| [KEPT, LIVE])
-}
-
-fn require_active(domain: &Domain) -> std::result::Result<(), Failure> {
+pub(super) fn require_active(domain: &Domain) -> std::result::Result<(), Failure> {
     if domain.is_active()? {
         return Ok(());
     }

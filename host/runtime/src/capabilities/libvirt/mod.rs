@@ -5,6 +5,7 @@ mod answers;
 mod connection;
 mod copies;
 mod domains;
+mod hotplug;
 mod making;
 mod networks;
 mod seed;
@@ -25,6 +26,8 @@ use storage::Storage;
 
 /// Namespace of the metadata element by which a domain is known as ours.
 const METADATA_NAMESPACE: &str = "urn:skyloom:server";
+/// Its prefix.
+const METADATA_PREFIX: &str = "skyloom";
 
 /// What the deployment grants.
 #[derive(Clone, Debug)]

@@ -10,7 +10,8 @@ use super::{Libvirt, answers, xml};
 
 impl Libvirt {
     pub async fn add_dhcp_host(&self, network: &str, mac: &str, address: &str, hostname: &str) -> Result<()> {
-        let (named, nameless) = (entry(mac, address, Some(hostname))?, entry(mac, address, None)?);
+        let name = Some(hostname).filter(|name| !name.is_empty());
+        let (named, nameless) = (entry(mac, address, name)?, entry(mac, address, None)?);
         let (mac, address) = (mac.to_owned(), address.to_owned());
         self.with_network(network, &mac.clone(), move |network| {
             let network = network.map_err(Failure::Libvirt)?;
@@ -86,13 +87,16 @@ fn is_absent(error: &virt::error::Error) -> bool {
     error.code() == ErrorNumber::OperationInvalid && error.message().contains("locate a matching")
 }
 
-fn entry(mac: &str, address: &str, hostname: Option<&str>) -> Result<String> {
+/// In the one form in which libvirt shows it: digits in pairs with colons between.
+pub(super) fn check_mac(mac: &str) -> Result<()> {
     let is_mac = mac.len() == 17
         && mac.split(':').count() == 6
         && mac.split(':').all(|part| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    if !is_mac {
-        return Err(Error::invalid("mac", format!("{mac:?} is no MAC address")));
-    }
+    if is_mac { Ok(()) } else { Err(Error::invalid("mac", format!("{mac:?} is no MAC address"))) }
+}
+
+fn entry(mac: &str, address: &str, hostname: Option<&str>) -> Result<String> {
+    check_mac(mac)?;
     let address: std::net::IpAddr =
         address.parse().map_err(|_| Error::invalid("address", format!("{address:?} is no address")))?;
     let name = hostname.map(|name| format!(" name='{}'", xml::escape(name))).unwrap_or_default();

@@ -9,7 +9,8 @@ use quick_xml::events::{BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer};
 use skyloom_model::{Error, ErrorCode, Result};
 
-use super::answers::{self, DiskOf};
+use super::answers::{self, CardOf, DiskOf};
+use super::networks::check_mac;
 
 /// Larger than any domain that a driver writes.
 const MAX_BYTES: usize = 256 * 1024;
@@ -114,21 +115,35 @@ pub fn check(
 /// As [`check`], for one disk of a domain: where it lies, and its XML.
 pub fn check_disk(text: &str, resolve: &dyn Fn(&str, &str) -> Result<PathBuf>) -> Result<(String, String)> {
     let permit_nothing = |network: &str| Err(refused(&format!("a disk has no network {network:?}")));
-    let mut gate = Gate::new(resolve, &permit_nothing);
-    gate.path = DEVICES.iter().map(|name| (*name).to_owned()).collect();
-    gate.read(text)?;
-    let [only] = gate.seen.as_slice() else { return Err(refused("it lacks its end")) };
-    if gate.path != DEVICES || !only.iter().eq(["disk"]) {
-        return Err(refused("it is no disk"));
-    }
-    let xml = String::from_utf8(gate.out.into_inner()).map_err(Error::internal)?;
+    let xml = check_device("disk", text, Gate::new(resolve, &permit_nothing))?;
     match <[DiskOf; 1]>::try_from(answers::disks(&xml)?) {
         Ok([DiskOf { file, .. }]) if !file.is_empty() => Ok((file, xml)),
         _ => Err(refused("it is not one disk with a file")),
     }
 }
 
-/// Where a domain's disks stand.
+/// As [`check`], for one network card of a domain: its hardware address, and its XML.
+pub fn check_interface(text: &str, permit_network: &dyn Fn(&str) -> Result<()>) -> Result<(String, String)> {
+    let resolve_nothing = |kind: &str, name: &str| Err(refused(&format!("a card has no {kind} {name:?}")));
+    let xml = check_device("interface", text, Gate::new(&resolve_nothing, permit_network))?;
+    match <[CardOf; 1]>::try_from(answers::cards(&xml)?) {
+        Ok([CardOf { mac, .. }]) if check_mac(&mac).is_ok() => Ok((mac, xml)),
+        _ => Err(refused("it is not one card with a hardware address")),
+    }
+}
+
+/// One device of this kind, and nothing beside it.
+fn check_device(kind: &str, text: &str, mut gate: Gate<'_>) -> Result<String> {
+    gate.path = DEVICES.iter().map(|name| (*name).to_owned()).collect();
+    gate.read(text)?;
+    let [only] = gate.seen.as_slice() else { return Err(refused("it lacks its end")) };
+    if gate.path != DEVICES || !only.iter().eq([kind]) {
+        return Err(refused(&format!("it is no {kind}")));
+    }
+    String::from_utf8(gate.out.into_inner()).map_err(Error::internal)
+}
+
+/// Where a domain's devices stand.
 const DEVICES: [&str; 2] = ["domain", "devices"];
 
 struct Gate<'a> {
@@ -424,6 +439,35 @@ mod tests {
             "<serial type='file'><source path='skyloom-file/console/x'/></serial>",
         ] {
             assert!(check_disk(other, &resolve).is_err(), "passed: {other}");
+        }
+    }
+
+    #[test]
+    fn a_card_alone_passes_as_it_would_in_a_domain() {
+        let permit = |network: &str| match network {
+            "default" => Ok(()),
+            _ => Err(Error::new(ErrorCode::Forbidden, "no")),
+        };
+        let card =
+            "<interface type='network'><mac address='52:54:00:00:00:01'/><source network='default'/></interface>";
+        let (mac, xml) = check_interface(card, &permit).unwrap();
+        assert_eq!(mac, "52:54:00:00:00:01");
+        let kept = CardOf { mac, kind: "network".to_owned(), network: "default".to_owned(), model: String::new() };
+        assert_eq!(answers::cards(&xml).unwrap(), [kept]);
+        for other in [
+            "",
+            "<interface type='network'>",
+            "<interface type='network'><source network='default'/></interface>",
+            "<disk type='file' device='disk'><source file='skyloom-file/volume/d'/></disk>",
+            &card.replace("default", "other"),
+            &card.replace("52:54:00:00:00:01", "52:54:00:00:00:1"),
+            &card.replace("type='network'", "type='bridge'"),
+            &card.replace("type='network'", "type='user'"),
+            &format!("{card}{card}"),
+            &format!("{card}</devices><devices>"),
+            &format!("<devices>{card}</devices>"),
+        ] {
+            assert!(check_interface(other, &permit).is_err(), "passed: {other}");
         }
     }
 }

@@ -154,6 +154,30 @@ impl Platform for &Fake {
         Ok(true)
     }
 
+    fn attach_interface(&self, uuid: &str, xml: &str) -> Result<(), Error> {
+        self.pass("attach-interface")?;
+        self.attached.borrow_mut().insert(uuid.to_owned(), xml.to_owned());
+        Ok(())
+    }
+
+    fn detach_interface(&self, uuid: &str, _mac: &str) -> Result<bool, Error> {
+        self.pass("detach-interface")?;
+        if self.is_going_on() {
+            return Ok(false);
+        }
+        self.attached.borrow_mut().remove(uuid);
+        Ok(true)
+    }
+
+    fn set_metadata(&self, uuid: &str, text: &str) -> Result<(), Error> {
+        self.pass("set-metadata")?;
+        let mut domains = self.domains.borrow_mut();
+        let xml = &mut domains.get_mut(uuid).unwrap().0;
+        let old = between(xml, "'urn:skyloom:server'>", "</skyloom:server>").to_owned();
+        *xml = xml.replace(&old, &text.replace('&', "&amp;").replace('"', "&quot;"));
+        Ok(())
+    }
+
     fn create_volume(&self, name: &str, _size: u32, source: &VolumeSource) -> Result<bool, Error> {
         self.pass("create-volume")?;
         if matches!(source, VolumeSource::Volume(_) | VolumeSource::Copy(_)) && self.is_going_on() {
@@ -514,5 +538,78 @@ fn a_disk_goes_to_another_node_through_a_blob() {
     assert!(matches!(made, VolumeSource::Copy((blob, format)) if (&*blob, &*format) == ("blob-2", "qcow2")));
     for token in ["filling 1 x", "filling much x blob qcow2", "exporting x"] {
         assert_eq!(other.poll(token).unwrap_err().code, ErrorCode::Invalid, "{token}");
+    }
+}
+
+fn card() -> Nic {
+    Nic {
+        port_id: "port-2".into(),
+        mac: "52:54:00:00:00:02".into(),
+        platform_network: "default".into(),
+        addresses: vec!["10.0.0.9".into()],
+        prefix_lengths: vec![24],
+        gateway: None,
+        dns: vec![],
+    }
+}
+
+#[test]
+fn a_card_that_comes_has_its_address_and_one_that_goes_gives_it_back() {
+    let calls = ["set-metadata", "add-dhcp-host", "attach-interface", "inspect"];
+    for failing in calls {
+        let fake = Fake::default();
+        make(&fake).unwrap();
+        let before = fake.leases.borrow().clone();
+        let driver = Libvirt::new(&fake).unwrap();
+        driver.start(ID).unwrap();
+        fake.fail_at.replace(Some(failing));
+        assert!(driver.attach_nic(ID, &card()).is_err(), "{failing}");
+        for _ in 0..2 {
+            driver.attach_nic(ID, &card()).unwrap();
+        }
+        assert!(fake.attached.borrow()[ID].contains("52:54:00:00:00:02"));
+        assert_eq!(fake.leases.borrow().len(), before.len() + 1, "{failing}");
+        fake.goes_on.set(1);
+        let Progress::Pending(token) = driver.detach_nic(ID, &card().mac).unwrap() else { panic!("it keeps it") };
+        assert_eq!(fake.leases.borrow().len(), before.len() + 1, "while the guest has it");
+        fake.fail_at.replace(Some("remove-dhcp-host"));
+        assert!(driver.poll(&token).is_err());
+        for _ in 0..2 {
+            assert_eq!(driver.poll(&token).unwrap(), Progress::Done);
+        }
+        assert_eq!(*fake.leases.borrow(), before, "{failing}");
+        // What was given to it while it ran goes with it.
+        driver.attach_nic(ID, &card()).unwrap();
+        remove(&fake).unwrap();
+        assert!(fake.is_empty(), "{failing}");
+    }
+}
+
+#[test]
+fn a_server_that_is_off_takes_cards_by_its_definition_alone() {
+    for failing in ["define", "add-dhcp-host"] {
+        let fake = Fake::default();
+        make(&fake).unwrap();
+        let before = fake.leases.borrow().clone();
+        let driver = Libvirt::new(&fake).unwrap();
+        driver.stop(ID, StopMode::Hard).unwrap();
+        assert_eq!(driver.attach_nic(ID, &card()).unwrap_err().code, ErrorCode::WrongState);
+        assert_eq!(*fake.leases.borrow(), before, "nothing was begun");
+        let more = DomainSpec { nics: [spec().nics, vec![card()]].concat(), ..spec() };
+        fake.fail_at.replace(Some(failing));
+        assert!(driver.reconfigure(&more).is_err(), "{failing}");
+        for _ in 0..2 {
+            driver.reconfigure(&more).unwrap();
+        }
+        assert!(fake.domains.borrow()[ID].0.contains("<mac address='52:54:00:00:00:02'/>"));
+        assert_eq!(fake.leases.borrow().len(), before.len() + 1, "{failing}");
+        fake.fail_at.replace(Some("remove-dhcp-host"));
+        assert!(driver.reconfigure(&spec()).is_err());
+        driver.reconfigure(&spec()).unwrap();
+        assert_eq!(*fake.leases.borrow(), before, "{failing}");
+        driver.reconfigure(&more).unwrap();
+        remove(&fake).unwrap();
+        assert!(fake.is_empty(), "{failing}");
+        assert_eq!(driver.attach_nic(ID, &card()).unwrap_err().code, ErrorCode::NotFound);
     }
 }

@@ -28,6 +28,8 @@ pub enum Call {
     RemoveDisk,
     AttachDisk,
     DetachDisk,
+    AttachNic,
+    DetachNic,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use skyloom_sdk::Error;
-use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, Power, Progress, StepKey};
+use skyloom_sdk::driver::types::{Disk, Domain, DomainSpec, Nic, Power, Progress, StepKey};
 
 use super::{Call, Kept, Simulator, World, absent, wrong_state};
 
@@ -26,6 +26,8 @@ pub struct Server {
     #[serde(default)]
     suspended: bool,
     disks: Vec<Attached>,
+    #[serde(default)]
+    nics: Vec<Card>,
     /// The guest was given an administrator's password.
     has_password: bool,
     vcpus: u32,
@@ -39,6 +41,14 @@ pub struct Server {
 struct Attached {
     id: String,
     device: String,
+}
+
+/// A network card, which the guest knows by its hardware address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Card {
+    mac: String,
+    network: String,
+    addresses: Vec<String>,
 }
 
 impl Kept for Server {
@@ -78,6 +88,7 @@ impl Server {
         self.vcpus = spec.vcpus;
         self.memory_mib = spec.memory_mib;
         self.disks = spec.disks.iter().map(attached).collect();
+        self.nics = spec.nics.iter().map(card).collect();
     }
 
     fn require_running(&self) -> Result<(), Error> {
@@ -102,6 +113,10 @@ impl Server {
 
 fn attached(disk: &Disk) -> Attached {
     Attached { id: disk.id.clone(), device: disk.device.clone() }
+}
+
+fn card(nic: &Nic) -> Card {
+    Card { mac: nic.mac.clone(), network: nic.platform_network.clone(), addresses: nic.addresses.clone() }
 }
 
 impl<W: World> Simulator<W> {
@@ -166,6 +181,9 @@ impl<W: World> Simulator<W> {
                 server.print(&format!("simulated guest: {}", server.seed));
                 for disk in server.disks.clone() {
                     server.print(&seen(&disk));
+                }
+                for card in server.nics.clone() {
+                    server.print(&seen_card(&card));
                 }
                 server.print("simulated guest: login: ");
             }
@@ -250,6 +268,29 @@ impl<W: World> Simulator<W> {
         })
     }
 
+    pub fn attach_nic(&self, server_id: &str, nic: &Nic) -> Result<Progress, Error> {
+        self.change_server(Call::AttachNic, server_id, |server| {
+            server.require_running()?;
+            if !server.nics.iter().any(|card| card.mac == nic.mac) {
+                let card = card(nic);
+                server.print(&seen_card(&card));
+                server.nics.push(card);
+            }
+            Ok(())
+        })
+    }
+
+    pub fn detach_nic(&self, server_id: &str, nic: &Nic) -> Result<Progress, Error> {
+        self.change_server(Call::DetachNic, server_id, |server| {
+            server.require_running()?;
+            if server.nics.iter().any(|card| card.mac == nic.mac) {
+                server.nics.retain(|card| card.mac != nic.mac);
+                server.print(&format!("simulated guest: card {} is gone", nic.mac));
+            }
+            Ok(())
+        })
+    }
+
     pub fn inspect(&self, server_id: &str) -> Result<Option<Domain>, Error> {
         Ok(self.server(server_id)?.map(|server| server.to_domain()))
     }
@@ -270,6 +311,10 @@ impl<W: World> Simulator<W> {
 
 fn seen(disk: &Attached) -> String {
     format!("simulated guest: disk {} is {}", disk.id, disk.device)
+}
+
+fn seen_card(card: &Card) -> String {
+    format!("simulated guest: card {} is on {} with {}", card.mac, card.network, card.addresses.join(", "))
 }
 
 /// How one can log in.

@@ -1,7 +1,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use skyloom_sdk::driver::types::{Disk, DiskSource, DomainSpec, ImageBlob, Power, StepKey};
+use skyloom_sdk::driver::types::{Disk, DiskSource, DomainSpec, ImageBlob, Nic, Power, StepKey};
 
 use super::faults::COLLECTION as FAULTS;
 use super::servers::Server;
@@ -108,6 +108,18 @@ fn spec(id: &str) -> DomainSpec {
     }
 }
 
+fn nic(mac: &str) -> Nic {
+    Nic {
+        port_id: format!("port of {mac}"),
+        mac: mac.into(),
+        platform_network: "private".into(),
+        addresses: vec!["10.0.0.8".into()],
+        prefix_lengths: vec![24],
+        gateway: None,
+        dns: vec![],
+    }
+}
+
 fn key(step: &str) -> StepKey {
     StepKey { operation: "operation-1".into(), step: step.into() }
 }
@@ -170,6 +182,30 @@ fn a_disk_comes_and_goes_while_its_server_runs() {
     assert_eq!(simulator.attach_disk("s", &empty("other")).unwrap_err().code, ErrorCode::WrongState);
     assert_eq!(simulator.detach_disk("s", "other").unwrap_err().code, ErrorCode::WrongState);
     assert_eq!(simulator.attach_disk("t", &empty("other")).unwrap_err().code, ErrorCode::NotFound);
+}
+
+#[test]
+fn a_card_comes_and_goes_while_its_server_runs() {
+    let fake = Fake::default();
+    let simulator = made(&fake);
+    for _ in 0..2 {
+        simulator.attach_nic("s", &nic("52:54:00:00:00:02")).unwrap();
+    }
+    for _ in 0..2 {
+        simulator.detach_nic("s", &nic("52:54:00:00:00:02")).unwrap();
+    }
+    let console = simulator.console("s", 10_000).unwrap();
+    assert_eq!(console.matches("card 52:54:00:00:00:02 is on private with 10.0.0.8").count(), 1, "{console}");
+    assert_eq!(console.matches("card 52:54:00:00:00:02 is gone").count(), 1, "{console}");
+    simulator.stop("s", false).unwrap();
+    for (server, code) in [("s", ErrorCode::WrongState), ("t", ErrorCode::NotFound)] {
+        assert_eq!(simulator.attach_nic(server, &nic("52:54:00:00:00:02")).unwrap_err().code, code);
+        assert_eq!(simulator.detach_nic(server, &nic("52:54:00:00:00:02")).unwrap_err().code, code);
+    }
+    simulator.reconfigure(&DomainSpec { nics: vec![nic("52:54:00:00:00:03")], ..spec("s") }).unwrap();
+    simulator.start("s").unwrap();
+    let console = simulator.console("s", 10_000).unwrap();
+    assert!(console.contains("card 52:54:00:00:00:03 is on private"), "{console}");
 }
 
 #[test]
@@ -340,6 +376,8 @@ fn every_call_has_its_faults() {
         "unpause",
         "suspend",
         "resume",
+        "attach-nic",
+        "detach-nic",
         "stop",
         "export-disk",
         "undefine",
@@ -362,6 +400,8 @@ fn every_call_has_its_faults() {
             simulator.unpause("s"),
             simulator.suspend("s"),
             simulator.resume("s"),
+            simulator.attach_nic("s", &nic("52:54:00:00:00:02")),
+            simulator.detach_nic("s", &nic("52:54:00:00:00:02")),
             simulator.stop("s", false),
             simulator.export_disk("disk-1", "blob"),
             simulator.undefine("s"),

@@ -4,6 +4,7 @@ mod batches;
 mod creation;
 mod disks;
 mod guests;
+mod nics;
 mod projects;
 mod reads;
 mod refusals;

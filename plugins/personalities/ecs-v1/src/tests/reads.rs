@@ -7,7 +7,7 @@ use skyloom_sdk::{ErrorCode, Response, rule};
 
 use super::{JOB, JOB_ON_THE_WIRE};
 
-fn operation(id: &str, kind: &str, state: OperationState, server: &str) -> Operation {
+pub fn operation(id: &str, kind: &str, state: OperationState, server: &str) -> Operation {
     let ended = matches!(state, OperationState::Succeeded | OperationState::Failed | OperationState::Cancelled);
     Operation {
         id: id.into(),
@@ -16,6 +16,7 @@ fn operation(id: &str, kind: &str, state: OperationState, server: &str) -> Opera
         progress: 0,
         resource_kind: "server".into(),
         resource_id: server.into(),
+        port_ids: vec![],
         project_id: "project-1".into(),
         user_id: "user-1".into(),
         request_id: "req-1".into(),
@@ -115,6 +116,8 @@ fn a_failed_part_has_the_code_of_what_it_did() {
         ("server.reboot", ErrorCode::DriverFailed, "start", "Ecs.0227"),
         ("server.reboot", ErrorCode::TimedOut, "stop", "Ecs.1002"),
         ("server.attach-volume", ErrorCode::DriverFailed, "attach", "Ecs.0205"),
+        ("server.attach-nic", ErrorCode::DriverFailed, "attach", "Ecs.0217"),
+        ("server.detach-nic", ErrorCode::DriverFailed, "detach", "Ecs.0507"),
         ("server.attach-volume", ErrorCode::NotSupported, "attach", "Ecs.0205"),
     ] {
         assert_eq!(failed(kind, code, step), expected, "{kind} {step}");

@@ -6,6 +6,7 @@ pub mod create;
 mod disks;
 pub mod groups;
 pub mod history;
+pub mod interfaces;
 pub mod list;
 pub mod metadata;
 pub(crate) mod names;

@@ -57,7 +57,11 @@ pub fn interfaces<C: Cloud>(context: &Context<'_, C>) -> Answer {
 }
 
 pub fn interface<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let id = context.param("port_id");
+    interface_of(context, context.param("port_id"))
+}
+
+/// The server's card with this port.
+pub(super) fn interface_of<C: Cloud>(context: &Context<'_, C>, id: &str) -> Answer {
     let server = fetch(context, &["nics", "attributes"])?;
     let ports = ports(context, &server)?;
     let Some(port) = ports.iter().find(|port| port.id == id) else {
@@ -84,8 +88,9 @@ fn write_interface<C>(writer: &mut Writer, context: &Context<'_, C>, server: &Se
     writer.end_array();
     if context.since(70) {
         let attributes = Attributes::read(&server.attributes);
-        let place = server.nics.iter().position(|nic| nic.port_id == port.id);
-        writer.key(key!("tag")).optional_string(place.and_then(|place| tag_at(&attributes.nic_tags, place)));
+        let nic = server.nics.iter().find(|nic| nic.port_id == port.id);
+        let tag = nic.and_then(|nic| tag_at(&attributes.nic_tags, usize::try_from(nic.position).ok()?));
+        writer.key(key!("tag")).optional_string(tag);
     }
     writer.end_object();
 }

@@ -19,6 +19,10 @@ fn word(kind: &str) -> &str {
     match kind.rsplit('.').next().unwrap_or(kind) {
         "confirm-resize" => "confirmResize",
         "revert-resize" => "revertResize",
+        "attach-volume" => "attach_volume",
+        "detach-volume" => "detach_volume",
+        "attach-nic" => "attach_interface",
+        "detach-nic" => "detach_interface",
         // Upstream has one word, wherever the server goes.
         "recycle" => "delete",
         word => word,
