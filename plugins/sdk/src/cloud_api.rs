@@ -5,6 +5,22 @@ use crate::Error;
 use crate::cloud::{
     billing, collections, compute, flavors, identity, images, keypairs, networks, operations, quotas, volumes,
 };
+use crate::packed::Packed;
+
+/// What a function gives: its answer, or that as it crossed.
+macro_rules! given {
+    ($answer:ty as packed) => { Packed<$answer> };
+    ($answer:ty) => { $answer };
+}
+
+macro_rules! handed {
+    (packed $from:ident $answer:expr) => {
+        $answer.map(Packed::$from)
+    };
+    ($from:ident $answer:expr) => {
+        $answer
+    };
+}
 
 macro_rules! interfaces {
     ($($(#[$meta:meta])* trait $name:ident in $module:ident {
@@ -13,12 +29,12 @@ macro_rules! interfaces {
         $(
             $(#[$meta])*
             pub trait $name {
-                $(fn $function(&self, $($arg: $kind),*) -> Result<$answer, Error>;)*
+                $(fn $function(&self, $($arg: $kind),*) -> Result<given!($answer $(as $packed)?), Error>;)*
             }
 
             impl $name for Imports {
-                $(fn $function(&self, $($arg: $kind),*) -> Result<$answer, Error> {
-                    received!($($packed)? $module::$function($($arg),*))
+                $(fn $function(&self, $($arg: $kind),*) -> Result<given!($answer $(as $packed)?), Error> {
+                    handed!($($packed)? Bytes $module::$function($($arg),*))
                 })*
             }
         )*
@@ -54,24 +70,14 @@ macro_rules! interfaces {
         $(
             #[cfg(not(target_arch = "wasm32"))]
             impl $name for FakeCloud {
-                $(fn $function(&self, $($arg: $kind),*) -> Result<$answer, Error> {
+                $(fn $function(&self, $($arg: $kind),*) -> Result<given!($answer $(as $packed)?), Error> {
                     match &self.$module.$function {
-                        Some(function) => function($($arg),*),
+                        Some(function) => handed!($($packed)? Whole function($($arg),*)),
                         None => Err(crate::testing::not_faked(stringify!($function))),
                     }
                 })*
             }
         )*
-    };
-}
-
-/// An answer as the host hands it over: itself, or its bytes.
-macro_rules! received {
-    (packed $module:ident::$function:ident($($arg:ident),*)) => {
-        crate::packed::unpack(&$module::$function($($arg),*)?)
-    };
-    ($module:ident::$function:ident($($arg:ident),*)) => {
-        $module::$function($($arg),*)
     };
 }
 

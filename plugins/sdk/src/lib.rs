@@ -134,13 +134,13 @@ mod functions;
 pub mod json;
 pub mod lenient;
 pub mod money;
-#[doc(hidden)]
 pub mod packed;
 pub mod paging;
 #[doc(hidden)]
 pub mod panics;
 pub mod query;
 pub mod respond;
+pub mod servers;
 pub mod states;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

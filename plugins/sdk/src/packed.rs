@@ -1,11 +1,30 @@
 //! Answers that the host hands over packed, as wit/README.md says.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Error, ErrorClass, ErrorCode};
 
-/// What a contract calls `packed-…`, unpacked.
-pub fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+/// What a contract calls `packed-…`, as it came.
+#[derive(Clone, Debug)]
+pub enum Packed<T> {
+    Bytes(Vec<u8>),
+    /// Of a core that is no host's: a test's.
+    Whole(T),
+}
+
+impl<T: DeserializeOwned> Packed<T> {
+    /// The answer, with texts of its own. A view that only looks at them copies none: [`crate::servers`].
+    pub fn unpacked(self) -> Result<T, Error> {
+        match self {
+            Self::Bytes(bytes) => unpack(&bytes),
+            Self::Whole(answer) => Ok(answer),
+        }
+    }
+}
+
+/// Reads an answer of its bytes.
+pub fn unpack<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     match postcard::take_from_bytes(bytes) {
         Ok((answer, [])) => Ok(answer),
         Ok((_, rest)) => Err(defect(&format!("{} bytes too many", rest.len()))),

@@ -32,7 +32,7 @@ pub fn millis_z(time: Timestamp) -> String {
     text(|out| {
         let micros = write_seconds(out, time);
         out.push(b'.');
-        write_digits(out, micros / 1000, 3);
+        write_digits::<3>(out, micros / 1000);
         out.push(b'Z');
     })
 }
@@ -54,7 +54,7 @@ pub fn write_seconds_z(out: &mut Vec<u8>, time: Timestamp) {
 pub fn write_micros(out: &mut Vec<u8>, time: Timestamp) {
     let micros = write_seconds(out, time);
     out.push(b'.');
-    write_digits(out, micros, 6);
+    write_digits::<6>(out, micros);
 }
 
 /// Writes up to the seconds and gives the microseconds that are left.
@@ -62,28 +62,28 @@ fn write_seconds(out: &mut Vec<u8>, time: Timestamp) -> u32 {
     let seconds = time.div_euclid(MICROS);
     let (year, month, day) = civil(seconds.div_euclid(DAY));
     let second = seconds.rem_euclid(DAY) as u32;
-    write_digits(out, u32::try_from(year.clamp(0, 9999)).unwrap_or(0), 4);
+    write_digits::<4>(out, u32::try_from(year.clamp(0, 9999)).unwrap_or(0));
     out.push(b'-');
-    write_digits(out, month, 2);
+    write_digits::<2>(out, month);
     out.push(b'-');
-    write_digits(out, day, 2);
+    write_digits::<2>(out, day);
     out.push(b'T');
-    write_digits(out, second / 3600, 2);
+    write_digits::<2>(out, second / 3600);
     out.push(b':');
-    write_digits(out, second / 60 % 60, 2);
+    write_digits::<2>(out, second / 60 % 60);
     out.push(b':');
-    write_digits(out, second % 60, 2);
+    write_digits::<2>(out, second % 60);
     time.rem_euclid(MICROS) as u32
 }
 
-fn write_digits(out: &mut Vec<u8>, number: u32, width: usize) {
-    let mut buffer = [b'0'; 8];
+fn write_digits<const WIDTH: usize>(out: &mut Vec<u8>, number: u32) {
+    let mut digits = [b'0'; WIDTH];
     let mut rest = number;
-    for slot in buffer[..width].iter_mut().rev() {
+    for slot in digits.iter_mut().rev() {
         *slot = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
-    out.extend_from_slice(&buffer[..width]);
+    out.extend_from_slice(&digits);
 }
 
 /// Year, month and day of a day number since the epoch (proleptic Gregorian; eras of 400 years begin in March).

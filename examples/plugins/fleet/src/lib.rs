@@ -29,7 +29,7 @@ pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
 
 fn list<C: Cloud>(cloud: &C) -> Result<Response, Error> {
     let servers = every_page(|page| {
-        let found = cloud.list_servers(&[], &[], &page)?;
+        let found = cloud.list_servers(&[], &[], &page)?.unpacked()?;
         Ok::<_, Error>((found.servers, found.next))
     })?;
     let mut writer = Writer::with_capacity(64 + servers.len() * 64);

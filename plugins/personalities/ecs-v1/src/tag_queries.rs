@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use skyloom_sdk::cloud::compute::Server;
 use skyloom_sdk::conditions::{any_of, part_any_case, parts};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::paging::every_page;
+use skyloom_sdk::servers::Row;
 use skyloom_sdk::{Cloud, Condition, Request, Response, key, lenient, respond};
 
 use crate::body;
@@ -60,14 +60,15 @@ pub fn servers<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failu
     // The answer has the number of all: every page is looked through, and no more is kept than is shown.
     let mut total = 0;
     let shown = every_page(|page| {
-        let mut found = cloud.list_servers(&conditions, &parts(&["tags"]), &page)?;
-        found.servers.retain(|server| {
+        let found = cloud.list_servers(&conditions, &parts(&["tags"]), &page)?;
+        let found = found.rows()?;
+        let shown = found.servers.iter().filter(|server| {
             let passes = query.takes(&server.tags);
             let at = total;
             total += u64::from(passes);
             passes && at >= offset && at - offset < limit
         });
-        Ok::<_, Failure>((found.servers, found.next))
+        Ok::<_, Failure>((shown.map(Shown::from).collect(), found.next.map(str::to_owned)))
     })?;
     let mut out = Writer::with_capacity(64 + shown.len() * 256);
     out.begin_object();
@@ -82,8 +83,21 @@ pub fn servers<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failu
     Ok(respond::json(200, out.finish()))
 }
 
+struct Shown {
+    id: String,
+    name: String,
+    tags: Vec<String>,
+}
+
+impl From<&Row<'_>> for Shown {
+    fn from(server: &Row<'_>) -> Self {
+        let tags = server.tags.iter().map(|tag| (*tag).to_owned()).collect();
+        Self { id: server.id.to_owned(), name: server.name.to_owned(), tags }
+    }
+}
+
 /// The vendor keeps `resource_detail` for what is to come.
-fn write_one(out: &mut Writer, server: &Server) {
+fn write_one(out: &mut Writer, server: &Shown) {
     out.begin_object();
     out.key(key!("resource_detail")).null();
     out.key(key!("resource_id")).string(&server.id);
@@ -125,14 +139,14 @@ impl TagQuery {
     }
 
     /// Of `not_tags` a server must not have all; it may have some.
-    fn takes(&self, tags: &[String]) -> bool {
+    fn takes(&self, tags: &[&str]) -> bool {
         let has = |wanted: &Wanted| wanted.is_among(tags);
         self.tags.iter().all(has) && (self.not_tags.is_empty() || !self.not_tags.iter().all(has))
     }
 }
 
 impl Wanted {
-    fn is_among(&self, tags: &[String]) -> bool {
+    fn is_among(&self, tags: &[&str]) -> bool {
         tags.iter().map(|tag| split(tag)).any(|(key, value)| {
             key == self.key && (self.values.is_empty() || self.values.iter().any(|wanted| wanted == value))
         })

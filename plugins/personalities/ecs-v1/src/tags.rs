@@ -24,10 +24,11 @@ pub fn of_project<C: Cloud>(cloud: &C) -> Result<Response, Failure> {
     // The vendor's list is not paged. Of a page's servers nothing but their tags is kept.
     every_page(|page| {
         let found = cloud.list_servers(&[], &parts(&["tags"]), &page)?;
+        let found = found.rows()?;
         for (name, value) in found.servers.iter().flat_map(|server| &server.tags).map(|tag| split(tag)) {
             values.entry(name.to_owned()).or_default().insert(value.to_owned());
         }
-        Ok::<_, Failure>((Vec::<()>::new(), found.next))
+        Ok::<_, Failure>((Vec::<()>::new(), found.next.map(str::to_owned)))
     })?;
     let mut out = Writer::with_capacity(64 + values.len() * 128);
     out.begin_object().key(key!("tags")).begin_array();

@@ -5,6 +5,7 @@ use skyloom_sdk::cloud::compute::{PowerState, ServerPage, TaskState, VmState};
 use skyloom_sdk::conditions::{all_of, any_of, before, from, is, none_of, not_all_of, part, part_any_case, pattern};
 use skyloom_sdk::json::Writer;
 use skyloom_sdk::lenient::boolean_text;
+use skyloom_sdk::packed::Packed;
 use skyloom_sdk::paging::Paging;
 use skyloom_sdk::states::{POWER_STATES, power_state, task_state, vm_state};
 use skyloom_sdk::{Cloud, Condition, Error, ErrorCode, Response, key, respond, time};
@@ -40,17 +41,19 @@ const TEXTS: &[(&str, &str)] = &[
 ];
 
 pub fn index<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let Some(page) = fetch(context, &[])? else { return Ok(nothing()) };
+    let Some(packed) = fetch(context, &[])? else { return Ok(nothing()) };
+    let page = packed.rows()?;
     let mut writer = Writer::with_capacity(256 + page.servers.len() * 512);
     writer.begin_object().key(key!("servers")).begin_array();
     for server in &page.servers {
         write_short(&mut writer, server, &context.links);
     }
-    Ok(finish(context, writer, &page, "/servers"))
+    Ok(finish(context, writer, page.next, "/servers"))
 }
 
 pub fn detail<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    let Some(page) = fetch(context, shown_parts(context))? else { return Ok(nothing()) };
+    let Some(packed) = fetch(context, shown_parts(context))? else { return Ok(nothing()) };
+    let page = packed.rows()?;
     let hosts = hosts_up(context)?;
     let view = view(context, hosts.as_deref(), false);
     let mut writer = Writer::with_capacity(256 + page.servers.iter().map(size).sum::<usize>());
@@ -58,12 +61,12 @@ pub fn detail<C: Cloud>(context: &Context<'_, C>) -> Answer {
     for server in &page.servers {
         write(&mut writer, server, &view);
     }
-    Ok(finish(context, writer, &page, "/servers/detail"))
+    Ok(finish(context, writer, page.next, "/servers/detail"))
 }
 
-fn finish<C>(context: &Context<'_, C>, mut writer: Writer, page: &ServerPage, collection: &str) -> Response {
+fn finish<C>(context: &Context<'_, C>, mut writer: Writer, next: Option<&str>, collection: &str) -> Response {
     writer.end_array();
-    if let Some(next) = &page.next {
+    if let Some(next) = next {
         writer.key(key!("servers_links"));
         context.links.write_next(&mut writer, collection, &context.request.query, next);
     }
@@ -76,7 +79,7 @@ fn nothing() -> Response {
 }
 
 /// The page; none: nothing can be in it.
-fn fetch<C: Cloud>(context: &Context<'_, C>, parts: &[&str]) -> Result<Option<ServerPage>, Fault> {
+fn fetch<C: Cloud>(context: &Context<'_, C>, parts: &[&str]) -> Result<Option<Packed<ServerPage>>, Fault> {
     let query = context.query();
     if context.rules.image_filter_is_void && query.has("image") {
         return Ok(None);

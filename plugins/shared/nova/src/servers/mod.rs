@@ -20,6 +20,7 @@ pub mod tags;
 use serde_json::{Map, Value};
 use skyloom_sdk::cloud::compute::{DeleteOptions, Server, ServerUpdate, TaskState, VmState};
 use skyloom_sdk::json::{Fields, Writer};
+use skyloom_sdk::servers::Row;
 use skyloom_sdk::{Cloud, Condition, conditions, key, respond};
 
 use crate::attributes::Attributes;
@@ -48,9 +49,10 @@ pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
 
 fn answer<C: Cloud>(context: &Context<'_, C>, server: &Server, whole: bool) -> Answer {
     let hosts = hosts_up(context)?;
-    let mut writer = Writer::with_capacity(size(server));
+    let server = Row::from(server);
+    let mut writer = Writer::with_capacity(size(&server));
     writer.begin_object().key(key!("server"));
-    write(&mut writer, server, &View { whole, ..view(context, hosts.as_deref(), true) });
+    write(&mut writer, &server, &View { whole, ..view(context, hosts.as_deref(), true) });
     writer.end_object();
     Ok(respond::json(200, writer.finish()))
 }

@@ -4,6 +4,7 @@ use skyloom_sdk::cloud::compute::{Server, ServerVolume};
 use skyloom_sdk::cloud::networks::Port;
 use skyloom_sdk::conditions::any_of;
 use skyloom_sdk::json::Writer;
+use skyloom_sdk::servers::Row;
 use skyloom_sdk::{Cloud, PageRequest, key, respond};
 
 use super::fetch;
@@ -16,7 +17,7 @@ pub fn ips<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let server = fetch(context, &["nics"])?;
     let mut writer = Writer::with_capacity(512);
     writer.begin_object().key(key!("addresses"));
-    write_addresses(&mut writer, &server.nics, false);
+    write_addresses(&mut writer, &Row::from(&server).nics, false);
     writer.end_object();
     Ok(respond::json(200, writer.finish()))
 }
@@ -29,7 +30,7 @@ pub fn ips_of_network<C: Cloud>(context: &Context<'_, C>) -> Answer {
     }
     let mut writer = Writer::with_capacity(256);
     writer.begin_object().dynamic_key(network);
-    write_network(&mut writer, &server.nics, network, false);
+    write_network(&mut writer, &Row::from(&server).nics, network, false);
     writer.end_object();
     Ok(respond::json(200, writer.finish()))
 }

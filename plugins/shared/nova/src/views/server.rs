@@ -1,7 +1,8 @@
 //! A server.
 
-use skyloom_sdk::cloud::compute::{Server, ServerNic, VmState};
+use skyloom_sdk::cloud::compute::VmState;
 use skyloom_sdk::json::Writer;
+use skyloom_sdk::servers::{NicRow, Row};
 use skyloom_sdk::{key, time};
 
 use super::Links;
@@ -28,33 +29,33 @@ pub struct View<'a> {
 }
 
 /// Bytes that a server takes at most, but for what people wrote themselves.
-pub fn size(server: &Server) -> usize {
+pub fn size(server: &Row<'_>) -> usize {
     let own: usize =
         server.metadata.iter().chain(&server.flavor.extra_specs).map(|(key, value)| key.len() + value.len() + 8).sum();
-    2200 + own + server.nics.len() * 200 + server.user_data.as_ref().map_or(0, String::len)
+    2200 + own + server.nics.len() * 200 + server.user_data.map_or(0, str::len)
 }
 
 /// `id`, `name`, `links`.
-pub fn write_short(writer: &mut Writer, server: &Server, links: &Links) {
+pub fn write_short(writer: &mut Writer, server: &Row<'_>, links: &Links) {
     writer.begin_object();
-    writer.key(key!("id")).string(&server.id);
-    writer.key(key!("name")).string(&server.name);
-    links.write(writer, SERVERS, &server.id);
+    writer.key(key!("id")).string(server.id);
+    writer.key(key!("name")).string(server.name);
+    links.write(writer, SERVERS, server.id);
     writer.end_object();
 }
 
-pub fn write(writer: &mut Writer, server: &Server, view: &View<'_>) {
-    let attributes = Attributes::read(&server.attributes);
+pub fn write(writer: &mut Writer, server: &Row<'_>, view: &View<'_>) {
+    let attributes = Attributes::read(server.attributes);
     let (vm, task) = (server.vm_state, server.task_state);
     let word = if (view.rules.unlisted)(vm, task) { "UNKNOWN" } else { status(vm, task) };
     writer.begin_object();
-    writer.key(key!("id")).string(&server.id);
-    writer.key(key!("name")).string(&server.name);
+    writer.key(key!("id")).string(server.id);
+    writer.key(key!("name")).string(server.name);
     writer.key(key!("status")).string(word);
-    writer.key(key!("tenant_id")).string(&server.project_id);
-    writer.key(key!("user_id")).string(&server.user_id);
+    writer.key(key!("tenant_id")).string(server.project_id);
+    writer.key(key!("user_id")).string(server.user_id);
     writer.key(key!("metadata")).string_map(&server.metadata);
-    writer.key(key!("hostId")).string(&server.host_id);
+    writer.key(key!("hostId")).string(server.host_id);
     write_image(writer, server, &attributes, view);
     write_flavor(writer, server, view);
     writer.key(key!("created")).plain(|out| time::write_seconds_z(out, server.created_at));
@@ -62,9 +63,9 @@ pub fn write(writer: &mut Writer, server: &Server, view: &View<'_>) {
     writer.key(key!("addresses"));
     // Addresses are not shown while the server is being built.
     write_addresses(writer, if server.vm_state == VmState::Building { &[] } else { &server.nics }, view.whole);
-    writer.key(key!("accessIPv4")).string(&server.access_ipv4);
-    writer.key(key!("accessIPv6")).string(&server.access_ipv6);
-    view.links.write(writer, SERVERS, &server.id);
+    writer.key(key!("accessIPv4")).string(server.access_ipv4);
+    writer.key(key!("accessIPv6")).string(server.access_ipv6);
+    view.links.write(writer, SERVERS, server.id);
     writer.key(key!("OS-DCF:diskConfig")).string(attributes.disk_config());
     if shows_progress(word) {
         writer.key(key!("progress")).unsigned(u64::from(server.progress));
@@ -82,7 +83,7 @@ pub fn write(writer: &mut Writer, server: &Server, view: &View<'_>) {
     writer.end_object();
 }
 
-fn write_deletion(writer: &mut Writer, server: &Server) {
+fn write_deletion(writer: &mut Writer, server: &Row<'_>) {
     for (name, at) in [(key!("deleted"), server.terminated_at), (key!("estimated_deleted"), server.purge_at)] {
         writer.key(name);
         match at {
@@ -92,9 +93,9 @@ fn write_deletion(writer: &mut Writer, server: &Server) {
     }
 }
 
-fn write_image(writer: &mut Writer, server: &Server, attributes: &Attributes<'_>, view: &View<'_>) {
+fn write_image(writer: &mut Writer, server: &Row<'_>, attributes: &Attributes<'_>, view: &View<'_>) {
     writer.key(key!("image"));
-    match &server.image_id {
+    match server.image_id {
         Some(id) if !attributes.from_volume => {
             writer.begin_object().key(key!("id")).string(id).key(key!("links")).begin_array();
             view.links.write_bookmark(writer, "/images/", id);
@@ -106,12 +107,12 @@ fn write_image(writer: &mut Writer, server: &Server, attributes: &Attributes<'_>
     }
 }
 
-fn write_flavor(writer: &mut Writer, server: &Server, view: &View<'_>) {
+fn write_flavor(writer: &mut Writer, server: &Row<'_>, view: &View<'_>) {
     let flavor = &server.flavor;
     writer.key(key!("flavor")).begin_object();
     if view.minor < 47 {
-        writer.key(key!("id")).string(&flavor.id).key(key!("links")).begin_array();
-        view.links.write_bookmark(writer, "/flavors/", &flavor.id);
+        writer.key(key!("id")).string(flavor.id).key(key!("links")).begin_array();
+        view.links.write_bookmark(writer, "/flavors/", flavor.id);
         writer.end_array();
     } else {
         writer.key(key!("vcpus")).unsigned(u64::from(flavor.vcpus));
@@ -119,36 +120,36 @@ fn write_flavor(writer: &mut Writer, server: &Server, view: &View<'_>) {
         writer.key(key!("disk")).unsigned(u64::from(flavor.disk_gib));
         writer.key(key!("ephemeral")).unsigned(u64::from(flavor.ephemeral_gib));
         writer.key(key!("swap")).unsigned(u64::from(flavor.swap_mib));
-        writer.key(key!("original_name")).string(&flavor.name);
+        writer.key(key!("original_name")).string(flavor.name);
         writer.key(key!("extra_specs")).string_map(&flavor.extra_specs);
     }
     writer.end_object();
 }
 
 /// Networks that share a name share a list, as in Nova.
-pub fn write_addresses(writer: &mut Writer, nics: &[ServerNic], extended: bool) {
+pub fn write_addresses(writer: &mut Writer, nics: &[NicRow<'_>], extended: bool) {
     writer.begin_object();
     for (at, nic) in nics.iter().enumerate() {
         if nics[..at].iter().any(|earlier| earlier.network_name == nic.network_name) {
             continue;
         }
-        writer.dynamic_key(&nic.network_name);
-        write_network(writer, nics, &nic.network_name, extended);
+        writer.dynamic_key(nic.network_name);
+        write_network(writer, nics, nic.network_name, extended);
     }
     writer.end_object();
 }
 
 /// The list of one network's addresses.
-pub fn write_network(writer: &mut Writer, nics: &[ServerNic], network: &str, extended: bool) {
+pub fn write_network(writer: &mut Writer, nics: &[NicRow<'_>], network: &str, extended: bool) {
     writer.begin_array();
     for nic in nics.iter().filter(|nic| nic.network_name == network) {
         for address in &nic.addresses {
             writer.begin_object();
             writer.key(key!("version")).unsigned(u64::from(address.ip_version));
-            writer.key(key!("addr")).string(&address.address);
+            writer.key(key!("addr")).string(address.address);
             if extended {
                 writer.key(key!("OS-EXT-IPS:type")).raw(if address.floating { "\"floating\"" } else { "\"fixed\"" });
-                writer.key(key!("OS-EXT-IPS-MAC:mac_addr")).string(&nic.mac);
+                writer.key(key!("OS-EXT-IPS-MAC:mac_addr")).string(nic.mac);
             }
             writer.end_object();
         }
@@ -156,19 +157,19 @@ pub fn write_network(writer: &mut Writer, nics: &[ServerNic], network: &str, ext
     writer.end_array();
 }
 
-fn write_fault(writer: &mut Writer, server: &Server) {
+fn write_fault(writer: &mut Writer, server: &Row<'_>) {
     let Some(fault) = &server.fault else { return };
     writer.key(key!("fault")).begin_object();
     writer.key(key!("code")).unsigned(u64::from(fault.code));
     writer.key(key!("created")).plain(|out| time::write_seconds_z(out, fault.created_at));
-    writer.key(key!("message")).string(&fault.message).end_object();
+    writer.key(key!("message")).string(fault.message).end_object();
 }
 
 /// The members that once were extensions.
-fn write_extensions(writer: &mut Writer, server: &Server, view: &View<'_>) {
-    writer.key(key!("OS-EXT-AZ:availability_zone")).string(&server.zone);
+fn write_extensions(writer: &mut Writer, server: &Row<'_>, view: &View<'_>) {
+    writer.key(key!("OS-EXT-AZ:availability_zone")).string(server.zone);
     writer.key(key!("config_drive")).raw(if server.config_drive { "\"True\"" } else { "\"\"" });
-    writer.key(key!("key_name")).optional_string(server.key_name.as_deref());
+    writer.key(key!("key_name")).optional_string(server.key_name);
     writer.key(key!("OS-SRV-USG:launched_at"));
     write_time(writer, server.launched_at);
     writer.key(key!("OS-SRV-USG:terminated_at"));
@@ -189,7 +190,7 @@ fn write_extensions(writer: &mut Writer, server: &Server, view: &View<'_>) {
     writer.key(key!("OS-EXT-STS:power_state")).unsigned(view.rules.power_state(server.power_state));
     writer.key(key!("os-extended-volumes:volumes_attached")).begin_array();
     for volume in &server.volumes {
-        writer.begin_object().key(key!("id")).string(&volume.id);
+        writer.begin_object().key(key!("id")).string(volume.id);
         if view.minor >= 3 {
             writer.key(key!("delete_on_termination")).boolean(volume.delete_on_termination);
         }
@@ -207,27 +208,27 @@ pub fn shows_user_data(rules: &Rules, admin: bool, minor: u32) -> bool {
     (admin || rules.extended_attributes_for_all) && minor >= 3
 }
 
-fn write_extended_attributes(writer: &mut Writer, server: &Server, view: &View<'_>) {
-    let node = (!server.node.is_empty()).then_some(server.node.as_str());
+fn write_extended_attributes(writer: &mut Writer, server: &Row<'_>, view: &View<'_>) {
+    let node = (!server.node.is_empty()).then_some(server.node);
     writer.key(key!("OS-EXT-SRV-ATTR:host")).optional_string(node);
-    writer.key(key!("OS-EXT-SRV-ATTR:instance_name")).joined(&["instance-", &server.id]);
+    writer.key(key!("OS-EXT-SRV-ATTR:instance_name")).joined(&["instance-", server.id]);
     writer.key(key!("OS-EXT-SRV-ATTR:hypervisor_hostname")).optional_string(node);
     if view.minor < 3 {
         return;
     }
-    writer.key(key!("OS-EXT-SRV-ATTR:reservation_id")).string(&server.reservation_id);
+    writer.key(key!("OS-EXT-SRV-ATTR:reservation_id")).string(server.reservation_id);
     writer.key(key!("OS-EXT-SRV-ATTR:launch_index")).unsigned(u64::from(server.launch_index));
-    writer.key(key!("OS-EXT-SRV-ATTR:hostname")).string(&server.hostname);
+    writer.key(key!("OS-EXT-SRV-ATTR:hostname")).string(server.hostname);
     // Kernel and ramdisk belong to the image here, not to the server.
     writer.key(key!("OS-EXT-SRV-ATTR:kernel_id")).raw("\"\"");
     writer.key(key!("OS-EXT-SRV-ATTR:ramdisk_id")).raw("\"\"");
-    let root = server.volumes.iter().find(|volume| volume.boot_index == 0).map(|volume| volume.device.as_str());
+    let root = server.volumes.iter().find(|volume| volume.boot_index == 0).map(|volume| volume.device);
     writer.key(key!("OS-EXT-SRV-ATTR:root_device_name")).optional_string(root);
-    writer.key(key!("OS-EXT-SRV-ATTR:user_data")).optional_string(server.user_data.as_deref());
+    writer.key(key!("OS-EXT-SRV-ATTR:user_data")).optional_string(server.user_data);
 }
 
 /// What microversions added.
-fn write_later(writer: &mut Writer, server: &Server, attributes: &Attributes<'_>, view: &View<'_>) {
+fn write_later(writer: &mut Writer, server: &Row<'_>, attributes: &Attributes<'_>, view: &View<'_>) {
     if view.minor >= 9 {
         writer.key(key!("locked")).boolean(server.locked);
     }
@@ -235,10 +236,10 @@ fn write_later(writer: &mut Writer, server: &Server, attributes: &Attributes<'_>
         && view.whole
         && let Some(up) = view.hosts_up
     {
-        writer.key(key!("host_status")).string(host_status(&server.node, up));
+        writer.key(key!("host_status")).string(host_status(server.node, up));
     }
     if view.minor >= 19 {
-        writer.key(key!("description")).optional_string(server.description.as_deref());
+        writer.key(key!("description")).optional_string(server.description);
     }
     if view.minor >= 26 {
         writer.key(key!("tags")).strings(&server.tags);
@@ -254,7 +255,7 @@ fn write_later(writer: &mut Writer, server: &Server, attributes: &Attributes<'_>
         writer.key(key!("locked_reason")).optional_string(server.locked_reason.as_deref());
     }
     if view.minor >= 90 && !(view.whole && extended_attributes(view)) {
-        writer.key(key!("OS-EXT-SRV-ATTR:hostname")).string(&server.hostname);
+        writer.key(key!("OS-EXT-SRV-ATTR:hostname")).string(server.hostname);
     }
     if view.minor >= 96 && view.whole {
         writer.key(key!("pinned_availability_zone")).optional_string(attributes.zone.as_deref());
