@@ -5,7 +5,7 @@ use skyloom_jobs::{Event, Outcome, Retry, Run, Step};
 use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_runtime::driver::{DomainSpec, Power, StepCall};
 use skyloom_store::volumes::{self, VolumeState};
-use skyloom_store::{Conn, metering, networks, servers};
+use skyloom_store::{Conn, metering, networks, public_addresses, servers};
 
 use super::blueprint::Blueprint;
 use super::context::{Context, Platform};
@@ -115,9 +115,10 @@ impl Attachment {
         metering::open_volume(tx, &volume, volume.size_gib, now).await
     }
 
-    /// A port that was made for its server goes, one that was there before is free.
-    async fn record_port(&self, tx: &mut Conn, server_id: &str, id: &str, has_it: bool) -> Result<()> {
+    /// A port that was made for its server goes, one that was there before is free. A public address that leads to it leads nowhere then.
+    async fn record_port(&self, tx: &mut Conn, server_id: &str, id: &str, has_it: bool, now: Timestamp) -> Result<()> {
         if !has_it {
+            public_addresses::leave_port(tx, id, &[], now).await?;
             return networks::release_port_of_device(tx, server_id, id).await;
         }
         if self.comes
@@ -194,7 +195,7 @@ impl ServerSaga for Attachment {
         for id in run.params::<Params>()?.ids() {
             match self.part {
                 Part::Volume => self.record_volume(tx, &id, has_it, now).await?,
-                Part::Nics => self.record_port(tx, &run.operation.resource_id, &id, has_it).await?,
+                Part::Nics => self.record_port(tx, &run.operation.resource_id, &id, has_it, now).await?,
             }
         }
         Ok(())

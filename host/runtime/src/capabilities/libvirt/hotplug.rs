@@ -1,12 +1,13 @@
 //! What comes to a domain that runs, and goes. Each is idempotent as `wit/libvirt` says.
 
-use skyloom_model::{Error, ErrorCode, Result};
+use skyloom_model::{Error, Result};
 use virt::domain::Domain;
 use virt::error::ErrorNumber;
 use virt::sys;
 
 use super::answers::CardOf;
 use super::connection::Failure;
+use super::domains::require_active;
 use super::networks::check_mac;
 use super::{Libvirt, METADATA_NAMESPACE, METADATA_PREFIX, answers, xml};
 
