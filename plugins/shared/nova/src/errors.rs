@@ -112,6 +112,7 @@ fn status_of(code: &ErrorCode) -> u16 {
 fn missing(kind: &str, id: &str) -> Option<String> {
     Some(match kind {
         "server" => format!("Instance {id} could not be found."),
+        "aggregate" => format!("Aggregate {id} could not be found."),
         "node" => format!("Compute host {id} could not be found."),
         "port" => format!("Port id {id} could not be found."),
         "security-group" => format!("Security group {id} not found."),
@@ -175,6 +176,7 @@ mod tests {
     fn what_the_core_names_has_novas_names() {
         for (kind, expected) in [
             ("server", "Instance x could not be found."),
+            ("aggregate", "Aggregate x could not be found."),
             ("node", "Compute host x could not be found."),
             ("port", "Port id x could not be found."),
             ("security-group", "Security group x not found."),
