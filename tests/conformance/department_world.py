@@ -94,11 +94,11 @@ class Place:
         return self.call("POST", at, {"server_group": group}, headers=newer)["server_group"]["id"]
 
     def floating_ip(self):
-        """Id and address of a new one; none leads anywhere then."""
+        """Id and address of a new one; those that were made before, but for the first, are given back."""
         at = f"{self.world.neutron}/floatingips"
         for one in self.call("GET", at)["floatingips"]:
-            if one["port_id"]:
-                self.call("PUT", f"{at}/{one['id']}", {"floatingip": {"port_id": None}})
+            if one["id"] != self.values.get("floatingip_id"):
+                self.call("DELETE", f"{at}/{one['id']}")
         body = {"floating_network_id": self.world.common["external_network_id"], "description": self.mark}
         made = self.call("POST", at, {"floatingip": body})["floatingip"]
         return made["id"], made["floating_ip_address"]
