@@ -66,6 +66,7 @@ fn server() -> Server {
         tags: vec!["x".into(), "y".into()],
         nics: vec![ServerNic {
             port_id: "n1".into(),
+            position: 64,
             network_id: "n2".into(),
             network_name: "private".into(),
             mac: "fa:16:3e:00:00:01".into(),

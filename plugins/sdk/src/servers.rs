@@ -72,6 +72,7 @@ pub struct FlavorRow<'a> {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct NicRow<'a> {
     pub port_id: &'a str,
+    pub position: u32,
     pub network_id: &'a str,
     pub network_name: &'a str,
     pub mac: &'a str,
@@ -183,6 +184,7 @@ impl<'a> From<&'a compute::ServerNic> for NicRow<'a> {
         });
         Self {
             port_id: &nic.port_id,
+            position: nic.position,
             network_id: &nic.network_id,
             network_name: &nic.network_name,
             mac: &nic.mac,

@@ -53,7 +53,7 @@ pub async fn suspension(bench: &dyn Bench) {
 
 /// The guest that booted once lives: it sees a disk come and go, where it can be given one.
 async fn goes_on(bench: &dyn Bench, driver: &dyn Driver, id: &str) {
-    if driver.plugs_disks() {
+    if driver.hotplugs() {
         let (source, device) = (DiskSource::Empty, "/dev/vdc".to_owned());
         let disk = Disk { id: uuid::Uuid::new_v4().to_string(), size_gib: 1, source, device };
         make_disks(bench, driver, std::slice::from_ref(&disk)).await;

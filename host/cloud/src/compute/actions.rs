@@ -364,7 +364,7 @@ impl Compute {
                 locks::lock(tx, context.caller()?, server, reason.as_deref(), operation.now).await?;
             }
             With::NoLock => self.unlock(tx, context, server, operation.now).await?,
-            With::Nics(cards) => self.begin_nics(tx, context.caller()?, server, cards).await?,
+            With::Nics(cards) => self.begin_nics(tx, context.caller()?, server, cards, operation.now).await?,
             With::OwnNics(ports) => nics::require_own(tx, server, ports).await?,
             With::Nothing | With::Flavor(_) => {}
         }

@@ -70,6 +70,7 @@ impl Compute {
         caller: &Caller,
         server: &Brief,
         cards: &[Card],
+        now: Timestamp,
     ) -> Result<()> {
         let places = networks::places_of_device(tx, &server.id).await?;
         if places.len() + cards.len() > MAX_NICS {
@@ -84,7 +85,8 @@ impl Compute {
         let planned = create::planned_nics(tx, caller, &server.project_id, &choice).await?;
         let first = places.iter().map(|(_, position)| position + 1).max().unwrap_or(0).max(FIRST_LATER);
         for ((position, card), nic) in (first..).zip(cards).zip(&planned) {
-            let slot = Slot { project_id: &server.project_id, server_id: &server.id, zone: &server.zone, position };
+            let Brief { project_id, id: server_id, zone, .. } = server;
+            let slot = Slot { project_id, server_id, zone, position, now };
             plug_in(tx, card, nic, &slot).await?;
         }
         // What is there was counted when it was made.

@@ -206,15 +206,15 @@ impl World {
 
     /// As if the creation had gone through: active on the node, nothing under way.
     pub(crate) async fn make_active(&self, id: &str) {
-        self.make(id, "node-1", (skyloom_model::VmState::Active, skyloom_model::PowerState::Running)).await;
+        self.come_to(id, "node-1", (skyloom_model::VmState::Active, skyloom_model::PowerState::Running)).await;
     }
 
     /// The same, switched off.
     pub(crate) async fn make_stopped(&self, id: &str, node: &str) {
-        self.make(id, node, (skyloom_model::VmState::Stopped, skyloom_model::PowerState::ShutDown)).await;
+        self.come_to(id, node, (skyloom_model::VmState::Stopped, skyloom_model::PowerState::ShutDown)).await;
     }
 
-    async fn make(&self, id: &str, node: &str, (vm, power): (skyloom_model::VmState, skyloom_model::PowerState)) {
+    async fn come_to(&self, id: &str, node: &str, (vm, power): (skyloom_model::VmState, skyloom_model::PowerState)) {
         let now = skyloom_model::Timestamp::now();
         let mut tx = self.database.db.begin().await.expect("begin");
         let change = skyloom_store::servers::Change {

@@ -180,8 +180,8 @@ async fn foreign_projects_see_no_address_and_no_port() {
         let theirs = cloud.create_port(&other, port(&net.id)).await.expect("port");
         refused!(cloud.update_public_address(&owner, mine.id.clone(), to(Some(&theirs.id))), NotFound);
         // An operator sees both, and they stay apart.
-        let both = cloud.update_public_address(&operator("op"), mine.id.clone(), to(Some(&theirs.id)));
-        refused!(both, Invalid, "port-id");
+        let op = operator("op");
+        refused!(cloud.update_public_address(&op, mine.id.clone(), to(Some(&theirs.id))), Invalid, "port-id");
         refused!(cloud.create_public_address(&owner, to(Some(&theirs.id))), NotFound);
         // Its carrier is a port outside, to which nothing leads.
         let carriers = cloud.list_ports(&owner, is("device-owner", public_addresses::DEVICE_OWNER), page()).await;
