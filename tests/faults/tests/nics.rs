@@ -34,7 +34,7 @@ pub async fn make_spare(fixture: &Fixture) {
         port_security: None,
         attributes: None,
     };
-    fixture.cloud.create_port(&fixture.context(), write).await.expect("a port");
+    fixture.cloud.create_ports(&fixture.context(), vec![write]).await.expect("a port");
 }
 
 /// No server has it.
