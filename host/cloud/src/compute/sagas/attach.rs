@@ -115,11 +115,9 @@ impl Attachment {
         metering::open_volume(tx, &volume, volume.size_gib, now).await
     }
 
-    /// A port that was made for its server goes, one that was there before is free. A public address that leads to it leads nowhere then.
     async fn record_port(&self, tx: &mut Conn, server_id: &str, id: &str, has_it: bool, now: Timestamp) -> Result<()> {
         if !has_it {
-            public_addresses::leave_port(tx, id, &[], now).await?;
-            return networks::release_port_of_device(tx, server_id, id).await;
+            return free_port(tx, server_id, id, now).await;
         }
         if self.comes
             && let Some(server) = servers::brief(tx, server_id, &Reach::All).await?
@@ -127,6 +125,19 @@ impl Attachment {
             networks::bind_port(tx, id, &server.node).await?;
         }
         Ok(())
+    }
+}
+
+/// A port that was made for its server goes, and what leads to it leads nowhere then. One that was there before is free as it was: a public
+/// address that leads to it goes on doing so, and to no server.
+async fn free_port(tx: &mut Conn, server_id: &str, id: &str, now: Timestamp) -> Result<()> {
+    // Held, so that nobody leads a public address to it meanwhile.
+    networks::lock_port(tx, id).await?;
+    networks::release_port_of_device(tx, server_id, id).await?;
+    if networks::get_port(tx, id, &Reach::All).await?.is_some() {
+        public_addresses::join_server(tx, id, "", now).await
+    } else {
+        public_addresses::leave_port(tx, id, &[], now).await
     }
 }
 
@@ -199,5 +210,86 @@ impl ServerSaga for Attachment {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyloom_runtime::api::{ComputeApi as _, NetworksApi as _};
+    use skyloom_runtime::bindings::cloud::compute::NicRequest;
+    use skyloom_runtime::bindings::cloud::networks::{PortWrite, PublicAddressWrite};
+
+    use super::*;
+    use crate::Settings;
+    use crate::compute::testing::{member, worlds};
+    use crate::lists::all_parts;
+
+    fn on(network: String) -> PortWrite {
+        PortWrite {
+            name: None,
+            description: None,
+            project_id: None,
+            network_id: Some(network),
+            mac: None,
+            enabled: None,
+            fixed_ips: None,
+            security_group_ids: None,
+            device_id: None,
+            device_owner: None,
+            port_security: None,
+            attributes: None,
+        }
+    }
+
+    fn to(port: &str) -> PublicAddressWrite {
+        PublicAddressWrite {
+            project_id: None,
+            network_id: None,
+            subnet_id: None,
+            address: None,
+            description: None,
+            port_id: Some(Some(port.to_owned())),
+            fixed_address: None,
+            attributes: None,
+        }
+    }
+
+    fn given(port: &str) -> NicRequest {
+        NicRequest {
+            port_id: Some(port.to_owned()),
+            network_id: None,
+            subnet_id: None,
+            address: None,
+            security_groups: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_public_address_stays_at_a_port_that_stays() {
+        for world in worlds(Settings::default()).await {
+            let (cloud, caller, name) = (&world.cloud, member("p"), world.database.name);
+            let made = cloud.create_servers(&caller, world.create(&["a"])).await.expect("creation");
+            let server = made.server_ids[0].clone();
+            world.make_active(&server).await;
+            let shown = cloud.get_server(&caller, server.clone(), all_parts()).await.expect("the server");
+            let own = shown.nics[0].port_id.clone();
+            let network = cloud.get_port(&caller, own.clone()).await.expect("its port").network_id;
+            let spare = cloud.create_port(&caller, on(network)).await.expect("a port").id;
+            let at_spare = cloud.create_public_address(&caller, to(&spare)).await.expect("an address").id;
+            let at_own = cloud.create_public_address(&caller, to(&own)).await.expect("an address").id;
+            cloud.attach_nics(&caller, server.clone(), vec![given(&spare)], false).await.expect("accepted");
+            let led = cloud.get_public_address(&caller, at_spare.clone()).await.expect("the address");
+            assert_eq!(led.server_id.as_deref(), Some(server.as_str()), "{name}");
+
+            let mut tx = world.database.db.begin().await.expect("begin");
+            for port in [&spare, &own] {
+                free_port(&mut tx, &server, port, Timestamp::now()).await.expect("it is freed");
+            }
+            tx.commit().await.expect("commit");
+            let stays = cloud.get_public_address(&caller, at_spare).await.expect("the address");
+            assert_eq!((stays.port_id.as_deref(), stays.server_id), (Some(spare.as_str()), None), "{name}");
+            let goes = cloud.get_public_address(&caller, at_own).await.expect("the address");
+            assert_eq!((goes.port_id, goes.server_id), (None, None), "{name}: its port is gone");
+        }
     }
 }
