@@ -82,7 +82,7 @@ fn no_room(id: &str, unreachable: bool, gib: u32) -> Error {
 }
 
 /// Reserves the server's other place for a resize to this size and gives the node's name; one that has it keeps it. That is beside its
-/// home, where the disks stay, or else on another node, where they need their room.
+/// home, where the disks stay, or else on another node, where they need their room. Errors as those of [`home`].
 pub(super) async fn other(tx: &mut Conn, compute: &Compute, server_id: &str, mut size: Amount) -> Result<String> {
     if let Some(node) = store::place_of(tx, server_id, Purpose::Resize).await? {
         return Ok(node);
@@ -92,16 +92,23 @@ pub(super) async fn other(tx: &mut Conn, compute: &Compute, server_id: &str, mut
     let is_home = |(_, candidate): &(Amount, Candidate)| need.node.as_ref() == Some(&candidate.name);
     let (own, mut others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_home);
     let mut found = choose(tx, &need.zone, size, &own).await?;
+    // The company whose policy rules nodes out.
+    let mut keeper = None;
     if found.is_none() {
         let disks = volumes::of_server(tx, server_id).await?;
         size.disk_gib += disks.iter().map(|volume| i64::from(volume.size_gib)).sum::<i64>();
         let company = Company::of(tx, server_id, need.group_id.as_deref()).await?;
+        let all = others.len();
         others.retain(|(_, candidate)| company.as_ref().is_none_or(|company| company.allows(&candidate.name)));
         found = choose_beside(tx, &need.zone, size, &others, company.as_ref()).await?;
+        keeper = company.filter(|_| others.len() < all);
     }
     let Some(node) = found else {
-        let unreachable = own.is_empty() && others.is_empty();
-        return Err(full(server_id, unreachable, format!("size {size:?}, at home {need:?}")));
+        let why = format!("size {size:?}, at home {need:?}");
+        return Err(match keeper {
+            Some(company) => kept_away(server_id, &company, why),
+            None => full(server_id, own.is_empty() && others.is_empty(), why),
+        });
     };
     store::hold(tx, (HolderKind::Server, server_id), Purpose::Resize, &node, size).await?;
     Ok(node)

@@ -278,9 +278,14 @@ async fn disk_grown(tx: &mut Conn, server_id: &str, now: Timestamp) -> Result<()
     resizes::disk_grown(tx, server_id).await
 }
 
-/// A server that is no longer between two flavors is what its power says.
+/// A server that is no longer between two flavors is what its power says. Somebody may have paused it on the platform meanwhile.
 pub(super) fn at_rest(power: PowerState) -> VmState {
-    if power == PowerState::Running { VmState::Active } else { VmState::Stopped }
+    match power {
+        PowerState::Running => VmState::Active,
+        PowerState::Paused => VmState::Paused,
+        PowerState::Suspended => VmState::Suspended,
+        _ => VmState::Stopped,
+    }
 }
 
 /// The server keeps the flavor that it has: the other one and its room are free.
@@ -377,6 +382,21 @@ impl ServerSaga for ResizeSaga {
             Event::Succeeded => self.done(tx, run, now).await,
             Event::Failed(_) | Event::Cancelled => self.failed(tx, run, now).await,
             _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skyloom_runtime::driver::Power;
+
+    use super::*;
+
+    #[test]
+    fn a_server_at_rest_is_what_the_platform_says() {
+        for power in [Power::Running, Power::Stopped, Power::Paused, Power::Suspended, Power::Crashed] {
+            let (vm_state, power_state) = settle::judge(Some(power));
+            assert_eq!(at_rest(power_state), vm_state, "{power:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use skyloom_model::{ErrorCode, Result, Timestamp};
 use skyloom_runtime::api::ComputeApi;
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::collisions::again;
+use skyloom_store::placements::Amount;
 use skyloom_store::servers::{self, Change};
 
 use super::place as places;
@@ -79,6 +80,24 @@ async fn place_of(world: &World, id: &str) -> String {
     let mut conn = world.database.db.read().await.expect("a connection");
     let sql = "SELECT node FROM placements WHERE holder_id = $1";
     conn.one(sql, skyloom_store::args![id], |row| row.text(0)).await.expect("a place")
+}
+
+#[tokio::test]
+async fn a_resize_that_a_policy_keeps_from_other_nodes_says_so() {
+    for world in wide().await {
+        let mut ids = servers(&world, &group(&world, "anti-affinity", None).await, 2).await;
+        let alone = world.cloud.create_servers(&member("p"), world.create(&["x"])).await.expect("a server");
+        ids.extend(alone.server_ids);
+        place_all(&world, &ids).await;
+        // More than any node has.
+        let size = Amount { memory_mib: i64::MAX / 2, ..Amount::default() };
+        for (id, reason) in [(&ids[0], Some("group-policy")), (&ids[2], None)] {
+            let mut tx = world.database.db.begin().await.expect("begin");
+            servers::lock(&mut tx, id).await.expect("the server");
+            let full = places::other(&mut tx, &world.cloud.compute, id, size).await.expect_err("no room");
+            assert_eq!((full.code, full.reason.as_deref()), (ErrorCode::NoCapacity, reason), "{}", world.database.name);
+        }
+    }
 }
 
 #[tokio::test]
