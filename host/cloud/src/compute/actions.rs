@@ -407,7 +407,7 @@ impl Compute {
 
     /// Whether a verb can be done without a caller and without options.
     pub(crate) fn does(verb: &str) -> bool {
-        Wish::of(verb, Vec::new()).is_ok()
+        Wish::of(verb, Vec::new()).is_ok_and(|wish| matches!(wish.with, With::Nothing))
     }
 
     /// Does what a schedule says; no caller is behind it.

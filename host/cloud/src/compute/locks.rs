@@ -199,6 +199,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_lock_is_somebodys_and_no_schedules() {
+        assert!(Compute::does("stop"));
+        for verb in ["lock", "unlock", "resize"] {
+            assert!(!Compute::does(verb), "{verb}");
+        }
+    }
+
     #[tokio::test]
     async fn a_lock_waits_for_nothing_and_leaves_what_is_under_way() {
         for world in worlds(Settings::default()).await {

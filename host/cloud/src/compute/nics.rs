@@ -107,7 +107,7 @@ async fn plug_in(tx: &mut Conn, card: &Card, nic: &PlannedNic, slot: &Slot<'_>) 
         return slot.take(tx, port_id).await;
     }
     let groups = match &nic.groups {
-        Some(groups) => Some(create::groups_of(tx, slot.project_id, groups, Timestamp::now()).await?),
+        Some(groups) => Some(create::groups_of(tx, slot.project_id, groups, slot.now).await?),
         None => None,
     };
     let network = PortNetwork::load(tx, &nic.network_id).await?;
