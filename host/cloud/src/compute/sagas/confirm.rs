@@ -60,7 +60,9 @@ impl ServerSaga for Confirm {
             Event::Succeeded => {
                 decided(tx, id).await?;
                 let vm_state = at_rest(locked(tx, id).await?.power_state);
-                let change = Change { vm_state: Some(vm_state), task_state: Some(None), ..Change::default() };
+                // It may have been stuck meanwhile.
+                let fault = Some(None);
+                let change = Change { vm_state: Some(vm_state), task_state: Some(None), fault, ..Change::default() };
                 servers::change(tx, id, &change, now).await
             }
             Event::Failed(_) | Event::Cancelled => settle::task(tx, id, None, now).await,
