@@ -5,10 +5,10 @@ use skyloom_model::{Error, Reach, Result, Timestamp, new_id};
 
 use crate::listing::{Filter, Listed, Page, Query};
 use crate::metering::{self, NewSpan, meter};
-use crate::networks::{FixedIp, PortNetwork, PortSpec, allocate_port};
+use crate::networks::{FixedIp, PortNetwork, PortSpec, allocate_port, lock_port};
 use crate::rows::{Members, rows};
 use crate::statement::{delete_from, update};
-use crate::{Conn, args};
+use crate::{Conn, args, dialect};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,9 +233,19 @@ pub async fn free_target(conn: &mut Conn, server_id: &str) -> Result<Option<Targ
     .await
 }
 
+/// Those whose `column` is the id, held until the commit: one that another transaction leads elsewhere meanwhile isn't among them.
+async fn held(tx: &mut Conn, column: &str, id: &str) -> Result<Vec<PublicAddress>> {
+    if id.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lock = dialect::for_update(tx.is_postgres());
+    let sql = PublicAddress::select(&format!("WHERE {column} = $1 ORDER BY p.id{lock}"));
+    tx.all(sql, args![id], PublicAddress::of_row).await
+}
+
 /// A server has taken the port: what leads to the port leads to the server.
 pub async fn join_server(tx: &mut Conn, port_id: &str, server_id: &str, now: Timestamp) -> Result<()> {
-    for address in of_port(tx, port_id).await? {
+    for address in held(tx, "p.port_id", port_id).await? {
         let target = Target {
             port_id: address.port_id.clone(),
             fixed_address: address.fixed_address.clone(),
@@ -246,9 +256,11 @@ pub async fn join_server(tx: &mut Conn, port_id: &str, server_id: &str, now: Tim
     Ok(())
 }
 
-/// A port has these addresses left, or asks for them: what leads to another one of its leads nowhere.
+/// A port has these addresses left: what leads to another one of its leads nowhere. The port is held until the commit, so that
+/// nobody leads another one there meanwhile.
 pub async fn leave_port(tx: &mut Conn, port_id: &str, left: &[FixedIp], now: Timestamp) -> Result<()> {
-    for address in of_port(tx, port_id).await? {
+    lock_port(tx, port_id).await?;
+    for address in held(tx, "p.port_id", port_id).await? {
         if !left.iter().any(|fixed| fixed.address == address.fixed_address) {
             lead(tx, &address, None, now).await?;
         }
@@ -256,25 +268,16 @@ pub async fn leave_port(tx: &mut Conn, port_id: &str, left: &[FixedIp], now: Tim
     Ok(())
 }
 
-/// A server's, oldest first.
-pub async fn of_server(conn: &mut Conn, server_id: &str) -> Result<Vec<PublicAddress>> {
-    if server_id.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = PublicAddress::select("WHERE p.server_id = $1 ORDER BY p.created_at, p.id");
-    conn.all(sql, args![server_id], PublicAddress::of_row).await
-}
-
-/// Before the release of a server whose creation failed: addresses that were made for it, since `since`, go with it, and those
-/// that it took over stay the project's.
-pub async fn mark_made_for(tx: &mut Conn, server_id: &str, since: Timestamp) -> Result<()> {
+/// Before the release of a server whose creation failed: the address that was made with it, at this very time, goes with it. One
+/// that it took over, or that somebody has led to it since, stays the project's.
+pub async fn mark_made_for(tx: &mut Conn, server_id: &str, at: Timestamp) -> Result<()> {
     tx.defer(
         update(
             "public_addresses",
-            "SET delete_on_termination = CASE WHEN created_at >= $2 THEN 1 ELSE 0 END \
+            "SET delete_on_termination = CASE WHEN created_at = $2 THEN 1 ELSE 0 END \
              WHERE server_id = $1",
         ),
-        args![server_id, since],
+        args![server_id, at],
     )
     .await?;
     Ok(())
@@ -284,7 +287,7 @@ pub async fn mark_made_for(tx: &mut Conn, server_id: &str, since: Timestamp) -> 
 /// `all`: go or stay whatever each says itself. After the server's ports: who leads an address to one of them holds the port.
 /// May be repeated.
 pub async fn release_of_server(tx: &mut Conn, server_id: &str, all: Option<bool>, now: Timestamp) -> Result<()> {
-    for address in of_server(tx, server_id).await? {
+    for address in held(tx, "p.server_id", server_id).await? {
         if all.unwrap_or(address.delete_on_termination) {
             release(tx, &address.id, now).await?;
         } else {

@@ -149,6 +149,62 @@ async fn what_leads_to_a_port_follows_the_port() {
 }
 
 #[tokio::test]
+async fn of_a_server_that_failed_only_the_address_that_was_made_with_it_goes() {
+    for database in databases().await {
+        let (_, target) = a_port(&database, "10.0.0.0/24", "10.0.0.7").await;
+        let mut tx = tx(&database).await;
+        let network = outside(&mut tx, "203.0.113.0/24").await;
+        let mut ids = Vec::new();
+        // Before the server, with it, and since.
+        for (time, fixed_address) in [(1, "10.0.0.7"), (2, "10.0.0.8"), (3, "10.0.0.9")] {
+            let fixed_address = fixed_address.to_owned();
+            let target = Target { fixed_address, server_id: "s".to_owned(), ..target.clone() };
+            let leads = NewAddress { target: Some(target), ..new() };
+            ids.push(public_addresses::make(&mut tx, &network, leads, Timestamp(time)).await.expect("address").id);
+        }
+        public_addresses::mark_made_for(&mut tx, "s", Timestamp(2)).await.expect("mark");
+        public_addresses::release_of_server(&mut tx, "s", None, Timestamp(4)).await.expect("release");
+        let mut stays = Vec::new();
+        for id in &ids {
+            stays.push(public_addresses::get(&mut tx, id, &Reach::All).await.expect("get").is_some());
+        }
+        assert_eq!(stays, [true, false, true], "{}", database.name);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_led_to_another_server_outlives_the_one_that_goes() {
+    let Some(database) = crate::testing::postgres().await else { return };
+    let (_, target) = a_port(&database, "10.0.0.0/24", "10.0.0.7").await;
+    let of_server = |server: &str| Target { server_id: server.to_owned(), ..target.clone() };
+    let mut open = tx(&database).await;
+    let network = outside(&mut open, "203.0.113.0/24").await;
+    let leads = NewAddress { target: Some(of_server("goes")), ..new() };
+    let id = public_addresses::make(&mut open, &network, leads, Timestamp(1)).await.expect("address").id;
+    open.commit().await.expect("commit");
+
+    let mut led = tx(&database).await;
+    let before = public_addresses::lock(&mut led, &id, &Reach::All).await.expect("lock").expect("the address");
+    let mut after = before.clone();
+    after.lead(Some(of_server("stays")));
+    public_addresses::change(&mut led, &before, &after).await.expect("change");
+    let end = tokio::spawn({
+        let db = database.db.clone();
+        async move {
+            let mut tx = db.begin().await?;
+            public_addresses::release_of_server(&mut tx, "goes", Some(true), Timestamp(2)).await?;
+            tx.commit().await
+        }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut conn = database.db.read().await.expect("a connection");
+    while conn.one(waits, &[], |row| row.int(0)).await.expect("activity") == 0 {}
+    led.commit().await.expect("commit");
+    end.await.expect("a task").expect("the end");
+    assert_eq!(read(&mut conn, &id).await.server_id, "stays");
+}
+
+#[tokio::test]
 async fn addresses_are_listed_within_a_reach_by_what_they_are() {
     for database in databases().await {
         let (port, target) = a_port(&database, "10.0.0.0/24", "10.0.0.7").await;
