@@ -4,6 +4,7 @@ use skyloom_model::{Reach, Result, Timestamp};
 
 use super::{BY_ID, NO_TAGS};
 use crate::listing::{Filter, Listed, Page, Query};
+use crate::public_addresses::DEVICE_OWNER;
 use crate::rows::rows;
 use crate::{Conn, args, dialect};
 
@@ -126,6 +127,12 @@ pub async fn network_in_use(conn: &mut Conn, id: &str, by_others_than: Option<&s
         None => conn.optional(sql, args![id], |row| row.text(0)).await?,
     };
     Ok(found.is_some())
+}
+
+/// Whether a public address is from it.
+pub async fn network_gives_addresses(conn: &mut Conn, id: &str) -> Result<bool> {
+    let sql = "SELECT id FROM ports WHERE network_id = $1 AND of_core = 1 AND device_owner = $2 LIMIT 1";
+    Ok(conn.optional(sql, args![id, DEVICE_OWNER], |row| row.text(0)).await?.is_some())
 }
 
 /// With its subnets; a port on it makes that fail (`in-use`). After [`lock_network`]: a new port takes the network before its
