@@ -105,12 +105,12 @@ pub async fn lock_network(tx: &mut Conn, id: &str) -> Result<bool> {
     tx.lock("networks", id).await
 }
 
-/// The network that public addresses come from: the oldest enabled external one with a subnet.
+/// The network that public addresses come from: the oldest enabled external one with a subnet of IP version 4, as they are.
 pub async fn external_network(conn: &mut Conn) -> Result<Option<Network>> {
     let mut query = query(conn.is_postgres());
     query.and("n.external = 1");
     query.and("n.enabled = 1");
-    query.and("EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = n.id)");
+    query.and("EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = n.id AND s.ip_version = 4)");
     let mut found = query.rows(conn, Network::of_row).await?;
     found.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
     Ok(found.into_iter().next())

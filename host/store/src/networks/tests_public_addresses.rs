@@ -113,11 +113,14 @@ async fn a_public_address_is_of_version_4() {
         let network = outside(&mut tx, "2001:db8::/64").await;
         let none = public_addresses::make(&mut tx, &network, new(), Timestamp(1)).await.expect_err("no such subnet");
         assert_eq!((none.code, none.field.as_deref()), (ErrorCode::Invalid, Some("network-id")), "{}", database.name);
+        assert_eq!(external_network(&mut tx).await.expect("networks"), None, "{}", database.name);
         let subnet = a_subnet(&Network { id: network.id().to_owned(), ..a_network("o", false) }, "203.0.113.0/24");
         insert_subnet(&mut tx, &subnet).await.expect("subnet");
         let network = PortNetwork::load(&mut tx, network.id()).await.expect("network");
         let made = public_addresses::make(&mut tx, &network, new(), Timestamp(1)).await.expect("address");
         assert!(made.address.starts_with("203.0.113."), "{}", made.address);
+        let default = external_network(&mut tx).await.expect("networks").map(|found| found.id);
+        assert_eq!(default.as_deref(), Some(network.id()), "{}", database.name);
     }
 }
 
