@@ -26,7 +26,7 @@ pub use groups::{
 };
 pub use network::{
     Network, delete_network, external_network, get_network, insert_network, list_networks, lock_network,
-    network_in_use, networks_for_servers, touch_network, update_network,
+    network_gives_addresses, network_in_use, networks_for_servers, touch_network, update_network,
 };
 pub use ports::{
     NewPort, Port, PortNetwork, PortSpec, PortUpdate, allocate_port, delete_port, get_port, insert_port, list_ports,

@@ -5,10 +5,10 @@ use skyloom_model::{Error, Reach, Result, Timestamp, new_id};
 
 use crate::listing::{Filter, Listed, Page, Query};
 use crate::metering::{self, NewSpan, meter};
-use crate::networks::{FixedIp, PortNetwork, PortSpec, allocate_port};
+use crate::networks::{FixedIp, PortNetwork, PortSpec, allocate_port, lock_port};
 use crate::rows::{Members, rows};
 use crate::statement::{delete_from, update};
-use crate::{Conn, args};
+use crate::{Conn, args, dialect};
 
 rows! {
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,30 +212,43 @@ pub async fn bind(
     Ok(true)
 }
 
+/// Those that lead to the port `$1`; none where it is empty, which leads the database to the index.
+const OF_PORT: &str = "p.port_id = $1 AND p.port_id <> ''";
+/// Those of the server `$1`.
+const OF_SERVER: &str = "p.server_id = $1 AND p.server_id <> ''";
+
 /// Those that lead to a port, whichever of its addresses.
 pub async fn of_port(conn: &mut Conn, port_id: &str) -> Result<Vec<PublicAddress>> {
-    if port_id.is_empty() {
-        return Ok(Vec::new());
-    }
-    conn.all(PublicAddress::select("WHERE p.port_id = $1 ORDER BY p.id"), args![port_id], PublicAddress::of_row).await
+    let sql = PublicAddress::select(&format!("WHERE {OF_PORT} ORDER BY p.id"));
+    conn.all(sql, args![port_id], PublicAddress::of_row).await
 }
 
-/// The first address of version 4 of a server's ports, in the order of its cards, to which none leads yet.
+/// The first address of version 4 of the ports of the server `$1`, in the order of its cards, to which none leads yet.
+const FREE_TARGET: &str = "SELECT p.id, a.address FROM ports p JOIN port_addresses a ON a.port_id = p.id \
+    JOIN subnets s ON s.id = a.subnet_id WHERE p.device_id = $1 AND p.of_core = 1 AND s.ip_version = 4 \
+    AND NOT EXISTS (SELECT 1 FROM public_addresses b WHERE b.port_id = p.id AND b.port_id <> '' \
+    AND b.fixed_address = a.address) ORDER BY p.position, p.id, a.number LIMIT 1";
+
+/// Where a public address of a server leads that names no port. None: there is no such address, or one leads to each.
 pub async fn free_target(conn: &mut Conn, server_id: &str) -> Result<Option<Target>> {
-    let sql = "SELECT p.id, a.address FROM ports p JOIN port_addresses a ON a.port_id = p.id \
-               JOIN subnets s ON s.id = a.subnet_id WHERE p.device_id = $1 AND p.of_core = 1 AND s.ip_version = 4 \
-               AND NOT EXISTS (SELECT 1 FROM public_addresses b WHERE b.port_id = p.id AND b.fixed_address = a.address) \
-               ORDER BY p.position, p.id, a.number LIMIT 1";
     let server_id = server_id.to_owned();
-    conn.optional(sql, args![&server_id], |row| {
+    conn.optional(FREE_TARGET, args![&server_id], |row| {
         Ok(Target { port_id: row.text(0)?, fixed_address: row.text(1)?, server_id: server_id.clone() })
     })
     .await
 }
 
+/// Those that are so (`these`, of the id), held until the commit: one that another transaction leads elsewhere meanwhile isn't
+/// among them.
+async fn held(tx: &mut Conn, these: &str, id: &str) -> Result<Vec<PublicAddress>> {
+    let lock = dialect::for_update(tx.is_postgres());
+    let sql = PublicAddress::select(&format!("WHERE {these} ORDER BY p.id{lock}"));
+    tx.all(sql, args![id], PublicAddress::of_row).await
+}
+
 /// A server has taken the port: what leads to the port leads to the server.
 pub async fn join_server(tx: &mut Conn, port_id: &str, server_id: &str, now: Timestamp) -> Result<()> {
-    for address in of_port(tx, port_id).await? {
+    for address in held(tx, OF_PORT, port_id).await? {
         let target = Target {
             port_id: address.port_id.clone(),
             fixed_address: address.fixed_address.clone(),
@@ -246,9 +259,11 @@ pub async fn join_server(tx: &mut Conn, port_id: &str, server_id: &str, now: Tim
     Ok(())
 }
 
-/// A port has these addresses left, or asks for them: what leads to another one of its leads nowhere.
+/// A port has these addresses left: what leads to another one of its leads nowhere. The port is held until the commit, so that
+/// nobody leads another one there meanwhile.
 pub async fn leave_port(tx: &mut Conn, port_id: &str, left: &[FixedIp], now: Timestamp) -> Result<()> {
-    for address in of_port(tx, port_id).await? {
+    lock_port(tx, port_id).await?;
+    for address in held(tx, OF_PORT, port_id).await? {
         if !left.iter().any(|fixed| fixed.address == address.fixed_address) {
             lead(tx, &address, None, now).await?;
         }
@@ -256,25 +271,16 @@ pub async fn leave_port(tx: &mut Conn, port_id: &str, left: &[FixedIp], now: Tim
     Ok(())
 }
 
-/// A server's, oldest first.
-pub async fn of_server(conn: &mut Conn, server_id: &str) -> Result<Vec<PublicAddress>> {
-    if server_id.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = PublicAddress::select("WHERE p.server_id = $1 ORDER BY p.created_at, p.id");
-    conn.all(sql, args![server_id], PublicAddress::of_row).await
-}
-
-/// Before the release of a server whose creation failed: addresses that were made for it, since `since`, go with it, and those
-/// that it took over stay the project's.
-pub async fn mark_made_for(tx: &mut Conn, server_id: &str, since: Timestamp) -> Result<()> {
+/// Before the release of a server whose creation failed: the address that was made with it, at this very time, goes with it. One
+/// that it took over, or that somebody has led to it since, stays the project's.
+pub async fn mark_made_for(tx: &mut Conn, server_id: &str, at: Timestamp) -> Result<()> {
     tx.defer(
         update(
             "public_addresses",
-            "SET delete_on_termination = CASE WHEN created_at >= $2 THEN 1 ELSE 0 END \
+            "SET delete_on_termination = CASE WHEN created_at = $2 THEN 1 ELSE 0 END \
              WHERE server_id = $1",
         ),
-        args![server_id, since],
+        args![server_id, at],
     )
     .await?;
     Ok(())
@@ -284,7 +290,7 @@ pub async fn mark_made_for(tx: &mut Conn, server_id: &str, since: Timestamp) -> 
 /// `all`: go or stay whatever each says itself. After the server's ports: who leads an address to one of them holds the port.
 /// May be repeated.
 pub async fn release_of_server(tx: &mut Conn, server_id: &str, all: Option<bool>, now: Timestamp) -> Result<()> {
-    for address in of_server(tx, server_id).await? {
+    for address in held(tx, OF_SERVER, server_id).await? {
         if all.unwrap_or(address.delete_on_termination) {
             release(tx, &address.id, now).await?;
         } else {
@@ -302,4 +308,21 @@ pub async fn release(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     metering::close_spans(tx, id, &[], now).await?;
     crate::networks::release_ports_of_device(tx, id).await?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the number of addresses.
+    #[tokio::test]
+    async fn what_leads_to_a_port_is_found_by_an_index() {
+        let database = crate::testing::sqlite().await;
+        let mut conn = database.db.read().await.expect("read");
+        for sql in [PublicAddress::select(&format!("WHERE {OF_PORT}")), FREE_TARGET.to_owned()] {
+            let explained = format!("EXPLAIN QUERY PLAN {sql}");
+            let plan = conn.all(explained, args!["id"], |row| row.text(3)).await.expect("plan");
+            assert!(plan.iter().any(|line| line.contains("public_addresses_by_port")), "{plan:?}");
+        }
+    }
 }

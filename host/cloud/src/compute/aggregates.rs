@@ -8,6 +8,7 @@ use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::aggregates::{self as store, Aggregate};
+use skyloom_store::collisions::again;
 use skyloom_store::nodes::{self, Node};
 use skyloom_store::{Conn, placements};
 
@@ -145,6 +146,12 @@ impl Compute {
         self.permit(context.caller.as_deref(), Action::AggregatesUpdate)?;
         update.name.as_deref().map_or(Ok(()), |name| check_name("name", name))?;
         update.zone.as_deref().map_or(Ok(()), check_zone)?;
+        // It holds several nodes, and so does a placement that finds one too full.
+        again(|| self.write_aggregate(id, update.clone())).await
+    }
+
+    /// One transaction.
+    async fn write_aggregate(&self, id: &str, update: wit::AggregateUpdate) -> Result<wit::Aggregate> {
         let mut tx = self.db().begin().await?;
         let mut aggregate = locked(&mut tx, id).await?;
         change_metadata(&mut aggregate.metadata, update.metadata)?;

@@ -98,12 +98,16 @@ impl Networks {
         if write.project_id.as_ref().is_some_and(|project| *project != network.project_id) {
             return Err(read_only("project-id"));
         }
-        let was_shared = network.shared;
+        let (was_shared, was_external) = (network.shared, network.external);
         self.write_network(&asking, &mut network, write)?;
         if was_shared && !network.shared && store::network_in_use(&mut tx, id, Some(&network.project_id)).await? {
             let message =
                 format!("Unable to reconfigure sharing settings for network {id}. Multiple tenants are using it.");
             return Err(Error::new(ErrorCode::InUse, message).with_resource("network", id).with_field("shared"));
+        }
+        if was_external && !network.external && store::network_gives_addresses(&mut tx, id).await? {
+            let message = format!("Network {id} has to stay external: public addresses are from it.");
+            return Err(Error::new(ErrorCode::InUse, message).with_resource("network", id).with_field("external"));
         }
         network.updated_at = now;
         store::update_network(&mut tx, &network).await?;

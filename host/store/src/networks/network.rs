@@ -4,6 +4,7 @@ use skyloom_model::{Reach, Result, Timestamp};
 
 use super::{BY_ID, NO_TAGS};
 use crate::listing::{Filter, Listed, Page, Query};
+use crate::public_addresses::DEVICE_OWNER;
 use crate::rows::rows;
 use crate::{Conn, args, dialect};
 
@@ -104,12 +105,12 @@ pub async fn lock_network(tx: &mut Conn, id: &str) -> Result<bool> {
     tx.lock("networks", id).await
 }
 
-/// The network that public addresses come from: the oldest enabled external one with a subnet.
+/// The network that public addresses come from: the oldest enabled external one with a subnet of IP version 4, as they are.
 pub async fn external_network(conn: &mut Conn) -> Result<Option<Network>> {
     let mut query = query(conn.is_postgres());
     query.and("n.external = 1");
     query.and("n.enabled = 1");
-    query.and("EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = n.id)");
+    query.and("EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = n.id AND s.ip_version = 4)");
     let mut found = query.rows(conn, Network::of_row).await?;
     found.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
     Ok(found.into_iter().next())
@@ -126,6 +127,12 @@ pub async fn network_in_use(conn: &mut Conn, id: &str, by_others_than: Option<&s
         None => conn.optional(sql, args![id], |row| row.text(0)).await?,
     };
     Ok(found.is_some())
+}
+
+/// Whether a public address is from it.
+pub async fn network_gives_addresses(conn: &mut Conn, id: &str) -> Result<bool> {
+    let sql = "SELECT id FROM ports WHERE network_id = $1 AND of_core = 1 AND device_owner = $2 LIMIT 1";
+    Ok(conn.optional(sql, args![id, DEVICE_OWNER], |row| row.text(0)).await?.is_some())
 }
 
 /// With its subnets; a port on it makes that fail (`in-use`). After [`lock_network`]: a new port takes the network before its

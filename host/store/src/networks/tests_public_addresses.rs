@@ -113,11 +113,14 @@ async fn a_public_address_is_of_version_4() {
         let network = outside(&mut tx, "2001:db8::/64").await;
         let none = public_addresses::make(&mut tx, &network, new(), Timestamp(1)).await.expect_err("no such subnet");
         assert_eq!((none.code, none.field.as_deref()), (ErrorCode::Invalid, Some("network-id")), "{}", database.name);
+        assert_eq!(external_network(&mut tx).await.expect("networks"), None, "{}", database.name);
         let subnet = a_subnet(&Network { id: network.id().to_owned(), ..a_network("o", false) }, "203.0.113.0/24");
         insert_subnet(&mut tx, &subnet).await.expect("subnet");
         let network = PortNetwork::load(&mut tx, network.id()).await.expect("network");
         let made = public_addresses::make(&mut tx, &network, new(), Timestamp(1)).await.expect("address");
         assert!(made.address.starts_with("203.0.113."), "{}", made.address);
+        let default = external_network(&mut tx).await.expect("networks").map(|found| found.id);
+        assert_eq!(default.as_deref(), Some(network.id()), "{}", database.name);
     }
 }
 
@@ -146,6 +149,62 @@ async fn what_leads_to_a_port_follows_the_port() {
         let expected = Target { server_id: "server".to_owned(), ..target };
         assert_eq!(public_addresses::free_target(&mut tx, "server").await.expect("targets"), Some(expected));
     }
+}
+
+#[tokio::test]
+async fn of_a_server_that_failed_only_the_address_that_was_made_with_it_goes() {
+    for database in databases().await {
+        let (_, target) = a_port(&database, "10.0.0.0/24", "10.0.0.7").await;
+        let mut tx = tx(&database).await;
+        let network = outside(&mut tx, "203.0.113.0/24").await;
+        let mut ids = Vec::new();
+        // Before the server, with it, and since.
+        for (time, fixed_address) in [(1, "10.0.0.7"), (2, "10.0.0.8"), (3, "10.0.0.9")] {
+            let fixed_address = fixed_address.to_owned();
+            let target = Target { fixed_address, server_id: "s".to_owned(), ..target.clone() };
+            let leads = NewAddress { target: Some(target), ..new() };
+            ids.push(public_addresses::make(&mut tx, &network, leads, Timestamp(time)).await.expect("address").id);
+        }
+        public_addresses::mark_made_for(&mut tx, "s", Timestamp(2)).await.expect("mark");
+        public_addresses::release_of_server(&mut tx, "s", None, Timestamp(4)).await.expect("release");
+        let mut stays = Vec::new();
+        for id in &ids {
+            stays.push(public_addresses::get(&mut tx, id, &Reach::All).await.expect("get").is_some());
+        }
+        assert_eq!(stays, [true, false, true], "{}", database.name);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_led_to_another_server_outlives_the_one_that_goes() {
+    let Some(database) = crate::testing::postgres().await else { return };
+    let (_, target) = a_port(&database, "10.0.0.0/24", "10.0.0.7").await;
+    let of_server = |server: &str| Target { server_id: server.to_owned(), ..target.clone() };
+    let mut open = tx(&database).await;
+    let network = outside(&mut open, "203.0.113.0/24").await;
+    let leads = NewAddress { target: Some(of_server("goes")), ..new() };
+    let id = public_addresses::make(&mut open, &network, leads, Timestamp(1)).await.expect("address").id;
+    open.commit().await.expect("commit");
+
+    let mut led = tx(&database).await;
+    let before = public_addresses::lock(&mut led, &id, &Reach::All).await.expect("lock").expect("the address");
+    let mut after = before.clone();
+    after.lead(Some(of_server("stays")));
+    public_addresses::change(&mut led, &before, &after).await.expect("change");
+    let end = tokio::spawn({
+        let db = database.db.clone();
+        async move {
+            let mut tx = db.begin().await?;
+            public_addresses::release_of_server(&mut tx, "goes", Some(true), Timestamp(2)).await?;
+            tx.commit().await
+        }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut conn = database.db.read().await.expect("a connection");
+    while conn.one(waits, &[], |row| row.int(0)).await.expect("activity") == 0 {}
+    led.commit().await.expect("commit");
+    end.await.expect("a task").expect("the end");
+    assert_eq!(read(&mut conn, &id).await.server_id, "stays");
 }
 
 #[tokio::test]

@@ -226,7 +226,6 @@ async fn changes_touch_only_what_they_name() {
     }
 }
 
-/// Whatever the size of the table, a page in the default order is read from an index and never sorted.
 #[tokio::test]
 async fn a_lock_keeps_its_reason_until_there_is_another_or_none() {
     for database in databases().await {
@@ -250,6 +249,7 @@ async fn a_lock_keeps_its_reason_until_there_is_another_or_none() {
     }
 }
 
+/// Whatever the size of the table, a page in the default order is read from an index and never sorted.
 #[tokio::test]
 async fn the_default_order_is_an_index() {
     let database = crate::testing::sqlite().await;

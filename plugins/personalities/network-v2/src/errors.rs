@@ -195,6 +195,7 @@ impl From<Error> for Fault {
                 let kind = match field {
                     "gateway_ip" => "GatewayIpInUse".to_owned(),
                     "shared" => "InvalidSharedSetting".to_owned(),
+                    "router:external" => "ExternalNetworkInUse".to_owned(),
                     _ => named("InUse", "InUse"),
                 };
                 (409, kind)
@@ -319,6 +320,7 @@ mod tests {
         for (code, resource, field, expected) in [
             (ErrorCode::InUse, "network", "", "NetworkInUse"),
             (ErrorCode::InUse, "network", "shared", "InvalidSharedSetting"),
+            (ErrorCode::InUse, "network", "external", "ExternalNetworkInUse"),
             (ErrorCode::InUse, "subnet", "", "SubnetInUse"),
             (ErrorCode::InUse, "subnet", "gateway", "GatewayIpInUse"),
             (ErrorCode::InUse, "port", "", "PortInUse"),

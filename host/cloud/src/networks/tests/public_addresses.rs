@@ -116,6 +116,20 @@ async fn what_an_address_may_be_from_is_checked() {
 }
 
 #[tokio::test]
+async fn a_network_stays_external_as_long_as_addresses_are_from_it() {
+    for world in worlds().await {
+        let (cloud, op) = (&world.cloud, operator("op"));
+        let outside = external(cloud).await;
+        let one = cloud.create_public_address(&member("p"), address()).await.expect("address");
+        let inside = wit::NetworkWrite { external: Some(false), ..network(&outside.name) };
+        refused!(cloud.update_network(&op, outside.id.clone(), inside.clone()), InUse, "external");
+        cloud.delete_public_address(&member("p"), one.id).await.expect("delete");
+        let now = cloud.update_network(&op, outside.id, inside).await.expect("no address is from it");
+        assert!(!now.external, "{}", world.database.name);
+    }
+}
+
+#[tokio::test]
 async fn an_address_leads_to_one_address_of_a_port_and_no_other_leads_there() {
     for world in worlds().await {
         let (cloud, context) = (&world.cloud, member("p"));
