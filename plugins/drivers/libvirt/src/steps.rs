@@ -112,7 +112,7 @@ impl<P: Platform> Libvirt<P> {
     /// later isn't on the seed disk, which a guest reads at its first boot.
     pub fn attach_nic(&self, server_id: &str, nic: &Nic) -> Result<Progress, Error> {
         let info = self.platform.inspect(server_id)?.ok_or_else(|| no_domain(server_id))?;
-        if power(&info) == Power::Stopped {
+        if matches!(power(&info), Power::Stopped | Power::Suspended) {
             return Err(failure(ErrorCode::WrongState, &format!("server {server_id} does not run")));
         }
         let (before, leases) = (Record::parse(&info.metadata), leases(nic));

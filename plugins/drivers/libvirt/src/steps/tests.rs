@@ -593,8 +593,11 @@ fn a_server_that_is_off_takes_cards_by_its_definition_alone() {
         let before = fake.leases.borrow().clone();
         let driver = Libvirt::new(&fake).unwrap();
         driver.stop(ID, StopMode::Hard).unwrap();
-        assert_eq!(driver.attach_nic(ID, &card()).unwrap_err().code, ErrorCode::WrongState);
-        assert_eq!(*fake.leases.borrow(), before, "nothing was begun");
+        for off in [DomainState::Saved, DomainState::ShutOff] {
+            fake.set_state(ID, off);
+            assert_eq!(driver.attach_nic(ID, &card()).unwrap_err().code, ErrorCode::WrongState, "{off:?}");
+            assert_eq!(*fake.leases.borrow(), before, "{off:?}: nothing was begun");
+        }
         let more = DomainSpec { nics: [spec().nics, vec![card()]].concat(), ..spec() };
         fake.fail_at.replace(Some(failing));
         assert!(driver.reconfigure(&more).is_err(), "{failing}");
