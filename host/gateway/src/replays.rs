@@ -1,5 +1,5 @@
-//! Signed requests that changed something, as long as their date would let them in again: each is taken once. In the memory of this
-//! process, which is bounded.
+//! Signed requests that are taken once each, for as long as their date would let them in again: those that change something, and what
+//! other processes ask. In the memory of this process, which is bounded.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Untaken {
     Again,
-    /// There is no room: one user has half of it.
+    /// There is no room: one user, or one node that others ask about, has half of it.
     Full,
 }
 

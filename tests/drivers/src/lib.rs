@@ -36,7 +36,7 @@ pub trait Bench: Send + Sync {
     /// blobs either.
     fn remove_blob(&self, _blob: &str) {}
     /// The platform gives the server the network cards of the spec, if it runs now, and after its next start, and hands out their
-    /// addresses and no others. Panics where that isn't so.
+    /// addresses. Panics where that isn't so.
     async fn assert_nics(&self, spec: &DomainSpec);
     /// The console says this when the guest sees that the disk comes, or that it goes.
     fn seen_text(&self, disk: &Disk, comes: bool) -> String;

@@ -29,6 +29,7 @@ pub async fn hotplug_nics(bench: &dyn Bench) {
         bench.assert_nics(all).await;
         twice(bench, driver, all, &key("detach"), async |key| driver.detach_nic(key, id, nic).await).await;
         bench.assert_nics(spec).await;
+        assert_eq!(bench.evidence(all).await, bench.evidence(spec).await, "nothing of the card is left");
     }
     let step = key("attach");
     finish(bench, driver, &step, driver.attach_nic(&step, id, nic).await).await;
@@ -55,6 +56,7 @@ pub async fn other_nics(bench: &dyn Bench) {
     for wanted in [more, spec, none, more] {
         twice(bench, driver, more, &key("reconfigure"), async |key| driver.reconfigure(key, wanted).await).await;
         bench.assert_nics(wanted).await;
+        assert_eq!(bench.evidence(more).await, bench.evidence(wanted).await, "nothing is left of cards that went");
         expect(driver, wanted, Power::Stopped, &define).await;
     }
     remove(bench, driver, more).await;

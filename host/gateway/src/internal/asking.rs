@@ -1,5 +1,8 @@
 //! Reads that this process has others make.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -28,12 +31,38 @@ const LINE: usize = 512;
 pub struct Asking {
     key: Authenticator,
     limits: InternalLimits,
-    turns: Semaphore,
+    turns: Turns,
+}
+
+/// Reads at once. Of one process half of them, so that one that is silent keeps nobody from the others.
+struct Turns {
+    all: Semaphore,
+    of_one: usize,
+    /// By address; only of those that somebody asks now.
+    each: Mutex<HashMap<String, Weak<Semaphore>>>,
+}
+
+impl Turns {
+    fn new(reads: u32) -> Self {
+        let reads = reads as usize;
+        Self { all: Semaphore::new(reads), of_one: reads.div_ceil(2), each: Mutex::default() }
+    }
+
+    fn of(&self, address: &str) -> Arc<Semaphore> {
+        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        each.retain(|_, turns| turns.strong_count() > 0);
+        if let Some(turns) = each.get(address).and_then(Weak::upgrade) {
+            return turns;
+        }
+        let turns = Arc::new(Semaphore::new(self.of_one));
+        each.insert(address.to_owned(), Arc::downgrade(&turns));
+        turns
+    }
 }
 
 impl Asking {
     pub fn new(key: Authenticator, limits: InternalLimits) -> Self {
-        let turns = Semaphore::new(limits.reads as usize);
+        let turns = Turns::new(limits.reads);
         Self { key, limits, turns }
     }
 }
@@ -54,7 +83,12 @@ impl Asking {
         let failed = |why: &dyn std::fmt::Display| {
             out_of_reach(format!("the process at {address}, asked about node {}: {why}", asked.node))
         };
-        let _turn = self.turns.acquire().await.map_err(Error::internal)?;
+        // Who waits for this process holds no turn that others need.
+        let of_this = self.turns.of(address);
+        let _turns = (
+            of_this.acquire().await.map_err(Error::internal)?,
+            self.turns.all.acquire().await.map_err(Error::internal)?,
+        );
         let body = serde_json::to_vec(asked).map_err(Error::internal)?;
         let proof = Proof::new(&self.key, address, &body, clock());
         let request = Request::builder()

@@ -278,6 +278,21 @@ async fn a_process_that_is_gone_or_silent_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_silent_process_keeps_nobody_from_another() {
+    let here = Arc::new(asking(InternalLimits { reads: 2, ..InternalLimits::default() }));
+    let (silent, there) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), process(InternalLimits::default()).await);
+    let address = silent.local_addr().unwrap().to_string();
+    for _ in 0..3 {
+        let (here, address) = (here.clone(), address.clone());
+        tokio::spawn(async move { here.read(&address, "node-1", console("s")).await });
+    }
+    let _held = silent.accept().await.unwrap();
+    let read = here.read(&there.address, "node-1", console("s"));
+    let read = tokio::time::timeout(std::time::Duration::from_secs(5), read).await.expect("it has a turn");
+    assert_eq!(text(read), "s");
+}
+
+#[tokio::test]
 async fn no_more_reads_than_the_limit_are_made_at_once() {
     let one = InternalLimits { reads: 1, ..InternalLimits::default() };
     for (asks, answers) in [(InternalLimits::default(), one.clone()), (one, InternalLimits::default())] {

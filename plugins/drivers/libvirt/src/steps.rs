@@ -15,7 +15,7 @@ use crate::xml::{self, Files, Machine};
 const SOFT_STOP: &str = "soft-stop ";
 /// Token of a start, also from kept memory, that libvirt has not ended; the server's id follows.
 const STARTING: &str = "starting ";
-/// Token of a guest whose memory an earlier call is saving; the server's id follows.
+/// Token of a guest whose memory is being saved; the server's id follows.
 const SAVING: &str = "saving ";
 /// Token of a disk that its guest keeps; ids of server and disk follow.
 const DETACHING: &str = "detaching ";
@@ -112,7 +112,7 @@ impl<P: Platform> Libvirt<P> {
     /// later isn't on the seed disk, which a guest reads at its first boot.
     pub fn attach_nic(&self, server_id: &str, nic: &Nic) -> Result<Progress, Error> {
         let info = self.platform.inspect(server_id)?.ok_or_else(|| no_domain(server_id))?;
-        if power(&info) == Power::Stopped {
+        if matches!(power(&info), Power::Stopped | Power::Suspended) {
             return Err(failure(ErrorCode::WrongState, &format!("server {server_id} does not run")));
         }
         let (before, leases) = (Record::parse(&info.metadata), leases(nic));
@@ -235,16 +235,15 @@ impl<P: Platform> Libvirt<P> {
         Ok(Progress::Done)
     }
 
-    /// The save of an earlier call whose reply was lost may still be under way.
+    /// A large memory is saved long after the call that began it; each poll looks, and begins again what came to nothing.
     pub fn suspend(&self, server_id: &str) -> Result<Progress, Error> {
-        match self.power_of(server_id)? {
-            Power::Suspended => Ok(Progress::Done),
-            Power::Unknown => Ok(Progress::Pending(format!("{SAVING}{server_id}"))),
-            _ => {
-                self.platform.save(server_id)?;
-                Ok(Progress::Done)
-            }
+        let mut power = self.power_of(server_id)?;
+        if !matches!(power, Power::Suspended | Power::Unknown) {
+            self.platform.save(server_id)?;
+            power = self.power_of(server_id)?;
         }
+        let saved = power == Power::Suspended;
+        Ok(if saved { Progress::Done } else { Progress::Pending(format!("{SAVING}{server_id}")) })
     }
 
     pub fn resume(&self, server_id: &str) -> Result<Progress, Error> {

@@ -131,14 +131,36 @@ async fn copied(Copying { from, format, to }: Copying) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(refused(String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+/// By what `qemu-img` says of a copy that it didn't make.
+fn refused(text: &str) -> Error {
+    let internal = format!("qemu-img: {text}");
     if text.contains("No space left") {
-        return Err(Error::full(format!("qemu-img: {text}")));
+        return Error::full(internal);
     }
-    let (code, message) = if text.contains("lock") {
+    // The word alone: what it says of a block that cannot be read has it in it.
+    let (code, message) = if text.contains(" lock") {
         (ErrorCode::WrongState, "The disk is in use by a server that runs.")
     } else {
         (ErrorCode::DriverFailed, "The disk could not be copied.")
     };
-    Err(Error::new(code, message).with_internal(format!("qemu-img: {text}")))
+    Error::new(code, message).with_internal(internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_cannot_be_read_is_no_lock() {
+        for (text, code) in [
+            ("Could not open 'd': Failed to get shared \"write\" lock", ErrorCode::WrongState),
+            ("error while reading block status at offset 0: Input/output error", ErrorCode::DriverFailed),
+            ("error while writing at byte 0: No space left on device", ErrorCode::Unavailable),
+        ] {
+            assert_eq!(refused(text).code, code, "{text}");
+        }
+    }
 }

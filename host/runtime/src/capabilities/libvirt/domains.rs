@@ -1,5 +1,8 @@
 //! Domains: define, power, look, remove. Each is idempotent as `wit/libvirt` says.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use skyloom_model::{Error, ErrorCode, Result};
 use virt::connect::Connect;
 use virt::domain::Domain;
@@ -8,6 +11,9 @@ use virt::sys;
 
 use super::connection::Failure;
 use super::{DomainInfo, DomainState, Libvirt, METADATA_NAMESPACE, answers, xml};
+
+/// So long a call waits for a guest's memory to be kept before it answers that this goes on.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Libvirt {
     pub async fn define(&self, text: &str) -> Result<()> {
@@ -100,21 +106,32 @@ impl Libvirt {
         .await
     }
 
+    /// Keeping the memory takes as long as it is large, so it is in no turn: who looks meanwhile, or pulls the plug, doesn't wait.
     pub async fn save(&self, uuid: &str) -> Result<()> {
-        self.with_existing(uuid, |domain| {
-            if is_saved(&domain)? {
-                return Ok(());
+        let to_do = self.with_existing(uuid, |domain| {
+            let saved = is_saved(&domain)?;
+            if !saved {
+                require_active(&domain)?;
             }
-            require_active(&domain)?;
-            // A guest that was paused goes on when it comes back.
-            match domain.managed_save(sys::VIR_DOMAIN_SAVE_RUNNING) {
-                Ok(_) => Ok(()),
-                // An earlier call, whose caller died, was quicker.
-                Err(error) if error.code() == ErrorNumber::OperationInvalid && is_saved(&domain)? => Ok(()),
-                Err(error) => Err(error.into()),
-            }
-        })
-        .await
+            Ok(!saved)
+        });
+        if !to_do.await? {
+            return Ok(());
+        }
+        let uuid = valid_uuid(uuid)?;
+        let saving = async move {
+            let place = Arc::clone(&self.saves).acquire_owned().await.map_err(Error::internal)?;
+            self.connections
+                .run(move |connection| {
+                    let _place = place;
+                    let domain = own(connection, &uuid)?.ok_or_else(|| Error::not_found("domain", uuid.as_str()))?;
+                    // Whoever asked may be told no more.
+                    keep_memory(&domain)
+                        .inspect_err(|failure| tracing::warn!(uuid, ?failure, "a guest's memory is not kept"))
+                })
+                .await
+        };
+        tokio::time::timeout(PATIENCE, saving).await.unwrap_or(Ok(()))
     }
 
     pub async fn inspect(&self, uuid: &str) -> Result<Option<DomainInfo>> {
@@ -154,13 +171,7 @@ impl Libvirt {
     ) -> Result<T> {
         let uuid = valid_uuid(uuid)?;
         let thing = uuid.clone();
-        self.connections
-            .in_turn(&thing, move |connection| {
-                let Some(domain) = lookup(connection, &uuid)? else { return work(None) };
-                own_metadata(&domain)?.ok_or_else(not_ours)?;
-                work(Some(domain))
-            })
-            .await
+        self.connections.in_turn(&thing, move |connection| work(own(connection, &uuid)?)).await
     }
 
     pub(super) async fn with_existing<T: Send + 'static>(
@@ -212,6 +223,23 @@ fn lookup(connection: &Connect, uuid: &str) -> std::result::Result<Option<Domain
     match Domain::lookup_by_uuid_string(connection, uuid) {
         Ok(domain) => Ok(Some(domain)),
         Err(error) if error.code() == ErrorNumber::NoDomain => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// One that isn't ours is `forbidden`.
+fn own(connection: &Connect, uuid: &str) -> std::result::Result<Option<Domain>, Failure> {
+    let Some(domain) = lookup(connection, uuid)? else { return Ok(None) };
+    own_metadata(&domain)?.ok_or_else(not_ours)?;
+    Ok(Some(domain))
+}
+
+/// Switches it off. A guest that was paused goes on when it comes back.
+fn keep_memory(domain: &Domain) -> std::result::Result<(), Failure> {
+    match domain.managed_save(sys::VIR_DOMAIN_SAVE_RUNNING) {
+        Ok(_) => Ok(()),
+        // An earlier call was quicker.
+        Err(error) if error.code() == ErrorNumber::OperationInvalid && is_saved(domain)? => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -14,8 +14,10 @@ mod turns;
 mod xml;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use skyloom_model::{Error, ErrorCode, Result};
+use tokio::sync::Semaphore;
 
 pub use crate::bindings::driver::skyloom::libvirt::libvirt::{DomainInfo, DomainState, HostInfo, VolumeSource};
 
@@ -28,6 +30,8 @@ use storage::Storage;
 const METADATA_NAMESPACE: &str = "urn:skyloom:server";
 /// Its prefix.
 const METADATA_PREFIX: &str = "skyloom";
+/// So many guests' memories are kept at once; each holds a connection to the daemon for as long.
+const SAVES_AT_ONCE: usize = 2;
 
 /// What the deployment grants.
 #[derive(Clone, Debug)]
@@ -48,6 +52,7 @@ pub struct Libvirt {
     connections: Connections,
     storage: Storage,
     networks: Vec<String>,
+    saves: Arc<Semaphore>,
 }
 
 impl Libvirt {
@@ -57,6 +62,7 @@ impl Libvirt {
             connections: Connections::new(grant.uri),
             storage: Storage::new(&grant.storage, grant.blobs)?,
             networks: grant.networks,
+            saves: Arc::new(Semaphore::new(SAVES_AT_ONCE)),
         })
     }
 

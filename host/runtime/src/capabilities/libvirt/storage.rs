@@ -115,6 +115,7 @@ impl Storage {
         let Some(path) = self.copies.made(name, copy).await? else { return Ok(false) };
         grow(&path, size).await?;
         self.made(name)?;
+        lasting(&self.disks_path)?;
         Ok(true)
     }
 
@@ -136,6 +137,7 @@ impl Storage {
         let to = self.blobs_path.join(format!("{}.part", uuid::Uuid::new_v4()));
         let Some(part) = self.copies.made(blob, Copying { from, format: "qcow2", to }).await? else { return Ok(false) };
         std::fs::rename(part, whole).map_err(|error| broken(&error))?;
+        lasting(&self.blobs_path)?;
         Ok(true)
     }
 
@@ -237,6 +239,12 @@ impl Storage {
         }
         Ok(held)
     }
+}
+
+/// What was renamed into the folder outlasts a loss of power: what it is a copy of may go.
+fn lasting(folder: &Path) -> Result<()> {
+    let folder = std::fs::File::open(folder).map_err(|error| broken(&error))?;
+    folder.sync_all().map_err(|error| broken(&error))
 }
 
 fn console_file(name: &str) -> String {

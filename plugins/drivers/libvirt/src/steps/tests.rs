@@ -15,7 +15,7 @@ struct Fake {
     /// What disks were written into.
     blobs: RefCell<BTreeMap<String, VolumeSource>>,
     fail_at: RefCell<Option<&'static str>>,
-    /// A start takes its time.
+    /// A start takes its time, and so does a save.
     slow: bool,
     /// Sizes that disks were grown to.
     grown: RefCell<BTreeMap<String, u32>>,
@@ -106,7 +106,7 @@ impl Platform for &Fake {
 
     fn save(&self, uuid: &str) -> Result<(), Error> {
         self.pass("save")?;
-        self.set_state(uuid, DomainState::Saved);
+        self.set_state(uuid, if self.slow { DomainState::Other } else { DomainState::Saved });
         Ok(())
     }
 
@@ -432,14 +432,21 @@ fn a_guest_that_stands_still_goes_on_and_cannot_be_asked_to_stop() {
 
 #[test]
 fn a_save_that_is_under_way_is_waited_for() {
-    let fake = Fake::default();
+    let fake = Fake { slow: true, ..Fake::default() };
     make(&fake).unwrap();
     let driver = Libvirt::new(&fake).unwrap();
-    fake.set_state(ID, DomainState::Other);
-    let Progress::Pending(token) = driver.suspend(ID).unwrap() else { panic!("an earlier call saves it") };
-    assert!(matches!(driver.poll(&token).unwrap(), Progress::Pending(_)));
-    fake.set_state(ID, DomainState::Saved);
-    assert_eq!(driver.poll(&token).unwrap(), Progress::Done);
+    // This call begins it, or an earlier one has.
+    for before in [DomainState::Running, DomainState::Other] {
+        fake.set_state(ID, before);
+        let Progress::Pending(token) = driver.suspend(ID).unwrap() else { panic!("it goes on: {before:?}") };
+        assert!(matches!(driver.poll(&token).unwrap(), Progress::Pending(_)));
+        // It came to nothing.
+        fake.set_state(ID, DomainState::Running);
+        assert!(matches!(driver.poll(&token).unwrap(), Progress::Pending(_)));
+        assert_eq!(driver.inspect(ID).unwrap().unwrap().power, Power::Unknown, "it was begun again");
+        fake.set_state(ID, DomainState::Saved);
+        assert_eq!(driver.poll(&token).unwrap(), Progress::Done);
+    }
 }
 
 #[test]
@@ -593,8 +600,11 @@ fn a_server_that_is_off_takes_cards_by_its_definition_alone() {
         let before = fake.leases.borrow().clone();
         let driver = Libvirt::new(&fake).unwrap();
         driver.stop(ID, StopMode::Hard).unwrap();
-        assert_eq!(driver.attach_nic(ID, &card()).unwrap_err().code, ErrorCode::WrongState);
-        assert_eq!(*fake.leases.borrow(), before, "nothing was begun");
+        for off in [DomainState::Saved, DomainState::ShutOff] {
+            fake.set_state(ID, off);
+            assert_eq!(driver.attach_nic(ID, &card()).unwrap_err().code, ErrorCode::WrongState, "{off:?}");
+            assert_eq!(*fake.leases.borrow(), before, "{off:?}: nothing was begun");
+        }
         let more = DomainSpec { nics: [spec().nics, vec![card()]].concat(), ..spec() };
         fake.fail_at.replace(Some(failing));
         assert!(driver.reconfigure(&more).is_err(), "{failing}");
