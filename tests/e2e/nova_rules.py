@@ -471,6 +471,9 @@ class Rules:
         refused("POST", "/metadata", {"metadata": {"k": "v"}})
         refused("POST", "/os-volume_attachments", volume)
         refused("DELETE", f"/os-volume_attachments/{server}")
+        refused("POST", "/os-interface", {"interfaceAttachment": {"net_id": self.network}})
+        refused("DELETE", f"/os-interface/{self.ports_of(server)[0]['id']}")
+        refused("DELETE", "/os-server-password")
         self.call("PUT", url, {"server": {"name": "renamed"}}, token=self.other)
 
         act({"os-stop": None}, token=self.admin)

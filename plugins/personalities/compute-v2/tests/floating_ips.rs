@@ -122,6 +122,22 @@ fn floating_ips_are_shown_with_their_pool_and_their_server() {
 }
 
 #[test]
+fn who_may_not_look_at_networks_sees_the_ids_of_pools() {
+    let (mut cloud, seen) = with_addresses();
+    cloud.networks.list_networks = Some(Box::new(|_, _| Err(not_permitted("networks:read"))));
+    cloud.networks.get_network = Some(Box::new(|_| Err(not_permitted("networks:read"))));
+    let (status, body) = ask(&cloud, upstream(), get("floating_ips.list", "/v2.1/os-floating-ips"));
+    assert_eq!((status, &body["floating_ips"][0]["pool"]), (200, &json!(NETWORK)));
+    for call in [of_one("floating_ips.show", "GET", FREE), create(&json!({}))] {
+        let (status, body) = ask(&cloud, upstream(), call);
+        assert_eq!((status, &body["floating_ip"]["pool"]), (200, &json!(NETWORK)));
+    }
+    assert_eq!(seen.all().len(), 1, "made, and told so");
+    // Who asks for the pools themselves is refused.
+    assert_eq!(ask(&cloud, upstream(), get("floating_ip_pools.list", "/v2.1/os-floating-ip-pools")).0, 403);
+}
+
+#[test]
 fn pools_are_the_external_networks() {
     let (cloud, _) = with_addresses();
     let (status, body) = ask(&cloud, upstream(), get("floating_ip_pools.list", "/v2.1/os-floating-ip-pools"));

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use serde_json::{Value, json};
-use skyloom_sdk::cloud::compute::Zone;
+use skyloom_sdk::cloud::compute::{Server, Zone};
 use skyloom_sdk::rule;
 use skyloom_sdk::testing::{Call, FakeCloud, header_of};
 
@@ -200,6 +200,12 @@ fn a_guest_that_hands_over_no_password_has_none_to_read() {
         let message = refused(&cloud, upstream(), of(operation, method, "gone"), 404);
         assert_eq!(message, "Instance gone could not be found.");
     }
+    // A lock keeps it from everybody but operators; read it may be.
+    let cloud = with_server(Server { locked: true, ..server() });
+    let clear = || of("server_password.clear", "DELETE", SERVER);
+    assert_eq!(refused(&cloud, upstream(), clear(), 409), format!("Instance {SERVER} is locked"));
+    assert_eq!(call(&cloud, upstream(), clear().admin()).status, 204);
+    assert_eq!(ask(&cloud, upstream(), of("server_password.show", "GET", SERVER)), (200, json!({ "password": "" })));
     rule!("nova.server_password.show", "21b331b1");
     rule!("nova.server_password.clear", "21b331b1");
 }

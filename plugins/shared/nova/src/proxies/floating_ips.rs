@@ -201,8 +201,13 @@ fn no_pool() -> Fault {
     Fault::not_found("Floating IP pool not found.")
 }
 
+/// The pools by whose names addresses are shown. Who may not look at networks sees ids instead: the addresses are his.
 fn pools<C: Cloud>(context: &Context<'_, C>) -> Result<Vec<Network>, Fault> {
-    Ok(context.cloud.list_networks(&[is("external", true)], &page(MOST))?.networks)
+    match context.cloud.list_networks(&[is("external", true)], &page(MOST)) {
+        Ok(found) => Ok(found.networks),
+        Err(error) if error.code == ErrorCode::Forbidden => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The id of the pool that has this id, or else this name.
@@ -223,10 +228,11 @@ fn pool_name(network: &Network) -> &str {
     if network.name.is_empty() { &network.id } else { &network.name }
 }
 
+/// One that was made is not refused any more: as in [`pools`], it has its network's id at least.
 fn one<C: Cloud>(context: &Context<'_, C>, address: &PublicAddress) -> Result<Response, Fault> {
     let network = match context.cloud.get_network(&address.network_id) {
         Ok(network) => Some(network),
-        Err(error) if error.code == ErrorCode::NotFound => None,
+        Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Forbidden) => None,
         Err(error) => return Err(error.into()),
     };
     Ok(super::one(key!("floating_ip"), |writer| write(writer, address, network.as_ref())))

@@ -6,6 +6,7 @@ use skyloom_sdk::{Cloud, key, respond};
 
 use super::fetch;
 use crate::context::{Answer, Context};
+use crate::errors::Fault;
 
 pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
     fetch(context, &[])?;
@@ -14,8 +15,12 @@ pub fn show<C: Cloud>(context: &Context<'_, C>) -> Answer {
     Ok(respond::json(200, writer.finish()))
 }
 
-/// The guest's password stays, and what isn't kept is as good as forgotten.
+/// The guest's password stays, and what isn't kept is as good as forgotten. The core, which is asked for nothing else here, can't say
+/// that a lock keeps its caller away.
 pub fn clear<C: Cloud>(context: &Context<'_, C>) -> Answer {
-    fetch(context, &[])?;
+    let server = fetch(context, &[])?;
+    if server.locked && !context.admin() {
+        return Err(Fault::new(409, format!("Instance {} is locked", server.id)));
+    }
     Ok(respond::empty(204))
 }
