@@ -236,7 +236,7 @@ class Session(harness.Session):
         body = body if operation["method"] in ("POST", "PUT") else None
         version = {"OpenStack-API-Version": f"compute {operation.get('min-version', '2.1')}"}
         answer, _ = request(
-            operation["method"], f"{base}{path}", self.tokens[who], body, headers=version, expect=range(200, 500)
+            operation["method"], f"{base}{path}", self.tokens[who], body, headers=version, expect=set(range(200, 500)) - {429}
         )
         return json.dumps(answer)
 

@@ -87,9 +87,10 @@ pub async fn terms_locked(tx: &mut Conn, id: &str) -> Result<Option<Terms>> {
     .await
 }
 
-/// How many of the group's other servers have their place on each compute node; nodes without one are left out.
+/// How many of the group's other servers have a place on each compute node; nodes without one are left out. A server that waits between
+/// two nodes may end on either.
 pub async fn others_by_node(tx: &mut Conn, id: &str, server_id: &str) -> Result<BTreeMap<String, i64>> {
-    let sql = "SELECT p.node, count(*) FROM servers s JOIN placements p ON p.holder_id = s.id AND p.purpose = 'home' \
+    let sql = "SELECT p.node, count(DISTINCT s.id) FROM servers s JOIN placements p ON p.holder_id = s.id \
                WHERE s.group_id = $1 AND s.group_id <> '' AND s.id <> $2 GROUP BY p.node";
     let rows = tx
         .all(reading(&["servers", "placements"], sql), args![id, server_id], |row| Ok((row.text(0)?, row.int(1)?)))
