@@ -162,12 +162,13 @@ impl<P: Platform> Libvirt<P> {
         let after = Record::of(&before.operation, spec);
         if before.leases != after.leases {
             self.put(spec, &after.with(&before.leases))?;
-            for lease in &after.leases {
-                self.platform.add_dhcp_host(&lease.network, &lease.mac, &lease.address, &spec.hostname)?;
-            }
-            for lease in before.leases.iter().filter(|lease| !after.leases.contains(lease)) {
-                self.platform.remove_dhcp_host(&lease.network, &lease.mac, &lease.address)?;
-            }
+        }
+        // Also those that the record has already: an earlier call may have failed between the two.
+        for lease in &after.leases {
+            self.platform.add_dhcp_host(&lease.network, &lease.mac, &lease.address, &spec.hostname)?;
+        }
+        for lease in before.leases.iter().filter(|lease| !after.leases.contains(lease)) {
+            self.platform.remove_dhcp_host(&lease.network, &lease.mac, &lease.address)?;
         }
         self.put(spec, &after)?;
         Ok(Progress::Done)
