@@ -85,7 +85,7 @@ ECS = {
         Entry(body=fixed({"action": "delete", "tags": [{"key": "added"}]}), refs=AT, note="taking some away"),
     ],
     "tags.query_servers": Entry(body=fixed({"action": "filter"})),
-    **groups("anti-affinity"),
+    **groups({"policies": ["anti-affinity"]}),
     "server_groups.get": Entry(refs=GROUP),
     "server_groups.add_member": Entry(body=member("add_member"), refs=(*GROUP, *AT), ready=outside),
     "server_groups.remove_member": Entry(body=member("remove_member"), refs=(*GROUP, *AT), ready=inside),

@@ -122,8 +122,8 @@ GROUP = ("server_group_id",)
 
 
 def groups(policy, **more):
-    """The entries of server groups on an API that makes them with this policy."""
-    body = lambda v: {"server_group": {"name": f"{v['mark']}-{next(COUNT)}", "policies": [policy]}}
+    """The entries of server groups on an API that makes them with this policy, said as its newest version says it."""
+    body = lambda v: {"server_group": {"name": f"{v['mark']}-{next(COUNT)}", **policy}}
     return {
         "server_groups.list": Entry(seen=GROUP, query=ALL),
         "server_groups.create": Entry(body=body, in_project=True),
@@ -253,7 +253,7 @@ COMPUTE = {
     "flavors.add_access": Entry(OPERATORS, body=TENANT("addTenantAccess")),
     "flavors.remove_access": Entry(OPERATORS, body=TENANT("removeTenantAccess")),
     **KEYPAIRS,
-    **groups("anti-affinity", **{"server_groups.show": Entry(refs=GROUP)}),
+    **groups({"policy": "anti-affinity"}, **{"server_groups.show": Entry(refs=GROUP)}),
     "limits.show": Entry(EITHER, asks=PROJECT_FILTERS),
     "quota_sets.show": Entry(EITHER, alias=QUOTA_OF, asks=(("user_id", "user_id"),)),
     "quota_sets.show_detail": Entry(EITHER, alias=QUOTA_OF, asks=(("user_id", "user_id"),)),
@@ -272,7 +272,7 @@ LOGIN = lambda v: {"auth": {
 EASYSTACK = {
     **SERVERS,
     **KEYPAIRS,
-    **groups("soft-affinity"),
+    **groups({"policy": "soft-affinity"}),
     "tokens.create": Entry(EVERYBODY, body=LOGIN),
     "servers.list": LISTED,
     "servers.list_detail": LISTED,
