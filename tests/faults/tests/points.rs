@@ -157,12 +157,32 @@ async fn the_engine_dies_at_every_write() {
     let mut points = 0;
     for &kind in Kind::ALL {
         points += crashes(&fixture, kind, None).await;
+    }
+    fixture.check_everything().await;
+    println!("crashes: {points} points");
+}
+
+/// A part of the kinds, from the first on or the second: most of the time is waiting, so the parts run side by side.
+async fn crashes_while_unwinding(first: usize) {
+    let fixture = sqlite().await;
+    let mut points = 0;
+    for &kind in Kind::ALL.iter().skip(first).step_by(2) {
         for step in steps(&fixture, kind).iter().filter(|step| !step.no_return) {
             points += crashes(&fixture, kind, Some(step.name)).await;
         }
     }
     fixture.check_everything().await;
-    println!("crashes: {points} points");
+    println!("crashes while it unwinds: {points} points");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_dies_at_every_write_of_an_undo() {
+    crashes_while_unwinding(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_dies_at_every_write_of_an_undo_of_the_other_kinds() {
+    crashes_while_unwinding(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
