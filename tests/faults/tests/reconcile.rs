@@ -59,10 +59,11 @@ async fn a_guest_that_stands_still_by_itself_is_shown_so_and_charged() {
             ((false, false, false), VmState::Stopped),
         ];
         for ((running, paused, suspended), expected) in states {
-            let mut holds = fixture.world.holds();
-            let machine = holds.machines.get_mut(&server).unwrap();
-            (machine.running, machine.paused, machine.suspended) = (running, paused, suspended);
-            drop(holds);
+            {
+                let mut holds = fixture.world.holds();
+                let machine = holds.machines.get_mut(&server).unwrap();
+                (machine.running, machine.paused, machine.suspended) = (running, paused, suspended);
+            }
             for _ in 0..2 {
                 reconciler.look().await.unwrap();
             }

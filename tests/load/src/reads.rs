@@ -52,7 +52,8 @@ impl Scene {
                 let page = Page { limit, ..Page::default() };
                 let filter = Filter { reach, ..Filter::all() };
                 let found = servers::list(conn, &filter, Parts::USUAL, &page).await.map_err(shown)?;
-                if found.items.is_empty() { bail!("the list is empty") } else { Ok(()) }
+                anyhow::ensure!(!found.items.is_empty(), "the list is empty");
+                Ok(())
             }
         }
     }

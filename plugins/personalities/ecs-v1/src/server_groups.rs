@@ -124,7 +124,9 @@ pub fn list<C: Cloud>(cloud: &C, request: &Request) -> Result<Response, Failure>
     let groups = cloud.list_server_groups(&[], &paging.request(LARGEST_PAGE, LARGEST_PAGE, by_id()))?.groups;
     let mut out = Writer::with_capacity(64 + groups.len() * 256);
     out.begin_object().key(key!("server_groups")).begin_array();
-    groups.iter().for_each(|group| write(&mut out, group));
+    for group in &groups {
+        write(&mut out, group);
+    }
     out.end_array();
     // The document says it of every page, the last one too.
     if let Some(last) = groups.last().filter(|_| paged) {

@@ -37,7 +37,9 @@ fn writing() -> (FakeCloud, Seen<PublicAddressWrite>) {
     let (made, changed) = (seen.clone(), seen.clone());
     let mut cloud = FakeCloud::default();
     cloud.networks.create_public_addresses = Some(Box::new(move |writes| {
-        writes.iter().for_each(|write| made.push(write.clone()));
+        for write in writes {
+            made.push(write.clone());
+        }
         Ok(writes.iter().map(|_| address(false)).collect())
     }));
     cloud.networks.update_public_address = Some(Box::new(move |id, write| {

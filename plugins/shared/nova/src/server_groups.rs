@@ -80,13 +80,11 @@ fn policies<C>(context: &Context<'_, C>) -> Vec<&'static str> {
 
 fn policy<C>(context: &Context<'_, C>, field: &str, value: &Value) -> Result<String, Fault> {
     let known = policies(context);
-    match value.as_str().filter(|policy| known.contains(policy)) {
-        Some(policy) => Ok(policy.to_owned()),
-        None => {
-            let says = format!("{} is not one of {}", python(value), python(&json!(known)));
-            Err(Fault::bad_request(of_field(field, value, &says)))
-        }
-    }
+    let refused = || {
+        let says = format!("{} is not one of {}", python(value), python(&json!(known)));
+        Fault::bad_request(of_field(field, value, &says))
+    };
+    value.as_str().filter(|policy| known.contains(policy)).map(str::to_owned).ok_or_else(refused)
 }
 
 /// How many servers of the group one host takes.

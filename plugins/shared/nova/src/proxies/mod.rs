@@ -135,7 +135,9 @@ pub(crate) fn list<T>(
 /// For [`list`]: each row by itself.
 pub(crate) fn each<T>(write: impl Fn(&mut Writer, &T)) -> impl FnMut(&mut Writer, &[T]) -> Result<(), Fault> {
     move |writer, rows| {
-        rows.iter().for_each(|row| write(writer, row));
+        for row in rows {
+            write(writer, row);
+        }
         Ok(())
     }
 }

@@ -22,7 +22,9 @@ pub fn list<C: Cloud>(context: &Context<'_, C>) -> Answer {
     let rows = if context.rules.groups_without_pages { Rows::ALL } else { Rows::asked(context) };
     super::list(rows, key!("security_groups"), fetch, |writer, groups| {
         let others = remote(context, groups)?;
-        groups.iter().for_each(|group| write(writer, group, &[groups, &others]));
+        for group in groups {
+            write(writer, group, &[groups, &others]);
+        }
         Ok(())
     })
 }

@@ -252,7 +252,7 @@ fn write_later(writer: &mut Writer, server: &Row<'_>, attributes: &Attributes<'_
         writer.key(key!("server_groups")).strings(&server.group_id);
     }
     if view.minor >= 73 {
-        writer.key(key!("locked_reason")).optional_string(server.locked_reason.as_deref());
+        writer.key(key!("locked_reason")).optional_string(server.locked_reason);
     }
     if view.minor >= 90 && !(view.whole && extended_attributes(view)) {
         writer.key(key!("OS-EXT-SRV-ATTR:hostname")).string(server.hostname);
