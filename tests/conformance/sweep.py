@@ -40,7 +40,9 @@ class Sweep:
         if operation.plugin == "identity-v3":
             values.update(world.spare)
         else:
-            values["project_id"] = world.projects["alpha"]
+            # A token acts in its own project.
+            admin = self.token(operation) == world.admin
+            values["project_id"] = world.admin_project if admin else world.projects["alpha"]
         if operation.plugin == "volume-v3":
             # What has a snapshot stays, whatever is asked; a snapshot is one that may go.
             values["volume_id"] = world.own["data_volume_id"]

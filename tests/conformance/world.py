@@ -81,7 +81,10 @@ class World:
         return answer.json() if answer.body else None
 
     def make_people(self):
-        self.admin = self.login("admin", self.password, os.environ.get("SKYLOOM_PROJECT", "admin"))
+        home = os.environ.get("SKYLOOM_PROJECT", "admin")
+        self.admin = self.login("admin", self.password, home)
+        (own,) = self.call(self.admin, "GET", f"{self.identity}/projects?name={home}")["projects"]
+        self.admin_project = own["id"]
         make = lambda kind, **fields: self.call(self.admin, "POST", f"{self.identity}/{kind}s", {kind: fields})[kind]["id"]
         roles = self.call(self.admin, "GET", f"{self.identity}/roles?name=member")["roles"]
         self.projects, self.users = {}, {}
