@@ -8,13 +8,15 @@ import uuid
 import envelopes
 from department_ecs import ECS
 from department_identity import IDENTITY
+from department_networks import NETWORKS
 from department_proxies import PROXIES
 from department_tables import DIALECTS, EITHER, EVERYBODY, NOBODY, OPERATORS, OWN, TABLES
 from department_volumes import VOLUMES
 from wire import send
 
 ALL_TABLES = {
-    **TABLES, "compute-v2": TABLES["compute-v2"] | PROXIES, "ecs-v1": ECS, "identity-v3": IDENTITY, "volume-v3": VOLUMES,
+    **TABLES, "compute-v2": TABLES["compute-v2"] | PROXIES, "ecs-v1": ECS, "identity-v3": IDENTITY, "network-v2": NETWORKS,
+    "volume-v3": VOLUMES,
 }
 
 # What two answers to the same question may differ in.

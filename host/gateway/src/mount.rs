@@ -230,7 +230,7 @@ fn rights(spec: &MountSpec<'_>, operation: &manifest::Operation, api: &manifest:
     let own = spec.manifest.permission(operation).ok_or_else(|| unknown(&operation.action))?;
     let mut rights = vec![Right { permission: own, forbidden: told(operation.rule.as_ref()) }];
     for rule in operation.requires.iter().filter(|_| spec.dependent_actions) {
-        let action = api.rules.get(rule).map_or(rule.as_str(), String::as_str);
+        let action = api.rules.get(rule).ok_or_else(|| format!("requires `{rule}`, which [api.rules] lacks"))?;
         let permission = Permission::from(Action::parse(action).ok_or_else(|| unknown(action))?);
         if rights.iter().all(|right| right.permission != permission) {
             rights.push(Right { permission, forbidden: told(Some(rule)) });

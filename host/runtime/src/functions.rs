@@ -57,13 +57,6 @@ macro_rules! cloud_functions {
                 Changes fn add_flavor_access(id: String, project_id: String) -> ();
                 Changes fn remove_flavor_access(id: String, project_id: String) -> ();
             }
-            /// `skyloom:cloud/keypairs`.
-            trait KeypairsApi in keypairs needs Keypairs {
-                Reads fn list_keypairs(user_id: Option<String>, page: keypairs::PageRequest) -> keypairs::KeypairPage;
-                Reads fn get_keypair(name: String, user_id: Option<String>) -> keypairs::Keypair;
-                Changes fn create_keypair(create: keypairs::KeypairCreate) -> keypairs::Keypair;
-                Changes fn delete_keypair(name: String, user_id: Option<String>) -> ();
-            }
             /// `skyloom:cloud/identity`.
             trait IdentityApi in identity needs Identity {
                 Changes fn authenticate(login: identity::Login) -> identity::Issued;
@@ -116,6 +109,13 @@ macro_rules! cloud_functions {
                 Changes fn begin_upload(id: String) -> u64;
                 Changes fn finish_upload(id: String, blob: String) -> ();
                 Reads fn open_download(id: String) -> Option<images::Download>;
+            }
+            /// `skyloom:cloud/keypairs`.
+            trait KeypairsApi in keypairs needs Keypairs {
+                Reads fn list_keypairs(user_id: Option<String>, page: keypairs::PageRequest) -> keypairs::KeypairPage;
+                Reads fn get_keypair(name: String, user_id: Option<String>) -> keypairs::Keypair;
+                Changes fn create_keypair(create: keypairs::KeypairCreate) -> keypairs::Keypair;
+                Changes fn delete_keypair(name: String, user_id: Option<String>) -> ();
             }
             /// `skyloom:cloud/networks`.
             trait NetworksApi in networks needs Networks {

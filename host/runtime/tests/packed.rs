@@ -48,7 +48,7 @@ fn server() -> Server {
         },
         image_id: Some("i1".into()),
         key_name: None,
-        zone: "nova".into(),
+        zone: "east".into(),
         node: String::new(),
         host_id: "h1".into(),
         hostname: "web".into(),

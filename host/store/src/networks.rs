@@ -64,6 +64,8 @@ mod tests;
 #[cfg(test)]
 mod tests_conditions;
 #[cfg(test)]
+mod tests_devices;
+#[cfg(test)]
 mod tests_public_addresses;
 #[cfg(test)]
 mod tests_reach;

@@ -56,13 +56,6 @@ macro_rules! cloud_functions {
                 fn add_flavor_access(id: &str, project_id: &str) -> ();
                 fn remove_flavor_access(id: &str, project_id: &str) -> ();
             }
-            /// `skyloom:cloud/keypairs`.
-            trait Keypairs in keypairs {
-                fn list_keypairs(user_id: Option<&str>, page: &keypairs::PageRequest) -> keypairs::KeypairPage;
-                fn get_keypair(name: &str, user_id: Option<&str>) -> keypairs::Keypair;
-                fn create_keypair(create: &keypairs::KeypairCreate) -> keypairs::Keypair;
-                fn delete_keypair(name: &str, user_id: Option<&str>) -> ();
-            }
             /// `skyloom:cloud/identity`.
             trait Identity in identity {
                 fn authenticate(login: &identity::Login) -> identity::Issued;
@@ -115,6 +108,13 @@ macro_rules! cloud_functions {
                 fn begin_upload(id: &str) -> u64;
                 fn finish_upload(id: &str, blob: &str) -> ();
                 fn open_download(id: &str) -> Option<images::Download>;
+            }
+            /// `skyloom:cloud/keypairs`.
+            trait Keypairs in keypairs {
+                fn list_keypairs(user_id: Option<&str>, page: &keypairs::PageRequest) -> keypairs::KeypairPage;
+                fn get_keypair(name: &str, user_id: Option<&str>) -> keypairs::Keypair;
+                fn create_keypair(create: &keypairs::KeypairCreate) -> keypairs::Keypair;
+                fn delete_keypair(name: &str, user_id: Option<&str>) -> ();
             }
             /// `skyloom:cloud/networks`.
             trait Networks in networks {

@@ -3,6 +3,7 @@
 //! line: [`kit!`] makes a test of each of the [`checks`].
 
 pub mod checks;
+mod disks;
 pub mod libvirt;
 mod nics;
 pub mod simulator;

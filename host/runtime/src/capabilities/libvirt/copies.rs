@@ -15,8 +15,9 @@ use tokio_util::task::AbortOnDropHandle;
 const AT_ONCE: usize = 2;
 /// So long a call waits for its copy before it answers that it goes on.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// What nobody has asked for since is given up.
-const UNASKED: Duration = Duration::from_mins(15);
+/// What nobody has asked for since is given up. Who waits asks every few seconds; whoever gave it up starts the guest again, which
+/// cannot while its disk is read.
+const UNASKED: Duration = Duration::from_mins(1);
 
 /// One copy: what is read, as what, and where to.
 #[derive(Debug)]

@@ -1,3 +1,6 @@
+mod cards;
+mod suspension;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
@@ -400,56 +403,6 @@ fn a_start_is_done_when_libvirt_has_ended_it() {
 }
 
 #[test]
-fn a_guest_that_stands_still_goes_on_and_cannot_be_asked_to_stop() {
-    let fake = Fake::default();
-    make(&fake).unwrap();
-    let driver = Libvirt::new(&fake).unwrap();
-    let power = || driver.inspect(ID).unwrap().unwrap().power;
-    driver.pause(ID).unwrap();
-    assert_eq!(power(), Power::Paused);
-    assert_eq!(driver.resume(ID).unwrap_err().code, ErrorCode::WrongState);
-    driver.unpause(ID).unwrap();
-    assert_eq!(power(), Power::Running);
-    for _ in 0..2 {
-        assert_eq!(driver.suspend(ID).unwrap(), Progress::Done);
-        assert_eq!(power(), Power::Suspended);
-    }
-    for _ in 0..2 {
-        assert_eq!(driver.resume(ID).unwrap(), Progress::Done);
-        assert_eq!(power(), Power::Running);
-    }
-    driver.pause(ID).unwrap();
-    driver.start(ID).unwrap();
-    assert_eq!(power(), Power::Running, "a start lets it go on");
-    for state in [DomainState::Paused, DomainState::Saved] {
-        fake.set_state(ID, state);
-        assert_eq!(driver.stop(ID, StopMode::Soft).unwrap(), Progress::Done, "{state:?}");
-        assert_eq!(power(), Power::Stopped, "{state:?}");
-    }
-    assert_eq!(driver.resume(ID).unwrap_err().code, ErrorCode::WrongState);
-    assert_eq!(driver.suspend("other").unwrap_err().code, ErrorCode::NotFound);
-}
-
-#[test]
-fn a_save_that_is_under_way_is_waited_for() {
-    let fake = Fake { slow: true, ..Fake::default() };
-    make(&fake).unwrap();
-    let driver = Libvirt::new(&fake).unwrap();
-    // This call begins it, or an earlier one has.
-    for before in [DomainState::Running, DomainState::Other] {
-        fake.set_state(ID, before);
-        let Progress::Pending(token) = driver.suspend(ID).unwrap() else { panic!("it goes on: {before:?}") };
-        assert!(matches!(driver.poll(&token).unwrap(), Progress::Pending(_)));
-        // It came to nothing.
-        fake.set_state(ID, DomainState::Running);
-        assert!(matches!(driver.poll(&token).unwrap(), Progress::Pending(_)));
-        assert_eq!(driver.inspect(ID).unwrap().unwrap().power, Power::Unknown, "it was begun again");
-        fake.set_state(ID, DomainState::Saved);
-        assert_eq!(driver.poll(&token).unwrap(), Progress::Done);
-    }
-}
-
-#[test]
 fn the_seed_says_what_the_core_says() {
     let mut spec = spec();
     spec.user_data = Some("I2Nsb3VkLWNvbmZpZwo=".into());
@@ -545,81 +498,5 @@ fn a_disk_goes_to_another_node_through_a_blob() {
     assert!(matches!(made, VolumeSource::Copy((blob, format)) if (&*blob, &*format) == ("blob-2", "qcow2")));
     for token in ["filling 1 x", "filling much x blob qcow2", "exporting x"] {
         assert_eq!(other.poll(token).unwrap_err().code, ErrorCode::Invalid, "{token}");
-    }
-}
-
-fn card() -> Nic {
-    Nic {
-        port_id: "port-2".into(),
-        mac: "52:54:00:00:00:02".into(),
-        platform_network: "default".into(),
-        addresses: vec!["10.0.0.9".into()],
-        prefix_lengths: vec![24],
-        gateway: None,
-        dns: vec![],
-    }
-}
-
-#[test]
-fn a_card_that_comes_has_its_address_and_one_that_goes_gives_it_back() {
-    let calls = ["set-metadata", "add-dhcp-host", "attach-interface", "inspect"];
-    for failing in calls {
-        let fake = Fake::default();
-        make(&fake).unwrap();
-        let before = fake.leases.borrow().clone();
-        let driver = Libvirt::new(&fake).unwrap();
-        driver.start(ID).unwrap();
-        fake.fail_at.replace(Some(failing));
-        assert!(driver.attach_nic(ID, &card()).is_err(), "{failing}");
-        for _ in 0..2 {
-            driver.attach_nic(ID, &card()).unwrap();
-        }
-        assert!(fake.attached.borrow()[ID].contains("52:54:00:00:00:02"));
-        assert_eq!(fake.leases.borrow().len(), before.len() + 1, "{failing}");
-        fake.goes_on.set(1);
-        let Progress::Pending(token) = driver.detach_nic(ID, &card().mac).unwrap() else { panic!("it keeps it") };
-        assert_eq!(fake.leases.borrow().len(), before.len() + 1, "while the guest has it");
-        fake.fail_at.replace(Some("remove-dhcp-host"));
-        assert!(driver.poll(&token).is_err());
-        for _ in 0..2 {
-            assert_eq!(driver.poll(&token).unwrap(), Progress::Done);
-        }
-        assert_eq!(*fake.leases.borrow(), before, "{failing}");
-        // What was given to it while it ran goes with it.
-        driver.attach_nic(ID, &card()).unwrap();
-        remove(&fake).unwrap();
-        assert!(fake.is_empty(), "{failing}");
-    }
-}
-
-#[test]
-fn a_server_that_is_off_takes_cards_by_its_definition_alone() {
-    for failing in ["define", "add-dhcp-host"] {
-        let fake = Fake::default();
-        make(&fake).unwrap();
-        let before = fake.leases.borrow().clone();
-        let driver = Libvirt::new(&fake).unwrap();
-        driver.stop(ID, StopMode::Hard).unwrap();
-        for off in [DomainState::Saved, DomainState::ShutOff] {
-            fake.set_state(ID, off);
-            assert_eq!(driver.attach_nic(ID, &card()).unwrap_err().code, ErrorCode::WrongState, "{off:?}");
-            assert_eq!(*fake.leases.borrow(), before, "{off:?}: nothing was begun");
-        }
-        let more = DomainSpec { nics: [spec().nics, vec![card()]].concat(), ..spec() };
-        fake.fail_at.replace(Some(failing));
-        assert!(driver.reconfigure(&more).is_err(), "{failing}");
-        for _ in 0..2 {
-            driver.reconfigure(&more).unwrap();
-        }
-        assert!(fake.domains.borrow()[ID].0.contains("<mac address='52:54:00:00:00:02'/>"));
-        assert_eq!(fake.leases.borrow().len(), before.len() + 1, "{failing}");
-        fake.fail_at.replace(Some("remove-dhcp-host"));
-        assert!(driver.reconfigure(&spec()).is_err());
-        driver.reconfigure(&spec()).unwrap();
-        assert_eq!(*fake.leases.borrow(), before, "{failing}");
-        driver.reconfigure(&more).unwrap();
-        remove(&fake).unwrap();
-        assert!(fake.is_empty(), "{failing}");
-        assert_eq!(driver.attach_nic(ID, &card()).unwrap_err().code, ErrorCode::NotFound);
     }
 }
