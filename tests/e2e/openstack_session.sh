@@ -152,7 +152,7 @@ password_in_guest() {
 server_list() { same servers "$(os server list -f value -c ID -c Name -c Status)" "$(cat "$work/server") $name ACTIVE"; }
 booted() { # TIMES: the console holds the guest's line so many times
   os console log show "$name" >"$work/console"
-  [ "$(grep -c "SKYLOOM-GUEST-READY host=$name" "$work/console")" -ge "$1" ] || { tail -n 5 "$work/console"; return 1; }
+  [ "$(grep -c "SKYLOOM-GUEST-READY" "$work/console")" -ge "$1" ] || { tail -n 5 "$work/console"; return 1; }
 }
 console_log() {
   if [ "$variant" = libvirt ]; then
@@ -161,7 +161,7 @@ console_log() {
     local address
     addresses=$(os server show "$name" -f json -c addresses | grep -oE '([0-9]+\.){3}[0-9]+')
     address=${addresses%%$'\n'*}
-    grep -q "SKYLOOM-GUEST-READY host=$name ip=$address" "$work/console" || { echo "$address?" && grep SKYLOOM "$work/console"; return 1; }
+    grep -Eq "SKYLOOM-GUEST-ADDRESS host=$name ip=$address[^0-9]*$" "$work/console" || { echo "$address?" && grep SKYLOOM "$work/console"; return 1; }
   else
     os console log show "$name" >"$work/console"
     [ -s "$work/console" ] || { echo "the console is empty"; return 1; }
