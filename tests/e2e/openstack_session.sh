@@ -150,7 +150,7 @@ password_in_guest() {
   same "the guest's password" "$hash" "$(openssl passwd -6 -salt "$salt" "$secret")"
 }
 server_list() { same servers "$(os server list -f value -c ID -c Name -c Status)" "$(cat "$work/server") $name ACTIVE"; }
-booted() { # TIMES: the console holds the guest's line so many times
+booted() { # TIMES: the console holds the guest's last word so many times
   os console log show "$name" >"$work/console"
   [ "$(grep -c "SKYLOOM-GUEST-READY" "$work/console")" -ge "$1" ] || { tail -n 5 "$work/console"; return 1; }
 }
@@ -161,7 +161,7 @@ console_log() {
     local address
     addresses=$(os server show "$name" -f json -c addresses | grep -oE '([0-9]+\.){3}[0-9]+')
     address=${addresses%%$'\n'*}
-    grep -Eq "SKYLOOM-GUEST-ADDRESS host=$name ip=$address[^0-9]*$" "$work/console" || { echo "$address?" && grep SKYLOOM "$work/console"; return 1; }
+    grep -Eq "SKYLOOM-GUEST-ADDRESS host=$name ip=${address//./\\.}[^0-9]*$" "$work/console" || { echo "$address?" && grep SKYLOOM "$work/console"; return 1; }
   else
     os console log show "$name" >"$work/console"
     [ -s "$work/console" ] || { echo "the console is empty"; return 1; }

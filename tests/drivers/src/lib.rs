@@ -41,7 +41,8 @@ pub trait Bench: Send + Sync {
     async fn assert_nics(&self, spec: &DomainSpec);
     /// The console says this when the guest sees that the disk comes, or that it goes.
     fn seen_text(&self, disk: &Disk, comes: bool) -> String;
-    /// The console says this each time when the guest is up. None: the platform keeps no console log.
+    /// The console says this each time when the guest is up, last and alone: what the guest says of itself stands before it. None: the
+    /// platform keeps no console log.
     fn ready_text(&self) -> Option<&'static str>;
     /// For a guest to come up or to go down.
     fn deadline(&self) -> Duration;
