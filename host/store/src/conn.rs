@@ -4,14 +4,14 @@ use std::ops::ControlFlow;
 
 use futures_util::TryStreamExt as _;
 use skyloom_model::{Error, Result};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, Either, Executor as _, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{AssertSqlSafe, Either, Executor as _, Postgres, Sqlite, SqliteConnection};
 
 use crate::db::{Row, Value};
 use crate::deferred::{Bundle, Script};
 use crate::errors::from_sqlx;
+use crate::pool::Taken;
 use crate::statement::{Statement, Write};
 
 /// A connection, within a transaction or not.
@@ -20,37 +20,29 @@ pub struct Conn(To);
 
 #[derive(Debug)]
 enum To {
-    SqliteTx(Transaction<'static, Sqlite>, Script),
-    PostgresTx(Transaction<'static, Postgres>, Bundle),
-    SqliteRead(PoolConnection<Sqlite>),
-    PostgresRead(PoolConnection<Postgres>),
-}
-
-impl From<Transaction<'static, Sqlite>> for Conn {
-    fn from(transaction: Transaction<'static, Sqlite>) -> Self {
-        Self(To::SqliteTx(transaction, Script::default()))
-    }
-}
-
-impl From<Transaction<'static, Postgres>> for Conn {
-    fn from(transaction: Transaction<'static, Postgres>) -> Self {
-        Self(To::PostgresTx(transaction, Bundle::default()))
-    }
-}
-
-impl From<PoolConnection<Sqlite>> for Conn {
-    fn from(connection: PoolConnection<Sqlite>) -> Self {
-        Self(To::SqliteRead(connection))
-    }
-}
-
-impl From<PoolConnection<Postgres>> for Conn {
-    fn from(connection: PoolConnection<Postgres>) -> Self {
-        Self(To::PostgresRead(connection))
-    }
+    SqliteTx(Taken<Sqlite>, Script),
+    PostgresTx(Taken<Postgres>, Bundle),
+    SqliteRead(Taken<Sqlite>),
+    PostgresRead(Taken<Postgres>),
 }
 
 impl Conn {
+    pub(crate) fn sqlite(connection: Taken<Sqlite>) -> Self {
+        Self(To::SqliteRead(connection))
+    }
+
+    pub(crate) fn sqlite_transaction(connection: Taken<Sqlite>) -> Self {
+        Self(To::SqliteTx(connection, Script::default()))
+    }
+
+    pub(crate) fn postgres(connection: Taken<Postgres>) -> Self {
+        Self(To::PostgresRead(connection))
+    }
+
+    pub(crate) fn postgres_transaction(connection: Taken<Postgres>) -> Self {
+        Self(To::PostgresTx(connection, Bundle::default()))
+    }
+
     /// Holds a row of the table until the commit, so that what is read of it then and written back is what it was. False: there is
     /// none of this id.
     pub async fn lock(&mut self, table: &'static str, id: &str) -> Result<bool> {
@@ -67,11 +59,13 @@ impl Conn {
     ) -> Result<Vec<T>> {
         match self.ready(sql.into(), values).await? {
             Ready::Sqlite(connection, sql, arguments) => {
-                let rows = sqlx::query_with(sql, arguments).fetch_all(connection).await.map_err(from_sqlx)?;
+                let rows = sqlx::query_with(sql, arguments).fetch_all(connection.asked()).await.map_err(from_sqlx)?;
+                connection.answered();
                 rows.iter().map(|row| map(Row::Sqlite(row))).collect()
             }
             Ready::Postgres(connection, sql, arguments) => {
-                let rows = sqlx::query_with(sql, arguments).fetch_all(connection).await.map_err(from_sqlx)?;
+                let rows = sqlx::query_with(sql, arguments).fetch_all(connection.asked()).await.map_err(from_sqlx)?;
+                connection.answered();
                 rows.iter().map(|row| map(Row::Postgres(row))).collect()
             }
         }
@@ -96,20 +90,24 @@ impl Conn {
     ) -> Result<()> {
         match self.ready(sql.into(), values).await? {
             Ready::Sqlite(connection, sql, arguments) => {
-                let mut rows = sqlx::query_with(sql, arguments).fetch(connection);
+                let mut rows = sqlx::query_with(sql, arguments).fetch(connection.asked());
                 while let Some(row) = rows.try_next().await.map_err(from_sqlx)? {
                     if each(Row::Sqlite(&row))?.is_break() {
-                        break;
+                        return Ok(());
                     }
                 }
+                drop(rows);
+                connection.answered();
             }
             Ready::Postgres(connection, sql, arguments) => {
-                let mut rows = sqlx::query_with(sql, arguments).fetch(connection);
+                let mut rows = sqlx::query_with(sql, arguments).fetch(connection.asked());
                 while let Some(row) = rows.try_next().await.map_err(from_sqlx)? {
                     if each(Row::Postgres(&row))?.is_break() {
-                        break;
+                        return Ok(());
                     }
                 }
+                drop(rows);
+                connection.answered();
             }
         }
         Ok(())
@@ -125,11 +123,15 @@ impl Conn {
         match self.ready(sql.into(), values).await? {
             Ready::Sqlite(connection, sql, arguments) => {
                 // Deferred writes give no rows, so the first row is the query's.
-                let row = sqlx::query_with(sql, arguments).fetch_optional(connection).await.map_err(from_sqlx)?;
+                let query = sqlx::query_with(sql, arguments);
+                let row = query.fetch_optional(connection.asked()).await.map_err(from_sqlx)?;
+                connection.answered();
                 row.as_ref().map(|row| map(Row::Sqlite(row))).transpose()
             }
             Ready::Postgres(connection, sql, arguments) => {
-                let row = sqlx::query_with(sql, arguments).fetch_optional(connection).await.map_err(from_sqlx)?;
+                let query = sqlx::query_with(sql, arguments);
+                let row = query.fetch_optional(connection.asked()).await.map_err(from_sqlx)?;
+                connection.answered();
                 row.as_ref().map(|row| map(Row::Postgres(row))).transpose()
             }
         }
@@ -150,9 +152,14 @@ impl Conn {
     /// Runs a statement; gives the number of rows that it changed. Where nobody needs that, [`Conn::defer`] costs less.
     pub async fn execute(&mut self, sql: impl Into<Statement>, values: &[Value<'_>]) -> Result<u64> {
         match self.ready(sql.into(), values).await? {
-            Ready::Sqlite(connection, sql, arguments) => last_change(connection, sql, arguments).await,
+            Ready::Sqlite(connection, sql, arguments) => {
+                let changed = last_change(connection.asked(), sql, arguments).await?;
+                connection.answered();
+                Ok(changed)
+            }
             Ready::Postgres(connection, sql, arguments) => {
-                let done = sqlx::query_with(sql, arguments).execute(connection).await.map_err(from_sqlx)?;
+                let done = sqlx::query_with(sql, arguments).execute(connection.asked()).await.map_err(from_sqlx)?;
+                connection.answered();
                 Ok(done.rows_affected())
             }
         }
@@ -187,12 +194,12 @@ impl Conn {
         match &mut self.0 {
             To::SqliteTx(transaction, script) if !script.is_empty() => {
                 let (sql, arguments) = script.take();
-                last_change(transaction, AssertSqlSafe(sql), arguments).await.map(drop)
+                last_change(transaction.asked(), AssertSqlSafe(sql), arguments).await.map(drop)
             }
             To::PostgresTx(transaction, bundle) if !bundle.is_empty() => {
                 let (sql, arguments) = bundle.take();
                 let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
-                query.execute(&mut **transaction).await.map(drop).map_err(from_sqlx)
+                query.execute(transaction.asked()).await.map(drop).map_err(from_sqlx)
             }
             _ => Ok(()),
         }
@@ -201,8 +208,8 @@ impl Conn {
     pub async fn commit(mut self) -> Result<()> {
         self.flush().await?;
         match self.0 {
-            To::SqliteTx(transaction, _) => transaction.commit().await.map_err(from_sqlx),
-            To::PostgresTx(transaction, _) => transaction.commit().await.map_err(from_sqlx),
+            To::SqliteTx(transaction, _) => transaction.commit().await,
+            To::PostgresTx(transaction, _) => transaction.commit().await,
             To::SqliteRead(_) | To::PostgresRead(_) => Ok(()),
         }
     }
@@ -244,8 +251,8 @@ impl Conn {
 
 /// A statement with its parameters, and where it goes.
 enum Ready<'c> {
-    Sqlite(&'c mut SqliteConnection, AssertSqlSafe<String>, SqliteArguments),
-    Postgres(&'c mut PgConnection, AssertSqlSafe<String>, PgArguments),
+    Sqlite(&'c mut Taken<Sqlite>, AssertSqlSafe<String>, SqliteArguments),
+    Postgres(&'c mut Taken<Postgres>, AssertSqlSafe<String>, PgArguments),
 }
 
 /// Runs all statements of the text; gives the number of rows that the last one changed.

@@ -5,16 +5,15 @@ use std::str::FromStr;
 
 use skyloom_model::{Error, Result};
 use sqlx::postgres::PgRow;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{Connection as _, Row as _, TypeInfo as _, ValueRef as _};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
+use sqlx::{Row as _, Sqlite, TypeInfo as _, ValueRef as _};
 
 pub use crate::options::Options;
 
 use crate::Conn;
 use crate::errors::from_sqlx;
-use crate::postgres::Pool;
+use crate::pool::Connections;
+use crate::postgres::Server;
 
 /// A parameter of a statement.
 #[derive(Clone, Debug)]
@@ -198,13 +197,16 @@ fn json_size(text: &[u8]) -> usize {
 
 /// The database. Clones share it.
 #[derive(Clone, Debug)]
-pub enum Db {
+pub struct Db(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
     /// One writer, several readers.
     Sqlite {
-        writer: SqlitePool,
-        readers: SqlitePool,
+        writer: Connections<Sqlite>,
+        readers: Connections<Sqlite>,
     },
-    Postgres(Pool),
+    Postgres(Server),
 }
 
 impl Db {
@@ -222,24 +224,12 @@ impl Db {
             // Not mapped: each connection's mapping of a large file would count as memory of ours.
             .pragma("cache_size", format!("-{}", options.cache_kib))
             .pragma("temp_store", "memory");
-        let pool = |connections: u32| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(options.acquire_timeout)
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .test_before_acquire(false)
-                // A full disk rolls a transaction back by itself; the driver then counts one that isn't there and could
-                // never begin another.
-                .before_acquire(|connection, _| {
-                    let whole = !connection.is_in_transaction();
-                    Box::pin(async move { Ok(whole) })
-                })
-        };
-        let writer = pool(1).connect_with(connect.clone()).await.map_err(from_sqlx)?;
-        let readers =
-            pool(options.readers).connect_with(connect.pragma("query_only", "on")).await.map_err(from_sqlx)?;
-        Ok(Self::Sqlite { writer, readers })
+        let pool = |connect, most| Connections::new(connect, most, options.acquire_timeout, None);
+        let writer = pool(connect.clone(), 1)?;
+        // The file and its journal are made by the first connection.
+        drop(writer.take().await?);
+        let readers = pool(connect.pragma("query_only", "on"), options.readers)?;
+        Ok(Self(Kind::Sqlite { writer, readers }))
     }
 
     /// A PostgreSQL server by its URL.
@@ -250,47 +240,47 @@ impl Db {
         if !options.sync_on_commit {
             connect = connect.options([("synchronous_commit", "off")]);
         }
-        Pool::open(connect, options).await.map(Self::Postgres)
+        Server::open(connect, options).await.map(|server| Self(Kind::Postgres(server)))
     }
 
     /// A connection for reading.
     pub async fn read(&self) -> Result<Conn> {
-        match self {
-            Self::Sqlite { readers, .. } => readers.acquire().await.map(Conn::from).map_err(from_sqlx),
-            Self::Postgres(pool) => pool.acquire().await.map(Conn::from),
+        match &self.0 {
+            Kind::Sqlite { readers, .. } => readers.take().await.map(Conn::sqlite),
+            Kind::Postgres(server) => server.take().await.map(Conn::postgres),
         }
     }
 
     /// A writing transaction; rolled back when dropped without [`Conn::commit`]. On SQLite it holds the one writer, so keep
     /// it short and await nothing else within it.
     pub async fn begin(&self) -> Result<Conn> {
-        match self {
-            Self::Sqlite { writer, .. } => {
-                writer.begin_with("BEGIN IMMEDIATE").await.map(Conn::from).map_err(from_sqlx)
+        match &self.0 {
+            Kind::Sqlite { writer, .. } => {
+                writer.take().await?.begin("BEGIN IMMEDIATE").await.map(Conn::sqlite_transaction)
             }
-            Self::Postgres(pool) => pool.begin().await.map(Conn::from),
+            Kind::Postgres(server) => server.take().await?.begin("BEGIN").await.map(Conn::postgres_transaction),
         }
     }
 
     /// A connection on which every statement commits by itself.
     pub(crate) async fn autocommit(&self) -> Result<Conn> {
-        match self {
-            Self::Sqlite { writer, .. } => writer.acquire().await.map(Conn::from).map_err(from_sqlx),
-            Self::Postgres(pool) => pool.acquire().await.map(Conn::from),
+        match &self.0 {
+            Kind::Sqlite { writer, .. } => writer.take().await.map(Conn::sqlite),
+            Kind::Postgres(server) => server.take().await.map(Conn::postgres),
         }
     }
 
     pub fn is_postgres(&self) -> bool {
-        matches!(self, Self::Postgres(_))
+        matches!(self.0, Kind::Postgres(_))
     }
 
     pub async fn close(&self) {
-        match self {
-            Self::Sqlite { writer, readers } => {
+        match &self.0 {
+            Kind::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Kind::Postgres(server) => server.close().await,
         }
     }
 }

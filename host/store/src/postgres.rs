@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skyloom_model::{Error, Result};
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, Postgres, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection as _, Postgres};
 use tokio::sync::Mutex;
 
-use crate::errors::from_sqlx;
 use crate::options::Options;
+use crate::pool::{Connections, Taken};
 
 /// A connection that rested longer is asked whether it still lives: after a restart of the server no request meets a dead one,
 /// and under load nothing is asked.
@@ -25,54 +24,34 @@ const HOLDS: Duration = Duration::from_millis(500);
 
 /// Clones share the connections.
 #[derive(Clone, Debug)]
-pub struct Pool {
-    connections: PgPool,
+pub(crate) struct Server {
+    connections: Connections<Postgres>,
     connect: Arc<PgConnectOptions>,
     /// When it was looked for the server last, and whether it answered.
     seen: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
-impl Pool {
+impl Server {
     /// Opens the first connection, so that a wrong URL is told at once.
     pub(crate) async fn open(connect: PgConnectOptions, options: Options) -> Result<Self> {
-        let connections = PgPoolOptions::new()
-            .max_connections(options.readers * 2)
-            .acquire_timeout(options.acquire_timeout)
-            .test_before_acquire(false)
-            .before_acquire(|connection, rested| {
-                Box::pin(async move {
-                    if rested.idle_for > RESTED {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_with(connect.clone())
-            .await;
-        match connections {
-            Ok(connections) => Ok(Self { connections, connect: Arc::new(connect), seen: Arc::default() }),
-            // The pool has tried again and again, and says no more than that.
-            Err(sqlx::Error::PoolTimedOut) => Err(why_not(&connect).await),
-            Err(error) => Err(from_sqlx(error)),
-        }
+        let connections =
+            Connections::new(connect.clone(), options.readers * 2, options.acquire_timeout, Some(RESTED))?;
+        drop(connections.take().await?);
+        Ok(Self { connections, connect: Arc::new(connect), seen: Arc::default() })
     }
 
-    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
+    pub(crate) async fn take(&self) -> Result<Taken<Postgres>> {
         if self.is_known_lost() {
             return Err(lost());
         }
-        let mut acquiring = std::pin::pin!(self.connections.acquire());
-        if let Ok(acquired) = tokio::time::timeout(PATIENCE, &mut acquiring).await {
-            return acquired.map_err(from_sqlx);
+        let mut taking = std::pin::pin!(self.connections.take());
+        if let Ok(taken) = tokio::time::timeout(PATIENCE, &mut taking).await {
+            return taken;
         }
         if !self.answers().await {
             return Err(lost());
         }
-        acquiring.await.map_err(from_sqlx)
-    }
-
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
-        Transaction::begin(self.acquire().await?, None).await.map_err(from_sqlx)
+        taking.await
     }
 
     pub(crate) async fn close(&self) {
@@ -109,14 +88,6 @@ async fn greets(connect: &PgConnectOptions) -> bool {
         }
         Ok(Err(sqlx::Error::Database(error))) => !error.code().is_some_and(|code| code.starts_with("57P")),
         Ok(Err(_)) | Err(_) => false,
-    }
-}
-
-/// Why there is no connection.
-async fn why_not(connect: &PgConnectOptions) -> Error {
-    match tokio::time::timeout(GREETING, PgConnection::connect_with(connect)).await {
-        Ok(Err(error)) => from_sqlx(error),
-        Ok(Ok(_)) | Err(_) => lost(),
     }
 }
 

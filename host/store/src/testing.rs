@@ -17,6 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+use tokio::sync::OnceCell;
 
 use crate::db::{Db, Options};
 
@@ -45,17 +46,44 @@ pub async fn databases() -> Vec<TestDatabase> {
 pub async fn sqlite() -> TestDatabase {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("test.db");
+    std::fs::write(&path, migrated_file().await).expect("a database file");
     let db = Db::sqlite(&path, options()).await.expect("a SQLite database");
-    crate::migrate::migrate(&db).await.expect("migrations on SQLite");
     TestDatabase { name: "sqlite", db, url: format!("sqlite:{}", path.display()), _folder: Some(folder) }
 }
 
 /// A fresh, migrated PostgreSQL database; none where there is no server.
 pub async fn postgres() -> Option<TestDatabase> {
-    let url = postgres_url().await?;
+    let url = postgres_copy(migrated_template().await?).await?;
     let db = Db::postgres(&url, options()).await.expect("a connection to PostgreSQL");
-    crate::migrate::migrate(&db).await.expect("migrations on PostgreSQL");
     Some(TestDatabase { name: "postgresql", db, url, _folder: None })
+}
+
+/// A SQLite database with the whole schema: each test gets a copy, which takes less than to migrate anew.
+async fn migrated_file() -> &'static [u8] {
+    static FILE: OnceCell<Vec<u8>> = OnceCell::const_new();
+    let made = FILE.get_or_init(|| async {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("migrated.db");
+        let db = Db::sqlite(&path, Options::default()).await.expect("a SQLite database");
+        crate::migrate::migrate(&db).await.expect("migrations on SQLite");
+        // The last connection that closes leaves all in the one file.
+        db.close().await;
+        std::fs::read(path).expect("a database file")
+    });
+    made.await
+}
+
+/// Name of a PostgreSQL database with the whole schema, for copies of it. Nobody may be connected to it then.
+async fn migrated_template() -> Option<&'static str> {
+    static NAME: OnceCell<Option<String>> = OnceCell::const_new();
+    let made = NAME.get_or_init(|| async {
+        let url = postgres_url().await?;
+        let db = Db::postgres(&url, Options::default()).await.expect("a connection to PostgreSQL");
+        crate::migrate::migrate(&db).await.expect("migrations on PostgreSQL");
+        db.close().await;
+        url.rsplit_once('/').map(|(_, name)| name.to_owned())
+    });
+    made.await.as_deref()
 }
 
 /// As [`databases`], with the schema of an older version; [`crate::migrate::migrate`] brings it up.
@@ -80,11 +108,15 @@ pub async fn databases_at(version: i64) -> Vec<TestDatabase> {
 
 /// URL of a fresh, empty PostgreSQL database.
 pub async fn postgres_url() -> Option<String> {
+    postgres_copy("template0").await
+}
+
+async fn postgres_copy(template: &str) -> Option<String> {
     let server = tokio::task::spawn_blocking(server).await.expect("start of PostgreSQL")?;
     let name = format!("test_{}", uuid::Uuid::new_v4().simple());
     let mut connection = sqlx::PgConnection::connect(server).await.expect("a connection to PostgreSQL");
     connection
-        .execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0")))
+        .execute(AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE {template}")))
         .await
         .expect("a fresh PostgreSQL database");
     connection.close().await.expect("an orderly end of the connection");
