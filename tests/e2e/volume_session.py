@@ -64,6 +64,21 @@ class Volumes(client.Members):
             same(query, [one["id"] for one in found], [self.volume])
         same("none", self.call("GET", "/volumes?name=other")["volumes"], [])
 
+    def step_extended(self):
+        """what upstream's extensions add stands in answers to reads, not in those to changes"""
+        path = f"/volumes/{self.volume}"
+        added = lambda one: sorted(key for key in one if key.startswith("os-"))
+        same("a change", added(self.call("PUT", path, {"volume": {"description": "hers"}})["volume"]), [])
+        same("a read", added(self.call("GET", path)["volume"]), ["os-vol-tenant-attr:tenant_id"])
+        body = {"snapshot": {"volume_id": self.volume, "name": "short"}}
+        made = self.call("POST", "/snapshots", body, expect=(202,))["snapshot"]
+        same("a new one", added(made), [])
+        self.snapshot_rests("short")
+        extended = [f"os-extended-snapshot-attributes:{name}" for name in ("progress", "project_id")]
+        same("a read of it", added(self.call("GET", f"/snapshots/{made['id']}")["snapshot"]), extended)
+        self.ann.text("volume", "snapshot", "delete", "short")
+        poll(60, lambda: (not (left := self.call("GET", "/snapshots")["snapshots"]), left))
+
     def step_refused(self):
         """what is wrong is said with the field's name"""
         for body, said in (
@@ -79,6 +94,7 @@ class Volumes(client.Members):
         full = self.call("POST", "/volumes", {"volume": {"size": 2000}}, expect=(413,))
         assert "volume-gib" in full["overLimit"]["message"], full
         self.call("GET", "/volumes/nothing", expect=(404,))
+        self.call("POST", "/snapshots", {"snapshot": {"volume_id": None}}, expect=(404,))
         self.call("POST", f"/volumes/{self.volume}/action", {"os-extend": {"new_size": 1}}, expect=(400,))
 
     def step_grown(self):

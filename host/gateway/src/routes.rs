@@ -29,6 +29,8 @@ pub struct Route {
     /// Which segments are parameters. Of two routes that take one path the lesser comes first: it has a literal where they
     /// first differ.
     parameters: Box<[bool]>,
+    /// A template of it ends with a slash: a path may, however strict its mount.
+    may_end_with_slash: bool,
     pub mount: Arc<Mount>,
     pub choices: Vec<Choice>,
 }
@@ -139,11 +141,13 @@ impl Routes {
     /// A literal beats a parameter, from left to right; a template without the method leaves it to the next one.
     pub fn find<'p>(&self, method: &Method, path: &Path<'p>) -> Found<'_, 'p> {
         let found = self.find_filled(method, path);
-        let (Found::Route { route: Route { mount, .. }, .. } | Found::Method { mount, .. }) = &found else {
-            return found;
+        let (mount, may_end_with_slash) = match &found {
+            Found::Route { route, .. } => (&route.mount, route.may_end_with_slash),
+            Found::Method { mount, .. } => (mount, false),
+            Found::Nothing { .. } => return found,
         };
         // The mount itself may be named with a slash at its end.
-        if path.holes && mount.strict_slashes && path.segments.len() > mount.prefix.len() {
+        if path.holes && mount.strict_slashes && !may_end_with_slash && path.segments.len() > mount.prefix.len() {
             return Found::Nothing { mount: Some(mount.clone()) };
         }
         found
@@ -252,10 +256,17 @@ impl Builder {
             let parameters = names.iter().map(Option::is_some).collect();
             self.add(key, self.routes.all.len())
                 .map_err(|error| format!("plugin `{}`: {template}: {error}", mount.plugin))?;
-            self.routes.all.push(Route { template, parameters, mount: mount.clone(), choices: vec![choice] });
+            self.routes.all.push(Route {
+                template,
+                parameters,
+                may_end_with_slash: path.ends_with('/'),
+                mount: mount.clone(),
+                choices: vec![choice],
+            });
             return Ok(());
         };
         let route = &mut self.routes.all[index];
+        route.may_end_with_slash |= path.ends_with('/');
         if !Arc::ptr_eq(&route.mount, mount) {
             let place = format!("{} {template}", operation.method);
             return Err(Unfit::Beside(Clash { other: route.mount.clone(), place, more: 0 }));

@@ -152,16 +152,23 @@ async fn a_path_is_read_decoded_and_without_empty_segments() {
 #[tokio::test]
 async fn an_empty_segment_is_one_where_the_manifest_says_so() {
     let world = World::echo();
-    let operations = [get("/"), get("/a"), get("/a/{x}"), ("PUT", "/a/{x}/b".to_owned())];
+    let operations =
+        [get("/"), get("/a"), get("/a/{x}"), ("PUT", "/a/{x}/b".to_owned()), get("/c/d/"), get("/{x}/{y}/e")];
     let strict = manifest("one", &operations).replace("[api]\n", "[api]\nstrict-slashes = true\n");
     let mount = mount(&strict, "/m", handler(|_, request| Ok(ok(&request.operation)))).unwrap();
     let side = Side { gateway: Gateway::new(world.shared.clone(), vec![mount], false).unwrap(), world };
-    for path in ["/m", "/m/", "//m//", "/m/a", "/m/a/x"] {
+    for path in ["/m", "/m/", "//m//", "/m/a", "/m/a/x", "/m/c/d", "/m/c/d/"] {
         assert_eq!(side.ask("GET", path).await.0, 200, "{path}");
     }
-    for (method, path) in
-        [("GET", "/m/a/"), ("DELETE", "/m/a/"), ("GET", "/m/a/x/"), ("PUT", "/m/a//b"), ("GET", "/m//a")]
-    {
+    for (method, path) in [
+        ("GET", "/m/a/"),
+        ("DELETE", "/m/a/"),
+        ("GET", "/m/a/x/"),
+        ("PUT", "/m/a//b"),
+        ("GET", "/m//a"),
+        ("PUT", "/m/c/d/"),
+        ("GET", "/m/c/d/e/"),
+    ] {
         assert_eq!(side.ask(method, path).await, (404, "one 404".to_owned(), None), "{method} {path}");
     }
 }

@@ -32,7 +32,8 @@ pub struct Api {
     /// Largest body of an operation that isn't a stream.
     #[serde(default = "default_max_body_kib")]
     pub max_body_kib: u32,
-    /// An empty segment of a path, a slash at its end too, is one that no route has; otherwise it doesn't count.
+    /// An empty segment of a path, a slash at its end too, is one that no route has, but for those whose template ends with a
+    /// slash; otherwise it doesn't count.
     #[serde(default)]
     pub strict_slashes: bool,
     /// Path parameter that must be the caller's project; for a token of a domain it is the project that is acted in.
@@ -67,6 +68,9 @@ pub struct CatalogService {
     #[serde(rename = "type")]
     pub kind: String,
     pub name: String,
+    /// Other types that clients look it up by: the catalogue has an entry for each, of the same name and endpoints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
 }
 
 /// `[api.versioning]`: how a client chooses the version of a request.

@@ -87,23 +87,27 @@ pub fn catalog(places: &[Place]) -> Vec<Service> {
     let mut services: Vec<Service> = Vec::new();
     for place in places {
         let Some(entry) = &place.service else { continue };
-        let at = services.iter().position(|service| service.kind == entry.kind && service.name == entry.name);
-        let at = at.unwrap_or_else(|| {
-            let id = stable_id(&["service", &entry.kind, &entry.name]);
-            services.push(Service { id, kind: entry.kind.clone(), name: entry.name.clone(), endpoints: Vec::new() });
-            services.len() - 1
-        });
-        let url = place.endpoint();
-        for interface in ["public", "internal", "admin"] {
-            services[at].endpoints.push(Endpoint {
-                id: stable_id(&["endpoint", &entry.kind, &entry.name, interface, &place.region, &url]),
-                interface: interface.to_owned(),
-                url: url.clone(),
-                region: place.region.clone(),
+        for kind in std::iter::once(&entry.kind).chain(&entry.aliases) {
+            let at = services.iter().position(|service| service.kind == *kind && service.name == entry.name);
+            let at = at.unwrap_or_else(|| {
+                let id = stable_id(&["service", kind, &entry.name]);
+                services.push(Service { id, kind: kind.clone(), name: entry.name.clone(), endpoints: Vec::new() });
+                services.len() - 1
             });
+            services[at].endpoints.extend(endpoints(kind, &entry.name, place));
         }
     }
     services
+}
+
+fn endpoints(kind: &str, name: &str, place: &Place) -> [Endpoint; 3] {
+    let url = place.endpoint();
+    ["public", "internal", "admin"].map(|interface| Endpoint {
+        id: stable_id(&["endpoint", kind, name, interface, &place.region, &url]),
+        interface: interface.to_owned(),
+        url: url.clone(),
+        region: place.region.clone(),
+    })
 }
 
 /// The same at every start, so that clients may keep it: 32 hex digits.
@@ -195,6 +199,34 @@ impl Handler for CheckOnly {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_stands_in_the_catalogue_under_each_of_its_types() {
+        let place = |base: &str, service: &str| Place {
+            plugin: "p".to_owned(),
+            listener: "main".to_owned(),
+            prefix: "/p".to_owned(),
+            base_url: base.to_owned(),
+            region: "here".to_owned(),
+            endpoint_path: "/v1".to_owned(),
+            service: Some(toml::from_str(service).expect("a service")),
+            config: toml::Table::new(),
+            signature: None,
+            dependent_actions: false,
+        };
+        let both = "type = \"disks\"\naliases = [\"disksv1\"]\nname = \"d\"";
+        let found = catalog(&[place("http://a", both), place("http://b", "type = \"disksv1\"\nname = \"d\"")]);
+        let told = |service: &Service| {
+            let urls: Vec<_> = service.endpoints.iter().step_by(3).map(|endpoint| endpoint.url.clone()).collect();
+            (service.kind.clone(), service.name.clone(), urls)
+        };
+        let [a, b] = ["http://a/v1", "http://b/v1"].map(str::to_owned);
+        let wanted = [("disks", vec![a.clone()]), ("disksv1", vec![a, b])]
+            .map(|(kind, urls)| (kind.to_owned(), "d".to_owned(), urls));
+        assert_eq!(found.iter().map(told).collect::<Vec<_>>(), wanted);
+        let ids: HashSet<_> = found.iter().flat_map(|s| s.endpoints.iter().map(|e| &e.id).chain([&s.id])).collect();
+        assert_eq!(ids.len(), 2 + 3 + 6, "each has an id of its own");
+    }
 
     #[test]
     fn a_mount_takes_the_signatures_of_a_plugin_that_has_some() {

@@ -38,20 +38,21 @@ pub fn list<C: Volumes>(cloud: &C, request: &Request, detailed: bool) -> Answer 
 }
 
 pub fn show<C: Volumes>(cloud: &C, request: &Request) -> Answer {
-    Ok(one(200, request, &cloud.get_snapshot(id(request))?))
+    Ok(one(200, request, &cloud.get_snapshot(id(request))?, true))
 }
 
 /// `force` asks for a copy of what a server writes to; that is refused by the volume's state.
 pub fn create<C: Volumes>(cloud: &C, request: &Request) -> Answer {
     let body = member(request, "snapshot")?;
     let create = SnapshotCreate {
+        // Null is a volume that isn't there.
         volume_id: text(&body, &["volume_id"]).unwrap_or_default(),
         name: text(&body, &["name", "display_name"]).unwrap_or_default(),
         description: text(&body, &["description", "display_description"]).unwrap_or_default(),
         metadata: pairs(&body),
         attributes: "{}".to_owned(),
     };
-    Ok(one(202, request, &cloud.create_snapshot(&create)?))
+    Ok(one(202, request, &cloud.create_snapshot(&create)?, false))
 }
 
 pub fn update<C: Volumes>(cloud: &C, request: &Request) -> Answer {
@@ -62,7 +63,7 @@ pub fn update<C: Volumes>(cloud: &C, request: &Request) -> Answer {
         metadata: None,
         attributes: None,
     };
-    Ok(one(200, request, &cloud.update_snapshot(id(request), &update)?))
+    Ok(one(200, request, &cloud.update_snapshot(id(request), &update)?, false))
 }
 
 pub fn delete<C: Volumes>(cloud: &C, request: &Request) -> Answer {
@@ -70,10 +71,11 @@ pub fn delete<C: Volumes>(cloud: &C, request: &Request) -> Answer {
     Ok(respond::empty(202))
 }
 
-fn one(status: u16, request: &Request, snapshot: &Snapshot) -> Response {
+/// What upstream's extensions add stands in answers to reads only: these are `detailed`.
+fn one(status: u16, request: &Request, snapshot: &Snapshot, detailed: bool) -> Response {
     let mut json = Writer::with_capacity(512);
     json.begin_object().key(key!("snapshot"));
-    write(&mut json, request, snapshot, true);
+    write(&mut json, request, snapshot, detailed);
     json.end_object();
     respond::json(status, json.finish())
 }

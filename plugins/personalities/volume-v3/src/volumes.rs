@@ -59,7 +59,7 @@ pub fn list<C: Volumes>(cloud: &C, request: &Request, detailed: bool) -> Answer 
         collection: "volumes",
         fields: FIELDS,
         id: |volume: &Volume| &volume.id,
-        write: &|json, volume| write(json, request, volume, detailed),
+        write: &|json, volume| write(json, request, volume, if detailed { Told::Whole } else { Told::Name }),
     };
     lists::list(request, &of, |conditions, page| {
         cloud.list_volumes(conditions, page).map(|page| (page.volumes, page.next))
@@ -67,7 +67,7 @@ pub fn list<C: Volumes>(cloud: &C, request: &Request, detailed: bool) -> Answer 
 }
 
 pub fn show<C: Volumes>(cloud: &C, request: &Request) -> Answer {
-    Ok(one(200, request, &cloud.get_volume(id(request))?))
+    Ok(one(200, request, &cloud.get_volume(id(request))?, Told::Whole))
 }
 
 pub fn create<C: Volumes>(cloud: &C, request: &Request) -> Answer {
@@ -107,7 +107,7 @@ pub fn create<C: Volumes>(cloud: &C, request: &Request) -> Answer {
         metadata: pairs(&body),
         attributes: "{}".to_owned(),
     };
-    Ok(one(202, request, &cloud.create_volume(&create)?))
+    Ok(one(202, request, &cloud.create_volume(&create)?, Told::Change))
 }
 
 const UNCHANGED: VolumeUpdate =
@@ -121,7 +121,7 @@ pub fn update<C: Volumes>(cloud: &C, request: &Request) -> Answer {
         metadata: body.get("metadata").filter(|map| map.is_object()).map(|_| MetadataChange::Replace(pairs(&body))),
         ..UNCHANGED
     };
-    Ok(one(200, request, &cloud.update_volume(id(request), &update)?))
+    Ok(one(200, request, &cloud.update_volume(id(request), &update)?, Told::Change))
 }
 
 pub fn delete<C: Volumes>(cloud: &C, request: &Request) -> Answer {
@@ -148,18 +148,26 @@ pub fn set_bootable<C: Volumes>(cloud: &C, request: &Request) -> Answer {
     Ok(respond::empty(200))
 }
 
-fn one(status: u16, request: &Request, volume: &Volume) -> Response {
+/// How much of a volume an answer tells. What upstream's extensions add stands in answers to reads only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Name,
+    Change,
+    Whole,
+}
+
+fn one(status: u16, request: &Request, volume: &Volume, told: Told) -> Response {
     let mut json = Writer::with_capacity(1024);
     json.begin_object().key(key!("volume"));
-    write(&mut json, request, volume, true);
+    write(&mut json, request, volume, told);
     json.end_object();
     respond::json(status, json.finish())
 }
 
-fn write(json: &mut Writer, request: &Request, volume: &Volume, detailed: bool) {
+fn write(json: &mut Writer, request: &Request, volume: &Volume, told: Told) {
     json.begin_object().key(key!("id")).string(&volume.id).key(key!("name")).string(&volume.name);
     write_links(json, request, "volumes", &volume.id);
-    if !detailed {
+    if told == Told::Name {
         json.end_object();
         return;
     }
@@ -178,13 +186,15 @@ fn write(json: &mut Writer, request: &Request, volume: &Volume, detailed: bool) 
     json.key(key!("encrypted")).boolean(false).key(key!("multiattach")).boolean(false);
     json.key(key!("metadata")).string_map(&volume.metadata);
     json.key(key!("user_id")).string(&volume.user_id);
-    json.key(key!("os-vol-tenant-attr:tenant_id")).string(&volume.project_id);
     json.key(key!("replication_status")).null().key(key!("consistencygroup_id")).null();
     json.key(key!("migration_status")).null();
     write_attachments(json, volume);
-    if let Some(image) = &volume.image_id {
-        json.key(key!("volume_image_metadata")).begin_object();
-        json.key(key!("image_id")).string(image).end_object();
+    if told == Told::Whole {
+        json.key(key!("os-vol-tenant-attr:tenant_id")).string(&volume.project_id);
+        if let Some(image) = &volume.image_id {
+            json.key(key!("volume_image_metadata")).begin_object();
+            json.key(key!("image_id")).string(image).end_object();
+        }
     }
     if minor >= 13 {
         json.key(key!("group_id")).null();
