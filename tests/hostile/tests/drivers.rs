@@ -98,7 +98,9 @@ fn sheet(currency: &str) -> Sheet {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_tariff_gives_no_charges() {
     let bytes = packed("hostile-tariff", &manifest("hostile", "tariff", &[], ""));
-    let plugin = load(&runtime(|_| {}), bytes, Vec::new(), LIMITS).unwrap();
+    // However little of a processor the test gets, the bound of its time in the sandbox comes first.
+    let limits = LimitsTable { wait_ms: Some(60_000), ..LIMITS };
+    let plugin = load(&runtime(|_| {}), bytes, Vec::new(), limits).unwrap();
     let tariff: Arc<dyn Tariff> = plugin.tariff().unwrap();
     let rated = async |currency: &str| tariff.rate(Vec::new(), sheet(currency), Vec::new()).await;
     assert_eq!(rated("loop").await.unwrap_err().code, ErrorCode::TimedOut);
