@@ -5,7 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
-SKYLOOM  := $(TARGET)/release/skyloom
+# `release` for those who use it; `dev` for tests and work on the sources (Cargo.toml).
+PROFILE  ?= release
+BUILT     = $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+SKYLOOM   = $(BUILT)/skyloom
 PACKED   := $(TARGET)/plugins
 ARGS     ?=
 
@@ -30,7 +33,7 @@ build: host plugins ## the skyloom binary and all plugins, packed into target/pl
 
 # The whole workspace decides on features, so that the tests build nothing of this again.
 host:
-	cargo build --release --workspace --bin skyloom $(FEATURES)
+	cargo build --profile $(PROFILE) --workspace --bin skyloom $(FEATURES)
 
 # One call for all plugins: they share their dependencies and cargo its parallelism. Their target brings no WASI, so a
 # plugin can reach nothing that the host does not give it.
@@ -57,6 +60,8 @@ plugins: host components
 run: build ## the laptop deployment on loopback (ARGS= passes more to `skyloom serve`)
 	$(SKYLOOM) serve --config examples/deployments/laptop/skyloom.toml $(ARGS)
 
+test faults: PROFILE := dev
+
 test: build ## unit, integration and end-to-end tests; names what could not run here
 	tests/support/run-tests $(FEATURES)
 
@@ -73,7 +78,7 @@ fmt: ## format the sources
 	cargo fmt --all
 
 clippy: ## lints, as CI runs them
-	cargo clippy --release --workspace --all-targets $(FEATURES) -- -D warnings
+	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 
 clean: ## remove everything built
 	rm -rf $(PACKED) $(TARGET)/tests

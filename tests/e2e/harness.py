@@ -17,7 +17,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SUPPORT = ROOT / "tests/support"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-SKYLOOM = pathlib.Path(os.environ.get("SKYLOOM_BIN", TARGET / "release/skyloom"))
+SKYLOOM = pathlib.Path(os.environ.get("SKYLOOM_BIN", TARGET / "debug/skyloom"))
 VENV = pathlib.Path(os.environ.get("SKYLOOM_VENV", TARGET / "venv"))
 
 

@@ -58,10 +58,10 @@ pub fn program() -> PathBuf {
     std::env::var_os("SKYLOOM_BIN").map_or_else(|| target().join("skyloom"), PathBuf::from)
 }
 
-/// `target/release`, where this test was built.
+/// `target/debug`, where this test was built.
 fn target() -> PathBuf {
     let exe = std::env::current_exe().expect("a path of this test");
-    exe.ancestors().nth(2).expect("target/release").to_owned()
+    exe.ancestors().nth(2).expect("target/debug").to_owned()
 }
 
 /// What `make build` has not made yet of what these tests need with this driver; none: all is there.

@@ -16,7 +16,7 @@ fn run(arguments: &[&str]) -> String {
         .arg(&plugins)
         .args(arguments)
         .arg("--binary")
-        .arg(built("SKYLOOM_BIN", "target/release/skyloom"))
+        .arg(built("SKYLOOM_BIN", "target/debug/skyloom"))
         .output()
         .expect("the load tool starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

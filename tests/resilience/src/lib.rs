@@ -50,7 +50,7 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 fn release() -> PathBuf {
     let exe = std::env::current_exe().expect("a path of this test");
-    exe.ancestors().nth(2).expect("target/release").to_owned()
+    exe.ancestors().nth(2).expect("target/debug").to_owned()
 }
 
 /// The laptop's deployment on free ports with what a test changes, in a folder that goes with it.
