@@ -35,6 +35,7 @@ pub mod postgres;
 pub mod prices;
 pub mod public_addresses;
 pub mod quotas;
+pub mod rebuilds;
 pub mod resizes;
 pub mod retired_ids;
 mod rows;
