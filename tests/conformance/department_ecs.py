@@ -52,6 +52,7 @@ def inside(place, caller):
     return values
 
 
+FRESH_STOPPED = {"ready": lambda place, caller: {"server_id": place.stopped(place.server())}}
 ECS = {
     "servers.create": Entry(
         body=ecs_server, refs=("image_id", "network_id", "router_id", "security_group_id", "flavor_id"), then=job_lands
@@ -65,7 +66,11 @@ ECS = {
     ],
     "servers.resize": Entry(
         body=lambda v: {"resize": {"flavorRef": v["flavor_id"]}}, refs=(*AT, "flavor_id"), then=job_lands,
-        ready=lambda place, caller: {"server_id": place.stopped(place.server())},
+        **FRESH_STOPPED,
+    ),
+    "servers.reinstall_os": Entry(body=fixed({"os-reinstall": {}}), refs=AT, then=job_lands, **FRESH_STOPPED),
+    "servers.change_os": Entry(
+        body=lambda v: {"os-change": {"imageid": v["image_id"]}}, refs=(*AT, "image_id"), then=job_lands, **FRESH_STOPPED
     ),
     "server_volumes.attach": dataclasses.replace(COMPUTE["server_volumes.attach"], then=job_lands),
     "server_volumes.detach": dataclasses.replace(COMPUTE["server_volumes.detach"], then=job_lands),

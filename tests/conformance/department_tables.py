@@ -157,6 +157,9 @@ SERVERS = {
     "servers.resize": Entry(
         body=lambda v: {"resize": {"flavorRef": v["flavor_id"]}}, refs=(*AT, "flavor_id"), **FRESH_SERVER
     ),
+    "servers.rebuild": Entry(
+        body=lambda v: {"rebuild": {"imageRef": v["image_id"]}}, refs=(*AT, "image_id"), **FRESH_SERVER
+    ),
     "servers.delete": Entry(refs=AT, **FRESH_SERVER),
     "servers.restore": Entry(body=fixed({"restore": None}), refs=AT, **RECYCLED_SERVER),
     "servers.force_delete": Entry(body=fixed({"forceDelete": None}), refs=AT, **FRESH_SERVER),

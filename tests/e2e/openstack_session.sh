@@ -181,6 +181,33 @@ server_reboot() {
   status_is ACTIVE
   if [ "$variant" = libvirt ]; then poll "$boot_deadline" booted 3; fi
 }
+# Another image, whose disk bears another mark, another name and another password: the guest boots for the first time.
+server_rebuild() {
+  if [ "$variant" = libvirt ]; then
+    printf 'SKYLOOM-NEWX\n' >"$work/new.raw" # as long as the guest reads
+    truncate -s 64M "$work/new.raw"
+    qemu-img convert -q -f raw -O qcow2 "$work/new.raw" "$work/new.disk"
+    os image create --container-format bare --disk-format qcow2 --file "$work/new.disk" \
+      --property "kernel_id=$(os image show kernel -f value -c id)" \
+      --property "ramdisk_id=$(os image show ramdisk -f value -c id)" newer
+  else
+    head -c 65536 /dev/urandom >"$work/new.disk"
+    os image create --container-format bare --disk-format raw --file "$work/new.disk" newer
+  fi
+  secret='new "$" {y}'$RANDOM$RANDOM
+  os --os-compute-api-version 2.90 server rebuild --image newer --name "$name" --hostname rebuilt --password "$secret" \
+    --property kept=no --wait "$name"
+  status_is ACTIVE
+  os server show "$name" -f json -c image -c properties >"$work/rebuilt"
+  grep -q newer "$work/rebuilt" && grep -q kept "$work/rebuilt" || { cat "$work/rebuilt"; return 1; }
+  [ "$variant" = libvirt ] || return 0
+  poll "$boot_deadline" booted 1
+  # Its console is a new one too: what it says is of this boot.
+  same "boots of the rebuilt guest" "$(grep -c SKYLOOM-GUEST-READY "$work/console")" 1
+  grep -q 'mark=SKYLOOM-NEWX' "$work/console" && grep -q 'SKYLOOM-GUEST-ADDRESS host=rebuilt ' "$work/console" ||
+    { grep SKYLOOM "$work/console"; return 1; }
+  password_in_guest
+}
 # MEMORY DISK BOOTS: what the API tells of the server's flavor, libvirt has of its domain and the guest itself sees.
 has_size() {
   same "the flavor's memory" "$(os server show "$name" -f json -c flavor | grep -oE '"?ram"?[:=] ?[0-9'"'"']+' | grep -oE '[0-9]+')" "$1"
@@ -197,19 +224,19 @@ resized() { # FLAVOR
   status_is VERIFY_RESIZE
 }
 server_resize() {
-  has_size 512 1 3
+  has_size 512 1 1
   resized m1.small
-  has_size 2048 20 4
+  has_size 2048 20 2
   os server resize confirm "$name"
   poll 60 status_is ACTIVE
 }
 server_resize_revert() {
   os flavor create --ram 1024 --disk 20 --vcpus 1 m1.between
   resized m1.between
-  has_size 1024 20 5
+  has_size 1024 20 3
   os server resize revert "$name"
   poll 90 status_is ACTIVE
-  has_size 2048 20 6
+  has_size 2048 20 4
 }
 server_delete() {
   os server delete --wait "$name"
@@ -259,6 +286,8 @@ step "neither log nor database nor disk holds the password" told_nobody
 step "server stop" server_stop
 step "server start" server_start
 step "server reboot --wait" server_reboot
+step "server rebuild --image --wait: another disk, another password" server_rebuild
+step "neither log nor database nor disk holds the new password" told_nobody
 step "server resize --wait, resize confirm" server_resize
 step "server resize --wait, resize revert" server_resize_revert
 step "server delete --wait" server_delete

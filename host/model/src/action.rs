@@ -131,6 +131,7 @@ actions! {
     ServersResize "servers:resize" Member;
     ServersConfirmResize "servers:confirm-resize" Member;
     ServersRevertResize "servers:revert-resize" Member;
+    ServersRebuild "servers:rebuild" Member;
     ServersDelete "servers:delete" Member;
     ServersRestore "servers:restore" Member;
     ServersConsole "servers:console" Member;

@@ -22,6 +22,7 @@ macro_rules! cloud_functions {
                 Changes fn act_on_servers(ids: Vec<String>, verb: String, options: Vec<compute::Pair>, as_batch: bool, strict: bool) -> String;
                 Changes fn attach_nics(id: String, nics: Vec<compute::NicRequest>, dry_run: bool) -> compute::NicsAttached;
                 Changes fn detach_nics(id: String, port_ids: Vec<String>) -> String;
+                Changes fn rebuild_server(id: String, rebuild: compute::ServerRebuild) -> compute::ServerRebuilt;
                 Changes fn delete_servers(ids: Vec<String>, options: compute::DeleteOptions, as_batch: bool, strict: bool) -> String;
                 Reads fn console_output(id: String, lines: Option<u32>) -> String;
                 Changes fn set_metadata(id: String, items: Vec<compute::Pair>, mode: compute::MetadataMode) -> Vec<compute::Pair>;

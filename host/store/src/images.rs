@@ -247,12 +247,13 @@ pub async fn keep_image(tx: &mut Conn, id: &str) -> Result<Option<ImageState>> {
     Ok(state.and_then(|state| ImageState::parse(&state)))
 }
 
-/// Whether a disk stands on it, or a server boots with it as kernel or ramdisk.
+/// Whether a disk stands on it or is about to, or a server boots with it as kernel or ramdisk.
 pub async fn image_in_use(conn: &mut Conn, id: &str) -> Result<bool> {
     let found = conn
         .optional(
             "SELECT v.id FROM volumes v WHERE v.image_id = $1 \
-             UNION ALL SELECT b.server_id FROM boot_images b WHERE b.image_id = $1 LIMIT 1",
+             UNION ALL SELECT b.server_id FROM boot_images b WHERE b.image_id = $1 \
+             UNION ALL SELECT r.server_id FROM rebuilds r WHERE $1 IN (r.image_id, r.kernel_id, r.ramdisk_id) LIMIT 1",
             args![id],
             |row| row.text(0),
         )

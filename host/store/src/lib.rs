@@ -36,6 +36,7 @@ mod postgres;
 pub mod prices;
 pub mod public_addresses;
 pub mod quotas;
+pub mod rebuilds;
 pub mod resizes;
 pub mod retired_ids;
 mod rows;

@@ -21,6 +21,7 @@ macro_rules! cloud_functions {
                 fn act_on_servers(ids: &[String], verb: &str, options: &[compute::Pair], as_batch: bool, strict: bool) -> String;
                 fn attach_nics(id: &str, nics: &[compute::NicRequest], dry_run: bool) -> compute::NicsAttached;
                 fn detach_nics(id: &str, port_ids: &[String]) -> String;
+                fn rebuild_server(id: &str, rebuild: &compute::ServerRebuild) -> compute::ServerRebuilt;
                 fn delete_servers(ids: &[String], options: compute::DeleteOptions, as_batch: bool, strict: bool) -> String;
                 fn console_output(id: &str, lines: Option<u32>) -> String;
                 fn set_metadata(id: &str, items: &[compute::Pair], mode: compute::MetadataMode) -> Vec<compute::Pair>;

@@ -4,7 +4,7 @@ use skyloom_model::{ErrorCode, Result};
 use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::{Disk, DiskSource, Domain, DomainSpec, Driver, Power, Progress, StepKey, StopMode};
 
-pub use crate::disks::{export, hotplug, other_disks};
+pub use crate::disks::{export, hotplug, new_system_disk, other_disks};
 pub use crate::nics::{hotplug_nics, other_nics};
 pub use crate::suspension::suspension;
 use crate::{Bench, eventually};

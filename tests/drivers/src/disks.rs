@@ -2,10 +2,10 @@
 
 use skyloom_model::ErrorCode;
 use skyloom_runtime::context::SecretVault;
-use skyloom_runtime::driver::{Disk, DiskSource, DomainSpec, ImageBlob, StepKey};
+use skyloom_runtime::driver::{Disk, DiskSource, DomainSpec, ImageBlob, Power, StepKey, StopMode};
 
 use crate::Bench;
-use crate::checks::{booted, finish, key, make, make_disks, remove, remove_disks, said, start, twice};
+use crate::checks::{booted, expect, finish, key, make, make_disks, remove, remove_disks, said, start, twice};
 
 /// Disks go through blobs to another node, here this one again, and grow on the way, every call twice; they are whole without the
 /// blobs.
@@ -76,6 +76,38 @@ pub async fn hotplug(bench: &dyn Bench) {
     refused("there is no server", ErrorCode::NotFound).await;
     remove_disks(bench, driver, std::slice::from_ref(disk)).await;
     assert_eq!(bench.evidence(all).await, Vec::<String>::new());
+}
+
+/// A server gets a new system disk: its domain and its old disk go, and a disk of the same id is made anew, on which another operation
+/// defines the server. The guest boots it, and says nothing of its earlier boots.
+pub async fn new_system_disk(bench: &dyn Bench) {
+    let driver = bench.load().await;
+    let (driver, spec) = (&*driver, &bench.spec());
+    let (id, system) = (&spec.server_id, &spec.disks[0]);
+    make(bench, driver, spec).await;
+    start(bench, driver, id).await;
+    booted(bench, driver, id, 1).await;
+    let stop = key("stop");
+    finish(bench, driver, &stop, driver.stop(&stop, id, StopMode::Hard).await).await;
+    // By its size the old disk is told from the new one.
+    let grow = key("grow-disk");
+    finish(bench, driver, &grow, driver.grow_disk(&grow, &system.id, system.size_gib + 1).await).await;
+    let anew = key("clear");
+    twice(bench, driver, spec, &anew, async |key| driver.undefine(key, id).await).await;
+    twice(bench, driver, spec, &anew, async |key| driver.remove_disk(key, &system.id).await).await;
+    let step = |step: &str| StepKey { step: step.to_owned(), ..anew.clone() };
+    twice(bench, driver, spec, &step("disk"), async |key| driver.create_disk(key, system).await).await;
+    let define = async |key: &StepKey| driver.define(key, spec, &SecretVault::default()).await;
+    twice(bench, driver, spec, &step("define"), define).await;
+    expect(driver, spec, Power::Stopped, &anew.operation).await;
+    bench.assert_size(spec).await;
+    start(bench, driver, id).await;
+    booted(bench, driver, id, 1).await;
+    if let Some(ready) = bench.ready_text() {
+        let console = driver.console_output(id, 1 << 20).await.expect("a console");
+        assert_eq!(console.matches(ready).count(), 1, "{console}");
+    }
+    remove(bench, driver, spec).await;
 }
 
 /// A server that is off takes and gives up disks by a change of its definition.

@@ -54,8 +54,8 @@ pub trait Bench: Send + Sync {
 macro_rules! kit {
     ($bench:expr $(, $more:ident)*) => {
         $crate::kit!(
-            @tests $bench, life, console, removal_of_a_running_server, definition_without_disks, disks, export, other_disks,
-            other_nics, absence, list, capacity, reload, at_once, hostile_names $(, $more)*
+            @tests $bench, life, console, removal_of_a_running_server, definition_without_disks, disks, export, new_system_disk,
+            other_disks, other_nics, absence, list, capacity, reload, at_once, hostile_names $(, $more)*
         );
     };
     (@tests $bench:expr $(, $check:ident)+) => {

@@ -139,6 +139,7 @@ const AT_REST: &[(&str, &str)] = &[
     ("open operations", "SELECT count(*) FROM operations WHERE ended_at IS NULL"),
     ("leases", "SELECT count(*) FROM operations WHERE lease_owner <> ''"),
     ("passwords", "SELECT count(*) FROM servers WHERE admin_password <> ''"),
+    ("rebuilds", "SELECT count(*) FROM rebuilds"),
     (
         "addresses without a port",
         "SELECT count(*) FROM port_addresses a WHERE NOT EXISTS (SELECT 1 FROM ports p WHERE p.id = a.port_id)",

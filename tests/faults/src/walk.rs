@@ -23,6 +23,7 @@ pub enum Kind {
     Stop,
     Start,
     Reboot,
+    Rebuild,
     Resize,
     Revert,
     Delete,
@@ -30,8 +31,16 @@ pub enum Kind {
 
 impl Kind {
     /// In the order in which one server can go through them.
-    pub const ALL: [Self; 7] =
-        [Self::Create, Self::Stop, Self::Start, Self::Reboot, Self::Resize, Self::Revert, Self::Delete];
+    pub const ALL: [Self; 8] = [
+        Self::Create,
+        Self::Stop,
+        Self::Start,
+        Self::Reboot,
+        Self::Rebuild,
+        Self::Resize,
+        Self::Revert,
+        Self::Delete,
+    ];
 
     /// The operation's name in the step log.
     pub fn name(self) -> &'static str {
@@ -40,6 +49,7 @@ impl Kind {
             Self::Stop => "server.stop",
             Self::Start => "server.start",
             Self::Reboot => "server.reboot",
+            Self::Rebuild => "server.rebuild",
             Self::Resize => "server.resize",
             Self::Revert => "server.revert-resize",
             Self::Delete => "server.delete",
@@ -48,15 +58,21 @@ impl Kind {
 
     fn rest(self) -> &'static str {
         match self {
-            Self::Create | Self::Start | Self::Reboot | Self::Revert => "active",
+            Self::Create | Self::Start | Self::Reboot | Self::Rebuild | Self::Revert => "active",
             Self::Stop => "stopped",
             Self::Resize => "resized",
             Self::Delete => "deleted",
         }
     }
 
-    fn boots(self) -> u32 {
-        u32::from(!matches!(self, Self::Stop | Self::Delete))
+    /// How often a guest was switched on since its domain was made, once it was so many times before.
+    fn boots(self, before: u32) -> u32 {
+        match self {
+            Self::Stop | Self::Delete => before,
+            // Its domain is another one.
+            Self::Create | Self::Rebuild => 1,
+            Self::Start | Self::Reboot | Self::Resize | Self::Revert => before + 1,
+        }
     }
 }
 
@@ -169,7 +185,7 @@ impl<'p> Walk<'p> {
                 "{case}: {}",
                 self.told(&operation).await
             );
-            boots += act.kind.boots();
+            boots = act.kind.boots(boots);
             self.platform.let_go(act.doom).await;
             self.check(act, &server, boots, &case).await;
         }
@@ -252,6 +268,7 @@ impl<'p> Walk<'p> {
             Kind::Start => ("POST", action, json!({ "os-start": null })),
             Kind::Stop => ("POST", action, json!({ "os-stop": null })),
             Kind::Reboot => ("POST", action, json!({ "reboot": { "type": "HARD" } })),
+            Kind::Rebuild => ("POST", action, json!({ "rebuild": { "imageRef": self.image } })),
             Kind::Resize => ("POST", action, json!({ "resize": { "flavorRef": "2" } })),
             Kind::Revert => ("POST", action, json!({ "revertResize": null })),
         };

@@ -22,6 +22,7 @@ use skyloom_store::{Db, args, metering, operations, servers};
 
 use crate::kinds::Kind;
 use crate::nics;
+use crate::rebuilds;
 use crate::world::World;
 
 pub struct Fixture {
@@ -35,7 +36,7 @@ pub struct Fixture {
     pub other: Option<Arc<World>>,
     pub engine: Mutex<Option<Engine>>,
     caller: Arc<Caller>,
-    image_id: String,
+    pub image_id: String,
     _database: TestDatabase,
     _folder: tempfile::TempDir,
 }
@@ -242,6 +243,7 @@ impl Fixture {
             Kind::Resume => ("resume", None),
             Kind::Confirm => ("confirm-resize", None),
             Kind::Revert { .. } => ("revert-resize", None),
+            Kind::Rebuild { .. } => return rebuilds::ask(self, server_id).await,
             Kind::Attach { .. } => ("attach-volume", None),
             Kind::Detach { .. } => ("detach-volume", None),
             Kind::AttachNics { .. } => return nics::attach(self, server_id).await,
@@ -323,6 +325,7 @@ impl Fixture {
         let (before, state): (&[Kind], _) = match kind {
             Kind::Start
             | Kind::Resize { running: false }
+            | Kind::Rebuild { running: false }
             | Kind::Attach { running: false }
             | Kind::AttachNics { running: false } => (&[off], VmState::Stopped),
             Kind::DetachNics { running: true } => (&[Kind::AttachNics { running: true }], VmState::Active),

@@ -25,6 +25,9 @@ pub enum Kind {
     Revert {
         running: bool,
     },
+    Rebuild {
+        running: bool,
+    },
     Attach {
         running: bool,
     },
@@ -93,6 +96,9 @@ impl Kind {
         Kind::RecycleResized,
     ];
 
+    /// A new system disk; beside the others, so that they run side by side.
+    pub const REBUILDING: &'static [Kind] = &[Kind::Rebuild { running: true }, Kind::Rebuild { running: false }];
+
     /// Whether it makes its server.
     pub fn creates(self) -> bool {
         matches!(self, Self::Create | Self::CreateFrom)
@@ -112,6 +118,7 @@ impl Kind {
             Self::Resume => "server.resume",
             Self::Confirm => "server.confirm-resize",
             Self::Revert { .. } => "server.revert-resize",
+            Self::Rebuild { .. } => "server.rebuild",
             Self::Attach { .. } => "server.attach-volume",
             Self::Detach { .. } => "server.detach-volume",
             Self::AttachNics { .. } => "server.attach-nic",

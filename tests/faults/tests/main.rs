@@ -11,6 +11,7 @@ mod over_libvirt;
 mod overlap;
 mod points;
 mod processes;
+mod rebuilds;
 mod reconcile;
 mod volumes;
 mod walk;

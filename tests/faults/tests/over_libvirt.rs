@@ -34,13 +34,14 @@ const CALLS: [(Kind, &[Procedure]); Kind::ALL.len()] = [
     (Kind::Stop, &[Procedure::Destroy]),
     (Kind::Start, &[Procedure::Start]),
     (Kind::Reboot, &[Procedure::Destroy, Procedure::Start]),
+    (Kind::Rebuild, &[Procedure::Destroy, Procedure::UpdateNetwork, Procedure::Undefine, Procedure::Define, Procedure::Start]),
     (Kind::Resize, &[Procedure::Destroy, Procedure::Define, Procedure::Start]),
     (Kind::Revert, &[Procedure::Destroy, Procedure::Define, Procedure::Start]),
     (Kind::Delete, &[Procedure::Destroy, Procedure::UpdateNetwork, Procedure::Undefine]),
 ];
 
 /// The steps of each kind that call the driver.
-const STEPS: [(Kind, &str); 16] = [
+const STEPS: [(Kind, &str); 21] = [
     (Kind::Create, "disks"),
     (Kind::Create, "define"),
     (Kind::Create, "start"),
@@ -48,6 +49,11 @@ const STEPS: [(Kind, &str); 16] = [
     (Kind::Start, "start"),
     (Kind::Reboot, "stop"),
     (Kind::Reboot, "start"),
+    (Kind::Rebuild, "stop"),
+    (Kind::Rebuild, "clear"),
+    (Kind::Rebuild, "disk"),
+    (Kind::Rebuild, "define"),
+    (Kind::Rebuild, "start"),
     (Kind::Resize, "stop"),
     (Kind::Resize, "reconfigure"),
     (Kind::Resize, "start"),

@@ -30,6 +30,7 @@ fn is_called(kind: Kind, step: &str, moves: bool) -> bool {
     match kind {
         // A guest that is off is neither switched off nor on.
         Kind::Revert { running: false } => step == "reconfigure",
+        Kind::Rebuild { running: false } => !["stop", "start"].contains(&step),
         Kind::Resize { running: false } => step == "reconfigure" || (moves && ["export", "disks"].contains(&step)),
         // The disks grow where they are, or go along; what is left elsewhere is left until somebody decides.
         Kind::Resize { .. } | Kind::ResizeForGood => match step {
@@ -49,7 +50,8 @@ fn is_called(kind: Kind, step: &str, moves: bool) -> bool {
 /// The failures that, if they last, make a step fail. Who looks before it switches the guest off doesn't repeat what had its effect.
 fn lasting(kind: Kind, step: &str) -> &'static [Failure] {
     if matches!(kind, Kind::Delete | Kind::Purge | Kind::Recycle | Kind::DeleteResized | Kind::RecycleResized)
-        || (matches!(kind, Kind::Resize { .. } | Kind::ResizeForGood | Kind::Revert { .. }) && step == "stop")
+        || (matches!(kind, Kind::Resize { .. } | Kind::ResizeForGood | Kind::Revert { .. } | Kind::Rebuild { .. })
+            && step == "stop")
     {
         &[Failure::FailBefore]
     } else {
@@ -283,6 +285,7 @@ async fn each_kind_of_fault_on_postgresql() {
         Kind::Resume,
         Kind::AttachNics { running: true },
         Kind::DetachNics { running: false },
+        Kind::Rebuild { running: true },
     ] {
         let first = steps(&fixture, kind)[0];
         for failure in FAILURES {

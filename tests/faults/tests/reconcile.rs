@@ -9,6 +9,7 @@ use skyloom_store::{args, placements};
 
 use crate::fixture::Fixture;
 use crate::kinds::Kind;
+use crate::rebuilds;
 use crate::walk::clear;
 use skyloom_faults::machine::Machine;
 
@@ -107,6 +108,28 @@ async fn a_server_whose_domain_is_gone_is_in_error_and_can_be_deleted() {
     assert_eq!(fixture.count(open, &server).await, 0, "nobody pays for a server that isn't there");
     clear(&fixture, &server, "gone").await;
     fixture.check_everything().await;
+}
+
+/// Its domain is made anew with its disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_domain_is_gone_is_mended_by_a_rebuild() {
+    for database in databases().await {
+        let fixture = Fixture::new(database).await;
+        let server = fixture.prepare(Kind::Stop { hard: true }).await;
+        let reconciler = reconciler(&fixture, Settings::default()).await;
+        fixture.world.holds().machines.remove(&server);
+        reconciler.look().await.unwrap();
+        assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Error, "{}", fixture.name);
+        let kind = Kind::Rebuild { running: true };
+        let operation = fixture.ask(kind, &server).await;
+        let ended = fixture.rest(&operation).await.unwrap();
+        assert_eq!(ended.state, State::Succeeded, "{}: {:?}", fixture.name, ended.error);
+        assert_eq!(fixture.server(&server).await.unwrap().vm_state, VmState::Active, "{}", fixture.name);
+        rebuilds::check(&fixture, kind, &ended, &server, "mended").await;
+        fixture.check(&server, "mended").await;
+        clear(&fixture, &server, "mended").await;
+        fixture.check_everything().await;
+    }
 }
 
 /// Somebody undefined it by hand, and defined it again.

@@ -6,6 +6,7 @@ use skyloom_runtime::bindings::cloud::compute::OnFailure;
 
 use crate::fixture::{Fixture, told};
 use crate::kinds::Kind;
+use crate::rebuilds;
 
 /// How an operation came to rest.
 pub struct Rest {
@@ -55,6 +56,7 @@ pub async fn run(fixture: &Fixture, kind: Kind, faults: Settings, keep: bool, ca
     }
     fixture.check(&server, case).await;
     fixture.check_given(kind, &server, case).await;
+    rebuilds::check(fixture, kind, &operation, &server, case).await;
     clear(fixture, &server, case).await;
     Rest { operation, crashed }
 }

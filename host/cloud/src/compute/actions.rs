@@ -19,6 +19,7 @@ use super::Compute;
 use super::attachments::{self, Comer};
 use super::locks;
 use super::nics::{self, Card};
+use super::rebuild::Anew;
 use super::rules::{self, Verb};
 use crate::schedules::Came;
 
@@ -55,6 +56,8 @@ enum With {
     Nics(Vec<Card>),
     /// Those that go, by their ports.
     OwnNics(Vec<String>),
+    /// What a server becomes with its new system disk.
+    Anew(Box<Anew>),
 }
 
 /// The options of a verb; each is taken once, and none may be left.
@@ -179,6 +182,17 @@ impl Wish {
             kind: "server.detach-nic",
             params: json!({ "port-ids": ports }),
             with: With::OwnNics(ports),
+            dry_run: false,
+        }
+    }
+
+    pub(super) fn of_rebuild(anew: Anew) -> Self {
+        Self {
+            verb: Verb::Rebuild,
+            action: Action::ServersRebuild,
+            kind: "server.rebuild",
+            params: json!({ "image-id": anew.image_id }),
+            with: With::Anew(Box::new(anew)),
             dry_run: false,
         }
     }
@@ -366,6 +380,7 @@ impl Compute {
             With::NoLock => self.unlock(tx, context, server, operation.now).await?,
             With::Nics(cards) => self.begin_nics(tx, context.caller()?, server, cards, operation.now).await?,
             With::OwnNics(ports) => nics::require_own(tx, server, ports).await?,
+            With::Anew(anew) => self.begin_rebuild(tx, context, server, anew).await?,
             With::Nothing | With::Flavor(_) => {}
         }
         let begun = begin(tx, server, wish, operation).await?;

@@ -67,6 +67,15 @@ impl ComputeApi for Compute {
         Ok(self.take_nics(context, id, port_ids).await?)
     }
 
+    async fn rebuild_server(
+        &self,
+        context: &Context,
+        id: String,
+        rebuild: wit::ServerRebuild,
+    ) -> Result<wit::ServerRebuilt, Error> {
+        Ok(self.rebuild(context, &id, rebuild).await?)
+    }
+
     async fn delete_servers(
         &self,
         context: &Context,

@@ -20,6 +20,7 @@ pub mod operations;
 mod patterns;
 pub mod quotas;
 mod readers;
+mod rebuild;
 mod resize;
 mod rules;
 pub mod sagas;
@@ -46,6 +47,8 @@ mod tests_moving;
 mod tests_nics;
 #[cfg(test)]
 mod tests_readers;
+#[cfg(test)]
+mod tests_rebuild;
 #[cfg(test)]
 mod tests_recycle;
 #[cfg(test)]

@@ -42,6 +42,7 @@ verbs! {
     Suspend "suspend" [Active] => Suspending;
     Resume "resume" [Suspended] => Resuming;
     Resize "resize" [Active Stopped] => ResizePrep;
+    Rebuild "rebuild" [Active Stopped Error] => Rebuilding;
     ConfirmResize "confirm the resize of" [Resized] => ResizeConfirming;
     RevertResize "revert the resize of" [Resized] => ResizeReverting;
     AttachVolume "attach a volume to" [Active Stopped Resized];
@@ -94,6 +95,7 @@ impl Verb {
                 | Self::Resume
                 | Self::Resize
                 | Self::RevertResize
+                | Self::Rebuild
                 | Self::AttachVolume
                 | Self::DetachVolume
                 | Self::AttachNics

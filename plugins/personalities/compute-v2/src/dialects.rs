@@ -104,6 +104,7 @@ static ECS: Rules = Rules {
         "SHUTOFF",
         "VERIFY_RESIZE",
     ],
+    error_is_not_rebuilt: true,
     hosts_may_be_chosen: false,
     primary_interface_stays: true,
     volume_type_always: true,
@@ -111,6 +112,7 @@ static ECS: Rules = Rules {
     without_effect: &[
         "OS-DCF:diskConfig",
         "config_drive",
+        "rebuild.adminPass",
         "block_device_mapping_v2[].device_name",
         "block_device_mapping_v2[].guest_format",
         "block_device_mapping_v2[].disk_bus",

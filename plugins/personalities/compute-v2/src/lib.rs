@@ -68,6 +68,7 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
             Dialect::Upstream => servers::sizes::resize(context),
             Dialect::Ecs => kinds::resize(context),
         },
+        "servers.rebuild" => servers::rebuild::rebuild(context),
         "servers.confirm_resize" => servers::sizes::confirm(context),
         "servers.revert_resize" => servers::sizes::revert(context),
         "servers.get_console_output" => servers::actions::console_output(context),

@@ -14,6 +14,7 @@ mod keypairs;
 mod others;
 mod proxies;
 mod quotas;
+mod rebuilds;
 mod server_groups;
 mod servers;
 mod sizes;

@@ -90,6 +90,7 @@ fn serve<C: Cloud>(context: &Context<'_, C>, settings: Settings, operation: &str
         "servers.suspend" => servers::actions::plain(context, "suspend"),
         "servers.resume" => servers::actions::plain(context, "resume"),
         "servers.resize" => servers::sizes::resize(context),
+        "servers.rebuild" => servers::rebuild::rebuild(context),
         "servers.delete" if settings.recycle_bin => servers::recycle(context),
         "servers.delete" => servers::delete(context),
         "servers.restore" => servers::actions::plain(context, "restore"),

@@ -165,7 +165,7 @@ fn every_operation_is_served() {
         }
         operations += 1;
     }
-    assert_eq!(operations, 39);
+    assert_eq!(operations, 40);
     assert_eq!(refused(&FakeCloud::default(), get("nonsense", "/x"), 404), "There is no operation nonsense.");
 }
 

@@ -156,7 +156,7 @@ fn what_the_node_has_to_do_is_a_conflict_while_it_is_away() {
         reason: Some("node-away".to_owned()),
         ..error(ErrorCode::WrongState, "")
     };
-    let (cloud, _) = with_interfaces(server(), Some(away));
+    let (cloud, _) = with_interfaces(server(), Some(away.clone()));
     for (operation, body) in [
         ("server_interfaces.attach", json!({ "interfaceAttachment": { "net_id": NETWORK } })),
         ("server_interfaces.detach", Value::Null),
@@ -164,6 +164,11 @@ fn what_the_node_has_to_do_is_a_conflict_while_it_is_away() {
         let message = refused(&cloud, send(operation, "POST", "/v2.1/servers/x/os-interface", &body), 409);
         assert_eq!(message, "The compute node of the server is not up.");
     }
+    let (cloud, _) = with_rebuild(server(), Some(away));
+    let body = json!({ "rebuild": { "imageRef": IMAGE } });
+    let message = refused(&cloud, send("servers.rebuild", "POST", "/v2.1/servers/x/action", &body), 409);
+    assert_eq!(message, "The compute node of the server is not up.");
+    rule!("easystack.servers.rebuild", "1a87a528");
     rule!("easystack.server_interfaces.attach", "1a87a528");
     rule!("easystack.server_interfaces.detach", "1a87a528");
     rule!("easystack.servers.restore", "d190079c", "0fd61f0f");

@@ -27,7 +27,7 @@ fn to_core<C: Cloud>(cloud: &C, request: &Request, server: &Server, dry_run: boo
     checks::capabilities(server)?;
     let names = checks::names(&server.name, server.count.unwrap_or(1))?;
     checks::description(server.description.as_deref())?;
-    checks::user_data(server.user_data.as_deref())?;
+    checks::user_data("server.user_data", server.user_data.as_deref())?;
     checks::security_groups(&server.nics)?;
     checks::flavor(cloud, server)?;
     checks::networks(cloud, request, server)?;

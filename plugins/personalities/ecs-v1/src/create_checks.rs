@@ -89,12 +89,13 @@ pub fn description(text: Option<&str>) -> Result<(), Failure> {
     Err(Failure::new(400, "Ecs.0041", "Invalid description field."))
 }
 
-pub fn user_data(text: Option<&str>) -> Result<(), Failure> {
+/// `name`: of the parameter.
+pub fn user_data(name: &str, text: Option<&str>) -> Result<(), Failure> {
     let Some(text) = text else { return Ok(()) };
     match base64::length(text) {
-        None => Err(Failure::invalid("The parameter server.user_data is not valid base64.")),
+        None => Err(Failure::invalid(format!("The parameter {name} is not valid base64."))),
         Some(bytes) if bytes > ecs_rules::USER_DATA => {
-            Err(Failure::invalid("The parameter server.user_data is longer than 32 KB before encoding."))
+            Err(Failure::invalid(format!("The parameter {name} is longer than 32 KB before encoding.")))
         }
         Some(_) => Ok(()),
     }

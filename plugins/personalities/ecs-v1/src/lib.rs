@@ -14,6 +14,7 @@ mod jobs;
 mod limits;
 mod nics;
 mod projects;
+mod rebuild;
 mod resize;
 mod server_groups;
 mod tag_changes;
@@ -48,6 +49,8 @@ pub fn handle<C: Cloud>(cloud: &C, request: &Request) -> Response {
         "servers.stop" => batch::stop(cloud, request),
         "servers.reboot" => batch::reboot(cloud, request),
         "servers.resize" => resize::resize(cloud, request),
+        "servers.reinstall_os" => rebuild::reinstall(cloud, request),
+        "servers.change_os" => rebuild::change(cloud, request),
         "server_volumes.attach" => attachments::attach(cloud, request),
         "server_volumes.detach" => attachments::detach(cloud, request),
         "server_nics.batch_add" => nics::add(cloud, request),

@@ -8,6 +8,8 @@ use crate::errors::Failure;
 pub const CREATE: &str = "servers.create";
 pub const ATTACH: &str = "server_volumes.attach";
 pub const DETACH: &str = "server_volumes.detach";
+pub const REINSTALL_OS: &str = "servers.reinstall_os";
+pub const CHANGE_OS: &str = "servers.change_os";
 
 /// `what` as the document's tables name it; a value in parentheses.
 const fn entry(what: &'static str, code: &'static str, why: &'static str) -> Unsupported {
@@ -22,6 +24,7 @@ const NO_FULL_IMAGES: &str = "there are no images of whole servers";
 const NO_SCSI: &str = "no flavor has SCSI disks";
 const NO_POOLS: &str = "there are no storage pools";
 const NO_KEYS: &str = "disks are not encrypted";
+const NO_WINDOWS_PASSWORD: &str = "the password of a Windows guest cannot be set";
 const NO_HOSTS: &str = "there are no dedicated hosts";
 
 pub static UNSUPPORTED: Table = Table(&[
@@ -37,10 +40,13 @@ pub static UNSUPPORTED: Table = Table(&[
     entry("server.data_volumes[].metadata.__system__cmkid", "Ecs.0912", NO_KEYS),
     entry("server.data_volumes[].metadata", "Ecs.0005", "disks have no metadata beside that of encryption"),
     entry("server.publicip.eip.bandwidth.sharetype (WHOLE)", "Ecs.0005", "each public address has its own bandwidth"),
-    entry("server.metadata.admin_pass (Windows image)", "Ecs.0005", "the password of a Windows guest cannot be set"),
+    entry("server.metadata.admin_pass (Windows image)", "Ecs.0005", NO_WINDOWS_PASSWORD),
     entry("server.metadata.agency_name", "Ecs.0005", "there are no agencies"),
     entry("server.metadata.BYOL (True)", "Ecs.0090", "licences are not managed"),
     entry("server.os:scheduler_hints.tenancy (dedicated)", "Ecs.0005", NO_HOSTS),
+    entry_of(REINSTALL_OS, "adminpass (Windows image)", "Ecs.0005", NO_WINDOWS_PASSWORD),
+    entry_of(CHANGE_OS, "adminpass (Windows image)", "Ecs.0005", NO_WINDOWS_PASSWORD),
+    entry_of(CHANGE_OS, "os-change.imageid (full-server image)", "Ecs.0048", NO_FULL_IMAGES),
     entry_of(ATTACH, "volumeAttachment.hw:passthrough", "Ecs.0037", NO_SCSI),
     entry_of(DETACH, "delete_flag (1, of a running ECS)", "Ecs.0005", "a running guest gives its disk back itself"),
 ]);

@@ -56,6 +56,13 @@ pub fn is_full_server(properties: &[(String, String)]) -> bool {
     has(properties, "__whole_image", "true")
 }
 
+/// Whether a guest of an image with these properties takes what it is given at its first boot; the vendor's image service marks those
+/// that don't.
+#[must_use]
+pub fn has_cloud_init(properties: &[(String, String)]) -> bool {
+    !has(properties, "__support_fc_inject", "true")
+}
+
 fn has(properties: &[(String, String)], name: &str, word: &str) -> bool {
     properties.iter().any(|(key, value)| key == name && value.eq_ignore_ascii_case(word))
 }

@@ -28,6 +28,8 @@ pub struct Rules {
     pub typed_stop: bool,
     /// A resize waits for nobody to confirm it.
     pub resizes_are_final: bool,
+    /// A server in error stays as it is: it cannot be rebuilt.
+    pub error_is_not_rebuilt: bool,
     /// Extended attributes (host, instance name ...) for everybody, not for operators only.
     pub extended_attributes_for_all: bool,
     /// The filters of lists by flavor and address look for a part, that by name for a part instead of a pattern.
@@ -60,7 +62,7 @@ pub struct Rules {
     pub unversioned_members: &'static [(&'static str, &'static str)],
     /// What a deletion of a key pair answers before 2.2.
     pub keypair_deleted: u16,
-    /// Fields of a new server that are accepted, stored where they are shown, and have no effect.
+    /// Fields of a new server, and of a rebuild, that are accepted, stored where they are shown, and have no effect.
     pub without_effect: &'static [&'static str],
     /// Scheduler hints that are accepted and have no effect.
     pub hints_without_effect: &'static [&'static str],
@@ -146,6 +148,7 @@ pub const UPSTREAM: Rules = Rules {
     console_minor: None,
     typed_stop: false,
     resizes_are_final: false,
+    error_is_not_rebuilt: false,
     extended_attributes_for_all: false,
     fuzzy_filters: false,
     image_filter_is_void: false,

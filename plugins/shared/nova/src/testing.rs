@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{
-    Address, Aggregate, AggregatePage, AggregateUpdate, MetadataMode, NicsAttached, PowerState, Server, ServerCreate,
-    ServerCreated, ServerFlavor, ServerGroup, ServerNic, ServerPage, ServerVolume, VmState,
+    Address, Aggregate, AggregatePage, AggregateUpdate, MetadataMode, NicsAttached, PasswordChoice, PowerState, Server, ServerCreate,
+    ServerCreated, ServerFlavor, ServerGroup, ServerNic, ServerPage, ServerRebuild, ServerRebuilt, ServerVolume,
+    TaskState, VmState,
 };
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
@@ -116,6 +117,32 @@ pub fn with_acts(server: Server) -> (FakeCloud, Seen<String>) {
         assert_eq!((ids, as_batch, strict), (&[id.clone()][..], false, true));
         keep.push(asked(verb, options));
         Ok("operation".to_owned())
+    }));
+    (cloud, seen)
+}
+
+/// A core that knows one server and makes its system disk anew; what it becomes is kept. It refuses all of it in this way.
+pub fn with_rebuild(server: Server, refusal: Option<Error>) -> (FakeCloud, Seen<ServerRebuild>) {
+    let (mut cloud, seen) = (with_server(server.clone()), Seen::default());
+    let keep = seen.clone();
+    cloud.compute.rebuild_server = Some(Box::new(move |id, rebuild| {
+        assert_eq!(id, server.id);
+        keep.push(rebuild.clone());
+        if let Some(refusal) = &refusal {
+            return Err(refusal.clone());
+        }
+        let rebuilt = Server {
+            image_id: rebuild.image_id.clone(),
+            name: rebuild.name.clone().unwrap_or_else(|| server.name.clone()),
+            task_state: Some(TaskState::Rebuilding),
+            ..server.clone()
+        };
+        let admin_password = if rebuild.admin_password == PasswordChoice::Keep { "" } else { "secret:1" };
+        Ok(ServerRebuilt {
+            operation_id: "ff808082-889b-4969-8189-061140c235fe".to_owned(),
+            admin_password: admin_password.to_owned(),
+            server: rebuilt,
+        })
     }));
     (cloud, seen)
 }
@@ -472,6 +499,11 @@ pub fn asking(entry: Unsupported) -> Call {
     let list = |path: &str, name: &str, value: &str| get(operation, path).query(name, value).admin();
     match (operation, what) {
         ("servers.create", what) => new_server(what),
+        ("servers.rebuild", what) => {
+            let body = json!({ "rebuild": { "imageRef": IMAGE, what: ["x"] } });
+            let call = post(operation, "/v2.1/servers/x/action", &body);
+            if what == "personality" { call } else { call.version(2, 63) }
+        }
         ("servers.list", "sort_key auto_disk_config") => list("/v2.1/servers", "sort_key", "auto_disk_config"),
         ("servers.list", filter) => list("/v2.1/servers", filter, "1"),
         ("flavors.list", "sort_key updated_at") => list("/v2.1/flavors", "sort_key", "updated_at"),

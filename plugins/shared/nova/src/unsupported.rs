@@ -15,6 +15,8 @@ const NOT_IN_THE_CORE: &str = "servers are neither looked for nor ordered by it"
 pub static UNSUPPORTED: Table = Table(&[
     entry("servers.create", "personality", "files are not injected; user_data does it"),
     entry("servers.create", "trusted_image_certificates", "image signatures are not checked"),
+    entry("servers.rebuild", "personality", "files are not injected; user_data does it"),
+    entry("servers.rebuild", "trusted_image_certificates", "image signatures are not checked"),
     entry("servers.create", "block_device_mapping", "block devices are read in their second form only"),
     entry("servers.create", "destination_type local", NO_LOCAL_DISKS),
     entry("servers.create", "guest_format", NO_LOCAL_DISKS),

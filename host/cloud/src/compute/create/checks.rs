@@ -171,7 +171,7 @@ fn few_groups(groups: &[String]) -> Result<()> {
     Err(Error::invalid("security-groups", message))
 }
 
-fn check_user_data(data: &str) -> Result<()> {
+pub(in crate::compute) fn check_user_data(data: &str) -> Result<()> {
     if data.len() > MAX_USER_DATA {
         let message = format!("User data too large. User data must be no larger than {MAX_USER_DATA} bytes.");
         return Err(Error::invalid("user-data", message));

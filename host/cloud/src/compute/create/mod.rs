@@ -10,8 +10,9 @@ mod tests;
 mod tests_parts;
 mod write;
 
-pub(super) use checks::{MAX_DISKS, MAX_NICS, check_groups};
-pub(super) use references::{PlannedNic, planned_nics};
+pub(super) use checks::{MAX_DISKS, MAX_NICS, check_groups, check_user_data};
+pub(super) use password::Password;
+pub(super) use references::{PlannedNic, planned_nics, public_key};
 pub(super) use write::{Slot, card, device, groups_of};
 
 use skyloom_model::{Action, Reach, Result, Timestamp};
@@ -21,7 +22,6 @@ use skyloom_store::collisions::again;
 use skyloom_store::quotas::Quota;
 
 use self::checks::Checked;
-use self::password::Password;
 use self::references::References;
 use super::{Compute, server_groups};
 

@@ -9,18 +9,18 @@ use skyloom_runtime::context::CallContext;
 /// In bytes.
 const MAX_PASSWORD: usize = 1024;
 
-/// What a creation makes of its choice.
+/// What a creation, or a rebuild, makes of its choice.
 #[derive(Default)]
-pub(super) struct Password {
+pub(in crate::compute) struct Password {
     /// Empty: the image's own is kept.
-    pub(super) handle: String,
+    pub(in crate::compute) handle: String,
     /// What the guest takes; empty: nothing.
-    pub(super) value: Arc<str>,
+    pub(in crate::compute) value: Arc<str>,
 }
 
 impl Password {
     /// `windows`: the image holds Windows, whose guests take no password from a seed.
-    pub(super) fn of(context: &CallContext, choice: &wit::PasswordChoice, windows: bool) -> Result<Self> {
+    pub(in crate::compute) fn of(context: &CallContext, choice: &wit::PasswordChoice, windows: bool) -> Result<Self> {
         let (handle, value) = match choice {
             wit::PasswordChoice::Keep => return Ok(Self::default()),
             wit::PasswordChoice::Generate => {

@@ -276,7 +276,7 @@ fn size(place: usize, asked: &wit::DiskRequest, image: Option<&BootImage>, flavo
 }
 
 /// Copied, so that the key pair may go before the server is built.
-async fn public_key(conn: &mut Conn, user_id: &str, name: Option<&str>) -> Result<String> {
+pub(in crate::compute) async fn public_key(conn: &mut Conn, user_id: &str, name: Option<&str>) -> Result<String> {
     let Some(name) = name else { return Ok(String::new()) };
     let keypair = keypairs::get(conn, user_id, name).await?;
     keypair.map(|keypair| keypair.public_key).ok_or_else(|| Error::invalid("key-name", "Invalid key_name provided."))

@@ -2,7 +2,9 @@
 
 use skyloom_jobs::Run;
 use skyloom_model::{Error, Result};
+use skyloom_runtime::context::SecretVault;
 use skyloom_runtime::driver::DomainSpec;
+use skyloom_store::rebuilds::Rebuild;
 use skyloom_store::servers::{self, ForPlatform};
 use skyloom_store::volumes::{self, Volume, VolumeState};
 
@@ -47,6 +49,30 @@ impl Blueprint {
         let node = self.node.as_ref().ok_or_else(|| Error::internal("a step before the server is placed"))?;
         let mut conn = context.compute.db().read().await?;
         spec::build(&mut conn, self.made_of()?, node, &self.volumes).await
+    }
+
+    /// The same for a guest that boots for the first time, and the values of the handles in it.
+    pub async fn spec_with_password(&self, context: &Context) -> Result<(DomainSpec, SecretVault)> {
+        let (mut spec, secrets) = (self.spec(context).await?, SecretVault::new());
+        let sealed = &self.made_of()?.admin_password;
+        if !sealed.is_empty() {
+            let password = context.compute.sealer().open(&spec.server_id, sealed)?;
+            spec.admin_password = Some(secrets.put(password));
+        }
+        Ok((spec, secrets))
+    }
+
+    /// As it becomes with its new system disk, whether the records say so already or not.
+    pub fn anew(mut self, rebuild: &Rebuild) -> Self {
+        if let Some(made_of) = &mut self.made_of {
+            rebuild.becomes(&mut made_of.server);
+            made_of.boots_with = rebuild.boots_with();
+            made_of.admin_password.clone_from(&rebuild.admin_password);
+        }
+        for volume in self.volumes.iter_mut().filter(|volume| volume.boot_index == 0) {
+            volume.image_id.clone_from(&rebuild.image_id);
+        }
+        self
     }
 
     pub fn made_of(&self) -> Result<&ForPlatform> {

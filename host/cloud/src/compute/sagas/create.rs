@@ -56,18 +56,7 @@ impl Create {
 
     /// What to make, and the values of the handles in it.
     async fn spec<'p>(&self, plan: &'p Plan) -> Result<&'p (DomainSpec, SecretVault)> {
-        plan.spec
-            .get_or_try_init(|| async {
-                let mut spec = plan.blueprint.spec(&self.context).await?;
-                let made_of = plan.blueprint.made_of()?;
-                let secrets = SecretVault::new();
-                if !made_of.admin_password.is_empty() {
-                    let password = self.context.compute.sealer().open(&spec.server_id, &made_of.admin_password)?;
-                    spec.admin_password = Some(secrets.put(password));
-                }
-                Ok((spec, secrets))
-            })
-            .await
+        plan.spec.get_or_try_init(|| plan.blueprint.spec_with_password(&self.context)).await
     }
 
     async fn place(&self, tx: &mut Conn, run: &Run, now: Timestamp) -> Result<()> {

@@ -13,6 +13,7 @@ mod guest;
 mod moving;
 mod place;
 mod power;
+mod rebuild;
 mod recycle;
 mod release;
 mod resize;
@@ -40,6 +41,7 @@ use context::Context;
 use create::Create;
 use delete::Delete;
 use power::PowerSaga;
+use rebuild::RebuildSaga;
 use recycle::Recycle;
 use resize::ResizeSaga;
 use server_saga::{OfServers, ServerSaga};
@@ -62,6 +64,7 @@ pub fn all(cloud: &Cloud, faults: Arc<Faults>) -> Vec<Arc<dyn Saga>> {
         saga(PowerSaga::resume(context.clone())),
         saga(ResizeSaga::there(context.clone())),
         saga(ResizeSaga::back(context.clone())),
+        saga(RebuildSaga::new(context.clone())),
         saga(Attachment::attach(context.clone(), Part::Volume)),
         saga(Attachment::detach(context.clone(), Part::Volume)),
         saga(Attachment::attach(context.clone(), Part::Nics)),

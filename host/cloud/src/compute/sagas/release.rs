@@ -3,7 +3,7 @@
 use skyloom_model::{Result, Timestamp};
 use skyloom_store::volumes::VolumeState;
 use skyloom_store::{
-    Conn, boot_images, metering, networks, placements, public_addresses, resizes, schedules, snapshots, volumes,
+    Conn, boot_images, metering, networks, placements, public_addresses, rebuilds, resizes, schedules, snapshots, volumes,
 };
 
 /// Which of a server's volumes go with it.
@@ -50,6 +50,7 @@ pub(super) async fn all_of_server(
     public_addresses::release_of_server(tx, server_id, addresses, now).await?;
     metering::close_spans(tx, server_id, &[], now).await?;
     resizes::remove(tx, server_id).await?;
+    rebuilds::remove(tx, server_id).await?;
     schedules::remove_of(tx, server_id).await?;
     placements::release(tx, server_id).await
 }

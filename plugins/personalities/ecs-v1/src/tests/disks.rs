@@ -9,7 +9,7 @@ use skyloom_sdk::unsupported::Unsupported;
 use skyloom_sdk::{Error, ErrorCode, Response, rule};
 
 use super::{JOB, JOB_ON_THE_WIRE, code_of, post};
-use crate::unsupported::{ATTACH, DETACH};
+use crate::unsupported::{ATTACH, CHANGE_OS, DETACH, REINSTALL_OS};
 
 const SYSTEM: &str = "a26887c6-c47b-4654-abb5-000000000000";
 const DATA: &str = "a26887c6-c47b-4654-abb5-111111111111";
@@ -346,6 +346,7 @@ pub fn refusal(entry: &Unsupported) -> String {
             assert!(seen.all().is_empty(), "{entry:?} reached the core");
             response
         }
+        REINSTALL_OS | CHANGE_OS => super::rebuilds::refusal(entry),
         other => panic!("no request asks for {other}"),
     };
     assert_eq!(code_of(&response), (400, entry.code.to_owned()), "{entry:?}");

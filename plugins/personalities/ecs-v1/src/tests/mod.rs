@@ -7,6 +7,7 @@ mod guests;
 mod nics;
 mod projects;
 mod reads;
+mod rebuilds;
 mod refusals;
 mod resizes;
 mod server_groups;

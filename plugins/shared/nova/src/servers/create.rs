@@ -164,7 +164,7 @@ fn groups(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
     Ok(groups)
 }
 
-fn user_data<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<Option<String>, Fault> {
+pub(super) fn user_data<C>(context: &Context<'_, C>, fields: &Fields<'_>) -> Result<Option<String>, Fault> {
     const LONGEST: usize = 65_535;
     let Some(text) = fields.optional_str("user_data")? else { return Ok(None) };
     let Some(length) = base64::length(text) else {

@@ -13,6 +13,7 @@ pub(crate) mod names;
 mod networks;
 pub mod parts;
 pub mod password;
+pub mod rebuild;
 pub mod sizes;
 mod sort;
 pub mod tags;
@@ -64,6 +65,7 @@ pub(crate) fn view<'a, C>(context: &'a Context<'_, C>, hosts_up: Option<&'a [Str
         minor: context.minor,
         admin: context.admin(),
         whole: true,
+        rebuilt: None,
         single,
         hosts_up,
     }

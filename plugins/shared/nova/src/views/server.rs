@@ -22,10 +22,19 @@ pub struct View<'a> {
     pub admin: bool,
     /// False: only the plain half, as an update's answer has it below 2.75.
     pub whole: bool,
+    /// The answer to a rebuild, which has a few things more; none: another one.
+    pub rebuilt: Option<Rebuilt<'a>>,
     /// One server asked for by its id.
     pub single: bool,
     /// Nodes that are known to be up; none: `host_status` isn't shown.
     pub hosts_up: Option<&'a [String]>,
+}
+
+/// What the answer to a rebuild shows beside the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Rebuilt<'a> {
+    /// Empty: it shows none.
+    pub admin_password: &'a str,
 }
 
 /// Bytes that a server takes at most, but for what people wrote themselves.
@@ -77,6 +86,9 @@ pub fn write(writer: &mut Writer, server: &Row<'_>, view: &View<'_>) {
         write_extensions(writer, server, view);
     }
     write_later(writer, server, &attributes, view);
+    if let Some(rebuilt) = &view.rebuilt {
+        write_rebuilt(writer, server, rebuilt, view);
+    }
     if view.whole && view.rules.shows_deletion && matches!(server.vm_state, VmState::SoftDeleted | VmState::Deleted) {
         write_deletion(writer, server);
     }
@@ -259,6 +271,19 @@ fn write_later(writer: &mut Writer, server: &Row<'_>, attributes: &Attributes<'_
     }
     if view.minor >= 96 && view.whole {
         writer.key(key!("pinned_availability_zone")).optional_string(attributes.zone.as_deref());
+    }
+}
+
+/// What a rebuild may change is in its answer from the version on that brought it, before all of the server is.
+fn write_rebuilt(writer: &mut Writer, server: &Row<'_>, rebuilt: &Rebuilt<'_>, view: &View<'_>) {
+    if view.minor >= 54 && !view.whole {
+        writer.key(key!("key_name")).optional_string(server.key_name);
+    }
+    if view.minor >= 57 && !(view.whole && extended_attributes(view)) {
+        writer.key(key!("OS-EXT-SRV-ATTR:user_data")).optional_string(server.user_data);
+    }
+    if !rebuilt.admin_password.is_empty() {
+        writer.key(key!("adminPass")).string(rebuilt.admin_password);
     }
 }
 
