@@ -59,6 +59,9 @@ pub enum Command {
     /// Look at operations (work that takes time) and retry stuck ones
     #[command(subcommand)]
     Operation(OperationCommand),
+    /// Look at who changed what, and how it ended
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Look at periods whose use is not rated yet, retry parked ones, check what is charged
     #[command(subcommand)]
     Rating(RatingCommand),
@@ -180,6 +183,33 @@ pub enum OperationCommand {
         id: String,
         #[command(flatten)]
         deployment: DeploymentArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EventCommand {
+    /// The newest events first
+    List {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Only those of this project's resources
+        #[arg(long, value_name = "ID")]
+        project: Option<String>,
+        /// Only those of this resource
+        #[arg(long, value_name = "ID")]
+        resource: Option<String>,
+        /// From this time on, e.g. 2026-11-01T00:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// At most this many, 1000 at once
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Those behind this event: the last one's id of the page before
+        #[arg(long, value_name = "ID")]
+        marker: Option<String>,
+        #[arg(long)]
+        /// Print JSON: the events, and the marker of the next page if there is one
+        json: bool,
     },
 }
 

@@ -15,6 +15,7 @@ mod deferred;
 pub mod dialect;
 pub mod documents;
 mod errors;
+pub mod events;
 mod fields;
 pub mod flavors;
 pub mod identity;

@@ -39,6 +39,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (32, "public addresses", include_str!("../migrations/0032_public_addresses.sql")),
     (33, "internal addresses", include_str!("../migrations/0033_internal_addresses.sql")),
     (34, "aggregates", include_str!("../migrations/0034_aggregates.sql")),
+    (38, "events", include_str!("../migrations/0038_events.sql")),
 ];
 
 /// What the database holds and what this program knows.

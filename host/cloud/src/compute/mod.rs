@@ -26,6 +26,7 @@ pub mod sagas;
 mod server_groups;
 mod settings;
 mod tags;
+mod taken;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -34,6 +35,8 @@ mod tests;
 mod tests_aggregates;
 #[cfg(test)]
 mod tests_attachments;
+#[cfg(test)]
+mod tests_events;
 #[cfg(test)]
 mod tests_flavors;
 #[cfg(test)]
