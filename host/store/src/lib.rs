@@ -25,6 +25,7 @@ pub mod listing;
 pub mod metering;
 pub mod migrate;
 pub mod networks;
+pub mod node_records;
 pub mod nodes;
 pub mod operations;
 pub mod operations_log;

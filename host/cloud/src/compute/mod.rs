@@ -15,6 +15,7 @@ pub mod leftovers;
 mod list;
 mod locks;
 mod nics;
+pub mod node_records;
 mod nodes;
 pub mod operations;
 mod patterns;
