@@ -11,6 +11,7 @@ pub mod bounds;
 pub mod collections;
 pub mod compute;
 pub mod documents;
+mod events;
 pub mod identity;
 pub mod images;
 mod lists;

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use skyloom_model::{Error, Result, Timestamp, new_id};
-use skyloom_store::Db;
-use skyloom_store::operations::{Operation, Phase};
+use skyloom_store::operations::{Operation, Phase, State};
 use skyloom_store::operations_log as log;
+use skyloom_store::{Db, events};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -355,7 +355,7 @@ async fn stick_unknown(tx: &mut skyloom_store::Conn, operation: &Operation, now:
     let error = Error::internal(format!("no saga of kind {}", operation.kind));
     let lease = log::Lease { id: &operation.id, fence: operation.fence };
     log::stick(tx, lease, operation.step, &error, now).await?;
-    Ok(())
+    events::of_operation(tx, operation, State::Stuck, now).await
 }
 
 /// Prolongs the leases of what is in hand, all in one statement.

@@ -12,6 +12,8 @@ pub struct NewOperation {
     pub id: String,
     /// The saga's kind, e.g. `server.create`; for a parent `batch.` before it.
     pub kind: String,
+    /// The neutral action that was asked for, e.g. `servers:create`.
+    pub action: String,
     pub project_id: String,
     pub user_id: String,
     pub request_id: String,
@@ -38,6 +40,7 @@ impl NewOperation {
         Self {
             id: new_id(),
             kind: kind.into(),
+            action: String::new(),
             project_id: String::new(),
             user_id: String::new(),
             request_id: String::new(),
@@ -68,6 +71,7 @@ impl NewOperation {
         Operation {
             id: self.id,
             kind: self.kind,
+            action: self.action,
             state: State::Queued,
             project_id: self.project_id,
             user_id: self.user_id,

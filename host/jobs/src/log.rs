@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use skyloom_model::{Error, ErrorClass, Result, Timestamp};
 use skyloom_store::operations::{self as store, Phase, State, StepState};
 use skyloom_store::operations_log::{self as log, Ending, Position};
-use skyloom_store::{Conn, Db};
+use skyloom_store::{Conn, Db, events};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::faults::{self, Faults, Moment};
@@ -218,8 +218,12 @@ impl Writer {
                 if !log::stick(tx, lease, *step as i64, error, now).await? {
                     return Ok(None);
                 }
-                let event =
-                    if log::give_way(tx, lease.id, now).await? { Event::HandedOver } else { Event::Stuck(error) };
+                let event = if log::give_way(tx, lease.id, now).await? {
+                    Event::HandedOver
+                } else {
+                    events::of_operation(tx, &run.operation, State::Stuck, now).await?;
+                    Event::Stuck(error)
+                };
                 saga.record(tx, run, event, now).await?;
                 Ok(Some(false))
             }
@@ -249,7 +253,7 @@ impl Writer {
             };
             log::advance(tx, lease, position, now).await?
         } else {
-            log::end(tx, lease, State::Succeeded, None, now).await?
+            end(tx, run, State::Succeeded, None, now).await?
         };
         let Some(cancel) = cancel else { return Ok(None) };
         let digest = saga.digest(run, step);
@@ -290,7 +294,7 @@ impl Writer {
             log::advance(tx, lease, position, now).await?
         } else {
             let state = if error.is_some() { State::Failed } else { State::Cancelled };
-            log::end(tx, lease, state, error, now).await?
+            end(tx, run, state, error, now).await?
         };
         let Some(cancel) = moved else { return Ok(None) };
         let ending = Ending { state: StepState::Undone, error: None, digest: None };
@@ -305,6 +309,15 @@ impl Writer {
         }
         Ok(Some(cancel))
     }
+}
+
+/// As [`log::end`], with the event that tells of it.
+async fn end(tx: &mut Conn, run: &Run, state: State, error: Option<&Error>, now: Timestamp) -> Result<Option<bool>> {
+    let ended = log::end(tx, run.lease(), state, error, now).await?;
+    if ended.is_some() {
+        events::of_operation(tx, &run.operation, state, now).await?;
+    }
+    Ok(ended)
 }
 
 fn progress(saga: &dyn Saga, done: usize) -> i64 {

@@ -59,13 +59,16 @@ pub enum Command {
     /// Look at operations (work that takes time) and retry stuck ones
     #[command(subcommand)]
     Operation(OperationCommand),
+    /// Look at who changed what, and how it ended
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Look at periods whose use is not rated yet, retry parked ones, check what is charged
     #[command(subcommand)]
     Rating(RatingCommand),
     /// Prices: templates, their sheets, and which department has which
     #[command(subcommand)]
     Price(PriceCommand),
-    /// Look at compute nodes
+    /// Look at compute nodes, and record such that no deployment file names
     #[command(subcommand)]
     Node(NodeCommand),
     /// Look at what projects may have, and change it
@@ -184,6 +187,33 @@ pub enum OperationCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum EventCommand {
+    /// The newest events first
+    List {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Only those of this project's resources
+        #[arg(long, value_name = "ID")]
+        project: Option<String>,
+        /// Only those of this resource
+        #[arg(long, value_name = "ID")]
+        resource: Option<String>,
+        /// From this time on, e.g. 2026-11-01T00:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// At most this many, 1000 at once
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Those behind this event: the last one's id of the page before
+        #[arg(long, value_name = "ID")]
+        marker: Option<String>,
+        #[arg(long)]
+        /// Print JSON: the events, and the marker of the next page if there is one
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum RatingCommand {
     /// Periods that are not rated yet, the oldest first
     List {
@@ -229,6 +259,97 @@ pub enum NodeCommand {
         /// Print JSON
         json: bool,
     },
+    /// One node, and what its record says; what its driver's plugin calls secret is hidden
+    Show {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        #[arg(long)]
+        /// Print JSON
+        json: bool,
+    },
+    /// Record a node; a running skyloom that takes recorded nodes puts it to use without a restart
+    Add {
+        /// Its name, which no deployment file has
+        name: String,
+        /// Id of a driver plugin of the deployment
+        #[arg(long, value_name = "ID")]
+        driver: String,
+        #[arg(long)]
+        /// The zone in which it takes servers, unless an aggregate says another one
+        zone: String,
+        #[command(flatten)]
+        changes: NodeChanges,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+    },
+    /// Change what the record of a node says; while it holds servers or volumes its driver and zone stay
+    Set {
+        /// Its name
+        name: String,
+        /// Id of a driver plugin of the deployment
+        #[arg(long, value_name = "ID")]
+        driver: Option<String>,
+        #[arg(long)]
+        /// The zone in which it takes servers, unless an aggregate says another one
+        zone: Option<String>,
+        #[command(flatten)]
+        changes: NodeChanges,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+    },
+    /// Remove the record of a node that holds no servers, volumes and snapshots
+    Remove {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+    },
+}
+
+/// What a record may say beside driver and zone; what isn't given stays as it is.
+#[derive(Clone, Debug, Args)]
+pub struct NodeChanges {
+    /// Instead of what the platform says; `platform`: what that says
+    #[arg(long, value_name = "NUMBER")]
+    pub vcpus: Option<Given>,
+    /// Instead of what the platform says; `platform`: what that says
+    #[arg(long, value_name = "NUMBER")]
+    pub memory_mib: Option<Given>,
+    /// Instead of what the platform says; `platform`: what that says
+    #[arg(long, value_name = "NUMBER")]
+    pub disk_gib: Option<Given>,
+    /// False: it takes no new servers
+    #[arg(long, value_name = "BOOL")]
+    pub enabled: Option<bool>,
+    /// The platform's name of a network, by id, name or `*`, as in a deployment file; empty: none any more
+    #[arg(long = "platform-network", value_name = "NETWORK=NAME")]
+    pub platform_networks: Vec<String>,
+    /// The only process that takes it, by its `[recorded-nodes] process`; empty: any that takes recorded nodes
+    #[arg(long, value_name = "NAME")]
+    pub process: Option<String>,
+    /// The driver's config for this node: a JSON object, laid over the plugin's own
+    #[arg(long, value_name = "JSON", conflicts_with = "driver_config_file")]
+    pub driver_config: Option<String>,
+    /// The same from a file, which is for secrets
+    #[arg(long, value_name = "FILE")]
+    pub driver_config_file: Option<PathBuf>,
+}
+
+/// A number, or what the platform says.
+#[derive(Clone, Copy, Debug)]
+pub struct Given(pub Option<u64>);
+
+impl std::str::FromStr for Given {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "platform" {
+            return Ok(Self(None));
+        }
+        text.parse().map(|number| Self(Some(number))).map_err(|_| "a whole number or `platform` is wanted".to_owned())
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -61,6 +61,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve { deployment, json } => serve::run(&deployment, json),
         Command::Check { deployment, json } => commands::check::run(&deployment, json),
         Command::Operation(command) => commands::operation::run(command),
+        Command::Event(command) => commands::event::run(command),
         Command::Rating(command) => commands::rating::run(command),
         Command::Price(command) => commands::price::run(command),
         Command::Node(command) => commands::node::run(command),

@@ -242,6 +242,16 @@ impl StateDir {
     }
 }
 
+/// What a running `skyloom serve` on this state folder seals with; `file` as for [`StateDir::sealer`]. Makes no key.
+pub fn sealer_beside(folder: &Path, file: Option<&Path>) -> Result<Sealer, Failure> {
+    if let Some(file) = file {
+        return read_sealer(file);
+    }
+    let path = folder.join(SECRET_KEY);
+    let missing = || Failure::new(format!("{} is missing: skyloom was never started here", path.display()));
+    Ok(Sealer::new(&read_key(&path)?.ok_or_else(missing)?))
+}
+
 /// With the key in the file that `[database]` names, in hexadecimal digits.
 pub fn read_sealer(path: &Path) -> Result<Sealer, Failure> {
     let text = files::read_text(path, SECRET_BYTES).map_err(|error| error.to_string());

@@ -191,6 +191,10 @@ impl Conn {
 
     /// Makes what is deferred, so that what is wrong with it is told here.
     pub async fn flush(&mut self) -> Result<()> {
+        #[cfg(any(test, feature = "testing"))]
+        if self.waits() {
+            crate::testing::SENT.set(crate::testing::SENT.get() + 1);
+        }
         match &mut self.0 {
             To::SqliteTx(transaction, script) if !script.is_empty() => {
                 let (sql, arguments) = script.take();
@@ -202,6 +206,16 @@ impl Conn {
                 query.execute(transaction.asked()).await.map(drop).map_err(from_sqlx)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether something is deferred.
+    #[cfg(any(test, feature = "testing"))]
+    fn waits(&self) -> bool {
+        match &self.0 {
+            To::SqliteTx(_, script) => !script.is_empty(),
+            To::PostgresTx(_, bundle) => !bundle.is_empty(),
+            To::SqliteRead(_) | To::PostgresRead(_) => false,
         }
     }
 
@@ -222,6 +236,8 @@ impl Conn {
     async fn ready(&mut self, statement: Statement, values: &[Value<'_>]) -> Result<Ready<'_>> {
         #[cfg(any(test, feature = "testing"))]
         statement.check();
+        #[cfg(any(test, feature = "testing"))]
+        crate::testing::SENT.set(crate::testing::SENT.get() + 1);
         if let To::PostgresTx(_, bundle) = &self.0
             && !bundle.goes_with(&statement)
         {

@@ -40,6 +40,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (33, "internal addresses", include_str!("../migrations/0033_internal_addresses.sql")),
     (34, "aggregates", include_str!("../migrations/0034_aggregates.sql")),
     (35, "rebuilds", include_str!("../migrations/0035_rebuilds.sql")),
+    (38, "events", include_str!("../migrations/0038_events.sql")),
+    (39, "node records", include_str!("../migrations/0039_node_records.sql")),
 ];
 
 /// What the database holds and what this program knows.

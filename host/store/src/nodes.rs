@@ -3,7 +3,7 @@
 use skyloom_model::{Result, Timestamp};
 
 use crate::rows::rows;
-use crate::statement::reading;
+use crate::statement::{delete_from, reading};
 use crate::{Conn, args, dialect};
 
 rows! {
@@ -118,6 +118,18 @@ pub async fn remove_retired(tx: &mut Conn, names: &[String], before: Timestamp) 
         tx.execute(left, &[]).await?;
     }
     Ok(gone)
+}
+
+/// Forgets a node that holds nothing, in this transaction that has [`locked`] it.
+pub async fn forget(tx: &mut Conn, name: &str) -> Result<()> {
+    for sql in [
+        delete_from("aggregate_nodes", "WHERE node = $1"),
+        delete_from("node_usage", "WHERE node = $1"),
+        delete_from("nodes", "WHERE name = $1"),
+    ] {
+        tx.execute(sql, args![name]).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use skyloom_model::{Error, Result, Timestamp};
 
 use crate::rows::{Word as _, rows, words};
 use crate::statement::{delete_from, update};
-use crate::{Conn, args};
+use crate::{Conn, args, events};
 
 pub use list::{Filter, list, seen};
 pub use locks::{Holder, holder, lock, lock_new, release_locks_beside, take_over};
@@ -63,6 +63,8 @@ rows! {
     pub struct Operation in "operations" as "o" {
         id: String [sorts],
         kind: String [finds],
+        /// The neutral action that was asked for.
+        action: String,
         state: State,
         project_id: String [finds, owner],
         user_id: String [finds],
@@ -117,9 +119,10 @@ pub(crate) fn error_text(error: Option<&Error>) -> Result<Option<String>> {
     error.map(serde_json::to_string).transpose().map_err(Error::internal)
 }
 
-/// Writes a new operation.
+/// Writes a new operation, and the event that tells of it.
 pub async fn insert(tx: &mut Conn, operation: &Operation) -> Result<()> {
-    operation.insert()?.defer(tx).await
+    operation.insert()?.defer(tx).await?;
+    events::of_operation(tx, operation, operation.state, operation.created_at).await
 }
 
 /// An operation of this kind that waits for the holder.

@@ -5,6 +5,7 @@ use skyloom_model::{Error, Result, Timestamp};
 
 use crate::Conn;
 use crate::args;
+use crate::events;
 use crate::operations::{self, Operation, Phase, State, StepState, error_text};
 use crate::statement::{delete_from, insert_into, reading, update};
 
@@ -251,6 +252,7 @@ pub async fn give_way(tx: &mut Conn, id: &str, now: Timestamp) -> Result<bool> {
     if let Some(parent) = parent {
         operations::settle_parent(tx, &parent, now).await?;
     }
+    events::of_stored(tx, id, State::Failed, now).await?;
     hand_over(tx, id, now).await
 }
 

@@ -104,6 +104,13 @@ pub async fn first_in_use(conn: &mut Conn, nodes: &[&str]) -> Result<Option<Stri
     conn.one(sql, args![&serde_json::Value::from(nodes).to_string()], |row| row.opt_text(0)).await
 }
 
+/// What holds something of the node: each kind of holder, how many there are, and the first by its id.
+pub async fn holders(conn: &mut Conn, node: &str) -> Result<Vec<(String, i64, String)>> {
+    let sql = "SELECT p.holder_kind, count(DISTINCT p.holder_id), min(p.holder_id) FROM placements p WHERE p.node = $1 \
+               GROUP BY p.holder_kind ORDER BY p.holder_kind";
+    conn.all(sql, args![node], |row| Ok((row.text(0)?, row.int(1)?, row.text(2)?))).await
+}
+
 /// What is reserved on each node that has ever held anything, by its name.
 pub async fn used(conn: &mut Conn) -> Result<BTreeMap<String, Amount>> {
     let sql = "SELECT node, vcpus, memory_mib, disk_gib FROM node_usage";

@@ -21,6 +21,11 @@ use tokio::sync::OnceCell;
 
 use crate::db::{Db, Options};
 
+thread_local! {
+    /// How often this thread handed statements to a database: a `#[tokio::test]` counts its own.
+    pub static SENT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// A fresh database with the whole schema. Its files go when it is dropped.
 #[derive(Debug)]
 pub struct TestDatabase {

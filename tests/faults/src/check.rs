@@ -137,6 +137,11 @@ pub async fn nothing_left(db: &Db, sight: &Sight, case: &str) {
 const AT_REST: &[(&str, &str)] = &[
     ("locks", "SELECT count(*) FROM operation_locks"),
     ("open operations", "SELECT count(*) FROM operations WHERE ended_at IS NULL"),
+    (
+        "ends of operations that no event tells of, once",
+        "SELECT count(*) FROM operations o WHERE o.resource_id <> '' AND 1 <> (SELECT count(*) FROM events e \
+         WHERE e.operation_id = o.id AND e.resource_id = o.resource_id AND e.outcome = o.state)",
+    ),
     ("leases", "SELECT count(*) FROM operations WHERE lease_owner <> ''"),
     ("passwords", "SELECT count(*) FROM servers WHERE admin_password <> ''"),
     ("rebuilds", "SELECT count(*) FROM rebuilds"),

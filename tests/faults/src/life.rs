@@ -110,6 +110,13 @@ impl Life {
         self.send(self.operator, "GET", "/metrics", &Value::Null).expect("the process lives").2
     }
 
+    /// How many operations it works on; none: it doesn't answer.
+    pub fn in_hand(&self) -> Option<u32> {
+        let (_, _, text) = self.send(self.operator, "GET", "/metrics", &Value::Null)?;
+        let line = text.lines().find(|line| line.starts_with("skyloom_operations_in_hand "))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
     fn send(&self, port: u16, method: &str, path: &str, body: &Value) -> Option<(u16, String, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         let body = if body.is_null() { String::new() } else { body.to_string() };

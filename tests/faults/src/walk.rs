@@ -14,9 +14,6 @@ use crate::gate::Strike;
 use crate::life::Life;
 use crate::machine::{Machine, Platform, Sight};
 
-/// For a process that is about to kill itself after the write that ended its operation.
-const LAST_BREATH: Duration = Duration::from_millis(300);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Create,
@@ -301,23 +298,17 @@ impl<'p> Walk<'p> {
 
     /// Waits until the process is dead (true), or the operation has ended and the process lives on.
     async fn killed(&mut self, operation: &str, doom: Doom, case: &str) -> bool {
-        let mut end = Instant::now() + PATIENCE;
-        let mut over = false;
+        let end = Instant::now() + PATIENCE;
         loop {
             if self.life.killed() {
                 return true;
             }
-            if !over && ["succeeded", "failed"].contains(&self.state(operation).await.as_str()) {
-                if doom == Doom::None {
-                    return false;
-                }
-                over = true;
-                end = Instant::now() + LAST_BREATH;
-            }
-            if Instant::now() >= end {
-                assert!(over, "{case}: neither dead nor done, but {}", self.state(operation).await);
+            let over = ["succeeded", "failed"].contains(&self.state(operation).await.as_str());
+            // After its last write a process dies before it lets go of the operation.
+            if over && (doom == Doom::None || self.life.in_hand() == Some(0)) {
                 return false;
             }
+            assert!(Instant::now() < end, "{case}: neither dead nor done, but {}", self.state(operation).await);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -315,9 +315,18 @@ async fn what_has_ended_is_swept_after_its_time() {
         let operations = "SELECT count(*) FROM operations WHERE resource_id = $1";
         assert_eq!(fixture.count(operations, &server).await, 2, "{}", fixture.name);
         let engine = fixture.engine.lock().unwrap().clone().unwrap();
-        let swept =
-            Reconciler::new(fixture.cloud.clone(), engine, Settings { keep_operations_days: 0, ..Settings::default() });
+        let swept = Reconciler::new(
+            fixture.cloud.clone(),
+            engine,
+            Settings { keep_operations_days: 0, keep_events_days: 0, ..Settings::default() },
+        );
         swept.sweep().await.unwrap();
+        assert_eq!(
+            fixture.count("SELECT count(*) FROM events WHERE resource_id = $1", &server).await,
+            0,
+            "{}",
+            fixture.name
+        );
         assert_eq!(fixture.count(operations, &server).await, 0, "{}", fixture.name);
         assert!(counted(&swept, "swept") >= 2, "{}", fixture.name);
         assert!(fixture.server(&server).await.is_some(), "{}: deleted servers have a time of their own", fixture.name);

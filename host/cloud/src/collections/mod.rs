@@ -20,6 +20,7 @@ use skyloom_store::collections::{self as store, Item, Most, Of, Until};
 use skyloom_store::listing::Filter;
 
 use crate::base::{Base, stands_on_base};
+use crate::events::{self, Owner};
 
 /// What plugins keep of their own, as resources of the core.
 pub struct Collections {
@@ -103,6 +104,7 @@ impl Collections {
         asking.same_shape(&mut tx, Until::Commit).await?;
         asking.take(&mut tx, owner, 1, bytes(&record.body)).await?;
         let keys = asking.fill(&mut item, record);
+        asking.tell(&mut tx, context, &asking.collection.create, &item).await?;
         store::insert(&mut tx, &item).await?;
         asking.set_uniques(&mut tx, &item, &keys).await?;
         tx.commit().await?;
@@ -125,6 +127,7 @@ impl Collections {
         let keys = asking.fill(&mut item, record);
         item.schema_version = asking.collection.schema_version;
         item.updated_at = Timestamp::now();
+        asking.tell(&mut tx, context, &asking.collection.update, &item).await?;
         if !store::update(&mut tx, &item).await? {
             return Err(changed(&asking, id));
         }
@@ -138,6 +141,7 @@ impl Collections {
         let asking = self.asking(context, name, |collection| &collection.delete)?;
         let mut tx = self.db().begin().await?;
         let item = asking.held(&mut tx, id, expected).await?;
+        asking.tell(&mut tx, context, &asking.collection.delete, &item).await?;
         if !store::delete(&mut tx, &item).await? {
             return Err(changed(&asking, id));
         }
@@ -164,6 +168,16 @@ impl Asking<'_> {
             }),
             CollectionScope::Cloud => Ok(""),
         }
+    }
+
+    /// Tells of the change of a record, by the plugin's own action.
+    async fn tell(&self, tx: &mut Conn, context: &CallContext, action: &Permission, item: &Item) -> Result<()> {
+        let owner = match self.collection.scope {
+            CollectionScope::Project => Owner::Project(&item.owner_id),
+            CollectionScope::Domain => Owner::Domain(&item.owner_id),
+            CollectionScope::Cloud => Owner::Cloud,
+        };
+        events::changed(tx, context, action.clone(), (self.of.collection, &item.id), owner).await
     }
 
     async fn seen(&self, conn: &mut Conn, id: &str) -> Result<Item> {

@@ -21,6 +21,8 @@ use super::locks;
 use super::nics::{self, Card};
 use super::rebuild::Anew;
 use super::rules::{self, Verb};
+use super::taken::With;
+use crate::events;
 use crate::schedules::Came;
 
 const DELETE: &str = "server.delete";
@@ -37,27 +39,6 @@ pub(super) struct Wish {
     with: With,
     /// Nothing stays of it.
     dry_run: bool,
-}
-
-/// What else is taken for the wish, together with the server.
-#[derive(Clone, Debug)]
-enum With {
-    Nothing,
-    /// Of a resize.
-    Flavor(String),
-    /// A volume that comes.
-    Volume(Comer),
-    /// One that goes.
-    OwnVolume(String),
-    /// Why it is locked.
-    Lock(Option<String>),
-    NoLock,
-    /// Network cards that come.
-    Nics(Vec<Card>),
-    /// Those that go, by their ports.
-    OwnNics(Vec<String>),
-    /// What a server becomes with its new system disk.
-    Anew(Box<Anew>),
 }
 
 /// The options of a verb; each is taken once, and none may be left.
@@ -223,7 +204,7 @@ impl Wish {
         Ok(NewOperation {
             params: self.params.clone(),
             node: node.to_owned(),
-            ..new_operation(context, NewOperation::new(self.kind, "server", server_id), project_id, now)?
+            ..new_operation(context, self.action, NewOperation::new(self.kind, "server", server_id), project_id, now)?
         })
     }
 }
@@ -231,11 +212,13 @@ impl Wish {
 /// Fills in who asks.
 pub(super) fn new_operation(
     context: &CallContext,
+    action: Action,
     operation: NewOperation,
     project_id: &str,
     now: Timestamp,
 ) -> Result<NewOperation> {
     Ok(NewOperation {
+        action: action.as_str().to_owned(),
         project_id: project_id.to_owned(),
         user_id: context.caller()?.user.id.clone(),
         request_id: context.request_id.to_string(),
@@ -328,7 +311,8 @@ impl Compute {
         let now = Timestamp::now();
         let servers = store::lock_many(tx, ids).await?;
         let parent = NewOperation::parent(format!("batch.{}", wish.kind), "server");
-        let parent = NewOperation { params: wish.params.clone(), ..new_operation(context, parent, project, now)? };
+        let parent =
+            NewOperation { params: wish.params.clone(), ..new_operation(context, wish.action, parent, project, now)? };
         let parent_id = skyloom_jobs::enqueue(tx, parent).await?;
         for (position, id) in ids.iter().enumerate() {
             let server = find(&servers, id, reach);
@@ -383,6 +367,9 @@ impl Compute {
             With::Anew(anew) => self.begin_rebuild(tx, context, server, anew).await?,
             With::Nothing | With::Flavor(_) => {}
         }
+        for named in wish.with.named() {
+            events::accepted(tx, &operation, named).await?;
+        }
         let begun = begin(tx, server, wish, operation).await?;
         if let With::Flavor(id) = &wish.with {
             self.begin_resize(tx, context, server, id).await?;
@@ -432,6 +419,7 @@ impl Compute {
         };
         let wish = Wish::of(&schedule.verb, Vec::new())?;
         let operation = NewOperation {
+            action: wish.action.as_str().to_owned(),
             project_id: server.project_id.clone(),
             request_id: format!("schedule-{}", schedule.id),
             params: wish.params.clone(),

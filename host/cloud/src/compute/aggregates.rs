@@ -15,6 +15,7 @@ use skyloom_store::{Conn, placements};
 use super::Compute;
 use super::common::{check_name, items, page, pairs};
 use crate::bounds;
+use crate::events::{self, Owner};
 use crate::lists::conditions;
 
 fn view(aggregate: Aggregate) -> wit::Aggregate {
@@ -132,6 +133,7 @@ impl Compute {
             updated_at: None,
             nodes: Vec::new(),
         };
+        events::changed(&mut tx, context, Action::AggregatesCreate, ("aggregate", &aggregate.id), Owner::Cloud).await?;
         store::insert(&mut tx, &aggregate).await?;
         tx.commit().await?;
         Ok(view(aggregate))
@@ -147,16 +149,22 @@ impl Compute {
         update.name.as_deref().map_or(Ok(()), |name| check_name("name", name))?;
         update.zone.as_deref().map_or(Ok(()), check_zone)?;
         // It holds several nodes, and so does a placement that finds one too full.
-        again(|| self.write_aggregate(id, update.clone())).await
+        again(|| self.write_aggregate(context, id, update.clone())).await
     }
 
     /// One transaction.
-    async fn write_aggregate(&self, id: &str, update: wit::AggregateUpdate) -> Result<wit::Aggregate> {
+    async fn write_aggregate(
+        &self,
+        context: &CallContext,
+        id: &str,
+        update: wit::AggregateUpdate,
+    ) -> Result<wit::Aggregate> {
         let mut tx = self.db().begin().await?;
         let mut aggregate = locked(&mut tx, id).await?;
         change_metadata(&mut aggregate.metadata, update.metadata)?;
         aggregate.name = update.name.unwrap_or(aggregate.name);
         aggregate.updated_at = Some(Timestamp::now());
+        events::changed(&mut tx, context, Action::AggregatesUpdate, ("aggregate", id), Owner::Cloud).await?;
         if let Some(zone) = update.zone {
             let before = nodes::locked(&mut tx, &aggregate.nodes).await?;
             check_other_zones(&mut tx, id, &zone, &aggregate.nodes).await?;
@@ -176,6 +184,7 @@ impl Compute {
         if !locked(&mut tx, id).await?.nodes.is_empty() {
             return Err(refused(id, "has-nodes", "The aggregate is not empty: remove its nodes first.".to_owned()));
         }
+        events::changed(&mut tx, context, Action::AggregatesDelete, ("aggregate", id), Owner::Cloud).await?;
         store::delete(&mut tx, id).await?;
         tx.commit().await
     }
@@ -192,6 +201,7 @@ impl Compute {
         if let Some(zone) = &aggregate.zone {
             check_other_zones(&mut tx, id, zone, &names).await?;
         }
+        events::changed(&mut tx, context, Action::AggregatesAddNode, ("aggregate", id), Owner::Cloud).await?;
         if !store::add_node(&mut tx, id, node).await? {
             let message = format!("Aggregate {id} already has the node {node}.");
             return Err(Error::new(ErrorCode::AlreadyExists, message)
@@ -209,6 +219,7 @@ impl Compute {
         if before.is_empty() {
             return Err(Error::not_found("node", node));
         }
+        events::changed(&mut tx, context, Action::AggregatesRemoveNode, ("aggregate", id), Owner::Cloud).await?;
         if !store::remove_node(&mut tx, id, node).await? {
             let message = format!("Aggregate {id} has no node {node}.");
             return Err(Error::new(ErrorCode::NotFound, message).with_resource("aggregate", id).with_field("node"));

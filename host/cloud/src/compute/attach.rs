@@ -7,7 +7,7 @@ use serde::Deserialize;
 use skyloom_jobs::milliseconds;
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::driver::{Driver, NodeCapacity};
-use skyloom_store::nodes as store;
+use skyloom_store::{node_records, nodes as store};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::Compute;
@@ -56,13 +56,27 @@ impl Compute {
     /// Puts a node to use, or gives one that is in use another driver or other settings. Asks the platform for its capacity;
     /// where it doesn't answer the node takes no servers until [`Compute::start_attaching`] has got an answer.
     pub async fn attach_node(&self, settings: NodeSettings, driver: Arc<dyn Driver>) -> Result<()> {
+        self.attach(settings, driver, false).await
+    }
+
+    /// As [`Compute::attach_node`], of a node that a record has. `not-found` where the record is gone meanwhile.
+    pub async fn attach_recorded(&self, settings: NodeSettings, driver: Arc<dyn Driver>) -> Result<()> {
+        self.attach(settings, driver, true).await
+    }
+
+    /// Drops a node: this process drives it no longer. False: it didn't.
+    pub fn detach_node(&self, name: &str) -> bool {
+        self.nodes_mut(|nodes| nodes.remove(name)).is_some()
+    }
+
+    async fn attach(&self, settings: NodeSettings, driver: Arc<dyn Driver>, recorded: bool) -> Result<()> {
         let capacity = self.ask_capacity(&*driver).await;
         if let Err(error) = &capacity {
             let (node, error) = (&settings.name, error.for_log());
             tracing::warn!(node, error, "the node's platform doesn't answer: it takes no new servers");
         }
         let capacity = capacity.ok();
-        let node = Node { settings: Arc::new(settings), driver, answered: capacity.is_some() };
+        let node = Node { settings: Arc::new(settings), driver, answered: capacity.is_some(), recorded };
         self.put_node(&node, capacity).await
     }
 
@@ -95,8 +109,8 @@ impl Compute {
         let mut pause = times.retry_first;
         loop {
             tokio::time::sleep(pause).await;
-            if self.node(name).is_ok_and(|node| node.answered) {
-                return; // With another driver, by the operator's call.
+            if self.node(name).map_or(true, |node| node.answered) {
+                return; // With another driver, by the operator's call, or it is dropped.
             }
             let attached = async {
                 let capacity = self.ask_capacity(&*node.driver).await?;
@@ -127,6 +141,10 @@ impl Compute {
     async fn put_node(&self, node: &Node, capacity: Option<NodeCapacity>) -> Result<()> {
         let settings = &node.settings;
         let mut tx = self.db().begin().await?;
+        // Who removes the record forgets the node.
+        if node.recorded && !node_records::stays(&mut tx, &settings.name).await? {
+            return Err(Error::not_found("node", &settings.name));
+        }
         let before = store::get(&mut tx, &settings.name).await?;
         let mut row = before.unwrap_or_else(|| blank(&settings.name));
         row.own_zone = settings.zone.clone();

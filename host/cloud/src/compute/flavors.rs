@@ -17,6 +17,7 @@ use super::common::{check_name, check_text, items, page, pairs};
 use crate::attributes;
 use crate::base::{Base, stands_on_base};
 use crate::bounds;
+use crate::events::{self, Owner};
 use crate::lists::conditions;
 
 fn view(context: &CallContext, flavor: store::Flavor) -> Result<wit::Flavor> {
@@ -163,6 +164,7 @@ impl Flavors {
         self.permit(context.caller.as_deref(), Action::FlavorsCreate)?;
         let flavor = checked(context, create)?;
         let mut tx = self.db().begin().await?;
+        events::changed(&mut tx, context, Action::FlavorsCreate, ("flavor", &flavor.id), Owner::Cloud).await?;
         store::insert(&mut tx, &flavor).await?;
         tx.commit().await?;
         view(context, flavor)
@@ -179,6 +181,7 @@ impl Flavors {
             flavor.description = description;
         }
         attributes::put(context, &mut flavor.attributes, update.attributes.as_deref())?;
+        events::changed(&mut tx, context, Action::FlavorsUpdate, ("flavor", id), Owner::Cloud).await?;
         store::update(&mut tx, &flavor).await?;
         tx.commit().await?;
         view(context, flavor)
@@ -187,6 +190,7 @@ impl Flavors {
     async fn remove_flavor(&self, context: &CallContext, id: &str) -> Result<()> {
         self.permit(context.caller.as_deref(), Action::FlavorsDelete)?;
         let mut tx = self.db().begin().await?;
+        events::changed(&mut tx, context, Action::FlavorsDelete, ("flavor", id), Owner::Cloud).await?;
         if !store::delete(&mut tx, id).await? {
             return Err(missing(id));
         }
@@ -203,6 +207,7 @@ impl Flavors {
         let mut flavor = locked(&mut tx, id).await?;
         flavor.extra_specs.extend(new);
         bounds::pairs("extra-specs", bounds::PAIRS, &flavor.extra_specs)?;
+        events::changed(&mut tx, context, Action::FlavorsUpdateSpecs, ("flavor", id), Owner::Cloud).await?;
         store::update(&mut tx, &flavor).await?;
         tx.commit().await?;
         Ok(pairs(&flavor.extra_specs))
@@ -216,6 +221,7 @@ impl Flavors {
             let message = format!("Flavor {id} has no extra specs with key {key}.");
             return Err(Error::new(ErrorCode::NotFound, message).with_resource("flavor", id).with_field("key"));
         }
+        events::changed(&mut tx, context, Action::FlavorsUpdateSpecs, ("flavor", id), Owner::Cloud).await?;
         store::update(&mut tx, &flavor).await?;
         tx.commit().await
     }
@@ -242,6 +248,7 @@ impl Flavors {
         if projects::get(&mut tx, project_id).await?.is_none() {
             return Err(Error::invalid("project-id", format!("Project ID {project_id} is not a valid project.")));
         }
+        events::changed(&mut tx, context, Action::FlavorsGrant, ("flavor", id), Owner::Cloud).await?;
         if !store::add_access(&mut tx, id, project_id).await? {
             let message = format!("Flavor access already exists for flavor {id} and project {project_id} combination.");
             return Err(Error::new(ErrorCode::AlreadyExists, message).with_resource("flavor", id));
@@ -253,6 +260,7 @@ impl Flavors {
         self.permit(context.caller.as_deref(), Action::FlavorsRevoke)?;
         let mut tx = self.db().begin().await?;
         store::get(&mut tx, id).await?.ok_or_else(|| missing(id))?;
+        events::changed(&mut tx, context, Action::FlavorsRevoke, ("flavor", id), Owner::Cloud).await?;
         if !store::remove_access(&mut tx, id, project_id).await? {
             let message = format!("Flavor access not found for {id} / {project_id} combination.");
             return Err(Error::new(ErrorCode::NotFound, message).with_resource("flavor", id).with_field("project-id"));

@@ -18,6 +18,7 @@ use super::Settings;
 use super::common::check_name;
 use crate::attributes;
 use crate::base::{Base, stands_on_base};
+use crate::events::{self, Owner};
 use crate::lists::page;
 
 /// The longest public key, in bytes: an RSA key of 16384 bits with a long comment is below it.
@@ -148,6 +149,7 @@ impl Keypairs {
         };
         let mut tx = self.db().begin().await?;
         // Inserted first: of two at once, one waits for the other, and then counts it.
+        events::changed(&mut tx, context, Action::KeypairsCreate, ("keypair", &keypair.name), own(context)).await?;
         store::insert(&mut tx, &keypair).await?;
         self.check_keypairs(&mut tx, context, &keypair.user_id).await?;
         tx.commit().await?;
@@ -171,11 +173,17 @@ impl Keypairs {
     async fn remove_keypair(&self, context: &CallContext, name: &str, user_id: Option<String>) -> Result<()> {
         let user = self.owner_of_keys(context, Action::KeypairsDelete, user_id)?;
         let mut tx = self.db().begin().await?;
+        events::changed(&mut tx, context, Action::KeypairsDelete, ("keypair", name), own(context)).await?;
         if !store::delete(&mut tx, &user, name).await? {
             return Err(Error::not_found("keypair", name));
         }
         tx.commit().await
     }
+}
+
+/// Where the event of a user's key pair is told: in the user's domain.
+fn own(context: &CallContext) -> Owner<'_> {
+    context.caller.as_ref().map_or(Owner::Cloud, |caller| Owner::Domain(&caller.user.domain.id))
 }
 
 #[async_trait::async_trait]

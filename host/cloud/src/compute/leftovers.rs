@@ -1,12 +1,13 @@
 //! What outlives its server, for the operator: volumes and public addresses that were not to go with it. A volume goes at once, also
 //! where its node is lost; its project's own deletion waits for the node.
 
-use skyloom_model::{Error, ErrorCode, Reach, Result, Timestamp};
+use skyloom_model::{Action, Error, ErrorCode, Reach, Result, Timestamp};
 use skyloom_store::public_addresses::{self, PublicAddress};
 use skyloom_store::volumes::{self, Volume};
 use skyloom_store::{Db, metering, placements};
 
 use super::volumes::deletable;
+use crate::events::{self, Owner};
 
 /// Which of them are listed.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +43,8 @@ pub async fn delete_volume(db: &Db, id: &str) -> Result<()> {
     if !volumes::discard(&mut tx, id, now).await? {
         return Err(in_use("volume", id, &volume.server_id));
     }
+    let owner = Owner::Project(&volume.project_id);
+    events::by_operator(&mut tx, Action::VolumesDelete, ("volume", id), owner).await?;
     metering::close_spans(&mut tx, id, &[], now).await?;
     placements::release(&mut tx, id).await?;
     tx.commit().await
@@ -55,6 +58,8 @@ pub async fn delete_public_address(db: &Db, id: &str) -> Result<()> {
     if !address.server_id.is_empty() {
         return Err(in_use("public address", id, &address.server_id));
     }
+    let owner = Owner::Project(&address.project_id);
+    events::by_operator(&mut tx, Action::PublicAddressesDelete, ("public-address", id), owner).await?;
     public_addresses::release(&mut tx, id, Timestamp::now()).await?;
     tx.commit().await
 }

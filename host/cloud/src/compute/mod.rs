@@ -15,6 +15,7 @@ pub mod leftovers;
 mod list;
 mod locks;
 mod nics;
+pub mod node_records;
 mod nodes;
 pub mod operations;
 mod patterns;
@@ -27,6 +28,7 @@ pub mod sagas;
 mod server_groups;
 mod settings;
 mod tags;
+mod taken;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -35,6 +37,8 @@ mod tests;
 mod tests_aggregates;
 #[cfg(test)]
 mod tests_attachments;
+#[cfg(test)]
+mod tests_events;
 #[cfg(test)]
 mod tests_flavors;
 #[cfg(test)]

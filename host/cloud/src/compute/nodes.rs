@@ -47,6 +47,8 @@ pub struct Node {
     pub driver: Arc<dyn Driver>,
     /// Whether the platform has told its capacity. Until then the node takes no new servers from this process.
     pub answered: bool,
+    /// A record has it, and no deployment file.
+    pub recorded: bool,
 }
 
 impl Node {

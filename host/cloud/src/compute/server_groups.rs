@@ -13,6 +13,7 @@ use skyloom_store::server_groups::{self as store, Policy, ServerGroup};
 use super::Compute;
 use super::common::{check_name, page};
 use super::rules::{self, Verb};
+use crate::events::{self, Owner};
 use crate::lists::conditions;
 
 fn view(group: ServerGroup) -> wit::ServerGroup {
@@ -99,6 +100,14 @@ impl Compute {
             members: Vec::new(),
         };
         let mut tx = self.db().begin().await?;
+        events::changed(
+            &mut tx,
+            context,
+            Action::ServerGroupsCreate,
+            ("server-group", &group.id),
+            Owner::Project(&group.project_id),
+        )
+        .await?;
         store::insert(&mut tx, &group).await?;
         self.quotas.check_quota_made(&mut tx, &group.project_id, &[(Quota::ServerGroups, 1)]).await?;
         tx.commit().await?;
@@ -109,7 +118,15 @@ impl Compute {
         let reach = self.permit(context.caller.as_deref(), Action::ServerGroupsDelete)?;
         again(|| async {
             let mut tx = self.db().begin().await?;
-            locked(&mut tx, &reach, id).await?;
+            let group = locked(&mut tx, &reach, id).await?;
+            events::changed(
+                &mut tx,
+                context,
+                Action::ServerGroupsDelete,
+                ("server-group", id),
+                Owner::Project(&group.project_id),
+            )
+            .await?;
             store::delete(&mut tx, id).await?;
             tx.commit().await
         })
@@ -138,6 +155,14 @@ impl Compute {
                 None => {}
             }
             self.quotas.room_in_group(&mut tx, &group, 1).await?;
+            events::changed(
+                &mut tx,
+                context,
+                Action::ServerGroupsAddMember,
+                ("server", server_id),
+                Owner::Project(&server.project_id),
+            )
+            .await?;
             store::put_server(&mut tx, server_id, Some(id), Timestamp::now()).await?;
             tx.commit().await
         })
@@ -157,6 +182,14 @@ impl Compute {
                 return Err(error.with_resource("server", server_id));
             }
             rules::check(Verb::LeaveGroup, &server, context.caller()?)?;
+            events::changed(
+                &mut tx,
+                context,
+                Action::ServerGroupsRemoveMember,
+                ("server", server_id),
+                Owner::Project(&server.project_id),
+            )
+            .await?;
             store::put_server(&mut tx, server_id, None, Timestamp::now()).await?;
             tx.commit().await
         })

@@ -9,6 +9,7 @@ use skyloom_store::servers as store;
 
 use super::Compute;
 use super::rules::{self, Verb};
+use crate::events::{self, Owner};
 
 const MAX_TAGS: usize = 50;
 const MAX_TAG: usize = 80;
@@ -93,6 +94,14 @@ impl Compute {
         let old = store::tags(&mut tx, id).await?;
         let new = change(&old)?;
         check_count(new.len())?;
+        events::changed(
+            &mut tx,
+            context,
+            Action::ServersUpdateTags,
+            ("server", id),
+            Owner::Project(&server.project_id),
+        )
+        .await?;
         store::put_tags(&mut tx, id, &old, &new, Timestamp::now()).await?;
         tx.commit().await?;
         Ok(new)

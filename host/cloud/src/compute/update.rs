@@ -15,6 +15,7 @@ use super::Compute;
 use super::common::{check_name, check_text, items, pairs};
 use super::rules::{self, Verb};
 use super::view;
+use crate::events::{self, Owner};
 use crate::{attributes, bounds};
 
 /// A host name: labels of letters, digits and hyphens, joined by dots; at most 255 characters.
@@ -91,6 +92,8 @@ impl Compute {
             metadata: None,
             attributes: attributes.as_deref(),
         };
+        events::changed(&mut tx, context, Action::ServersUpdate, ("server", id), Owner::Project(&server.project_id))
+            .await?;
         store::put_user_fields(&mut tx, id, &fields, Timestamp::now()).await?;
         let full = self.reached_server(&mut tx, &reach, id, Parts::USUAL).await?;
         tx.commit().await?;
@@ -119,6 +122,14 @@ impl Compute {
         };
         bounds::pairs("metadata", bounds::PAIRS, &map)?;
         self.check_metadata_count(&mut tx, &server.project_id, map.len()).await?;
+        events::changed(
+            &mut tx,
+            context,
+            Action::ServersUpdateMetadata,
+            ("server", id),
+            Owner::Project(&server.project_id),
+        )
+        .await?;
         write_metadata(&mut tx, id, &map).await?;
         tx.commit().await?;
         Ok(pairs(&map))
@@ -145,6 +156,14 @@ impl Compute {
             return Err(Error::new(ErrorCode::NotFound, message).with_resource("server", id).with_field("key"));
         }
         rules::check(Verb::Metadata, &server, context.caller()?)?;
+        events::changed(
+            &mut tx,
+            context,
+            Action::ServersUpdateMetadata,
+            ("server", id),
+            Owner::Project(&server.project_id),
+        )
+        .await?;
         write_metadata(&mut tx, id, &server.metadata).await?;
         tx.commit().await
     }

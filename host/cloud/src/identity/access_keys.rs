@@ -15,6 +15,7 @@ use skyloom_store::listing::Listed;
 
 use super::Identity;
 use super::sessions::{Hash, random_bytes};
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page};
 
 /// Lengths of a public name and of a secret that a user brings along.
@@ -177,6 +178,14 @@ impl Identity {
             let text = format!("The user has as many access keys as one may have: {limit}.");
             return Err(Error::new(ErrorCode::QuotaExceeded, text).with_field("access-keys"));
         }
+        events::changed(
+            &mut tx,
+            context,
+            Action::AccessKeysCreate,
+            ("access-key", &key.id),
+            Owner::Project(&key.project_id),
+        )
+        .await?;
         access_keys::insert(&mut tx, &key, &sealed).await?;
         tx.commit().await?;
         Ok((key, context.secrets.put(pair.secret.as_str())))
@@ -186,8 +195,11 @@ impl Identity {
         let everybody = self.of_everybody(context, Action::AccessKeysDelete)?;
         let own = &context.caller()?.user.id;
         let mut tx = self.db().begin().await?;
-        let key = access_keys::get(&mut tx, id).await?;
-        if key.is_none_or(|key| !everybody && key.user_id != *own) || access_keys::delete(&mut tx, id).await? == 0 {
+        let key = access_keys::get(&mut tx, id).await?.filter(|key| everybody || key.user_id == *own);
+        let key = key.ok_or_else(|| Error::not_found("credential", id))?;
+        let owner = Owner::Project(&key.project_id);
+        events::changed(&mut tx, context, Action::AccessKeysDelete, ("access-key", id), owner).await?;
+        if access_keys::delete(&mut tx, id).await? == 0 {
             return Err(Error::not_found("credential", id));
         }
         tx.commit().await?;

@@ -8,6 +8,7 @@ use skyloom_store::listing::Listed;
 
 use super::Identity;
 use super::{MANAGER, MEMBER, READER, domains, projects, roles, users};
+use crate::events::{self, Owner};
 use crate::lists::page;
 
 /// What a manager may give to others.
@@ -16,6 +17,15 @@ pub(super) const GIVEN: [&str; 3] = [MANAGER, MEMBER, READER];
 /// What is asked of the policy about a target.
 fn of(target: &Target, below: Action, system: Action) -> Action {
     if *target == Target::System { system } else { below }
+}
+
+/// Where a change of the user's roles is told.
+fn owner(target: &Target) -> Owner<'_> {
+    match target {
+        Target::Project(id) => Owner::Project(id),
+        Target::Domain(id) => Owner::Domain(id),
+        Target::System => Owner::Cloud,
+    }
 }
 
 /// Role, user and target are there. Gives the role.
@@ -62,11 +72,12 @@ impl Identity {
         user_id: &str,
         target: Target,
     ) -> Result<()> {
-        let reach = self
-            .permit(context.caller.as_deref(), of(&target, Action::AssignmentsGrant, Action::SystemAssignmentsGrant))?;
+        let action = of(&target, Action::AssignmentsGrant, Action::SystemAssignmentsGrant);
+        let reach = self.permit(context.caller.as_deref(), action)?;
         let mut tx = self.db().begin().await?;
         let role = check(&mut tx, &reach, role_id, user_id, &target).await?;
         self.check_given(context, &mut tx, &role, user_id).await?;
+        events::changed(&mut tx, context, action, ("user", user_id), owner(&target)).await?;
         assignments::grant(&mut tx, user_id, &target, role_id).await?;
         tx.commit().await?;
         self.sessions.forget_all();
@@ -92,10 +103,8 @@ impl Identity {
         user_id: &str,
         target: Target,
     ) -> Result<()> {
-        let reach = self.permit(
-            context.caller.as_deref(),
-            of(&target, Action::AssignmentsRevoke, Action::SystemAssignmentsRevoke),
-        )?;
+        let action = of(&target, Action::AssignmentsRevoke, Action::SystemAssignmentsRevoke);
+        let reach = self.permit(context.caller.as_deref(), action)?;
         let mut tx = self.db().begin().await?;
         let role = roles::found(&mut tx, role_id).await?;
         check_target(&mut tx, &reach, &target).await?;
@@ -103,6 +112,7 @@ impl Identity {
             users::found(&mut tx, &reach, user_id).await?;
         }
         self.check_given(context, &mut tx, &role, user_id).await?;
+        events::changed(&mut tx, context, action, ("user", user_id), owner(&target)).await?;
         if assignments::revoke(&mut tx, user_id, &target, role_id).await? == 0 {
             let text = format!("The user {user_id} does not have the role {role_id} there.");
             return Err(Error::new(ErrorCode::NotFound, text).with_resource("role", role_id));

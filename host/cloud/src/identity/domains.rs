@@ -8,6 +8,7 @@ use skyloom_store::{Conn, retired_ids};
 
 use super::Identity;
 use super::{MAX_PLACE_NAME, check_description, check_name, extra, new_id, taken};
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page};
 
 /// One that a caller of this reach sees.
@@ -119,6 +120,8 @@ impl Identity {
         if chosen.is_some() && is_taken(&mut tx, &domain.id).await? {
             return Err(id_taken(&domain.id));
         }
+        events::changed(&mut tx, context, Action::DomainsCreate, ("domain", &domain.id), Owner::Domain(&domain.id))
+            .await?;
         domains::insert(&mut tx, &domain, Timestamp::now()).await.map_err(taken("domain", &domain.name))?;
         if chosen.is_some() && retired_ids::is_retired(&mut tx, domains::KIND, &domain.id).await? {
             return Err(id_taken(&domain.id));
@@ -139,6 +142,7 @@ impl Identity {
         tx.lock("domains", id).await?;
         let mut domain = found(&mut tx, &reach, id).await?;
         apply(&mut domain, write)?;
+        events::changed(&mut tx, context, Action::DomainsUpdate, ("domain", id), Owner::Domain(id)).await?;
         domains::update(&mut tx, &domain).await.map_err(taken("domain", &domain.name))?;
         if !domain.enabled {
             tokens::revoke_of_domain(&mut tx, id).await?;
@@ -160,6 +164,7 @@ impl Identity {
             projects::lock(&mut tx, &project).await?;
             check_unused(&mut tx, &project).await?;
         }
+        events::changed(&mut tx, context, Action::DomainsDelete, ("domain", id), Owner::Domain(id)).await?;
         domains::delete(&mut tx, id).await?;
         tx.commit().await?;
         self.sessions.forget_all();

@@ -8,6 +8,7 @@ use skyloom_store::listing::{Condition, Listed};
 
 use super::Identity;
 use super::{MAX_NAME, MAX_PLACE_NAME, check_description, check_name, domains, extra, new_id, taken, users};
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page};
 
 /// How many projects may stand in a line below a domain.
@@ -166,6 +167,14 @@ impl Identity {
         };
         apply(&mut project, write)?;
         check_parent(&mut tx, &reach, &project).await?;
+        events::changed(
+            &mut tx,
+            context,
+            Action::ProjectsCreate,
+            ("project", &project.id),
+            Owner::Domain(&project.domain_id),
+        )
+        .await?;
         projects::insert(&mut tx, &project, Timestamp::now()).await.map_err(taken("project", &project.name))?;
         tx.commit().await?;
         Ok(project)
@@ -205,6 +214,8 @@ impl Identity {
         if project.enabled && !was_enabled && check_parent(&mut tx, &reach, &project).await.is_err() {
             return Err(wrong_state(id, format!("The project {id} cannot be enabled: its parent is disabled.")));
         }
+        events::changed(&mut tx, context, Action::ProjectsUpdate, ("project", id), Owner::Domain(&project.domain_id))
+            .await?;
         projects::update(&mut tx, &project).await.map_err(taken("project", &project.name))?;
         if !project.enabled {
             tokens::revoke_of_project(&mut tx, id).await?;
@@ -229,12 +240,14 @@ impl Identity {
         let reach = self.permit(context.caller.as_deref(), Action::ProjectsDelete)?;
         let mut tx = self.db().begin().await?;
         projects::lock(&mut tx, id).await?;
-        found(&mut tx, &reach, id).await?;
+        let project = found(&mut tx, &reach, id).await?;
         self.check_no_operators(context, &mut tx, id).await?;
         if projects::children(&mut tx, id, false).await? > 0 {
             return Err(wrong_state(id, format!("The project {id} has projects below it.")));
         }
         domains::check_unused(&mut tx, id).await?;
+        events::changed(&mut tx, context, Action::ProjectsDelete, ("project", id), Owner::Domain(&project.domain_id))
+            .await?;
         projects::delete(&mut tx, id).await?;
         tx.commit().await?;
         self.sessions.forget_all();

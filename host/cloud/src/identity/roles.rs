@@ -8,6 +8,7 @@ use skyloom_store::listing::Listed;
 
 use super::Identity;
 use super::{MAX_NAME, check_description, check_name, extra, new_id, taken};
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page};
 
 pub(super) async fn found(conn: &mut Conn, id: &str) -> Result<Role> {
@@ -80,6 +81,7 @@ impl Identity {
         apply(&mut role, write)?;
         self.check_name_free(context, &role.name)?;
         let mut tx = self.db().begin().await?;
+        events::changed(&mut tx, context, Action::RolesCreate, ("role", &role.id), Owner::Cloud).await?;
         roles::insert(&mut tx, &role, Timestamp::now()).await.map_err(taken("role", &role.name))?;
         tx.commit().await?;
         Ok(role)
@@ -95,6 +97,7 @@ impl Identity {
             self.check_name_free(context, &before)?;
             self.check_name_free(context, &role.name)?;
         }
+        events::changed(&mut tx, context, Action::RolesUpdate, ("role", id), Owner::Cloud).await?;
         roles::update(&mut tx, &role).await.map_err(taken("role", &role.name))?;
         tx.commit().await?;
         self.sessions.forget_all();
@@ -107,6 +110,7 @@ impl Identity {
         let mut tx = self.db().begin().await?;
         let role = changeable(&mut tx, id).await?;
         self.check_name_free(context, &role.name)?;
+        events::changed(&mut tx, context, Action::RolesDelete, ("role", id), Owner::Cloud).await?;
         roles::delete(&mut tx, id).await?;
         tx.commit().await?;
         self.sessions.forget_all();

@@ -5,12 +5,13 @@ use skyloom_runtime::bindings::cloud::identity as wit;
 use skyloom_runtime::bindings::types::common::PageRequest;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::Conn;
-use skyloom_store::identity::{self as store, Extra, Filter, PlacedReference, User, assignments, tokens, users};
+use skyloom_store::identity::{self as store, Extra, Filter, Login, PlacedReference, User, assignments, tokens, users};
 use skyloom_store::listing::Listed;
 
 use super::Identity;
 use super::assignments::GIVEN;
 use super::{MAX_NAME, check_length, check_name, domains, extra, new_id, passwords, taken};
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page};
 
 /// One that a caller of this reach sees.
@@ -100,6 +101,8 @@ impl Identity {
         domains::found(&mut tx, &reach, &user.domain_id).await?;
         check_default_project(&mut tx, &reach, &write).await?;
         apply(&mut user, write)?;
+        events::changed(&mut tx, context, Action::UsersCreate, ("user", &user.id), Owner::Domain(&user.domain_id))
+            .await?;
         users::insert(&mut tx, &user, now).await.map_err(taken("user", &user.name))?;
         if let Some(Some(hash)) = hash {
             users::set_password(&mut tx, &user.id, Some(&hash), now).await?;
@@ -122,6 +125,7 @@ impl Identity {
         }
         check_default_project(&mut tx, &reach, &write).await?;
         apply(&mut user, write)?;
+        events::changed(&mut tx, context, Action::UsersUpdate, ("user", id), Owner::Domain(&user.domain_id)).await?;
         users::update(&mut tx, &user).await.map_err(taken("user", &user.name))?;
         if let Some(hash) = &hash {
             let now = Timestamp::now();
@@ -154,8 +158,9 @@ impl Identity {
     pub(super) async fn user_delete(&self, context: &CallContext, id: &str) -> Result<()> {
         let reach = self.permit(context.caller.as_deref(), Action::UsersDelete)?;
         let mut tx = self.db().begin().await?;
-        found(&mut tx, &reach, id).await?;
+        let user = found(&mut tx, &reach, id).await?;
         self.check_holds_little(context, &mut tx, &reach, id).await?;
+        events::changed(&mut tx, context, Action::UsersDelete, ("user", id), Owner::Domain(&user.domain_id)).await?;
         if users::delete(&mut tx, id).await? == 0 {
             return Err(Error::not_found("user", id));
         }
@@ -177,9 +182,11 @@ impl Identity {
         let password: Arc<str> = context.secret("password", password)?;
         passwords::check("password", &password)?;
         let checked = self.check_password(context, PlacedReference::Id(user_id), original).await;
-        checked.map_err(|error| self.login_failed(context, user_id, error))?;
+        let Login { user, .. } = checked.map_err(|error| self.login_failed(context, user_id, error))?;
         let hash = self.passwords.hash(password).await?;
         let mut tx = self.db().begin().await?;
+        let (action, owner) = (Action::UsersChangePassword, Owner::Domain(&user.domain.id));
+        events::changed_by(&mut tx, (context, user_id), action, ("user", user_id), owner).await?;
         if users::set_password(&mut tx, user_id, Some(&hash), Timestamp::now()).await? == 0 {
             return Err(Error::not_found("user", user_id));
         }

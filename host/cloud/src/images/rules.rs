@@ -13,6 +13,7 @@ use skyloom_store::{Conn, metering, quotas};
 use super::{Images, convert};
 use crate::attributes;
 use crate::bounds;
+use crate::events::{self, Owner};
 use crate::lists::{conditions, names, page};
 use crate::reach;
 
@@ -115,6 +116,8 @@ impl Images {
         };
         self.check(&mut image)?;
         self.check_quota(&mut tx, &image.owner, 1, 0).await?;
+        events::changed(&mut tx, context, Action::ImagesCreate, ("image", &image.id), Owner::Project(&image.owner))
+            .await?;
         store::insert_image(&mut tx, &image).await?;
         tx.commit().await?;
         convert::image(context, image)
@@ -154,6 +157,7 @@ impl Images {
         };
         attributes::put(context, &mut image.attributes, update.attributes.as_deref())?;
         self.check(&mut image)?;
+        events::changed(&mut tx, context, Action::ImagesUpdate, ("image", id), Owner::Project(&image.owner)).await?;
         if !store::update_image(&mut tx, &image, Timestamp(update.read_at)).await? {
             return Err(Error::new(ErrorCode::WrongState, format!("Image {id} was changed meanwhile; read it again."))
                 .with_resource("image", id));
@@ -187,6 +191,7 @@ impl Images {
             let message = format!("Image {id} could not be deleted because it is in use.");
             return Err(Error::new(ErrorCode::InUse, message).with_resource("image", id));
         }
+        events::changed(&mut tx, context, Action::ImagesDelete, ("image", id), Owner::Project(&image.owner)).await?;
         store::delete_image(&mut tx, id).await?;
         metering::close_spans(&mut tx, id, &[], Timestamp::now()).await?;
         tx.commit().await?;
@@ -204,6 +209,7 @@ impl Images {
         let mut image = owned(&mut tx, id, &asking).await?;
         image.tags.push(tag.clone());
         self.check(&mut image)?;
+        events::changed(&mut tx, context, Action::ImagesUpdate, ("image", id), Owner::Project(&image.owner)).await?;
         if store::add_tag(&mut tx, id, &tag).await? {
             store::touch_image(&mut tx, id, Timestamp::now()).await?;
         }
@@ -213,12 +219,13 @@ impl Images {
     pub(super) async fn images_remove_tag(&self, context: &Arc<CallContext>, id: &str, tag: String) -> Result<()> {
         let asking = self.image_asking(context, Action::ImagesUpdate)?;
         let mut tx = self.db().begin().await?;
-        owned(&mut tx, id, &asking).await?;
+        let image = owned(&mut tx, id, &asking).await?;
         if !store::remove_tag(&mut tx, id, &tag).await? {
             return Err(Error::new(ErrorCode::NotFound, format!("Tag {tag} of image {id} could not be found."))
                 .with_resource("tag", tag)
                 .with_field("tag"));
         }
+        events::changed(&mut tx, context, Action::ImagesUpdate, ("image", id), Owner::Project(&image.owner)).await?;
         store::touch_image(&mut tx, id, Timestamp::now()).await?;
         tx.commit().await
     }
@@ -228,6 +235,7 @@ impl Images {
         let asking = self.image_asking(context, action)?;
         let mut tx = self.db().begin().await?;
         let image = owned(&mut tx, id, &asking).await?;
+        events::changed(&mut tx, context, action, ("image", id), Owner::Project(&image.owner)).await?;
         if !store::set_active(&mut tx, id, active, Timestamp::now()).await? {
             let verb = if active { "reactivate" } else { "deactivate" };
             let message = format!("Not allowed to {verb} image in status '{}'.", image.state.as_str());

@@ -15,6 +15,7 @@ use super::blobs::{BlobInfo, BlobWriter};
 use super::rules::{open_span, owned, seen};
 use super::{GIB, format};
 use crate::base::Base;
+use crate::events::{self, Owner};
 
 /// Pauses between the attempts to write down that an upload came to nothing, where the database didn't take it.
 const ABORT_FIRST: Duration = Duration::from_millis(500);
@@ -162,6 +163,8 @@ impl Images {
             let message = format!("The upload of image {} is no longer open.", image.id);
             return Err(Error::new(ErrorCode::WrongState, message).with_resource("image", &image.id));
         }
+        events::changed(&mut tx, context, Action::ImagesUpload, ("image", &image.id), Owner::Project(&image.owner))
+            .await?;
         open_span(&mut tx, image, info.size, now).await?;
         tx.commit().await
     }

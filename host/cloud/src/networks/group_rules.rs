@@ -15,6 +15,7 @@ use super::traffic::{self, Meaning};
 use super::{MAX_RULES, at_most, bounded, convert, groups, text};
 use crate::attributes;
 use crate::bounds;
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page, spell};
 
 impl Networks {
@@ -74,6 +75,14 @@ impl Networks {
         let mut made = Vec::with_capacity(rules.len());
         for rule in &rules {
             let id = new_id();
+            events::changed(
+                &mut tx,
+                context,
+                Action::SecurityRulesCreate,
+                ("security-group-rule", &id),
+                Owner::Project(&project_id),
+            )
+            .await?;
             store::insert_rule(&mut tx, &id, &group.id, &project_id, rule, now).await?;
             let rule = store::get_rule(&mut tx, &id, &Reach::All).await?;
             made.push(rule.ok_or_else(|| Error::internal("a rule vanished in its own transaction"))?);
@@ -85,9 +94,16 @@ impl Networks {
     pub(super) async fn rules_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
         let asking = self.asking(context, Action::SecurityRulesDelete)?;
         let mut tx = self.db().begin().await?;
-        if store::get_rule(&mut tx, id, &asking.reach).await?.is_none() {
-            return Err(Error::not_found("security-group-rule", id));
-        }
+        let rule = store::get_rule(&mut tx, id, &asking.reach).await?;
+        let rule = rule.ok_or_else(|| Error::not_found("security-group-rule", id))?;
+        events::changed(
+            &mut tx,
+            context,
+            Action::SecurityRulesDelete,
+            ("security-group-rule", id),
+            Owner::Project(&rule.project_id),
+        )
+        .await?;
         store::delete_rule(&mut tx, id, Timestamp::now()).await?;
         tx.commit().await
     }

@@ -14,6 +14,7 @@ use skyloom_store::quotas::Quota;
 use super::Networks;
 use super::{Asking, bounded, convert, text};
 use crate::attributes;
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page};
 
 /// Reserved for the group that each project has.
@@ -104,6 +105,14 @@ impl Networks {
         store::default_group(tx, &group.project_id, now).await?;
         let needs = [(Quota::SecurityGroups, 1), (Quota::SecurityGroupRules, 2)];
         self.check_room(tx, asking, &group.project_id, &needs).await?;
+        events::changed(
+            tx,
+            asking.context,
+            Action::SecurityGroupsCreate,
+            ("security-group", &group.id),
+            Owner::Project(&group.project_id),
+        )
+        .await?;
         store::insert_group(tx, &group).await?;
         convert::group(asking.context, seen(tx, &group.id, asking).await?)
     }
@@ -142,6 +151,14 @@ impl Networks {
             group.stateful = stateful;
         }
         group.updated_at = Timestamp::now();
+        events::changed(
+            &mut tx,
+            context,
+            Action::SecurityGroupsUpdate,
+            ("security-group", id),
+            Owner::Project(&group.project_id),
+        )
+        .await?;
         store::update_group(&mut tx, &group).await?;
         let group = seen(&mut tx, id, &asking).await?;
         tx.commit().await?;
@@ -159,6 +176,14 @@ impl Networks {
         if store::group_in_use(&mut tx, id).await? {
             return Err(in_use(id));
         }
+        events::changed(
+            &mut tx,
+            context,
+            Action::SecurityGroupsDelete,
+            ("security-group", id),
+            Owner::Project(&group.project_id),
+        )
+        .await?;
         store::delete_group(&mut tx, id).await?;
         tx.commit().await
     }

@@ -14,6 +14,7 @@ use skyloom_store::quotas::Quota;
 use super::Networks;
 use super::{Asking, MIN_MTU, bounded, convert, not_theirs, read_only, text};
 use crate::attributes;
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page};
 
 impl Networks {
@@ -58,6 +59,14 @@ impl Networks {
         let mut network = self.new_network(project_id, Timestamp::now());
         self.write_network(asking, &mut network, write)?;
         self.check_room(tx, asking, &network.project_id, &[(Quota::Networks, 1)]).await?;
+        events::changed(
+            tx,
+            asking.context,
+            Action::NetworksCreate,
+            ("network", &network.id),
+            Owner::Project(&network.project_id),
+        )
+        .await?;
         store::insert_network(tx, &network).await?;
         convert::network(asking.context, network)
     }
@@ -110,6 +119,8 @@ impl Networks {
             return Err(Error::new(ErrorCode::InUse, message).with_resource("network", id).with_field("external"));
         }
         network.updated_at = now;
+        events::changed(&mut tx, context, Action::NetworksUpdate, ("network", id), Owner::Project(&network.project_id))
+            .await?;
         store::update_network(&mut tx, &network).await?;
         let network = seen(&mut tx, id, &asking).await?;
         tx.commit().await?;
@@ -159,13 +170,15 @@ impl Networks {
         let asking = self.asking(context, Action::NetworksDelete)?;
         let mut tx = self.db().begin().await?;
         store::lock_network(&mut tx, id).await?;
-        self.owned_network(&mut tx, id, &asking).await?;
+        let network = self.owned_network(&mut tx, id, &asking).await?;
         if store::network_in_use(&mut tx, id, None).await? {
             let message = format!(
                 "Unable to complete operation on network {id}. There are one or more ports still in use on the network."
             );
             return Err(Error::new(ErrorCode::InUse, message).with_resource("network", id));
         }
+        events::changed(&mut tx, context, Action::NetworksDelete, ("network", id), Owner::Project(&network.project_id))
+            .await?;
         store::delete_network(&mut tx, id).await?;
         tx.commit().await
     }

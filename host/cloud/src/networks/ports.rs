@@ -15,6 +15,7 @@ use skyloom_store::quotas::Quota;
 use super::Networks;
 use super::{Asking, MAX_GROUPS, at_most, bounded, convert, network, not_theirs, read_only, rules, text};
 use crate::attributes;
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page, spell, spelled_address};
 
 impl Networks {
@@ -95,6 +96,8 @@ impl Networks {
             attributes: attributes_of(asking, attributes::NONE, write.attributes.as_deref())?,
         };
         self.check_room(tx, asking, &new.project_id, &[(Quota::Ports, 1)]).await?;
+        events::changed(tx, asking.context, Action::PortsCreate, ("port", &new.id), Owner::Project(&new.project_id))
+            .await?;
         store::insert_port(tx, &new).await
     }
 
@@ -133,6 +136,7 @@ impl Networks {
             }
         };
         let update = PortUpdate { security_group_ids: groups, ..update };
+        events::changed(&mut tx, context, Action::PortsUpdate, ("port", id), Owner::Project(&port.project_id)).await?;
         let port = store::update_port(&mut tx, id, &update).await?;
         if update.fixed_ips.is_some() {
             public_addresses::leave_port(&mut tx, id, &port.fixed_ips, Timestamp::now()).await?;
@@ -176,6 +180,7 @@ impl Networks {
         if port.of_core {
             return Err(used(&port));
         }
+        events::changed(&mut tx, context, Action::PortsDelete, ("port", id), Owner::Project(&port.project_id)).await?;
         public_addresses::leave_port(&mut tx, id, &[], Timestamp::now()).await?;
         store::delete_port(&mut tx, id).await?;
         tx.commit().await

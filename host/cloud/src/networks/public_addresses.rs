@@ -16,6 +16,7 @@ use skyloom_store::quotas::Quota;
 use super::Networks;
 use super::{Asking, bounded, convert, network, not_theirs, read_only, rules, text};
 use crate::attributes;
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page, spell, spelled_address};
 
 impl Networks {
@@ -100,6 +101,8 @@ impl Networks {
             Some("fixed-ips") => error.with_field("subnet-id"),
             _ => error,
         })?;
+        let (id, project) = (&made.id, Owner::Project(&made.project_id));
+        events::changed(tx, asking.context, Action::PublicAddressesCreate, ("public-address", id), project).await?;
         convert::public_address(asking.context, made)
     }
 
@@ -110,8 +113,8 @@ impl Networks {
         write: wit::PublicAddressWrite,
     ) -> Result<wit::PublicAddress> {
         let binds = write.port_id.is_some() || write.fixed_address.is_some();
-        let asking =
-            self.asking(context, if binds { Action::PublicAddressesBind } else { Action::PublicAddressesUpdate })?;
+        let action = if binds { Action::PublicAddressesBind } else { Action::PublicAddressesUpdate };
+        let asking = self.asking(context, action)?;
         if binds && (write.description.is_some() || write.attributes.is_some()) {
             self.permit(Some(asking.caller), Action::PublicAddressesUpdate)?;
         }
@@ -130,6 +133,7 @@ impl Networks {
             after.lead(self.target(&mut tx, &asking, &before.project_id, to, id).await?);
         }
         after.updated_at = Timestamp::now();
+        events::changed(&mut tx, context, action, ("public-address", id), Owner::Project(&after.project_id)).await?;
         store::change(&mut tx, &before, &after).await?;
         after.revision += 1;
         tx.commit().await?;
@@ -139,7 +143,15 @@ impl Networks {
     pub(super) async fn public_addresses_delete(&self, context: &Arc<CallContext>, id: &str) -> Result<()> {
         let asking = self.asking(context, Action::PublicAddressesDelete)?;
         let mut tx = self.db().begin().await?;
-        store::lock(&mut tx, id, &asking.reach).await?.ok_or_else(|| missing(id))?;
+        let address = store::lock(&mut tx, id, &asking.reach).await?.ok_or_else(|| missing(id))?;
+        events::changed(
+            &mut tx,
+            context,
+            Action::PublicAddressesDelete,
+            ("public-address", id),
+            Owner::Project(&address.project_id),
+        )
+        .await?;
         store::release(&mut tx, id, Timestamp::now()).await?;
         tx.commit().await
     }

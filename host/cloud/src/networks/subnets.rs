@@ -14,6 +14,7 @@ use skyloom_store::quotas::Quota;
 use super::Networks;
 use super::{Asking, bounded, convert, read_only, rules, text};
 use crate::attributes;
+use crate::events::{self, Owner};
 use crate::lists::{conditions, page, spell, spelled_address};
 
 impl Networks {
@@ -100,6 +101,14 @@ impl Networks {
         rules::check_subnet(&self.settings, &subnet)?;
         check_apart(tx, &subnet).await?;
         self.check_room(tx, asking, &subnet.project_id, &[(Quota::Subnets, 1)]).await?;
+        events::changed(
+            tx,
+            asking.context,
+            Action::SubnetsCreate,
+            ("subnet", &subnet.id),
+            Owner::Project(&subnet.project_id),
+        )
+        .await?;
         store::insert_subnet(tx, &subnet).await?;
         convert::subnet(asking.context, subnet)
     }
@@ -136,6 +145,8 @@ impl Networks {
             return Err(Error::new(ErrorCode::InUse, message).with_resource("subnet", id).with_field("gateway"));
         }
         subnet.updated_at = Timestamp::now();
+        events::changed(&mut tx, context, Action::SubnetsUpdate, ("subnet", id), Owner::Project(&subnet.project_id))
+            .await?;
         store::update_subnet(&mut tx, &subnet).await?;
         subnet.revision += 1;
         tx.commit().await?;
@@ -153,6 +164,8 @@ impl Networks {
             return Err(Error::new(ErrorCode::InUse, message).with_resource("subnet", id));
         }
         store::touch_network(&mut tx, &subnet.network_id, Timestamp::now()).await?;
+        events::changed(&mut tx, context, Action::SubnetsDelete, ("subnet", id), Owner::Project(&subnet.project_id))
+            .await?;
         store::delete_subnet(&mut tx, id).await?;
         tx.commit().await
     }

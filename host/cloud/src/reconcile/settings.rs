@@ -26,6 +26,8 @@ pub struct Settings {
     pub sweep: Duration,
     /// Days for which ended operations can be shown. Deleted servers have their own time in `[compute]`.
     pub keep_operations_days: u32,
+    /// Days for which events are kept: who changed what, and how it ended.
+    pub keep_events_days: u32,
     /// Hours for which expired tokens are kept, so that a late caller is told `expired`.
     pub keep_tokens_hours: u32,
     /// Days for which a node is shown that no deployment file names any longer. One that still holds servers, deleted ones
@@ -42,6 +44,7 @@ impl Default for Settings {
             mend_missing: true,
             sweep: Duration::from_hours(1),
             keep_operations_days: 30,
+            keep_events_days: 30,
             keep_tokens_hours: 24,
             keep_nodes_days: 30,
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use skyloom_model::{Result, Timestamp};
 use skyloom_store::identity::tokens;
-use skyloom_store::{nodes, servers, volumes};
+use skyloom_store::{events, nodes, servers, volumes};
 
 use super::Inner;
 
@@ -32,6 +32,15 @@ impl Inner {
         loop {
             let mut tx = self.cloud.db().begin().await?;
             let gone = tokens::sweep(&mut tx, now.minus(HOUR * settings.keep_tokens_hours), AT_ONCE).await?;
+            tx.commit().await?;
+            removed += usize::try_from(gone).unwrap_or(usize::MAX);
+            if gone < u64::from(AT_ONCE) {
+                break;
+            }
+        }
+        loop {
+            let mut tx = self.cloud.db().begin().await?;
+            let gone = events::sweep(&mut tx, days(settings.keep_events_days), AT_ONCE).await?;
             tx.commit().await?;
             removed += usize::try_from(gone).unwrap_or(usize::MAX);
             if gone < u64::from(AT_ONCE) {

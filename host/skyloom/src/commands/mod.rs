@@ -3,6 +3,7 @@
 pub mod address;
 pub mod check;
 pub mod db;
+pub mod event;
 pub mod node;
 mod openapi;
 pub mod operation;

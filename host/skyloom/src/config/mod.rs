@@ -41,6 +41,9 @@ pub struct Deployment {
     /// Compute nodes.
     #[serde(default, rename = "node")]
     pub nodes: Vec<Node>,
+    /// Nodes that no deployment file names: `skyloom node add`.
+    #[serde(default)]
+    pub recorded_nodes: RecordedNodes,
     /// Left out: nothing is rated.
     pub tariff: Option<Tariff>,
     /// Files for clients, written into the state folder at start.
@@ -304,6 +307,18 @@ pub struct Node {
     pub config: toml::Table,
 }
 
+/// Whether this process drives nodes that records name. Each is driven by one process at a time, which says so every
+/// `[compute.attach] beat-ms`; after `away-ms` of silence another one takes it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RecordedNodes {
+    /// Left out: yes with SQLite, where there is only this process, and no with PostgreSQL.
+    pub take: Option<bool>,
+    /// What this process is called in records: it takes those that name it, and those that name none.
+    #[serde(default)]
+    pub process: String,
+}
+
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Tariff {
@@ -370,6 +385,11 @@ impl Loaded {
 }
 
 impl Deployment {
+    /// Only a worker does: it is who calls drivers.
+    pub fn takes_recorded_nodes(&self) -> bool {
+        self.jobs.worker && self.recorded_nodes.take.unwrap_or(self.database.url == "sqlite")
+    }
+
     /// From the text of a file, with its defects, a line each. Err: what cannot be read at all.
     pub fn parse(text: &str) -> Result<(Self, Vec<String>), String> {
         let deployment: Self = plain::read_toml(text)?;

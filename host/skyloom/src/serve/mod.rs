@@ -8,6 +8,7 @@ mod internal;
 mod mounts;
 mod nodes;
 mod plugins;
+mod recorded;
 mod signals;
 mod sources;
 
@@ -28,6 +29,7 @@ pub use core::{connect, rehearse};
 pub use mounts::{check_mounts, merged};
 use plugins::Plugins;
 pub use plugins::{load_options, tariff_alone, too_little_memory};
+use recorded::Recorded;
 
 use crate::cli::DeploymentArgs;
 use crate::config::{Address, Deployment, Listener, Loaded, Node};
@@ -73,6 +75,8 @@ struct Running {
     admin: Option<AdminPassword>,
     /// By the name of their listener.
     certificates: Vec<(String, Tls)>,
+    /// None: this process takes no recorded nodes.
+    recorded: Option<Arc<Recorded>>,
 }
 
 async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
@@ -99,13 +103,16 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     }
     cloud.images.sweep_images(!db.is_postgres()).await?;
     internal::reach_others(deployment, &cloud, internal.as_ref());
-    let engine = engine(deployment, &db, &cloud, &plugins).await?;
+    let nodes = Arc::new(nodes::Nodes::new(deployment, &plugins, cloud.clone())?);
+    let recorded = Recorded::of(deployment, &plugins, cloud.clone(), nodes.clone());
+    let engine = engine(deployment, &db, &cloud, &plugins, recorded.as_ref()).await?;
     let reconciler = Reconciler::new(cloud.clone(), engine.clone(), deployment.reconcile.clone());
     let mut background =
         vec![reconciler.start(), cloud.compute.start_attaching(), cloud.start_schedules(deployment.schedules.clone())];
     if deployment.jobs.worker {
         background.push(cloud.compute.start_beating());
     }
+    background.extend(recorded.iter().map(Recorded::start));
     if let Some(tariff) = &deployment.tariff {
         cloud.billing.set_tariff(plugins.tariff(&tariff.plugin)?);
         background.push(cloud.billing.start_rating());
@@ -134,14 +141,13 @@ async fn start(loaded: &Loaded, state: &StateDir) -> Result<Running, Failure> {
     let operator = match operator {
         Some(socket) => {
             let port = socket.local_addr()?.port();
-            let nodes = nodes::Nodes::new(deployment, &plugins, cloud.clone())?;
             let turns_clock = deployment.operator.as_ref().is_some_and(|operator| operator.turns_clock);
-            server.listen_operator(socket, vec![disks], Arc::new(nodes), turns_clock)?;
+            server.listen_operator(socket, vec![disks], nodes, turns_clock)?;
             deployment.operator.as_ref().map(|operator| operator.address.with_port(port))
         }
         None => None,
     };
-    Ok(Running { server, engine, background, db, documents, places, bound, operator, admin, certificates })
+    Ok(Running { server, engine, background, db, documents, places, bound, operator, admin, certificates, recorded })
 }
 
 /// Of a listener that has any. Err: a line for the operator.
@@ -173,14 +179,29 @@ async fn bind(deployment: &Deployment) -> Result<(Vec<Bound>, Vec<TcpListener>),
     Ok((bound, sockets))
 }
 
-async fn engine(deployment: &Deployment, db: &Db, cloud: &Cloud, plugins: &Plugins) -> Result<Engine, Failure> {
+async fn engine(
+    deployment: &Deployment,
+    db: &Db,
+    cloud: &Cloud,
+    plugins: &Plugins,
+    recorded: Option<&Arc<Recorded>>,
+) -> Result<Engine, Failure> {
     let faults = Arc::new(Faults::new(deployment.faults.clone().unwrap_or_default()));
     let engine = Engine::new(db.clone(), deployment.jobs.clone(), faults.clone());
     let waking = engine.clone();
     cloud.set_waker(move || waking.wake());
+    let names: Vec<String> = deployment.nodes.iter().map(|node| node.name.clone()).collect();
+    if let Some(name) = cloud.compute.recorded_among(&names).await? {
+        let line =
+            format!("node `{name}`: a record has this name, too: `skyloom node remove {name}`, or call it otherwise");
+        return Err(Failure::config(vec![line]));
+    }
     for node in &deployment.nodes {
         let driver = plugins.driver(&node.driver, &node.name, &node.config)?;
         cloud.compute.attach_node(node_settings(node), driver).await?;
+    }
+    if let Some(recorded) = recorded {
+        recorded.look(true).await?;
     }
     cloud.compute.retire_other_nodes().await?;
     let named = cloud.clone();
@@ -204,7 +225,7 @@ fn node_settings(node: &Node) -> NodeSettings {
 
 impl Running {
     async fn serve(self, mut signals: Signals) -> Result<(), Failure> {
-        let Self { server, engine, background, db, documents, certificates, .. } = self;
+        let Self { server, engine, background, db, documents, certificates, recorded, .. } = self;
         let (asked, told) = tokio::sync::oneshot::channel::<()>();
         let drained = server.run(async move { drop(told.await) });
         let end = async {
@@ -224,6 +245,9 @@ impl Running {
         engine.drain().await;
         for task in background {
             task.abort();
+        }
+        if let Some(recorded) = recorded {
+            recorded.give_back().await;
         }
         db.close().await;
         documents.close().await;

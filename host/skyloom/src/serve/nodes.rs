@@ -35,6 +35,17 @@ impl Nodes {
         }
         Ok(Self { cloud, present: Mutex::new(present) })
     }
+
+    /// A record has the node; what its driver was told before is forgotten.
+    pub async fn put(&self, name: &str, plugin: &Plugin, config: &Map<String, Value>) {
+        let present = Present { config: plugin.config_with(config), plugin: plugin.clone() };
+        self.present.lock().await.insert(name.to_owned(), present);
+    }
+
+    /// This process has it no longer.
+    pub async fn forget(&self, name: &str) {
+        self.present.lock().await.remove(name);
+    }
 }
 
 #[async_trait]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use skyloom_jobs::{NewOperation, OnFailure};
-use skyloom_model::{Error, ErrorCode, PowerState, Result, TaskState, Timestamp, VmState, new_id};
+use skyloom_model::{Action, Error, ErrorCode, PowerState, Result, TaskState, Timestamp, VmState, new_id};
 use skyloom_runtime::bindings::cloud::compute as wit;
 use skyloom_store::networks::{self, PortNetwork, PortSpec};
 use skyloom_store::public_addresses::{self, NewAddress};
@@ -343,7 +343,7 @@ fn on_failure(create: &wit::ServerCreate) -> OnFailure {
 
 async fn parent(tx: &mut Conn, plan: &Plan<'_>) -> Result<String> {
     let parent = NewOperation::parent("batch.server.create", "server");
-    let parent = new_operation(plan.context, parent, &plan.project_id, plan.now)?;
+    let parent = new_operation(plan.context, Action::ServersCreate, parent, &plan.project_id, plan.now)?;
     skyloom_jobs::enqueue(tx, NewOperation { on_failure: on_failure(&plan.create), ..parent }).await
 }
 
@@ -366,7 +366,7 @@ async fn operation(
         on_failure: on_failure(&plan.create),
         parent_id: parent.map(ToOwned::to_owned),
         position: u32::try_from(index).unwrap_or(u32::MAX),
-        ..new_operation(plan.context, operation, &plan.project_id, plan.now)?
+        ..new_operation(plan.context, Action::ServersCreate, operation, &plan.project_id, plan.now)?
     };
     skyloom_jobs::lock_new_resource(tx, "server", server_id, &operation.id).await?;
     for (kind, id) in held {

@@ -19,6 +19,7 @@ use crate::attributes;
 use crate::compute::actions::new_operation;
 use crate::compute::common::{check_text, items, page};
 use crate::compute::sagas::volume_kinds;
+use crate::events::{self, Owner};
 
 impl Volumes {
     pub(super) async fn snapshot_page(
@@ -72,10 +73,11 @@ impl Volumes {
             self.quotas.check_quota_made(&mut tx, &volume.project_id, &made).await?;
             // The volume's operation: nothing else may be done to it while it is copied.
             let operation =
-                self.operation(&mut tx, context, (volume_kinds::SNAPSHOT, "volume"), &volume.id, &volume).await?;
+                self.operation(&mut tx, context, (volume_kinds::SNAPSHOT, Action::SnapshotsCreate), &volume).await?;
             let params = json!({ "snapshot-id": snapshot.id, "beside": volume.id });
             skyloom_jobs::lock_resource(&mut tx, "volume", &volume.id, &operation.id).await?;
             skyloom_jobs::lock_new_resource(&mut tx, "snapshot", &snapshot.id, &operation.id).await?;
+            events::accepted(&mut tx, &operation, ("snapshot", &snapshot.id)).await?;
             skyloom_jobs::enqueue(&mut tx, NewOperation { params, ..operation }).await?;
             tx.commit().await?;
             Ok(snapshot)
@@ -107,6 +109,14 @@ impl Volumes {
         }
         attributes::put(context, &mut snapshot.attributes, update.attributes.as_deref())?;
         snapshot.updated_at = Timestamp::now();
+        events::changed(
+            &mut tx,
+            context,
+            Action::SnapshotsUpdate,
+            ("snapshot", id),
+            Owner::Project(&snapshot.project_id),
+        )
+        .await?;
         store::update_own(&mut tx, &snapshot).await?;
         tx.commit().await?;
         view::snapshot(context, snapshot)
@@ -123,7 +133,7 @@ impl Volumes {
             let operation = NewOperation::new(volume_kinds::DELETE_SNAPSHOT, "snapshot", id);
             let operation = NewOperation {
                 node: placements::place_of(&mut tx, id, Purpose::Home).await?.unwrap_or_default(),
-                ..new_operation(context, operation, &snapshot.project_id, now)?
+                ..new_operation(context, Action::SnapshotsDelete, operation, &snapshot.project_id, now)?
             };
             if begin_deletion(&mut tx, operation, snapshot.state == SnapshotState::Error).await? {
                 store::set_state(&mut tx, id, SnapshotState::Deleting, now).await?;

@@ -18,6 +18,7 @@ use crate::compute::actions::new_operation;
 use crate::compute::common::{check_text, items};
 use crate::compute::image;
 use crate::compute::sagas::volume_kinds;
+use crate::events::{self, Owner};
 
 /// The largest volume.
 pub(super) const MAX_GIB: u32 = 65_536;
@@ -192,7 +193,7 @@ impl Volumes {
             let operation = NewOperation::new(volume_kinds::CREATE, "volume", &volume.id);
             let operation = NewOperation {
                 params: json!({ "beside": source.beside() }),
-                ..new_operation(context, operation, project_id, now)?
+                ..new_operation(context, Action::VolumesCreate, operation, project_id, now)?
             };
             skyloom_jobs::lock_new_resource(&mut tx, "volume", &volume.id, &operation.id).await?;
             // Nobody uses or removes what is being copied.
@@ -233,6 +234,8 @@ impl Volumes {
         }
         attributes::put(context, &mut volume.attributes, update.attributes.as_deref())?;
         volume.updated_at = Timestamp::now();
+        events::changed(&mut tx, context, Action::VolumesUpdate, ("volume", id), Owner::Project(&volume.project_id))
+            .await?;
         store::update_own(&mut tx, &volume).await?;
         tx.commit().await?;
         view::volume(context, volume)
@@ -254,7 +257,7 @@ impl Volumes {
             let more = [(Quota::VolumeGib, u64::from(size_gib - volume.size_gib))];
             self.quotas.check_quota(&mut tx, &volume.project_id, &more).await?;
             let operation =
-                self.operation(&mut tx, context, (volume_kinds::GROW, "volume"), &volume.id, &volume).await?;
+                self.operation(&mut tx, context, (volume_kinds::GROW, Action::VolumesGrow), &volume).await?;
             let params = json!({ "size-gib": size_gib, "was-gib": volume.size_gib });
             skyloom_jobs::lock_resource(&mut tx, "volume", id, &operation.id).await?;
             skyloom_jobs::enqueue(&mut tx, NewOperation { params, now, ..operation }).await?;
@@ -277,7 +280,7 @@ impl Volumes {
             let volume = locked(&mut tx, id, &reach).await?;
             deletable(&mut tx, &volume).await?;
             let operation =
-                self.operation(&mut tx, context, (volume_kinds::DELETE, "volume"), &volume.id, &volume).await?;
+                self.operation(&mut tx, context, (volume_kinds::DELETE, Action::VolumesDelete), &volume).await?;
             let now = operation.now;
             if begin_deletion(&mut tx, operation, volume.state == VolumeState::Error).await? {
                 store::set_state(&mut tx, id, VolumeState::Deleting, now).await?;
@@ -289,18 +292,17 @@ impl Volumes {
         Ok(())
     }
 
-    /// Of a kind, on a volume or a snapshot that lies where the volume lies.
+    /// Of a kind, on a volume.
     pub(super) async fn operation(
         &self,
         tx: &mut Conn,
         context: &CallContext,
-        (kind, resource): (&'static str, &str),
-        id: &str,
+        (kind, action): (&'static str, Action),
         volume: &Volume,
     ) -> Result<NewOperation> {
-        let node = placements::place_of(tx, id, placements::Purpose::Home).await?;
-        let operation = NewOperation::new(kind, resource, id);
-        let operation = new_operation(context, operation, &volume.project_id, Timestamp::now())?;
+        let node = placements::place_of(tx, &volume.id, placements::Purpose::Home).await?;
+        let operation = NewOperation::new(kind, "volume", &volume.id);
+        let operation = new_operation(context, action, operation, &volume.project_id, Timestamp::now())?;
         Ok(NewOperation { node: node.unwrap_or_default(), ..operation })
     }
 }
