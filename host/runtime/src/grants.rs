@@ -108,7 +108,7 @@ impl HttpParameters {
         let labels = asked.labels.iter().map(|(label, reason)| {
             let rules =
                 self.labels.get(label).ok_or_else(|| refuse(format!("label `{label}` is missing ({reason})")))?;
-            let egress = Egress::new(rules, &read).map_err(|why| refuse(format!("labels.{label}.{why}")))?;
+            let egress = Egress::new(rules, &read).map_err(|why| refuse(format!("[labels.{label}] {why}")))?;
             Ok((label.clone(), Arc::new(egress)))
         });
         Ok(Arc::new(labels.collect::<Result<_, LoadError>>()?))
@@ -322,14 +322,14 @@ mod tests {
         assert_eq!(granted.http.keys().collect::<Vec<_>>(), ["crm", "log"], "what isn't asked for has no effect");
         let said = |labels: &str| with(labels).unwrap_err().to_string();
         assert_eq!(said(crm), "grant `http`: label `log` is missing (a trail)");
-        assert_eq!(said(&format!("{crm}, log = {{}}")), "grant `http`: labels.log.hosts: it must be said");
+        assert_eq!(said(&format!("{crm}, log = {{}}")), "grant `http`: [labels.log] hosts: it must be said");
         let wrong = format!("{crm}, log = {{ hosts = [\"b.test\"], pin = \"7\" }}");
-        assert_eq!(said(&wrong), "grant `http`: labels.log.pin: it is no SHA-256 of 64 hex digits");
+        assert_eq!(said(&wrong), "grant `http`: [labels.log] pin: it is no SHA-256 of 64 hex digits");
         let login = |file: &str| {
             format!("{crm}, log = {{ hosts = [\"b.test\"], login = {{ user = \"u\", secret-file = \"{file}\" }} }}")
         };
         with(&login("word")).unwrap();
-        assert!(said(&login("none")).contains("labels.log.login: none: "), "{}", said(&login("none")));
+        assert!(said(&login("none")).contains("[labels.log] login: none: "), "{}", said(&login("none")));
         let none = resolve(&manifest, &[Capability::Http], &grants(r#"grants = ["http"]"#).unwrap(), folder.path());
         assert_eq!(none.unwrap_err().to_string(), "grant `http`: labels: it must be said");
     }
