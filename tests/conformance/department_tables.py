@@ -344,6 +344,10 @@ IMAGES = {
     ],
     "images.delete": [Entry(refs=IMAGE, **FRESH_IMAGE), Entry(NOBODY, alias=PUBLIC, note="public")],
     "images.upload": Entry(refs=IMAGE, body=lambda v: v["mark"].encode(), **EMPTY_IMAGE),
+    # The deployment names one host, at which nobody listens: what is accepted comes to nothing later.
+    "images.import": Entry(
+        refs=IMAGE, body=fixed({"method": {"name": "web-download", "uri": "http://127.0.0.1:9/disk"}}), **EMPTY_IMAGE
+    ),
     "images.download": Entry(refs=IMAGE),
     "images.deactivate": Entry(refs=IMAGE, **FRESH_IMAGE),
     "images.reactivate": Entry(refs=IMAGE, ready=inactive),

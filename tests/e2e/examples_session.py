@@ -5,19 +5,40 @@ Starts a Skyloom (examples/deployments/plugins) and ends it. Prints PASS or FAIL
 ends it. Exit code 77: the OpenStack client is missing here.
 """
 
+import http.server
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 
-from client import Session, main, same
-from harness import ROOT, SKYLOOM, TARGET
+from client import Session, inside_venv, main, same
+from harness import SKYLOOM, TARGET
 
 PLUGINS = pathlib.Path(os.environ.get("SKYLOOM_PLUGINS", TARGET / "plugins"))
 PASSWORD = "correct horse battery"
+
+
+class Ledger(http.server.BaseHTTPRequestHandler):
+    """The company's: knows who pays for one project, and whom it was asked by."""
+
+    owners, keys = {}, []
+
+    def do_GET(self):
+        Ledger.keys.append(self.headers["X-Api-Key"])
+        project = self.path.removeprefix("/projects/")
+        owner = Ledger.owners.get(project)
+        body = json.dumps({"owner": owner}).encode()
+        self.send_response(200 if owner else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
 
 
 class Plugins(Session):
@@ -31,16 +52,28 @@ class Plugins(Session):
 
     def step_check(self):
         """plugin check takes each of them"""
-        for plugin in ("fleet", "paper", "flat-fee"):
+        for plugin in ("fleet", "owners", "paper", "flat-fee"):
             subprocess.run([SKYLOOM, "plugin", "check", PLUGINS / f"{plugin}.wasm"], check=True, capture_output=True)
 
     def step_explain(self):
         """plugin explain says what each may do"""
-        config = ROOT / "examples/deployments/plugins/skyloom.toml"
+        config = self.folder / "skyloom.toml"
         for plugin, capability in (("fleet", "compute"), ("paper", "documents"), ("flat-fee", "")):
             words = [SKYLOOM, "plugin", "explain", "--config", config, plugin]
             said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
             assert plugin in said and capability in said, said
+        said = subprocess.run([*words[:-1], "owners"], check=True, capture_output=True, text=True).stdout
+        line = next(line for line in said.splitlines() if line.split()[:1] == ["ledger"])
+        for word in ("127.0.0.1:", "GET", "by the host", "asked for and granted", "the company's ledger"):
+            assert word in line, said
+
+    def step_outside(self):
+        """a face asks a service outside of the cloud, with a login that it doesn't know"""
+        token = self.admin("token", "issue")
+        same("unknown", self.get("/owners-api/owner", token["id"]), (200, {"owner": None}))
+        Ledger.owners[token["project_id"]] = "ann"
+        same("owner", self.get("/owners-api/owner", token["id"]), (200, {"owner": "ann"}))
+        same("who asked", set(Ledger.keys), {"a-key-of-the-ledgers"})
 
     def step_fleet(self):
         """the face answers, to those who have a token"""
@@ -87,4 +120,7 @@ class Plugins(Session):
 
 
 if __name__ == "__main__":
-    sys.exit(main(Plugins, deployment="plugins"))
+    inside_venv()
+    ledger = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ledger)
+    threading.Thread(target=ledger.serve_forever, daemon=True).start()
+    sys.exit(main(Plugins, [f"s/127.0.0.1:7100/127.0.0.1:{ledger.server_port}/"], deployment="plugins"))

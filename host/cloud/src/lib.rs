@@ -23,6 +23,7 @@ pub mod secrets;
 
 use std::sync::Arc;
 
+use skyloom_jobs::{Faults, Saga};
 use skyloom_model::{Result, Timestamp};
 use skyloom_store::{Db, args};
 
@@ -71,6 +72,13 @@ pub struct Seed {
     pub networks: networks::Seed,
     pub compute: compute::Seed,
     pub billing: billing::Seed,
+}
+
+/// All durable operations, for `skyloom_jobs::Engine::start`. Every call to a driver goes through the faults.
+pub fn sagas(cloud: &Cloud, faults: Arc<Faults>) -> Vec<Arc<dyn Saga>> {
+    let mut all = compute::sagas::all(cloud, faults);
+    all.push(Arc::new(images::ImportSaga::new(cloud.images.clone())));
+    all
 }
 
 /// Whether [`Cloud::seed`] has filled the database. An error also where it has no tables yet.

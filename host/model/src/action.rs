@@ -174,6 +174,8 @@ actions! {
     ImagesUpdate "images:update" Member;
     ImagesDelete "images:delete" Member;
     ImagesUpload "images:upload" Member;
+    // From a URL that the cloud fetches.
+    ImagesImport "images:import" Member;
     ImagesDownload "images:download" Reader;
     ImagesDeactivate "images:deactivate" Member;
     ImagesReactivate "images:reactivate" Member;

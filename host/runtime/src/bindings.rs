@@ -4,7 +4,8 @@
 pub mod personality {
     wasmtime::component::bindgen!({
         path: [
-            "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/cloud/0.1.0", "../../wit/personality/0.1.0",
+            "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/egress/0.1.0", "../../wit/cloud/0.1.0",
+            "../../wit/personality/0.1.0",
         ],
         world: "skyloom:personality/personality",
         imports: { default: async | trappable },
@@ -19,7 +20,8 @@ pub mod personality {
 pub mod driver {
     wasmtime::component::bindgen!({
         path: [
-            "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0",
+            "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/egress/0.1.0", "../../wit/libvirt/0.1.0",
+            "../../wit/driver/0.1.0",
         ],
         world: "skyloom:driver/libvirt-driver",
         imports: { default: async | trappable },
@@ -32,6 +34,7 @@ pub mod driver {
             "skyloom:host/random@0.1.0": super::personality::skyloom::host::random,
             "skyloom:host/config@0.1.0": super::personality::skyloom::host::config,
             "skyloom:host/documents@0.1.0": super::personality::skyloom::host::documents,
+            "skyloom:egress/http@0.1.0": super::personality::skyloom::egress::http,
         },
     });
 }
@@ -50,4 +53,4 @@ pub mod tariff {
     });
 }
 
-pub use personality::skyloom::{cloud, host, types};
+pub use personality::skyloom::{cloud, egress, host, types};

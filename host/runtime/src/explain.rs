@@ -1,10 +1,12 @@
 //! What a plugin asks for, what it is granted, and why it is refused the rest: for people, before and after loading.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::collections::Collections;
 use crate::error::LoadError;
-use crate::grants::{self, Grant};
+use crate::grants::{self, Grant, HttpParameters};
 use crate::limits::{self, Bound, Limits};
 use crate::manifest::{Capability, Kind};
 use crate::package::Package;
@@ -21,6 +23,8 @@ pub struct Explanation {
     pub description: String,
     pub license: String,
     pub capabilities: Vec<CapabilityLine>,
+    /// Where requests to the outside may go.
+    pub labels: Vec<LabelLine>,
     pub limits: Vec<LimitLine>,
     /// Why it would not be loaded; none: it would.
     pub refused: Option<String>,
@@ -39,6 +43,24 @@ pub struct CapabilityLine {
     pub effective: bool,
     /// The plugin's own words.
     pub reason: Option<String>,
+    /// Why it is as it is.
+    pub why: &'static str,
+}
+
+/// One label of the capability `http` that is asked for or granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LabelLine {
+    pub label: String,
+    pub asked: bool,
+    pub granted: bool,
+    /// The plugin's own words.
+    pub reason: Option<String>,
+    /// As the deployment has it; empty: nowhere.
+    pub hosts: Vec<String>,
+    pub methods: Vec<String>,
+    /// Whether the host puts a login into the requests.
+    pub login: bool,
     /// Why it is as it is.
     pub why: &'static str,
 }
@@ -75,6 +97,7 @@ pub fn explain(package: &Package, options: &super::LoadOptions) -> Explanation {
             .iter()
             .filter_map(|name| capability(*name, package, &imported, &options.grants))
             .collect(),
+        labels: label_lines(package, &options.grants),
         limits: limit_lines(package, options),
         refused: Some(check(package, options))
             .filter(|found| !found.is_empty())
@@ -85,7 +108,7 @@ pub fn explain(package: &Package, options: &super::LoadOptions) -> Explanation {
 /// Everything that loading checks without compiling, and each reason why it would refuse.
 pub(crate) fn check(package: &Package, options: &super::LoadOptions) -> Vec<LoadError> {
     let granted = grants::check_surface(&package.manifest, &package.surface)
-        .and_then(|imported| grants::resolve(&package.manifest, &imported, &options.grants).map(drop));
+        .and_then(|imported| grants::resolve(&package.manifest, &imported, &options.grants, &options.folder));
     let limits = Limits::effective(&package.manifest.limits, &options.limits, package.surface.memory);
     let schema = package.manifest.config.as_ref().map(|config| &config.schema);
     let schemas = SchemaSet::compile(&package.manifest, &package.schemas);
@@ -123,6 +146,32 @@ fn capability(
         reason: asked.map(|asked| asked.reason.clone()),
         why,
     })
+}
+
+fn label_lines(package: &Package, grants: &[Grant]) -> Vec<LabelLine> {
+    let asked = package.manifest.asks_for(Capability::Http).map(|asked| asked.labels.clone()).unwrap_or_default();
+    let grant = grants.iter().find(|grant| grant.capability == Capability::Http);
+    // What cannot be understood is told as the reason why it is refused.
+    let granted = grant.and_then(|grant| HttpParameters::read(grant).ok()).map(|read| read.labels).unwrap_or_default();
+    let labels: BTreeSet<&String> = asked.keys().chain(granted.keys()).collect();
+    let line = |label: &String| {
+        let (reason, rules) = (asked.get(label), granted.get(label));
+        LabelLine {
+            label: label.clone(),
+            asked: reason.is_some(),
+            granted: rules.is_some(),
+            reason: reason.cloned(),
+            hosts: rules.map(|rules| rules.hosts.clone()).unwrap_or_default(),
+            methods: rules.map(|rules| rules.methods.clone()).unwrap_or_default(),
+            login: rules.is_some_and(|rules| rules.login.is_some()),
+            why: match (reason.is_some(), rules.is_some()) {
+                (true, true) => "asked for and granted",
+                (true, false) => "refused: the deployment doesn't grant it",
+                (false, _) => "granted without being asked for: no effect",
+            },
+        }
+    };
+    labels.into_iter().map(line).collect()
 }
 
 fn limit_lines(package: &Package, options: &super::LoadOptions) -> Vec<LimitLine> {

@@ -109,6 +109,8 @@ macro_rules! cloud_functions {
                 Changes fn set_active(id: String, active: bool) -> ();
                 Changes fn begin_upload(id: String) -> u64;
                 Changes fn finish_upload(id: String, blob: String) -> ();
+                Reads fn list_import_schemes() -> Vec<String>;
+                Changes fn import_image(id: String, url: String) -> String;
                 Reads fn open_download(id: String) -> Option<images::Download>;
             }
             /// `skyloom:cloud/keypairs`.

@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use skyloom_egress::{Egress, Rules};
 
 use crate::error::LoadError;
-use crate::manifest::{CONTRACTS, Capability, Kind, Manifest};
+use crate::files;
+use crate::manifest::{Asked, CONTRACTS, Capability, Kind, Manifest};
 use crate::plain;
 use crate::surface::Surface;
 
@@ -84,6 +87,37 @@ pub struct LibvirtParameters {
     pub networks: Vec<String>,
 }
 
+/// Parameters of a grant of `http`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HttpParameters {
+    /// Where the requests of each label may go.
+    pub labels: BTreeMap<String, Rules>,
+}
+
+impl HttpParameters {
+    pub fn read(grant: &Grant) -> Result<Self, LoadError> {
+        plain::read_members(grant.parameters.clone())
+            .map_err(|reason| LoadError::Grant { capability: grant.capability, reason })
+    }
+
+    /// The labels that are asked for, each with what it is granted; one that isn't granted is refused.
+    fn of(&self, asked: &Asked, folder: &Path) -> Result<Labels, LoadError> {
+        let refuse = |reason: String| LoadError::Grant { capability: asked.name, reason };
+        let read = |path: &Path, most: u64| files::read(&folder.join(path), most);
+        let labels = asked.labels.iter().map(|(label, reason)| {
+            let rules =
+                self.labels.get(label).ok_or_else(|| refuse(format!("label `{label}` is missing ({reason})")))?;
+            let egress = Egress::new(rules, &read).map_err(|why| refuse(format!("[labels.{label}] {why}")))?;
+            Ok((label.clone(), Arc::new(egress)))
+        });
+        Ok(Arc::new(labels.collect::<Result<_, LoadError>>()?))
+    }
+}
+
+/// Where each label leads.
+pub type Labels = Arc<BTreeMap<String, Arc<Egress>>>;
+
 /// The set of capabilities that calls may use. Made at load, never changed: the one value that every host function asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Permits(u128);
@@ -107,6 +141,7 @@ impl Permits {
 #[derive(Clone, Debug, Default)]
 pub struct Granted {
     pub permits: Permits,
+    pub http: Labels,
     pub libvirt: Option<LibvirtParameters>,
 }
 
@@ -164,15 +199,20 @@ pub fn check_surface(manifest: &Manifest, surface: &Surface) -> Result<Vec<Capab
     Ok(imported)
 }
 
-/// Asked AND granted; an import outside of that is refused.
-pub fn resolve(manifest: &Manifest, imported: &[Capability], grants: &[Grant]) -> Result<Granted, LoadError> {
+/// Asked AND granted; an import outside of that is refused. Paths of grants begin at `folder`.
+pub fn resolve(
+    manifest: &Manifest,
+    imported: &[Capability],
+    grants: &[Grant],
+    folder: &Path,
+) -> Result<Granted, LoadError> {
     let mut given = BTreeMap::new();
     for grant in grants {
         let refuse = |reason: &str| LoadError::Grant { capability: grant.capability, reason: reason.to_owned() };
         if given.insert(grant.capability, grant).is_some() {
             return Err(refuse("stands twice"));
         }
-        if grant.capability != Capability::Libvirt && !grant.parameters.is_empty() {
+        if !grant.capability.has_parameters() && !grant.parameters.is_empty() {
             return Err(refuse("has no parameters"));
         }
     }
@@ -188,10 +228,14 @@ pub fn resolve(manifest: &Manifest, imported: &[Capability], grants: &[Grant]) -
             continue;
         };
         granted.permits = granted.permits.with(asked.name);
-        if asked.name == Capability::Libvirt {
-            let parameters = plain::read_members(grant.parameters.clone())
-                .map_err(|reason| LoadError::Grant { capability: asked.name, reason })?;
-            granted.libvirt = Some(parameters);
+        match asked.name {
+            Capability::Http => granted.http = HttpParameters::read(grant)?.of(asked, folder)?,
+            Capability::Libvirt => {
+                let parameters = plain::read_members(grant.parameters.clone())
+                    .map_err(|reason| LoadError::Grant { capability: asked.name, reason })?;
+                granted.libvirt = Some(parameters);
+            }
+            _ => {}
         }
     }
     Ok(granted)
@@ -223,8 +267,12 @@ mod tests {
     }
 
     fn driver(capabilities: &[&str]) -> Manifest {
+        let labels =
+            |name: &str| if name == "http" { "labels = { crm = \"who pays\", log = \"a trail\" }\n" } else { "" };
         let head = "manifest = 1\nid = \"d\"\nversion = \"1.0.0\"\nkind = \"driver\"\ncontract = \"0.1\"\n";
-        let asked = capabilities.iter().map(|name| format!("[[capability]]\nname = \"{name}\"\nreason = \"a test\"\n"));
+        let asked = capabilities
+            .iter()
+            .map(|name| format!("[[capability]]\nname = \"{name}\"\nreason = \"a test\"\n{}", labels(name)));
         Manifest::parse(&(head.to_owned() + &asked.collect::<String>())).unwrap()
     }
 
@@ -232,10 +280,10 @@ mod tests {
     fn effective_is_asked_and_granted() {
         let manifest = driver(&["config", "clock"]);
         let given = [Capability::Config.into(), Capability::Random.into()];
-        let granted = resolve(&manifest, &[Capability::Config], &given).unwrap();
+        let granted = resolve(&manifest, &[Capability::Config], &given, Path::new("")).unwrap();
         let effective: Vec<_> = Capability::ALL.iter().filter(|one| granted.permits.has(**one)).collect();
         assert_eq!(effective, [&Capability::Log, &Capability::Config], "the log is free");
-        let error = resolve(&manifest, &[Capability::Clock], &given).unwrap_err();
+        let error = resolve(&manifest, &[Capability::Clock], &given, Path::new("")).unwrap_err();
         assert_eq!(
             error.to_string(),
             "it needs the capability `clock` (a test), which the deployment doesn't grant: add \"clock\" to its grants"
@@ -245,7 +293,7 @@ mod tests {
     #[test]
     fn parameters_are_checked() {
         let manifest = driver(&["libvirt", "log"]);
-        let with = |text: &str| resolve(&manifest, &[], &grants(text).unwrap());
+        let with = |text: &str| resolve(&manifest, &[], &grants(text).unwrap(), Path::new(""));
         let good =
             with(r#"grants = [{ name = "libvirt", uri = "u", storage = "/s", networks = ["default"] }]"#).unwrap();
         assert_eq!(good.libvirt.unwrap().networks, ["default"]);
@@ -258,5 +306,31 @@ mod tests {
             "grant `log`: has no parameters"
         );
         assert_eq!(with(r#"grants = ["log", "log"]"#).unwrap_err().to_string(), "grant `log`: stands twice");
+    }
+
+    #[test]
+    fn labels_are_asked_and_granted() {
+        let manifest = driver(&["http"]);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("word"), "secret\n").unwrap();
+        let with = |labels: &str| {
+            let text = format!("grants = [{{ name = \"http\", labels = {{ {labels} }} }}]");
+            resolve(&manifest, &[Capability::Http], &grants(&text).unwrap(), folder.path())
+        };
+        let (crm, log) = (r#"crm = { hosts = ["a.test"] }"#, r#"log = { hosts = ["b.test"] }"#);
+        let granted = with(&format!("{crm}, {log}, more = {{ hosts = [\"*\"] }}")).unwrap();
+        assert_eq!(granted.http.keys().collect::<Vec<_>>(), ["crm", "log"], "what isn't asked for has no effect");
+        let said = |labels: &str| with(labels).unwrap_err().to_string();
+        assert_eq!(said(crm), "grant `http`: label `log` is missing (a trail)");
+        assert_eq!(said(&format!("{crm}, log = {{}}")), "grant `http`: [labels.log] hosts: it must be said");
+        let wrong = format!("{crm}, log = {{ hosts = [\"b.test\"], pin = \"7\" }}");
+        assert_eq!(said(&wrong), "grant `http`: [labels.log] pin: it is no SHA-256 of 64 hex digits");
+        let login = |file: &str| {
+            format!("{crm}, log = {{ hosts = [\"b.test\"], login = {{ user = \"u\", secret-file = \"{file}\" }} }}")
+        };
+        with(&login("word")).unwrap();
+        assert!(said(&login("none")).contains("[labels.log] login: none: "), "{}", said(&login("none")));
+        let none = resolve(&manifest, &[Capability::Http], &grants(r#"grants = ["http"]"#).unwrap(), folder.path());
+        assert_eq!(none.unwrap_err().to_string(), "grant `http`: labels: it must be said");
     }
 }

@@ -15,7 +15,7 @@ use crate::counters::Counters;
 use crate::documents::Documents;
 use crate::engine::TICK;
 use crate::error::RunError;
-use crate::grants::Permits;
+use crate::grants::{Labels, Permits};
 use crate::limits::{self, Limits};
 use crate::manifest::Capability;
 use crate::memory::{self, Memory, Share};
@@ -39,6 +39,8 @@ pub(crate) struct Sandbox {
     pub documents: Option<Arc<dyn Documents>>,
     /// Owner of the documents.
     pub owner: Arc<str>,
+    /// Where each label of requests to the outside leads.
+    pub http: Labels,
     #[cfg(feature = "libvirt")]
     pub libvirt: Option<Arc<crate::capabilities::libvirt::Libvirt>>,
     pub host_slots: Arc<Semaphore>,

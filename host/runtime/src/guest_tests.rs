@@ -45,6 +45,7 @@ async fn state_in(memory: Arc<Memory>, permits: Permits, limits: Limits, documen
         cloud: None,
         documents: Some(documents),
         owner: "owner".into(),
+        http: Labels::default(),
         #[cfg(feature = "libvirt")]
         libvirt: None,
         host_slots: Arc::new(Semaphore::new(1)),
@@ -155,4 +156,50 @@ async fn random_bytes_have_a_bound() {
     assert_eq!(one.len(), 4096);
     assert_ne!(one, random::Host::bytes(&mut state, 4096).await.unwrap());
     assert!(random::Host::bytes(&mut state, 4097).await.is_err());
+}
+
+#[tokio::test]
+async fn requests_to_the_outside_go_by_granted_labels_only() {
+    use crate::bindings::egress::http;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let answers = tokio::spawn(async move {
+        let (mut stream, _) = socket.accept().await.unwrap();
+        let mut head = vec![0; 4096];
+        let read = stream.read(&mut head).await.unwrap();
+        stream.write_all(b"HTTP/1.1 204 None\r\nX-Kind: a\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&head[..read]).into_owned()
+    });
+    let rules = skyloom_egress::Rules { plain: true, ..skyloom_egress::Rules::to(vec![address.to_string()]) };
+    let egress = skyloom_egress::Egress::new(&rules, &|path, _| std::fs::read(path)).unwrap();
+    let labels: Labels = Arc::new([("crm".to_owned(), Arc::new(egress))].into());
+    let granted = |mut state: GuestState| {
+        let sandbox = Arc::get_mut(&mut state.sandbox).unwrap();
+        sandbox.http = labels.clone();
+        state
+    };
+    let get = || http::Request {
+        method: "GET".into(),
+        url: format!("http://{address}/a"),
+        headers: vec![("X-Own".into(), "yes".into())],
+        body: Vec::new(),
+    };
+    let mut denied = granted(state(Permits::default(), Limits::default(), Arc::default()).await);
+    assert!(http::Host::send(&mut denied, "crm".into(), get()).await.is_err());
+    assert_eq!(denied.used.stopped, Some(RunError::Denied(Capability::Http)));
+
+    let permits = Permits::default().with(Capability::Http);
+    let mut allowed = granted(state(permits, Limits::default(), Arc::default()).await);
+    let refused = http::Host::send(&mut allowed, "other".into(), get()).await.unwrap().unwrap_err();
+    assert_eq!(refused.field.as_deref(), Some("label"));
+    let answer = http::Host::send(&mut allowed, "crm".into(), get()).await.unwrap().unwrap();
+    assert_eq!((answer.status, answer.headers.as_slice()), (204, [("x-kind".to_owned(), "a".to_owned())].as_slice()));
+    assert!(answers.await.unwrap().contains("x-own: yes"));
+    assert!(!allowed.used.changed);
+    let post = http::Request { method: "POST".into(), ..get() };
+    let refused = http::Host::send(&mut allowed, "crm".into(), post).await.unwrap().unwrap_err();
+    assert_eq!(refused.field.as_deref(), Some("method"));
+    assert!(allowed.used.changed, "what is not only asked may have changed something");
 }

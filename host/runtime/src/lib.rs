@@ -22,6 +22,7 @@ mod functions;
 pub mod grants;
 pub mod guest;
 mod host_calls;
+mod http_calls;
 #[cfg(feature = "libvirt")]
 mod libvirt_calls;
 pub mod limits;
@@ -45,8 +46,8 @@ pub use counters::CountersSnapshot;
 pub use documents::{Document, Documents};
 pub use engine::{Options, Runtime, TICK};
 pub use error::{LoadError, RunError};
-pub use explain::{CapabilityLine, Explanation, LimitLine};
-pub use grants::{Grant, LibvirtParameters};
+pub use explain::{CapabilityLine, Explanation, LabelLine, LimitLine};
+pub use grants::{Grant, HttpParameters, LibvirtParameters};
 pub use limits::Limits;
 pub use manifest::Manifest;
 pub use memory::least_mib;

@@ -1,6 +1,6 @@
 //! Loading: from a file to something that can be called, or one clear line why not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 use crate::api::CloudApi;
-use crate::bindings::{cloud, host};
+use crate::bindings::{cloud, egress, host};
 use crate::cache;
 use crate::collections::Collections;
 use crate::context::{CallContext, SecretVault, Streams};
@@ -30,6 +30,8 @@ pub struct LoadOptions {
     /// The plugin's `config` table; a mount or a node may add to it.
     pub config: Map<String, Value>,
     pub limits: LimitsTable,
+    /// Where the paths of grants begin; empty: where the process runs.
+    pub folder: PathBuf,
 }
 
 /// A loaded plugin. Clones share it.
@@ -67,7 +69,7 @@ impl Runtime {
         let shared = &self.shared;
         let explanation = explain::explain(&package, &options);
         let imported = grants::check_surface(&package.manifest, &package.surface)?;
-        let granted = grants::resolve(&package.manifest, &imported, &options.grants)?;
+        let granted = grants::resolve(&package.manifest, &imported, &options.grants, &options.folder)?;
         let limits = Limits::effective(&package.manifest.limits, &options.limits, package.surface.memory)
             .map_err(LoadError::Limit)?;
         if limits.memory > shared.memory.most {
@@ -184,6 +186,7 @@ fn add(linker: &mut Linker<GuestState>, capability: Capability) -> wasmtime::Res
         Capability::Billing => add!(cloud::billing),
         Capability::Identity => add!(cloud::identity),
         Capability::Collections => add!(cloud::collections),
+        Capability::Http => add!(egress::http),
         #[cfg(feature = "libvirt")]
         Capability::Libvirt => add!(crate::bindings::driver::skyloom::libvirt::libvirt),
         // Refused before; see `load_package`.
@@ -279,6 +282,7 @@ impl Plugin {
             cloud,
             documents: loaded.runtime.shared.options.documents.clone(),
             owner,
+            http: loaded.granted.http.clone(),
             #[cfg(feature = "libvirt")]
             libvirt: loaded.libvirt.clone(),
             host_slots: loaded.runtime.shared.sandboxes.clone(),

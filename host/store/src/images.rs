@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use skyloom_model::{Error, ErrorCode, Result, Timestamp};
 
 use crate::rows::{Members, rows, words};
-use crate::{Conn, args, retired_ids};
+use crate::{Conn, args, dialect, retired_ids};
 
 pub use list::{ImageFilter, get_image, list_images, seen_image};
 
@@ -19,6 +19,8 @@ words! {
         Queued "queued",
         /// Bytes are coming.
         Saving "saving",
+        /// The cloud fetches them.
+        Importing "importing",
         Active "active",
         /// The bytes are there, but nobody may have them.
         Deactivated "deactivated",
@@ -165,39 +167,41 @@ pub async fn remove_tag(tx: &mut Conn, id: &str, tag: &str) -> Result<bool> {
     Ok(tx.execute("DELETE FROM image_tags WHERE image_id = $1 AND tag = $2", args![id, tag]).await? == 1)
 }
 
-/// From queued to saving, on behalf of a request. False: it is not queued.
-pub async fn begin_upload(tx: &mut Conn, id: &str, request: &str, now: Timestamp) -> Result<bool> {
-    let sql = format!(
-        "UPDATE images SET state = 'saving', upload = $3, updated_at = {LATER} WHERE id = $1 AND state = 'queued'"
-    );
-    Ok(tx.execute(sql, args![id, now, request]).await? == 1)
+/// From queued to saving or importing, on behalf of a request or operation. False: it is not queued.
+pub async fn begin_upload(tx: &mut Conn, id: &str, state: ImageState, upload: &str, now: Timestamp) -> Result<bool> {
+    let sql =
+        format!("UPDATE images SET state = $4, upload = $3, updated_at = {LATER} WHERE id = $1 AND state = 'queued'");
+    Ok(tx.execute(sql, args![id, now, upload, state.as_str()]).await? == 1)
 }
 
-/// The image's project and the bytes that are reserved for what a request is uploading. None: it uploads nothing.
-pub async fn uploading(conn: &mut Conn, request: &str) -> Result<Option<(String, u64)>> {
-    let sql = "SELECT owner, reserved FROM images WHERE upload = $1 AND state = 'saving'";
-    let found = conn.optional(sql, args![request], |row| Ok((row.text(0)?, row.int(1)?))).await?;
+/// The states in which bytes are coming.
+const COMING: &str = "('saving', 'importing')";
+
+/// The image's project and the bytes that are reserved for what a request or operation is uploading. None: it uploads nothing.
+pub async fn uploading(conn: &mut Conn, upload: &str) -> Result<Option<(String, u64)>> {
+    let sql = format!("SELECT owner, reserved FROM images WHERE upload = $1 AND state IN {COMING}");
+    let found = conn.optional(sql, args![upload], |row| Ok((row.text(0)?, row.int(1)?))).await?;
     found.map(|(owner, reserved)| Ok((owner, u64::try_from(reserved).map_err(Error::internal)?))).transpose()
 }
 
-/// Says how many bytes are reserved for what a request is uploading; they count as used. False: it uploads nothing.
-pub async fn reserve_upload(tx: &mut Conn, request: &str, bytes: u64) -> Result<bool> {
+/// Says how many bytes are reserved for what a request or operation is uploading; they count as used. False: it uploads nothing.
+pub async fn reserve_upload(tx: &mut Conn, upload: &str, bytes: u64) -> Result<bool> {
     let bytes = i64::try_from(bytes).map_err(Error::internal)?;
-    let sql = "UPDATE images SET reserved = $2 WHERE upload = $1 AND state = 'saving'";
-    Ok(tx.execute(sql, args![request, bytes]).await? == 1)
+    let sql = format!("UPDATE images SET reserved = $2 WHERE upload = $1 AND state IN {COMING}");
+    Ok(tx.execute(sql, args![upload, bytes]).await? == 1)
 }
 
-/// From saving to active, with its bytes. False: the upload of this request is no longer open.
-pub async fn finish_upload(tx: &mut Conn, id: &str, request: &str, content: &Content, now: Timestamp) -> Result<bool> {
+/// Active, with its bytes. False: the upload of this request or operation is no longer open.
+pub async fn finish_upload(tx: &mut Conn, id: &str, upload: &str, content: &Content, now: Timestamp) -> Result<bool> {
     let sql = format!(
         "UPDATE images SET state = 'active', upload = '', reserved = 0, size = $4, virtual_size = $5, checksum = $6, \
          hash_algorithm = 'sha512', hash_value = $7, blob = $8, updated_at = {LATER} \
-         WHERE id = $1 AND state = 'saving' AND upload = $3"
+         WHERE id = $1 AND state IN {COMING} AND upload = $3"
     );
     let values = args![
         id,
         now,
-        request,
+        upload,
         i64::try_from(content.size).map_err(Error::internal)?,
         i64::try_from(content.virtual_size).map_err(Error::internal)?,
         &content.md5,
@@ -207,13 +211,13 @@ pub async fn finish_upload(tx: &mut Conn, id: &str, request: &str, content: &Con
     Ok(tx.execute(sql, values).await? == 1)
 }
 
-/// What a request left in saving is queued again. Gives how many there were.
-pub async fn abort_uploads(tx: &mut Conn, request: &str, now: Timestamp) -> Result<u64> {
+/// What a request or operation didn't bring to its end is queued again. Gives how many there were.
+pub async fn abort_uploads(tx: &mut Conn, upload: &str, now: Timestamp) -> Result<u64> {
     let sql = format!(
         "UPDATE images SET state = 'queued', upload = '', reserved = 0, updated_at = {LATER} \
-         WHERE upload = $1 AND state = 'saving'"
+         WHERE upload = $1 AND state IN {COMING}"
     );
-    tx.execute(sql, args![request, now]).await
+    tx.execute(sql, args![upload, now]).await
 }
 
 /// What no process can be uploading any more is queued again: all that began before `before`.
@@ -237,6 +241,13 @@ pub async fn set_active(tx: &mut Conn, id: &str, active: bool, now: Timestamp) -
 /// Holds the image until the commit, so that it isn't deleted while a disk is made of it. None: there is no such image.
 pub async fn hold_image(tx: &mut Conn, id: &str) -> Result<Option<Image>> {
     if tx.lock("images", id).await? { get_image(tx, id).await } else { Ok(None) }
+}
+
+/// Holds several, in the order of their ids, until the commit.
+pub async fn hold_images(tx: &mut Conn, ids: &[String]) -> Result<()> {
+    let (lock, list) = (dialect::for_update(tx.is_postgres()), dialect::placeholders(1, ids.len()));
+    let values: Vec<crate::Value<'_>> = ids.iter().map(crate::Value::from).collect();
+    tx.all(format!("SELECT id FROM images WHERE id IN ({list}) ORDER BY id{lock}"), &values, |_| Ok(())).await.map(drop)
 }
 
 /// The state of an image that is not deleted or changed until the commit; any number of transactions may keep one at once.

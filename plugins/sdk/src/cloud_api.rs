@@ -61,6 +61,8 @@ macro_rules! interfaces {
         #[derive(Default)]
         pub struct FakeCloud {
             $(#[allow(missing_docs)] pub $module: fake::$name,)*
+            /// Who answers requests to the outside.
+            pub http: crate::http::FakeSend,
         }
 
         /// All of the core. A fake for tests implements the traits that its handler uses.

@@ -108,6 +108,8 @@ macro_rules! cloud_functions {
                 fn set_active(id: &str, active: bool) -> ();
                 fn begin_upload(id: &str) -> u64;
                 fn finish_upload(id: &str, blob: &str) -> ();
+                fn list_import_schemes() -> Vec<String>;
+                fn import_image(id: &str, url: &str) -> String;
                 fn open_download(id: &str) -> Option<images::Download>;
             }
             /// `skyloom:cloud/keypairs`.

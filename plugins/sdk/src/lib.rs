@@ -7,7 +7,8 @@ mod bindings {
     pub mod personality {
         wit_bindgen::generate!({
             path: [
-                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/cloud/0.1.0", "../../wit/personality/0.1.0",
+                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/egress/0.1.0", "../../wit/cloud/0.1.0",
+                "../../wit/personality/0.1.0",
             ],
             world: "skyloom:personality/personality",
             pub_export_macro: true,
@@ -21,7 +22,8 @@ mod bindings {
     pub mod driver {
         wit_bindgen::generate!({
             path: [
-                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0",
+                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/egress/0.1.0", "../../wit/libvirt/0.1.0",
+                "../../wit/driver/0.1.0",
             ],
             world: "skyloom:driver/basic-driver",
             pub_export_macro: true,
@@ -35,6 +37,7 @@ mod bindings {
                 "skyloom:host/random@0.1.0": crate::bindings::personality::skyloom::host::random,
                 "skyloom:host/config@0.1.0": crate::bindings::personality::skyloom::host::config,
                 "skyloom:host/documents@0.1.0": crate::bindings::personality::skyloom::host::documents,
+                "skyloom:egress/http@0.1.0": crate::bindings::personality::skyloom::egress::http,
             },
             generate_all,
         });
@@ -50,7 +53,8 @@ mod bindings {
                 }
             ",
             path: [
-                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0",
+                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/egress/0.1.0", "../../wit/libvirt/0.1.0",
+                "../../wit/driver/0.1.0",
             ],
             world: "skyloom:sdk/console",
             pub_export_macro: true,
@@ -70,7 +74,10 @@ mod bindings {
                   export skyloom:driver/hotplug@0.1.0;
                 }
             ",
-            path: ["../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0"],
+            path: [
+                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/egress/0.1.0", "../../wit/libvirt/0.1.0",
+                "../../wit/driver/0.1.0",
+            ],
             world: "skyloom:sdk/hotplug",
             pub_export_macro: true,
             default_bindings_module: "skyloom_sdk::hotplug_bindings",
@@ -91,7 +98,10 @@ mod bindings {
                   export skyloom:driver/suspension@0.1.0;
                 }
             ",
-            path: ["../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/libvirt/0.1.0", "../../wit/driver/0.1.0"],
+            path: [
+                "../../wit/types/0.1.0", "../../wit/host/0.1.0", "../../wit/egress/0.1.0", "../../wit/libvirt/0.1.0",
+                "../../wit/driver/0.1.0",
+            ],
             world: "skyloom:sdk/suspension",
             pub_export_macro: true,
             default_bindings_module: "skyloom_sdk::suspension_bindings",
@@ -131,6 +141,7 @@ pub mod bump;
 mod cloud_api;
 pub mod conditions;
 mod functions;
+pub mod http;
 pub mod json;
 pub mod lenient;
 pub mod money;
@@ -152,6 +163,7 @@ pub use bindings::personality::exports::skyloom::personality::handler::{
     Body, Caller, Guest as Personality, Request, Response, Upload, Violation,
 };
 pub use bindings::personality::skyloom::cloud;
+pub use bindings::personality::skyloom::egress;
 pub use bindings::personality::skyloom::host;
 pub use bindings::personality::skyloom::types::common::{Condition, PageRequest, Pair, SortKey, Timestamp};
 pub use bindings::personality::skyloom::types::errors::{Error, ErrorClass, ErrorCode};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use skyloom_cloud::compute::{NodeSettings, sagas};
+use skyloom_cloud::compute::NodeSettings;
 use skyloom_cloud::{Cloud, Seed, Settings};
 use skyloom_faults::machine::Sight;
 use skyloom_faults::{PATIENCE, check};
@@ -60,15 +60,20 @@ pub fn times() -> skyloom_jobs::Settings {
 
 impl Fixture {
     pub async fn new(database: TestDatabase) -> Arc<Self> {
-        Self::with(database, None).await
+        Self::with(database, None, |_| ()).await
+    }
+
+    /// With other settings.
+    pub async fn changed(database: TestDatabase, change: impl FnOnce(&mut Settings)) -> Arc<Self> {
+        Self::with(database, None, change).await
     }
 
     /// With two nodes; the larger flavor fits on the second one only.
     pub async fn with_two_nodes(database: TestDatabase) -> Arc<Self> {
-        Self::with(database, Some(Arc::default())).await
+        Self::with(database, Some(Arc::default()), |_| ()).await
     }
 
-    async fn with(database: TestDatabase, other: Option<Arc<World>>) -> Arc<Self> {
+    async fn with(database: TestDatabase, other: Option<Arc<World>>, change: impl FnOnce(&mut Settings)) -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
         settings.images.folder = folder.path().join("images");
@@ -79,6 +84,7 @@ impl Fixture {
         settings.compute.attach.answer = Duration::from_millis(300);
         settings.compute.attach.retry_first = Duration::from_millis(2);
         settings.compute.attach.retry_max = Duration::from_millis(20);
+        change(&mut settings);
         let cloud = Cloud::new(database.db.clone(), settings.clone()).unwrap();
         cloud.seed(&Seed::default()).await.unwrap();
         let world = Arc::new(World::default());
@@ -476,7 +482,7 @@ pub async fn run(cloud: &Cloud, times: skyloom_jobs::Settings, faults: faults::S
     let engine = Engine::new(cloud.db().clone(), times, faults.clone());
     let named = cloud.clone();
     engine.set_nodes(move || named.compute.node_names());
-    engine.start(sagas::all(cloud, faults)).await.unwrap();
+    engine.start(skyloom_cloud::sagas(cloud, faults)).await.unwrap();
     engine
 }
 

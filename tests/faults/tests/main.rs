@@ -2,6 +2,7 @@
 
 mod attach;
 mod fixture;
+mod imports;
 mod kill;
 mod kinds;
 mod knobs;

@@ -105,7 +105,10 @@ pub fn runtime(change: impl FnOnce(&mut Options)) -> Runtime {
 
 /// Loads a file's bytes with grants and limits.
 pub fn load(runtime: &Runtime, bytes: Vec<u8>, grants: Vec<Grant>, limits: LimitsTable) -> Result<Plugin, LoadError> {
-    runtime.load_package(Package::parse(bytes)?, LoadOptions { grants, config: Map::new(), limits })
+    runtime.load_package(
+        Package::parse(bytes)?,
+        LoadOptions { grants, config: Map::new(), limits, ..LoadOptions::default() },
+    )
 }
 
 /// The hostile personality with all it asks for.

@@ -57,6 +57,14 @@ impl ImagesApi for Images {
         Ok(self.images_finish_upload(context, &id, blob).await?)
     }
 
+    async fn list_import_schemes(&self, context: &Arc<CallContext>) -> Result<Vec<String>, Error> {
+        Ok(self.images_import_schemes(context)?)
+    }
+
+    async fn import_image(&self, context: &Arc<CallContext>, id: String, url: String) -> Result<String, Error> {
+        Ok(self.images_import(context, &id, &url).await?)
+    }
+
     async fn open_download(&self, context: &Arc<CallContext>, id: String) -> Result<Option<Download>, Error> {
         Ok(self.images_open_download(context, &id).await?)
     }

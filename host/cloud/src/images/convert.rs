@@ -17,6 +17,7 @@ pub(super) fn image(context: &CallContext, row: Image) -> Result<wit::Image> {
         state: match row.state {
             ImageState::Queued => wit::ImageState::Queued,
             ImageState::Saving => wit::ImageState::Saving,
+            ImageState::Importing => wit::ImageState::Importing,
             ImageState::Active => wit::ImageState::Active,
             ImageState::Deactivated => wit::ImageState::Deactivated,
         },

@@ -5,11 +5,14 @@ mod blobs;
 mod content;
 mod convert;
 mod format;
+mod import;
 mod qcow2;
 mod rules;
 mod seed;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_import;
 mod transfer;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +24,7 @@ use skyloom_runtime::context::CallContext;
 use crate::base::{Base, stands_on_base};
 
 pub use blobs::{BlobInfo, BlobWriter, Blobs};
+pub use import::{Import, ImportSaga};
 pub use seed::{Seed, SeedImage};
 pub use transfer::UploadWriter;
 
@@ -45,6 +49,8 @@ pub struct Settings {
     pub max_tags: usize,
     /// With several processes on one database: an upload that is older than this belongs to a process that died.
     pub upload_deadline_hours: u32,
+    /// Images that the cloud fetches by itself; off where it names no hosts.
+    pub import: Import,
 }
 
 impl Default for Settings {
@@ -58,6 +64,7 @@ impl Default for Settings {
             max_properties: 128,
             max_tags: 128,
             upload_deadline_hours: 24,
+            import: Import::default(),
         }
     }
 }
@@ -70,6 +77,7 @@ pub struct Images {
     settings: Settings,
     blobs: Blobs,
     aborting: transfer::Aborting,
+    importer: Option<import::Importer>,
 }
 
 stands_on_base!(Images);
@@ -81,7 +89,8 @@ impl Images {
             return Err(Error::invalid("images.max-image-gib", message));
         }
         let blobs = Blobs::new(settings.folder.clone(), settings.shared);
-        Ok(Self { base, blobs, settings, aborting: transfer::Aborting::default() })
+        let importer = import::Importer::new(&settings.import)?;
+        Ok(Self { base, blobs, settings, aborting: transfer::Aborting::default(), importer })
     }
 }
 
@@ -93,7 +102,7 @@ impl Images {
 
     /// A file for the bytes of the upload that this request began.
     pub async fn create_blob(self: &Arc<Self>, context: &Arc<CallContext>) -> Result<UploadWriter> {
-        Ok(UploadWriter::new(self.clone(), context.clone(), self.blobs.create().await?))
+        Ok(UploadWriter::new(self.clone(), context.request_id.clone(), self.blobs.create().await?))
     }
 
     /// Removes bytes that are no image's: those of a disk on its way to another node.

@@ -192,9 +192,14 @@ impl Images {
             return Err(Error::new(ErrorCode::InUse, message).with_resource("image", id));
         }
         events::changed(&mut tx, context, Action::ImagesDelete, ("image", id), Owner::Project(&image.owner)).await?;
+        let now = Timestamp::now();
+        let ends_import = Self::end_import(&mut tx, &image, now).await?;
         store::delete_image(&mut tx, id).await?;
-        metering::close_spans(&mut tx, id, &[], Timestamp::now()).await?;
+        metering::close_spans(&mut tx, id, &[], now).await?;
         tx.commit().await?;
+        if ends_import {
+            self.wake();
+        }
         // Only now: a file without an image is swept, an image without a file would be broken.
         if let Some(content) = image.content {
             self.blobs.remove(&content.blob);

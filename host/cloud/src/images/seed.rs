@@ -139,7 +139,7 @@ impl Images {
             properties: Vec::new(),
         };
         store::insert_image(tx, &image).await?;
-        store::begin_upload(tx, &image.id, "seed", now).await?;
+        store::begin_upload(tx, &image.id, ImageState::Saving, "seed", now).await?;
         let size = info.size;
         let content = Content { blob: info.name, size, virtual_size, md5: info.md5, sha512: info.sha512 };
         store::finish_upload(tx, &image.id, "seed", &content, now).await?;

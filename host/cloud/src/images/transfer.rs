@@ -8,7 +8,7 @@ use skyloom_model::{Action, Error, ErrorCode, Result, Timestamp};
 use skyloom_runtime::bindings::cloud::images as wit;
 use skyloom_runtime::context::CallContext;
 use skyloom_store::images::{self as store, Content, Image, ImageState};
-use skyloom_store::{quotas, resizes};
+use skyloom_store::{Conn, quotas, resizes};
 
 use super::Images;
 use super::blobs::{BlobInfo, BlobWriter};
@@ -27,22 +27,28 @@ const ROOM: u64 = 64 << 20;
 /// beside one another stay within it together.
 pub struct UploadWriter {
     images: Arc<Images>,
-    context: Arc<CallContext>,
+    /// The request or operation that uploads.
+    upload: Arc<str>,
     blob: BlobWriter,
     /// Bytes.
     room: u64,
 }
 
 impl UploadWriter {
-    pub(super) fn new(images: Arc<Images>, context: Arc<CallContext>, blob: BlobWriter) -> Self {
-        Self { images, context, blob, room: 0 }
+    pub(super) fn new(images: Arc<Images>, upload: Arc<str>, blob: BlobWriter) -> Self {
+        Self { images, upload, blob, room: 0 }
+    }
+
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.blob.size()
     }
 
     /// `quota-exceeded` where the project has no room for them, `not-found` when the upload is no longer open.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let end = self.blob.size() + bytes.len() as u64;
         if end > self.room {
-            self.room = self.images.make_room(&self.context.request_id, end).await?;
+            self.room = self.images.make_room(&self.upload, end).await?;
         }
         self.blob.write(bytes).await
     }
@@ -82,24 +88,28 @@ impl Images {
         let asking = self.image_asking(context, Action::ImagesUpload)?;
         let mut tx = self.db().begin().await?;
         let image = owned(&mut tx, id, &asking).await?;
+        let left = self.begin(&mut tx, &image, ImageState::Saving, &context.request_id).await?;
+        tx.commit().await?;
+        Ok((u64::from(self.settings.max_image_gib) * GIB).min(left))
+    }
+
+    /// Bytes are coming, by an upload or an import; gives how many the project has room for.
+    pub(super) async fn begin(&self, tx: &mut Conn, image: &Image, state: ImageState, upload: &str) -> Result<u64> {
         if image.disk_format.is_none() || image.container_format.is_none() {
             let message = "Properties disk_format, container_format must be set prior to saving data.";
             return Err(Error::invalid("disk-format", message));
         }
-        let images = self;
-        images.check_quota(&mut tx, &image.owner, 0, 1).await?;
-        let (_, used) = store::usage(&mut tx, &image.owner).await?;
-        let left = (u64::from(images.settings.max_gib_per_project) * GIB).saturating_sub(used);
-        if !store::begin_upload(&mut tx, id, &context.request_id, Timestamp::now()).await? {
-            let state = image.state.as_str();
-            let message = format!("Image status transition from {state} to saving is not allowed");
-            return Err(Error::new(ErrorCode::WrongState, message).with_resource("image", id));
+        self.check_quota(tx, &image.owner, 0, 1).await?;
+        let (_, used) = store::usage(tx, &image.owner).await?;
+        if !store::begin_upload(tx, &image.id, state, upload, Timestamp::now()).await? {
+            let (old, new) = (image.state.as_str(), state.as_str());
+            let message = format!("Image status transition from {old} to {new} is not allowed");
+            return Err(Error::new(ErrorCode::WrongState, message).with_resource("image", &image.id));
         }
-        tx.commit().await?;
-        Ok((u64::from(images.settings.max_image_gib) * GIB).min(left))
+        Ok((u64::from(self.settings.max_gib_per_project) * GIB).saturating_sub(used))
     }
 
-    /// Reserves at least so many bytes for what the request is uploading; gives how many it has now.
+    /// Reserves at least so many bytes for what the request or operation is uploading; gives how many it has now.
     async fn make_room(&self, request: &str, least: u64) -> Result<u64> {
         let mut tx = self.db().begin().await?;
         let gone = || Error::new(ErrorCode::NotFound, "The image is no longer uploaded.");
@@ -140,13 +150,30 @@ impl Images {
     }
 
     /// Whether the bytes are what the image says; gives the size of the disk that they hold.
-    async fn checked(&self, image: &Image, info: &BlobInfo) -> Result<u64> {
+    pub(super) async fn checked(&self, image: &Image, info: &BlobInfo) -> Result<u64> {
         let path = self.blobs.path(&info.name).ok_or_else(|| Error::internal("a blob without a path"))?;
         let declared = image.disk_format.clone().unwrap_or_default();
         tokio::task::spawn_blocking(move || format::check(&path, &declared)).await.map_err(Error::internal)?
     }
 
     async fn activate(&self, context: &CallContext, image: &Image, info: &BlobInfo, virtual_size: u64) -> Result<()> {
+        let mut tx = self.db().begin().await?;
+        self.give(&mut tx, image, &context.request_id, info, virtual_size, Timestamp::now()).await?;
+        events::changed(&mut tx, context, Action::ImagesUpload, ("image", &image.id), Owner::Project(&image.owner))
+            .await?;
+        tx.commit().await
+    }
+
+    /// The image has these bytes from now on.
+    pub(super) async fn give(
+        &self,
+        tx: &mut Conn,
+        image: &Image,
+        upload: &str,
+        info: &BlobInfo,
+        virtual_size: u64,
+        now: Timestamp,
+    ) -> Result<()> {
         let content = Content {
             blob: info.name.clone(),
             size: info.size,
@@ -154,19 +181,14 @@ impl Images {
             md5: info.md5.clone(),
             sha512: info.sha512.clone(),
         };
-        let now = Timestamp::now();
-        let mut tx = self.db().begin().await?;
-        quotas::lock_project(&mut tx, &image.owner).await?;
-        store::reserve_upload(&mut tx, &context.request_id, 0).await?;
-        self.check_quota(&mut tx, &image.owner, 0, info.size).await?;
-        if !store::finish_upload(&mut tx, &image.id, &context.request_id, &content, now).await? {
+        quotas::lock_project(tx, &image.owner).await?;
+        store::reserve_upload(tx, upload, 0).await?;
+        self.check_quota(tx, &image.owner, 0, info.size).await?;
+        if !store::finish_upload(tx, &image.id, upload, &content, now).await? {
             let message = format!("The upload of image {} is no longer open.", image.id);
             return Err(Error::new(ErrorCode::WrongState, message).with_resource("image", &image.id));
         }
-        events::changed(&mut tx, context, Action::ImagesUpload, ("image", &image.id), Owner::Project(&image.owner))
-            .await?;
-        open_span(&mut tx, image, info.size, now).await?;
-        tx.commit().await
+        open_span(tx, image, info.size, now).await
     }
 
     /// Whatever this request was uploading is queued again; none is no error. For the gateway, whenever an accepted upload

@@ -49,6 +49,8 @@ capabilities! {
     Billing "billing" "skyloom:cloud/billing";
     Identity "identity" "skyloom:cloud/identity";
     Collections "collections" "skyloom:cloud/collections";
+    /// The grant fixes where each label leads.
+    Http "http" "skyloom:egress/http";
     /// The grant fixes URI, storage folder and networks.
     Libvirt "libvirt" "skyloom:libvirt/libvirt";
 }
@@ -66,12 +68,19 @@ impl Capability {
     /// Whether plugins of this kind may have it at all.
     #[must_use]
     pub fn allowed_for(self, kind: super::Kind) -> bool {
-        let small = matches!(self, Self::Log | Self::Clock | Self::Random | Self::Config | Self::Documents);
+        let small =
+            matches!(self, Self::Log | Self::Clock | Self::Random | Self::Config | Self::Documents | Self::Http);
         match kind {
             super::Kind::Personality => self != Self::Libvirt,
             super::Kind::Driver => small || self == Self::Libvirt,
             super::Kind::Tariff => self.is_free(),
         }
+    }
+
+    /// Whether a grant of it says more than its name.
+    #[must_use]
+    pub fn has_parameters(self) -> bool {
+        matches!(self, Self::Http | Self::Libvirt)
     }
 
     /// Whether every plugin has it, unasked: nothing comes back from it, and its bounds are the plugin's limits.
@@ -94,7 +103,7 @@ pub struct Asked {
     pub name: Capability,
     /// For the operator who decides about the grant.
     pub reason: String,
-    /// Where the capability has any.
+    /// Of `http`: the labels under which it sends requests, each with what for. The deployment says where they lead.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub parameters: Map<serde_json::Value>,
+    pub labels: Map<String>,
 }

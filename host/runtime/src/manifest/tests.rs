@@ -148,6 +148,18 @@ fn each_defect_has_one_line() {
         ("name = \"compute\"\nreason", "name = \"teleport\"\nreason", "[[capability]] name: there is no `teleport`"),
         ("reason = \"servers\"", "reason = \" \"", "capability `compute` needs a reason"),
         ("name = \"compute\"\nreason", "name = \"libvirt\"\nreason", "capability `libvirt` is not for a personality"),
+        ("name = \"compute\"\nreason", "name = \"http\"\nreason", "capability `http` needs labels"),
+        ("reason = \"servers\"", "reason = \"servers\"\nlabels = { a = \"b\" }", "capability `compute` has no labels"),
+        (
+            "name = \"compute\"\nreason = \"servers\"",
+            "name = \"http\"\nreason = \"r\"\nlabels = { A = \"b\" }",
+            "label `A`: 1 to 64 lower-case letters, digits and `-`, beginning with a letter",
+        ),
+        (
+            "name = \"compute\"\nreason = \"servers\"",
+            "name = \"http\"\nreason = \"r\"\nlabels = { a = \"\" }",
+            "label `a` needs a reason",
+        ),
         ("memory-mib = 32", "memory-mb = 32", "[limits] memory-mb: there is no such key"),
         ("\"X-Request-Id\"", "\"X Request\"", "request-id-headers: `X Request` is no header name"),
         ("[api]", "[api]\ntoken-scheme = \"Bearer \"", "token-scheme `Bearer ` is no word"),

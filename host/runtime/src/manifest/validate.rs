@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use skyloom_model::{Action, ErrorCode};
 
 use super::api::{Api, ApiErrors, Versioning};
-use super::{ApiVersion, BodyKind, CONTRACTS, Kind, Manifest, Method, Operation};
+use super::{ApiVersion, Asked, BodyKind, CONTRACTS, Capability, Kind, Manifest, Method, Operation};
 
 /// Refusals of the host that are no error of the core; keys of `[api.errors.overrides]` beside error codes and statuses.
 pub const HOST_REFUSALS: &[&str] = &[
@@ -60,17 +60,18 @@ pub(super) fn defects(manifest: &Manifest) -> Vec<String> {
     defects
 }
 
+fn is_id(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+}
+
 fn header(manifest: &Manifest, defects: &mut Vec<String>) {
     if manifest.manifest != 1 {
         defects.push(format!("manifest = {} is not served; this host reads 1", manifest.manifest));
     }
-    let good = |text: &str| {
-        !text.is_empty()
-            && text.len() <= 64
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && text.starts_with(|first: char| first.is_ascii_lowercase())
-    };
-    if !good(&manifest.id) {
+    if !is_id(&manifest.id) {
         defects.push(format!(
             "id `{}`: 1 to 64 lower-case letters, digits and `-`, beginning with a letter",
             manifest.id.escape_debug()
@@ -97,8 +98,25 @@ fn capabilities(manifest: &Manifest, defects: &mut Vec<String>) {
         if !asked.name.allowed_for(manifest.kind) {
             defects.push(format!("capability `{}` is not for a {}", asked.name, manifest.kind));
         }
-        if !asked.parameters.is_empty() {
-            defects.push(format!("capability `{}` has no parameters that a plugin may ask for", asked.name));
+        labels(asked, defects);
+    }
+}
+
+fn labels(asked: &Asked, defects: &mut Vec<String>) {
+    match (asked.name == Capability::Http, asked.labels.is_empty()) {
+        (true, true) => defects.push(format!("capability `{}` needs labels", asked.name)),
+        (false, false) => defects.push(format!("capability `{}` has no labels", asked.name)),
+        _ => {}
+    }
+    for (label, reason) in &asked.labels {
+        if !is_id(label) {
+            defects.push(format!(
+                "label `{}`: 1 to 64 lower-case letters, digits and `-`, beginning with a letter",
+                label.escape_debug()
+            ));
+        }
+        if reason.trim().is_empty() {
+            defects.push(format!("label `{label}` needs a reason"));
         }
     }
 }

@@ -45,7 +45,7 @@ fn defects(loaded: &Loaded) -> Vec<String> {
     let mut defects = Vec::new();
     let mut manifests: Vec<(String, Manifest)> = Vec::new();
     for entry in &deployment.plugins {
-        match Runtime::check(&loaded.path(&entry.file), &load_options(entry)) {
+        match Runtime::check(&loaded.path(&entry.file), &load_options(loaded, entry)) {
             Ok((manifest, found)) => {
                 defects.extend(found.into_iter().map(|error| format!("plugin `{}`: {error}", entry.id)));
                 if manifest.id == entry.id {
@@ -81,7 +81,7 @@ fn defects(loaded: &Loaded) -> Vec<String> {
         }
         let entry = deployment.plugins.iter().find(|entry| entry.id == *id);
         if let (Some(entry), Some(config)) = (entry, config.filter(|config| !config.is_empty()))
-            && let Ok((_, found)) = Runtime::check(&loaded.path(&entry.file), &merged(entry, config))
+            && let Ok((_, found)) = Runtime::check(&loaded.path(&entry.file), &merged(loaded, entry, config))
         {
             // What has nothing to do with the place was told of the plugin.
             let here = found.into_iter().filter(|error| matches!(error, LoadError::Config { .. }));

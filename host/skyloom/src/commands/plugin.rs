@@ -39,7 +39,7 @@ fn list(args: &DeploymentArgs, json: bool) -> Result<(), Failure> {
     for entry in &deployment.plugins {
         let path = loaded.path(&entry.file);
         let uses = uses(&loaded, &entry.id);
-        let (row, value) = match Runtime::explain(&path, &load_options(entry)) {
+        let (row, value) = match Runtime::explain(&path, &load_options(&loaded, entry)) {
             Ok(found) => (
                 vec![
                     entry.id.clone(),
@@ -103,7 +103,7 @@ fn find(plugin: &str, args: &DeploymentArgs) -> Result<(PathBuf, LoadOptions, St
         let listener = loaded.deployment.listeners.iter().find(|listener| listener.name == mount.listener);
         format!("{}{}", listener.map(crate::config::Listener::public_url).unwrap_or_default(), mount.prefix())
     });
-    Ok((loaded.path(&entry.file), load_options(entry), base))
+    Ok((loaded.path(&entry.file), load_options(&loaded, entry), base))
 }
 
 fn explain(plugin: &str, args: &DeploymentArgs, json: bool, as_openapi: bool) -> Result<(), Failure> {
@@ -166,6 +166,7 @@ fn print_explanation(found: &Explanation) {
         ]
     });
     print_table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
+    print_labels(found);
     say!("\nlimits of one call");
     let number = |value: Option<u32>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
     let header = ["  NAME", "ASKED", "DEPLOYMENT", "DEFAULT", "CEILING", "EFFECTIVE"].map(str::to_owned).to_vec();
@@ -177,6 +178,28 @@ fn print_explanation(found: &Explanation) {
             line.default.to_string(),
             line.ceiling.to_string(),
             line.effective.to_string(),
+        ]
+    });
+    print_table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
+}
+
+/// Where it may send requests.
+fn print_labels(found: &Explanation) {
+    if found.labels.is_empty() {
+        return;
+    }
+    say!("\nrequests to the outside, by label");
+    let header = ["  LABEL", "HOSTS", "METHODS", "LOGIN", "WHY"].map(str::to_owned).to_vec();
+    let list = |words: &[String]| if words.is_empty() { "-".to_owned() } else { words.join(" ") };
+    let rows = found.labels.iter().map(|line| {
+        let reason = line.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let login = if line.login { "by the host" } else { "none" };
+        vec![
+            format!("  {}", line.label),
+            list(&line.hosts),
+            list(&line.methods),
+            login.to_owned(),
+            format!("{}{reason}", line.why),
         ]
     });
     print_table(&std::iter::once(header).chain(rows).collect::<Vec<_>>());
@@ -239,12 +262,11 @@ fn check_file(file: &Path) -> Result<Package, LoadError> {
         .iter()
         .map(|asked| asked.name)
         // Its grant has parameters, which only a deployment knows.
-        .filter(|name| *name != skyloom_runtime::manifest::Capability::Libvirt)
+        .filter(|name| !name.has_parameters())
         .map(Grant::from)
         .collect();
-    let plain: Vec<_> =
-        imported.into_iter().filter(|name| *name != skyloom_runtime::manifest::Capability::Libvirt).collect();
-    grants::resolve(&package.manifest, &plain, &asked)?;
+    let plain: Vec<_> = imported.into_iter().filter(|name| !name.has_parameters()).collect();
+    grants::resolve(&package.manifest, &plain, &asked, Path::new(""))?;
     SchemaSet::compile(&package.manifest, &package.schemas)?;
     Ok(package)
 }

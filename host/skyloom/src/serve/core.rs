@@ -88,7 +88,7 @@ pub async fn start(
     if !loaded.deployment.images.shared && images.starts_with(state.path()) {
         StateDir::close_below(&images)?;
     }
-    let cloud = cloud(&loaded.deployment, images, db, state.sealer(key.as_deref())?, vocabulary)?;
+    let cloud = cloud(loaded, images, db, state.sealer(key.as_deref())?, vocabulary)?;
     let admin = state.admin_password()?;
     let fresh = seed(loaded, &cloud, &admin.value).await?;
     for role in cloud.identity.missing_roles().await? {
@@ -101,16 +101,13 @@ pub async fn start(
     Ok((cloud, admin))
 }
 
-fn cloud(
-    deployment: &Deployment,
-    images: PathBuf,
-    db: &Db,
-    sealer: Sealer,
-    vocabulary: Vocabulary,
-) -> Result<Cloud, Failure> {
+fn cloud(loaded: &Loaded, images: PathBuf, db: &Db, sealer: Sealer, vocabulary: Vocabulary) -> Result<Cloud, Failure> {
+    let deployment = &loaded.deployment;
+    let mut import = deployment.images.import.clone();
+    import.ca = import.ca.map(|file| loaded.path(&file));
     let settings = skyloom_cloud::Settings {
         identity: skyloom_cloud::identity::Settings { vocabulary, ..deployment.identity.clone() },
-        images: skyloom_cloud::images::Settings { folder: images, ..deployment.images.clone() },
+        images: skyloom_cloud::images::Settings { folder: images, import, ..deployment.images.clone() },
         networks: deployment.networks.clone(),
         compute: deployment.compute.clone(),
         billing: deployment.billing.clone(),
@@ -165,7 +162,7 @@ async fn rehearse_on_scratch(
     let db = Db::sqlite(&sqlite_file(scratch.path()), options).await?;
     migrate::migrate(&db).await?;
     // Never the deployment's own, which may be absolute.
-    let cloud = cloud(&loaded.deployment, scratch.path().join("images"), &db, sealer, vocabulary)?;
+    let cloud = cloud(loaded, scratch.path().join("images"), &db, sealer, vocabulary)?;
     if with_seeds {
         seed(loaded, &cloud, "rehearsal").await?;
     }

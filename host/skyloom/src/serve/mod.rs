@@ -206,7 +206,7 @@ async fn engine(
     cloud.compute.retire_other_nodes().await?;
     let named = cloud.clone();
     engine.set_nodes(move || named.compute.node_names());
-    engine.start(skyloom_cloud::compute::sagas::all(cloud, faults)).await?;
+    engine.start(skyloom_cloud::sagas(cloud, faults)).await?;
     Ok(engine)
 }
 

@@ -15,7 +15,7 @@ use skyloom_runtime::manifest::{CatalogService, Manifest};
 use skyloom_runtime::{LoadOptions, RunError};
 
 use super::plugins::{Plugins, json, load_options};
-use crate::config::{self, Deployment, PluginEntry, ServiceChoice};
+use crate::config::{self, Deployment, Loaded, PluginEntry, ServiceChoice};
 use crate::failure::Failure;
 
 /// A listener with its real address.
@@ -180,8 +180,8 @@ pub fn check_mounts(deployment: &Deployment, manifests: &[(String, Manifest)]) -
 }
 
 /// The plugin's options with a mount's or node's config laid over.
-pub fn merged(entry: &PluginEntry, config: &toml::Table) -> LoadOptions {
-    let mut options = load_options(entry);
+pub fn merged(loaded: &Loaded, entry: &PluginEntry, config: &toml::Table) -> LoadOptions {
+    let mut options = load_options(loaded, entry);
     options.config.extend(json(config));
     options
 }

@@ -46,7 +46,7 @@ impl Plugins {
         let (mut defects, mut too_large) = (Vec::new(), Vec::new());
         for entry in &deployment.plugins {
             let path = loaded.path(&entry.file);
-            match runtime.load(&path, load_options(entry)) {
+            match runtime.load(&path, load_options(loaded, entry)) {
                 Ok(plugin) if plugin.id() == entry.id => {
                     by_id.insert(entry.id.clone(), plugin);
                 }
@@ -93,7 +93,7 @@ pub fn tariff_alone(loaded: &Loaded) -> Result<Option<Arc<dyn Tariff>>, Failure>
     let entry = entry.ok_or_else(|| Failure::config(vec![format!("there is no plugin `{}`", wanted.plugin)]))?;
     let runtime = Runtime::new(Options::default()).map_err(|error| Failure::new(error.to_string()))?;
     let wrong = |error: LoadError| Failure::config(vec![format!("[tariff]: {error}")]);
-    let plugin = runtime.load(&loaded.path(&entry.file), load_options(entry)).map_err(wrong)?;
+    let plugin = runtime.load(&loaded.path(&entry.file), load_options(loaded, entry)).map_err(wrong)?;
     plugin.tariff().map(Some).map_err(wrong)
 }
 
@@ -110,8 +110,13 @@ pub fn too_little_memory(deployment: &Deployment, wanted: &[(&str, usize)]) -> O
 }
 
 /// What the deployment says about a plugin.
-pub fn load_options(entry: &PluginEntry) -> LoadOptions {
-    LoadOptions { grants: entry.grants.clone(), config: json(&entry.config), limits: entry.limits }
+pub fn load_options(loaded: &Loaded, entry: &PluginEntry) -> LoadOptions {
+    LoadOptions {
+        grants: entry.grants.clone(),
+        config: json(&entry.config),
+        limits: entry.limits,
+        folder: loaded.base.clone(),
+    }
 }
 
 /// TOML has nothing that JSON lacks but times, which become texts.

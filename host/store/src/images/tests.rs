@@ -77,11 +77,11 @@ async fn an_upload_belongs_to_its_request() {
         let mut tx = database.db.begin().await.expect("begin");
         insert_image(&mut tx, &an_image("one", "p", Visibility::Private, 5)).await.expect("insert");
         let now = Timestamp(10);
-        assert!(begin_upload(&mut tx, "one", "req-1", now).await.expect("begin"));
-        assert!(!begin_upload(&mut tx, "one", "req-2", now).await.expect("second"));
+        assert!(begin_upload(&mut tx, "one", ImageState::Saving, "req-1", now).await.expect("begin"));
+        assert!(!begin_upload(&mut tx, "one", ImageState::Saving, "req-2", now).await.expect("second"));
         assert_eq!(abort_uploads(&mut tx, "req-2", now).await.expect("foreign"), 0);
         assert_eq!(abort_uploads(&mut tx, "req-1", now).await.expect("abort"), 1);
-        assert!(begin_upload(&mut tx, "one", "req-3", now).await.expect("again"));
+        assert!(begin_upload(&mut tx, "one", ImageState::Saving, "req-3", now).await.expect("again"));
         assert!(!finish_upload(&mut tx, "one", "req-1", &content("blob", 7), now).await.expect("late"));
         assert!(finish_upload(&mut tx, "one", "req-3", &content("blob", 7), now).await.expect("finish"));
         let image = get_image(&mut tx, "one").await.expect("get").expect("there");
@@ -96,7 +96,7 @@ async fn an_upload_belongs_to_its_request() {
 
         insert_image(&mut tx, &an_image("two", "p", Visibility::Private, 5)).await.expect("insert");
         assert!(!set_active(&mut tx, "two", true, now).await.expect("queued"));
-        assert!(begin_upload(&mut tx, "two", "req-4", now).await.expect("begin"));
+        assert!(begin_upload(&mut tx, "two", ImageState::Saving, "req-4", now).await.expect("begin"));
         assert_eq!(abort_stale_uploads(&mut tx, Timestamp(10), now).await.expect("young"), 0);
         assert_eq!(abort_stale_uploads(&mut tx, Timestamp(11), now).await.expect("old"), 1);
     }
@@ -139,7 +139,7 @@ async fn filters_narrow_a_list() {
         for (id, at) in [("one", 1), ("two", 2), ("three", 3)] {
             insert_image(&mut tx, &an_image(id, "p", Visibility::Private, at)).await.expect("insert");
         }
-        assert!(begin_upload(&mut tx, "two", "req", Timestamp(2)).await.expect("begin"));
+        assert!(begin_upload(&mut tx, "two", ImageState::Saving, "req", Timestamp(2)).await.expect("begin"));
         assert!(finish_upload(&mut tx, "two", "req", &content("b", 100), Timestamp(2)).await.expect("finish"));
         let test = |field: &'static str, test: Test, values: &[&str]| {
             let values = values.iter().map(|value| (*value).to_owned()).collect();

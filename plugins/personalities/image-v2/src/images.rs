@@ -6,7 +6,7 @@ use skyloom_sdk::json::Writer;
 use skyloom_sdk::query;
 use skyloom_sdk::{ErrorCode, Images, Request, Response, key, respond};
 
-use crate::{Answer, Fault, filters, patch, views};
+use crate::{Answer, Fault, filters, import, patch, views};
 
 /// Of a list that names no limit.
 const DEFAULT_LIMIT: u32 = 25;
@@ -81,8 +81,7 @@ pub fn create<C: Images>(cloud: &C, request: &Request) -> Answer {
         _ => error.into(),
     })?;
     let location = format!("{}/v2/images/{}", request.base_url, image.id);
-    // Upstream invites to import only where a method of import is on; there is none.
-    Ok(respond::with_header(shown(201, &image), "Location", location))
+    Ok(import::invited(cloud, respond::with_header(shown(201, &image), "Location", location)))
 }
 
 /// The body as the core takes it; the schema has checked it already, what it cannot see is told in its words.

@@ -3,6 +3,7 @@
 mod errors;
 mod filters;
 mod images;
+mod import;
 mod patch;
 mod schemas;
 mod transfer;
@@ -52,7 +53,8 @@ fn dispatch<C: Images>(cloud: &C, request: &Request) -> Answer {
         "members.list" | "members.create" | "members.show" | "members.update" | "members.delete" => {
             images::members(cloud, request)
         }
-        "info.import" => Ok(schemas::import_info()),
+        "images.import" => import::import(cloud, request),
+        "info.import" => import::info(cloud),
         // Words of upstream for a site with one place for bytes.
         "info.stores" => Err(Fault::new(404, "Multi backend is not supported at this site.")),
         // Tasks are for administrators and retired upstream; there is none here.

@@ -1,7 +1,7 @@
-//! The schemas that clients may read, and what can be said of imports.
+//! The schemas that clients may read.
 
 use serde_json::{Map, Value, json};
-use skyloom_sdk::{Request, Response, respond};
+use skyloom_sdk::{Request, respond};
 
 use crate::{Answer, Fault};
 
@@ -53,10 +53,4 @@ fn image() -> Result<Value, Fault> {
         {"rel": "describedby", "href": "{schema}"},
     ]);
     Ok(schema)
-}
-
-/// No method of import is on: bytes come by upload.
-pub fn import_info() -> Response {
-    let body = json!({"import-methods": {"description": "Import methods available.", "type": "array", "value": []}});
-    respond::json(200, body.to_string().into_bytes())
 }

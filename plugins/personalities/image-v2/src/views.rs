@@ -10,6 +10,7 @@ pub fn state(state: ImageState) -> &'static str {
     match state {
         ImageState::Queued => "queued",
         ImageState::Saving => "saving",
+        ImageState::Importing => "importing",
         ImageState::Active => "active",
         ImageState::Deactivated => "deactivated",
         ImageState::Deleted => "deleted",
@@ -27,7 +28,7 @@ pub fn visibility(visibility: Visibility) -> &'static str {
 
 /// The core has the same words.
 pub fn is_state(word: &str) -> bool {
-    [ImageState::Queued, ImageState::Saving, ImageState::Active, ImageState::Deactivated]
+    [ImageState::Queued, ImageState::Saving, ImageState::Importing, ImageState::Active, ImageState::Deactivated]
         .into_iter()
         .any(|known| state(known) == word)
 }

@@ -367,7 +367,7 @@ fn what_is_not_built_says_so() {
         assert!(message(&response).contains("not supported"));
         println!("UNSUPPORTED image-v2 {operation} members: an image is shared by its visibility only");
     }
-    for (operation, status) in [("info.stores", 404), ("tasks.list", 404), ("info.import", 200), ("unknown", 404)] {
+    for (operation, status) in [("info.stores", 404), ("tasks.list", 404), ("unknown", 404)] {
         assert_eq!(handle(&cloud, call(operation, "GET").build()).status, status, "{operation}");
     }
     // Of an image that the caller doesn't see nothing is told.

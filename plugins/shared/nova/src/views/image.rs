@@ -55,7 +55,7 @@ pub fn write(writer: &mut Writer, image: &Image, links: &Links) {
 fn shown(state: ImageState) -> (&'static str, u64) {
     match state {
         ImageState::Queued => ("SAVING", 25),
-        ImageState::Saving => ("SAVING", 50),
+        ImageState::Saving | ImageState::Importing => ("SAVING", 50),
         ImageState::Active => ("ACTIVE", 100),
         ImageState::Deleted => ("DELETED", 0),
         // Nova has no word of it.

@@ -18,8 +18,8 @@ mod bindings {
             }
         ",
         path: [
-            "../../../../wit/types/0.1.0", "../../../../wit/host/0.1.0", "../../../../wit/cloud/0.1.0",
-            "../../../../wit/personality/0.1.0",
+            "../../../../wit/types/0.1.0", "../../../../wit/host/0.1.0", "../../../../wit/egress/0.1.0",
+            "../../../../wit/cloud/0.1.0", "../../../../wit/personality/0.1.0",
         ],
         world: "evil:plugin/face",
         generate_all,
