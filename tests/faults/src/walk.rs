@@ -31,16 +31,8 @@ pub enum Kind {
 
 impl Kind {
     /// In the order in which one server can go through them.
-    pub const ALL: [Self; 8] = [
-        Self::Create,
-        Self::Stop,
-        Self::Start,
-        Self::Reboot,
-        Self::Rebuild,
-        Self::Resize,
-        Self::Revert,
-        Self::Delete,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Create, Self::Stop, Self::Start, Self::Reboot, Self::Rebuild, Self::Resize, Self::Revert, Self::Delete];
 
     /// The operation's name in the step log.
     pub fn name(self) -> &'static str {
