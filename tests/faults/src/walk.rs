@@ -28,16 +28,8 @@ pub enum Kind {
 
 impl Kind {
     /// In the order in which one server can go through them.
-    pub const ALL: [Self; 8] = [
-        Self::Create,
-        Self::Stop,
-        Self::Start,
-        Self::Reboot,
-        Self::Rebuild,
-        Self::Resize,
-        Self::Revert,
-        Self::Delete,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Create, Self::Stop, Self::Start, Self::Reboot, Self::Rebuild, Self::Resize, Self::Revert, Self::Delete];
 
     /// The operation's name in the step log.
     pub fn name(self) -> &'static str {
@@ -62,14 +54,8 @@ impl Kind {
         }
     }
 
-    /// How often a guest was switched on since its domain was made, once it was so many times before.
-    fn boots(self, before: u32) -> u32 {
-        match self {
-            Self::Stop | Self::Delete => before,
-            // Its domain is another one.
-            Self::Create | Self::Rebuild => 1,
-            Self::Start | Self::Reboot | Self::Resize | Self::Revert => before + 1,
-        }
+    fn boots(self) -> u32 {
+        u32::from(!matches!(self, Self::Stop | Self::Delete))
     }
 }
 
@@ -182,7 +168,7 @@ impl<'p> Walk<'p> {
                 "{case}: {}",
                 self.told(&operation).await
             );
-            boots = act.kind.boots(boots);
+            boots += act.kind.boots();
             self.platform.let_go(act.doom).await;
             self.check(act, &server, boots, &case).await;
         }

@@ -34,7 +34,10 @@ const CALLS: [(Kind, &[Procedure]); Kind::ALL.len()] = [
     (Kind::Stop, &[Procedure::Destroy]),
     (Kind::Start, &[Procedure::Start]),
     (Kind::Reboot, &[Procedure::Destroy, Procedure::Start]),
-    (Kind::Rebuild, &[Procedure::Destroy, Procedure::UpdateNetwork, Procedure::Undefine, Procedure::Define, Procedure::Start]),
+    (
+        Kind::Rebuild,
+        &[Procedure::Destroy, Procedure::UpdateNetwork, Procedure::Undefine, Procedure::Define, Procedure::Start],
+    ),
     (Kind::Resize, &[Procedure::Destroy, Procedure::Define, Procedure::Start]),
     (Kind::Revert, &[Procedure::Destroy, Procedure::Define, Procedure::Start]),
     (Kind::Delete, &[Procedure::Destroy, Procedure::UpdateNetwork, Procedure::Undefine]),

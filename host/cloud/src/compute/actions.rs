@@ -156,26 +156,19 @@ impl Wish {
         }
     }
 
+    /// Of one kind, with what is taken for it.
+    fn new(verb: Verb, action: Action, kind: &'static str, (params, with): (Value, With)) -> Self {
+        Self { verb, action, kind, params, with, dry_run: false }
+    }
+
     pub(super) fn of_own_nics(ports: Vec<String>) -> Self {
-        Self {
-            verb: Verb::DetachNics,
-            action: Action::PortsDetach,
-            kind: "server.detach-nic",
-            params: json!({ "port-ids": ports }),
-            with: With::OwnNics(ports),
-            dry_run: false,
-        }
+        let params = json!({ "port-ids": ports });
+        Self::new(Verb::DetachNics, Action::PortsDetach, "server.detach-nic", (params, With::OwnNics(ports)))
     }
 
     pub(super) fn of_rebuild(anew: Anew) -> Self {
-        Self {
-            verb: Verb::Rebuild,
-            action: Action::ServersRebuild,
-            kind: "server.rebuild",
-            params: json!({ "image-id": anew.image_id }),
-            with: With::Anew(Box::new(anew)),
-            dry_run: false,
-        }
+        let params = json!({ "image-id": anew.image_id });
+        Self::new(Verb::Rebuild, Action::ServersRebuild, "server.rebuild", (params, With::Anew(Box::new(anew))))
     }
 
     fn of_delete(options: wit::DeleteOptions) -> Self {
@@ -183,14 +176,7 @@ impl Wish {
             "delete-volumes": options.delete_volumes,
             "delete-public-addresses": options.delete_public_addresses,
         });
-        Self {
-            verb: Verb::Delete,
-            action: Action::ServersDelete,
-            kind: DELETE,
-            params,
-            with: With::Nothing,
-            dry_run: false,
-        }
+        Self::new(Verb::Delete, Action::ServersDelete, DELETE, (params, With::Nothing))
     }
 
     fn operation(

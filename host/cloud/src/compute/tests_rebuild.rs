@@ -42,7 +42,12 @@ fn of_image(id: &str) -> wit::ServerRebuild {
     wit::ServerRebuild { image_id: Some(id.to_owned()), ..plain() }
 }
 
-async fn ask(world: &World, who: &Arc<CallContext>, id: &str, asked: wit::ServerRebuild) -> Result<wit::ServerRebuilt, Error> {
+async fn ask(
+    world: &World,
+    who: &Arc<CallContext>,
+    id: &str,
+    asked: wit::ServerRebuild,
+) -> Result<wit::ServerRebuilt, Error> {
     world.cloud.rebuild_server(who, id.to_owned(), asked).await
 }
 
@@ -57,7 +62,12 @@ async fn change(world: &World, sql: &'static str) {
 }
 
 async fn nothing_held(world: &World) {
-    assert_eq!((world.count("rebuilds").await, world.count("operation_locks").await), (0, 0), "{}", world.database.name);
+    assert_eq!(
+        (world.count("rebuilds").await, world.count("operation_locks").await),
+        (0, 0),
+        "{}",
+        world.database.name
+    );
 }
 
 #[tokio::test]
@@ -112,7 +122,12 @@ async fn what_the_request_says_of_the_server_is_checked_by_its_field() {
             ("attributes", wit::ServerRebuild { attributes: text("[]"), ..plain() }),
         ] {
             let error = ask(&world, &member("p"), &id, wrong).await.expect_err(field);
-            assert_eq!((error.kind(), error.field.as_deref()), (ErrorCode::Invalid, Some(field)), "{}", world.database.name);
+            assert_eq!(
+                (error.kind(), error.field.as_deref()),
+                (ErrorCode::Invalid, Some(field)),
+                "{}",
+                world.database.name
+            );
         }
         let many = (0..129).map(|number| (number.to_string(), String::new())).collect();
         let many = wit::ServerRebuild { metadata: Some(many), ..plain() };
@@ -129,7 +144,8 @@ async fn only_a_server_at_rest_is_rebuilt_and_another_projects_is_not_there() {
         assert_eq!(ask(&world, &member("q"), &id, plain()).await.expect_err("foreign").kind(), ErrorCode::NotFound);
         let be = async |vm_state: VmState| {
             let mut tx = world.database.db.begin().await.expect("begin");
-            let state = Change { vm_state: Some(vm_state), power_state: Some(PowerState::ShutDown), ..Change::default() };
+            let state =
+                Change { vm_state: Some(vm_state), power_state: Some(PowerState::ShutDown), ..Change::default() };
             servers::change(&mut tx, &id, &state, Timestamp::now()).await.expect("change");
             tx.commit().await.expect("commit");
         };
@@ -143,7 +159,11 @@ async fn only_a_server_at_rest_is_rebuilt_and_another_projects_is_not_there() {
         }
         be(VmState::Active).await;
         change(&world, "UPDATE servers SET locked = 1, locked_by = 'operator'").await;
-        assert_eq!(ask(&world, &member("p"), &id, plain()).await.expect_err("locked").kind(), ErrorCode::Locked, "{name}");
+        assert_eq!(
+            ask(&world, &member("p"), &id, plain()).await.expect_err("locked").kind(),
+            ErrorCode::Locked,
+            "{name}"
+        );
         change(&world, "UPDATE servers SET locked = 0, locked_by = ''").await;
         change(&world, "UPDATE servers SET node = 'node-9'").await;
         let error = ask(&world, &member("p"), &id, plain()).await.expect_err("nobody could do it");
@@ -222,7 +242,8 @@ async fn the_answer_is_the_server_as_it_becomes_and_the_records_wait() {
         let parts = ["metadata", "attributes", "user-data"].map(str::to_owned).to_vec();
         let shown = world.cloud.get_server(&member("p"), id.clone(), parts).await.expect("the server");
         let same = |one: &wit::Server| {
-            let texts = [&one.name, &one.hostname, &one.access_ipv4, &one.access_ipv6, &one.attributes].map(Clone::clone);
+            let texts =
+                [&one.name, &one.hostname, &one.access_ipv4, &one.access_ipv6, &one.attributes].map(Clone::clone);
             (texts, one.description.clone(), one.metadata.clone(), one.image_id.clone(), one.user_data.clone())
         };
         assert_eq!(same(&shown), same(server), "{name}: the records are what the answer said");
@@ -274,7 +295,12 @@ async fn a_server_that_is_off_stays_off() {
         ask(&world, &member("p"), &id, plain()).await.expect("accepted");
         let mut conn = world.database.db.read().await.expect("read");
         let rebuild = rebuilds::get(&mut conn, &id).await.expect("read").expect("a rebuild");
-        assert_eq!((rebuild.running, rebuild.image_id.as_str()), (false, world.image.as_str()), "{}", world.database.name);
+        assert_eq!(
+            (rebuild.running, rebuild.image_id.as_str()),
+            (false, world.image.as_str()),
+            "{}",
+            world.database.name
+        );
         assert_eq!(rebuild.admin_password, "", "the image's is kept");
     }
 }

@@ -71,7 +71,9 @@ fn each_version_brought_something_that_a_rebuild_changes() {
     let (cloud, seen) = with_rebuild(server(), None);
     let told = refused(&cloud, upstream(), rebuild(63, &json!({ "trusted_image_certificates": ["c"] })), 400);
     assert!(told.contains("trusted_image_certificates"), "{told}");
-    for wrong in [json!({ "user_data": "not base64!" }), json!({ "name": "a\u{7}" }), json!({ "description": "d".repeat(256) })] {
+    for wrong in
+        [json!({ "user_data": "not base64!" }), json!({ "name": "a\u{7}" }), json!({ "description": "d".repeat(256) })]
+    {
         refused(&cloud, upstream(), rebuild(57, &wrong), 400);
     }
     assert!(seen.all().is_empty());

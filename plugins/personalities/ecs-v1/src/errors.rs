@@ -201,9 +201,10 @@ pub fn of_violation(violation: &Violation) -> Failure {
         }
         ("/server/data_volumes", "maxItems") => too_many_disks(),
         ("/server/nics" | "/nics", "maxItems") => too_many_nics(),
-        ("/server/adminPass" | "/server/metadata/admin_pass" | "/os-reinstall/adminpass" | "/os-change/adminpass", _) => {
-            Failure::new(400, "Ecs.0011", "Ensure the password meets the password complexity requirements.")
-        }
+        (
+            "/server/adminPass" | "/server/metadata/admin_pass" | "/os-reinstall/adminpass" | "/os-change/adminpass",
+            _,
+        ) => Failure::new(400, "Ecs.0011", "Ensure the password meets the password complexity requirements."),
         ("/server/publicip/eip/bandwidth/size", "maximum") => {
             Failure::new(400, "Ecs.0045", "The bandwidth exceeds the maximum allowed limit.")
         }

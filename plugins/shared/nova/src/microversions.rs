@@ -27,7 +27,10 @@ pub static DIFFERENCES: &[Difference] = &[
     difference(13, "a server group names its project and its user"),
     difference(15, "the soft policies of server groups"),
     difference(16, "host_status of a server, for operators"),
-    difference(19, "a server has a description of its own, also at a rebuild; before, a new server's name is its description"),
+    difference(
+        19,
+        "a server has a description of its own, also at a rebuild; before, a new server's name is its description",
+    ),
     difference(21, "the actions of a deleted server can be read"),
     difference(26, "a server's tags are shown and changed; filters tags, tags-any, not-tags, not-tags-any"),
     difference(
@@ -55,7 +58,10 @@ pub static DIFFERENCES: &[Difference] = &[
     difference(52, "tags at creation"),
     difference(54, "key_name at a rebuild"),
     difference(55, "a flavor has a description; it can be changed"),
-    difference(57, "no personality at creation and rebuild, but user_data at a rebuild; limits leave out maxPersonality, quotas the injected files"),
+    difference(
+        57,
+        "no personality at creation and rebuild, but user_data at a rebuild; limits leave out maxPersonality, quotas the injected files",
+    ),
     difference(58, "actions in pages, with updated_at and the filter changes-since"),
     difference(61, "a flavor holds its extra specs"),
     difference(62, "events of an action name the host"),

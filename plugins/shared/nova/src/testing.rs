@@ -1,13 +1,14 @@
 //! What the tests of the faces share: a server, a flavor, an image, a key pair, and cores that know them.
 
+mod rebuilds;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
 use skyloom_sdk::cloud::compute::{
-    Address, Aggregate, AggregatePage, AggregateUpdate, MetadataMode, NicsAttached, PasswordChoice, PowerState, Server, ServerCreate,
-    ServerCreated, ServerFlavor, ServerGroup, ServerNic, ServerPage, ServerRebuild, ServerRebuilt, ServerVolume,
-    TaskState, VmState,
+    Address, Aggregate, AggregatePage, AggregateUpdate, MetadataMode, NicsAttached, PowerState, Server, ServerCreate,
+    ServerCreated, ServerFlavor, ServerGroup, ServerNic, ServerPage, ServerVolume, VmState,
 };
 use skyloom_sdk::cloud::flavors::Flavor;
 use skyloom_sdk::cloud::images::{Image, ImageState, Visibility};
@@ -16,6 +17,8 @@ use skyloom_sdk::cloud::networks::{FixedIp, Port, PortPage};
 use skyloom_sdk::testing::{Call, FakeCloud, Seen, asked, error, not_found};
 use skyloom_sdk::unsupported::Unsupported;
 use skyloom_sdk::{Error, ErrorCode, PageRequest};
+
+pub use rebuilds::with_rebuild;
 
 pub const SERVER: &str = "70a599e0-31e7-49b7-b260-868f441e862b";
 pub const IMAGE: &str = "11111111-2222-3333-4444-555555555555";
@@ -117,32 +120,6 @@ pub fn with_acts(server: Server) -> (FakeCloud, Seen<String>) {
         assert_eq!((ids, as_batch, strict), (&[id.clone()][..], false, true));
         keep.push(asked(verb, options));
         Ok("operation".to_owned())
-    }));
-    (cloud, seen)
-}
-
-/// A core that knows one server and makes its system disk anew; what it becomes is kept. It refuses all of it in this way.
-pub fn with_rebuild(server: Server, refusal: Option<Error>) -> (FakeCloud, Seen<ServerRebuild>) {
-    let (mut cloud, seen) = (with_server(server.clone()), Seen::default());
-    let keep = seen.clone();
-    cloud.compute.rebuild_server = Some(Box::new(move |id, rebuild| {
-        assert_eq!(id, server.id);
-        keep.push(rebuild.clone());
-        if let Some(refusal) = &refusal {
-            return Err(refusal.clone());
-        }
-        let rebuilt = Server {
-            image_id: rebuild.image_id.clone(),
-            name: rebuild.name.clone().unwrap_or_else(|| server.name.clone()),
-            task_state: Some(TaskState::Rebuilding),
-            ..server.clone()
-        };
-        let admin_password = if rebuild.admin_password == PasswordChoice::Keep { "" } else { "secret:1" };
-        Ok(ServerRebuilt {
-            operation_id: "ff808082-889b-4969-8189-061140c235fe".to_owned(),
-            admin_password: admin_password.to_owned(),
-            server: rebuilt,
-        })
     }));
     (cloud, seen)
 }

@@ -75,11 +75,7 @@ impl RebuildSaga {
         let running = rebuild(tx, id).await?.running;
         let server = locked(tx, id).await?;
         rebuilds::remove(tx, id).await?;
-        let change = Change {
-            launched_at: running.then_some(now),
-            progress: Some(100),
-            ..Change::default()
-        };
+        let change = Change { launched_at: running.then_some(now), progress: Some(100), ..Change::default() };
         servers::change(tx, id, &change, now).await?;
         settle::settle(tx, &server, Some(if running { Power::Running } else { Power::Stopped }), now).await
     }

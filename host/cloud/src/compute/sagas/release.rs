@@ -3,7 +3,8 @@
 use skyloom_model::{Result, Timestamp};
 use skyloom_store::volumes::VolumeState;
 use skyloom_store::{
-    Conn, boot_images, metering, networks, placements, public_addresses, rebuilds, resizes, schedules, snapshots, volumes,
+    Conn, boot_images, metering, networks, placements, public_addresses, rebuilds, resizes, schedules, snapshots,
+    volumes,
 };
 
 /// Which of a server's volumes go with it.

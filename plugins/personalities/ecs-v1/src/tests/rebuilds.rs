@@ -102,12 +102,13 @@ fn what_the_guest_could_not_take_is_refused() {
         let (most, more) = ("A".repeat(43_688) + "QQ==", "A".repeat(43_692));
         for (data, code) in [("not base64!", "Ecs.0005"), (more.as_str(), "Ecs.0005"), (most.as_str(), "Ecs.0032")] {
             let guest = json!({ "metadata": { "user_data": data } });
-            let (cloud, _) = self::cloud(
-                VmState::Stopped,
-                None,
-                if code == "Ecs.0032" { without } else { NO_MARK },
+            let (cloud, _) = self::cloud(VmState::Stopped, None, if code == "Ecs.0032" { without } else { NO_MARK });
+            assert_eq!(
+                code_of(&ask(&cloud, operation, &body(operation, &guest))),
+                (400, code.to_owned()),
+                "{}",
+                data.len()
             );
-            assert_eq!(code_of(&ask(&cloud, operation, &body(operation, &guest))), (400, code.to_owned()), "{}", data.len());
         }
         assert!(seen.all().is_empty());
         rule!(operation_of(operation), "285bdae6", "e299b704");

@@ -62,8 +62,7 @@ fn read<C: Cloud>(context: &Context<'_, C>, fields: &Fields<'_>, server: &Server
         Some(name) => Some(names::checked(context, name, context.rules.names.longest.max(255))?),
         None => None,
     };
-    let key_name =
-        if given("key_name", 54) { Some(fields.optional_str("key_name")?.map(str::to_owned)) } else { None };
+    let key_name = if given("key_name", 54) { Some(fields.optional_str("key_name")?.map(str::to_owned)) } else { None };
     let new_user_data = if given("user_data", 57) { Some(user_data(context, fields)?) } else { None };
     let hostname = if given("hostname", 90) { fields.optional_str("hostname")?.map(str::to_owned) } else { None };
     let attributes = fields.optional_str("OS-DCF:diskConfig")?.map(|disk_config| {
