@@ -18,12 +18,11 @@ impl http::Host for GuestState {
             self.may_change(Effect::Changes);
         }
         let http::Request { method, url, headers, body } = request;
-        let answer = match self.sandbox.http.get(&label) {
-            Some(egress) => egress.send(Request { method, url, headers, body }).await,
-            None => {
-                let message = "This label is not granted to the plugin.";
-                Err(skyloom_model::Error::new(ErrorCode::Forbidden, message).with_field("label"))
-            }
+        let answer = if let Some(egress) = self.sandbox.http.get(&label) {
+            egress.send(Request { method, url, headers, body }).await
+        } else {
+            let message = "This label is not granted to the plugin.";
+            Err(skyloom_model::Error::new(ErrorCode::Forbidden, message).with_field("label"))
         };
         self.resume();
         let given = |answer: skyloom_egress::Answer| http::Response {
