@@ -129,6 +129,7 @@ impl Images {
         let mut tx = self.db().begin().await?;
         let image = owned(&mut tx, id, &asking).await?;
         let operation = NewOperation {
+            action: Action::ImagesImport.as_str().to_owned(),
             project_id: image.owner.clone(),
             user_id: asking.caller.user.id.clone(),
             request_id: context.request_id.to_string(),

@@ -196,7 +196,7 @@ fn check(loaded: &Loaded, node: &RecordedNode) -> Result<()> {
         let known = known.join(", ");
         Error::invalid("driver", format!("driver: the deployment has no plugin `{id}`; it has {known}"))
     })?;
-    let mut options = load_options(entry);
+    let mut options = load_options(loaded, entry);
     options.config.extend(node.config.clone());
     let found = Runtime::check(&loaded.path(&entry.file), &options);
     let (manifest, found) = found.map_err(|error| Error::invalid("driver", format!("plugin `{id}`: {error}")))?;
