@@ -5,7 +5,7 @@ use std::sync::Arc;
 use skyloom_egress::{Answer, Egress, Login, Request, Rules};
 use skyloom_model::{ErrorCode, Result};
 
-use crate::support::{Host, ok};
+use crate::support::{Host, SILENCE, ok};
 
 /// Rules for a host on loopback, without TLS.
 pub fn rules(host: &Host) -> Rules {
@@ -104,7 +104,7 @@ async fn an_answer_has_its_bound() {
     assert_eq!(egress.send(Request::get(&host.url("/"))).await.unwrap().body.len(), 1024);
     assert_eq!(refused(egress.send(Request::get(&host.url("/large"))).await), (ErrorCode::TooLarge, String::new()));
     let head = "x".repeat(300 << 10);
-    let wordy = Host::start(move |_| Some(format!("HTTP/1.1 200 OK\r\nX: {head}\r\n\r\n"))).await;
+    let wordy = Host::start(move |_| format!("HTTP/1.1 200 OK\r\nX: {head}\r\n\r\n")).await;
     let egress = self::egress(&rules(&wordy));
     assert_eq!(refused(egress.send(Request::get(&wordy.url("/"))).await), (ErrorCode::Unavailable, String::new()));
 }
@@ -113,7 +113,7 @@ async fn an_answer_has_its_bound() {
 async fn a_silent_host_is_given_up() {
     let host = Host::start(|asked| {
         let begun = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome".to_owned();
-        asked.contains("/broken").then_some(begun)
+        if asked.contains("/broken") { begun } else { SILENCE.to_owned() }
     })
     .await;
     let egress = egress(&Rules { timeout_ms: 100, ..rules(&host) });
@@ -140,7 +140,7 @@ async fn so_many_go_out_and_no_more() {
 
 #[tokio::test]
 async fn who_finds_all_turns_taken_waits() {
-    let host = Host::start(|asked| if asked.contains("/silent") { None } else { ok("") }).await;
+    let host = Host::start(|asked| if asked.contains("/silent") { SILENCE.to_owned() } else { ok("") }).await;
     let egress = Arc::new(egress(&Rules { at_once: 1, timeout_ms: 300, ..rules(&host) }));
     let (holds, silent) = (egress.clone(), host.url("/silent"));
     let first = tokio::spawn(async move { holds.send(Request::get(&silent)).await });
@@ -159,7 +159,7 @@ async fn an_answer_may_be_taken_in_pieces() {
     let host = Host::start(|asked| {
         let chunked =
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n".to_owned();
-        if asked.contains("/chunked") { Some(chunked) } else { ok(&"y".repeat(100_000)) }
+        if asked.contains("/chunked") { chunked } else { ok(&"y".repeat(100_000)) }
     })
     .await;
     // Larger than what may be held at once.

@@ -24,14 +24,11 @@ impl Drop for Host {
 
 impl Host {
     /// `answer` makes the bytes of the answer; none: it never answers.
-    pub async fn start(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+    pub async fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         Self::start_over(None, answer).await
     }
 
-    pub async fn start_over(
-        tls: Option<TlsAcceptor>,
-        answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-    ) -> Self {
+    pub async fn start_over(tls: Option<TlsAcceptor>, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let (asked, answer) = (Asked::default(), Arc::new(answer));
@@ -67,7 +64,7 @@ impl Host {
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     seen: &Asked,
-    answer: &(dyn Fn(&str) -> Option<String> + Send + Sync),
+    answer: &(dyn Fn(&str) -> String + Send + Sync),
 ) {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
@@ -86,20 +83,22 @@ async fn serve(
         }
     };
     seen.lock().unwrap().push(whole.clone());
-    match answer(&whole) {
-        Some(answer) => {
-            let _ = stream.write_all(answer.as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
-        None => std::future::pending().await,
+    let answer = answer(&whole);
+    if answer == SILENCE {
+        std::future::pending::<()>().await;
     }
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
+
+/// The host says nothing, and the connection stays.
+pub const SILENCE: &str = "";
 
 /// An answer with this body.
-pub fn ok(body: &str) -> Option<String> {
-    Some(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-Kind: test\r\n\r\n{body}", body.len()))
+pub fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-Kind: test\r\n\r\n{body}", body.len())
 }
 
-pub fn redirect(status: u16, to: &str) -> Option<String> {
-    Some(format!("HTTP/1.1 {status} There\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"))
+pub fn redirect(status: u16, to: &str) -> String {
+    format!("HTTP/1.1 {status} There\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
 }

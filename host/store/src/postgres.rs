@@ -72,7 +72,7 @@ impl Server {
         {
             return answered;
         }
-        let answered = greets(&self.connect).await;
+        let answered = Box::pin(greets(&self.connect)).await;
         *seen = Some((Instant::now(), answered));
         answered
     }

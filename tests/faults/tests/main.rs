@@ -1,6 +1,7 @@
 //! Every step of every operation on servers, each fault: afterwards the hypervisor's world and the records agree.
 
 mod attach;
+mod checks;
 mod fixture;
 mod imports;
 mod kill;
