@@ -63,6 +63,13 @@ class Volumes(client.Members):
             found = self.call("GET", f"/volumes/detail?{query.replace(' ', '%20')}")["volumes"]
             same(query, [one["id"] for one in found], [self.volume])
         same("none", self.call("GET", "/volumes?name=other")["volumes"], [])
+        # A full page has a link, whether anything is behind it or not.
+        full = self.call("GET", "/volumes?limit=1")
+        (link,) = full["volumes_links"]
+        same("a full page", (len(full["volumes"]), link["rel"]), (1, "next"))
+        behind = request("GET", link["href"], self.tokens["ann"])[0]
+        same("behind it", behind, {"volumes": []})
+        assert "volumes_links" not in self.call("GET", "/volumes?limit=2")
 
     def step_extended(self):
         """what upstream's extensions add stands in answers to reads, not in those to changes"""

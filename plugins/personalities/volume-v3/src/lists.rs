@@ -164,15 +164,16 @@ pub fn list<T>(
         page.limit = skip.min(MAX_PAGE);
         let (found, more) = fetch(&wanted, &page).map_err(|error| no_marker(error, page.marker.as_deref()))?;
         skip -= u32::try_from(found.len()).unwrap_or(skip).min(skip);
-        let Some(more) = more.filter(|_| !found.is_empty()) else { return Ok(answer(request, of, &[], None)) };
+        let Some(more) = more.filter(|_| !found.is_empty()) else { return Ok(answer(request, of, &[], false)) };
         page.marker = Some(more);
     }
     if limit > 0 {
         page.limit = limit;
         (items, next) = fetch(&wanted, &page).map_err(|error| no_marker(error, page.marker.as_deref()))?;
     }
-    let next = next.filter(|_| limit > 0);
-    Ok(answer(request, of, &items, next.as_deref()))
+    // Upstream doesn't look whether anything is behind a full page, and its clients go on to an empty one.
+    let goes_on = limit > 0 && (next.is_some() || items.len() == limit as usize);
+    Ok(answer(request, of, &items, goes_on))
 }
 
 fn no_marker(error: Error, marker: Option<&str>) -> Fault {
@@ -182,14 +183,14 @@ fn no_marker(error: Error, marker: Option<&str>) -> Fault {
     }
 }
 
-fn answer<T>(request: &Request, of: &Of<'_, T>, items: &[T], next: Option<&str>) -> Response {
+fn answer<T>(request: &Request, of: &Of<'_, T>, items: &[T], goes_on: bool) -> Response {
     let mut json = Writer::with_capacity(128 + items.len() * 1024);
     json.begin_object().dynamic_key(of.collection).begin_array();
     for item in items {
         (of.write)(&mut json, item);
     }
     json.end_array();
-    if let (Some(_), Some(last)) = (next, items.last()) {
+    if let (true, Some(last)) = (goes_on, items.last()) {
         let query: Vec<_> = request.query.iter().filter(|(name, _)| name != "offset").cloned().collect();
         json.dynamic_key(&format!("{}_links", of.collection)).begin_array().begin_object();
         json.key(key!("rel")).string("next").key(key!("href"));
