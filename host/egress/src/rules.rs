@@ -26,7 +26,7 @@ pub struct Rules {
     /// SHA-256 of the one certificate that is taken, in hex: whoever signed it, whatever name it has. Instead of `ca`.
     #[serde(default)]
     pub pin: Option<String>,
-    /// Put into each request by the host; the plugin never sees it.
+    /// Put into each request by the host, but behind a redirection to another origin; the plugin never sees it.
     #[serde(default)]
     pub login: Option<Login>,
     /// Redirections that are followed, each within this grant; 0: what redirects is the answer.

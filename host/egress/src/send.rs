@@ -205,7 +205,7 @@ impl Egress {
             return Err(Error::new(ErrorCode::TooLarge, message).with_field("body"));
         }
         let headers = self.headers(&request.headers)?;
-        Ok(Hop { place, method, headers, body: request.body.into() })
+        Ok(Hop { place, method, headers, body: request.body.into(), login: self.login.clone() })
     }
 
     fn headers(&self, given: &[(String, String)]) -> Result<HeaderMap> {
@@ -243,7 +243,7 @@ impl Egress {
             Error::new(ErrorCode::Unavailable, format!("The host {} does not answer.", place.authority()))
                 .with_internal(error)
         };
-        let answer = sender.send_request(hop.request(self.login.as_ref())?).await.map_err(away)?;
+        let answer = sender.send_request(hop.request()?).await.map_err(away)?;
         let (head, body) = answer.into_parts();
         Ok(Opened {
             status: head.status,
@@ -293,10 +293,12 @@ struct Hop {
     method: Method,
     headers: HeaderMap,
     body: Bytes,
+    /// What the host adds; none behind a redirection to another origin.
+    login: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Hop {
-    fn request(&self, login: Option<&(HeaderName, HeaderValue)>) -> Result<http::Request<Full<Bytes>>> {
+    fn request(&self) -> Result<http::Request<Full<Bytes>>> {
         let mut request = http::Request::builder()
             .method(self.method.clone())
             .uri(self.place.target())
@@ -307,7 +309,7 @@ impl Hop {
         let host = HeaderValue::from_str(&self.place.authority()).map_err(Error::internal)?;
         headers.insert(header::HOST, host);
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        if let Some((name, value)) = login {
+        if let Some((name, value)) = &self.login {
             headers.insert(name.clone(), value.clone());
         }
         Ok(request)
@@ -324,18 +326,19 @@ impl Hop {
             let message = "The host redirects from https to http.";
             return Err(Error::new(ErrorCode::Forbidden, message).with_field("url"));
         }
-        let mut headers = self.headers.clone();
+        let (mut headers, mut login) = (self.headers.clone(), self.login.clone());
         if !place.same_origin(&self.place) {
-            // What was meant for one host is none of the other's business.
+            // What was meant for one host is none of the other's business, and a host must not send the login where it likes.
             headers.remove(header::AUTHORIZATION);
             headers.remove(header::COOKIE);
+            login = None;
         }
         let keeps = matches!(status.as_u16(), 307 | 308) || matches!(self.method, Method::GET | Method::HEAD);
         if keeps {
-            return Ok(Some(Self { place, method: self.method.clone(), headers, body: self.body.clone() }));
+            return Ok(Some(Self { place, method: self.method.clone(), headers, body: self.body.clone(), login }));
         }
         headers.remove(header::CONTENT_TYPE);
-        Ok(Some(Self { place, method: Method::GET, headers, body: Bytes::new() }))
+        Ok(Some(Self { place, method: Method::GET, headers, body: Bytes::new(), login }))
     }
 }
 

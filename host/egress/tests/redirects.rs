@@ -1,6 +1,6 @@
 //! Redirections: each is a request of its own, within the same grant.
 
-use skyloom_egress::{Request, Rules};
+use skyloom_egress::{Login, Request, Rules};
 use skyloom_model::ErrorCode;
 
 use crate::requests::{egress, refused, rules};
@@ -38,6 +38,28 @@ async fn within_the_grant_they_are_followed() {
     let there = other.asked().concat();
     assert!(there.starts_with("GET /there") && there.contains("x-kept: yes"), "{there}");
     assert!(!there.contains("mine"), "a login for one host went to another: {there}");
+}
+
+#[tokio::test]
+async fn the_grants_login_goes_along_within_its_origin_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret_file = folder.path().join("secret");
+    std::fs::write(&secret_file, "word").unwrap();
+    let other = Host::start(|_| ok("there")).await;
+    let to = other.url("/there");
+    let host = Host::start(move |asked| match first_line(asked) {
+        line if line.contains("/first") => redirect(302, "/second"),
+        _ => redirect(307, &to),
+    })
+    .await;
+    let login = Login { user: None, header: Some("X-Api-Key".to_owned()), secret_file };
+    let hosts = vec![host.address.to_string(), other.address.to_string()];
+    let egress = egress(&Rules { hosts, login: Some(login), ..rules(&host) });
+    assert_eq!(egress.send(Request::get(&host.url("/first"))).await.unwrap().body, b"there");
+    let asked = host.asked();
+    assert!(asked.len() == 2 && asked.iter().all(|asked| asked.contains("x-api-key: word")), "{asked:?}");
+    let there = other.asked().concat();
+    assert!(there.starts_with("GET /there") && !there.contains("word"), "{there}");
 }
 
 #[tokio::test]
